@@ -1,0 +1,107 @@
+"""Batches of many sessions: the same results, each step once, bounded memory."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from typeahead.encoders.recurrent import RecurrentEncoder
+from typeahead.engine import MAX_BATCH, Engine
+
+WORDS = [*"how to boil an egg in the rain without a pot or pan".split(), "東京", "한국어", "naïve", "😀", "über"]
+
+
+def random_text(rng: random.Random) -> str:
+    return " ".join(rng.choice(WORDS) for _ in range(rng.randrange(9)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, MAX_BATCH + 3])
+def test_batched_sessions_equal_whole_texts(student: RecurrentEncoder, count: int) -> None:
+    engine = Engine(student)
+    rng = random.Random(count)
+    sessions = [engine.session() for _ in range(count)]
+    for _ in range(4):
+        for session in sessions:
+            session.set_text(random_text(rng))
+        engine.advance(sessions)
+        expected = student.encode([session.text for session in sessions])
+        for session, vector in zip(sessions, expected, strict=True):
+            assert not session.pending
+            if session.embedding is None:
+                assert not vector.any()
+            else:
+                assert session.embedding @ vector >= 0.99999
+
+
+def test_a_sessions_result_does_not_depend_on_other_sessions(student: RecurrentEncoder) -> None:
+    alone = Engine(student).session()
+    alone.update("how to boil an egg")
+    assert alone.embedding is not None
+    rng = random.Random(1)
+    engine = Engine(student)
+    sessions = [engine.session() for _ in range(40)]
+    for session in sessions:
+        session.set_text(random_text(rng))
+    sessions[17].set_text("how to boil an egg")
+    engine.advance(sessions)
+    assert sessions[17].embedding is not None
+    assert sessions[17].embedding @ alone.embedding >= 0.99999
+
+
+def test_steps_that_two_sessions_share_are_run_once(student: RecurrentEncoder) -> None:
+    engine = Engine(student)
+    first, second, third = (engine.session() for _ in range(3))
+    first.set_text("how to boil an egg")
+    second.set_text("how to boil an egg")
+    third.set_text("how to fry an egg")
+    engine.advance([first, second, third])
+    assert engine.stats.steps_computed == len(engine.tree) == 5 + 3
+    assert engine.stats.steps_cached == 5 + 2
+    assert first.steps + second.steps + third.steps == 8
+    assert first.embedding is second.embedding
+
+
+def test_a_full_cache_changes_no_result_and_stays_within_its_bytes(student: RecurrentEncoder) -> None:
+    least = Engine(student).tree.node_bytes * student.max_tokens
+    engine = Engine(student, cache_bytes=least)
+    rng = random.Random(7)
+    session = engine.session()
+    for _ in range(300):
+        session.update(random_text(rng))
+        assert engine.stats.bytes <= least
+        if session.embedding is not None:
+            np.testing.assert_array_equal(session.embedding, student.encode([session.text])[0])
+
+
+def test_a_cache_too_small_for_one_text_is_refused(student: RecurrentEncoder) -> None:
+    with pytest.raises(ValueError, match="cache_bytes"):
+        Engine(student, cache_bytes=1000)
+
+
+def test_the_bytes_of_a_node_are_not_understated(student: RecurrentEncoder) -> None:
+    import tracemalloc
+
+    engine = Engine(student)
+    session = engine.session()
+    session.update("warm up")
+    tracemalloc.start()
+    rng = random.Random(11)
+    nodes = len(engine.tree)
+    for _ in range(200):
+        session.update(" ".join(rng.choice(WORDS) for _ in range(8)))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used <= 1.1 * (len(engine.tree) - nodes) * engine.tree.node_bytes
+
+
+def test_setting_a_text_twice_before_advancing_encodes_the_last(student: RecurrentEncoder) -> None:
+    engine = Engine(student)
+    session = engine.session()
+    session.update("egg")
+    session.set_text("egg boil")
+    session.set_text("egg")
+    engine.advance([session])
+    assert session.embedding is not None
+    np.testing.assert_array_equal(session.embedding, student.encode(["egg"])[0])

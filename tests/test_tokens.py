@@ -1,0 +1,147 @@
+"""Incremental tokens equal the tokens of the whole string, for every tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from tests.texts import ALPHABETS, texts
+from typeahead.errors import ModelCorrupt, TextError
+from typeahead.paths import models_folder
+from typeahead.tokens import IncrementalTokenizer, check_text
+
+CORPUS = [
+    "how to boil an egg without a pot",
+    "what is the weather in lisbon tomorrow morning",
+    "the quick brown fox jumps over the lazy dog",
+    *ALPHABETS.values(),
+] * 4
+
+
+def byte_level(**options: Any) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(**options)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return tokenizer
+
+
+def unigram(*, prepend: str, normalizer: Any = None) -> Tokenizer:
+    tokenizer = Tokenizer(models.Unigram())
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend)
+    trainer = trainers.UnigramTrainer(vocab_size=300, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False)
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return tokenizer
+
+
+def word_piece() -> Tokenizer:
+    return Tokenizer.from_file(str(models_folder() / "minilm-gru" / "tokenizer.json"))
+
+
+def sentence_piece_bpe() -> Tokenizer:
+    """Merges across words: nothing may be cut."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=600, show_progress=False))
+    return tokenizer
+
+
+TOKENIZERS = {
+    "WordPiece": (word_piece, True),
+    "byte-level BPE": (lambda: byte_level(add_prefix_space=False), True),
+    "byte-level BPE with a prefix space": (lambda: byte_level(add_prefix_space=True), True),
+    "byte-level BPE without its pattern": (lambda: byte_level(use_regex=False), False),
+    "Unigram": (lambda: unigram(prepend="always"), True),
+    "Unigram with a first space only": (lambda: unigram(prepend="first"), True),
+    "Unigram that strips": (lambda: unigram(prepend="always", normalizer=normalizers.Strip()), False),
+    "Unigram over NFKC": (lambda: unigram(prepend="always", normalizer=normalizers.NFKC()), True),
+    "BPE across words": (sentence_piece_bpe, False),
+}
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_incremental_tokens_equal_the_tokens_of_the_whole_string(name: str) -> None:
+    make, splits = TOKENIZERS[name]
+    reference = make()
+    # Training is not deterministic: both must be the same tokenizer.
+    tokenizer = IncrementalTokenizer(Tokenizer.from_str(reference.to_str()))
+    reference.encode_special_tokens = True
+    assert tokenizer.splits_at_spaces is splits
+
+    @settings(max_examples=400, deadline=None)
+    @given(texts)
+    def check(text: str) -> None:
+        assert list(tokenizer.encode(text)) == reference.encode(text, add_special_tokens=False).ids
+
+    check()
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_every_prefix_has_the_tokens_of_a_string_of_its_own(alphabet: str) -> None:
+    reference = word_piece()
+    reference.encode_special_tokens = True
+    tokenizer = IncrementalTokenizer(word_piece())
+    text = (ALPHABETS[alphabet] + " " + ALPHABETS["latin"] + ALPHABETS[alphabet]) * 2
+    for end in range(len(text) + 1):
+        assert list(tokenizer.encode(text[:end])) == reference.encode(text[:end], add_special_tokens=False).ids
+
+
+def test_an_added_token_that_holds_a_space_makes_whole_texts_necessary() -> None:
+    tokenizer = word_piece()
+    tokenizer.add_tokens(["new york"])
+    incremental = IncrementalTokenizer(tokenizer)
+    assert not incremental.splits_at_spaces
+    assert len(incremental.encode("new york")) == 1
+
+
+def test_names_of_special_tokens_are_text() -> None:
+    assert 102 not in IncrementalTokenizer(word_piece()).encode("what does [SEP] mean")
+
+
+def test_the_memo_is_bounded_and_forgetting_changes_nothing() -> None:
+    tokenizer = IncrementalTokenizer(word_piece(), memo_size=3)
+    once = [tokenizer.encode(f"word number{n} here") for n in range(20)]
+    assert len(tokenizer._memo) <= 3
+    assert [tokenizer.encode(f"word number{n} here") for n in range(20)] == once
+
+
+def test_only_the_changed_word_is_tokenized_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = IncrementalTokenizer(word_piece())
+    tokenizer.encode("what is the weather in lis")
+    asked: list[str] = []
+    original = tokenizer._part
+
+    def recording(part: str) -> tuple[int, ...]:
+        asked.append(part)
+        return original(part)
+
+    monkeypatch.setattr(tokenizer, "_part", recording)
+    tokenizer.encode("what is the weather in lisb")
+    tokenizer.encode("what was the weather in lisb")
+    assert asked == [" lisb", " was"]
+
+
+def test_a_lone_surrogate_is_refused_with_its_position() -> None:
+    with pytest.raises(TextError, match=r"U\+D83D.* position 2") as caught:
+        check_text("ab\ud83d")
+    assert caught.value.position == 2
+
+
+def test_what_is_not_a_string_is_refused() -> None:
+    with pytest.raises(TextError, match="bytes"):
+        check_text(b"abc")
+
+
+def test_a_broken_tokenizer_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text('{"model": ')
+    with pytest.raises(ModelCorrupt, match=r"tokenizer\.json"):
+        IncrementalTokenizer.from_file(path)

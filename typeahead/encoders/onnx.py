@@ -1,0 +1,25 @@
+"""ONNX Runtime sessions for the graphs of a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from typeahead.errors import ModelCorrupt
+
+
+def open_graph(path: Path, *, threads: int = 1) -> Any:
+    """Open an ONNX graph on the CPU; :class:`~typeahead.errors.ModelCorrupt` if ONNX Runtime refuses it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Idle threads that spin take the cores that search and sockets need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the binding's exceptions share no base class
+        raise ModelCorrupt(f"{path} cannot be opened by ONNX Runtime: {error}", folder=path.parent) from error

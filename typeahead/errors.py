@@ -1,0 +1,135 @@
+"""Every error that this package raises on purpose.
+
+::
+
+    TypeaheadError
+    ├── TextError            a text that cannot be encoded          (.position)
+    │   ├── TextTooLong      more code points than the limit        (.length, .limit)
+    │   └── BadEdit          an edit outside the text
+    ├── ModelError           a model folder that cannot be used     (.folder)
+    │   ├── ModelNotFound
+    │   ├── ModelCorrupt     a missing file, a wrong sha256, broken weights
+    │   └── ModelTooNew      written in a later format
+    ├── IndexFolderError     an index folder that cannot be used    (.folder)
+    │   ├── IndexNotFound
+    │   ├── IndexCorrupt     cut short, or its parts disagree
+    │   ├── IndexTooNew
+    │   └── TeacherMismatch  built in another embedding space       (.index_teacher, .encoder_teacher)
+    ├── SourceError          documents that cannot be read          (.path, .line)
+    ├── ProtocolError        a message that breaks the wire contract (.code, .seq)
+    └── MissingExtra         an optional dependency is not installed (.extra)
+
+Each message says what was wrong, with the offending value, and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class TypeaheadError(Exception):
+    """Root of all errors of this package."""
+
+
+class TextError(TypeaheadError, ValueError):
+    """A text that cannot be encoded: not valid Unicode, or not a string.
+
+    ``position`` is the offending code point's position in the text, where there is one.
+    """
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class TextTooLong(TextError):
+    """A text of more code points than the session's limit."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(f"the text has {length} code points, the limit is {limit}: shorten it or raise the limit")
+        self.length = length
+        self.limit = limit
+
+
+class BadEdit(TextError):
+    """An edit whose range does not lie within the text."""
+
+
+class ModelError(TypeaheadError):
+    """A model folder that cannot be used."""
+
+    def __init__(self, message: str, *, folder: Path | None = None) -> None:
+        super().__init__(message)
+        self.folder = folder
+
+
+class ModelNotFound(ModelError):
+    """No folder of that name."""
+
+
+class ModelCorrupt(ModelError):
+    """A file is missing, does not have the sha256 that the configuration states, or cannot be read."""
+
+
+class ModelTooNew(ModelError):
+    """Written in a later format than this version reads."""
+
+
+class IndexFolderError(TypeaheadError):
+    """An index folder that cannot be used."""
+
+    def __init__(self, message: str, *, folder: Path | None = None) -> None:
+        super().__init__(message)
+        self.folder = folder
+
+
+class IndexNotFound(IndexFolderError):
+    """No index at that path."""
+
+
+class IndexCorrupt(IndexFolderError):
+    """Cut short, or its parts disagree."""
+
+
+class IndexTooNew(IndexFolderError):
+    """Written in a later format than this version reads."""
+
+
+class TeacherMismatch(IndexFolderError):
+    """The index holds vectors of another teacher than the one whose space the encoder shares."""
+
+    def __init__(self, index_teacher: str, encoder_teacher: str, *, folder: Path | None = None) -> None:
+        super().__init__(
+            f"the index was built with {index_teacher!r}, the encoder answers in the space of {encoder_teacher!r}: "
+            "build the index again, or load an encoder of that teacher",
+            folder=folder,
+        )
+        self.index_teacher = index_teacher
+        self.encoder_teacher = encoder_teacher
+
+
+class SourceError(TypeaheadError):
+    """Documents that cannot be read."""
+
+    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None) -> None:
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(place + message)
+        self.path = path
+        self.line = line
+
+
+class ProtocolError(TypeaheadError):
+    """A message that breaks the wire contract; ``code`` is sent to the client."""
+
+    def __init__(self, code: str, message: str, *, seq: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.seq = seq
+
+
+class MissingExtra(TypeaheadError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'{package} is not installed: pip install "typeahead[{extra}]"')
+        self.extra = extra

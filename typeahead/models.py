@@ -1,0 +1,267 @@
+"""Reads, verifies and writes a model folder.
+
+The format, version 1::
+
+    config.json         what follows in :class:`ModelConfig`, and the sha256 of every other file
+    tokenizer.json      as the `tokenizers` library writes it
+    weights.safetensors the weights, once; the graphs name byte ranges of it as their external data
+    *.onnx              graphs for ONNX Runtime, of a few kilobytes
+    golden.json         texts with the vectors that they must give, and how close
+    README.md           the model card
+
+A folder is data: nothing in it is executed but ONNX graphs, and those only after every file has the sha256 that
+``config.json`` states. That protects against damage, not against a forger who writes ``config.json`` too: take models
+from whom you trust. A later format version is refused. Golden texts are encoded whenever a model is loaded; a processor
+whose int8 products miss them (u8 × s8 saturates without VNNI) runs the float32 graph over the same weights instead.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from typeahead.encoders.base import Encoder, Vectors
+from typeahead.errors import ModelCorrupt, ModelNotFound, ModelTooNew
+from typeahead.paths import models_folder
+
+if TYPE_CHECKING:
+    from typeahead.encoders.recurrent import RecurrentEncoder
+    from typeahead.encoders.transformer import TransformerEncoder
+
+FORMAT_VERSION = 1
+
+#: The largest ``config.json`` or ``golden.json`` that is read, in bytes.
+_MAX_JSON = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherInfo:
+    """The embedding space: which teacher, and how its vectors are made."""
+
+    name: str
+    #: sha256 of the teacher's weights file, or "" if unknown.
+    revision: str
+    #: "mean", "cls" or "last".
+    pooling: str
+    #: Word pieces, special tokens included, after which the teacher cuts a text.
+    max_tokens: int
+    #: Whether its vectors have length 1.
+    normalized: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """``config.json`` of a model folder."""
+
+    name: str
+    #: Which class of :mod:`typeahead.encoders` runs it: "recurrent" or "transformer".
+    family: str
+    #: "query" or "passage".
+    role: str
+    #: Dimension of the embedding.
+    dim: int
+    #: "cosine" or "dot".
+    similarity: str
+    teacher: TeacherInfo
+    #: Token ids of a text after which the encoder cuts, special tokens not counted.
+    max_tokens: int
+    #: Ids that stand before and after the tokens of a text. Empty for incremental encoders.
+    prefix_ids: tuple[int, ...]
+    suffix_ids: tuple[int, ...]
+    #: Sizes that the family needs.
+    shape: Mapping[str, int]
+    #: sha256 of every other file of the folder.
+    files: Mapping[str, str]
+    format_version: int = FORMAT_VERSION
+
+    @classmethod
+    def from_json(cls, data: Any, folder: Path) -> ModelConfig:
+        """Check and take what ``config.json`` holds."""
+        if not isinstance(data, dict):
+            raise ModelCorrupt(f"{folder / 'config.json'} holds no JSON object", folder=folder)
+        version = data.get("format_version")
+        if not isinstance(version, int):
+            raise ModelCorrupt(f"{folder / 'config.json'} has no format_version", folder=folder)
+        if version > FORMAT_VERSION:
+            raise ModelTooNew(
+                f"{folder} has format version {version}, this typeahead reads up to {FORMAT_VERSION}: upgrade",
+                folder=folder,
+            )
+        try:
+            values = {field.name: data[field.name] for field in fields(cls)}
+            values["teacher"] = TeacherInfo(**values["teacher"])
+            values["prefix_ids"] = tuple(map(int, values["prefix_ids"]))
+            values["suffix_ids"] = tuple(map(int, values["suffix_ids"]))
+            values["shape"] = {str(key): int(value) for key, value in values["shape"].items()}
+            values["dim"], values["max_tokens"] = int(values["dim"]), int(values["max_tokens"])
+            values["files"] = dict(values["files"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelCorrupt(f"{folder / 'config.json'}: missing or wrong field: {error}", folder=folder) from error
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """The text of ``config.json``."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Texts and their expected vectors; ``min_cosine`` is what this very graph must reach on any processor."""
+
+    texts: tuple[str, ...]
+    vectors: Vectors
+    min_cosine: float
+
+    @classmethod
+    def read(cls, folder: Path) -> Golden:
+        """Read ``golden.json``."""
+        data = _read_json(folder / "golden.json", folder)
+        try:
+            texts = tuple(data["texts"])
+            raw = base64.b64decode(data["vectors"], validate=True)
+            vectors = np.frombuffer(raw, "<f4").reshape(len(texts), -1)
+            return cls(texts, vectors, float(data["min_cosine"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelCorrupt(f"{folder / 'golden.json'}: {error}", folder=folder) from error
+
+    def to_json(self) -> str:
+        """The text of ``golden.json``; vectors are little-endian float32 in base64."""
+        raw = base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()
+        return json.dumps({"min_cosine": self.min_cosine, "texts": self.texts, "vectors": raw}, indent=1) + "\n"
+
+    def agreement(self, encoder: Encoder) -> float:
+        """The smallest cosine of what ``encoder`` gives for the texts to what it should give."""
+        vectors = encoder.encode(self.texts)
+        if vectors.shape != self.vectors.shape or not np.isfinite(vectors).all():
+            return -1.0
+        return float(cosines(vectors, self.vectors).min())
+
+
+def cosines(a: Vectors, b: Vectors) -> Vectors:
+    """Cosine of each row of ``a`` to the same row of ``b``: float32 (n,)."""
+    result: Vectors = np.einsum("nd,nd->n", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    return result
+
+
+def _read_json(path: Path, folder: Path) -> Any:
+    try:
+        if path.stat().st_size > _MAX_JSON:
+            raise ModelCorrupt(f"{path} is larger than {_MAX_JSON} bytes", folder=folder)
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
+    except (ValueError, RecursionError) as error:
+        raise ModelCorrupt(f"{path} is not JSON: {error}", folder=folder) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The folder of a shipped model's name, or of a path."""
+    path = Path(name_or_path)
+    if (path / "config.json").is_file():
+        return path
+    shipped = models_folder() / path
+    if len(path.parts) == 1 and (shipped / "config.json").is_file():
+        return shipped
+    raise ModelNotFound(
+        f"no model {str(name_or_path)!r}: neither a folder with a config.json nor one of {', '.join(shipped_models())}"
+    )
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in models_folder().glob("*/config.json"))
+
+
+def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
+    """Read ``config.json``, and unless told not to, check the sha256 of every file that it names."""
+    config = ModelConfig.from_json(_read_json(folder / "config.json", folder), folder)
+    for name, expected in config.files.items() if verify else ():
+        path = folder / name
+        if Path(name).name != name:
+            raise ModelCorrupt(f"{folder}: {name!r} is not a plain file name", folder=folder)
+        if not path.is_file():
+            raise ModelCorrupt(f"{path} is missing: fetch the model again", folder=folder)
+        if _sha256(path) != expected:
+            raise ModelCorrupt(
+                f"{path} does not have the sha256 that config.json states: fetch it again", folder=folder
+            )
+    return config
+
+
+def load(name_or_path: str | Path, *, threads: int = 1) -> RecurrentEncoder | TransformerEncoder:
+    """Load an encoder: one that comes with the package by its name, any other by its folder.
+
+    ``threads`` is for whole texts; a step of an incremental encoder always runs on the caller's thread alone.
+    Raises :class:`~typeahead.errors.ModelNotFound`, :class:`~typeahead.errors.ModelCorrupt` or
+    :class:`~typeahead.errors.ModelTooNew`.
+    """
+    folder = find(name_or_path)
+    config = read_config(folder)
+    for needed in ("tokenizer.json", "golden.json", "weights.safetensors"):
+        if needed not in config.files:
+            raise ModelCorrupt(f"{folder / 'config.json'} does not list {needed}", folder=folder)
+    make = _maker(config, folder, threads)
+    golden = Golden.read(folder)
+    encoder = make("")
+    agreement = golden.agreement(encoder)
+    if agreement < golden.min_cosine:
+        precise = make("-float32")
+        if (precise_agreement := golden.agreement(precise)) < golden.min_cosine:
+            raise ModelCorrupt(
+                f"{folder}: the golden vectors are missed in int8 (cosine {agreement:.4f}) and in float32 "
+                f"({precise_agreement:.4f}): the weights are not the ones that the card describes",
+                folder=folder,
+            )
+        warnings.warn(
+            f"{config.name}: int8 products on this processor miss the golden vectors (cosine {agreement:.4f}, "
+            f"expected {golden.min_cosine}); running in float32, which is slower",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return precise
+    return encoder
+
+
+def _maker(config: ModelConfig, folder: Path, threads: int) -> Callable[[str], RecurrentEncoder | TransformerEncoder]:
+    # The families are imported here, since whoever reads a configuration needs no ONNX Runtime.
+    if config.family == "recurrent":
+        from typeahead.encoders.recurrent import RecurrentEncoder
+
+        return lambda variant: RecurrentEncoder(config, folder, variant=variant)
+    if config.family == "transformer":
+        from typeahead.encoders.transformer import TransformerEncoder
+
+        return lambda variant: TransformerEncoder(config, folder, variant=variant, threads=threads)
+    raise ModelTooNew(f"{folder}: family {config.family!r} is not known to this typeahead: upgrade it", folder=folder)
+
+
+def write_config(folder: Path, config: ModelConfig) -> ModelConfig:
+    """Write ``config.json`` with the sha256 of every file that now lies in ``folder``."""
+    files = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name != "config.json"}
+    values = {field.name: getattr(config, field.name) for field in fields(config)} | {"files": files}
+    complete = ModelConfig(**values)
+    (folder / "config.json").write_text(complete.to_json(), encoding="utf-8")
+    return complete
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise :class:`~typeahead.errors.TextError` for the first of ``texts`` that is not valid Unicode."""
+    from typeahead.tokens import check_text
+
+    if isinstance(texts, str):
+        raise TypeError("encode takes a sequence of texts, not one text: put it into a list")
+    for number, text in enumerate(texts):
+        check_text(text, what=f"text {number}")

@@ -1,0 +1,75 @@
+"""One person's typing: edits in, ready embedding out. No sockets, no clock.
+
+A session knows the present text and its tokens; the states live in the engine's tree. :mod:`typeahead.engine` runs
+the steps, for one session at once (:meth:`Session.update`) or for many together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typeahead.encoders.base import Vectors
+from typeahead.errors import BadEdit, TextTooLong
+from typeahead.tokens import check_text
+
+if TYPE_CHECKING:
+    from typeahead.engine import Engine
+
+
+class Session:
+    """The text in one search box and its embedding.
+
+    Made by :meth:`Engine.session() <typeahead.engine.Engine.session>`. Whatever the edits before, the embedding is
+    that of the whole present text. A change that is refused leaves text and embedding as they were.
+    """
+
+    __slots__ = ("_engine", "embedding", "max_chars", "pending", "steps", "text", "tokens")
+
+    def __init__(self, engine: Engine, max_chars: int) -> None:
+        if max_chars < 1:
+            raise ValueError(f"max_chars is {max_chars}, it must be at least 1")
+        self._engine = engine
+        #: Longest text that is taken, in code points.
+        self.max_chars = max_chars
+        #: The present text.
+        self.text = ""
+        #: Its token ids, cut at the encoder's ``max_tokens``.
+        self.tokens: tuple[int, ...] = ()
+        #: float32 (dim,), read-only, of the last text that was advanced; ``None`` for a text without a token.
+        self.embedding: Vectors | None = None
+        #: Whether :attr:`embedding` still belongs to an earlier text.
+        self.pending = False
+        #: Steps that the last advance computed for this session; 0 where other keys or sessions had done them.
+        self.steps = 0
+
+    def set_text(self, text: str) -> None:
+        """Take ``text`` as the whole present text; the engine has still to advance this session.
+
+        Raises :class:`~typeahead.errors.TextTooLong`, or :class:`~typeahead.errors.TextError` for a lone surrogate.
+        """
+        if len(check_text(text)) > self.max_chars:
+            raise TextTooLong(len(text), self.max_chars)
+        tokens = self._engine.tokens(text)
+        self.text = text
+        # Keys that leave the tokens alone, such as a space, leave the embedding alone too.
+        if tokens != self.tokens:
+            self.tokens = tokens
+            self.pending = True
+        elif not self.pending:
+            self.steps = 0
+
+    def edit(self, at: int, delete: int, insert: str) -> None:
+        """Replace ``delete`` code points from position ``at`` by ``insert``.
+
+        Raises :class:`~typeahead.errors.BadEdit` for a range outside the text, and what :meth:`set_text` raises.
+        """
+        length = len(self.text)
+        if at < 0 or delete < 0 or at + delete > length:
+            raise BadEdit(f"an edit of {delete} code points at {at} lies outside a text of {length}", position=at)
+        self.set_text(self.text[:at] + check_text(insert, what="the inserted text") + self.text[at + delete :])
+
+    def update(self, text: str) -> None:
+        """Take ``text`` and compute its embedding at once."""
+        self.set_text(text)
+        if self.pending:
+            self._engine.advance((self,))
