@@ -17,6 +17,8 @@
     │   └── TeacherMismatch  built in another embedding space       (.index_teacher, .encoder_teacher)
     ├── SourceError          documents that cannot be read          (.path, .line)
     ├── ProtocolError        a message that breaks the wire contract (.code, .seq)
+    ├── ConfigError          a server setting that makes no sense   (.setting), in typeahead.server
+    ├── ListenError          an address that cannot be listened on  (.host, .port), in typeahead.server
     └── MissingExtra         an optional dependency is not installed (.extra)
 
 Each message says what was wrong, with the offending value, and what to do.

@@ -128,7 +128,7 @@ class IncrementalTokenizer:
         ids = tuple(self._tokenizer.encode(part, add_special_tokens=False).ids)
         if len(part) <= _LONGEST_REMEMBERED:
             if len(self._memo) >= self._memo_size:
-                # Insertion order stands in for age: a common word that falls out costs one call to come back.
-                del self._memo[next(iter(self._memo))]
+                # To start again empty is safe where several threads encode, and a word costs one call to come back.
+                self._memo = {}
             self._memo[part] = ids
         return ids

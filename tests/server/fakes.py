@@ -1,0 +1,125 @@
+"""A small encoder and index, so that these tests are about the server: deterministic, and with nothing to load."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.encoders.base import Vectors
+from typeahead.engine import Engine
+from typeahead.errors import TeacherMismatch
+from typeahead.models import ModelConfig, TeacherInfo, check_texts
+from typeahead.session import Session
+from typeahead.tokens import IncrementalTokenizer
+
+DIM = 16
+
+TITLES = ["boil an egg", "poach an egg", "bake bread", "how to tie a tie", "café au lait", "한국어 배우기", "🙂 smile"]
+
+
+class WordTokenizer:
+    """A token for each word, its checksum."""
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return tuple(crc32(word.encode()) for word in text.lower().split())
+
+
+class MeanEncoder:
+    """The normalised mean of a random vector for each word, as a fold: the state is the sum."""
+
+    max_tokens = 64
+
+    def __init__(self, name: str = "mean", *, similarity: str = "cosine") -> None:
+        teacher = TeacherInfo("teacher", "", "mean", 64, True)
+        self.config = ModelConfig(name, "recurrent", "query", DIM, similarity, teacher, 64, (), (), {}, {})
+        self.tokenizer = cast("IncrementalTokenizer", WordTokenizer())
+        self.broken = False
+
+    @property
+    def dim(self) -> int:
+        return DIM
+
+    @property
+    def state_size(self) -> int:
+        return DIM
+
+    def start(self) -> Vectors:
+        return np.zeros(DIM, np.float32)
+
+    def step(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        if self.broken:
+            raise RuntimeError("the encoder broke")
+        words = [np.random.default_rng(token).standard_normal(DIM, np.float32) for token in tokens]
+        states = states + np.stack(words)
+        return states, states / np.linalg.norm(states, axis=1, keepdims=True)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        check_texts(texts)
+        vectors = np.zeros((len(texts), DIM), np.float32)
+        for row, text in enumerate(texts):
+            states = self.start()[None]
+            for token in self.tokenizer.encode(text)[: self.max_tokens]:
+                states, embeddings = self.step(states, np.array([token]))
+                vectors[row] = embeddings[0]
+        return vectors
+
+    def session(self, *, max_chars: int = 512) -> Session:
+        return Engine(self).session(max_chars=max_chars)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeHit:
+    id: str
+    score: float
+    title: str
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FakeManifest:
+    count: int
+
+
+class BruteForceIndex:
+    """Exact search over :data:`TITLES`. Searches wait at :attr:`gate`, which is open unless a test closes it."""
+
+    def __init__(self, teacher: str = "teacher", *, text: str = "All about it.") -> None:
+        self.manifest = FakeManifest(len(TITLES))
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.batches: list[int] = []
+        self.broken = False
+        self._teacher = teacher
+        self._text = text
+        self._vectors = MeanEncoder().encode(TITLES)
+
+    def await_search(self) -> None:
+        """Wait until one more search has begun."""
+        assert self.entered.acquire(timeout=20), "no search began"
+
+    def check_teacher(self, config: ModelConfig) -> None:
+        if config.teacher.name != self._teacher:
+            raise TeacherMismatch(self._teacher, config.teacher.name)
+
+    def search(self, queries: Vectors, k: int) -> list[list[FakeHit]]:
+        self.batches.append(len(queries))
+        self.entered.release()
+        assert self.gate.wait(30), "the test never opened the gate"
+        if self.broken:
+            raise RuntimeError("the index broke")
+        return [self._hits(scores, k) for scores in queries @ self._vectors.T]
+
+    def _hits(self, scores: Vectors, k: int) -> list[FakeHit]:
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [
+            FakeHit(f"d{row}", float(scores[row]), TITLES[row], self._text, f"https://example.org/{row}")
+            for row in best
+        ]

@@ -1,0 +1,34 @@
+"""A server process for the tests of signals: ``python -m tests.server.serving [gate]``.
+
+Prints its address when it is ready. With "gate", each search waits until a line comes on standard input.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.server.fakes import BruteForceIndex, FakeHit, MeanEncoder
+from typeahead.encoders.base import Vectors
+from typeahead.server import ServerConfig, serve
+
+
+class GatedIndex(BruteForceIndex):
+    """After warming up, a search tells that it began and waits for a line."""
+
+    def search(self, queries: Vectors, k: int) -> list[list[FakeHit]]:
+        if self.batches:
+            print("searching", flush=True)
+            sys.stdin.readline()
+        return super().search(queries, k)
+
+
+def main() -> None:
+    index = GatedIndex() if "gate" in sys.argv else BruteForceIndex()
+    config = ServerConfig(port=0, web=Path("/nonexistent"), drain_seconds=2.0)
+    serve(config, MeanEncoder(), index, on_ready=lambda address: print(address, flush=True))
+    print("ended", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from typeahead.server.config import ConfigError, ServerConfig, parse_origin
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("host", ""),
+        ("port", -1),
+        ("port", 65536),
+        ("max_chars", 0),
+        ("max_sessions", 0),
+        ("max_pending", 0),
+        ("max_frame_bytes", 10),
+        ("max_k", 0),
+        ("default_k", 101),
+        ("cache_bytes", -5),
+        ("idle_seconds", 0),
+        ("stall_seconds", float("inf")),
+        ("ping_seconds", float("nan")),
+        ("drain_seconds", -1),
+        ("token", ""),
+        ("token", "käse"),
+        ("token", "two\nlines"),
+        ("allowed_origins", ("example.org",)),
+        ("allowed_origins", ("https://example.org/path",)),
+        ("allowed_origins", ("null",)),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name(setting: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=setting) as caught:
+        ServerConfig(**{setting: value})
+    assert caught.value.setting == setting
+
+
+def test_the_token_is_not_shown() -> None:
+    assert "s3cret" not in repr(ServerConfig(token="s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("origin", "parsed"),
+    [
+        ("http://example.org", ("http", "example.org", 80)),
+        ("https://EXAMPLE.org", ("https", "example.org", 443)),
+        ("http://[::1]:8765", ("http", "::1", 8765)),
+        ("null", None),
+        ("file://", None),
+        ("https://example.org/", None),
+        ("https://user@example.org", None),
+        ("https://example.org:x", None),
+        ("https://[::1", None),
+        ("", None),
+    ],
+)
+def test_an_origin_is_a_scheme_a_host_and_a_port(origin: str, parsed: tuple[str, str, int] | None) -> None:
+    assert parse_origin(origin) == parsed
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed", "expected"),
+    [
+        (None, "127.0.0.1:8765", (), True),
+        ("http://127.0.0.1:8765", "127.0.0.1:8765", (), True),
+        ("https://example.org", "example.org", (), True),
+        ("https://example.org", "EXAMPLE.ORG:443", (), True),
+        ("http://127.0.0.1:9999", "127.0.0.1:8765", (), False),
+        ("http://localhost:8765", "127.0.0.1:8765", (), False),
+        ("https://evil.org", "example.org", (), False),
+        ("https://example.org.evil.org", "example.org", (), False),
+        ("null", "example.org", (), False),
+        ("https://example.org", None, (), False),
+        ("https://a.org", "example.org", ("https://b.org", "https://a.org"), True),
+        ("http://a.org", "example.org", ("https://a.org",), False),
+        ("https://a.org:444", "example.org", ("https://a.org",), False),
+        ("https://evil.org", "example.org", ("*",), True),
+    ],
+)
+def test_the_same_origin_and_those_that_are_allowed_may_connect(
+    origin: str | None, host: str | None, allowed: tuple[str, ...], expected: bool
+) -> None:
+    assert ServerConfig(allowed_origins=allowed).allows(origin, host) is expected

@@ -1,0 +1,468 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.server.fakes import MeanEncoder
+from typeahead.encoders.base import Vectors
+from typeahead.engine import Engine
+from typeahead.protocol import Conversation, Limits, read_embedding
+from typeahead.server.dialogue import Dialogue
+from typeahead.server.metrics import ServerMetrics
+from typeahead.server.query import Query, Stage
+
+
+class ManualWork:
+    """The pipeline's part, done when the test says so. A search finds the text that it was made for."""
+
+    def __init__(self, *, searches: bool) -> None:
+        self.searches = searches
+        self.engine = Engine(MeanEncoder())
+        self.stepping: dict[Query, None] = {}
+        self.searching: dict[Query, None] = {}
+        self.searched = 0
+
+    def step(self, query: Query) -> None:
+        self.stepping[query] = None
+
+    def step_now(self, query: Query) -> None:
+        self.stepping.pop(query, None)
+        self._advance([query])
+
+    def search(self, query: Query) -> None:
+        self.searching[query] = None
+
+    def drop(self, query: Query) -> None:
+        self.stepping.pop(query, None)
+        self.searching.pop(query, None)
+
+    def run_steps(self) -> None:
+        batch, self.stepping = list(self.stepping), {}
+        self._advance(batch)
+
+    def run_searches(self) -> None:
+        batch, self.searching = list(self.searching), {}
+        for query in batch:
+            assert query.stage is Stage.STEPPED
+            query.hits = json.dumps(_marks(query.embedding)).encode()
+            query.stage = Stage.SEARCHED
+            query.notify()
+        self.searched += len(batch)
+
+    def run_all(self) -> None:
+        while self.stepping or self.searching:
+            self.run_steps()
+            self.run_searches()
+
+    def fail(self) -> None:
+        for query in (*self.stepping, *self.searching):
+            query.failed = True
+            query.notify()
+        self.stepping.clear()
+        self.searching.clear()
+
+    def _advance(self, batch: list[Query]) -> None:
+        self.engine.advance([query.session for query in batch])
+        for query in batch:
+            query.embedding = query.session.embedding
+            query.stage = Stage.STEPPED
+            if query.due is Stage.SEARCHED:
+                self.search(query)
+            query.notify()
+
+
+def _marks(embedding: Vectors | None) -> list[float]:
+    return [] if embedding is None else [round(float(embedding[0]), 5)]
+
+
+def mark(text: str) -> float:
+    """What the search finds for a text."""
+    return round(float(MeanEncoder().encode([text])[0, 0]), 5)
+
+
+class Desk:
+    """A dialogue with its work, and what was taken from it."""
+
+    def __init__(
+        self,
+        *,
+        searches: bool = True,
+        token: str | None = None,
+        max_chars: int = 50,
+        max_pending: int = 8,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.work = ManualWork(searches=searches)
+        self.metrics = ServerMetrics("mean")
+        self.wakes = 0
+        self.dialogue = Dialogue(
+            Conversation(Limits(max_chars=max_chars), token=token),
+            self.work.engine.session(max_chars=max_chars),
+            self.work,
+            self.metrics,
+            greet=lambda hello: json.dumps({"hello": hello.k}),
+            wake=self._wake,
+            clock=clock,
+            max_pending=max_pending,
+        )
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def say(self, **message: Any) -> None:
+        self.dialogue.receive(json.dumps(message))
+
+    def take(self) -> list[Any]:
+        """What can be sent now, without timings."""
+        taken: list[Any] = []
+        while frames := self.dialogue.take():
+            for frame in frames:
+                taken.append(json.loads(frame) if isinstance(frame, str) else frame)
+                if isinstance(taken[-1], dict):
+                    taken[-1].pop("timing_us", None)
+        return taken
+
+    def answers(self) -> list[Any]:
+        self.work.run_all()
+        return self.take()
+
+
+def test_a_keystroke_is_answered_once_it_was_stepped_and_searched() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil an")
+    assert desk.take() == []
+    desk.work.run_steps()
+    assert desk.take() == []
+    desk.work.run_searches()
+    assert desk.take() == [{"seq": 1, "hits": [mark("boil an")]}]
+
+
+def test_an_edit_changes_the_text_before_it() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="bOl an")
+    desk.say(seq=2, edit={"at": 1, "del": 1, "ins": "oi"})
+    assert desk.answers() == [{"seq": 2, "hits": [mark("boil an")]}]
+
+
+def test_a_newer_keystroke_drops_the_work_of_an_older_one_at_every_stage() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="a")
+    desk.say(seq=2, text="b")  # 1 was not stepped yet
+    desk.work.run_steps()
+    desk.say(seq=3, text="c")  # 2 was not searched yet
+    assert not desk.work.searching
+    desk.work.run_all()
+    desk.say(seq=4, text="d")  # 3 was not taken yet
+    assert desk.answers() == [{"seq": 4, "hits": [mark("d")]}]
+    assert desk.work.searched == 2
+    assert desk.metrics.keystrokes["superseded"].value == 3
+    assert desk.metrics.keystrokes["served"].value == 1
+
+
+def test_a_submit_is_ready_when_the_results_were_there() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    desk.work.run_all()
+    desk.say(seq=2, submit=True)
+    assert desk.take() == [
+        {"seq": 1, "hits": [mark("tea")]},
+        {"seq": 2, "hits": [mark("tea")], "submit": True, "ready": True},
+    ]
+    assert desk.metrics.submits[True].value == 1
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_submit_that_has_to_wait_is_not_ready_and_shares_the_keystrokes_search(steps: int) -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    for _ in range(steps):
+        desk.work.run_steps()
+    desk.say(seq=2, submit=True)
+    assert desk.answers() == [
+        {"seq": 1, "hits": [mark("tea")]},
+        {"seq": 2, "hits": [mark("tea")], "submit": True, "ready": False},
+    ]
+    assert desk.work.searched == 1
+
+
+def test_a_submit_is_answered_for_the_text_of_its_time_although_more_was_typed() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    desk.say(seq=2, submit=True)
+    desk.say(seq=3, text="tea pot")
+    assert desk.answers() == [
+        {"seq": 2, "hits": [mark("tea")], "submit": True, "ready": False},
+        {"seq": 3, "hits": [mark("tea pot")]},
+    ]
+
+
+def test_a_submit_before_any_key_finds_nothing_at_once() -> None:
+    desk = Desk()
+    desk.say(seq=1, submit=True)
+    assert desk.take() == [{"seq": 1, "hits": [], "submit": True, "ready": True}]
+
+
+def test_without_an_index_the_embedding_is_what_counts() -> None:
+    desk = Desk(searches=False)
+    desk.say(hello={"embedding": "float32"})
+    desk.say(seq=1, text="tea")
+    desk.work.run_steps()
+    desk.say(seq=2, submit=True)
+    _, first, vector, second, again = desk.take()
+    assert (first, second) == ({"seq": 1}, {"seq": 2, "submit": True, "ready": True})
+    for frame, seq in ((vector, 1), (again, 2)):
+        number, values = read_embedding(frame)
+        assert number == seq
+        assert values is not None
+        assert values.tolist() == MeanEncoder().encode(["tea"])[0].tolist()
+
+
+def test_in_mode_submit_only_enter_searches_and_it_is_ready_with_the_embedding() -> None:
+    desk = Desk()
+    desk.say(hello={"search": "submit"})
+    desk.say(seq=1, text="tea")
+    desk.work.run_steps()
+    desk.say(seq=2, submit=True)
+    assert desk.answers() == [
+        {"hello": 8},
+        {"seq": 1},
+        {"seq": 2, "hits": [mark("tea")], "submit": True, "ready": True},
+    ]
+
+
+def test_in_mode_word_a_search_comes_with_each_word_that_ends() -> None:
+    desk = Desk()
+    desk.say(hello={"search": "word"})
+    desk.take()
+    searched = []
+    for seq, text in enumerate(["t", "te", "tea", "tea ", "tea p", "tea pot", "tea", "a b c", "a b c!"]):
+        desk.say(seq=seq, text=text)
+        (reply,) = desk.answers()
+        if "hits" in reply:
+            searched.append(text)
+    assert searched == ["tea ", "tea", "a b c", "a b c!"]
+
+
+def test_in_mode_word_a_search_that_was_overtaken_is_made_up_for() -> None:
+    desk = Desk()
+    desk.say(hello={"search": "word"})
+    desk.take()
+    desk.say(seq=1, text="tea ")
+    desk.say(seq=2, text="tea p")
+    assert desk.answers() == [{"seq": 2, "hits": [mark("tea p")]}]
+    desk.say(seq=3, text="tea po")
+    assert desk.answers() == [{"seq": 3}]
+
+
+def test_in_mode_word_each_character_of_a_script_without_spaces_is_a_word() -> None:
+    desk = Desk()
+    desk.say(hello={"search": "word"})
+    desk.take()
+    for seq, text in enumerate(["水", "水道"]):
+        desk.say(seq=seq, text=text)
+        assert desk.answers() == [{"seq": seq, "hits": [mark(text)]}]
+
+
+def test_in_mode_word_a_submit_searches_what_no_keystroke_had_searched() -> None:
+    desk = Desk()
+    desk.say(hello={"search": "word"})
+    desk.say(seq=1, text="tea")
+    desk.work.run_all()
+    desk.say(seq=2, submit=True)
+    desk.say(seq=3, submit=True)
+    assert desk.answers()[2:] == [
+        {"seq": 2, "hits": [mark("tea")], "submit": True, "ready": False},
+        {"seq": 3, "hits": [mark("tea")], "submit": True, "ready": False},
+    ]
+    assert desk.work.searched == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"text": "x" * 51}, "text_too_long"),
+        ({"text": "a\ud800"}, "bad_text"),
+        ({"edit": {"at": 4, "del": 0, "ins": "x"}}, "bad_edit"),
+        ({"edit": {"at": 3, "del": 1, "ins": ""}}, "bad_edit"),
+        ({"edit": {"at": -1, "del": 0, "ins": "x"}}, "bad_edit"),
+        ({"edit": {"at": 0, "del": -1, "ins": "x"}}, "bad_edit"),
+        ({"edit": {"at": 0, "del": 2**70, "ins": "x"}}, "bad_message"),
+        ({"edit": {"at": 0, "del": 0, "ins": "x" * 48}}, "text_too_long"),
+        ({"edit": {"at": 0, "del": 0, "ins": "\udc00"}}, "bad_text"),
+    ],
+)
+def test_a_refused_keystroke_changes_nothing_and_the_session_goes_on(message: dict[str, Any], code: str) -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    desk.say(seq=2, **message)
+    desk.say(seq=3, edit={"at": 3, "del": 0, "ins": "s"})
+    error, reply = desk.answers()
+    assert (error["seq"], error["error"]["code"]) == (2, code)
+    assert reply == {"seq": 3, "hits": [mark("teas")]}
+
+
+def test_an_error_waits_for_the_reply_before_it() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    desk.say(seq=2, text="x" * 51)
+    assert desk.take() == []
+    assert [reply["seq"] for reply in desk.answers()] == [1, 2]
+
+
+def test_what_fails_is_answered_with_an_error_and_tried_again_at_enter() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    desk.work.fail()
+    (error,) = desk.take()
+    assert (error["seq"], error["error"]["code"]) == (1, "internal")
+    desk.say(seq=2, submit=True)
+    assert desk.answers() == [{"seq": 2, "hits": [mark("tea")], "submit": True, "ready": False}]
+
+
+def test_it_is_full_when_as_many_replies_wait_as_are_allowed() -> None:
+    desk = Desk(max_pending=3)
+    desk.say(seq=1, text="tea")
+    desk.say(seq=2, submit=True)
+    assert not desk.dialogue.full
+    desk.say(seq=3, submit=True)
+    assert desk.dialogue.full
+    desk.answers()
+    assert not desk.dialogue.full
+
+
+def test_keystrokes_never_fill_it() -> None:
+    desk = Desk(max_pending=2)
+    for seq in range(10_000):
+        desk.say(seq=seq, text=f"tea {seq}")
+        assert not desk.dialogue.full
+    assert len(desk.work.stepping) == 1
+    assert desk.answers() == [{"seq": 9999, "hits": [mark("tea 9999")]}]
+
+
+def test_closing_answers_what_is_pending_and_reads_no_more() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    desk.dialogue.close(1012, "the server restarts")
+    desk.say(seq=2, text="coffee")
+    assert not desk.dialogue.finished
+    assert desk.answers() == [{"seq": 1, "hits": [mark("tea")]}]
+    assert desk.dialogue.finished
+    desk.dialogue.close(1000, "idle")
+    assert desk.dialogue.closing is not None
+    assert desk.dialogue.closing.code == 1012
+
+
+def test_a_wrong_token_ends_it_after_the_error() -> None:
+    desk = Desk(token="s3cret")
+    desk.say(hello={"token": "guess"})
+    (error,) = desk.take()
+    assert error["error"]["code"] == "unauthorized"
+    assert desk.dialogue.finished
+    assert desk.dialogue.closing is not None
+    assert desk.dialogue.closing.code == 1008
+
+
+def test_abandoning_drops_all_work() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="tea")
+    desk.say(seq=2, submit=True)
+    desk.dialogue.abandon()
+    assert not desk.work.stepping
+    assert desk.metrics.keystrokes["cancelled"].value == 1
+
+
+def test_timings_add_up_and_a_ready_submit_has_no_work_of_its_own() -> None:
+    ticks = iter(range(0, 10**9, 1_000_000))
+    desk = Desk(clock=lambda: next(ticks))
+    desk.say(seq=1, text="tea")
+    desk.work.run_all()
+    desk.say(seq=2, submit=True)
+    for _ in range(2):
+        (frame,) = desk.dialogue.take()
+        reply = json.loads(frame)
+        timing = reply["timing_us"]
+        assert list(timing) == ["queue", "tokenize", "step", "search", "total"]
+        assert timing["total"] == timing["queue"] + timing["tokenize"] + timing["step"] + timing["search"]
+    assert timing == {"queue": 2000, "tokenize": 0, "step": 0, "search": 0, "total": 2000}
+
+
+messages = st.one_of(
+    st.fixed_dictionaries({"text": st.text(max_size=12)}),
+    st.fixed_dictionaries(
+        {
+            "edit": st.fixed_dictionaries(
+                {"at": st.integers(-1, 8), "del": st.integers(-1, 4), "ins": st.text(max_size=9)}
+            )
+        }
+    ),
+    st.just({"submit": True}),
+    st.sampled_from([{"text": 1}, {}, {"text": "\ud800"}, {"hello": {}}]),
+)
+actions = st.one_of(
+    messages, messages, st.sampled_from(["run_steps", "run_searches", "run_all", "fail", "take", "back", "binary"])
+)
+
+
+def after(message: dict[str, Any], text: str) -> str:
+    """The text after a message, by the contract; as it was where the message has to be refused."""
+    new = message.get("text", text)
+    if "edit" in message:
+        at, delete, insert = (message["edit"][name] for name in ("at", "del", "ins"))
+        new = text[:at] + insert + text[at + delete :] if 0 <= at <= at + delete <= len(text) else text
+    return new if isinstance(new, str) and len(new) <= 10 and "\ud800" not in new else text
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(actions, max_size=25), st.sampled_from(["keystroke", "word", "submit", None]), st.booleans(), st.booleans()
+)
+def test_whatever_comes_replies_never_run_backwards_and_all_but_overtaken_keystrokes_are_answered(
+    script: list[Any], mode: str | None, searches: bool, vectors: bool
+) -> None:
+    desk = Desk(searches=searches, max_chars=10, max_pending=10**6)
+    if mode is not None:
+        desk.say(hello={"search": mode, **({"embedding": "int8"} if vectors else {})})
+    taken: list[Any] = []
+    expected: list[int] = []
+    keystroke = None
+    seq = 0
+    text = ""
+    texts = {}
+    for action in script:
+        if action == "take":
+            taken += desk.take()
+        elif action == "back":
+            desk.say(seq=0, text="x") if seq else None
+        elif action == "binary":
+            desk.dialogue.receive(b"\0")
+        elif isinstance(action, str):
+            getattr(desk.work, action)()
+        else:
+            seq += 1
+            desk.say(seq=seq, **action)
+            if action.keys() & {"text", "edit"}:
+                keystroke = seq
+            text = texts[seq] = after(action, text)
+            if "hello" not in action:
+                expected.append(seq)
+    taken += desk.answers()
+    replies = [frame for frame in taken if isinstance(frame, dict)]
+    numbers = [reply["seq"] for reply in replies if "seq" in reply]
+    assert numbers == sorted(set(numbers))
+    missing = set(expected) - set(numbers)
+    assert keystroke not in missing
+    assert desk.metrics.keystrokes["superseded"].value == len(missing)
+    if vectors and mode is not None:
+        answered = [reply["seq"] for reply in replies if "seq" in reply and "error" not in reply]
+        assert [read_embedding(frame)[0] for frame in taken if isinstance(frame, bytes)] == answered
+    for reply in replies:
+        if "hits" in reply:
+            words = texts[reply["seq"]]
+            assert reply["hits"] == ([mark(words)] if words.split() else [])
+    assert not desk.work.stepping
+    assert not desk.work.searching

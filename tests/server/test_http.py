@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder
+from tests.server.running import PATIENCE, Running, eventually, running
+from typeahead.errors import TeacherMismatch
+from typeahead.server import ConfigError, ServerConfig, create_app
+
+LIMITS: dict[str, Any] = {"max_body_bytes": 4096, "max_inputs": 20, "max_input_chars": 1000, "max_chars": 100}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(BruteForceIndex(), passages=MeanEncoder("passages"), **LIMITS) as server:
+        yield server
+
+
+def post(server: Running, path: str, fields: Any = None, **options: Any) -> httpx.Response:
+    if fields is not None:
+        options["content"] = json.dumps(fields)  # httpx itself refuses to write a lone surrogate
+    return httpx.post(f"{server.http}{path}", timeout=PATIENCE, **options)
+
+
+def test_embeddings_are_those_of_the_encoder_in_openais_shape(server: Running) -> None:
+    texts = [f"{title} number {row}" for row, title in enumerate(TITLES * 2)]
+    reply = post(server, "/v1/embeddings", {"model": "mean", "input": texts}).json()
+    assert list(reply) == ["object", "data", "model", "usage"]
+    assert (reply["object"], reply["model"]) == ("list", "mean")
+    assert [(row["object"], row["index"]) for row in reply["data"]] == [("embedding", row) for row in range(len(texts))]
+    vectors = np.array([row["embedding"] for row in reply["data"]], np.float32)
+    assert (vectors == MeanEncoder().encode(texts)).all()
+    words = sum(len(text.split()) for text in texts)
+    assert reply["usage"] == {"prompt_tokens": words, "total_tokens": words}
+
+
+def test_one_text_in_base64_is_the_same_vector(server: Running) -> None:
+    request = {"model": "passages", "input": "café", "encoding_format": "base64", "dimensions": 16, "user": "u"}
+    (row,) = post(server, "/v1/embeddings", request).json()["data"]
+    vector = np.frombuffer(base64.b64decode(row["embedding"]), "<f4")
+    assert (vector == MeanEncoder().encode(["café"])[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "named"),
+    [
+        ({"model": "mean"}, 400, "input"),
+        ({"model": "mean", "input": []}, 400, "input"),
+        ({"model": "mean", "input": [1, 2]}, 400, "input"),
+        ({"model": "mean", "input": ["a", None]}, 400, "input"),
+        ({"model": "mean", "input": ["a"] * 21}, 400, "20"),
+        ({"model": "mean", "input": "a" * 1001}, 400, "1000"),
+        ({"model": "mean", "input": ["a", "\ud800"]}, 400, "surrogate"),
+        ({"model": "mean", "input": "a", "encoding_format": "hex"}, 400, "encoding_format"),
+        ({"model": "mean", "input": "a", "dimensions": 8}, 400, "16 dimensions"),
+        ({"model": "mean", "input": "a", "dimensions": True}, 400, "dimensions"),
+        ({"model": "mean", "input": "a", "batch": 1}, 400, "batch"),
+        ({"model": "ada", "input": "a"}, 404, "mean, passages"),
+        ({"input": "a"}, 400, "mean, passages"),
+    ],
+)
+def test_embeddings_that_cannot_be_had_are_refused_with_a_reason(
+    server: Running, fields: dict[str, Any], status: int, named: str
+) -> None:
+    reply = post(server, "/v1/embeddings", fields)
+    assert reply.status_code == status
+    error = reply.json()["error"]
+    assert list(error) == ["message", "type", "param", "code"]
+    assert error["type"] == "invalid_request_error"
+    assert named in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/search"])
+@pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"[]", 400), (b"\xff", 400), (b'"' + b"x" * 4096, 413)])
+def test_a_body_that_is_no_json_object_or_too_large_is_refused(
+    server: Running, path: str, body: bytes, status: int
+) -> None:
+    reply = post(server, path, content=body)
+    assert reply.status_code == status
+    assert reply.json()["error"]["message"]
+
+
+def test_search_finds_what_typing_finds(server: Running) -> None:
+    reply = post(server, "/v1/search", {"query": "bake bread", "k": 2}).json()
+    assert next(hit["title"] for hit in reply["hits"]) == "bake bread"
+    assert list(reply["timing_us"]) == ["step", "search", "total"]
+    with server.client() as client:
+        client.say(hello={"k": 2})
+        client.hear()
+        client.say(seq=1, text="bake bread")
+        assert client.hear()["hits"] == reply["hits"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({}, "query"),
+        ({"query": 1}, "query"),
+        ({"query": "a", "k": 0}, '"k"'),
+        ({"query": "a", "k": 101}, '"k"'),
+        ({"query": "a", "k": True}, '"k"'),
+        ({"query": "a", "n": 1}, "'n'"),
+        ({"query": "a" * 101}, "101"),
+        ({"query": "\udc00"}, "surrogate"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(server: Running, fields: dict[str, Any], named: str) -> None:
+    reply = post(server, "/v1/search", fields)
+    assert reply.status_code == 400
+    assert named in reply.json()["error"]["message"]
+
+
+def test_without_an_index_searches_are_refused_and_typing_is_answered_without_hits() -> None:
+    with running() as server:
+        assert post(server, "/v1/search", {"query": "tea"}).status_code == 404
+        with server.client() as client:
+            client.say(seq=1, text="tea")
+            assert list(client.hear()) == ["seq", "timing_us"]
+
+
+def test_a_search_that_the_index_cannot_answer_is_a_500() -> None:
+    index = BruteForceIndex()
+    with running(index) as server:
+        index.broken = True
+        assert post(server, "/v1/search", {"query": "tea"}).status_code == 500
+
+
+def test_a_token_guards_everything_but_the_probes() -> None:
+    with running(BruteForceIndex(), token="s3cret") as server:
+        request = {"query": "tea"}
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic s3cret"}):
+            reply = post(server, "/v1/search", request, headers=headers)
+            assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer")
+            assert reply.json()["error"]["code"] == "invalid_api_key"
+            assert httpx.get(f"{server.http}/metrics", headers=headers).status_code == 401
+        right = {"Authorization": "Bearer s3cret"}
+        assert post(server, "/v1/search", request, headers=right).status_code == 200
+        assert post(server, f"/v1/search?token={'s3cret'}", request).status_code == 401
+        assert httpx.get(f"{server.http}/metrics", headers=right).status_code == 200
+        assert httpx.get(f"{server.http}/readyz").status_code == 200
+
+
+def test_pages_of_other_origins_are_refused_unless_they_are_allowed() -> None:
+    with running(BruteForceIndex(), allowed_origins=("https://a.example",)) as server:
+        for origin, status in ((server.http, 200), ("https://a.example", 200), ("https://evil.example", 403)):
+            reply = post(server, "/v1/search", {"query": "tea"}, headers={"Origin": origin})
+            assert reply.status_code == status
+        reply = httpx.options(
+            f"{server.http}/v1/search",
+            headers={"Origin": "https://a.example", "Access-Control-Request-Method": "POST"},
+        )
+        assert reply.headers["access-control-allow-origin"] == "https://a.example"
+
+
+def test_requests_beyond_the_limit_are_told_to_come_again() -> None:
+    index = BruteForceIndex()
+    with running(index, max_requests=1) as server:
+        index.await_search()
+        index.gate.clear()
+        first: list[int] = []
+        waiting = threading.Thread(target=lambda: first.append(post(server, "/v1/search", {"query": "a"}).status_code))
+        waiting.start()
+        index.await_search()
+        reply = post(server, "/v1/search", {"query": "b"})
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+        index.gate.set()
+        waiting.join(PATIENCE)
+        assert first == [200]
+
+
+def test_it_is_ready_only_when_the_index_has_answered() -> None:
+    index = BruteForceIndex()
+    index.gate.clear()
+    with running(index, wait=False) as server:
+        index.await_search()
+        assert httpx.get(f"{server.http}/healthz").status_code == 200
+        reply = httpx.get(f"{server.http}/readyz")
+        assert (reply.status_code, reply.json()) == (503, {"status": "starting"})
+        assert post(server, "/v1/search", {"query": "tea"}).status_code == 503
+        index.gate.set()
+        eventually(lambda: httpx.get(f"{server.http}/readyz").status_code == 200)
+        assert post(server, "/v1/search", {"query": "tea"}).status_code == 200
+
+
+def test_pages_are_served_with_a_strict_policy_and_nothing_else_is(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/index.html").write_text("<p>hello")
+    (tmp_path / "secret").write_text("no")
+    with running(web=tmp_path / "web") as server:
+        page = httpx.get(server.http)
+        assert (page.status_code, page.text) == (200, "<p>hello")
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert page.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in page.headers
+        for path in ("/%2e%2e/secret", "/../secret", "/nothing"):
+            missing = httpx.get(server.http + path)
+            assert missing.status_code == 404
+            assert "content-security-policy" in missing.headers
+
+
+def test_a_wrong_method_is_told_so(server: Running) -> None:
+    assert httpx.get(f"{server.http}/v1/search").status_code == 405
+
+
+def test_an_encoder_of_passages_cannot_be_typed_to() -> None:
+    class Whole:
+        config = MeanEncoder("whole").config
+        dim = 16
+
+        def encode(self, texts: Any) -> Any:
+            raise NotImplementedError
+
+    with pytest.raises(ConfigError, match="whole cannot encode what is typed"):
+        create_app(ServerConfig(), Whole())
+
+
+def test_an_index_of_another_space_is_refused_with_both_names() -> None:
+    with pytest.raises(TeacherMismatch, match=r"'other'.*'teacher'"):
+        create_app(ServerConfig(), MeanEncoder(), BruteForceIndex("other"))
+
+
+def test_a_cache_that_is_too_small_is_refused() -> None:
+    with pytest.raises(ConfigError, match="cache_bytes is too small"):
+        create_app(ServerConfig(cache_bytes=100), MeanEncoder())

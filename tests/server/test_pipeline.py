@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.server.fakes import TITLES, BruteForceIndex, FakeHit, MeanEncoder
+from typeahead.engine import Engine
+from typeahead.server.pipeline import MAX_TITLE, MAX_URL, Pipeline
+from typeahead.server.query import Query, Stage
+
+
+@asynccontextmanager
+async def started(index: BruteForceIndex | None, encoder: MeanEncoder | None = None) -> AsyncIterator[Pipeline]:
+    pipeline = Pipeline(Engine(encoder or MeanEncoder()), index, snippet_chars=20, max_search_batch=4)
+    pipeline.start()
+    try:
+        yield pipeline
+    finally:
+        if index is not None:
+            index.gate.set()
+        pipeline.stop(timeout=5)
+
+
+class Watched:
+    """A query whose stages can be waited for."""
+
+    def __init__(self, pipeline: Pipeline, text: str, *, k: int = 2, due: Stage = Stage.SEARCHED) -> None:
+        self.changed = asyncio.Event()
+        session = pipeline.engine.session()
+        session.set_text(text)
+        self.query = Query(session, k, due, self.changed.set, wanted=1)
+        pipeline.step(self.query)
+
+    async def reach(self, stage: Stage) -> Query:
+        async with asyncio.timeout(10):
+            while self.query.stage < stage and not self.query.failed:
+                await self.changed.wait()
+                self.changed.clear()
+        return self.query
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def all_of_it() -> None:
+        await test()
+
+    asyncio.run(all_of_it())
+
+
+def test_a_query_is_stepped_and_searched_for_the_k_best() -> None:
+    async def test() -> None:
+        async with started(BruteForceIndex()) as pipeline:
+            query = await Watched(pipeline, "boil an egg", k=3).reach(Stage.SEARCHED)
+            hits = json.loads(query.hits)
+            assert next(hit["title"] for hit in hits) == "boil an egg"
+            assert len(hits) == 3
+            assert list(hits[0]) == ["id", "score", "title", "text", "url"]
+            assert hits[0]["score"] == pytest.approx(1.0, abs=1e-5)
+
+    run(test)
+
+
+def test_what_arrives_together_is_one_batch_of_steps_and_what_arrives_in_a_search_is_the_next() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        index.gate.clear()
+        async with started(index) as pipeline:
+            first = Watched(pipeline, TITLES[0])
+            await asyncio.to_thread(index.await_search)
+            later = [Watched(pipeline, title, k=1) for title in TITLES[:6]]
+            for watched in later:
+                await watched.reach(Stage.STEPPED)
+            index.gate.set()
+            assert len(json.loads((await first.reach(Stage.SEARCHED)).hits)) == 2
+            for title, watched in zip(TITLES, later, strict=False):
+                (hit,) = json.loads((await watched.reach(Stage.SEARCHED)).hits)
+                assert hit["title"] == title
+            assert index.batches == [1, 4, 2]
+
+    run(test)
+
+
+def test_a_query_that_nobody_wants_is_neither_stepped_nor_searched() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        index.gate.clear()
+        async with started(index) as pipeline:
+            busy = Watched(pipeline, "tea")
+            await asyncio.to_thread(index.await_search)
+            unstepped = Watched(pipeline, "never stepped")
+            pipeline.drop(unstepped.query)
+            unsearched = await Watched(pipeline, "never searched").reach(Stage.STEPPED)
+            pipeline.drop(unsearched)
+            index.gate.set()
+            await busy.reach(Stage.SEARCHED)
+            await Watched(pipeline, "last").reach(Stage.SEARCHED)
+            assert (unstepped.query.stage, unsearched.stage) == (Stage.TYPED, Stage.STEPPED)
+            assert index.batches == [1, 1]
+
+    run(test)
+
+
+def test_a_text_without_a_token_finds_nothing_without_a_search() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index) as pipeline:
+            query = await Watched(pipeline, "  ").reach(Stage.SEARCHED)
+            assert (query.hits, query.embedding, index.batches) == (b"[]", None, [])
+
+    run(test)
+
+
+def test_a_broken_index_fails_its_batch_and_no_other() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index) as pipeline:
+            index.broken = True
+            assert (await Watched(pipeline, "tea").reach(Stage.SEARCHED)).failed
+            index.broken = False
+            assert not (await Watched(pipeline, "tea").reach(Stage.SEARCHED)).failed
+
+    run(test)
+
+
+def test_a_broken_encoder_fails_its_batch_and_no_other() -> None:
+    async def test() -> None:
+        encoder = MeanEncoder()
+        async with started(None, encoder) as pipeline:
+            encoder.broken = True
+            assert (await Watched(pipeline, "tea", due=Stage.STEPPED).reach(Stage.STEPPED)).failed
+            encoder.broken = False
+            assert not (await Watched(pipeline, "tea", due=Stage.STEPPED).reach(Stage.STEPPED)).failed
+
+    run(test)
+
+
+def test_hits_are_cut_to_what_fits_on_a_page() -> None:
+    pipeline = Pipeline(Engine(MeanEncoder()), None, snippet_chars=20, max_search_batch=4)
+    long = FakeHit("a", 0.123456789, "t" * 1_000_000, "🙂" * 21, "https://example.org/" + "u" * MAX_URL)
+    short = FakeHit("b", 1.0, "t", "🙂" * 20, "u")
+    first, second = json.loads(pipeline.write_hits([long, short]))
+    assert first == {
+        "id": "a",
+        "score": 0.123457,
+        "title": "t" * (MAX_TITLE - 1) + "…",
+        "text": "🙂" * 19 + "…",
+        "url": "",
+    }
+    assert (second["text"], second["url"]) == ("🙂" * 20, "u")

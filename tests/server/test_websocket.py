@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import Callable, Iterator
+
+import httpx
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder
+from tests.server.running import PATIENCE, Client, Running, eventually, running
+from typeahead.protocol import read_embedding
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(BruteForceIndex(), max_frame_bytes=2048, max_chars=100) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+def metric(server: Running, name: str) -> float:
+    for line in httpx.get(f"{server.http}/metrics").text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    raise AssertionError(f"no metric {name}")
+
+
+def test_typing_editing_and_enter_are_answered_as_the_contract_says(client: Client) -> None:
+    client.say(seq=1, text="boil an eg")
+    first = client.hear()
+    assert first["seq"] == 1
+    client.say(seq=2, edit={"at": 10, "del": 0, "ins": "g"})
+    second = client.hear()
+    assert list(second) == ["seq", "hits", "timing_us"]
+    assert list(second["hits"][0]) == ["id", "score", "title", "text", "url"]
+    assert second["hits"][0]["title"] == "boil an egg"
+    assert list(second["timing_us"]) == ["queue", "tokenize", "step", "search", "total"]
+    client.say(seq=3, submit=True)
+    third = client.hear()
+    assert (third["seq"], third["submit"], third["ready"]) == (3, True, True)
+    assert third["hits"] == second["hits"]
+
+
+def test_the_subprotocol_is_agreed(client: Client) -> None:
+    assert client.connection.subprotocol == "typeahead.v1"
+
+
+def test_a_tool_may_leave_the_subprotocol_out(server: Running) -> None:
+    with connect(server.websocket) as connection:
+        connection.send('{"seq": 1, "text": "tea"}')
+        assert json.loads(connection.recv(timeout=PATIENCE))["seq"] == 1
+
+
+def test_another_subprotocol_is_refused(server: Running) -> None:
+    with pytest.raises(InvalidStatus) as caught, connect(server.websocket, subprotocols=[Subprotocol("typeahead.v2")]):
+        pass
+    assert caught.value.response.status_code == 400
+    assert b"typeahead.v1" in (caught.value.response.body or b"")
+
+
+def test_the_hello_is_answered_and_sets_k(client: Client) -> None:
+    client.say(hello={"k": 2})
+    hello = client.hear()["hello"]
+    assert (hello["k"], hello["max_chars"], hello["documents"], hello["encoder"]) == (2, 100, len(TITLES), "mean")
+    client.say(seq=1, text="tea")
+    assert len(client.hear()["hits"]) == 2
+
+
+@pytest.mark.parametrize(("name", "least"), [("float32", 1), ("float16", 0.999999), ("int8", 0.999)])
+def test_the_embedding_follows_its_reply_as_a_binary_frame(client: Client, name: str, least: float) -> None:
+    client.say(hello={"embedding": name})
+    assert client.hear()["hello"]["embedding"] == name
+    client.say(seq=4, text="café 🙂")
+    assert client.hear()["seq"] == 4
+    seq, vector = read_embedding(client.hear())
+    assert seq == 4
+    assert vector is not None
+    expected = MeanEncoder().encode(["café 🙂"])[0]
+    assert float(vector @ expected) / np.linalg.norm(vector) >= least - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ('{"seq": 2, "text": ', "bad_json"),
+        ('{"seq": 2, "text": "a", "user": 1}', "bad_message"),
+        ('{"seq": 1, "text": "a"}', "bad_seq"),
+        ('{"seq": 2, "edit": {"at": 4, "del": 0, "ins": "a"}}', "bad_edit"),
+        ('{"seq": 2, "text": "\\ud83d"}', "bad_text"),
+        (b'{"seq": 2, "text": "a"}', "bad_frame"),
+        ('{"seq": 2, "text": "' + "a" * 101 + '"}', "text_too_long"),
+        ('{"hello": {}}', "bad_hello"),
+    ],
+)
+def test_bad_input_is_answered_with_an_error_and_the_session_lives_on(
+    client: Client, frame: str | bytes, code: str
+) -> None:
+    client.say(seq=1, text="tea")
+    client.hear()
+    client.connection.send(frame)
+    error = client.hear()
+    assert error["error"]["code"] == code
+    assert error.get("seq", 2) == 2
+    client.say(seq=3, edit={"at": 3, "del": 0, "ins": "s"})
+    assert client.hear()["seq"] == 3
+
+
+def test_a_frame_that_is_too_large_closes_with_1009(client: Client) -> None:
+    client.connection.send("x" * 2049)
+    with pytest.raises(ConnectionClosed) as caught:
+        client.hear()
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1009
+
+
+def test_text_that_is_not_utf_8_closes_with_1007(server: Running) -> None:
+    with _upgraded(server) as connection:
+        connection.sendall(_masked(1, b"\xff"))
+        opcode, length, *code = connection.recv(4)
+        assert (opcode, length >= 2, int.from_bytes(bytes(code))) == (0x88, True, 1007)
+
+
+def test_ten_thousand_keystrokes_in_one_burst_are_survived_and_the_last_is_answered(server: Running) -> None:
+    burst = "".join(f'{{"seq": {seq}, "text": "egg {seq % 50}"}}\n' for seq in range(1, 10_001)).splitlines()
+    with server.client() as client:
+        for frame in burst:
+            client.connection.send(frame)
+        client.say(seq=10_001, submit=True)
+        heard = client.hear_until(10_001)
+    numbers = [reply["seq"] for reply in heard]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-2:] == [10_000, 10_001]
+    assert heard[-1]["hits"] == heard[-2]["hits"]
+    assert len(numbers) < 10_001
+
+
+def test_replies_are_those_of_each_client_alone(server: Running) -> None:
+    with server.client() as one, server.client() as two:
+        one.say(seq=1, text="bake bread")
+        two.say(seq=1, text="boil an egg")
+        assert one.hear()["hits"][0]["title"] == "bake bread"
+        assert two.hear()["hits"][0]["title"] == "boil an egg"
+
+
+def test_a_search_that_a_newer_key_overtook_is_dropped_before_it_starts() -> None:
+    index = BruteForceIndex()
+    with running(index) as server, server.client() as client:
+        index.await_search()  # the search of warming up
+        index.gate.clear()
+        client.say(seq=1, text="tea 1")
+        index.await_search()
+        for seq in range(2, 7):
+            client.say(seq=seq, text=f"tea {seq}")
+        eventually(lambda: metric(server, 'typeahead_keystrokes_total{outcome="superseded"}') == 5)
+        index.gate.set()
+        assert client.hear()["seq"] == 6
+    assert index.batches == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://evil.example", 403), ("null", 403), ("https://a.example", 101)]
+)
+def test_pages_of_other_origins_may_not_connect_unless_allowed(origin: str, status: int) -> None:
+    with running(allowed_origins=("https://a.example",)) as server:
+        with server.client(origin=server.http):
+            pass
+        try:
+            with server.client(origin=origin):
+                seen = 101
+        except InvalidStatus as error:
+            seen = error.response.status_code
+        assert seen == status
+
+
+def test_a_token_is_asked_for_in_the_first_message() -> None:
+    with running(token="s3cret") as server:
+        with server.client(token="s3cret") as client:
+            client.say(seq=1, text="tea")
+            assert client.hear()["seq"] == 1
+        with server.client() as client:
+            client.say(seq=1, text="tea")
+            assert client.hear()["error"]["code"] == "unauthorized"
+            with pytest.raises(ConnectionClosed) as caught:
+                client.hear()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1008
+
+
+def test_sessions_beyond_the_limit_are_closed_with_1013() -> None:
+    with running(max_sessions=1) as server, server.client() as client:
+        with server.client() as other, pytest.raises(ConnectionClosed) as caught:
+            other.hear()
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1013
+        client.say(seq=1, text="tea")
+        assert client.hear()["seq"] == 1
+
+
+def test_an_idle_session_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("typeahead.server.connection.SWEEP_SECONDS", 0.01)
+    with running(idle_seconds=0.01) as server, server.client() as client, pytest.raises(ConnectionClosed) as caught:
+        client.hear()
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1000, "idle")
+
+
+def chatter(client: Client) -> None:
+    while True:
+        client.connection.send("x")
+        client.hear()
+
+
+def test_a_client_without_its_token_is_closed_however_much_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("typeahead.server.connection.SWEEP_SECONDS", 0.01)
+    with running(token="s3cret", hello_seconds=0.01) as server, server.client() as client:
+        with pytest.raises(ConnectionClosed) as caught:
+            chatter(client)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1008
+
+
+def _upgraded(server: Running) -> socket.socket:
+    """A websocket by hand, with as small a buffer as the system gives."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", server.port))
+    connection.settimeout(PATIENCE)
+    connection.sendall(
+        b"GET /v1/type HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    assert connection.recv(4096).startswith(b"HTTP/1.1 101")
+    return connection
+
+
+def _masked(opcode: int, payload: bytes) -> bytes:
+    assert len(payload) < 126
+    return bytes([0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+def flood(connection: socket.socket, frame: Callable[[int], bytes]) -> None:
+    """Send for as long as the server lets us, within reason."""
+    for first in range(2, 2_000_000, 1000):
+        connection.sendall(b"".join(frame(seq) for seq in range(first, first + 1000)))
+
+
+def submit_frame(seq: int) -> bytes:
+    return _masked(1, b'{"seq": %d, "submit": true}' % seq)
+
+
+def ping_frame(_seq: int) -> bytes:
+    return _masked(9, b"x" * 125)
+
+
+@pytest.mark.parametrize("frame", [submit_frame, ping_frame])
+def test_a_client_that_never_reads_is_not_read_from_and_cut_off(frame: Callable[[int], bytes]) -> None:
+    index = BruteForceIndex(text="x" * 300)
+    with running(index, stall_seconds=0.2) as server, _upgraded(server) as connection:
+        connection.sendall(_masked(1, b'{"seq": 1, "text": "tea"}'))
+        with pytest.raises(ConnectionError):
+            flood(connection, frame)
+        eventually(lambda: metric(server, "typeahead_active_sessions") == 0)
+        # Replies of 2 kB each: what the buffers of the two sockets hold was answered, not what was sent.
+        assert metric(server, 'typeahead_submits_total{ready="true"}') < 20_000
+
+
+def test_nothing_that_is_typed_gets_into_logs_metrics_or_errors(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    private = "xyzzyprivate"
+    index = BruteForceIndex()
+    with running(index) as server:
+        with server.client() as client:
+            client.say(seq=1, text=private)
+            client.hear()
+            client.say(seq=2, text=private + "\ud800")
+            assert private not in json.dumps(client.hear())
+            index.broken = True
+            client.say(seq=3, text=private + " again")
+            error = client.hear()
+            assert error["error"]["code"] == "internal"
+            assert private not in json.dumps(error)
+        httpx.post(f"{server.http}/v1/search?q={private}", json={"query": private})
+        assert private not in httpx.get(f"{server.http}/metrics").text
+    logged = [
+        record for record in caplog.records if not record.name.startswith(("websockets.client", "httpcore", "httpx"))
+    ]
+    assert "searches failed" in caplog.text
+    assert not [record for record in logged if private in record.getMessage() or private in (record.exc_text or "")]
+
+
+def test_metrics_count_what_happened() -> None:
+    with running(BruteForceIndex()) as server, server.client() as client:
+        client.say(seq=1, text="tea")
+        client.hear()
+        client.say(seq=2, submit=True)
+        client.hear()
+        client.connection.send("{")
+        client.hear()
+        assert metric(server, 'typeahead_keystrokes_total{outcome="served"}') == 1
+        assert metric(server, 'typeahead_keystrokes_total{outcome="error"}') == 1
+        assert metric(server, 'typeahead_submits_total{ready="true"}') == 1
+        assert metric(server, "typeahead_keystroke_duration_seconds_count") == 2
+        assert metric(server, 'typeahead_stage_duration_seconds_count{stage="search"}') == 1
+        assert metric(server, "typeahead_active_sessions") == 1
+        assert metric(server, 'typeahead_steps_total{source="computed"}') > 1
+        assert metric(server, "typeahead_state_cache_bytes") > 0

@@ -1,0 +1,412 @@
+"""The wire contract ``typeahead.v1`` without any I/O: frames in, messages out, and back.
+
+:class:`Conversation` is what one client may say and when; the ``write_*`` functions are what it hears. Texts are
+checked by :class:`~typeahead.session.Session`; sockets and searches are the business of :mod:`typeahead.server`, which
+drives this module as a test does, with strings.
+
+Client messages are JSON objects, one to a text frame, with these fields and no others::
+
+    {"hello": {"k": 8, "embedding": "float32", "search": "keystroke", "token": "…"}}    first, if at all; all optional
+    {"seq": 1, "text": "how t"}                              the whole text
+    {"seq": 2, "edit": {"at": 5, "del": 0, "ins": "o"}}      a change, in code points of the text before it
+    {"seq": 3, "submit": true}                               Enter
+
+``seq`` is an integer of 32 bits that grows from message to message; gaps are fine. A message that is refused has used
+up its ``seq`` and changed nothing else. A hello that is refused may be sent again, corrected.
+
+The server answers in the order of ``seq``. A keystroke that a newer one overtook is not answered; the last keystroke,
+each submit and each refused message are::
+
+    {"hello": {…what was agreed, see write_hello…}}
+    {"seq": 1, "hits": […], "timing_us": {"queue", "tokenize", "step", "search", "total"}}
+    {"seq": 3, "hits": […], "submit": true, "ready": true, "timing_us": {…}}
+    {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
+
+``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index.
+
+=================  ===================================================================  ==========
+error code         sent when                                                            connection
+=================  ===================================================================  ==========
+``bad_json``       the frame is not JSON: malformed, NaN, Infinity, nested too deeply   stays open
+``bad_frame``      a binary frame; clients send text frames only                        stays open
+``bad_message``    JSON, but not a message: unknown or missing field, wrong type        stays open
+``bad_seq``        ``seq`` repeats or runs backwards; has no ``seq`` of its own, so     stays open
+                   that those that are sent never run backwards
+``bad_hello``      a hello that is not first, or asks for what the server lacks         stays open
+``unauthorized``   the server wants a token: it is missing or wrong                     closed 1008
+``bad_text``       a lone surrogate; the message names its position                     stays open
+``text_too_long``  more code points than the limit                                      stays open
+``bad_edit``       the edit does not lie within the text                                stays open
+``internal``       the server failed; its log says why                                  stays open
+=================  ===================================================================  ==========
+
+Other close codes: 1000 after an idle time, 1009 for a frame that is too large, 1012 when the server restarts, 1013 when
+it is full.
+
+With ``embedding`` in the hello each reply that is not an error is followed by one binary frame, little-endian: ``seq``
+u32, ``dtype`` u8, ``dim`` u16, reserved u8 (0), then ``dim`` values. ``dim`` is 0 for a text without a token.
+
+=========  =====  ====================================================================================================
+dtype      code   values
+=========  =====  ====================================================================================================
+float32    1      the embedding as it is
+float16    2      rounded to half precision
+int8       3      ``round(127 · x / max|x|)``: the embedding's direction; divide by the norm to get a unit vector back.
+                  Refused where vectors are compared by dot product, as their length would be lost
+=========  =====  ====================================================================================================
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import orjson
+
+from typeahead.encoders.base import Vectors
+from typeahead.errors import BadEdit, ProtocolError, TextError, TextTooLong
+
+SUBPROTOCOL: Final = "typeahead.v1"
+MAX_SEQ: Final = 2**32 - 1
+
+CLOSE_IDLE: Final = 1000
+CLOSE_POLICY: Final = 1008
+CLOSE_RESTART: Final = 1012
+CLOSE_FULL: Final = 1013
+
+_HEADER = struct.Struct("<IBHB")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class SearchMode(StrEnum):
+    """When a session wants its text searched; a submit is always searched."""
+
+    KEYSTROKE = "keystroke"
+    WORD = "word"
+    SUBMIT = "submit"
+
+
+class Dtype(IntEnum):
+    """Element type of an embedding frame, with its code on the wire."""
+
+    FLOAT32 = 1
+    FLOAT16 = 2
+    INT8 = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a server grants: code points of a text, hits by default and at most, element types of embeddings."""
+
+    max_chars: int = 512
+    default_k: int = 8
+    max_k: int = 100
+    dtypes: frozenset[Dtype] = frozenset(Dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a client asked for in its first message."""
+
+    k: int
+    dtype: Dtype | None = None
+    search: SearchMode = SearchMode.KEYSTROKE
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The whole text after a keystroke."""
+
+    seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A keystroke as a change: at code point ``at``, remove ``delete`` code points, then put in ``insert``."""
+
+    seq: int
+    at: int
+    delete: int
+    insert: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Enter."""
+
+    seq: int
+
+
+Message = Hello | Text | Edit | Submit
+
+
+class State(Enum):
+    """Where a conversation stands."""
+
+    START = "nothing was accepted yet: a hello may come"
+    OPEN = "a message was accepted: keystrokes and submits"
+    CLOSED = "nothing more is read"
+
+
+class Conversation:
+    """What one client may say: each frame becomes a message, or a :class:`ProtocolError` to send back.
+
+    ``token`` is the bearer token that the server asks for, if it does: then the first message has to be a hello with
+    that token. :attr:`hello` holds what holds for the session, the defaults until a hello says otherwise.
+    """
+
+    __slots__ = ("_last_seq", "_limits", "_token", "hello", "state")
+
+    def __init__(self, limits: Limits, *, token: str | None = None) -> None:
+        self._limits = limits
+        self._token = None if token is None else token.encode()
+        self._last_seq = -1
+        self.state = State.START
+        self.hello = Hello(k=limits.default_k)
+
+    @property
+    def authorized(self) -> bool:
+        """Whether keystrokes are taken: at once without a token, after the right hello with one."""
+        return self._token is None or self.state is State.OPEN
+
+    def receive(self, frame: str | bytes) -> Message:
+        """Read one frame: ``str`` for a text frame, ``bytes`` for a binary one.
+
+        Raises :class:`ProtocolError` with one of the codes of the module's table. The conversation goes on, unless
+        :func:`close_code` of the error says otherwise.
+        """
+        if self.state is State.CLOSED:
+            raise ProtocolError("bad_message", "the conversation is closed: connect again")
+        if not isinstance(frame, str):
+            raise ProtocolError("bad_frame", "a binary frame: send JSON in text frames")
+        fields = load_object(frame)
+        if "hello" in fields:
+            return self._receive_hello(fields)
+        if not self.authorized:
+            self.state = State.CLOSED
+            raise ProtocolError("unauthorized", 'this server wants a token: send {"hello": {"token": "…"}} first')
+        seq = self._next_seq(fields)
+        self.state = State.OPEN
+        return self._read(fields, seq)
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self.state = State.CLOSED
+
+    def _next_seq(self, fields: dict[str, Any]) -> int:
+        seq = fields.get("seq")
+        if type(seq) is not int or not 0 <= seq <= MAX_SEQ:
+            raise ProtocolError("bad_message", f'"seq" has to be there, an integer from 0 to {MAX_SEQ}')
+        if seq <= self._last_seq:
+            raise ProtocolError("bad_seq", f'"seq" {seq} does not follow {self._last_seq}: count up')
+        self._last_seq = seq
+        return seq
+
+    def _read(self, fields: dict[str, Any], seq: int) -> Message:
+        if len(fields) == 2:
+            if "text" in fields:
+                return Text(seq, _string(fields["text"], "text", seq))
+            if "edit" in fields:
+                return self._edit(fields["edit"], seq)
+            if "submit" in fields:
+                if fields["submit"] is not True:
+                    raise ProtocolError("bad_message", '"submit" can only be true', seq=seq)
+                return Submit(seq)
+        unknown = _unknown(fields, ("seq", "text", "edit", "submit"))
+        raise ProtocolError(
+            "bad_message", f'{unknown}besides "seq" a message has one of "text", "edit", "submit"', seq=seq
+        )
+
+    def _edit(self, edit: Any, seq: int) -> Edit:
+        if type(edit) is not dict:
+            raise ProtocolError("bad_message", '"edit" has to be an object with "at", "del" and "ins"', seq=seq)
+        if len(edit) != 3 or not ("at" in edit and "del" in edit and "ins" in edit):
+            unknown = _unknown(edit, ("at", "del", "ins"))
+            raise ProtocolError("bad_message", f'{unknown}"edit" has exactly "at", "del" and "ins"', seq=seq)
+        at, delete = edit["at"], edit["del"]
+        if type(at) is not int or type(delete) is not int:
+            raise ProtocolError("bad_message", '"at" and "del" have to be integers', seq=seq)
+        return Edit(seq, at, delete, _string(edit["ins"], "ins", seq))
+
+    def _receive_hello(self, fields: dict[str, Any]) -> Hello:
+        if self.state is not State.START:
+            raise ProtocolError("bad_hello", "a hello can only be the first message: connect again to change it")
+        wishes = fields["hello"]
+        if len(fields) != 1 or type(wishes) is not dict:
+            raise ProtocolError("bad_hello", 'a hello is {"hello": {…}} and nothing else')
+        self._authorize(wishes.get("token"))
+        if unknown := _unknown(wishes, ("k", "embedding", "search", "token")):
+            raise ProtocolError("bad_hello", f'{unknown}a hello has "k", "embedding", "search" and "token"')
+        self.hello = Hello(
+            k=self._k(wishes.get("k", self._limits.default_k)),
+            dtype=self._dtype(wishes["embedding"]) if "embedding" in wishes else None,
+            search=_choice(SearchMode, wishes.get("search", SearchMode.KEYSTROKE), "search"),
+        )
+        self.state = State.OPEN
+        return self.hello
+
+    def _authorize(self, token: Any) -> None:
+        if self._token is None:
+            return
+        # In a time that does not tell how much of it was right.
+        given = token.encode(errors="surrogatepass") if type(token) is str else b""
+        if not hmac.compare_digest(given, self._token):
+            self.state = State.CLOSED
+            raise ProtocolError("unauthorized", "the hello's token is missing or wrong")
+
+    def _k(self, k: Any) -> int:
+        if type(k) is not int or not 1 <= k <= self._limits.max_k:
+            raise ProtocolError("bad_hello", f'"k" has to be an integer from 1 to {self._limits.max_k}')
+        return k
+
+    def _dtype(self, name: Any) -> Dtype:
+        dtype = Dtype[_choice(_DtypeName, name, "embedding").name]
+        if dtype not in self._limits.dtypes:
+            raise ProtocolError("bad_hello", f'this server\'s encoder has no embeddings as "{dtype.name.lower()}"')
+        return dtype
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class _DtypeName(StrEnum):
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+def _choice(kind: type[_Choice], value: Any, name: str) -> _Choice:
+    for member in kind:
+        if value == member:
+            return member
+    raise ProtocolError("bad_hello", f'"{name}" has to be one of ' + ", ".join(f'"{member}"' for member in kind))
+
+
+def _string(value: Any, name: str, seq: int) -> str:
+    if type(value) is not str:
+        raise ProtocolError("bad_message", f'"{name}" has to be a string', seq=seq)
+    return value
+
+
+def _unknown(fields: Collection[str], known: tuple[str, ...]) -> str:
+    """Name the first field that is not known, for the start of a message."""
+    for name in fields:
+        if name not in known:
+            return f"unknown field {name[:40]!a}: "
+    return ""
+
+
+def load_object(frame: str | bytes) -> dict[str, Any]:
+    """Parse a JSON object, strictly: no NaN, no trailing comma, at most 1,024 levels.
+
+    A lone surrogate, which orjson refuses like any broken escape, comes through, so that whoever reads the field can
+    say which one it is. Raises :class:`ProtocolError` with code ``bad_json`` or ``bad_message``.
+    """
+    try:
+        value = orjson.loads(frame)
+    except orjson.JSONDecodeError as error:
+        value = _load_with_surrogates(frame, error)
+    if type(value) is not dict:
+        raise ProtocolError("bad_message", "a message is a JSON object")
+    return value
+
+
+def _load_with_surrogates(frame: str | bytes, error: orjson.JSONDecodeError) -> Any:
+    text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+    if _SURROGATE_ESCAPE.search(text):
+        try:
+            return json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            pass
+    raise ProtocolError("bad_json", f"not JSON: {error.msg} at character {error.pos}") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def refuse_text(error: TextError, seq: int | None) -> ProtocolError:
+    """Turn a session's refusal of a text or an edit into the error that the client is sent."""
+    code = {TextTooLong: "text_too_long", BadEdit: "bad_edit"}.get(type(error), "bad_text")
+    return ProtocolError(code, str(error), seq=seq)
+
+
+def close_code(error: ProtocolError) -> int | None:
+    """Return the code to close the connection with after this error, or None where it stays open."""
+    return CLOSE_POLICY if error.code == "unauthorized" else None
+
+
+def write_hello(hello: Hello, limits: Limits, *, encoder: str, dim: int, documents: int | None) -> str:
+    """Write the answer to a hello: what was agreed, and with whom.
+
+    ``documents`` is the number of documents in the index, None without one.
+    """
+    agreed = {
+        "protocol": SUBPROTOCOL,
+        "encoder": encoder,
+        "dim": dim,
+        "documents": documents,
+        "k": hello.k,
+        "max_k": limits.max_k,
+        "max_chars": limits.max_chars,
+        "embedding": None if hello.dtype is None else hello.dtype.name.lower(),
+        "search": hello.search.value,
+    }
+    return orjson.dumps({"hello": agreed}).decode()
+
+
+def write_reply(seq: int, hits: bytes | None, timing_us: dict[str, int], *, ready: bool | None = None) -> str:
+    """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any."""
+    reply: dict[str, Any] = {"seq": seq}
+    if hits is not None:
+        reply["hits"] = orjson.Fragment(hits)
+    if ready is not None:
+        reply["submit"] = True
+        reply["ready"] = ready
+    reply["timing_us"] = timing_us
+    return orjson.dumps(reply).decode()
+
+
+def write_error(error: ProtocolError) -> str:
+    """Write a refusal, with the ``seq`` of the refused message where it had a valid one."""
+    reply: dict[str, Any] = {"error": {"code": error.code, "message": str(error)}}
+    if error.seq is not None:
+        reply["seq"] = error.seq
+    return orjson.dumps(reply).decode()
+
+
+def write_embedding(seq: int, embedding: Vectors | None, dtype: Dtype) -> bytes:
+    """Write an embedding, float32 (dim,) or None, as one binary frame."""
+    if embedding is None:
+        return _HEADER.pack(seq, dtype, 0, 0)
+    if dtype is Dtype.FLOAT32:
+        values = embedding.astype("<f4", copy=False)
+    elif dtype is Dtype.FLOAT16:
+        values = embedding.astype("<f2")
+    else:
+        peak = float(np.abs(embedding).max(initial=0.0))
+        values = np.rint(embedding * (127.0 / peak if peak else 0.0)).astype(np.int8)
+    return _HEADER.pack(seq, dtype, len(values), 0) + values.tobytes()
+
+
+def read_embedding(frame: bytes) -> tuple[int, Vectors | None]:
+    """Read a binary frame: its ``seq``, and the values as float32 (dim,), None for a text without a token.
+
+    An int8 frame's values come as they are, from -127 to 127. Raises :class:`ProtocolError` with code ``bad_frame``.
+    """
+    kinds = {Dtype.FLOAT32: "<f4", Dtype.FLOAT16: "<f2", Dtype.INT8: "i1"}
+    if len(frame) < _HEADER.size:
+        raise ProtocolError("bad_frame", f"an embedding frame of {len(frame)} bytes has no header")
+    seq, code, dim, _ = _HEADER.unpack_from(frame)
+    kind = np.dtype(kinds[Dtype(code)]) if code in list(Dtype) else None
+    if kind is None or len(frame) != _HEADER.size + dim * kind.itemsize:
+        raise ProtocolError("bad_frame", f"an embedding frame of dtype {code} and dim {dim} in {len(frame)} bytes")
+    return seq, np.frombuffer(frame, kind, offset=_HEADER.size).astype(np.float32) if dim else None

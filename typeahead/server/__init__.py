@@ -1,0 +1,26 @@
+"""The server: typing over a websocket, embeddings and searches over HTTP, on one port.
+
+:func:`serve` runs it as a process; :func:`create_app` gives the ASGI application alone. The wire contract is in
+:mod:`typeahead.protocol`. It needs the ``server`` extra.
+"""
+
+from __future__ import annotations
+
+from typeahead.errors import MissingExtra
+
+try:
+    import httptools
+    import orjson
+    import starlette
+    import uvicorn
+    import websockets
+except ImportError as error:
+    raise MissingExtra(error.name or "uvicorn", "server") from error
+
+from typeahead.server.app import App, create_app
+from typeahead.server.config import ConfigError, ServerConfig
+from typeahead.server.run import ListenError, serve
+
+__all__ = ["App", "ConfigError", "ListenError", "ServerConfig", "create_app", "serve"]
+
+del httptools, orjson, starlette, uvicorn, websockets

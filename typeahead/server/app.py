@@ -1,0 +1,214 @@
+"""The ASGI application: the websocket as a raw callable, everything else through Starlette.
+
+It owns the engine, the pipeline and the encoding thread from start-up to shutdown, and knows whether the server is
+ready. Sockets, signals and the process are the business of :mod:`typeahead.server.run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from typeahead.encoders.base import Encoder, IncrementalEncoder
+from typeahead.engine import Engine
+from typeahead.paths import web_folder
+from typeahead.server.config import ConfigError, ServerConfig
+from typeahead.server.connection import TypeEndpoint
+from typeahead.server.http import ApiError, HttpApi
+from typeahead.server.metrics import ServerMetrics
+from typeahead.server.pipeline import Pipeline, SearchIndex
+
+log = logging.getLogger(__name__)
+
+TYPE_PATH: Final = "/v1/type"
+
+#: Pages load only what lies beside them, and nothing is ever evaluated; 'self' covers the websocket too (CSP 3).
+SECURITY_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+_WARM_UP = "how to boil an egg"
+
+
+class App:
+    """An ASGI 3 application that serves one encoder and, if given, one index.
+
+    ``status`` is "starting" until the model is warm and the index has answered, then "ready"; "draining" once
+    :meth:`drain` was called, and "broken" where warming up failed, with the reason in ``failure``.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        encoder: IncrementalEncoder,
+        index: SearchIndex | None,
+        passages: Encoder | None,
+    ) -> None:
+        self.config = config
+        self.status = "starting"
+        self.failure: Exception | None = None
+        self._has_index = index is not None
+        self._encoders: dict[str, Encoder] = {encoder.config.name: encoder}
+        if passages is not None:
+            self._encoders[passages.config.name] = passages
+        engine = Engine(encoder, cache_bytes=config.cache_bytes)
+        self._pipeline = Pipeline(
+            engine, index, snippet_chars=config.snippet_chars, max_search_batch=config.max_search_batch
+        )
+        self._metrics = ServerMetrics(encoder.config.name)
+        documents = None if index is None else index.manifest.count
+        self._endpoint = TypeEndpoint(config, self._pipeline, self._metrics, documents, status=lambda: self.status)
+        self._metrics.read(
+            sessions=lambda: len(self._endpoint),
+            cache_bytes=lambda: engine.stats.bytes,
+            steps_computed=lambda: engine.stats.steps_computed,
+            steps_cached=lambda: engine.stats.steps_cached,
+        )
+        self._api = HttpApi(
+            config,
+            self._pipeline,
+            self._encoders,
+            status=lambda: self.status,
+            metrics=self._metrics.registry.render,
+        )
+        self._http = _secured(
+            Starlette(
+                routes=[*self._api.routes(), *_pages(config.web or web_folder())],
+                middleware=_cross_origin(config),
+                exception_handlers={404: _not_found, 405: _not_allowed},
+                lifespan=self._lifespan,
+            )
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, request or lifespan (ASGI 3)."""
+        if scope["type"] == "websocket" and scope["path"] == TYPE_PATH:
+            await self._endpoint(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def drain(self) -> None:
+        """Take no more sessions, answer what is pending, and close those that are open with 1012."""
+        self.status = "draining"
+        await self._endpoint.drain(self.config.drain_seconds)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._pipeline.start()
+        tasks = [asyncio.create_task(self._warm_up()), asyncio.create_task(self._endpoint.sweep())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._api.close()
+            self._pipeline.stop(timeout=1.0)
+
+    async def _warm_up(self) -> None:
+        """Run everything once, as first runs allocate and page in; the server listens meanwhile and says "starting"."""
+        try:
+            for encoder in self._encoders.values():
+                await self._api.encode(encoder, [_WARM_UP])
+            if self._has_index:
+                await self._api.find(_WARM_UP, self.config.default_k)
+            else:
+                self._pipeline.engine.session().update(_WARM_UP)
+        except Exception as error:
+            log.exception("the server could not warm up")
+            self.failure = error
+            self.status = "broken"
+        else:
+            if self.status == "starting":
+                self.status = "ready"
+
+
+def create_app(
+    config: ServerConfig,
+    encoder: Encoder,
+    index: SearchIndex | None = None,
+    *,
+    passages: Encoder | None = None,
+) -> App:
+    """Make the ASGI application, for :func:`~typeahead.server.run.serve` or for another ASGI server.
+
+    ``encoder`` encodes what is typed, so it has to be incremental; without ``index`` there are embeddings and no hits.
+    ``passages`` is served at ``/v1/embeddings`` beside it, under its own name. Raises
+    :class:`~typeahead.errors.TeacherMismatch` for an index of another space than the encoder's, and
+    :class:`~typeahead.server.config.ConfigError` for an encoder of passages or a cache too small for it.
+    """
+    if not isinstance(encoder, IncrementalEncoder):
+        raise ConfigError("encoder", f"{encoder.config.name} cannot encode what is typed: give a query encoder")
+    if index is not None:
+        index.check_teacher(encoder.config)
+    try:
+        return App(config, encoder, index, passages)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError("cache_bytes", f"is too small: {error}") from error
+
+
+def _pages(web: Path) -> list[BaseRoute]:
+    return [Mount("/", StaticFiles(directory=web, html=True))] if web.is_dir() else []
+
+
+def _cross_origin(config: ServerConfig) -> list[Middleware]:
+    if not config.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=config.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+        )
+    ]
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return ApiError(404, "nothing is here: the README lists what the server answers").response()
+
+
+async def _not_allowed(_request: Request, _error: Exception) -> Response:
+    return ApiError(405, "not by this method: the README lists what the server answers").response()
+
+
+def _secured(app: ASGIApp) -> ASGIApp:
+    """Put the security headers on every HTTP response."""
+
+    async def secured(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                # Pages change with the package: browsers may keep them, but ask whether they still hold.
+                headers.setdefault("cache-control", "no-cache")
+            await send(message)
+
+        await app(scope, receive, send_secured if scope["type"] == "http" else send)
+
+    return secured

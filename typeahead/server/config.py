@@ -1,0 +1,141 @@
+"""Every limit of the server in one frozen dataclass, checked when it is made.
+
+What an origin is, and which ones may connect, is decided here too, since it is configuration and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from typeahead.errors import TypeaheadError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class ConfigError(TypeaheadError, ValueError):
+    """A setting that cannot be used; ``setting`` is its name."""
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(f"{setting} {message}")
+        self.setting = setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Settings of a server. Raises :class:`ConfigError` for one that makes no sense."""
+
+    host: str = "127.0.0.1"
+    #: 0 takes a free port.
+    port: int = 8765
+    #: Folder of the pages at ``/``; None for those that come with the package.
+    web: Path | None = None
+
+    #: Origins such as ``https://example.org`` whose pages may connect, beside the server's own; ``*`` for all of them.
+    #: A request without an Origin header does not come from a page and is let through.
+    allowed_origins: tuple[str, ...] = ()
+    #: Bearer token that sessions, searches, embeddings and metrics ask for, if any.
+    token: str | None = field(default=None, repr=False)
+
+    #: Code points of a typed text.
+    max_chars: int = 512
+    #: Bytes of a websocket message. 512 code points written as JSON escapes take 6,144.
+    max_frame_bytes: int = 16 << 10
+    #: Websocket sessions at a time; further ones are closed with 1013.
+    max_sessions: int = 10_000
+    #: Replies that one session may wait for. A client that asks for more is not read until some were sent.
+    max_pending: int = 32
+    #: Queries in one call of the index.
+    max_search_batch: int = 64
+    #: Hits for a client that does not say how many, and the most that it may ask for.
+    default_k: int = 8
+    max_k: int = 100
+    #: Code points of a hit's text that are sent.
+    snippet_chars: int = 300
+    #: Bytes of the cache of token prefixes.
+    cache_bytes: int = 256 << 20
+
+    #: Bytes of an HTTP request's body.
+    max_body_bytes: int = 1 << 20
+    #: Texts in one request for embeddings, and code points in each.
+    max_inputs: int = 256
+    max_input_chars: int = 20_000
+    #: HTTP requests for embeddings and searches at a time; further ones get 503.
+    max_requests: int = 64
+
+    #: Seconds without a message after which a session is closed.
+    idle_seconds: float = 600.0
+    #: Seconds that a client has for its hello, where there is a token.
+    hello_seconds: float = 10.0
+    #: Seconds without progress after which a client that does not read what it is sent is cut off.
+    stall_seconds: float = 20.0
+    #: Seconds between keep-alive pings, and to wait for an answer. Proxies cut what is silent for 60.
+    ping_seconds: float = 20.0
+    #: Seconds that pending replies have when the server is told to stop. It is gone at most 3 seconds later.
+    drain_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ConfigError("host", "is empty: give an address to listen on, such as 127.0.0.1")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError("port", f"is {self.port}: it has to be from 0 to 65535")
+        for name in (
+            "max_chars",
+            "max_sessions",
+            "max_pending",
+            "max_search_batch",
+            "default_k",
+            "max_k",
+            "snippet_chars",
+            "cache_bytes",
+            "max_body_bytes",
+            "max_inputs",
+            "max_input_chars",
+            "max_requests",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(name, f"is {getattr(self, name)}: it has to be at least 1")
+        for name in ("idle_seconds", "hello_seconds", "stall_seconds", "ping_seconds", "drain_seconds"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(name, f"is {getattr(self, name)}: it has to be a positive number of seconds")
+        if self.max_frame_bytes < 256:
+            raise ConfigError("max_frame_bytes", f"is {self.max_frame_bytes}: a hello alone may take 256")
+        if self.default_k > self.max_k:
+            raise ConfigError("default_k", f"is {self.default_k}, more than max_k, which is {self.max_k}")
+        if self.token is not None and (not self.token or not self.token.isascii() or not self.token.isprintable()):
+            raise ConfigError("token", "has to be printable ASCII, and not empty: it travels in an HTTP header")
+        for origin in self.allowed_origins:
+            if origin != "*" and parse_origin(origin) is None:
+                raise ConfigError(
+                    "allowed_origins", f"holds {origin!r}: an origin is scheme://host[:port] without a path, or *"
+                )
+
+    def allows(self, origin: str | None, host: str | None) -> bool:
+        """Whether a request with these Origin and Host headers may be served.
+
+        Behind a proxy that ends TLS the scheme is not known here, so the same origin means the same host and port.
+        """
+        if origin is None or "*" in self.allowed_origins:
+            return True
+        parsed = parse_origin(origin)
+        if parsed is None:
+            return False
+        if any(parsed == parse_origin(allowed) for allowed in self.allowed_origins):
+            return True
+        scheme = parsed[0]
+        return host is not None and parsed == parse_origin(f"{scheme}://{host}")
+
+
+def parse_origin(origin: str) -> tuple[str, str, int] | None:
+    """Split an origin (RFC 6454) into scheme, host and port; None for "null" and for what is none."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+        return None
+    if parts.path or parts.query or parts.fragment:
+        return None
+    return parts.scheme, parts.hostname, _DEFAULT_PORTS[parts.scheme] if port is None else port

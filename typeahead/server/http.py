@@ -1,0 +1,271 @@
+"""The HTTP side: embeddings in OpenAI's shape, searches, health and metrics.
+
+Typing goes over the websocket (:mod:`typeahead.server.connection`); these are for programs that have a whole text.
+Whole texts are encoded in a thread of their own, so that a long request delays nobody's keystrokes; a search takes the
+same way as a keystroke, through the shared cache. Errors have OpenAI's shape, and none repeats what was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from typeahead.encoders.base import Encoder, Vectors
+from typeahead.errors import ProtocolError, TextError
+from typeahead.protocol import load_object
+from typeahead.server.config import ServerConfig
+from typeahead.server.pipeline import Pipeline
+from typeahead.server.query import Query, Stage
+
+#: Texts encoded in one go: a server that stops waits for no more than these.
+ENCODE_CHUNK = 16
+
+_NO_STORE = {"cache-control": "no-store"}
+
+
+class ApiError(Exception):
+    """A request that is refused, in OpenAI's terms."""
+
+    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.param = param
+        self.code = code
+
+    def response(self) -> Response:
+        """Write it as OpenAI does."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
+        headers = dict(_NO_STORE)
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        if self.status == 503:
+            headers["retry-after"] = "1"
+        return json_response({"error": error}, status=self.status, headers=headers)
+
+
+def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] = _NO_STORE) -> Response:
+    """Write a JSON response; NumPy arrays are written as lists."""
+    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, status, headers, media_type="application/json")
+
+
+class HttpApi:
+    """The routes under ``/v1``, and the probes beside them.
+
+    ``encoders`` are those whose embeddings are served, by name; ``status`` tells "ready", or what the server is
+    doing instead.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        pipeline: Pipeline,
+        encoders: Mapping[str, Encoder],
+        *,
+        status: Callable[[], str],
+        metrics: Callable[[], str],
+    ) -> None:
+        self._config = config
+        self._pipeline = pipeline
+        self._encoders = encoders
+        self._status = status
+        self._metrics = metrics
+        self._running = 0
+        self._executor = ThreadPoolExecutor(1, "typeahead-encode")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes for Starlette."""
+        return [
+            Mount(
+                "/v1",
+                routes=[
+                    Route("/embeddings", self._api(self.embeddings), methods=["POST"]),
+                    Route("/search", self._api(self.search), methods=["POST"]),
+                ],
+            ),
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/metrics", self.metrics),
+        ]
+
+    def close(self) -> None:
+        """Stop the encoding thread after what it is busy with."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def encode(self, encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
+        """Encode in the encoding thread: float32 (n, dim), and the number of tokens."""
+        loop = asyncio.get_running_loop()
+        parts = []
+        tokens = 0
+        for first in range(0, len(texts), ENCODE_CHUNK):
+            chunk = texts[first : first + ENCODE_CHUNK]
+            part, count = await loop.run_in_executor(self._executor, _encode, encoder, chunk)
+            parts.append(part)
+            tokens += count
+        return np.concatenate(parts), tokens
+
+    async def healthz(self, _request: Request) -> Response:
+        """Answer whenever the process does."""
+        return json_response({"status": "ok"})
+
+    async def readyz(self, _request: Request) -> Response:
+        """Tell whether sessions are taken: the model is warm, the index answers, the server does not stop."""
+        status = self._status()
+        return json_response({"status": status}, status=200 if status == "ready" else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' text format; with the token, where there is one."""
+        try:
+            self._authorize(request)
+        except ApiError as error:
+            return error.response()
+        return Response(self._metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def embeddings(self, request: Request) -> Response:
+        """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings."""
+        fields = await self._body(request, ("input", "model", "encoding_format", "dimensions", "user"))
+        encoder = self._encoder(fields.get("model"))
+        texts = self._inputs(fields.get("input"))
+        encoding = fields.get("encoding_format", "float")
+        if encoding not in ("float", "base64"):
+            raise ApiError(400, '"encoding_format" has to be "float" or "base64"', param="encoding_format")
+        dimensions = fields.get("dimensions", encoder.dim)
+        if type(dimensions) is not int or dimensions != encoder.dim:
+            message = f'this model has {encoder.dim} dimensions and cannot be cut: leave "dimensions" out'
+            raise ApiError(400, message, param="dimensions")
+        try:
+            vectors, tokens = await self.encode(encoder, texts)
+        except TextError as error:
+            raise ApiError(400, str(error), param="input") from None
+        data = [
+            {"object": "embedding", "index": row, "embedding": _base64(vector) if encoding == "base64" else vector}
+            for row, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
+
+    async def search(self, request: Request) -> Response:
+        """``POST /v1/search`` with ``{"query": "…", "k": 8}``: hits as over the websocket."""
+        arrived_ns = time.perf_counter_ns()
+        fields = await self._body(request, ("query", "k"))
+        if not self._pipeline.searches:
+            raise ApiError(404, "this server has no index: start it with one to search", code="no_index")
+        text, k = fields.get("query"), fields.get("k", self._config.default_k)
+        if type(text) is not str:
+            raise ApiError(400, '"query" has to be a string', param="query")
+        if type(k) is not int or not 1 <= k <= self._config.max_k:
+            raise ApiError(400, f'"k" has to be an integer from 1 to {self._config.max_k}', param="k")
+        try:
+            query = await self.find(text, k)
+        except TextError as error:
+            raise ApiError(400, str(error), param="query") from None
+        timing_us = {"step": query.step_ns // 1000, "search": query.search_ns // 1000}
+        timing_us["total"] = (time.perf_counter_ns() - arrived_ns) // 1000
+        return json_response({"hits": orjson.Fragment(query.hits), "timing_us": timing_us})
+
+    async def find(self, text: str, k: int) -> Query:
+        """Take a text through the pipeline. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
+        session = self._pipeline.engine.session(max_chars=self._config.max_chars)
+        session.set_text(text)
+        changed = asyncio.Event()
+        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1)
+        self._pipeline.step(query)
+        try:
+            while query.stage is not Stage.SEARCHED and not query.failed:
+                await changed.wait()
+                changed.clear()
+        finally:
+            self._pipeline.drop(query)
+        if query.failed:
+            raise ApiError(500, "the server could not answer this: its log says why")
+        return query
+
+    def _api(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            self._running += 1
+            try:
+                self._admit(request)
+                return await handle(request)
+            except ApiError as error:
+                return error.response()
+            finally:
+                self._running -= 1
+
+        return guarded
+
+    def _admit(self, request: Request) -> None:
+        if not self._config.allows(request.headers.get("origin"), request.headers.get("host")):
+            raise ApiError(403, "this origin may not ask: the server's allowed_origins say who may")
+        self._authorize(request)
+        if (status := self._status()) != "ready":
+            raise ApiError(503, f"the server is {status}: try again", code="not_ready")
+        if self._running > self._config.max_requests:
+            raise ApiError(503, "too many requests at a time: try again", code="overloaded")
+
+    def _authorize(self, request: Request) -> None:
+        if self._config.token is None:
+            return
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip().encode(), self._config.token.encode())
+        if scheme.lower() != "bearer" or not right:
+            message = 'this server wants a token: send the header "Authorization: Bearer …"'
+            raise ApiError(401, message, code="invalid_api_key")
+
+    async def _body(self, request: Request, known: tuple[str, ...]) -> dict[str, Any]:
+        limit = self._config.max_body_bytes
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise ApiError(413, f"the body has more than {limit} bytes: send fewer or shorter texts")
+        try:
+            fields = load_object(bytes(body))
+        except ProtocolError as error:
+            raise ApiError(400, str(error), code=error.code) from None
+        for name in fields:
+            if name not in known:
+                raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(known)}")
+        return fields
+
+    def _encoder(self, name: Any) -> Encoder:
+        encoder = self._encoders.get(name) if type(name) is str else None
+        if encoder is None:
+            status, code = (404, "model_not_found") if type(name) is str else (400, None)
+            raise ApiError(status, f'"model" has to be one of {", ".join(self._encoders)}', param="model", code=code)
+        return encoder
+
+    def _inputs(self, value: Any) -> list[str]:
+        texts = value if type(value) is list else [value]
+        if not texts or any(type(text) is not str for text in texts):
+            raise ApiError(400, '"input" has to be a string or a list of strings, not empty', param="input")
+        if len(texts) > self._config.max_inputs:
+            message = f'"input" has {len(texts)} texts, the limit is {self._config.max_inputs}: send several requests'
+            raise ApiError(400, message, param="input")
+        for row, text in enumerate(texts):
+            if len(text) > self._config.max_input_chars:
+                limit = self._config.max_input_chars
+                raise ApiError(400, f'"input" {row} has {len(text)} code points, the limit is {limit}', param="input")
+        return texts
+
+
+def _encode(encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
+    vectors = encoder.encode(texts)
+    # Passage encoders put special tokens round a text; those count too.
+    count = getattr(encoder, "token_ids", None) or encoder.tokenizer.encode  # type: ignore[attr-defined]
+    return vectors, sum(len(count(text)) for text in texts)
+
+
+def _base64(vector: Vectors) -> str:
+    return base64.b64encode(vector.astype("<f4", copy=False).tobytes()).decode()

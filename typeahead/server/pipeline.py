@@ -1,0 +1,236 @@
+"""Moves the queries of all sessions from text to results, in batches that nobody waits for.
+
+Whatever was typed while the last batch of steps ran is the next batch: under load batches grow, without load a
+keystroke is a batch of its own. Steps run on the event loop, as one takes tens of microseconds; searches run in one
+thread beside it, in batches by the same rule. A query that nobody wants any more is taken out of both queues, so what
+waits is bounded by the sessions and the submits that each may have pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import orjson
+
+from typeahead.encoders.base import Vectors
+from typeahead.engine import Engine
+from typeahead.models import ModelConfig
+from typeahead.server.query import Query, Stage
+
+log = logging.getLogger(__name__)
+
+#: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.
+MAX_TITLE = 300
+MAX_URL = 2048
+
+
+class Hit(Protocol):
+    """What the server reads of a search result."""
+
+    @property
+    def id(self) -> str:
+        """The document's name."""
+
+    @property
+    def score(self) -> float:
+        """Similarity, the higher the better."""
+
+    @property
+    def title(self) -> str:
+        """Title, or empty."""
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+
+    @property
+    def url(self) -> str:
+        """Address, or empty."""
+
+
+class Manifest(Protocol):
+    """What the server reads of an index's manifest."""
+
+    @property
+    def count(self) -> int:
+        """Number of documents."""
+
+
+class SearchIndex(Protocol):
+    """What the server needs of an index. It is searched from the search thread alone."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the index holds."""
+
+    def check_teacher(self, config: ModelConfig) -> None:
+        """Raise :class:`~typeahead.errors.TeacherMismatch` where its vectors are not in the encoder's space."""
+
+    def search(self, queries: Vectors, k: int) -> Sequence[Sequence[Hit]]:
+        """Return the ``k`` best hits for each row of float32 (n, dim), best first."""
+
+
+class Pipeline:
+    """The queues between sessions, engine and index. Belongs to one event loop; all methods are called on it."""
+
+    def __init__(self, engine: Engine, index: SearchIndex | None, *, snippet_chars: int, max_search_batch: int) -> None:
+        self.engine = engine
+        self._index = index
+        self._snippet_chars = snippet_chars
+        self._max_search_batch = max_search_batch
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._to_step: dict[Query, None] = {}
+        # Dictionaries for queues: in order of arrival, and anything can be taken out at once.
+        self._to_search: dict[Query, None] = {}
+        self._searchable = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def searches(self) -> bool:
+        """Whether there is an index."""
+        return self._index is not None
+
+    def start(self) -> None:
+        """Start the search thread and tie the pipeline to the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        if self._index is not None:
+            # A daemon, as a search that hangs must not keep the process from ending.
+            self._thread = threading.Thread(target=self._run_searches, name="typeahead-search", daemon=True)
+            self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Stop the search thread, after the batch that it is busy with."""
+        with self._searchable:
+            self._stopped = True
+            self._searchable.notify()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def step(self, query: Query) -> None:
+        """Run the query's steps with the next batch, then search if that is due."""
+        if not self._to_step:
+            assert self._loop is not None, "the pipeline was not started"
+            self._loop.call_soon(self._step_all)
+        self._to_step[query] = None
+
+    def step_now(self, query: Query) -> None:
+        """Run the query's steps at once, as its session's text is about to change."""
+        self._to_step.pop(query, None)
+        self._advance([query])
+
+    def search(self, query: Query) -> None:
+        """Search for a query that was stepped."""
+        if query.embedding is None:
+            query.stage = Stage.SEARCHED
+            query.notify()
+            return
+        with self._searchable:
+            self._to_search[query] = None
+            self._searchable.notify()
+
+    def drop(self, query: Query) -> None:
+        """Forget a query that nobody wants; a search that has begun goes on in vain."""
+        self._to_step.pop(query, None)
+        with self._searchable:
+            self._to_search.pop(query, None)
+
+    def _step_all(self) -> None:
+        batch = list(self._to_step)
+        self._to_step.clear()
+        if batch:
+            self._advance(batch)
+
+    def _advance(self, batch: list[Query]) -> None:
+        started_ns = time.perf_counter_ns()
+        try:
+            self.engine.advance([query.session for query in batch])
+        except Exception:
+            log.exception("a batch of %d sessions could not be stepped", len(batch))
+            self._fail(batch)
+            return
+        spent_ns = time.perf_counter_ns() - started_ns
+        for query in batch:
+            query.embedding = query.session.embedding
+            query.step_ns = spent_ns
+            query.stage = Stage.STEPPED
+            if query.due is Stage.SEARCHED:
+                self.search(query)
+            query.notify()
+
+    def _fail(self, batch: list[Query]) -> None:
+        for query in batch:
+            query.failed = True
+            query.notify()
+
+    def _run_searches(self) -> None:
+        assert self._loop is not None
+        while (batch := self._next_searches()) is not None:
+            failed = False
+            try:
+                self._search_batch(batch)
+            except Exception:
+                log.exception("a batch of %d searches failed", len(batch))
+                failed = True
+            try:
+                self._loop.call_soon_threadsafe(self._searched, batch, failed)
+            except RuntimeError:  # the loop was closed while the search ran
+                return
+
+    def _next_searches(self) -> list[Query] | None:
+        """Wait for queries and take them; None when it is time to stop."""
+        with self._searchable:
+            while not self._to_search and not self._stopped:
+                self._searchable.wait()
+            if self._stopped:
+                return None
+            batch = list(islice(self._to_search, self._max_search_batch))
+            for query in batch:
+                del self._to_search[query]
+            return batch
+
+    def _search_batch(self, batch: list[Query]) -> None:
+        assert self._index is not None
+        started_ns = time.perf_counter_ns()
+        # _search() lets no query without an embedding through.
+        vectors = np.stack([query.embedding for query in batch if query.embedding is not None])
+        found = self._index.search(vectors, max(query.k for query in batch))
+        written = [self.write_hits(hits[: query.k]) for query, hits in zip(batch, found, strict=True)]
+        spent_ns = time.perf_counter_ns() - started_ns
+        for query, hits in zip(batch, written, strict=True):
+            query.hits = hits
+            query.search_ns = spent_ns
+
+    def _searched(self, batch: list[Query], failed: bool) -> None:
+        if failed:
+            self._fail(batch)
+            return
+        for query in batch:
+            query.stage = Stage.SEARCHED
+            query.notify()
+
+    def write_hits(self, hits: Sequence[Hit]) -> bytes:
+        """Write hits as a JSON array, their texts cut to what fits on a page of results."""
+        return orjson.dumps(
+            [
+                {
+                    "id": hit.id,
+                    "score": round(float(hit.score), 6),
+                    "title": _cut(hit.title, MAX_TITLE),
+                    "text": _cut(hit.text, self._snippet_chars),
+                    "url": hit.url if len(hit.url) <= MAX_URL else "",
+                }
+                for hit in hits
+            ]
+        )
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,68 @@
+"""One text on its way through the steps and the search.
+
+A query is the work; who waits for it (a keystroke, a submit, an HTTP request) counts itself in :attr:`Query.wanted`.
+The pipeline moves queries from stage to stage and drops those that nobody wants any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from typeahead.encoders.base import Vectors
+from typeahead.session import Session
+
+
+class Stage(IntEnum):
+    """How far a query has come."""
+
+    TYPED = 0
+    STEPPED = 1
+    SEARCHED = 2
+
+
+@dataclass(slots=True, eq=False)
+class Query:
+    """The present text of a session, as work: ``due`` is the stage that it has to reach.
+
+    Only the event loop writes to it, but for ``hits`` and ``search_ns``, which the search thread sets before it hands
+    the query back.
+    """
+
+    session: Session
+    k: int
+    due: Stage
+    #: Called on the event loop each time that the query gets on, and when it fails.
+    notify: Callable[[], None]
+    stage: Stage = Stage.TYPED
+    #: Replies that wait for it.
+    wanted: int = 0
+    failed: bool = False
+    embedding: Vectors | None = None
+    #: JSON array, once searched.
+    hits: bytes = b"[]"
+    tokenize_ns: int = 0
+    step_ns: int = 0
+    search_ns: int = 0
+
+
+class Work(Protocol):
+    """What a dialogue asks of the pipeline."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether there is an index."""
+
+    def step(self, query: Query) -> None:
+        """Run the query's steps with the next batch, then search if that is due."""
+
+    def step_now(self, query: Query) -> None:
+        """Run the query's steps at once, as its session's text is about to change."""
+
+    def search(self, query: Query) -> None:
+        """Search for a query that was stepped."""
+
+    def drop(self, query: Query) -> None:
+        """Forget a query that nobody wants; a search that has begun goes on in vain."""
