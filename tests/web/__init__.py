@@ -1,0 +1,1 @@
+"""Tests of the search box in a real browser."""

@@ -1,0 +1,205 @@
+"""A headless Chromium for the whole run, and for each test a page of its own on a server of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from typeahead.paths import web_folder
+
+from .scripted import Hit, ScriptedServer
+
+#: Seconds that a condition may take on a busy machine. No test waits for it to pass.
+PATIENCE = 20
+MODULES = Path(__file__).parent / "modules"
+
+DOCUMENTS = {
+    "os.path.join": "join(a, *p) Join two or more pathname components, inserting '/' as needed.",
+    "os.path.split": "split(p) Split a pathname. Returns tuple (head, tail) where tail is everything after the slash.",
+    "pathlib.Path.open": "Open the file pointed to by this path and return a file object, as open() does.",
+    "linecache.getline": "Get a line of a file by its number, update the cache if it does not hold the file.",
+    "fileinput.input": "Return an instance that reads lines of several files, one after another.",
+    "asyncio.gather": "Run awaitables at the same time and return their results in order.",
+    "itertools.pairwise": "Return successive overlapping pairs taken from the input iterator.",
+    "json.loads": "Deserialize a str, bytes or bytearray that holds a JSON document.",
+    "café.naïve": "Größe, Ελλάδα, 東京都の天気 and 한국어 in one docstring.",
+}
+
+#: What the page shows, read in one round trip, so that its parts belong together.
+SNAPSHOT = """
+const part = (name) => document.querySelector(`[data-part="${name}"]`);
+const seen = (name) => !part(name).hidden;
+const rows = (name) => !seen(name) || part(name).closest("[hidden]") ? []
+  : [...part(name).querySelectorAll(".row-title")].map((title) => title.textContent);
+const input = part("input");
+return {
+  value: input.value,
+  expanded: input.getAttribute("aria-expanded"),
+  panel: seen("panel"),
+  options: rows("options"),
+  active: document.getElementById(input.getAttribute("aria-activedescendant"))
+    ?.querySelector(".row-title").textContent ?? null,
+  selected: [...part("options").querySelectorAll("[aria-selected=true] .row-title")].map((title) => title.textContent),
+  marks: [...document.querySelectorAll("mark")].map((mark) => mark.textContent),
+  settled: rows("answers"),
+  hints: seen("hints"),
+  none: seen("none") ? part("none").textContent : null,
+  figures: part("figures").textContent,
+  connection: part("connection").textContent,
+  state: part("connection").dataset.state,
+  said: part("announcer").textContent,
+  focused: document.activeElement === input,
+};
+"""
+
+
+def document(name: str, text: str = "", url: str = "") -> Hit:
+    return {"id": name, "score": 0.5, "title": name, "text": text, "url": url}
+
+
+def find_documents(text: str, origin: str) -> list[Hit]:
+    """Documents that hold words which begin as those of the text do, the ones with most of them first."""
+    words = [word.lower() for word in text.split()]
+
+    def count(item: tuple[str, str]) -> int:
+        held = " ".join(item).replace(".", " ").lower().split()
+        return sum(any(other.startswith(word) for other in held) for word in words)
+
+    found = sorted((item for item in DOCUMENTS.items() if count(item)), key=count, reverse=True)
+    return [document(name, body, f"{origin}landing/{name}") for name, body in found]
+
+
+class SearchPage:
+    """The search page in the browser."""
+
+    def __init__(self, driver: Any, url: str) -> None:
+        self.driver = driver
+        self.url = url
+
+    def open(self) -> None:
+        self.driver.get(self.url)
+        self.until(lambda page: page["state"] == "open")
+
+    @property
+    def input(self) -> Any:
+        return self.driver.find_element(By.CSS_SELECTOR, "[data-part=input]")
+
+    def press(self, *keys: str) -> None:
+        """Real key events, into whatever has the focus."""
+        webdriver.ActionChains(self.driver, duration=0).send_keys(*keys).perform()
+
+    def chord(self, modifier: str, key: str) -> None:
+        webdriver.ActionChains(self.driver, duration=0).key_down(modifier).send_keys(key).key_up(modifier).perform()
+
+    def see(self) -> dict[str, Any]:
+        seen: dict[str, Any] = self.driver.execute_script(SNAPSHOT)
+        return seen
+
+    def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until the page shows what is expected, and return it."""
+        seen: dict[str, Any] = {}
+
+        def holds(_: Any) -> bool:
+            seen.update(self.see())
+            return condition(seen)
+
+        try:
+            WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02).until(holds)
+        except TimeoutException:
+            pytest.fail(f"the page shows {seen}")
+        return seen
+
+    def until_at(self, url: str) -> None:
+        """Wait until the browser has gone to this address."""
+        WebDriverWait(self.driver, PATIENCE, poll_frequency=0.02).until(lambda driver: driver.current_url == url)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def devtools(self, command: str, **parameters: Any) -> Any:
+        return self.driver.execute_cdp_cmd(command, parameters)
+
+    def round_trip(self) -> None:
+        """Wait until the page has dealt with all that it was sent before."""
+        self.driver.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => setTimeout(done));")
+
+
+class Page(SearchPage):
+    """The same, with the scripted server behind it."""
+
+    def __init__(self, driver: Any, server: ScriptedServer) -> None:
+        super().__init__(driver, server.url)
+        self.server = server
+
+    def type_and_see(self, text: str) -> dict[str, Any]:
+        """Type, and wait until the results of the whole text stand."""
+        self.press(text)
+        return self.until_shown(self.server.find(str(self.see()["value"])))
+
+    def until_shown(self, hits: list[Hit]) -> dict[str, Any]:
+        return self.until(lambda page: page["options"] == [hit["title"] for hit in hits])
+
+
+def check_log(driver: Any) -> None:
+    """Nothing may have gone wrong in the page that no assertion looked at: scripts, what the policy blocks, files."""
+    broken = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+    # A connection that cannot be made is logged by the browser itself, and is what some tests are about.
+    assert [message for message in broken if "WebSocket connection to" not in message] == []
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    browser, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or chromedriver is None:
+        reason = "no Chromium: apt-get install -y chromium chromium-driver"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.page_load_strategy = "eager"
+    for flag in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "window-size=1000,900",
+        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ):
+        options.add_argument(f"--{flag}")
+    driver = webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
+    driver.set_script_timeout(PATIENCE)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer({"/modules/": MODULES, "/": web_folder()}) as server:
+        server.find = lambda text: find_documents(text, server.url)
+        yield server
+
+
+@pytest.fixture
+def page(driver: Any, server: ScriptedServer) -> Iterator[Page]:
+    driver.get_log("browser")
+    page = Page(driver, server)
+    page.open()
+    yield page
+    check_log(driver)
+    driver.get("about:blank")
+    assert server.violations == []

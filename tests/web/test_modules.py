@@ -1,0 +1,28 @@
+"""Unit tests of the page's modules, run in the browser that they are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from selenium.webdriver.support.ui import WebDriverWait
+
+from .conftest import MODULES, PATIENCE
+from .scripted import ScriptedServer
+
+SUITES = sorted(path.name.removesuffix(".test.js") for path in MODULES.glob("*.test.js"))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("suite", SUITES)
+def test_module_behaves_as_its_own_tests_say(suite: str, driver: Any, server: ScriptedServer) -> None:
+    driver.get(f"{server.url}modules/run.html?of={suite}")
+    outcome = WebDriverWait(driver, PATIENCE, poll_frequency=0.02).until(
+        lambda driver: driver.execute_script("return globalThis.outcome")
+    )
+    assert outcome["failed"] == []
+    assert outcome["passed"]
+
+
+def test_each_module_without_a_page_has_tests() -> None:
+    assert SUITES == ["client", "edits", "highlight", "untrusted"]

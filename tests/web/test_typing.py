@@ -1,0 +1,157 @@
+"""Typing in the real page: results before Enter, edits of every kind, replies late and out of order."""
+
+from __future__ import annotations
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from .conftest import Page, document
+from .scripted import ScriptedServer
+
+pytestmark = pytest.mark.browser
+
+
+def test_results_stand_before_enter_and_say_how_long_they_took(page: Page, server: ScriptedServer) -> None:
+    page.press("path")
+    seen = page.until(lambda seen: "os.path.join" in seen["options"] and "from key to result" in seen["figures"])
+    assert "submit" not in {key.kind for key in server.keys}
+    assert seen["expanded"] == "true"
+    assert not seen["hints"]
+    assert seen["active"] is None
+
+
+def test_every_key_is_sent_at_once(page: Page, server: ScriptedServer) -> None:
+    page.press("join")
+    server.wait_for(lambda server: server.texts == ["j", "jo", "joi", "join"])
+
+
+def test_words_of_the_query_are_marked(page: Page) -> None:
+    page.press("PATH jo")
+    page.until(lambda seen: {"path", "jo"} <= set(seen["marks"]))
+
+
+def test_the_text_on_the_server_is_the_text_in_the_field_after_edits_of_all_kinds(
+    page: Page, server: ScriptedServer
+) -> None:
+    page.press("how to read a file line by line")
+    page.press(Keys.HOME, "q🥚 ", Keys.ARROW_LEFT, Keys.BACKSPACE, Keys.DELETE, Keys.DELETE)
+    page.press(Keys.END, *[Keys.ARROW_LEFT] * 5, "한글 ")
+    page.chord(Keys.CONTROL, "z")
+    page.chord(Keys.CONTROL, "a")
+    page.chord(Keys.CONTROL, "x")
+    page.press("before ")
+    page.chord(Keys.CONTROL, "v")
+    page.chord(Keys.CONTROL, "v")
+    value = page.see()["value"]
+    assert "line by" in value
+    server.wait_for(lambda server: server.texts[-1] == value)
+
+
+def test_half_a_surrogate_pair_in_the_field_does_no_harm(page: Page, server: ScriptedServer) -> None:
+    page.press("path ")
+    page.run("const i = arguments[0]; i.value += '\\ud83e'; i.dispatchEvent(new InputEvent('input'))", page.input)
+    server.wait_for(lambda server: server.texts[-1] == "path \ufffd")
+    page.run("const i = arguments[0]; i.value += '\\udd5a'; i.dispatchEvent(new InputEvent('input'))", page.input)
+    server.wait_for(lambda server: server.texts[-1] == "path 🥚")
+
+
+def test_a_text_beyond_the_limit_is_explained_and_shortening_it_goes_on(page: Page, server: ScriptedServer) -> None:
+    page.type_and_see("path")
+    page.run("arguments[0].value = 'x'.repeat(1e6)", page.input)
+    page.press("y")
+    seen = page.until(lambda seen: "at most 512" in seen["figures"])
+    assert seen["options"][0] == "os.path.join"
+    page.chord(Keys.CONTROL, "a")
+    page.type_and_see("json")
+    assert max(map(len, server.texts)) <= 512
+
+
+def test_old_results_stand_until_new_ones_do(page: Page, server: ScriptedServer) -> None:
+    before = page.type_and_see("join")["options"]
+    server.hold = True
+    page.chord(Keys.CONTROL, "a")
+    page.press("json")
+    server.wait_for(lambda server: server.texts[-1] == "json")
+    assert page.see()["options"] == before
+    server.release()
+    page.until_shown(server.find("json"))
+
+
+def test_a_late_answer_never_replaces_a_newer_one(page: Page, server: ScriptedServer) -> None:
+    server.hold = True
+    server.find = lambda text: [document(f"found for {text}")]
+    page.press("abc")
+    server.wait_for(lambda server: server.texts == ["a", "ab", "abc"])
+    server.release(2)
+    page.until(lambda seen: seen["options"] == ["found for ab"])
+    page.run("""
+      globalThis.titles = [];
+      new MutationObserver(() => titles.push(document.querySelector(".row-title").textContent))
+        .observe(document.querySelector("[data-part=options]"), {childList: true, subtree: true, characterData: true});
+    """)
+    server.release(1)
+    server.release(3)
+    page.until(lambda seen: seen["options"] == ["found for abc"])
+    assert "found for a" not in page.run("return titles")
+
+
+def test_answers_after_the_field_was_emptied_show_nothing(page: Page, server: ScriptedServer) -> None:
+    page.type_and_see("join")
+    server.hold = True
+    page.press("x", *[Keys.BACKSPACE] * 5)
+    server.wait_for(lambda server: server.texts[-1] == "")
+    assert page.see()["hints"]
+    server.release()
+    page.round_trip()
+    seen = page.see()
+    assert (seen["options"], seen["expanded"], seen["hints"], seen["figures"]) == ([], "false", True, "")
+
+
+def test_a_row_that_stays_is_the_same_element(page: Page) -> None:
+    page.type_and_see("pa")
+    page.run("document.querySelectorAll('.row').forEach((row) => { row.kept = true; })")
+    page.type_and_see("t")
+    kept = "return [...document.querySelectorAll('#options .row')].map((row) => row.kept === true)"
+    assert page.run(kept).count(True) >= 3
+
+
+def test_nothing_found_says_so_and_shows_no_empty_panel(page: Page) -> None:
+    page.press("zzzz")
+    seen = page.until(lambda seen: seen["none"] == "Nothing found for “zzzz”.")
+    assert (seen["panel"], seen["expanded"]) == (False, "false")
+
+
+def test_a_server_without_documents_is_named_as_the_reason(page: Page, server: ScriptedServer) -> None:
+    server.documents = None
+    server.find = lambda _: []
+    page.open()
+    page.press("path")
+    page.until(lambda seen: seen["none"] == "This server has no documents to search.")
+
+
+def test_an_example_types_itself(page: Page, server: ScriptedServer) -> None:
+    page.run("document.querySelector('[data-example]').click()")
+    page.until(
+        lambda seen: seen["value"] == "read a file line by line" and seen["focused"] and len(seen["options"]) > 2
+    )
+    assert [key.kind for key in server.keys] == ["text"]
+
+
+def test_what_was_typed_before_the_script_ran_is_searched(page: Page, server: ScriptedServer) -> None:
+    """A copy of the box, with a text in its field, is brought to life as the page's own is."""
+    page.run("""
+      const box = document.querySelector("typeahead-search");
+      const copy = box.cloneNode(true);
+      copy.querySelector("input").value = "join";
+      box.replaceWith(copy);
+    """)
+    page.until_shown(server.find("join"))
+
+
+def test_the_number_of_results_is_told_to_screen_readers_after_a_pause(page: Page) -> None:
+    page.type_and_see("json")
+    page.until(lambda seen: seen["said"] == "1 result")
+
+
+def test_the_number_of_documents_stands_in_the_status_line(page: Page) -> None:
+    page.until(lambda seen: seen["connection"] == "Connected · 39,000 documents")

@@ -1,0 +1,385 @@
+/**
+ * One person's typing over the websocket `typeahead.v1`: text in, hits out, in the order of the keys. Knows no DOM;
+ * `search-box.js` is the part that people see. The connection may die at any time: the client dials again and sends
+ * the whole text, since the server keeps nothing that the text does not say.
+ * @module
+ */
+
+import { difference, longerThan, wellFormed } from "./edits.js";
+
+/** @typedef {{id: string, score: number, title: string, text: string, url: string}} Hit */
+
+/**
+ * `waiting`: the connection is lost and is tried again from time to time. `offline`: the same, and the browser knows of no network.
+ * `refused`: the server does not want this client; only `connect()` tries again. `asleep`: the server hung up on a
+ * client that said nothing for long; the next key, or `connect()`, wakes it.
+ * @typedef {"closed" | "connecting" | "open" | "waiting" | "offline" | "refused" | "asleep"} State
+ */
+
+/**
+ * What a `hits` event carries. `keyAt` is the time of the key that asked, in milliseconds of the page's clock; null
+ * where no key did, but a new connection.
+ * @typedef {{seq: number, text: string, hits: Hit[], submit: boolean, ready: boolean, keyAt: number | null,
+ *   timing: Record<string, number>}} Answer
+ */
+
+/** @typedef {{code: string, message: string}} Problem */
+
+/** What the server agreed to: see `write_hello` in `typeahead/protocol.py`. @typedef {Record<string, unknown>} Welcome */
+
+/** A message that awaits its answer. @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean}} Key */
+
+/**
+ * What the client needs of its surroundings; tests put their own socket, clock and chance here.
+ * @typedef {object} Surroundings
+ * @property {new (url: string, protocols: string) => WebSocket} WebSocket
+ * @property {(callback: () => void, ms: number) => any} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ * @property {() => number} now
+ * @property {() => number} random
+ * @property {() => boolean} online
+ * @property {() => boolean} hidden
+ */
+
+/** @type {Surroundings} */
+const BROWSER = {
+  WebSocket: globalThis.WebSocket,
+  setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
+  clearTimeout: (timer) => globalThis.clearTimeout(timer),
+  now: () => performance.now(),
+  random: Math.random,
+  online: () => globalThis.navigator?.onLine !== false,
+  hidden: () => globalThis.document?.visibilityState === "hidden",
+};
+
+const PROTOCOL = "typeahead.v1";
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 8000;
+/** A connection that lasted this long was good: the next failure starts the back-off anew. */
+const STEADY_MS = 10000;
+/** The server answers the last keystroke always. Silence for this long means that the connection is dead. */
+const SILENCE_MS = 5000;
+const DIAL_MS = 10000;
+/** Replies awaited at once; a server that skips keys answers a later one, which settles all before it. */
+const MAX_PENDING = 256;
+/** The policy close code: bad origin, bad token. Asking again would change nothing. */
+const POLICY_VIOLATION = 1008;
+/** The server's end of an idle time. */
+const NORMAL_CLOSE = 1000;
+
+/**
+ * Events: `hits` (an `Answer` in `detail`), `statechange` (a `State`), `welcome` (a `Welcome`), `problem` (a `Problem`
+ * with the present text).
+ */
+export class TypeaheadClient extends EventTarget {
+  #url;
+  #hello;
+  #maxChars;
+  #around;
+
+  /** @type {State} */
+  #state = "closed";
+  /** @type {WebSocket | null} */
+  #socket = null;
+  #wanted = false;
+  #failures = 0;
+  #openedAt = 0;
+  /** @type {any} */
+  #retryTimer = null;
+  /** @type {any} */
+  #silenceTimer = null;
+
+  #text = "";
+  /** When the key came that made the text; null once it is answered. @type {number | null} */
+  #keyAt = null;
+  /** The time of an Enter that has not been sent yet. @type {number | null} */
+  #submitAt = null;
+  /** The text that the server has; null: unknown, so the whole text goes next. @type {string | null} */
+  #sent = null;
+  #seq = 0;
+  /** Keys sent and not yet answered, oldest first. @type {Map<number, Key>} */
+  #pending = new Map();
+
+  /**
+   * @param {string | URL} url ws or wss
+   * @param {{hello?: Record<string, unknown>, maxChars?: number, around?: Partial<Surroundings>}} [options]
+   *   `hello` is sent first on each connection; `maxChars` is the server's limit in code points until it tells.
+   */
+  constructor(url, { hello = {}, maxChars = 512, around = {} } = {}) {
+    super();
+    this.#url = String(url);
+    this.#hello = hello;
+    this.#maxChars = maxChars;
+    this.#around = { ...BROWSER, ...around };
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  get text() {
+    return this.#text;
+  }
+
+  /** Whether a key still waits for its answer. */
+  get busy() {
+    return this.#submitAt !== null || this.#pending.size > 0 || this.#text !== (this.#sent ?? "");
+  }
+
+  /** Connect, and stay connected until `close()`. */
+  connect() {
+    if (this.#socket !== null) return;
+    if (!this.#wanted) {
+      this.#wanted = true;
+      globalThis.addEventListener?.("online", this.#wake);
+      globalThis.addEventListener?.("offline", this.#offline);
+      globalThis.document?.addEventListener("visibilitychange", this.#wake);
+    }
+    this.#dial();
+  }
+
+  /** Hang up and stay so. The text is kept for the next `connect()`. */
+  close() {
+    this.#wanted = false;
+    globalThis.removeEventListener?.("online", this.#wake);
+    globalThis.removeEventListener?.("offline", this.#offline);
+    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
+    this.#hangUp();
+    this.#become("closed");
+  }
+
+  /**
+   * The text is now this. Sent at once, or as soon as there is a connection.
+   * @param {string} text
+   * @param {number} [keyAt] when the key was pressed
+   */
+  update(text, keyAt = this.#around.now()) {
+    const clean = wellFormed(text);
+    if (clean === this.#text) return;
+    this.#text = clean;
+    this.#keyAt = keyAt;
+    this.#submitAt = null;
+    this.#flush();
+  }
+
+  /**
+   * Enter was pressed on the present text.
+   * @param {number} [keyAt]
+   */
+  submit(keyAt = this.#around.now()) {
+    this.#submitAt = keyAt;
+    this.#flush();
+  }
+
+  #flush() {
+    if (this.#state === "asleep") this.#dial();
+    if (this.#state !== "open") return;
+    if (this.#text !== (this.#sent ?? "") && !this.#sendText()) return;
+    if (this.#submitAt !== null) {
+      this.#send({ submit: true }, { text: this.#text, keyAt: this.#submitAt, edit: false, submit: true });
+      this.#submitAt = null;
+    }
+  }
+
+  /** @returns {boolean} false where the text is too long to send */
+  #sendText() {
+    if (longerThan(this.#text, this.#maxChars)) {
+      this.#submitAt = null;
+      this.#emit("problem", { code: "text_too_long", message: `Too long: at most ${this.#maxChars} characters.` });
+      return false;
+    }
+    const edit = this.#sent === null ? null : difference(this.#sent, this.#text);
+    const shorter = edit !== null && edit.ins.length + 16 < this.#text.length;
+    const key = { text: this.#text, keyAt: this.#keyAt, edit: shorter, submit: false };
+    this.#send(shorter ? { edit } : { text: this.#text }, key);
+    this.#sent = this.#text;
+    return true;
+  }
+
+  /**
+   * @param {object} message
+   * @param {Key} key
+   */
+  #send(message, key) {
+    this.#seq += 1;
+    this.#pending.set(this.#seq, key);
+    if (this.#pending.size > MAX_PENDING) this.#pending.delete(this.#pending.keys().next().value ?? 0);
+    this.#socket?.send(JSON.stringify({ seq: this.#seq, ...message }));
+    if (this.#silenceTimer === null) this.#watch();
+  }
+
+  #dial() {
+    const around = this.#around;
+    around.clearTimeout(this.#retryTimer);
+    // A wait goes on under its own name until it is over: a label that changed with each attempt would flicker.
+    if (this.#state !== "waiting" && this.#state !== "offline") this.#become("connecting");
+    const socket = new around.WebSocket(this.#url, PROTOCOL);
+    this.#socket = socket;
+    const mine = (/** @type {(event: any) => void} */ handle) => (/** @type {any} */ event) => {
+      // A socket that was given up still reports; what it says is about a session that is over.
+      if (socket === this.#socket) handle(event);
+    };
+    socket.addEventListener("open", mine(() => this.#opened()));
+    socket.addEventListener("message", mine((event) => this.#received(event.data)));
+    socket.addEventListener("close", mine((event) => this.#lost(event.code)));
+    this.#retryTimer = around.setTimeout(() => this.#lost(0), DIAL_MS);
+  }
+
+  #opened() {
+    this.#around.clearTimeout(this.#retryTimer);
+    this.#openedAt = this.#around.now();
+    this.#sent = null;
+    this.#socket?.send(JSON.stringify({ hello: this.#hello }));
+    this.#become("open");
+    this.#flush();
+  }
+
+  /** @param {number} code the close code; 0 where this side gave up */
+  #lost(code) {
+    const steady = this.#state === "open" && this.#around.now() - this.#openedAt > STEADY_MS;
+    if (steady) this.#failures = 0;
+    const idle = code === NORMAL_CLOSE && !this.busy;
+    this.#hangUp();
+    if (idle || code === POLICY_VIOLATION) {
+      this.#become(idle ? "asleep" : "refused");
+      return;
+    }
+    // Half of the delay is chance: a server that comes back must not meet all its clients in one instant.
+    const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#retryTimer = this.#around.setTimeout(() => this.#retry(), ceiling * (0.5 + 0.5 * this.#around.random()));
+    this.#become(this.#around.online() ? "waiting" : "offline");
+  }
+
+  #retry() {
+    // A page in the background waits for `visibilitychange`: nobody is looking.
+    if (this.#wanted && this.#socket === null && !this.#around.hidden()) this.#dial();
+  }
+
+  #wake = () => {
+    if (this.#state === "waiting" || this.#state === "offline") this.#retry();
+  };
+
+  #offline = () => {
+    // Not a reason to hang up: a server on this machine is still there. Only the name of the wait changes.
+    if (this.#state === "waiting") this.#become("offline");
+  };
+
+  #hangUp() {
+    this.#around.clearTimeout(this.#retryTimer);
+    this.#around.clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = null;
+    this.#forgetPending();
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  /** The answers awaited will not come, or not be wanted; an Enter among them is asked again with the text. */
+  #forgetPending() {
+    for (const key of this.#pending.values()) {
+      if (key.submit && key.text === this.#text) this.#submitAt = key.keyAt;
+    }
+    this.#pending.clear();
+  }
+
+  #watch() {
+    this.#around.clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = this.#pending.size > 0 ? this.#around.setTimeout(() => this.#lost(0), SILENCE_MS) : null;
+  }
+
+  /** @param {unknown} data */
+  #received(data) {
+    /** @type {any} */
+    let message;
+    try {
+      message = typeof data === "string" ? JSON.parse(data) : null;
+    } catch {
+      return;
+    }
+    if (typeof message !== "object" || message === null) return;
+    if (message.error) this.#refusedKey(message.seq, message.error);
+    else if (message.hello) this.#welcomed(message.hello);
+    else this.#answered(message);
+    this.#watch();
+  }
+
+  /** @param {any} hello */
+  #welcomed(hello) {
+    if (Number.isInteger(hello.max_chars)) this.#maxChars = hello.max_chars;
+    this.#emit("welcome", hello);
+  }
+
+  /** @param {any} message */
+  #answered(message) {
+    const key = this.#pending.get(message.seq);
+    // Answered already, overtaken by a later answer, or built on a text that the server refused.
+    if (key === undefined) return;
+    for (const seq of this.#pending.keys()) {
+      if (seq <= message.seq) this.#pending.delete(seq);
+    }
+    this.#failures = 0;
+    if (key.text === this.#text && !key.submit) this.#keyAt = null;
+    this.#emit("hits", {
+      seq: message.seq,
+      text: key.text,
+      hits: Array.isArray(message.hits) ? message.hits.map(asHit) : [],
+      submit: key.submit,
+      ready: message.ready === true,
+      keyAt: key.keyAt,
+      timing: typeof message.timing_us === "object" && message.timing_us !== null ? message.timing_us : {},
+    });
+  }
+
+  /**
+   * The server refused a key and kept the text that it had before, so all keys sent since stand on a text that it
+   * does not have: their answers are not wanted. The whole text mends that, unless it is what was refused.
+   * @param {unknown} seq
+   * @param {any} error
+   */
+  #refusedKey(seq, error) {
+    const key = typeof seq === "number" ? this.#pending.get(seq) : undefined;
+    if (key === undefined && typeof seq === "number") return;
+    if (key !== undefined && !key.submit) {
+      this.#forgetPending();
+      this.#sent = null;
+      if (key.edit || key.text !== this.#text) {
+        this.#flush();
+        return;
+      }
+      this.#submitAt = null;
+    }
+    this.#emit("problem", { code: String(error.code ?? "error"), message: String(error.message ?? "") });
+  }
+
+  /** @param {State} state */
+  #become(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#emit("statechange", state);
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} detail
+   */
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/**
+ * A hit of the expected shape, whatever came.
+ * @param {any} value
+ * @returns {Hit}
+ */
+function asHit(value) {
+  const text = (/** @type {unknown} */ part) => (typeof part === "string" ? part : "");
+  return {
+    id: String(value?.id ?? ""),
+    score: Number(value?.score ?? 0),
+    title: text(value?.title),
+    text: text(value?.text),
+    url: text(value?.url),
+  };
+}
