@@ -1,0 +1,70 @@
+"""The ``typeahead`` command: its arguments and exit statuses. What each command does is in :mod:`typeahead.commands`.
+
+Exit status 0 for success, 2 for bad usage, 1 for a failure, which is explained in one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from typeahead import __version__
+from typeahead.errors import TypeaheadError
+
+#: Name, help. Each is a module of :mod:`typeahead.commands` with ``add_arguments(parser)`` and ``run(options)``.
+COMMANDS = (
+    ("demo", "search the documentation of this Python in the browser"),
+    ("serve", "serve an index: search box, websocket, HTTP"),
+    ("index", "build an index of documents, or adopt one that exists"),
+    ("search", "search an index in the terminal, as you type"),
+    ("encode", "turn texts into embeddings"),
+    ("evaluate", "measure retrieval quality"),
+    ("bench", "measure latency"),
+    ("models", "list, show and verify models"),
+)
+
+
+def parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The command line; only the ``chosen`` command is imported and has its arguments."""
+    root = argparse.ArgumentParser(
+        prog="typeahead", description="An incremental query encoder for search boxes.", allow_abbrev=False
+    )
+    root.add_argument("--version", action="version", version=f"typeahead {__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS:
+        command = commands.add_parser(
+            name, help=summary, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        if name == chosen:
+            module = importlib.import_module(f"typeahead.commands.{name}")
+            command.description = module.__doc__
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        options = parser(command).parse_args(arguments)
+        options.run(options)
+        # A reader that went away is noticed here and not at interpreter exit, where it would print a traceback.
+        sys.stdout.flush()
+    except TypeaheadError as error:
+        print(f"typeahead {command}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"typeahead {command}: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,103 @@
+"""Serve an index: the search box at /, typing over a websocket, searches and embeddings over HTTP.
+
+Without --index only embeddings are served. A bearer token that clients must bring is taken from the environment
+variable TYPEAHEAD_TOKEN or from --token-file, never from the command line, where every user of the machine can read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import typeahead
+from typeahead.encoders.base import Encoder
+
+#: Settings of the server that are plain numbers, with their help. Their defaults are the server's own.
+_LIMITS = {
+    "max_chars": "code points of a typed text",
+    "max_frame_bytes": "bytes of a websocket message",
+    "max_sessions": "websocket sessions at a time",
+    "max_pending": "replies that one session may wait for",
+    "default_k": "hits for a client that does not say how many",
+    "max_k": "most hits that a client may ask for",
+    "snippet_chars": "code points of a hit's text that are sent",
+    "cache_bytes": "bytes of the cache of token prefixes",
+    "max_body_bytes": "bytes of an HTTP request's body",
+    "max_inputs": "texts in one request for embeddings",
+    "max_input_chars": "code points of each of them",
+    "max_requests": "HTTP searches and requests for embeddings at a time",
+    "idle_seconds": "seconds without a message after which a session is closed",
+    "stall_seconds": "seconds after which a client that does not read is cut off",
+    "ping_seconds": "seconds between keep-alive pings",
+    "drain_seconds": "seconds that pending replies have when the server is told to stop",
+}
+
+
+def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``serve`` and ``demo`` share."""
+    from typeahead.server.config import ServerConfig
+
+    defaults = {field.name: field.default for field in fields(ServerConfig)}
+    parser.add_argument("--encoder", default="minilm-gru", help="encoder of what is typed: a model's name or folder")
+    parser.add_argument("--host", default=defaults["host"], help="address to listen on")
+    parser.add_argument("--port", type=int, default=defaults["port"], help="port; 0 takes a free one")
+    parser.add_argument(
+        "--allowed-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="an origin whose pages may connect beside the server's own; may be repeated",
+    )
+    parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
+    limits = parser.add_argument_group("limits")
+    for name, summary in _LIMITS.items():
+        default = defaults[name]
+        limits.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=summary)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--index", type=Path, metavar="DIR", help="index to search")
+    parser.add_argument(
+        "--passage-encoder", metavar="ENCODER", help="a model that POST /v1/embeddings offers beside the encoder"
+    )
+    add_server_arguments(parser)
+
+
+def run_server(options: argparse.Namespace, index: Path | None, passages: Encoder | None) -> None:
+    """Serve until told to stop."""
+    from typeahead.server import ServerConfig, serve
+
+    token = os.environ.get("TYPEAHEAD_TOKEN")
+    if options.token_file:
+        token = options.token_file.read_text(encoding="utf-8").strip()
+    config = ServerConfig(
+        host=options.host,
+        port=options.port,
+        allowed_origins=tuple(options.allowed_origin),
+        token=token,
+        **{name: getattr(options, name) for name in _LIMITS},
+    )
+    encoder = typeahead.load(options.encoder)
+
+    def announce(address: str) -> None:
+        print(address, flush=True)
+        print("Type into the page there. Ctrl+C stops the server.", file=sys.stderr, flush=True)
+
+    if index is None:
+        serve(config, encoder, None, passages=passages, on_ready=announce)
+        return
+    from typeahead.index import open_index
+
+    with open_index(index) as opened:
+        opened.check_teacher(encoder.config)
+        serve(config, encoder, opened, passages=passages, on_ready=announce)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load and serve."""
+    passages = typeahead.load(options.passage_encoder) if options.passage_encoder else None
+    run_server(options, options.index, passages)

@@ -1,0 +1,93 @@
+"""What typeahead is compared with: the teacher run by sentence-transformers, and the same student stepped by PyTorch.
+
+Both need PyTorch, which is imported here and nowhere else in the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead import models
+from typeahead.encoders.base import Vectors
+from typeahead.encoders.recurrent import RecurrentEncoder
+from typeahead.errors import MissingExtra
+
+
+class SentenceTransformerTeacher:
+    """A teacher in float32, as its users run it: ``SentenceTransformer(path).encode``."""
+
+    def __init__(self, path: str, *, threads: int) -> None:
+        try:
+            import torch
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise MissingExtra("sentence-transformers", "peers") from error
+        torch.set_num_threads(threads)
+        self._model = SentenceTransformer(path, device="cpu")
+        self._model.eval()
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the embedding."""
+        return int(self._model.get_sentence_embedding_dimension() or 0)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts to float32 (n, dim)."""
+        # On a CPU small batches are the fast ones: their activations stay in the second-level cache.
+        vectors = self._model.encode(list(texts), batch_size=8, show_progress_bar=False, convert_to_numpy=True)
+        return np.asarray(vectors, np.float32)
+
+
+class TorchStepEncoder(RecurrentEncoder):
+    """The same student, the same engine and cache; each step is run by ``torch.nn.GRU`` in float32."""
+
+    def __init__(self, folder: Path, *, threads: int) -> None:
+        try:
+            import torch
+            from safetensors.numpy import load_file
+        except ImportError as error:
+            raise MissingExtra("torch", "peers") from error
+        super().__init__(models.read_config(folder), folder)
+        torch.set_num_threads(threads)
+        self._torch = torch
+        tensors = load_file(folder / "weights.safetensors")
+        self._hidden = hidden = self.config.shape["hidden"]
+
+        def dense(name: str) -> torch.Tensor:
+            return torch.from_numpy((tensors[name].astype(np.float32) * tensors[f"{name}.scale"]).T.copy())
+
+        table = (tensors["table"].astype(np.float32) - 128) * tensors["table.scale"]
+        self._table = torch.from_numpy(table)
+        self._weights = torch.from_numpy(tensors["token_weight"])
+        self._gru = torch.nn.GRU(self.dim, hidden, batch_first=True).eval()
+        self._readout = torch.nn.Linear(2 * hidden, self.dim, bias=False).eval()
+        with torch.no_grad():
+            for name, value in (
+                ("weight_ih_l0", dense("input")),
+                ("weight_hh_l0", dense("recurrent")),
+                ("bias_ih_l0", torch.from_numpy(tensors["input.bias"])),
+                ("bias_hh_l0", torch.from_numpy(tensors["recurrent.bias"])),
+            ):
+                self._gru.get_parameter(name).copy_(value)
+            self._readout.weight.copy_(dense("readout"))
+
+    def step(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        """Extend each state by one token; see :class:`~typeahead.encoders.base.IncrementalEncoder`."""
+        torch, dim, hidden = self._torch, self.dim, self._hidden
+        with torch.inference_mode():
+            # states comes from a cached, read-only array; nothing here writes to it.
+            state = torch.from_numpy(states.copy())
+            ids = torch.from_numpy(tokens)
+            vector, weight = self._table[ids], self._weights[ids]
+            total = state[:, :dim] + vector * weight
+            weight_sum = state[:, dim : dim + 1] + weight
+            previous = state[:, dim + 1 : dim + 1 + hidden].contiguous()
+            _, last = self._gru(vector.unsqueeze(1), previous.unsqueeze(0))
+            hidden_sum = state[:, dim + 1 + hidden :] + last[0] * weight
+            correction = self._readout(torch.cat([last[0], hidden_sum / weight_sum], 1))
+            embedding = torch.nn.functional.normalize(total / weight_sum + correction, dim=1)
+            return torch.cat([total, weight_sum, last[0], hidden_sum], 1).numpy(), embedding.numpy()

@@ -1,0 +1,163 @@
+"""A line of text that is edited key by key in a terminal, with lines below it that follow the text.
+
+What keys do to the line is :class:`Line`, plain and without a terminal; reading keys and drawing is :func:`prompt`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: What terminals send for keys without a character.
+_SEQUENCES = {
+    "\x1b[C": "right",
+    "\x1b[D": "left",
+    "\x1b[H": "home",
+    "\x1b[F": "end",
+    "\x1b[1~": "home",
+    "\x1b[4~": "end",
+    "\x1b[3~": "delete",
+    "\x01": "home",
+    "\x05": "end",
+    "\x02": "left",
+    "\x06": "right",
+    "\x04": "close",
+    "\x03": "close",
+    "\x08": "backspace",
+    "\x7f": "backspace",
+    "\x15": "clear",
+    "\x17": "word",
+    "\r": "enter",
+    "\n": "enter",
+}
+
+
+class Line:
+    """A text and a position in it, in code points."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.at = 0
+
+    def press(self, key: str) -> bool:
+        """Apply a key, a character or one of the names above; return whether the text has changed."""
+        before, after = self.text[: self.at], self.text[self.at :]
+        if key == "left":
+            self.at = max(self.at - 1, 0)
+        elif key == "right":
+            self.at = min(self.at + 1, len(self.text))
+        elif key == "home":
+            self.at = 0
+        elif key == "end":
+            self.at = len(self.text)
+        elif key == "backspace":
+            before = before[:-1]
+        elif key == "delete":
+            after = after[1:]
+        elif key == "clear":
+            before = ""
+        elif key == "word":
+            before = before.rstrip()
+            before = before[: len(before) - len(before.split(" ")[-1])]
+        elif len(key) == 1 and key.isprintable():
+            before += key
+        text = before + after
+        changed = text != self.text
+        if changed:
+            self.text, self.at = text, len(before)
+        return changed
+
+
+def keys(characters: Iterator[str]) -> Iterator[str]:
+    """Turn what a terminal sends into keys: characters, and the names of :data:`_SEQUENCES`."""
+    for character in characters:
+        if character != "\x1b":
+            yield _SEQUENCES.get(character, character)
+            continue
+        sequence = character
+        for character in characters:
+            sequence += character
+            # A control sequence ends with a letter or a tilde; "ESC O x" stands for "ESC [ x" on some terminals.
+            if (character.isalpha() and sequence != "\x1bO") or character == "~" or len(sequence) > 8:
+                break
+        yield _SEQUENCES.get(sequence.replace("\x1bO", "\x1b["), "")
+
+
+def clean(text: str) -> str:
+    """Make ``text`` safe to write to a terminal: without control and format characters, which could command it."""
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in text)
+
+
+def fit(text: str, width: int) -> str:
+    """Cut ``text`` so that it takes at most ``width`` columns; wide characters take two, marks none."""
+    taken = 0
+    for place, character in enumerate(text):
+        wide = unicodedata.east_asian_width(character) in "WF"
+        taken += 0 if unicodedata.combining(character) else 2 if wide else 1
+        if taken > width:
+            return text[:place]
+    return text
+
+
+def columns(text: str) -> int:
+    """Columns that ``text`` takes."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@contextmanager
+def _raw(descriptor: int) -> Iterator[None]:
+    import termios
+    import tty
+
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setraw(descriptor)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _characters(descriptor: int) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while data := os.read(descriptor, 1024):
+        yield from decoder.decode(data)
+
+
+def prompt(label: str, lines_for: Callable[[str], list[str]]) -> str | None:
+    """Edit a line; after each change show what ``lines_for`` gives for its text below it.
+
+    Returns the text at Enter, or ``None`` at Ctrl+C or Ctrl+D. Both ends must be a terminal.
+    """
+    line = Line()
+    below = lines_for("")
+    with _raw(sys.stdin.fileno()):
+        for key in _with_first("", keys(_characters(sys.stdin.fileno()))):
+            if key in ("enter", "close"):
+                sys.stdout.write("\r\x1b[J" if key == "close" else f"\r\x1b[J{label}{clean(line.text)}\r\n")
+                sys.stdout.flush()
+                return line.text if key == "enter" else None
+            if line.press(key):
+                below = lines_for(line.text)
+            size = shutil.get_terminal_size()
+            shown = below[: size.lines - 2]
+            body = "".join("\r\n" + fit(clean(text), size.columns - 1) for text in shown)
+            up = f"\x1b[{len(shown)}A" if shown else ""
+            room = size.columns - 1 - columns(label)
+            before, after = clean(line.text[: line.at]), clean(line.text[line.at :])
+            while columns(before) > room:
+                before = before[1:]
+            cursor = columns(label) + columns(before)
+            typed = label + before + fit(after, room - columns(before))
+            sys.stdout.write(f"\r\x1b[J{typed}{body}{up}\r\x1b[{cursor}C")
+            sys.stdout.flush()
+    return None
+
+
+def _with_first(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
