@@ -1,0 +1,289 @@
+"""Adopting: somebody's vectors become an index as they are, or an error says why they cannot."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.index.hashing import HashingEncoder, config, documents
+from typeahead.errors import MissingExtra, SourceError
+from typeahead.index import Document, Index, Teacher, adopt_index, build_index, open_index
+
+TEACHER = Teacher("hash-teacher", "r1")
+COUNT = 400
+
+
+@pytest.fixture(scope="module")
+def vectors() -> NDArray[np.float32]:
+    return HashingEncoder().encode([document.passage for document in documents(COUNT)])
+
+
+@pytest.fixture
+def queries() -> NDArray[np.float32]:
+    return HashingEncoder().encode([f"query {i}" for i in range(20)])
+
+
+def found(index: Index, queries: NDArray[np.float32], k: int = 6) -> list[list[str]]:
+    with index:
+        return [[hit.id for hit in hits] for hits in index.search(queries, k)]
+
+
+@pytest.fixture
+def expected(tmp_path: Path, queries: NDArray[np.float32]) -> list[list[str]]:
+    build_index(documents(COUNT), tmp_path / "built", HashingEncoder(), batch=COUNT)
+    return found(open_index(tmp_path / "built"), queries)
+
+
+def test_an_array_searches_like_the_index_that_made_it(
+    tmp_path: Path, vectors: NDArray[np.float32], queries: NDArray[np.float32], expected: list[list[str]]
+) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    manifest = adopt_index(tmp_path / "v.npy", iter(documents(COUNT)), tmp_path / "index", teacher=TEACHER, dim=16)
+    assert (manifest.count, manifest.dim, manifest.teacher) == (COUNT, 16, TEACHER)
+    index = open_index(tmp_path / "index")
+    index.check_teacher(config())
+    assert expected == found(index, queries)
+    assert np.array_equal(np.load(tmp_path / "index" / "generation-1" / "vectors.npy"), vectors)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("<f2", "<f2"), (">f4", "<f4"), ("<f8", "<f4")])
+def test_an_array_of_another_type_or_order_is_read(
+    tmp_path: Path, vectors: NDArray[np.float32], given: str, kept: str
+) -> None:
+    np.save(tmp_path / "v.npy", np.asfortranarray(vectors.astype(given)))
+    adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER)
+    stored = np.load(tmp_path / "index" / "generation-1" / "vectors.npy")
+    assert np.dtype(kept) == stored.dtype
+    assert np.array_equal(stored, vectors.astype(given).astype(kept))
+
+
+@pytest.mark.parametrize("kind", ["txt", "json", "npy", "npz"])
+def test_ids_say_which_vector_belongs_to_which_document(
+    tmp_path: Path,
+    vectors: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    expected: list[list[str]],
+    kind: str,
+) -> None:
+    keys = [document.id for document in documents(COUNT)]
+    path: Path | None = tmp_path / f"ids.{kind}"
+    source = tmp_path / "v.npy"
+    if kind == "npz":
+        path, source = None, tmp_path / "v.npz"
+        np.savez(source, vectors=vectors, ids=np.array(keys))
+    else:
+        np.save(source, vectors)
+        (tmp_path / "ids.txt").write_text("\n".join(keys) + "\n")
+        (tmp_path / "ids.json").write_text(json.dumps(keys))
+        np.save(tmp_path / "ids.npy", np.array(keys))
+    adopt_index(source, documents(COUNT)[::-1], tmp_path / "index", teacher=TEACHER, ids=path)
+    assert expected == found(open_index(tmp_path / "index"), queries)
+
+
+def flat_ip(vectors: NDArray[np.float32]) -> Any:
+    index = faiss.IndexFlatIP(16)
+    index.add(vectors)
+    return index
+
+
+def flat_l2(vectors: NDArray[np.float32]) -> Any:
+    index = faiss.IndexFlatL2(16)
+    index.add(vectors)
+    return index
+
+
+def ivf_l2(vectors: NDArray[np.float32]) -> Any:
+    index: Any = faiss.index_factory(16, "IVF4,Flat")
+    index.train(vectors)
+    index.add(vectors)
+    index.nprobe = 4
+    return index
+
+
+def hnsw_ip(vectors: NDArray[np.float32]) -> Any:
+    index = faiss.IndexHNSWFlat(16, 16, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efSearch = 400
+    index.add(vectors)
+    return index
+
+
+def id_map(vectors: NDArray[np.float32]) -> Any:
+    """Labels that are not row numbers, in no order."""
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(16))
+    index.add_with_ids(vectors[::-1].copy(), 1000 + 7 * np.arange(COUNT)[::-1])
+    return index
+
+
+@pytest.mark.parametrize(
+    ("make", "backend"), [(flat_ip, "exact"), (flat_l2, "exact"), (ivf_l2, "faiss"), (hnsw_ip, "faiss")]
+)
+def test_a_faiss_index_searches_like_the_index_of_its_vectors(
+    tmp_path: Path,
+    vectors: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    expected: list[list[str]],
+    make: Any,
+    backend: str,
+) -> None:
+    faiss.write_index(make(vectors), str(tmp_path / "v.index"))
+    manifest = adopt_index(tmp_path / "v.index", documents(COUNT), tmp_path / "index", teacher=TEACHER)
+    assert manifest.backend == backend
+    with open_index(tmp_path / "index") as index:
+        ((best, *_),) = index.search(vectors[:1], 2)
+    assert best.score == pytest.approx(1, abs=1e-5), "L2 distances become inner products"
+    assert expected == found(open_index(tmp_path / "index"), queries)
+
+
+def test_labels_of_a_faiss_index_are_the_ids_of_its_documents(
+    tmp_path: Path, vectors: NDArray[np.float32], queries: NDArray[np.float32], expected: list[list[str]]
+) -> None:
+    faiss.write_index(id_map(vectors), str(tmp_path / "v.index"))
+    labelled = [Document(str(1000 + 7 * row), "", document.id) for row, document in enumerate(documents(COUNT))]
+    adopt_index(tmp_path / "v.index", labelled, tmp_path / "index", teacher=TEACHER)
+    with open_index(tmp_path / "index") as index:
+        assert expected == [[hit.text for hit in hits] for hits in index.search(queries, 6)]
+
+
+def test_ids_stand_in_the_order_of_the_vectors_whatever_their_labels(
+    tmp_path: Path, vectors: NDArray[np.float32], queries: NDArray[np.float32], expected: list[list[str]]
+) -> None:
+    faiss.write_index(id_map(vectors), str(tmp_path / "v.index"))
+    ids = tmp_path / "ids.json"
+    ids.write_text(json.dumps([document.id for document in documents(COUNT)[::-1]]))
+    adopt_index(tmp_path / "v.index", documents(COUNT), tmp_path / "index", teacher=TEACHER, ids=ids)
+    assert expected == found(open_index(tmp_path / "index"), queries)
+
+
+def test_dot_products_take_vectors_of_any_length(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    lengths = np.linspace(0, 9, COUNT, dtype=np.float32)[:, None]
+    np.save(tmp_path / "v.npy", lengths * vectors)
+    adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER, similarity="dot")
+    with open_index(tmp_path / "index") as index:
+        (hits,) = index.search(vectors[-1:], 1)
+    assert hits[0].score == pytest.approx(9, abs=1e-4)
+
+
+def bad_row(vectors: NDArray[np.float32], value: float) -> NDArray[np.float32]:
+    changed = vectors.copy()
+    changed[123] *= value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda v: bad_row(v, 3.0), r"vector 123 has length 3, but under cosine"),
+        (lambda v: bad_row(v, 0.0), r"vector 123 has length 0, but under cosine"),
+        (lambda v: bad_row(v, np.nan), r"vector 123 has a value that is not finite"),
+        (lambda v: bad_row(v, np.inf), r"vector 123 has a value that is not finite"),
+        (lambda v: v[:-1], r"there are 399 vectors"),
+        (lambda v: np.concatenate([v, v[:1]]), r"401 vectors, but 400 documents"),
+        (lambda v: v[:, :15], r"15 dimensions, those of hash-teacher have 16"),
+        (lambda v: v[0], r"not a matrix"),
+        (lambda v: (v * 127).astype(np.int8), r"int8.*not a matrix of floats"),
+        (lambda v: v.astype(object), r"without pickle"),
+    ],
+)
+def test_vectors_that_are_not_the_teachers_are_refused(
+    tmp_path: Path, vectors: NDArray[np.float32], make: Any, message: str
+) -> None:
+    np.save(tmp_path / "v.npy", make(vectors), allow_pickle=True)
+    with pytest.raises(SourceError, match=message) as caught:
+        adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER, dim=16)
+    assert caught.value.path == tmp_path / "v.npy"
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.npz", "v.index"])
+@pytest.mark.parametrize("content", ["nothing", "half", "pickle", "text"])
+def test_a_file_of_vectors_that_is_none_is_refused(
+    tmp_path: Path, vectors: NDArray[np.float32], name: str, content: str
+) -> None:
+    path = tmp_path / name
+    np.save(tmp_path / "v.npy", vectors)
+    np.savez(tmp_path / "v.npz", vectors=vectors)
+    faiss.write_index(flat_ip(vectors), str(tmp_path / "v.index"))
+    half = path.read_bytes()[: path.stat().st_size // 2]
+    path.write_bytes({"nothing": b"", "half": half, "pickle": pickle.dumps(vectors), "text": b"hello\n" * 99}[content])
+    with pytest.raises(SourceError, match=name):
+        adopt_index(path, documents(COUNT), tmp_path / "index", teacher=TEACHER)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"v\.npy"):
+        adopt_index(tmp_path / "v.npy", documents(3), tmp_path / "index", teacher=TEACHER)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["d0", "d1"], "2 ids for 3 vectors"),
+        (["d0", "d1", "d1"], "two vectors have the id 'd1'"),
+        (["d0", "d1", "d9"], "document 'd2' is one too many"),
+    ],
+)
+def test_ids_that_do_not_match_are_refused(
+    tmp_path: Path, vectors: NDArray[np.float32], keys: list[str], message: str
+) -> None:
+    np.save(tmp_path / "v.npy", vectors[:3])
+    (tmp_path / "ids.txt").write_text("\n".join(keys))
+    with pytest.raises(SourceError, match=message):
+        adopt_index(tmp_path / "v.npy", documents(3), tmp_path / "index", teacher=TEACHER, ids=tmp_path / "ids.txt")
+
+
+def test_a_vector_without_a_document_is_named(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    np.savez(tmp_path / "v.npz", vectors=vectors[:3], ids=np.array(["d0", "dx", "d1"]))
+    with pytest.raises(SourceError, match=r"3 vectors, but 2 documents.*'dx'"):
+        adopt_index(tmp_path / "v.npz", documents(2), tmp_path / "index", teacher=TEACHER)
+
+
+def test_l2_is_no_order_for_dot_products(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    faiss.write_index(flat_l2(vectors), str(tmp_path / "v.index"))
+    with pytest.raises(SourceError, match="L2"):
+        adopt_index(tmp_path / "v.index", documents(COUNT), tmp_path / "i", teacher=TEACHER, similarity="dot")
+
+
+def test_a_faiss_index_of_vectors_that_are_not_unit_is_refused(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    faiss.write_index(hnsw_ip(3 * vectors), str(tmp_path / "v.index"))
+    with pytest.raises(SourceError, match="length 3"):
+        adopt_index(tmp_path / "v.index", documents(COUNT), tmp_path / "i", teacher=TEACHER)
+
+
+def test_a_failure_leaves_the_index_that_was_there(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER)
+    with pytest.raises(SourceError):
+        adopt_index(tmp_path / "v.npy", documents(3), tmp_path / "index", teacher=TEACHER)
+    with open_index(tmp_path / "index") as index:
+        assert len(index) == COUNT
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == [
+        "build.lock",
+        "generation-1",
+        "manifest.json",
+    ]
+
+
+def test_a_large_array_is_given_a_graph_on_request(
+    tmp_path: Path, vectors: NDArray[np.float32], queries: NDArray[np.float32], expected: list[list[str]]
+) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER, backend="hnsw")
+    assert expected[0] == found(open_index(tmp_path / "index"), queries)[0]
+
+
+def test_an_array_needs_no_faiss_and_a_faiss_file_names_the_extra(
+    tmp_path: Path, vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faiss.write_index(flat_ip(vectors), str(tmp_path / "v.index"))
+    np.save(tmp_path / "v.npy", vectors)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER)
+    with pytest.raises(MissingExtra, match="index"):
+        adopt_index(tmp_path / "v.index", documents(COUNT), tmp_path / "index", teacher=TEACHER)

@@ -1,0 +1,29 @@
+"""The search port: build, adopt, open and search a folder of a teacher's vectors and their documents.
+
+    index = open_index(Path("my-index"))
+    hits = index.search(encoder.encode(["how to boil an egg"]), k=8)[0]
+
+``manifest`` specifies the folder. FAISS is imported only by indexes that need it: ones with an HNSW graph, and
+FAISS files that were adopted.
+"""
+
+from typeahead.index.adopt import adopt_index
+from typeahead.index.build import build_index
+from typeahead.index.documents import Document
+from typeahead.index.folder import Hit, Index, open_index
+from typeahead.index.manifest import Manifest, Teacher
+from typeahead.index.sources import BadLines, FieldMap, read_source
+
+__all__ = [
+    "BadLines",
+    "Document",
+    "FieldMap",
+    "Hit",
+    "Index",
+    "Manifest",
+    "Teacher",
+    "adopt_index",
+    "build_index",
+    "open_index",
+    "read_source",
+]

@@ -1,0 +1,181 @@
+"""Builds an index from documents: encode, store, search structure, and at last in force all at once.
+
+``adopt`` makes the same folder from vectors that exist already. What is in memory at any time is one batch of
+documents and, at the end, what the search structure needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from typeahead.encoders.base import Encoder, Vectors
+from typeahead.errors import ModelError, SourceError
+from typeahead.index.approximate import build_graph, import_faiss
+from typeahead.index.documents import Document, DocumentWriter
+from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
+from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
+from typeahead.index.vectors import GRAPH, VECTORS, VectorWriter, choose_backend, map_vectors
+
+
+def build_index(
+    documents: Iterable[Document],
+    out: Path,
+    encoder: Encoder,
+    *,
+    backend: str = "auto",
+    batch: int = 256,
+    progress: Progress | None = None,
+    resume: bool = True,
+    source: str = "",
+    total: int | None = None,
+) -> Manifest:
+    """Encode ``documents`` and put the index in force at ``out``, in place of one that may be there.
+
+    Each batch of ``batch`` documents is on disk before the next is encoded. After a kill, the same call with the same
+    documents goes on behind the last finished batch; where a document has changed since, from that document on. Until
+    the end an older index at ``out`` stays in force, and processes that have it open keep it after.
+
+    Args:
+        documents: read once, in order. Their ids must be unique.
+        out: folder of the index; it may be missing, empty, an index, or an unfinished one.
+        encoder: encodes passages. Its teacher is the index's teacher.
+        backend: "exact", "hnsw", or "auto": exact up to 50,000 documents.
+        batch: documents that are encoded and stored together.
+        progress: called after each step with stage, done and total.
+        resume: whether to go on with what a killed call left; otherwise it is deleted.
+        source: where the documents come from, kept in the manifest for people.
+        total: number of documents if known, for ``progress``; taken from ``documents`` if it has a length.
+
+    Raises:
+        SourceError: two documents have the same id, or a text is not valid Unicode.
+        IndexFolderError: ``out`` is something else, or another process is building there.
+        ModelError: the encoder gave a vector of a wrong shape or that is not finite.
+        MissingExtra: the graph is asked for and FAISS is not installed.
+    """
+    choose_backend(backend, 0)
+    if batch < 1:
+        raise ValueError(f"batch is {batch}, it must be at least 1")
+    if backend == "hnsw":
+        import_faiss()
+    if total is None and isinstance(documents, Sized):
+        total = len(documents)
+    tell = progress or no_progress
+    config = encoder.config
+    if config.similarity not in SIMILARITIES:
+        raise ValueError(f"similarity {config.similarity!r} is none of {SIMILARITIES}")
+    with Staging(out, _recipe(encoder), resume=resume) as staging:
+        vectors = VectorWriter(staging.folder / VECTORS, encoder.dim)
+        store = DocumentWriter(staging.folder / DOCUMENTS)
+        try:
+            count = _encode(documents, encoder, vectors, store, batch, tell, total)
+            chosen = choose_backend(backend, count)
+            if chosen == "hnsw":
+                import_faiss()
+            tell("words", 0, count)
+            store.finish()
+            tell("words", count, count)
+            vectors.finish()
+        finally:
+            vectors.close()
+            store.close()
+        (staging.folder / GRAPH).unlink(missing_ok=True)
+        if chosen == "hnsw":
+            graph = staging.folder / GRAPH
+            build_graph(map_vectors(staging.folder / VECTORS), graph, lambda done: tell("graph", done, count))
+        return staging.commit(
+            teacher=Teacher(config.teacher.name, config.teacher.revision or None),
+            dim=encoder.dim,
+            similarity=config.similarity,
+            count=count,
+            backend=chosen,
+            source=source,
+        )
+
+
+def encoder_sha256(encoder: Encoder) -> str:
+    """What tells one encoder from another: SHA-256 of its configuration, which holds those of its files."""
+    config = json.dumps(asdict(encoder.config), sort_keys=True, default=dict)
+    return hashlib.sha256(config.encode()).hexdigest()
+
+
+def _recipe(encoder: Encoder) -> dict[str, Any]:
+    """What vectors depend on: another model or version of it must not add to those of this one."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": "build",
+        "encoder": encoder.config.name,
+        "config_sha256": encoder_sha256(encoder),
+        "dim": encoder.dim,
+    }
+
+
+def _encode(
+    documents: Iterable[Document],
+    encoder: Encoder,
+    vectors: VectorWriter,
+    store: DocumentWriter,
+    batch: int,
+    tell: Progress,
+    total: int | None,
+) -> int:
+    """Bring ``vectors`` and ``store`` to hold exactly ``documents``; returns how many."""
+    remaining = iter(documents)
+    # Vectors are on disk before their documents are committed, so there are never fewer unless the disk lost some.
+    finished, differing = _skip_finished(remaining, store, min(store.count, vectors.rows))
+    store.truncate(finished)
+    vectors.truncate(finished)
+    count = finished
+    tell("encode", count, total)
+    for part in _batches(itertools.chain(differing, remaining), batch):
+        vectors.append(_vectors(encoder, part, count))
+        store.append(count, part)
+        count += len(part)
+        tell("encode", count, total)
+    return count
+
+
+def _skip_finished(documents: Iterator[Document], store: DocumentWriter, usable: int) -> tuple[int, list[Document]]:
+    """Take documents as long as they are the stored ones: their number, and the first other one if it was taken."""
+    finished = 0
+    for stored in itertools.islice(iter(store), usable):
+        document = next(documents, None)
+        if document != stored:
+            return finished, [] if document is None else [document]
+        finished += 1
+    return finished, []
+
+
+def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
+    iterator = iter(documents)
+    while part := list(itertools.islice(iterator, size)):
+        yield part
+
+
+def _vectors(encoder: Encoder, documents: list[Document], first_row: int) -> Vectors:
+    for row, document in enumerate(documents, first_row + 1):
+        if not document.id:
+            raise SourceError(f"document {row} has an empty id")
+        try:
+            f"{document.id}{document.title}{document.text}{document.url}".encode()
+        except UnicodeEncodeError as error:
+            raise SourceError(f"document {row} ({document.id!r}) holds a lone surrogate: mend its text") from error
+    vectors = np.asarray(encoder.encode([document.passage for document in documents]), np.float32)
+    name = encoder.config.name
+    if vectors.shape != (len(documents), encoder.dim):
+        raise ModelError(f"encoder {name!r} gave the shape {vectors.shape}, not {(len(documents), encoder.dim)}")
+    if not np.isfinite(vectors).all():
+        bad = documents[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
+        raise ModelError(f"encoder {name!r} gave a vector that is not finite for document {bad.id!r}")
+    if encoder.config.similarity == "cosine" and not encoder.config.teacher.normalized:
+        # The cosine does not depend on lengths; with length 1 it is the inner product.
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors /= np.where(lengths > 0, lengths, np.float32(1))
+    return vectors

@@ -1,0 +1,137 @@
+"""Exact search, made fast by a bound: what ``approximate`` finds most of the time, this finds always.
+
+Rows are held as int8 with one scale each, x̂ = r·n. For a query q, rounded to q̂, every row's true score lies within
+a bound of its cheap one (Cauchy-Schwarz)::
+
+    |x·q - x̂·q̂| ≤ ‖x - x̂‖·‖q‖ + ‖x̂‖·‖q - q̂‖ ≤ r·(E·‖q‖ + B·‖q - q̂‖),   E = max ‖x - x̂‖/r,   B = max ‖n‖
+
+The true scores of a few promising rows give a k-th best score s that the result cannot fall below. Only rows whose
+cheap score plus bound reaches s can belong to it; those, and no others, are scored from the stored vectors. On
+MiniLM's vectors of 39,000 texts that is 16 rows for the best 8 (37 at most in 300 queries); when everything is alike it
+is all of them, slower but still right.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.encoders.base import Vectors
+from typeahead.index.int8 import LARGEST, ZERO, Int8Rows
+
+#: Rows that are converted at once, so that memory stays bounded.
+_CHUNK = 4096
+#: Queries whose scores of all rows are held at once.
+_QUERIES = 16
+#: Relative rounding errors of the few float32 operations on cheap scores, with room to spare.
+_ROUNDING = 2.0**-20
+#: Beyond, float32 scores could overflow.
+_LARGEST_SCALE = np.float32(1e18 / 127)
+
+
+class ExactVectors:
+    """The k rows of highest inner product, ties by row number.
+
+    ``vectors`` float32 or float16 (n, dim), typically a memory map: it is read once here, later only where candidates
+    are. Raises ``ValueError`` if a value is not finite. Safe to use from several threads.
+    """
+
+    def __init__(self, vectors: NDArray[np.floating]) -> None:
+        self._vectors = vectors
+        count, dim = vectors.shape
+        rows = np.empty((count, dim), np.int8)
+        scales = np.empty(count, np.float32)
+        error = length = 0.0
+        for start in range(0, count, _CHUNK):
+            part = np.asarray(vectors[start : start + _CHUNK], np.float32)
+            scale = np.maximum(np.abs(part).max(axis=1) / np.float32(127), np.float32(1e-30))
+            if not (usable := scale < _LARGEST_SCALE).all():
+                raise ValueError(
+                    f"vector {start + int(np.argmin(usable))} has a value that is not finite or beyond 1e18"
+                )
+            ratio = part / scale[:, None]
+            whole = np.rint(ratio)
+            error = max(error, float(np.linalg.norm(ratio - whole, axis=1).max()))
+            length = max(length, float(np.linalg.norm(whole, axis=1).max()))
+            rows[start : start + _CHUNK] = whole
+            scales[start : start + _CHUNK] = scale
+        self._scales = scales
+        # The float32 arithmetic above is itself off by up to 127 x 2^-24 a dimension.
+        self._error = error + 1e-5 * math.sqrt(dim)
+        self._length = length
+        self._int8 = Int8Rows(rows) if count else None
+
+    def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        """Rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of min(k, n) pairs.
+
+        Scores are computed in float64 from the stored vectors.
+        """
+        found: list[list[tuple[int, float]]] = []
+        for start in range(0, len(queries), _QUERIES):
+            found += self._search(queries[start : start + _QUERIES].astype(np.float64), k)
+        return found
+
+    def _search(self, queries: NDArray[np.float64], k: int) -> list[list[tuple[int, float]]]:
+        if self._int8 is None:
+            return [[] for _ in queries]
+        largest = np.abs(queries).max(axis=1)
+        steps = np.where(largest > 0, largest, 1) / LARGEST
+        whole = np.rint(queries / steps[:, None])
+        products = self._int8.dot((whole + ZERO).astype(np.uint8))
+        found = []
+        for query, step, rounded, product in zip(queries, steps.tolist(), whole, products, strict=True):
+            bound = (self._error * _norm(query) + self._length * _norm(query - rounded * step)) / step
+            bound += _ROUNDING * (self._length * _norm(rounded) + bound)
+            candidates = self._candidates(query, step, product, bound, k)
+            found.append(best(candidates, self.scores(candidates, query), k))
+        return found
+
+    def _candidates(
+        self, query: NDArray[np.float64], step: float, product: Vectors, bound: float, k: int
+    ) -> NDArray[np.int64]:
+        """Every row that can be among the k best."""
+        count = len(product)
+        if k >= count:
+            return np.arange(count)
+        cheap = product * self._scales
+        # Rows fall into groups; the k-th largest of the groups' maxima is reached by at least k rows. Finding it so
+        # takes 10 µs, np.argpartition of all scores 400.
+        size = max(1, min(64, count // (4 * k)))
+        maxima = cheap[: count // size * size].reshape(size, -1).max(axis=0)
+        promising = np.flatnonzero(cheap >= np.partition(maxima, -k)[-k])
+        # No more than needed: a tie of thousands would be scored twice.
+        scores = self.scores(promising[: max(4 * k, 64)], query)
+        threshold = np.partition(scores, -k)[-k] / step
+        return np.flatnonzero(cheap + np.float32(bound) * self._scales >= np.float32(threshold))
+
+    def scores(self, rows: NDArray[np.int64], query: NDArray[np.float64]) -> NDArray[np.float64]:
+        """True scores of ``rows``: float64 (len(rows),)."""
+        return row_scores(self._vectors, rows, query)
+
+
+def row_scores(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64], query: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Inner products of ``query`` float64 (dim,) with ``rows`` of ``vectors``, in float64.
+
+    Summed row by row rather than by BLAS, whose result for a row depends on the rows beside it: equal vectors must
+    have equal scores.
+    """
+    scores = np.empty(len(rows), np.float64)
+    for start in range(0, len(rows), _CHUNK):
+        part = vectors[rows[start : start + _CHUNK]].astype(np.float64)
+        part *= query
+        scores[start : start + _CHUNK] = part.sum(axis=1)
+    return scores
+
+
+def best(rows: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[tuple[int, float]]:
+    """The k highest-scored of ``rows`` with their scores, best first, ties by row number."""
+    order = np.lexsort((rows, -scores))[:k]
+    return list(zip(rows[order].tolist(), scores[order].tolist(), strict=True))
+
+
+def _norm(vector: NDArray[np.float64]) -> float:
+    return math.sqrt(float(vector @ vector))

@@ -1,0 +1,154 @@
+"""An index that is in force: opened, searched, closed. ``build`` and ``adopt`` make one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from typeahead.encoders.base import Vectors
+from typeahead.errors import IndexCorrupt, IndexFolderError, TeacherMismatch
+from typeahead.index.documents import Document, Documents
+from typeahead.index.manifest import Manifest, Teacher
+from typeahead.index.staging import DOCUMENTS
+from typeahead.index.vectors import VectorSearch, open_vectors
+
+if TYPE_CHECKING:
+    from typeahead.models import ModelConfig
+
+#: How often a reader starts again because a newer index took the place of the one that it was opening.
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document that was found; ``score`` is its similarity to the query."""
+
+    id: str
+    score: float
+    title: str
+    text: str
+    url: str
+
+
+class Index:
+    """An open index; :func:`open_index` makes one. All methods may be called from several threads."""
+
+    def __init__(self, folder: Path, manifest: Manifest, vectors: VectorSearch, documents: Documents) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._vectors = vectors
+        self._documents = documents
+        self._closed = False
+
+    def check_teacher(self, config: ModelConfig) -> None:
+        """Check that an encoder of ``config`` answers in the space of the index's vectors.
+
+        Compares the teachers' names, their revisions where both are known, the dimensions and the similarities.
+        Raises :class:`~typeahead.errors.TeacherMismatch`, which names both.
+        """
+        ours, theirs = self.manifest.teacher, Teacher(config.teacher.name, config.teacher.revision or None)
+        both_known = ours.revision is not None and theirs.revision is not None
+        if ours.name != theirs.name:
+            raise TeacherMismatch(ours.name, theirs.name, folder=self.folder)
+        if both_known and ours.revision != theirs.revision:
+            raise TeacherMismatch(str(ours), str(theirs), folder=self.folder)
+        space = (self.manifest.dim, self.manifest.similarity)
+        if space != (config.dim, config.similarity):
+            raise TeacherMismatch(
+                f"{ours.name} ({space[0]} dimensions, {space[1]})",
+                f"{theirs.name} ({config.dim} dimensions, {config.similarity})",
+                folder=self.folder,
+            )
+
+    def search(self, queries: Vectors, k: int) -> list[list[Hit]]:
+        """Find the ``k`` most similar documents to each of ``queries`` float32 (n, dim), best first.
+
+        Under "cosine" scores do not depend on the lengths of queries. A query of zeros, which is what an encoder gives
+        for a text without a token, finds nothing. Fewer than ``k`` hits come back where there are fewer documents, and
+        where an approximate back end finds fewer.
+
+        Raises ``ValueError`` for a wrong shape, a value that is not finite, or ``k`` below 1, and
+        :class:`~typeahead.errors.IndexCorrupt` if a document cannot be read.
+        """
+        if self._closed:
+            raise IndexFolderError(f"the index {self.folder} was closed: open it again", folder=self.folder)
+        queries = np.asarray(queries, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
+            raise ValueError(f"queries have the shape {queries.shape}, it must be (n, {self.manifest.dim})")
+        if k < 1:
+            raise ValueError(f"k is {k}, it must be at least 1")
+        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
+        if not np.isfinite(lengths).all():
+            raise ValueError("a query has a value that is not finite")
+        asked = np.flatnonzero(lengths)
+        if self.manifest.similarity == "cosine":
+            queries = (queries[asked] / lengths[asked, None]).astype(np.float32)
+        else:
+            queries = queries[asked]
+        found: list[list[tuple[int, float]]] = [[] for _ in lengths]
+        for position, pairs in zip(asked, self._vectors.search(queries, k), strict=True):
+            found[position] = pairs
+        documents = self._documents.read([row for pairs in found for row, _ in pairs])
+        return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
+
+    def close(self) -> None:
+        """Close the files. Searches that are under way may fail; later ones do."""
+        self._closed = True
+        self._documents.close()
+
+    def __len__(self) -> int:
+        return self.manifest.count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_index(path: Path) -> Index:
+    """Open the index in folder ``path`` for reading; it may be replaced while it is open.
+
+    Raises:
+        IndexNotFound: there is no index, or one that is not finished.
+        IndexCorrupt: a file is missing or cut short, or parts disagree; the message names the file.
+        IndexTooNew: it was written in a later format.
+        MissingExtra: it needs FAISS, which is not installed.
+    """
+    path = Path(path)
+    manifest = Manifest.read(path)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _open(path, manifest)
+        except IndexCorrupt:
+            # A newer index may have come into force since the manifest was read, and this one's files be gone.
+            now = Manifest.read(path)
+            if now.generation == manifest.generation:
+                raise
+            manifest = now
+    return _open(path, manifest)
+
+
+def _open(path: Path, manifest: Manifest) -> Index:
+    manifest.verify_files(path)
+    generation = path / manifest.generation
+    documents = Documents(generation / DOCUMENTS, manifest.count)
+    try:
+        vectors = open_vectors(generation, manifest.backend, manifest.count, manifest.dim)
+    except (OSError, ValueError) as error:
+        documents.close()
+        raise IndexCorrupt(f"{generation}: {error}: build the index again", folder=path) from error
+    except BaseException:
+        documents.close()
+        raise
+    return Index(path, manifest, vectors, documents)
+
+
+def _hit(document: Document, score: float) -> Hit:
+    return Hit(document.id, score, document.title, document.text, document.url)

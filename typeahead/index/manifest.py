@@ -1,0 +1,248 @@
+"""The index folder's format, and its one file that is ever replaced: ``manifest.json``.
+
+Format, version 1::
+
+    manifest.json           JSON object, the fields of :class:`Manifest`; names the generation that is in force
+    generation-<n>/         one finished index; no file of it changes after the manifest names it
+        documents.sqlite    the documents by row number, see ``documents``
+        vectors.npy         NumPy array (count, dim), float32 or float16, C order, little-endian; row i is document i.
+                            Backends "exact" and "hnsw"
+        graph.faiss         FAISS IndexHNSWSQ over the same rows, METRIC_INNER_PRODUCT. Backend "hnsw"
+        adopted.faiss       somebody's own FAISS index, byte for byte. Backend "faiss"
+        labels.npy          int64 (count,), ascending: FAISS label of each row, where labels are not row numbers.
+                            Backend "faiss"
+    generation-<n+1>/       a build that is under way or was killed, see ``staging``
+    build.lock              held by a process that builds
+
+Vectors are the teacher's own. Under similarity "cosine" each has length 1, so both similarities are searched by inner
+product. ``files`` states of each file its size in bytes and ``ends_sha256``, the SHA-256 of its first and its last
+65,536 bytes (of the whole, if it is shorter than both together).
+
+A reader takes the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
+manifest by one atomic rename, and only then deletes the generations before it. So a reader finds the old index or the
+new one, and one that has the old files open keeps them. A folder whose ``format_version`` is later is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from typeahead.errors import IndexCorrupt, IndexNotFound, IndexTooNew
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+SIMILARITIES = ("cosine", "dot")
+BACKENDS = ("exact", "hnsw", "faiss")
+
+#: The largest manifest that is read, in bytes.
+_MAX_MANIFEST = 1 << 20
+_END = 1 << 16
+_GENERATION = re.compile(r"generation-([1-9][0-9]{0,17})")
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Whose embedding space the vectors lie in; ``revision`` is the sha256 of its weights, ``None`` if unknown."""
+
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if not self.revision else f"{self.name}@{self.revision[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """What one file of a generation must look like."""
+
+    bytes: int
+    ends_sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileEntry:
+        """Describe the file as it is now."""
+        size = path.stat().st_size
+        return cls(size, _ends_sha256(path, size))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index holds and where; see the module's text for the folder round it."""
+
+    teacher: Teacher
+    #: Dimension of the vectors.
+    dim: int
+    #: "cosine" or "dot".
+    similarity: str
+    #: Number of documents, which is the number of vectors.
+    count: int
+    #: "exact", "hnsw" or "faiss" (an adopted FAISS index).
+    backend: str
+    #: Where the documents came from, for people.
+    source: str
+    #: When the index was finished: ISO 8601, UTC.
+    created: str
+    #: Folder name of the generation in force.
+    generation: str
+    #: Every file of the generation.
+    files: Mapping[str, FileEntry]
+    format_version: int = FORMAT_VERSION
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read and check ``folder/manifest.json``.
+
+        Raises :class:`~typeahead.errors.IndexNotFound`, :class:`~typeahead.errors.IndexTooNew` or
+        :class:`~typeahead.errors.IndexCorrupt`.
+        """
+        path = folder / MANIFEST
+        try:
+            with path.open("rb") as file:
+                raw = file.read(_MAX_MANIFEST + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            raise IndexNotFound(_not_found(folder), folder=folder) from None
+        except OSError as error:
+            raise IndexCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
+        try:
+            if len(raw) > _MAX_MANIFEST:
+                raise ValueError(f"it is longer than {_MAX_MANIFEST} bytes")
+            data = json.loads(raw.decode("utf-8"))
+            if not isinstance(data, dict):
+                raise ValueError("it holds no JSON object")
+            version = _integer(data["format_version"], 1)
+        except (KeyError, ValueError, RecursionError) as error:
+            raise IndexCorrupt(f"{path} is damaged ({_reason(error)}): build the index again", folder=folder) from error
+        if version > FORMAT_VERSION:
+            raise IndexTooNew(
+                f"{folder} has index format {version}, this typeahead reads up to {FORMAT_VERSION}: upgrade typeahead",
+                folder=folder,
+            )
+        try:
+            return cls._from_json(data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise IndexCorrupt(f"{path} is damaged ({_reason(error)}): build the index again", folder=folder) from error
+
+    @classmethod
+    def _from_json(cls, data: Mapping[str, Any]) -> Manifest:
+        values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
+        revision = values["teacher"]["revision"]
+        values["teacher"] = Teacher(
+            _text(values["teacher"]["name"]), None if revision is None else _text(revision) or None
+        )
+        for name in ("source", "created"):
+            values[name] = _text(values[name])
+        values["dim"], values["count"] = _integer(values["dim"], 1), _integer(values["count"], 0)
+        if values["similarity"] not in SIMILARITIES:
+            raise ValueError(f"similarity {values['similarity']!r} is none of {SIMILARITIES}")
+        if values["backend"] not in BACKENDS:
+            raise ValueError(f"backend {values['backend']!r} is none of {BACKENDS}")
+        # Both become paths: a name that leads elsewhere must not be followed.
+        if not _GENERATION.fullmatch(_text(values["generation"])):
+            raise ValueError(f"generation {values['generation']!r} is no generation folder")
+        for name in values["files"]:
+            if not re.fullmatch(r"[a-z]+\.[a-z]+", name):
+                raise ValueError(f"{name!r} is no file name of an index")
+        values["files"] = {
+            name: FileEntry(_integer(entry["bytes"], 0), _text(entry["ends_sha256"]))
+            for name, entry in values["files"].items()
+        }
+        return cls(**values)
+
+    def write(self, folder: Path) -> None:
+        """Replace ``folder/manifest.json`` atomically, on disk when this returns."""
+        temporary = folder / (MANIFEST + ".partial")
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(asdict(self), file, indent=2, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / MANIFEST)
+        sync_folder(folder)
+
+    def verify_files(self, folder: Path) -> None:
+        """Check every file of the generation, in well under a millisecond each.
+
+        Sizes find files that were cut short, the ends find ones that belong to another index. A flipped bit in the
+        middle is not looked for: hashing a gigabyte would take a second of every start. SQLite and FAISS check their
+        own structure as they read, and :class:`~typeahead.index.exact.ExactVectors` reads all vectors anyway.
+
+        Raises :class:`~typeahead.errors.IndexCorrupt`, which names the file.
+        """
+        for name, entry in self.files.items():
+            path = folder / self.generation / name
+            try:
+                found = path.stat().st_size
+                if found != entry.bytes:
+                    how = "cut short" if found < entry.bytes else "too long"
+                    raise IndexCorrupt(
+                        f"{path} is {how} ({found} bytes, not {entry.bytes}): build the index again", folder=folder
+                    )
+                if _ends_sha256(path, found) != entry.ends_sha256:
+                    raise IndexCorrupt(
+                        f"{path} does not have the content that the manifest states: build the index again",
+                        folder=folder,
+                    )
+            except OSError as error:
+                raise IndexCorrupt(
+                    f"{path} cannot be read ({error.strerror}): build the index again", folder=folder
+                ) from error
+
+
+def generation_number(name: str) -> int | None:
+    """Number of a generation folder, ``None`` for any other name."""
+    match = _GENERATION.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in ``folder`` survive a power failure, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _ends_sha256(path: Path, size: int) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_END))
+        if size > _END:
+            file.seek(max(_END, size - _END))
+            digest.update(file.read(_END))
+    return digest.hexdigest()
+
+
+def _not_found(folder: Path) -> str:
+    if not folder.exists():
+        return f"{folder} does not exist: build an index there with `typeahead index`"
+    if not folder.is_dir():
+        return f"{folder} is a file, not the folder of an index"
+    if any(generation_number(entry.name) for entry in folder.iterdir()):
+        return (
+            f"{folder} holds an index that is not finished: run the same `typeahead index` again, it goes on from there"
+        )
+    return f"{folder} holds no index: build one with `typeahead index`"
+
+
+def _integer(value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{value!r} is no integer of at least {least}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no string")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    return f"no field {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
