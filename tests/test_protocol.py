@@ -233,7 +233,7 @@ def test_replies_are_written_as_the_contract_shows_them() -> None:
 
 def test_the_answer_to_a_hello_tells_what_was_agreed() -> None:
     hello = Hello(3, Dtype.INT8, SearchMode.WORD)
-    assert json.loads(write_hello(hello, Limits(), encoder="minilm-gru", dim=384, documents=7)) == {
+    assert json.loads(write_hello(hello, Limits(), encoder="minilm-gru", dim=384, documents=7, examples=("egg",))) == {
         "hello": {
             "protocol": "typeahead.v1",
             "encoder": "minilm-gru",
@@ -244,6 +244,7 @@ def test_the_answer_to_a_hello_tells_what_was_agreed() -> None:
             "max_chars": 512,
             "embedding": "int8",
             "search": "word",
+            "examples": ["egg"],
         }
     }
 

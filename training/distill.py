@@ -167,7 +167,6 @@ class Run:
                 saved = None
             self._stage(number, stage, texts, optimizers)
             self.done = (number + 1, 0, 0)
-            self._save(optimizers) if number + 1 == len(self.stages) else None
         tensors = {name: tensor.contiguous() for name, tensor in self.student.state_dict().items()}
         save_file(tensors, self.folder / "student.safetensors")
         self._checkpoint.unlink(missing_ok=True)

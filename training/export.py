@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from training.card import student_card, teacher_card
 from training.graphs import WeightsFile, quantize_columns, quantize_rows, write_encoder, write_fold, write_step
 from training.recipe import Recipe, read_recipe
 from training.students import ResidualGRU
@@ -147,7 +148,7 @@ def _save_tokenizer(teacher: Teacher, folder: Path) -> None:
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
 
 
-def export_student(run: Path, recipe: Recipe, out: Path, card: Callable[[], str]) -> None:
+def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]) -> None:
     """Write the model folder of a finished run."""
     teacher = Teacher(recipe.teacher.path())
     state = load_file(run / "student.safetensors")
@@ -179,10 +180,10 @@ def export_student(run: Path, recipe: Recipe, out: Path, card: Callable[[], str]
             shape={"hidden": student.hidden, "state": student.dim + 1 + 2 * student.hidden},
             files={},
         )
-        _finish(out, folder, config, reference, 0.995, card())
+        _finish(out, folder, config, reference, 0.995, student_card(recipe, run, figures))
 
 
-def export_teacher(recipe: Recipe, name: str, out: Path, card: Callable[[], str]) -> None:
+def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]) -> None:
     """Write the teacher itself as a passage encoder."""
     teacher = Teacher(recipe.teacher.path())
     settings = teacher.model.config
@@ -216,7 +217,7 @@ def export_teacher(recipe: Recipe, name: str, out: Path, card: Callable[[], str]
             shape={"layers": settings.num_hidden_layers},
             files={},
         )
-        _finish(out, folder, config, reference, 0.99, card())
+        _finish(out, folder, config, reference, 0.99, teacher_card(name, teacher, recipe, figures))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -231,13 +232,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     teacher.add_argument("recipe", type=Path)
     teacher.add_argument("out", type=Path)
     for command in (student, teacher):
-        command.add_argument("--card", type=Path, required=True, help="the model card, copied into the folder")
+        command.add_argument(
+            "--figures", type=Path, nargs="*", default=[], help="JSON of typeahead evaluate and bench, for the card"
+        )
     options = parser.parse_args(arguments)
     recipe = read_recipe(options.recipe)
     if options.command == "student":
-        export_student(options.run, recipe, options.out, options.card.read_text)
+        export_student(options.run, recipe, options.out, options.figures)
     else:
-        export_teacher(recipe, options.out.name, options.out, options.card.read_text)
+        export_teacher(recipe, options.out.name, options.out, options.figures)
 
 
 if __name__ == "__main__":

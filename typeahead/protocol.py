@@ -62,7 +62,7 @@ import hmac
 import json
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final, TypeVar
@@ -344,10 +344,12 @@ def close_code(error: ProtocolError) -> int | None:
     return CLOSE_POLICY if error.code == "unauthorized" else None
 
 
-def write_hello(hello: Hello, limits: Limits, *, encoder: str, dim: int, documents: int | None) -> str:
+def write_hello(
+    hello: Hello, limits: Limits, *, encoder: str, dim: int, documents: int | None, examples: Sequence[str] = ()
+) -> str:
     """Write the answer to a hello: what was agreed, and with whom.
 
-    ``documents`` is the number of documents in the index, None without one.
+    ``documents`` is the number of documents in the index, None without one; ``examples`` are queries to offer.
     """
     agreed = {
         "protocol": SUBPROTOCOL,
@@ -359,6 +361,7 @@ def write_hello(hello: Hello, limits: Limits, *, encoder: str, dim: int, documen
         "max_chars": limits.max_chars,
         "embedding": None if hello.dtype is None else hello.dtype.name.lower(),
         "search": hello.search.value,
+        "examples": list(examples),
     }
     return orjson.dumps({"hello": agreed}).decode()
 

@@ -50,13 +50,16 @@ def hardware() -> dict[str, str]:
 
 
 def report(title: str, rows: Sequence[Mapping[str, Any]], *, json_path: Path | None = None, **facts: Any) -> None:
-    """Print the table and the hardware; write all of it as JSON to ``json_path`` if that is given."""
+    """Print the table and the hardware; write all of it as JSON to ``json_path``, which "-" stands for printing it."""
     machine = hardware()
     print(f"{title}\n\n{markdown(rows)}\n")
     for name, value in facts.items():
         print(f"{name.replace('_', ' ')}: {_cell(value)}")
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    if json_path:
-        json_path.write_text(
-            json.dumps({"title": title, "hardware": machine, **facts, "rows": list(rows)}, indent=2) + "\n"
-        )
+    if json_path is None:
+        return
+    data = {"title": title, "hardware": machine, **facts, "rows": list(rows)}
+    if str(json_path) == "-":
+        print(json.dumps(data))
+    else:
+        json_path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -302,6 +302,7 @@ class SearchBox {
   #welcomed(welcome) {
     const { documents } = welcome;
     this.#documents = documents === null || typeof documents === "number" ? documents : undefined;
+    this.element.dispatchEvent(new CustomEvent("welcome", { detail: welcome }));
     this.#stateChanged();
   }
 

@@ -63,8 +63,8 @@ class ScriptedServer:
     """Serves folders and a websocket at ``/v1/type`` on a free port of this machine, from a thread of its own.
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
-    ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``documents`` the number in
-    the welcome. Paths below ``/landing`` answer with an empty page, for results to lead to.
+    ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``documents`` and
+    ``examples`` stand in the welcome. Paths below ``/landing`` answer with an empty page, for results to lead to.
     """
 
     def __init__(self, folders: Mapping[str, Path], *, limits: Limits | None = None) -> None:
@@ -72,6 +72,7 @@ class ScriptedServer:
         self.hold = False
         self.ready = True
         self.documents: int | None = 39_000
+        self.examples = ["read a file line by line", "run several tasks at once"]
         self.keys: list[Key] = []
         self.violations: list[str] = []
         self.sessions = 0
@@ -200,7 +201,14 @@ class ScriptedServer:
                 try:
                     message = conversation.receive(frame)
                     if isinstance(message, Hello):
-                        hello = write_hello(message, self._limits, encoder="scripted", dim=1, documents=self.documents)
+                        hello = write_hello(
+                            message,
+                            self._limits,
+                            encoder="scripted",
+                            dim=1,
+                            documents=self.documents,
+                            examples=self.examples,
+                        )
                         await connection.send(hello)
                         continue
                     if isinstance(message, Text | Edit):

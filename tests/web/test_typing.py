@@ -130,7 +130,7 @@ def test_a_server_without_documents_is_named_as_the_reason(page: Page, server: S
 
 
 def test_an_example_types_itself(page: Page, server: ScriptedServer) -> None:
-    page.run("document.querySelector('[data-example]').click()")
+    page.run("document.querySelector('#examples button').click()")
     page.until(
         lambda seen: seen["value"] == "read a file line by line" and seen["focused"] and len(seen["options"]) > 2
     )

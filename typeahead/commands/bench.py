@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--torch", action="store_true", help="compare with torch.nn.GRU stepping the same weights")
     parser.add_argument("--index", type=Path, help="time keystroke to results over a websocket on this index")
     parser.add_argument("--websocket-traces", type=int, default=10, help="traces that are typed over the websocket")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, default=Path("-"), help="where the figures go as JSON; - prints them")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -14,6 +14,9 @@ import typeahead
 from typeahead.commands.serve import add_server_arguments, run_server
 from typeahead.progress import Progress
 
+#: What the page offers while its field is empty.
+EXAMPLES = ["read a file line by line", "run several tasks at once", "pick a random item"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -25,6 +28,7 @@ def run(options: argparse.Namespace) -> None:
     """Index if need be, and serve."""
     from typeahead.demo import ensure_demo_index
 
+    options.example = options.example or EXAMPLES
     encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
     with Progress() as progress:
         index = ensure_demo_index(options.folder, encoder, progress)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import typeahead
+from typeahead.commands import input_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +37,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 def run(options: argparse.Namespace) -> None:
     """Encode and print."""
     encoder = typeahead.load(options.encoder)
-    # Undecodable bytes become lone surrogates, which the encoder refuses by name and position.
-    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-    texts = options.texts or (line.rstrip("\r\n") for line in sys.stdin)
-    vectors = (encoder.encode(batch) for batch in _batches(texts))
+    vectors = (encoder.encode(batch) for batch in _batches(options.texts or input_lines()))
     if options.out:
         np.save(options.out, np.concatenate([np.empty((0, encoder.dim), np.float32), *vectors]))
         return

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typeahead
+from typeahead.commands import input_lines
 
 if TYPE_CHECKING:
     from typeahead.index import Hit, Index
@@ -94,6 +95,5 @@ def run(options: argparse.Namespace) -> None:
             while (query := prompt("search: ", searcher.lines)) is not None:
                 answer(query)
         else:
-            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-            for line in sys.stdin:
-                answer(line.rstrip("\r\n"))
+            for line in input_lines():
+                answer(line)

@@ -51,6 +51,9 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ORIGIN",
         help="an origin whose pages may connect beside the server's own; may be repeated",
     )
+    parser.add_argument(
+        "--example", action="append", default=[], metavar="QUERY", help="a query that the page offers; may be repeated"
+    )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
     limits = parser.add_argument_group("limits")
     for name, summary in _LIMITS.items():
@@ -79,6 +82,7 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
         port=options.port,
         allowed_origins=tuple(options.allowed_origin),
         token=token,
+        examples=tuple(options.example),
         **{name: getattr(options, name) for name in _LIMITS},
     )
     encoder = typeahead.load(options.encoder)

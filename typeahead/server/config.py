@@ -53,6 +53,8 @@ class ServerConfig:
     max_k: int = 100
     #: Code points of a hit's text that are sent.
     snippet_chars: int = 300
+    #: Queries that the search box offers while its field is empty.
+    examples: tuple[str, ...] = ()
     #: Bytes of the cache of token prefixes.
     cache_bytes: int = 256 << 20
 

@@ -141,7 +141,14 @@ class TypeEndpoint:
 
     def greet(self, hello: Hello) -> str:
         """Write the answer to a hello."""
-        return write_hello(hello, self.limits, encoder=self._encoder, dim=self._dim, documents=self._documents)
+        return write_hello(
+            hello,
+            self.limits,
+            encoder=self._encoder,
+            dim=self._dim,
+            documents=self._documents,
+            examples=self.config.examples,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one websocket connection (ASGI 3)."""

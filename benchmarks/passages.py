@@ -1,0 +1,57 @@
+"""How near the int8 passage encoder is to its float32 teacher, and how fast it is.
+
+    python benchmarks/passages.py FOLDER --teacher FOLDER [--passages 2000]
+
+Takes passages spread evenly over a BEIR folder. Needs ``typeahead[peers]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+import typeahead
+from typeahead.evaluate.peers import SentenceTransformerTeacher
+from typeahead.evaluate.retrieval import read_collection
+from typeahead.models import cosines
+from typeahead.tables import report
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("collection", type=Path)
+    parser.add_argument("--teacher", required=True)
+    parser.add_argument("--passages", type=int, default=2000)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    collection = read_collection(options.collection)
+    texts = collection.passages[:: max(len(collection.passages) // options.passages, 1)][: options.passages]
+    rows, vectors = [], []
+    for name, encoder in (
+        ("minilm-doc, int8", typeahead.load("minilm-doc", threads=options.threads)),
+        ("teacher, float32", SentenceTransformerTeacher(options.teacher, threads=options.threads)),
+    ):
+        encoder.encode(texts[:50])
+        start = time.perf_counter()
+        vectors.append(encoder.encode(texts))
+        taken = time.perf_counter() - start
+        rows.append(
+            {"encoder": name, "passages": len(texts), "seconds": round(taken, 1), "a second": round(len(texts) / taken)}
+        )
+    found = cosines(*vectors)
+    report(
+        f"Passages of {collection.name}, {options.threads} threads",
+        rows,
+        mean_cosine=round(float(found.mean()), 5),
+        first_percentile_of_the_cosine=round(float(np.percentile(found, 1)), 5),
+        smallest_cosine=round(float(found.min()), 5),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Time to import, time to load, and memory of a warm server without an index.
+
+    python benchmarks/start.py
+
+Each import and each load runs in a fresh interpreter, ten times; the server is the one that ``typeahead serve`` starts,
+asked once for an embedding. Needs ``typeahead[server]``.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+
+from typeahead.evaluate.websocket import resident_megabytes, server_process
+from typeahead.tables import report
+
+REPETITIONS = 10
+
+
+def seconds(code: str) -> list[float]:
+    """Seconds that ``code`` takes in fresh interpreters, whose own start is not counted."""
+    script = f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
+    command = [sys.executable, "-c", script]
+    return [float(subprocess.check_output(command, text=True)) for _ in range(REPETITIONS)]
+
+
+def row(what: str, values: list[float]) -> Mapping[str, object]:
+    """Best, median and worst in milliseconds."""
+    found = [min(values), statistics.median(values), max(values)]
+    return {"what": what} | {
+        name: round(1000 * value, 1) for name, value in zip(("best ms", "median ms", "worst ms"), found, strict=True)
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    rows = [
+        row("import typeahead", seconds("import typeahead")),
+        row(
+            "import, load minilm-gru, first embedding",
+            seconds("import typeahead; typeahead.load('minilm-gru').session().update('egg')"),
+        ),
+    ]
+    with server_process(None, "minilm-gru") as (address, pid):
+        body = json.dumps({"input": "how to boil an egg", "model": "minilm-gru"}).encode()
+        request = urllib.request.Request(f"{address}/v1/embeddings", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as reply:
+            json.load(reply)
+        memory = resident_megabytes(pid)
+    report("Start", rows, resident_memory_of_a_warm_server_without_an_index_MB=memory)
+
+
+if __name__ == "__main__":
+    main()

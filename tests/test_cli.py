@@ -1,0 +1,181 @@
+"""The command line: what it prints, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import typeahead
+from typeahead.cli import COMMANDS, main
+
+DOCUMENTS = [
+    {"id": "eggs", "title": "Boiled eggs", "text": "Put the eggs into boiling water for eight minutes."},
+    {"id": "rain", "title": "Rain", "text": "Clouds cool and drops fall from the sky."},
+    {"id": "evil", "title": "Eggs \u001b[2J", "text": "A document that wants to clear the terminal."},
+]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    source = folder / "documents.jsonl"
+    source.write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
+    assert main(["index", str(source), "--out", str(folder / "index"), "--threads", "1"]) == 0
+    return folder / "index"
+
+
+@pytest.mark.parametrize("command", [name for name, _ in COMMANDS])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert "usage: typeahead " + command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nothing"], ["encode", "--nothing"], ["index"], ["search", "x", "-k", "many"]]
+)
+def test_bad_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["encode", "egg", "--encoder", "nothing"], "no model 'nothing'"),
+        (["encode", "\udc80"], "lone surrogate"),
+        (["encode", "egg", "--out", "/nowhere/vectors.npy"], "/nowhere/vectors.npy: No such file"),
+        (["search", "/nowhere", "egg"], "/nowhere"),
+        (["serve", "--index", "/nowhere"], "/nowhere"),
+        (["serve", "--encoder", "minilm-doc"], "minilm-doc cannot encode what is typed"),
+        (["serve", "--max-chars", "0"], "max_chars is 0"),
+        (["index", "/nowhere.jsonl", "--out", "/tmp/x"], "/nowhere.jsonl"),
+        (["evaluate", "retrieval", "/nowhere", "--query-encoder", "minilm-gru"], "/nowhere"),
+        (["bench", "keystrokes", "--traces", "/nowhere"], "/nowhere: No such file"),
+    ],
+)
+def test_a_failure_is_one_line_and_status_1(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith(f"typeahead {arguments[0]}: ")
+    assert error.count("\n") == 1
+
+
+def test_models_are_listed_shown_and_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    assert "minilm-gru" in capsys.readouterr().out
+    assert main(["models", "minilm-gru"]) == 0
+    assert json.loads(capsys.readouterr().out)["dim"] == 384
+    assert main(["models", "--verify"]) == 0
+    assert capsys.readouterr().out.count("as they should be") == 2
+
+
+def test_texts_are_encoded_to_json_lines_or_an_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = typeahead.load("minilm-gru").encode(["boil an egg", "rain"])
+    assert main(["encode", "boil an egg", "rain"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    np.testing.assert_allclose(printed, expected, atol=1e-6)
+    assert main(["encode", "boil an egg", "rain", "--out", str(tmp_path / "vectors.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "vectors.npy"), expected)
+
+
+def test_one_query_prints_its_results(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", str(index), "how to boil an egg", "-k", "1"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("Boiled eggs")
+    assert second.strip() == DOCUMENTS[0]["text"]
+    assert main(["search", str(index), "how to boil an egg", "-k", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["id"] == "eggs"
+
+
+def test_a_document_cannot_command_the_terminal(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", str(index), "clear the terminal"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_an_index_of_another_teacher_is_refused_with_both_names(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vectors = tmp_path / "vectors.npy"
+    np.save(vectors, np.eye(3, 384, dtype=np.float32))
+    source = index.parent / "documents.jsonl"
+    adopted = tmp_path / "adopted"
+    arguments = ["index", str(source), "--out", str(adopted), "--vectors", str(vectors), "--teacher", "bge-small-en"]
+    assert main(arguments) == 0
+    assert main(["search", str(adopted), "egg"]) == 1
+    error = capsys.readouterr().err
+    assert "bge-small-en" in error
+    assert "all-MiniLM-L6-v2" in error
+
+
+def test_vectors_that_the_teacher_made_are_adopted_as_they_are(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passages = [f"{document['title']} {document['text']}" for document in DOCUMENTS]
+    vectors = tmp_path / "vectors.npy"
+    np.save(vectors, typeahead.load("minilm-doc").encode(passages))
+    source, adopted = index.parent / "documents.jsonl", tmp_path / "adopted"
+    assert main(["index", str(source), "--out", str(adopted), "--vectors", str(vectors)]) == 0
+    assert main(["search", str(adopted), "boil an egg", "-k", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["id"] == "eggs"
+
+
+def test_a_pipe_gets_results_for_each_line_and_no_progress_bar(index: Path) -> None:
+    command = [sys.executable, "-m", "typeahead", "search", str(index), "-k", "1", "--json"]
+    done = subprocess.run(command, input="boil an egg\nwet weather\n", capture_output=True, text=True, check=True)
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["eggs", "rain"]
+    assert done.stderr == ""
+
+
+def test_a_reader_that_goes_away_is_no_traceback(index: Path) -> None:
+    command = [sys.executable, "-m", "typeahead", "search", str(index)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(b"egg\n" * 10)
+        process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+def test_results_follow_the_keys_in_a_terminal(index: Path) -> None:
+    """A real terminal: key by key, then Enter, then Ctrl+C."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "typeahead", "search", str(index), "-k", "1"])
+    shown = b""
+
+    def read_until(expected: bytes, times: int = 1) -> None:
+        nonlocal shown
+        while shown.count(expected) < times:
+            assert select.select([terminal], [], [], 60)[0], f"no {expected!r} in {shown!r}"
+            shown += os.read(terminal, 4096)
+
+    read_until(b"Type a query")
+    for key in b"boil an eg":
+        os.write(terminal, bytes([key]))
+    read_until(b"search: boil an eg\r\n")
+    read_until(b"Boiled eggs")
+    os.write(terminal, b"g\r")
+    read_until(b"search: boil an egg\r\n")
+    read_until(b"Type a query", 2)
+    os.write(terminal, b"\x03")
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(terminal)
+    assert b"\x1b[2J" not in shown

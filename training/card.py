@@ -1,0 +1,115 @@
+"""Model cards: what a model is, what it was trained on and under which terms, and the figures that were measured.
+
+Everything on a card comes from a recipe, a run's log, the training files, and JSON that ``typeahead evaluate`` and
+``typeahead bench`` wrote. Nothing is typed in by hand but the introductions below.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.data import read_examples
+from training.recipe import Recipe
+from typeahead.tables import markdown
+
+_STUDENT = """\
+# {name}
+
+A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
+vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors and
+a correction read from a GRU of {hidden} units; a keystroke takes one small step.
+
+    import typeahead
+    session = typeahead.load("{name}").session()
+    session.update("how to b")
+
+Weights are int8, run by ONNX Runtime. Queries in English. It keeps most of its teacher on queries as people type them, and
+less on long technical ones of domains that it has not seen. For passages use `minilm-doc`, the teacher itself.
+"""
+
+_TEACHER = """\
+# {name}
+
+The teacher **{teacher}** itself as a passage encoder, in int8 for ONNX Runtime, so that indexing needs neither PyTorch nor
+a model hub: {pooling} pooling, {max_tokens} word pieces, {normalised}. Weights have one scale for each output column,
+activations one for each row, so a passage's vector does not depend on its batch.
+
+    import typeahead
+    vectors = typeahead.load("{name}").encode(["Put the eggs into boiling water."])
+
+The teacher is all-MiniLM-L6-v2 by the sentence-transformers project, licensed Apache-2.0; its card names the data that it
+was trained on. Only the precision of the weights was changed here.
+"""
+
+
+def source_terms(source: str, terms: dict[str, str]) -> str:
+    """Terms of a source: by its whole name, else by the part before its slash."""
+    found = terms.get(source) or terms.get(source.split("/")[0])
+    if found is None:
+        raise ValueError(f"training/terms.toml does not say under which terms {source!r} is")
+    return found
+
+
+def _sources(recipe: Recipe) -> list[dict[str, Any]]:
+    with (Path(__file__).parent / "terms.toml").open("rb") as file:
+        terms = {name: value for table in tomllib.load(file).values() for name, value in table.items()}
+    taken: dict[Path, int | None] = {}
+    for stage in recipe.stages:
+        for path, limit in stage.sources():
+            before = taken.get(path, 0)
+            taken[path] = None if limit is None or before is None else max(limit, before)
+    counts: Counter[tuple[str, str]] = Counter()
+    for path, limit in taken.items():
+        for example in read_examples(path, limit=limit):
+            family = example.source if example.source in terms else example.source.split("/")[0]
+            counts[family, source_terms(example.source, terms)] += 1
+    return [{"source": name, "texts": count, "terms": stated} for (name, stated), count in counts.most_common()]
+
+
+def _figures(paths: Sequence[Path]) -> str:
+    parts = []
+    for path in paths:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        facts = {key: value for key, value in data.items() if key not in ("title", "hardware", "rows")}
+        lines = [f"## {data['title']}", "", markdown(data["rows"]), ""]
+        lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()]
+        lines.append("- measured on: " + ", ".join(f"{name} {value}" for name, value in data["hardware"].items()))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def student_card(recipe: Recipe, run: Path, figures: Sequence[Path]) -> str:
+    """The card of a student."""
+    introduction = _STUDENT.format(
+        name=recipe.name, teacher=recipe.teacher.id.rsplit("/", 1)[-1], hidden=recipe.student.hidden
+    )
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    columns = list(dict.fromkeys(key for entry in log for key in entry))
+    rows = [{column: entry.get(column) for column in columns} for entry in log]
+    parts = [
+        introduction,
+        _figures(figures),
+        f"## Training\n\n`python -m training.distill training/recipes/{recipe.path.name}`, seed {recipe.seed}. Figures on "
+        "a development split; *agreement* is the share of the teacher's ten nearest passages that the student has in its "
+        "own ten.\n\n" + markdown(rows),
+        "## Training texts and their terms\n\nMS MARCO and TREC texts are for non-commercial research: decide for your use "
+        "whether a model distilled on them suits it.\n\n" + markdown(_sources(recipe)),
+    ]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def teacher_card(name: str, teacher: Any, recipe: Recipe, figures: Sequence[Path]) -> str:
+    """The card of a teacher that serves as passage encoder."""
+    introduction = _TEACHER.format(
+        name=name,
+        teacher=recipe.teacher.id,
+        pooling=teacher.pooling,
+        max_tokens=teacher.max_length,
+        normalised="normalised" if teacher.normalize else "not normalised",
+    )
+    return "\n\n".join(part.strip() for part in (introduction, _figures(figures)) if part) + "\n"
