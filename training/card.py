@@ -21,29 +21,29 @@ _STUDENT = """\
 # {name}
 
 A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors and
-a correction read from a GRU of {hidden} units; a keystroke takes one small step.
+vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
+and a correction read from a GRU of {hidden} units; a keystroke takes one small step.
 
     import typeahead
     session = typeahead.load("{name}").session()
     session.update("how to b")
 
-Weights are int8, run by ONNX Runtime. Queries in English. It keeps most of its teacher on queries as people type them, and
-less on long technical ones of domains that it has not seen. For passages use `minilm-doc`, the teacher itself.
+Weights are int8, run by ONNX Runtime. Queries in English. It keeps most of its teacher on queries as people type them,
+and less on long technical ones of domains that it has not seen. For passages use `minilm-doc`, the teacher itself.
 """
 
 _TEACHER = """\
 # {name}
 
-The teacher **{teacher}** itself as a passage encoder, in int8 for ONNX Runtime, so that indexing needs neither PyTorch nor
-a model hub: {pooling} pooling, {max_tokens} word pieces, {normalised}. Weights have one scale for each output column,
-activations one for each row, so a passage's vector does not depend on its batch.
+The teacher **{teacher}** itself as a passage encoder, in int8 for ONNX Runtime, so that indexing needs neither PyTorch
+nor a model hub: {pooling} pooling, {max_tokens} word pieces, {normalised}. Weights have one scale for each output
+column, activations one for each row, so a passage's vector does not depend on its batch.
 
     import typeahead
     vectors = typeahead.load("{name}").encode(["Put the eggs into boiling water."])
 
-The teacher is all-MiniLM-L6-v2 by the sentence-transformers project, licensed Apache-2.0; its card names the data that it
-was trained on. Only the precision of the weights was changed here.
+The teacher is all-MiniLM-L6-v2 by the sentence-transformers project, licensed Apache-2.0; its card names the data that
+it was trained on. Only the precision of the weights was changed here.
 """
 
 
@@ -94,11 +94,11 @@ def student_card(recipe: Recipe, run: Path, figures: Sequence[Path]) -> str:
     parts = [
         introduction,
         _figures(figures),
-        f"## Training\n\n`python -m training.distill training/recipes/{recipe.path.name}`, seed {recipe.seed}. Figures on "
-        "a development split; *agreement* is the share of the teacher's ten nearest passages that the student has in its "
-        "own ten.\n\n" + markdown(rows),
-        "## Training texts and their terms\n\nMS MARCO and TREC texts are for non-commercial research: decide for your use "
-        "whether a model distilled on them suits it.\n\n" + markdown(_sources(recipe)),
+        f"## Training\n\n`python -m training.distill training/recipes/{recipe.path.name}`, seed {recipe.seed}. Figures "
+        "on a development split; *agreement* is the share of the teacher's ten nearest passages that the student has "
+        "in its own ten.\n\n" + markdown(rows),
+        "## Training texts and their terms\n\nMS MARCO and TREC texts are for non-commercial research: decide for your "
+        "use whether a model distilled on them suits it.\n\n" + markdown(_sources(recipe)),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 

@@ -39,7 +39,7 @@ class RecurrentEncoder:
 
     The step takes ``state`` float32 (n, state_size) and ``token`` int64 (n,) and gives ``next_state`` and ``embedding``
     float32 (n, dim). The GRU's input gates depend on the token alone: ``fold.onnx`` computes them for the whole
-    vocabulary at loading, 94 MB as float16, which spares each step a third of its weights.
+    vocabulary at loading, 70 MB as float16, which spares each step a third of its weights.
     :meth:`step` may be called from several threads; a session belongs to one.
     """
 
