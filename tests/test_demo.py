@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 import importlib
 import re
+import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -164,18 +164,22 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_the_index_is_built_once_for_each_encoder(tmp_path: Path) -> None:
+def test_the_index_is_built_once_for_each_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = HashingEncoder()
     folder = demo.ensure_demo_index(tmp_path, encoder)
-    count = len(encoder.encoded)
     with open_index(folder) as index:
         index.check_teacher(encoder.config)
         (hits,) = index.search(encoder.encode([documents_passage(folder)]), 1)
         assert hits[0].score == pytest.approx(1)
-    before = time.perf_counter()
-    assert folder == demo.ensure_demo_index(tmp_path, encoder)
-    assert time.perf_counter() - before < 0.5
-    assert len(encoder.encoded) == count + 1
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    encoder.encoded.clear()
+    with monkeypatch.context() as context:
+        context.setattr(demo, "_read_modules", lambda *_: pytest.fail("the standard library is read again"))
+        context.setattr(demo, "build_index", lambda *_, **__: pytest.fail("the index is built again"))
+        context.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process is started"))
+        assert folder == demo.ensure_demo_index(tmp_path, encoder)
+    assert encoder.encoded == []
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert folder != demo.ensure_demo_index(tmp_path, HashingEncoder(config(revision="r2")))
 
 

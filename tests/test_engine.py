@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from typeahead.encoders.recurrent import RecurrentEncoder
-from typeahead.engine import MAX_BATCH, Engine
+from typeahead.engine import MAX_BATCH, MAX_BATCH_TOKENS, Engine
 
 WORDS = [*"how to boil an egg in the rain without a pot or pan".split(), "東京", "한국어", "naïve", "😀", "über"]
 
@@ -73,6 +73,32 @@ def test_a_full_cache_changes_no_result_and_stays_within_its_bytes(student: Recu
         assert engine.stats.bytes <= least
         if session.embedding is not None:
             np.testing.assert_array_equal(session.embedding, student.encode([session.text])[0])
+
+
+def test_many_long_texts_at_once_overshoot_the_cache_by_a_bounded_amount(
+    student: RecurrentEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    least = Engine(student).tree.node_bytes * student.max_tokens
+    engine = Engine(student, cache_bytes=least)
+    largest = 0
+    evict = engine.tree.evict
+
+    def watching() -> None:
+        nonlocal largest
+        largest = max(largest, len(engine.tree))
+        evict()
+
+    monkeypatch.setattr(engine.tree, "evict", watching)
+    sessions = [engine.session(max_chars=2000) for _ in range(40)]
+    for number, session in enumerate(sessions):
+        session.set_text(f"{number} " + "how to boil an egg " * 50)
+    engine.advance(sessions)
+    assert largest <= student.max_tokens + MAX_BATCH_TOKENS
+    assert engine.stats.bytes <= least
+    expected = student.encode([session.text for session in sessions])
+    for session, vector in zip(sessions, expected, strict=True):
+        assert session.embedding is not None
+        assert session.embedding @ vector >= 0.99999
 
 
 def test_a_cache_too_small_for_one_text_is_refused(student: RecurrentEncoder) -> None:

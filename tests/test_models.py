@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import warnings
 from pathlib import Path
@@ -90,6 +91,47 @@ def test_a_configuration_that_is_none_is_refused(folder: Path, content: str) -> 
     (folder / "config.json").write_text(content)
     with pytest.raises(ModelCorrupt, match=r"config\.json"):
         typeahead.load(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"dim": 100},
+        {"dim": 0},
+        {"dim": math.inf},
+        {"max_tokens": 0},
+        {"shape": {"hidden": 7, "state": 1153}},
+        {"shape": {"hidden": 384, "state": 9}},
+        {"similarity": "x"},
+        {"role": 5},
+        {"name": ""},
+        {"format_version": 0},
+        {"teacher": {"name": "x"}},
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused(folder: Path, values: dict[str, Any]) -> None:
+    change_config(folder, **values)
+    with pytest.raises(ModelCorrupt):
+        typeahead.load(folder)
+
+
+def test_a_graph_that_is_not_listed_is_not_run(folder: Path) -> None:
+    files = dict(models.read_config(folder).files)
+    del files["fold.onnx"]
+    change_config(folder, files=files)
+    with pytest.raises(ModelCorrupt, match=r"does not list fold\.onnx"):
+        typeahead.load(folder)
+
+
+def test_golden_vectors_are_missed_by_zeros(student: RecurrentEncoder) -> None:
+    class Zeros:
+        config = student.config
+        dim = student.dim
+
+        def encode(self, texts: Any) -> Any:
+            return np.zeros((len(texts), self.dim), np.float32)
+
+    assert Golden.read(models.find("minilm-gru")).agreement(Zeros()) == -1
 
 
 def test_a_configuration_of_absurd_size_is_not_read(folder: Path) -> None:

@@ -29,6 +29,9 @@ def typed(sent: str) -> Line:
         ("東京\x7f", "東", 1),
         ("a\x1b[200~b\x1b[A\x00c", "abc", 3),
         ("\x7f\x1b[D\x1b[3~", "", 0),
+        ("a\x1bbc", "abc", 3),
+        ("ab\x1b\x7fc", "ac", 2),
+        ("ab\x1b\x1b[Dc", "acb", 2),
     ],
 )
 def test_keys_edit_the_line(sent: str, text: str, at: int) -> None:
@@ -41,6 +44,10 @@ def test_a_key_that_changes_nothing_says_so() -> None:
     assert not line.press("left")
     assert line.press("x")
     assert not line.press("")
+
+
+def test_a_lone_escape_swallows_no_key() -> None:
+    assert list(keys(iter("\x1b\x03\x1b\r"))) == ["close", "enter"]
 
 
 def test_an_endless_escape_sequence_does_not_hold_the_line() -> None:

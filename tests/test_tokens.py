@@ -22,8 +22,10 @@ CORPUS = [
 ] * 4
 
 
-def byte_level(**options: Any) -> Tokenizer:
+def byte_level(normalizer: Any = None, **options: Any) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(**options)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -58,6 +60,12 @@ TOKENIZERS = {
     "WordPiece": (word_piece, True),
     "byte-level BPE": (lambda: byte_level(add_prefix_space=False), True),
     "byte-level BPE with a prefix space": (lambda: byte_level(add_prefix_space=True), True),
+    "byte-level BPE over NFKC": (lambda: byte_level(normalizers.NFKC(), add_prefix_space=False), True),
+    "byte-level BPE over a BERT normalizer": (lambda: byte_level(normalizers.BertNormalizer()), False),
+    "byte-level BPE without accents": (
+        lambda: byte_level(normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()])),
+        False,
+    ),
     "byte-level BPE without its pattern": (lambda: byte_level(use_regex=False), False),
     "Unigram": (lambda: unigram(prepend="always"), True),
     "Unigram with a first space only": (lambda: unigram(prepend="first"), True),

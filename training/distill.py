@@ -20,15 +20,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from training.data import Example, read_examples, split
 from training.development import Development
 from training.recipe import Recipe, StageRecipe, read_recipe
 from training.students import ResidualGRU
-from training.teachers import Teacher, VectorCache
+from training.teachers import Teacher, VectorCache, file_sha256
 
+#: Passages whose scores a batch is compared on.
+_PASSAGES = 4096
 #: Batches between two checkpoints.
 _CHECKPOINT_EVERY = 500
 
@@ -62,6 +64,11 @@ class Texts:
         for number in rng.permutation(len(batches)):
             yield batches[number]
 
+    def passages(self, rng: np.random.Generator) -> np.ndarray:
+        """Teacher vectors of some texts, float32 (n, dim), that stand for passages."""
+        rows = rng.choice(len(self), min(_PASSAGES, len(self)), replace=False, shuffle=False)
+        return self.targets[np.sort(rows)].astype(np.float32)
+
     def tensors(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Padded ids (n, longest), lengths (n,) and targets float32 (n, dim) of some rows."""
         lengths = self.lengths[rows]
@@ -70,6 +77,16 @@ class Texts:
             ids[place, : lengths[place]] = self.ids[row]
         targets = torch.from_numpy(self.targets[rows].astype(np.float32))
         return torch.from_numpy(ids), torch.from_numpy(lengths), targets
+
+
+def score_loss(vectors: Tensor, targets: Tensor, passages: Tensor, temperature: float) -> Tensor:
+    """Distance of the student's scores of some passages to the teacher's: KL divergence of their softmax.
+
+    The cosine loss weighs all directions alike; this one weighs what decides which passages come first.
+    """
+    log_expected = (targets @ passages.T / temperature).log_softmax(1)
+    log_found = (vectors @ passages.T / temperature).log_softmax(1)
+    return nn.functional.kl_div(log_found, log_expected, reduction="batchmean", log_target=True)
 
 
 def start_student(recipe: Recipe, teacher: Teacher, corpus: Sequence[Texts]) -> ResidualGRU:
@@ -101,6 +118,7 @@ class Run:
         torch.set_num_threads(threads)
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder = recipe, folder
+        self._recipe_sha256 = file_sha256(recipe.path)
         folder.mkdir(parents=True, exist_ok=True)
         self.teacher = Teacher(recipe.teacher.path(), dtype=recipe.teacher.dtype)
         cache = VectorCache(Path(recipe.cache), self.teacher)
@@ -135,6 +153,7 @@ class Run:
             "student": self.student.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
             "done": list(self.done),
+            "recipe": self._recipe_sha256,
         }
         torch.save(state, partial)
         partial.replace(self._checkpoint)
@@ -150,9 +169,15 @@ class Run:
         """Train all stages, or what is left of them."""
         saved = torch.load(self._checkpoint, weights_only=True) if self._checkpoint.is_file() else None
         if saved is not None:
+            if saved["recipe"] != self._recipe_sha256:
+                raise ValueError(
+                    f"{self._checkpoint} is of another recipe: give the run another folder with --out, or delete it"
+                )
             self.student.load_state_dict(saved["student"])
             self.done = tuple(saved["done"])
         else:
+            # A run that starts anew, in a folder where one had ended, has a history of its own.
+            (self.folder / "log.jsonl").unlink(missing_ok=True)
             self.log(stage="start", **self.evaluate())
         for number, (stage, texts) in enumerate(zip(self.recipe.stages, self.stages, strict=True)):
             if number < self.done[0]:
@@ -187,7 +212,11 @@ class Run:
                     for optimizer, (first, last) in zip(optimizers, rates, strict=True):
                         optimizer.param_groups[0]["lr"] = last + (first - last) * (1 + math.cos(math.pi * part)) / 2
                     ids, lengths, targets = texts.tensors(rows)
-                    loss = 1 - (self.student(ids, lengths) * targets).sum(1).mean()
+                    vectors = self.student(ids, lengths)
+                    loss = 1 - (vectors * targets).sum(1).mean()
+                    if stage.score_weight:
+                        passages = torch.from_numpy(texts.passages(rng))
+                        loss = loss + stage.score_weight * score_loss(vectors, targets, passages, stage.temperature)
                     for optimizer in optimizers:
                         optimizer.zero_grad()
                     loss.backward()

@@ -52,6 +52,10 @@ class StageRecipe:
     table_rate: tuple[float, float] = (1e-3, 1e-4)
     rate: tuple[float, float] = (1e-3, 1e-4)
 
+    #: Weight of the score loss beside the cosine loss, and the temperature of its scores; see training.distill.
+    score_weight: float = 0.0
+    temperature: float = 0.05
+
     def sources(self) -> list[tuple[Path, int | None]]:
         """Each file and how many of its texts are taken."""
         limits = self.limits or (0,) * len(self.files)

@@ -16,9 +16,11 @@ from typeahead.encoders.base import IncrementalEncoder
 from typeahead.prefixes import Node, PrefixTree
 from typeahead.session import Session
 
-#: Sessions that are advanced together. It bounds how far the tree may grow over its capacity within one call, and
-#: a batch of int8 steps gains little beyond it.
+#: Sessions that are advanced together: a batch of int8 steps gains little beyond it.
 MAX_BATCH = 128
+#: Tokens of the sessions that are advanced together, unless one alone has more. The tree is cut back to its capacity
+#: in between, so it bounds how far the tree may grow over it: some 15 MB.
+MAX_BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class EngineStats:
 class Engine:
     """An encoder with a tree of token prefixes. One thread at a time.
 
-    ``cache_bytes`` bounds the tree; it must hold at least one path of the encoder's ``max_tokens``.
+    ``cache_bytes`` bounds the tree between batches; it must hold at least one path of the encoder's ``max_tokens``.
     """
 
     def __init__(self, encoder: IncrementalEncoder, *, cache_bytes: int = 256 << 20) -> None:
@@ -62,9 +64,15 @@ class Engine:
 
     def advance(self, sessions: Sequence[Session]) -> None:
         """Bring the embedding of each session up to its text."""
-        for first in range(0, len(sessions), MAX_BATCH):
-            self._advance(sessions[first : first + MAX_BATCH])
-            self.tree.evict()
+        batch: list[Session] = []
+        tokens = 0
+        for session in sessions:
+            if batch and (len(batch) == MAX_BATCH or tokens + len(session.tokens) > MAX_BATCH_TOKENS):
+                self._advance(batch)
+                batch, tokens = [], 0
+            batch.append(session)
+            tokens += len(session.tokens)
+        self._advance(batch)
 
     def _advance(self, sessions: Sequence[Session]) -> None:
         paths: list[_Path] = []
@@ -82,6 +90,7 @@ class Engine:
             path.session.embedding = path.node.embedding
             path.session.pending = False
             self.tree.touch(path.node)
+        self.tree.evict()
 
     def _step(self, wave: Sequence[_Path]) -> None:
         """Move every path one token on; paths that share a node and a token share the step."""

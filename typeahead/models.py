@@ -24,19 +24,30 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from typeahead.encoders.base import Encoder, Vectors
-from typeahead.errors import ModelCorrupt, ModelNotFound, ModelTooNew
+from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew
 from typeahead.paths import models_folder
 
 if TYPE_CHECKING:
     from typeahead.encoders.recurrent import RecurrentEncoder
     from typeahead.encoders.transformer import TransformerEncoder
 
+    Loaded: TypeAlias = RecurrentEncoder | TransformerEncoder
+
 FORMAT_VERSION = 1
+
+#: Far above any dimension or length, and small enough that nothing is allocated before the weights disagree.
+_LARGEST_SIZE = 1 << 20
+
+#: Files that a folder of each family must list, beside those that all have.
+_GRAPHS = {
+    "recurrent": ("step.onnx", "step-float32.onnx", "fold.onnx", "fold-float32.onnx"),
+    "transformer": ("encoder.onnx", "encoder-float32.onnx"),
+}
 
 #: The largest ``config.json`` or ``golden.json`` that is read, in bytes.
 _MAX_JSON = 4 << 20
@@ -103,9 +114,28 @@ class ModelConfig:
             values["shape"] = {str(key): int(value) for key, value in values["shape"].items()}
             values["dim"], values["max_tokens"] = int(values["dim"]), int(values["max_tokens"])
             values["files"] = dict(values["files"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            config = cls(**values)
+            config._check()
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelCorrupt(f"{folder / 'config.json'}: missing or wrong field: {error}", folder=folder) from error
-        return cls(**values)
+        return config
+
+    def _check(self) -> None:
+        """Raise ``ValueError`` for a value that no model has."""
+        sizes = {"dim": self.dim, "max_tokens": self.max_tokens, **self.shape}
+        for name, size in sizes.items():
+            if not 1 <= size <= _LARGEST_SIZE:
+                raise ValueError(f"{name} is {size}")
+        for name, value, known in (
+            ("role", self.role, ("query", "passage")),
+            ("similarity", self.similarity, ("cosine", "dot")),
+            ("format_version", self.format_version, range(1, FORMAT_VERSION + 1)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}")
+        for name, text in (("name", self.name), ("family", self.family), ("teacher.name", self.teacher.name)):
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"{name} is {text!r}")
 
     def to_json(self) -> str:
         """The text of ``config.json``."""
@@ -140,7 +170,7 @@ class Golden:
     def agreement(self, encoder: Encoder) -> float:
         """The smallest cosine of what ``encoder`` gives for the texts to what it should give."""
         vectors = encoder.encode(self.texts)
-        if vectors.shape != self.vectors.shape or not np.isfinite(vectors).all():
+        if vectors.shape != self.vectors.shape or not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
             return -1.0
         return float(cosines(vectors, self.vectors).min())
 
@@ -201,7 +231,7 @@ def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
     return config
 
 
-def load(name_or_path: str | Path, *, threads: int = 1) -> RecurrentEncoder | TransformerEncoder:
+def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
     """Load an encoder: one that comes with the package by its name, any other by its folder.
 
     ``threads`` is for whole texts; a step of an incremental encoder always runs on the caller's thread alone.
@@ -210,16 +240,15 @@ def load(name_or_path: str | Path, *, threads: int = 1) -> RecurrentEncoder | Tr
     """
     folder = find(name_or_path)
     config = read_config(folder)
-    for needed in ("tokenizer.json", "golden.json", "weights.safetensors"):
+    for needed in ("tokenizer.json", "golden.json", "weights.safetensors", *_GRAPHS.get(config.family, ())):
         if needed not in config.files:
             raise ModelCorrupt(f"{folder / 'config.json'} does not list {needed}", folder=folder)
     make = _maker(config, folder, threads)
     golden = Golden.read(folder)
-    encoder = make("")
-    agreement = golden.agreement(encoder)
+    encoder, agreement = _try(make, "", golden, folder)
     if agreement < golden.min_cosine:
-        precise = make("-float32")
-        if (precise_agreement := golden.agreement(precise)) < golden.min_cosine:
+        precise, precise_agreement = _try(make, "-float32", golden, folder)
+        if precise_agreement < golden.min_cosine:
             raise ModelCorrupt(
                 f"{folder}: the golden vectors are missed in int8 (cosine {agreement:.4f}) and in float32 "
                 f"({precise_agreement:.4f}): the weights are not the ones that the card describes",
@@ -235,7 +264,18 @@ def load(name_or_path: str | Path, *, threads: int = 1) -> RecurrentEncoder | Tr
     return encoder
 
 
-def _maker(config: ModelConfig, folder: Path, threads: int) -> Callable[[str], RecurrentEncoder | TransformerEncoder]:
+def _try(make: Callable[[str], Loaded], variant: str, golden: Golden, folder: Path) -> tuple[Loaded, float]:
+    """Make an encoder and compare it with the golden vectors."""
+    try:
+        encoder = make(variant)
+        return encoder, golden.agreement(encoder)
+    except ModelError:
+        raise
+    except Exception as error:  # sizes that do not fit the weights fail in ONNX Runtime or NumPy, each in its own way
+        raise ModelCorrupt(f"{folder}: the configuration does not fit the weights: {error}", folder=folder) from error
+
+
+def _maker(config: ModelConfig, folder: Path, threads: int) -> Callable[[str], Loaded]:
     # The families are imported here, since whoever reads a configuration needs no ONNX Runtime.
     if config.family == "recurrent":
         from typeahead.encoders.recurrent import RecurrentEncoder

@@ -75,17 +75,19 @@ class Line:
 
 def keys(characters: Iterator[str]) -> Iterator[str]:
     """Turn what a terminal sends into keys: characters, and the names of :data:`_SEQUENCES`."""
+    sequence = ""
     for character in characters:
-        if character != "\x1b":
+        # A control character never stands in a sequence, and what follows a lone Escape is a key of its own.
+        if character < " " or character == "\x7f" or (sequence == "\x1b" and character not in "[O"):
+            sequence = ""
+        if not sequence and character != "\x1b":
             yield _SEQUENCES.get(character, character)
             continue
-        sequence = character
-        for character in characters:
-            sequence += character
-            # A control sequence ends with a letter or a tilde; "ESC O x" stands for "ESC [ x" on some terminals.
-            if (character.isalpha() and sequence != "\x1bO") or character == "~" or len(sequence) > 8:
-                break
-        yield _SEQUENCES.get(sequence.replace("\x1bO", "\x1b["), "")
+        sequence += character
+        # A sequence ends with a letter or a tilde; "ESC O x" stands for "ESC [ x" on some terminals.
+        if len(sequence) > 2 and (character.isalpha() or character == "~" or len(sequence) > 8):
+            yield _SEQUENCES.get(sequence.replace("\x1bO", "\x1b["), "")
+            sequence = ""
 
 
 def clean(text: str) -> str:

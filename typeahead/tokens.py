@@ -26,8 +26,10 @@ from typeahead.errors import ModelCorrupt, TextError
 #: byte-level pre-tokenizers bind runs of white space differently from single spaces.
 _SAFE_BOUNDARY = re.compile(r"(?<=[^\s\x00-\x20\x7f-\xa0])(?= [^\s\x00-\x20\x7f-\xa0])")
 
-#: Normalizers that neither look beyond a space nor add or remove one.
+#: Normalizers that do not look beyond a space.
 _SAFE_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
+#: Of these, the ones that may add a space or remove all that stands between two: safe unless runs of spaces matter.
+_SPACING_NORMALIZERS = {"BertNormalizer", "StripAccents"}
 #: Pre-tokenizers that never join what stands on both sides of a single space.
 _SAFE_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace", "Digits"}
 #: Of these at least one must be in the pipeline, since the others do not split on spaces.
@@ -66,7 +68,10 @@ def splits_at_spaces(pipeline: Mapping[str, Any]) -> bool:
     normalizers = _stages(pipeline.get("normalizer"), "normalizers")
     pre_tokenizers = _stages(pipeline.get("pre_tokenizer"), "pretokenizers")
     kinds = {stage["type"] for stage in pre_tokenizers}
-    if not {stage["type"] for stage in normalizers} <= _SAFE_NORMALIZERS:
+    normalizer_kinds = {stage["type"] for stage in normalizers}
+    if not normalizer_kinds <= _SAFE_NORMALIZERS:
+        return False
+    if "ByteLevel" in kinds and normalizer_kinds & _SPACING_NORMALIZERS:
         return False
     if not kinds <= _SAFE_PRE_TOKENIZERS or not kinds & _SPLITTING_PRE_TOKENIZERS:
         return False
@@ -115,9 +120,9 @@ class IncrementalTokenizer:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of ``text``, which :func:`check_text` has passed."""
-        if not self.splits_at_spaces:
-            return self._part(text)
         memo = self._memo
+        if not self.splits_at_spaces:
+            return memo.get(text) or self._part(text)
         ids: list[int] = []
         for part in _SAFE_BOUNDARY.split(text):
             known = memo.get(part)

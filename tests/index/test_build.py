@@ -14,7 +14,7 @@ import pytest
 
 from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.encoders.base import Vectors
-from typeahead.errors import IndexFolderError, IndexNotFound, ModelError, SourceError
+from typeahead.errors import IndexFolderError, IndexNotFound, ModelError, SourceError, TypeaheadError
 from typeahead.index import Document, Index, Manifest, build_index, open_index
 from typeahead.index.staging import Staging
 
@@ -189,6 +189,26 @@ def test_a_reader_that_was_overtaken_opens_the_newer_index(tmp_path: Path, monke
         assert len(index) == 60
 
 
+def test_a_reader_that_is_overtaken_after_its_checks_opens_the_newer_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are there when they are checked, and deleted when they are opened."""
+    build_index(documents(50), tmp_path, HashingEncoder())
+    verify = Manifest.verify_files
+    checked: list[str] = []
+
+    def overtaken(manifest: Manifest, folder: Path) -> None:
+        verify(manifest, folder)
+        checked.append(manifest.generation)
+        if len(checked) == 1:
+            build_index(documents(60), tmp_path, HashingEncoder())
+
+    monkeypatch.setattr(Manifest, "verify_files", overtaken)
+    with open_index(tmp_path) as index:
+        assert len(index) == 60
+    assert checked == ["generation-1", "generation-2"]
+
+
 def test_a_second_builder_is_refused_while_the_first_is_at_work(tmp_path: Path) -> None:
     out = tmp_path / "index"
     with Staging(out, {}, resume=True), pytest.raises(IndexFolderError, match="another process is building"):
@@ -294,8 +314,14 @@ class _Forgetful(HashingEncoder):
         return vectors
 
 
-@pytest.mark.parametrize("arguments", [{"backend": "annoy"}, {"batch": 0}])
-def test_wrong_arguments_are_refused_before_anything_is_made(tmp_path: Path, arguments: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=str(next(iter(arguments.values())))):
-        build_index(documents(1), tmp_path / "index", HashingEncoder(), **arguments)  # type: ignore[arg-type]
+def test_a_back_end_that_does_not_exist_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="annoy"):
+        build_index(documents(1), tmp_path / "index", HashingEncoder(), backend="annoy")
+    assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_of_nothing_is_refused_before_anything_is_made(tmp_path: Path, batch: int) -> None:
+    with pytest.raises(TypeaheadError, match=f"batch is {batch}, it must be at least 1"):
+        build_index(documents(1), tmp_path / "index", HashingEncoder(), batch=batch)
     assert not (tmp_path / "index").exists()

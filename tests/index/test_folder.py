@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.index.hashing import HashingEncoder, config, documents
+from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexCorrupt, IndexFolderError, IndexNotFound, IndexTooNew, MissingExtra, TeacherMismatch
 from typeahead.index import Document, Index, Manifest, build_index, open_index
 from typeahead.index.documents import Documents
@@ -221,6 +222,32 @@ def test_a_closed_index_says_so(index: Index) -> None:
     index.close()
     with pytest.raises(IndexFolderError, match="closed"):
         index.search(np.ones((1, 16), np.float32), 3)
+
+
+def test_an_index_that_is_closed_during_a_search_is_not_called_damaged(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = index._vectors.search
+
+    def closed_meanwhile(queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        index.close()
+        return search(queries, k)
+
+    monkeypatch.setattr(index._vectors, "search", closed_meanwhile)
+    with pytest.raises(IndexFolderError, match="was closed") as caught:
+        index.search(np.ones((1, 16), np.float32), 3)
+    assert (type(caught.value), caught.value.folder) == (IndexFolderError, index.folder)
+
+
+def test_an_index_may_be_closed_twice(index: Index) -> None:
+    index.close()
+    index.close()
+
+
+def test_a_database_that_is_gone_is_damage(tmp_path: Path) -> None:
+    with pytest.raises(IndexCorrupt, match=r"documents\.sqlite") as caught:
+        Documents(tmp_path / "generation-1" / "documents.sqlite", 1)
+    assert caught.value.folder == tmp_path
 
 
 def test_folders_with_odd_names_are_opened(folder: Path) -> None:

@@ -187,8 +187,18 @@ def test_what_is_not_there_or_not_known_is_refused_at_once(tmp_path: Path) -> No
         read_source(tmp_path, kind="beir")
     with pytest.raises(ValueError, match="'xml'"):
         read_source(tmp_path, kind="xml")
-    with pytest.raises(ValueError, match="columns"):
+
+
+def test_columns_that_make_no_sense_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"x\.jsonl: columns are for CSV and TSV files, it is read as jsonl"):
         read_source(written(tmp_path, "x.jsonl", b""), columns=("id",))
+    with pytest.raises(SourceError, match=r"x\.csv: the columns name 'text' twice"):
+        read_source(written(tmp_path, "x.csv", b"1,a,b\n"), columns=("id", "text", " text"))
+
+
+def test_names_of_columns_are_read_without_the_spaces_round_them(tmp_path: Path) -> None:
+    (document,) = read_source(written(tmp_path, "x.csv", b"1,a\n"), columns=("id", " text"))
+    assert (document.id, document.text) == ("1", "a")
 
 
 def test_lines_are_read_as_they_are_asked_for(tmp_path: Path) -> None:

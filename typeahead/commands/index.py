@@ -90,5 +90,5 @@ def run(options: argparse.Namespace) -> None:
                 source=str(options.source),
             )
     if bad and bad.count:
-        print(f"{bad.count} lines left out, the first: {bad.first}", file=sys.stderr)
+        print(f"{bad.count} lines left out, the first: {bad.first[0]}", file=sys.stderr)
     print(f"{options.out}: {manifest.count:,} documents, {manifest.dim} dimensions, {manifest.backend}")

@@ -83,8 +83,17 @@ def run(options: argparse.Namespace) -> None:
         index.check_teacher(encoder.config)
         searcher = _Searcher(encoder.session(max_chars=4096), index, options.k)  # type: ignore[union-attr]
 
+        refused = False
+
         def answer(query: str) -> None:
-            hits = searcher.hits(query)
+            nonlocal refused
+            try:
+                hits = searcher.hits(query)
+            except typeahead.errors.TextError as error:
+                # One bad query among many is no reason to lose the others.
+                print(f"typeahead search: {error}", file=sys.stderr)
+                refused = True
+                return
             lines = [json.dumps(asdict(hit), ensure_ascii=False) for hit in hits] if options.json else describe(hits)
             # Documents are not trusted with the terminal.
             print("\n".join(lines if options.json else map(clean, lines)), flush=True)
@@ -97,3 +106,5 @@ def run(options: argparse.Namespace) -> None:
         else:
             for line in input_lines():
                 answer(line)
+    if refused:
+        raise SystemExit(1)

@@ -76,7 +76,10 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
 
     token = os.environ.get("TYPEAHEAD_TOKEN")
     if options.token_file:
-        token = options.token_file.read_text(encoding="utf-8").strip()
+        try:
+            token = options.token_file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise typeahead.TypeaheadError(f"{options.token_file} is not UTF-8: {error}") from error
     config = ServerConfig(
         host=options.host,
         port=options.port,

@@ -1,8 +1,8 @@
 """The residual recurrent student: one GRU step a token, in int8.
 
 After tokens t₁…tₙ the embedding is the L2-normalised sum of two parts: the weighted mean of token vectors
-Σ wᵢ E[tᵢ] / Σ wᵢ, and a correction U hₙ read from a GRU that ran over the same vectors. The state holds the weighted
-sum, the sum of weights and the GRU's hidden state, so it is a fold, and a step is one run of a small ONNX graph. The
+Σ wᵢ E[tᵢ] / Σ wᵢ, and a correction U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] read from a GRU that ran over the same vectors. The state
+holds both weighted sums, the sum of weights and hₙ, so it is a fold, and a step is one run of a small ONNX graph. The
 sibling :mod:`~typeahead.encoders.transformer` has no state and reads whole texts.
 
 The GRU's hidden state is a convex mix of tanh outputs and stays inside (-1, 1), so its int8 scale is the constant
@@ -64,7 +64,7 @@ class RecurrentEncoder:
 
     @property
     def state_size(self) -> int:
-        """Length of a state: weighted sum, sum of weights, hidden states."""
+        """Length of a state: weighted sum of vectors, sum of weights, hidden state, weighted sum of hidden states."""
         return self._state_size
 
     def start(self) -> Vectors:

@@ -1,7 +1,7 @@
 """Latency of a keystroke in process: recorded typing replayed through sessions.
 
-One keystroke is timed from the text to the embedding: tokenize, look up, step, read out. The peers get the same texts
-in the same run, in turns with ours so that the machine's mood hits all of them.
+One keystroke is timed from the text to the embedding: tokenize, look up, step, read out. Peers get the same texts in
+the same run, one after the other.
 """
 
 from __future__ import annotations

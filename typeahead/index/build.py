@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from typeahead.encoders.base import Encoder, Vectors
-from typeahead.errors import ModelError, SourceError
+from typeahead.errors import ModelError, SourceError, TypeaheadError
 from typeahead.index.approximate import build_graph, import_faiss
 from typeahead.index.documents import Document, DocumentWriter
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
@@ -59,10 +59,13 @@ def build_index(
         IndexFolderError: ``out`` is something else, or another process is building there.
         ModelError: the encoder gave a vector of a wrong shape or that is not finite.
         MissingExtra: the graph is asked for and FAISS is not installed.
+        TypeaheadError: ``batch`` is below 1.
+        ValueError: there is no such ``backend``.
     """
     choose_backend(backend, 0)
     if batch < 1:
-        raise ValueError(f"batch is {batch}, it must be at least 1")
+        # A user's number, unlike the others: the command line shows the message.
+        raise TypeaheadError(f"batch is {batch}, it must be at least 1")
     if backend == "hnsw":
         import_faiss()
     if total is None and isinstance(documents, Sized):

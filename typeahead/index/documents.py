@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from typeahead.errors import IndexCorrupt, SourceError
+from typeahead.errors import IndexCorrupt, IndexFolderError, SourceError
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -128,15 +128,20 @@ class Documents:
     of a query, and the file may be unlinked by a newer index while it is open. That is also why there is one connection
     behind a lock and none opened later. Nothing is cached here: 8 documents of 39,000 take 30 µs.
 
-    Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is no such database or holds not ``count`` rows.
+    Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is missing, no such database or holds not ``count``
+    rows.
     """
 
     def __init__(self, path: Path, count: int) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True, check_same_thread=False
-        )
+        self._closed = False
+        try:
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise self._corrupt(str(error)) from error
         try:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             if version != _SCHEMA_VERSION:
@@ -153,7 +158,11 @@ class Documents:
             raise
 
     def read(self, rows: Sequence[int]) -> dict[int, Document]:
-        """Read the documents of ``rows`` in one query (one for each 500)."""
+        """Read the documents of ``rows`` in one query (one for each 500).
+
+        Raises :class:`~typeahead.errors.IndexCorrupt` if one cannot be read, and
+        :class:`~typeahead.errors.IndexFolderError` after :meth:`close`.
+        """
         wanted = list(dict.fromkeys(rows))
         found: dict[int, Document] = {}
         for start in range(0, len(wanted), _ROWS_PER_QUERY):
@@ -162,6 +171,7 @@ class Documents:
             query = f"SELECT row, id, title, text, url FROM documents WHERE row IN ({marks})"
             try:
                 with self._lock:
+                    self.check_open()
                     fetched = self._connection.execute(query, part).fetchall()
             except sqlite3.DatabaseError as error:
                 raise self._corrupt(str(error)) from error
@@ -172,9 +182,16 @@ class Documents:
             raise self._corrupt(f"document {missing} is missing")
         return found
 
+    def check_open(self) -> None:
+        """Raise :class:`~typeahead.errors.IndexFolderError` after :meth:`close`."""
+        if self._closed:
+            folder = self.path.parent.parent
+            raise IndexFolderError(f"the index {folder} was closed: open it again", folder=folder)
+
     def close(self) -> None:
-        """Close the file; reads that are under way finish first."""
+        """Close the file; a query that is under way finishes first."""
         with self._lock:
+            self._closed = True
             self._connection.close()
 
     def _corrupt(self, what: str) -> IndexCorrupt:

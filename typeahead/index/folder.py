@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from typeahead.encoders.base import Vectors
-from typeahead.errors import IndexCorrupt, IndexFolderError, TeacherMismatch
+from typeahead.errors import IndexCorrupt, TeacherMismatch
 from typeahead.index.documents import Document, Documents
 from typeahead.index.manifest import Manifest, Teacher
 from typeahead.index.staging import DOCUMENTS
@@ -42,7 +42,6 @@ class Index:
         self.manifest = manifest
         self._vectors = vectors
         self._documents = documents
-        self._closed = False
 
     def check_teacher(self, config: ModelConfig) -> None:
         """Check that an encoder of ``config`` answers in the space of the index's vectors.
@@ -71,11 +70,11 @@ class Index:
         for a text without a token, finds nothing. Fewer than ``k`` hits come back where there are fewer documents, and
         where an approximate back end finds fewer.
 
-        Raises ``ValueError`` for a wrong shape, a value that is not finite, or ``k`` below 1, and
-        :class:`~typeahead.errors.IndexCorrupt` if a document cannot be read.
+        Raises ``ValueError`` for a wrong shape, a value that is not finite, or ``k`` below 1,
+        :class:`~typeahead.errors.IndexCorrupt` if a document cannot be read, and
+        :class:`~typeahead.errors.IndexFolderError` if the index was closed.
         """
-        if self._closed:
-            raise IndexFolderError(f"the index {self.folder} was closed: open it again", folder=self.folder)
+        self._documents.check_open()
         queries = np.asarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
             raise ValueError(f"queries have the shape {queries.shape}, it must be (n, {self.manifest.dim})")
@@ -97,7 +96,6 @@ class Index:
 
     def close(self) -> None:
         """Close the files. Searches that are under way may fail; later ones do."""
-        self._closed = True
         self._documents.close()
 
     def __len__(self) -> int:

@@ -69,12 +69,13 @@ def read_source(
         fields: which fields of a record make a document; of no use to notes.
         kind: "jsonl", "csv", "tsv", "beir" (a folder with ``corpus.jsonl``), "notes" (a folder of, or one, ``.md`` or
             ``.txt`` file); "auto" tells by name and content of the folder.
-        columns: names of the columns of a CSV or TSV file without a header line.
+        columns: names of the columns of a CSV or TSV file without a header line; spaces round them are left out.
         bad: counts lines that cannot be used, and goes on; without it the first is an error.
 
     Raises:
-        SourceError: there is no such file, its kind is unknown, a line cannot be used, or two documents have one id.
-            Raised while iterating, except for the first two.
+        SourceError: there is no such file, its kind cannot be told, ``columns`` are given for another kind or name one
+            twice, a line cannot be used, or two documents have one id. The last two are raised while iterating.
+        ValueError: there is no such ``kind``.
     """
     path = Path(path)
     fields = fields or FieldMap()
@@ -84,7 +85,12 @@ def read_source(
     if not path.exists():
         raise SourceError("there is no such file or folder", path=path)
     if columns is not None and chosen not in ("csv", "tsv"):
-        raise ValueError(f"columns are for CSV and TSV files, {path} is read as {chosen}")
+        raise SourceError(f"columns are for CSV and TSV files, it is read as {chosen}", path=path)
+    if columns is not None:
+        try:
+            columns = _header(columns, "the columns name")
+        except ValueError as error:
+            raise SourceError(str(error), path=path) from None
     if chosen == "notes":
         return _unique_notes(path, bad)
     if chosen == "beir":
@@ -202,7 +208,7 @@ def _table_records(path: Path, kind: str, columns: Sequence[str] | None, bad: Ba
         reader = csv.reader(text_lines(), strict=True)
     else:
         reader = csv.reader(text_lines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = list(columns) if columns is not None else None
+    header = columns
     while True:
         start = reached[0] + 1
         try:
@@ -212,7 +218,7 @@ def _table_records(path: Path, kind: str, columns: Sequence[str] | None, bad: Ba
             if not row:
                 continue
             if header is None:
-                header = _header(row)
+                header = _header(row, "the header names the column")
                 continue
             if len(row) != len(header):
                 raise ValueError(f"{len(row)} columns, not {len(header)} as the header names")
@@ -225,11 +231,11 @@ def _table_records(path: Path, kind: str, columns: Sequence[str] | None, bad: Ba
         yield start, dict(zip(header, row, strict=True))
 
 
-def _header(row: Sequence[str]) -> list[str]:
+def _header(row: Sequence[str], who: str) -> list[str]:
     names = [name.strip() for name in row]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the header names the column {twice!r} twice")
+        raise ValueError(f"{who} {twice!r} twice")
     return names
 
 

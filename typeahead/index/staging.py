@@ -3,10 +3,14 @@
 ``build`` and ``adopt`` fill it; the folder's format is told in ``manifest``. While a generation is unfinished its
 folder also holds ``recipe.json``: what its content depends on. A later process with the same recipe goes on with what
 it finds there, one with another recipe starts anew.
+
+Only what is recognisably an index is ever written into or deleted: names alone prove nothing, since other programs
+have a ``manifest.json`` too, and may number generations.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -17,8 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from typeahead.errors import IndexFolderError, IndexNotFound
-from typeahead.index.manifest import MANIFEST, FileEntry, Manifest, Teacher, generation_number, sync_folder
+from typeahead.errors import IndexFolderError
+from typeahead.index.manifest import FileEntry, Manifest, Teacher, generation_number, sync_folder
+from typeahead.index.vectors import VECTORS
 
 DOCUMENTS = "documents.sqlite"
 _RECIPE = "recipe.json"
@@ -38,7 +43,7 @@ class Staging:
 
     With ``resume``, what a killed process with the same ``recipe`` left there is kept. Raises
     :class:`~typeahead.errors.IndexFolderError` if another process is building there, or if ``out`` is something else
-    than an index.
+    than an index, and then leaves everything as it was.
     """
 
     def __init__(self, out: Path, recipe: Mapping[str, Any], *, resume: bool) -> None:
@@ -46,13 +51,17 @@ class Staging:
         _refuse_other_folders(out)
         out.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(out)
-        self.folder = out / f"generation-{_current(out) + 1}"
-        text = json.dumps(recipe, indent=2, sort_keys=True)
-        if not resume or _read(self.folder / _RECIPE) != text:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir()
-            (self.folder / _RECIPE).write_text(text, encoding="utf-8")
-        self._others = [path for path in out.iterdir() if generation_number(path.name) and path != self.folder]
+        try:
+            self.folder = _next_folder(out)
+            text = json.dumps(recipe, indent=2, sort_keys=True)
+            if not resume or _read(self.folder / _RECIPE) != text:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir()
+                (self.folder / _RECIPE).write_text(text, encoding="utf-8")
+            self._others = [path for path in _generations(out) if path != self.folder]
+        except BaseException:
+            self._lock.close()
+            raise
 
     def commit(self, *, teacher: Teacher, dim: int, similarity: str, count: int, backend: str, source: str) -> Manifest:
         """Put this generation in force: one rename, after everything is on disk. Then delete those before it."""
@@ -99,36 +108,92 @@ class Staging:
 def _refuse_other_folders(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise IndexFolderError(f"{out} is a file: give a folder for the index", folder=out)
-    if not out.exists() or not (found := sorted(path.name for path in out.iterdir())):
+    if not out.exists() or _manifest(out) is not None or _generations(out):
         return
-    if not any(name in (MANIFEST, _LOCK) or generation_number(name) for name in found):
+    # A build that was killed at once leaves no more than this, and one of vectors that were refused the lock alone.
+    other = sorted(path.name for path in out.iterdir() if not _is_empty_lock(path) and not _is_vacant(path))
+    if other:
         raise IndexFolderError(
-            f"{out} is not empty and holds no index (it holds {found[0]!r}): give another folder", folder=out
+            f"{out} is not empty and holds no index (it holds {other[0]!r}): give another folder", folder=out
         )
+
+
+def _manifest(out: Path) -> Manifest | None:
+    """The manifest, unless it is missing, damaged, of a later format or of another program, which look alike."""
+    try:
+        return Manifest.read(out)
+    except IndexFolderError:
+        return None
+
+
+def _generations(out: Path) -> list[Path]:
+    """The generation folders in ``out`` that an index made, finished or not."""
+    manifest = _manifest(out)
+    in_force = None if manifest is None else manifest.generation
+    return [
+        path
+        for path in out.iterdir()
+        if generation_number(path.name) and (_is_generation(path) or (path.name == in_force and _is_folder(path)))
+    ]
+
+
+def _is_generation(path: Path) -> bool:
+    if not _is_folder(path):
+        return False
+    names = {file.name for file in path.iterdir()}
+    # The recipe comes first, the vectors second.
+    return DOCUMENTS in names or (_RECIPE in names and names <= {_RECIPE, VECTORS})
+
+
+def _is_vacant(path: Path) -> bool:
+    """Whether it is a generation folder without anything in it."""
+    return bool(generation_number(path.name)) and _is_folder(path) and not any(path.iterdir())
+
+
+def _is_folder(path: Path) -> bool:
+    # What a link leads to belongs to somebody else.
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_empty_lock(path: Path) -> bool:
+    # Nothing is ever written to it.
+    return path.name == _LOCK and path.is_file() and not path.stat().st_size
 
 
 def _lock(out: Path) -> sqlite3.Connection:
     """Hold ``build.lock``. A transaction of SQLite locks on every system, and ends with its process however it dies."""
-    connection = sqlite3.connect(out / _LOCK, timeout=0, isolation_level=None)
+    connection = None
     try:
+        connection = sqlite3.connect(out / _LOCK, timeout=0, isolation_level=None)
         connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        connection.close()
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        # The low byte of an extended code is the code.
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise IndexFolderError(
+                f"another process is building the index {out} ({error}): wait for it, or build elsewhere", folder=out
+            ) from error
         raise IndexFolderError(
-            f"another process is building the index {out} ({error}): wait for it, or build elsewhere", folder=out
+            f"{out / _LOCK} cannot be locked ({error}): see to it that it is empty and may be written, "
+            "or build elsewhere",
+            folder=out,
         ) from error
     return connection
 
 
-def _current(out: Path) -> int:
-    try:
-        return generation_number(Manifest.read(out).generation) or 0
-    except IndexNotFound:
-        return 0
-    except IndexFolderError:
-        # A damaged manifest is to be replaced, but a generation that it may have meant must not be built upon.
-        finished = (path for path in out.iterdir() if not (path / _RECIPE).exists())
-        return max((generation_number(path.name) or 0 for path in finished), default=0)
+def _next_folder(out: Path) -> Path:
+    """Where the next generation is built, or goes on being built."""
+    ours = _generations(out)
+    manifest = _manifest(out)
+    if manifest is not None:
+        current = generation_number(manifest.generation) or 0
+    else:
+        # A generation that a damaged manifest may have meant must not be built upon.
+        finished = (path for path in ours if not (path / _RECIPE).exists())
+        current = max((generation_number(path.name) or 0 for path in finished), default=0)
+    paths = (out / f"generation-{number}" for number in itertools.count(current + 1))
+    return next(path for path in paths if path in ours or _is_vacant(path) or not os.path.lexists(path))
 
 
 def _read(path: Path) -> str | None:
