@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--teacher", required=True)
     parser.add_argument("--passages", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     options = parser.parse_args()
     collection = read_collection(options.collection)
     texts = collection.passages[:: max(len(collection.passages) // options.passages, 1)][: options.passages]
@@ -47,6 +48,7 @@ def main() -> None:
     report(
         f"Passages of {collection.name}, {options.threads} threads",
         rows,
+        json_path=options.json,
         mean_cosine=round(float(found.mean()), 5),
         first_percentile_of_the_cosine=round(float(np.percentile(found, 1)), 5),
         smallest_cosine=round(float(found.min()), 5),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import typeahead
-from typeahead.cli import COMMANDS, main
+from typeahead.cli import COMMANDS, main, parser
 
 DOCUMENTS = [
     {"id": "eggs", "title": "Boiled eggs", "text": "Put the eggs into boiling water for eight minutes."},
@@ -73,6 +73,19 @@ def test_a_failure_is_one_line_and_status_1(
     assert message in error
     assert error.startswith(f"typeahead {arguments[0]}: ")
     assert error.count("\n") == 1
+
+
+def test_every_setting_of_the_server_has_a_flag() -> None:
+    from dataclasses import fields
+
+    from typeahead.server import ServerConfig
+
+    options = vars(parser("serve").parse_args(["serve"]))
+    # Named otherwise on the command line; the folder of the pages is the package's own business.
+    renamed = {"allowed_origins": "allowed_origin", "allowed_hosts": "allowed_host", "examples": "example"}
+    renamed |= {"token": "token_file", "web": "host"}
+    for field in fields(ServerConfig):
+        assert renamed.get(field.name, field.name) in options, field.name
 
 
 def test_models_are_listed_shown_and_verified(capsys: pytest.CaptureFixture[str]) -> None:

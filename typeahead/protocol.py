@@ -22,6 +22,7 @@ each submit and each refused message are::
     {"seq": 3, "hits": […], "submit": true, "ready": true, "timing_us": {…}}
     {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
 
+A hit's ``text`` is a part of a long passage: its beginning, or what stands round the query's words beyond that.
 ``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index.
 
 =================  ===================================================================  ==========
@@ -260,7 +261,7 @@ class Conversation:
         given = token.encode(errors="surrogatepass") if type(token) is str else b""
         if not hmac.compare_digest(given, self._token):
             self.state = State.CLOSED
-            raise ProtocolError("unauthorized", "the hello's token is missing or wrong")
+            raise ProtocolError("unauthorized", "the token is missing or wrong")
 
     def _k(self, k: Any) -> int:
         if type(k) is not int or not 1 <= k <= self._limits.max_k:

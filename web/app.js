@@ -1,5 +1,5 @@
 /**
- * The page around the search box: its example queries.
+ * The page around the search box: its example queries, and the token that a server may ask for.
  * @module
  */
 
@@ -26,4 +26,51 @@ if (box instanceof TypeaheadSearch && examples instanceof HTMLElement) {
       }),
     );
   });
+}
+
+const TOKEN = "typeahead-token";
+const form = document.querySelector("#token");
+const field = form?.querySelector("input");
+if (box instanceof TypeaheadSearch && form instanceof HTMLFormElement && field) {
+  box.token = kept();
+  box.addEventListener("problem", (event) => {
+    const { detail } = /** @type {CustomEvent<import("./client.js").Problem>} */ (event);
+    if (detail.code !== "unauthorized") return;
+    keep(null);
+    form.reset();
+    form.hidden = false;
+    field.focus();
+  });
+  box.addEventListener("welcome", () => {
+    if (!form.hidden) box.querySelector("input")?.focus();
+    form.hidden = true;
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const token = field.value.trim();
+    keep(token);
+    box.token = token;
+  });
+}
+
+/**
+ * The token of this tab, if it has one.
+ * @returns {string | null}
+ */
+function kept() {
+  try {
+    return sessionStorage.getItem(TOKEN);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string | null} token */
+function keep(token) {
+  try {
+    if (token === null) sessionStorage.removeItem(TOKEN);
+    else sessionStorage.setItem(TOKEN, token);
+  } catch {
+    // A browser that allows pages no storage asks again with each load.
+  }
 }

@@ -96,6 +96,8 @@ export class TypeaheadClient extends EventTarget {
   #submitAt = null;
   /** The text that the server has; null: unknown, so the whole text goes next. @type {string | null} */
   #sent = null;
+  /** The text that was refused, here or by the server, and so has no answer. @type {string | null} */
+  #refused = null;
   #seq = 0;
   /** Keys sent and not yet answered, oldest first. @type {Map<number, Key>} */
   #pending = new Map();
@@ -123,7 +125,20 @@ export class TypeaheadClient extends EventTarget {
 
   /** Whether a key still waits for its answer. */
   get busy() {
-    return this.#submitAt !== null || this.#pending.size > 0 || this.#text !== (this.#sent ?? "");
+    if (this.#submitAt !== null || this.#pending.size > 0) return true;
+    return this.#text !== (this.#sent ?? "") && this.#text !== this.#refused;
+  }
+
+  /**
+   * Goes into the hello, never into the address, which ends up in logs. A connection whose hello went without it is
+   * made anew.
+   * @param {string | null} token
+   */
+  set token(token) {
+    this.#hello = { ...this.#hello, token: token ?? undefined };
+    if (this.#state !== "open" && this.#state !== "refused") return;
+    this.#hangUp();
+    this.#dial();
   }
 
   /** Connect, and stay connected until `close()`. */
@@ -185,6 +200,7 @@ export class TypeaheadClient extends EventTarget {
   #sendText() {
     if (longerThan(this.#text, this.#maxChars)) {
       this.#submitAt = null;
+      this.#refused = this.#text;
       this.#emit("problem", { code: "text_too_long", message: `Too long: at most ${this.#maxChars} characters.` });
       return false;
     }
@@ -193,6 +209,7 @@ export class TypeaheadClient extends EventTarget {
     const key = { text: this.#text, keyAt: this.#keyAt, edit: shorter, submit: false };
     this.#send(shorter ? { edit } : { text: this.#text }, key);
     this.#sent = this.#text;
+    this.#refused = null;
     return true;
   }
 
@@ -348,6 +365,7 @@ export class TypeaheadClient extends EventTarget {
         return;
       }
       this.#submitAt = null;
+      this.#refused = this.#text;
     }
     this.#emit("problem", { code: String(error.code ?? "error"), message: String(error.message ?? "") });
   }

@@ -71,25 +71,6 @@ export function pieces(text, words) {
 }
 
 /**
- * The part of a long text to show: its beginning, or where nothing there matches, the surroundings of the first match.
- * @param {string} text
- * @param {QueryWord[]} words
- * @param {number} length in code points, about
- * @returns {string}
- */
-export function excerpt(text, words, length) {
-  if (text.length <= length) return text;
-  let before = 0;
-  for (const piece of pieces(text, words)) {
-    if (piece.marked) break;
-    before += piece.text.length;
-  }
-  if (before < length - 20 || before === text.length) return text;
-  const start = text.indexOf(" ", before - Math.floor(length / 3)) + 1;
-  return start > 0 && start <= before ? `… ${text.slice(start)}` : text;
-}
-
-/**
  * Put the pieces into an element as text nodes and `<mark>`s.
  * @param {Element} element
  * @param {Piece[]} parts

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { excerpt, fill, pieces, queryWords } from "./highlight.js";
+import { fill, pieces, queryWords } from "./highlight.js";
 import { oneLine, readableAddress, safeLink } from "./untrusted.js";
 
 /** @typedef {import("./client.js").Hit} Hit */
@@ -21,9 +21,7 @@ import { oneLine, readableAddress, safeLink } from "./untrusted.js";
  */
 
 const TITLE_LENGTH = 160;
-const TEXT_LENGTH = 260;
-/** How far into a document its first match is looked for. */
-const TEXT_SEARCHED = 3000;
+const TEXT_LENGTH = 300;
 
 export class ResultList {
   #root;
@@ -65,8 +63,8 @@ export class ResultList {
       if (row.hit.title !== hit.title || row.hit.text !== hit.text || row.query !== query) {
         const title = oneLine(hit.title, TITLE_LENGTH) || oneLine(hit.id, TITLE_LENGTH) || "Untitled";
         fill(row.title, pieces(title, words));
-        const text = oneLine(excerpt(oneLine(hit.text, TEXT_SEARCHED), words, TEXT_LENGTH), TEXT_LENGTH);
-        fill(row.text, pieces(text, words));
+        // Which part of a document stands here is chosen by the server, which has the whole of it.
+        fill(row.text, pieces(oneLine(hit.text, TEXT_LENGTH), words));
         row.query = query;
       }
       row.hit = hit;

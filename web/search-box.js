@@ -71,6 +71,14 @@ class SearchBox {
     this.#typed(performance.now());
   }
 
+  /** @param {string | null} token */
+  authorize(token) {
+    const { figures } = this.parts;
+    if (figures.classList.contains("trouble")) figures.textContent = "";
+    figures.classList.remove("trouble");
+    this.client.token = token;
+  }
+
   #listen() {
     const { clear, form, panel, settled } = this.parts;
     this.client.addEventListener("hits", (event) => this.#answered(/** @type {CustomEvent} */ (event).detail));
@@ -148,6 +156,7 @@ class SearchBox {
     }
     const places = this.options.targets.length + 1;
     if (this.#isOpen && places > 1) this.#activate(((this.#active + 1 + step + places) % places) - 1);
+    if (this.#active < 0) this.#released();
   }
 
   /** @param {number} index of the active option; -1: none, the field itself */
@@ -317,6 +326,7 @@ class SearchBox {
   /** @param {import("./client.js").Problem} problem */
   #problem(problem) {
     this.#stopWaiting();
+    this.element.dispatchEvent(new CustomEvent("problem", { detail: problem }));
     const { figures } = this.parts;
     figures.textContent = oneLine(problem.message || problem.code, 160);
     figures.classList.remove("ready");
@@ -376,9 +386,22 @@ function part(element, name) {
 export class TypeaheadSearch extends HTMLElement {
   /** @type {SearchBox | undefined} */
   #box;
+  /** @type {string | null} */
+  #token = null;
+
+  /**
+   * The bearer token that the server asks for, if it does: a `problem` event with the code `unauthorized` tells. A
+   * property only, as attributes stand in the page's source.
+   * @param {string | null} token
+   */
+  set token(token) {
+    this.#token = token;
+    this.#box?.authorize(token);
+  }
 
   connectedCallback() {
     this.#box ??= new SearchBox(this);
+    if (this.#token !== null) this.#box.authorize(this.#token);
     this.#box.client.connect();
   }
 

@@ -40,6 +40,8 @@ class MeanEncoder:
         self.config = ModelConfig(name, "recurrent", "query", DIM, similarity, teacher, 64, (), (), {}, {})
         self.tokenizer = cast("IncrementalTokenizer", WordTokenizer())
         self.broken = False
+        #: A token that no step survives.
+        self.poison: int | None = None
 
     @property
     def dim(self) -> int:
@@ -53,7 +55,7 @@ class MeanEncoder:
         return np.zeros(DIM, np.float32)
 
     def step(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-        if self.broken:
+        if self.broken or self.poison in tokens:
             raise RuntimeError("the encoder broke")
         words = [np.random.default_rng(token).standard_normal(DIM, np.float32) for token in tokens]
         states = states + np.stack(words)
@@ -97,6 +99,8 @@ class BruteForceIndex:
         self.entered = threading.Semaphore(0)
         self.batches: list[int] = []
         self.broken = False
+        #: A query that no search survives.
+        self.poison: Vectors | None = None
         self._teacher = teacher
         self._text = text
         self._vectors = MeanEncoder().encode(TITLES)
@@ -113,7 +117,7 @@ class BruteForceIndex:
         self.batches.append(len(queries))
         self.entered.release()
         assert self.gate.wait(30), "the test never opened the gate"
-        if self.broken:
+        if self.broken or (self.poison is not None and (queries == self.poison).all(axis=1).any()):
             raise RuntimeError("the index broke")
         return [self._hits(scores, k) for scores in queries @ self._vectors.T]
 

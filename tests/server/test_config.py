@@ -27,6 +27,12 @@ from typeahead.server.config import ConfigError, ServerConfig, parse_origin
         ("token", ""),
         ("token", "käse"),
         ("token", "two\nlines"),
+        ("snippet_chars", 15),
+        ("max_bodies", 0),
+        ("body_seconds", 0),
+        ("allowed_hosts", ("https://example.org",)),
+        ("allowed_hosts", ("example.org:8765",)),
+        ("allowed_hosts", ("",)),
         ("allowed_origins", ("example.org",)),
         ("allowed_origins", ("https://example.org/path",)),
         ("allowed_origins", ("null",)),
@@ -83,4 +89,44 @@ def test_an_origin_is_a_scheme_a_host_and_a_port(origin: str, parsed: tuple[str,
 def test_the_same_origin_and_those_that_are_allowed_may_connect(
     origin: str | None, host: str | None, allowed: tuple[str, ...], expected: bool
 ) -> None:
-    assert ServerConfig(allowed_origins=allowed).allows(origin, host) is expected
+    config = ServerConfig(allowed_origins=allowed, allowed_hosts=("example.org",))
+    assert config.allows(origin, host) is expected
+
+
+def test_a_page_whose_name_was_made_to_point_here_is_not_of_the_same_origin() -> None:
+    assert not ServerConfig().allows("http://evil.example:8765", "evil.example:8765")
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1:8765", True),
+        ("127.0.0.1", "localhost:8765", True),
+        ("127.0.0.1", "LOCALHOST", True),
+        ("127.0.0.1", "[::1]:8765", True),
+        ("127.0.0.2", "127.0.0.2:8765", True),
+        ("127.0.0.1", "a.example:8765", True),
+        ("127.0.0.1", "b.example", True),
+        ("127.0.0.1", "evil.example:8765", False),
+        ("127.0.0.1", "localhost.evil.example", False),
+        ("127.0.0.1", "127.0.0.1@evil.example", False),
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", None, False),
+        ("127.0.0.2", "evil.example", False),
+        ("::1", "evil.example", False),
+        ("localhost", "evil.example", False),
+        ("0.0.0.0", "a.example", True),
+        ("0.0.0.0", "localhost", True),
+        ("0.0.0.0", "evil.example", False),
+    ],
+)
+def test_only_the_names_of_the_server_are_answered(bound: str, host: str | None, expected: bool) -> None:
+    config = ServerConfig(host=bound, allowed_hosts=("a.example",), allowed_origins=("https://b.example",))
+    assert config.allows_host(host) is expected
+
+
+@pytest.mark.parametrize("settings", [{"host": "0.0.0.0"}, {"host": "10.0.0.1"}, {"allowed_origins": ("*",)}])
+def test_any_name_is_answered_off_the_loopback_without_a_list_and_where_any_page_may_ask(
+    settings: dict[str, Any],
+) -> None:
+    assert ServerConfig(**settings).allows_host("any.example")

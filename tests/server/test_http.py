@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +160,49 @@ def test_pages_of_other_origins_are_refused_unless_they_are_allowed() -> None:
             headers={"Origin": "https://a.example", "Access-Control-Request-Method": "POST"},
         )
         assert reply.headers["access-control-allow-origin"] == "https://a.example"
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/nothing", "/v1/search"])
+def test_a_request_by_a_name_that_is_not_the_servers_is_refused_but_for_probes(path: str, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>hello")
+    with running(BruteForceIndex(), web=tmp_path, allowed_hosts=("good.example",)) as server:
+        evil = {"Host": "evil.example:8765", "Origin": "http://evil.example:8765"}
+        for method in ("GET", "POST"):
+            reply = httpx.request(method, server.http + path, headers=evil)
+            assert reply.status_code == 421
+            assert "allowed_hosts" in reply.json()["error"]["message"]
+            assert "content-security-policy" in reply.headers
+            assert httpx.request(method, server.http + path, headers={"Host": "good.example"}).status_code != 421
+        for probe in ("/healthz", "/readyz"):
+            assert httpx.get(server.http + probe, headers=evil).status_code == 200
+
+
+def unfinished(server: Running) -> socket.socket:
+    """A search of which the last byte of the body is missing."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+    connection.sendall(b'POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 16\r\n\r\n{"query": "tea"')
+    return connection
+
+
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    with running(BruteForceIndex(), max_bodies=1, body_seconds=0.1) as server:
+        with unfinished(server) as connection, connection.makefile("rb") as stream:
+            reply = stream.read()  # to its end: the connection is closed
+            assert reply.startswith(b"HTTP/1.1 408 ")
+            assert b"within 0.1 seconds" in reply
+        assert post(server, "/v1/search", {"query": "tea"}).status_code == 200
+
+
+def test_requests_are_answered_while_the_body_of_another_is_awaited() -> None:
+    with running(BruteForceIndex(), max_requests=1, max_bodies=2) as server, unfinished(server) as connection:
+        # Two bodies at a time: a third request is refused only once the unfinished one is being read.
+        with unfinished(server) as second:
+            eventually(lambda: "being read" in post(server, "/v1/search", {"query": "tea"}).text)
+            second.sendall(b"}")
+            assert second.recv(12) == b"HTTP/1.1 200"
+        assert post(server, "/v1/search", {"query": "tea"}).status_code == 200
+        connection.sendall(b"}")
+        assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 def test_requests_beyond_the_limit_are_told_to_come_again() -> None:

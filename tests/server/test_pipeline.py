@@ -137,11 +137,45 @@ def test_a_broken_encoder_fails_its_batch_and_no_other() -> None:
     run(test)
 
 
+def test_a_search_that_fails_fails_no_other_of_its_batch() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        index.gate.clear()
+        async with started(index) as pipeline:
+            busy = Watched(pipeline, "tea")
+            await asyncio.to_thread(index.await_search)
+            index.poison = MeanEncoder().encode(["poison"])[0]
+            together = [Watched(pipeline, text) for text in ("boil an egg", "poison", "bake bread")]
+            for watched in together:
+                await watched.reach(Stage.STEPPED)
+            index.gate.set()
+            queries = [await watched.reach(Stage.SEARCHED) for watched in (busy, *together)]
+            assert [query.failed for query in queries] == [False, False, True, False]
+            assert json.loads(queries[-1].hits)[0]["title"] == "bake bread"
+            assert index.batches == [1, 3, 1, 1, 1]
+
+    run(test)
+
+
+def test_a_step_that_fails_fails_no_other_of_its_batch() -> None:
+    async def test() -> None:
+        encoder = MeanEncoder()
+        encoder.poison = encoder.tokenizer.encode("poison")[0]
+        async with started(None, encoder) as pipeline:
+            together = [Watched(pipeline, text, due=Stage.STEPPED) for text in ("tea", "poison", "bake bread")]
+            queries = [await watched.reach(Stage.STEPPED) for watched in together]
+            assert [query.failed for query in queries] == [False, True, False]
+            assert queries[2].embedding is not None
+            assert (queries[2].embedding == MeanEncoder().encode(["bake bread"])[0]).all()
+
+    run(test)
+
+
 def test_hits_are_cut_to_what_fits_on_a_page() -> None:
     pipeline = Pipeline(Engine(MeanEncoder()), None, snippet_chars=20, max_search_batch=4)
     long = FakeHit("a", 0.123456789, "t" * 1_000_000, "🙂" * 21, "https://example.org/" + "u" * MAX_URL)
     short = FakeHit("b", 1.0, "t", "🙂" * 20, "u")
-    first, second = json.loads(pipeline.write_hits([long, short]))
+    first, second = json.loads(pipeline.write_hits([long, short], "tea"))
     assert first == {
         "id": "a",
         "score": 0.123457,
@@ -150,3 +184,12 @@ def test_hits_are_cut_to_what_fits_on_a_page() -> None:
         "url": "",
     }
     assert (second["text"], second["url"]) == ("🙂" * 20, "u")
+
+
+def test_a_hit_shows_what_stands_round_the_querys_words() -> None:
+    async def test() -> None:
+        async with started(BruteForceIndex(text="it goes on and on until the tea is ready to drink")) as pipeline:
+            query = await Watched(pipeline, "ready").reach(Stage.SEARCHED)
+            assert {hit["text"] for hit in json.loads(query.hits)} == {"… is ready to drink"}
+
+    run(test)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, Client, Running, eventually, running
@@ -60,6 +60,18 @@ def test_a_tool_may_leave_the_subprotocol_out(server: Running) -> None:
     with connect(server.websocket) as connection:
         connection.send('{"seq": 1, "text": "tea"}')
         assert json.loads(connection.recv(timeout=PATIENCE))["seq"] == 1
+
+
+def test_a_session_by_a_name_that_is_not_the_servers_is_refused(server: Running) -> None:
+    # What a page sends whose name was made to point here: it is of the same origin as far as that name goes.
+    with pytest.raises(InvalidStatus) as caught, socket.create_connection(("127.0.0.1", server.port)) as rebound:
+        connect(
+            f"ws://evil.example:{server.port}/v1/type",
+            sock=rebound,
+            origin=Origin(f"http://evil.example:{server.port}"),
+        )
+    assert caught.value.response.status_code == 421
+    assert b"allowed_hosts" in (caught.value.response.body or b"")
 
 
 def test_another_subprotocol_is_refused(server: Running) -> None:

@@ -24,7 +24,17 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from typeahead.errors import ProtocolError
-from typeahead.protocol import SUBPROTOCOL, Conversation, Edit, Hello, Limits, Text, write_error, write_hello
+from typeahead.protocol import (
+    SUBPROTOCOL,
+    Conversation,
+    Edit,
+    Hello,
+    Limits,
+    Text,
+    close_code,
+    write_error,
+    write_hello,
+)
 
 #: What the real server sends with each page.
 CONTENT_SECURITY_POLICY = (
@@ -64,13 +74,15 @@ class ScriptedServer:
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
     ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``documents`` and
-    ``examples`` stand in the welcome. Paths below ``/landing`` answer with an empty page, for results to lead to.
+    ``examples`` stand in the welcome, and ``token`` is what a hello has to hold. Paths below ``/landing`` answer with
+    an empty page, for results to lead to.
     """
 
     def __init__(self, folders: Mapping[str, Path], *, limits: Limits | None = None) -> None:
         self.find: Callable[[str], list[Hit]] = lambda _: []
         self.hold = False
         self.ready = True
+        self.token: str | None = None
         self.documents: int | None = 39_000
         self.examples = ["read a file line by line", "run several tasks at once"]
         self.keys: list[Key] = []
@@ -190,7 +202,7 @@ class ScriptedServer:
         return Response(status, status.phrase, headers, body)
 
     async def _converse(self, connection: ServerConnection) -> None:
-        conversation, text = Conversation(self._limits), ""
+        conversation, text = Conversation(self._limits, token=self.token), ""
         with self._changed:
             self.sessions += 1
             if connection.subprotocol != SUBPROTOCOL:
@@ -214,9 +226,12 @@ class ScriptedServer:
                     if isinstance(message, Text | Edit):
                         text = self._change(text, message)
                 except ProtocolError as error:
+                    await connection.send(write_error(error))
+                    if (code := close_code(error)) is not None:
+                        await connection.close(code, error.code)
+                        return
                     with self._changed:
                         self.violations.append(f"{error.code}: {error}")
-                    await connection.send(write_error(error))
                     continue
                 kind = type(message).__name__.lower()
                 answer = {"seq": message.seq, "hits": self.find(text), "timing_us": {"total": 400}}

@@ -170,6 +170,22 @@ def test_the_order_is_frozen_under_the_active_option_until_typing_goes_on(page: 
     page.type_and_see("c")
 
 
+def test_an_answer_that_was_held_is_shown_when_the_arrows_are_back_at_the_field(
+    page: Page, server: ScriptedServer
+) -> None:
+    server.find = lambda text: [document(f"{place} {text}") for place in ("first", "second")]
+    page.type_and_see("a")
+    server.hold = True
+    page.press("b")
+    server.wait_for(lambda server: server.texts[-1] == "ab")
+    page.press(Keys.ARROW_DOWN)
+    server.release()
+    page.round_trip()
+    page.press(Keys.ARROW_UP)
+    seen = page.see()
+    assert (seen["options"], seen["active"]) == (["first ab", "second ab"], None)
+
+
 def test_the_order_is_frozen_under_the_pointer_until_it_leaves(page: Page, server: ScriptedServer) -> None:
     server.find = lambda text: [document(f"{place} {text}") for place in ("first", "second")]
     page.type_and_see("a")

@@ -53,6 +53,42 @@ def test_a_server_that_refuses_is_left_alone(page: Page, server: ScriptedServer)
     page.until(lambda seen: seen["connection"] == "The server refused the connection")
 
 
+def test_a_text_that_is_too_long_is_said_so_and_not_waited_for(page: Page) -> None:
+    # The sign of waiting comes at once, so that there is no need to wait for it not to come.
+    page.run("""
+      const { setTimeout } = window;
+      window.setTimeout = (callback, ms) => ms === 250 ? (callback(), 0) : setTimeout(callback, ms);
+      document.querySelector("typeahead-search").type("x".repeat(513));
+    """)
+    assert page.see()["figures"] == "Too long: at most 512 characters."
+    assert not page.run("return document.querySelector('typeahead-search').hasAttribute('data-waiting')")
+
+
+ASKED = "const form = document.querySelector('#token'); return [form.hidden, document.activeElement.type]"
+
+
+def test_a_token_is_asked_for_kept_in_the_tab_and_never_put_into_an_address(page: Page, server: ScriptedServer) -> None:
+    server.token = "s3cret"
+    server.hang_up(1012)
+    page.until(lambda seen: seen["state"] == "refused" and page.run(ASKED) == [False, "password"])
+    page.press("wrong", Keys.ENTER)
+    server.wait_for(lambda server: server.sessions == 3)
+    page.until(lambda seen: seen["state"] == "refused" and seen["figures"] == "the token is missing or wrong")
+    assert page.run("return [sessionStorage.length, document.querySelector('#token input').value]") == [0, ""]
+    page.press("s3cret", Keys.ENTER)
+    seen = page.until(lambda _: bool(page.run(ASKED) == [True, "text"]))
+    assert (seen["figures"], seen["focused"]) == ("", True)
+    page.type_and_see("json")
+    page.driver.refresh()
+    page.until(lambda seen: seen["state"] == "open")
+    page.type_and_see("path")
+    try:
+        assert server.sessions == 5
+        assert page.run("return [location.href, localStorage.length, document.cookie]") == [server.url, 0, ""]
+    finally:
+        page.run("sessionStorage.clear()")
+
+
 def test_going_away_and_back_finds_the_page_alive(page: Page, server: ScriptedServer) -> None:
     page.type_and_see("path")
     page.driver.get(f"{server.url}landing/elsewhere")

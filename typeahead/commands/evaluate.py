@@ -1,8 +1,8 @@
 """Measure retrieval quality: query encoders over one frozen index of the teacher's vectors.
 
 A collection is a BEIR folder (corpus.jsonl, queries.jsonl, qrels/test.tsv). An encoder is a model's name or folder, or
-"st:" and a sentence-transformers folder or hub id, which runs in float32 and needs the extra "peers". The first query
-encoder is what the others are compared with.
+"st:" and a sentence-transformers folder or hub id, which runs in float32 and needs the extra "peers"; with "LABEL="
+before it, it is called so in the table. The first query encoder is what the others are compared with.
 """
 
 from __future__ import annotations
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
 
 
+def _split(name: str) -> tuple[str, str]:
+    """The label and the encoder of LABEL=ENCODER."""
+    label, equals, encoder = name.partition("=")
+    return (label, encoder) if equals else (name, name)
+
+
 def _load(name: str, threads: int) -> tuple[Any, str]:
     """An encoder and what identifies it."""
     if name.startswith("st:"):
@@ -55,11 +61,13 @@ def run(options: argparse.Namespace) -> None:
     thresholds = options.relevant_from * (len(options.collections) if len(options.relevant_from) == 1 else 1)
     if len(thresholds) != len(options.collections):
         raise typeahead.TypeaheadError("--relevant-from needs one grade, or one for each collection")
+    query_encoders = [_split(name) for name in options.query_encoder]
+    passage_label, passage_name = _split(options.passage_encoder)
     loaded: dict[str, tuple[Any, str]] = {}
-    for name in [*options.query_encoder, options.passage_encoder]:
+    for _, name in [*query_encoders, (passage_label, passage_name)]:
         if name not in loaded:
             loaded[name] = _load(name, options.threads)
-    passage_encoder, key = loaded[options.passage_encoder]
+    passage_encoder, key = loaded[passage_name]
     rows = []
     for folder, threshold in zip(options.collections, thresholds, strict=True):
         collection = retrieval.read_collection(folder, split=options.split, relevant_from=threshold)
@@ -68,11 +76,11 @@ def run(options: argparse.Namespace) -> None:
                 passage_encoder, collection, key=key, cache=options.cache, progress=progress
             )
         first: dict[str, float] = {}
-        for name in options.query_encoder:
+        for label, name in query_encoders:
             metrics = retrieval.evaluate(loaded[name][0], collection, passages)
             first = first or metrics
-            row: dict[str, Any] = {"collection": collection.name, "query encoder": name}
+            row: dict[str, Any] = {"collection": collection.name, "query encoder": label}
             row |= {metric: round(value, 4) for metric, value in metrics.items()}
-            row |= {f"{metric} retained %": round(100 * metrics[metric] / first[metric], 1) for metric in ("nDCG@10",)}
+            row["nDCG@10 retained %"] = round(100 * metrics["nDCG@10"] / first["nDCG@10"], 1)
             rows.append(row)
-    report("Retrieval", rows, json_path=options.json, passage_encoder=options.passage_encoder)
+    report("Retrieval", rows, json_path=options.json, passage_encoder=passage_label)

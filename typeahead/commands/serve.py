@@ -21,6 +21,7 @@ _LIMITS = {
     "max_frame_bytes": "bytes of a websocket message",
     "max_sessions": "websocket sessions at a time",
     "max_pending": "replies that one session may wait for",
+    "max_search_batch": "queries in one call of the index",
     "default_k": "hits for a client that does not say how many",
     "max_k": "most hits that a client may ask for",
     "snippet_chars": "code points of a hit's text that are sent",
@@ -29,6 +30,9 @@ _LIMITS = {
     "max_inputs": "texts in one request for embeddings",
     "max_input_chars": "code points of each of them",
     "max_requests": "HTTP searches and requests for embeddings at a time",
+    "max_bodies": "HTTP requests whose bodies are read at a time",
+    "body_seconds": "seconds that a client has to send a request's body",
+    "hello_seconds": "seconds that a client has for its hello, where there is a token",
     "idle_seconds": "seconds without a message after which a session is closed",
     "stall_seconds": "seconds after which a client that does not read is cut off",
     "ping_seconds": "seconds between keep-alive pings",
@@ -50,6 +54,13 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ORIGIN",
         help="an origin whose pages may connect beside the server's own; may be repeated",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host name that requests may name beside the server's own, such as a proxy's; may be repeated",
     )
     parser.add_argument(
         "--example", action="append", default=[], metavar="QUERY", help="a query that the page offers; may be repeated"
@@ -84,6 +95,7 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
         host=options.host,
         port=options.port,
         allowed_origins=tuple(options.allowed_origin),
+        allowed_hosts=tuple(options.allowed_host),
         token=token,
         examples=tuple(options.example),
         **{name: getattr(options, name) for name in _LIMITS},

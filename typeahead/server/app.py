@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -28,7 +28,7 @@ from typeahead.engine import Engine
 from typeahead.paths import web_folder
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.connection import TypeEndpoint
-from typeahead.server.http import ApiError, HttpApi
+from typeahead.server.http import PROBE_PATHS, ApiError, HttpApi
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.pipeline import Pipeline, SearchIndex
 
@@ -80,6 +80,7 @@ class App:
         self._metrics = ServerMetrics(encoder.config.name)
         documents = None if index is None else index.manifest.count
         self._endpoint = TypeEndpoint(config, self._pipeline, self._metrics, documents, status=lambda: self.status)
+        self._typing = _addressed(self._endpoint, config)
         self._metrics.read(
             sessions=lambda: len(self._endpoint),
             cache_bytes=lambda: engine.stats.bytes,
@@ -93,19 +94,18 @@ class App:
             status=lambda: self.status,
             metrics=self._metrics.registry.render,
         )
-        self._http = _secured(
-            Starlette(
-                routes=[*self._api.routes(), *_pages(config.web or web_folder())],
-                middleware=_cross_origin(config),
-                exception_handlers={404: _not_found, 405: _not_allowed},
-                lifespan=self._lifespan,
-            )
+        pages = Starlette(
+            routes=[*self._api.routes(), *_pages(config.web or web_folder())],
+            middleware=_cross_origin(config),
+            exception_handlers={404: _not_found, 405: _not_allowed},
+            lifespan=self._lifespan,
         )
+        self._http = _secured(_addressed(pages, config))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, request or lifespan (ASGI 3)."""
         if scope["type"] == "websocket" and scope["path"] == TYPE_PATH:
-            await self._endpoint(scope, receive, send)
+            await self._typing(scope, receive, send)
         else:
             await self._http(scope, receive, send)
 
@@ -194,6 +194,23 @@ async def _not_found(_request: Request, _error: Exception) -> Response:
 
 async def _not_allowed(_request: Request, _error: Exception) -> Response:
     return ApiError(405, "not by this method: the README lists what the server answers").response()
+
+
+def _addressed(app: ASGIApp, config: ServerConfig) -> ASGIApp:
+    """Refuse what is addressed to a name that is not the server's, except for probes, which use addresses."""
+
+    async def addressed(scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] == "lifespan"
+            or scope["path"] in PROBE_PATHS
+            or config.allows_host(Headers(scope=scope).get("host"))
+        ):
+            await app(scope, receive, send)
+        else:
+            message = "this server does not go by that name: its allowed_hosts say by which it does"
+            await ApiError(421, message).response()(scope, receive, send)
+
+    return addressed
 
 
 def _secured(app: ASGIApp) -> ASGIApp:

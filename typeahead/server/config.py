@@ -1,17 +1,23 @@
 """Every limit of the server in one frozen dataclass, checked when it is made.
 
-What an origin is, and which ones may connect, is decided here too, since it is configuration and nothing else.
+Which origins may connect, and which names the server answers to, is decided here too, since it is configuration and
+nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from typeahead.errors import TypeaheadError
+from typeahead.server.snippets import MIN_SNIPPET
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+#: Names of this machine that no page elsewhere can have: an address, or a name that browsers resolve themselves.
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ConfigError(TypeaheadError, ValueError):
@@ -35,6 +41,11 @@ class ServerConfig:
     #: Origins such as ``https://example.org`` whose pages may connect, beside the server's own; ``*`` for all of them.
     #: A request without an Origin header does not come from a page and is let through.
     allowed_origins: tuple[str, ...] = ()
+    #: Names, without a port, that the Host header may hold beside ``localhost``, ``127.0.0.1``, ``[::1]``, ``host`` and
+    #: the hosts of ``allowed_origins``. On a loopback address these are all: a page whose name was made to point here
+    #: (DNS rebinding) is of its own origin, and only the name gives it away. On other addresses an empty tuple accepts
+    #: any name, so put the public names here, and for a proxy that passes them on to a loopback address as well.
+    allowed_hosts: tuple[str, ...] = ()
     #: Bearer token that sessions, searches, embeddings and metrics ask for, if any.
     token: str | None = field(default=None, repr=False)
 
@@ -51,7 +62,7 @@ class ServerConfig:
     #: Hits for a client that does not say how many, and the most that it may ask for.
     default_k: int = 8
     max_k: int = 100
-    #: Code points of a hit's text that are sent.
+    #: Code points of a hit's text that are sent: its beginning, or what stands round the first match beyond that.
     snippet_chars: int = 300
     #: Queries that the search box offers while its field is empty.
     examples: tuple[str, ...] = ()
@@ -65,7 +76,11 @@ class ServerConfig:
     max_input_chars: int = 20_000
     #: HTTP requests for embeddings and searches at a time; further ones get 503.
     max_requests: int = 64
+    #: Bodies of such requests that are read at a time, before they count as requests; further ones get 503.
+    max_bodies: int = 256
 
+    #: Seconds that the body of an HTTP request may take to come.
+    body_seconds: float = 10.0
     #: Seconds without a message after which a session is closed.
     idle_seconds: float = 600.0
     #: Seconds that a client has for its hello, where there is a token.
@@ -89,20 +104,22 @@ class ServerConfig:
             "max_search_batch",
             "default_k",
             "max_k",
-            "snippet_chars",
             "cache_bytes",
             "max_body_bytes",
             "max_inputs",
             "max_input_chars",
             "max_requests",
+            "max_bodies",
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be at least 1")
-        for name in ("idle_seconds", "hello_seconds", "stall_seconds", "ping_seconds", "drain_seconds"):
+        for name in ("body_seconds", "idle_seconds", "hello_seconds", "stall_seconds", "ping_seconds", "drain_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be a positive number of seconds")
         if self.max_frame_bytes < 256:
             raise ConfigError("max_frame_bytes", f"is {self.max_frame_bytes}: a hello alone may take 256")
+        if self.snippet_chars < MIN_SNIPPET:
+            raise ConfigError("snippet_chars", f"is {self.snippet_chars}: it has to be at least {MIN_SNIPPET}")
         if self.default_k > self.max_k:
             raise ConfigError("default_k", f"is {self.default_k}, more than max_k, which is {self.max_k}")
         if self.token is not None and (not self.token or not self.token.isascii() or not self.token.isprintable()):
@@ -112,6 +129,24 @@ class ServerConfig:
                 raise ConfigError(
                     "allowed_origins", f"holds {origin!r}: an origin is scheme://host[:port] without a path, or *"
                 )
+        for name in self.allowed_hosts:
+            if _host_name(name) is None or (":" in name and not name.endswith("]")):
+                raise ConfigError("allowed_hosts", f"holds {name!r}: give a name or an address, such as example.org")
+
+    def allows_host(self, host: str | None) -> bool:
+        """Whether a request with this Host header is meant for this server, whoever sent it."""
+        if "*" in self.allowed_origins or not (self.allowed_hosts or _is_loopback(self.host)):
+            return True
+        name = None if host is None else _host_name(host)
+        if name is None:
+            return False
+        origins = (parse_origin(origin) for origin in self.allowed_origins)
+        return (
+            name in _LOOPBACK_NAMES
+            or name == self.host.lower()
+            or any(name == _host_name(allowed) for allowed in self.allowed_hosts)
+            or any(origin is not None and name == origin[1] for origin in origins)
+        )
 
     def allows(self, origin: str | None, host: str | None) -> bool:
         """Whether a request with these Origin and Host headers may be served.
@@ -126,7 +161,20 @@ class ServerConfig:
         if any(parsed == parse_origin(allowed) for allowed in self.allowed_origins):
             return True
         scheme = parsed[0]
-        return host is not None and parsed == parse_origin(f"{scheme}://{host}")
+        return host is not None and parsed == parse_origin(f"{scheme}://{host}") and self.allows_host(host)
+
+
+def _host_name(host: str) -> str | None:
+    """Take the name out of a Host header, in lower case and without brackets; None for what is none."""
+    origin = parse_origin(f"http://{host}")
+    return None if origin is None else origin[1]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def parse_origin(origin: str) -> tuple[str, str, int] | None:

@@ -31,6 +31,12 @@ from typeahead.server.query import Query, Stage
 #: Texts encoded in one go: a server that stops waits for no more than these.
 ENCODE_CHUNK = 16
 
+#: Where orchestrators ask how the server is.
+PROBE_PATHS = ("/healthz", "/readyz")
+
+_EMBEDDINGS_FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
+_SEARCH_FIELDS = ("query", "k")
+
 _NO_STORE = {"cache-control": "no-store"}
 
 
@@ -48,6 +54,9 @@ class ApiError(Exception):
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
         headers = dict(_NO_STORE)
+        if self.status == 408:
+            # The rest of the body may still come, and it is no request.
+            headers["connection"] = "close"
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
         if self.status == 503:
@@ -82,6 +91,7 @@ class HttpApi:
         self._encoders = encoders
         self._status = status
         self._metrics = metrics
+        self._reading = 0
         self._running = 0
         self._executor = ThreadPoolExecutor(1, "typeahead-encode")
 
@@ -91,12 +101,11 @@ class HttpApi:
             Mount(
                 "/v1",
                 routes=[
-                    Route("/embeddings", self._api(self.embeddings), methods=["POST"]),
-                    Route("/search", self._api(self.search), methods=["POST"]),
+                    Route("/embeddings", self._api(self.embeddings, _EMBEDDINGS_FIELDS), methods=["POST"]),
+                    Route("/search", self._api(self.search, _SEARCH_FIELDS), methods=["POST"]),
                 ],
             ),
-            Route("/healthz", self.healthz),
-            Route("/readyz", self.readyz),
+            *(Route(path, probe) for path, probe in zip(PROBE_PATHS, (self.healthz, self.readyz), strict=True)),
             Route("/metrics", self.metrics),
         ]
 
@@ -133,9 +142,8 @@ class HttpApi:
             return error.response()
         return Response(self._metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def embeddings(self, request: Request) -> Response:
+    async def embeddings(self, fields: dict[str, Any]) -> Response:
         """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings."""
-        fields = await self._body(request, ("input", "model", "encoding_format", "dimensions", "user"))
         encoder = self._encoder(fields.get("model"))
         texts = self._inputs(fields.get("input"))
         encoding = fields.get("encoding_format", "float")
@@ -156,10 +164,9 @@ class HttpApi:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
 
-    async def search(self, request: Request) -> Response:
+    async def search(self, fields: dict[str, Any]) -> Response:
         """``POST /v1/search`` with ``{"query": "…", "k": 8}``: hits as over the websocket."""
         arrived_ns = time.perf_counter_ns()
-        fields = await self._body(request, ("query", "k"))
         if not self._pipeline.searches:
             raise ApiError(404, "this server has no index: start it with one to search", code="no_index")
         text, k = fields.get("query"), fields.get("k", self._config.default_k)
@@ -192,18 +199,29 @@ class HttpApi:
             raise ApiError(500, "the server could not answer this: its log says why")
         return query
 
-    def _api(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def _api(
+        self, handle: Callable[[dict[str, Any]], Awaitable[Response]], known: tuple[str, ...]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Wrap what answers a JSON object with the fields ``known`` into what answers a request."""
+
         async def guarded(request: Request) -> Response:
-            self._running += 1
             try:
                 self._admit(request)
-                return await handle(request)
+                fields = await self._body(request, known)
+                return await self._run(handle, fields)
             except ApiError as error:
                 return error.response()
-            finally:
-                self._running -= 1
 
         return guarded
+
+    async def _run(self, handle: Callable[[dict[str, Any]], Awaitable[Response]], fields: dict[str, Any]) -> Response:
+        if self._running >= self._config.max_requests:
+            raise ApiError(503, "too many requests at a time: try again", code="overloaded")
+        self._running += 1
+        try:
+            return await handle(fields)
+        finally:
+            self._running -= 1
 
     def _admit(self, request: Request) -> None:
         if not self._config.allows(request.headers.get("origin"), request.headers.get("host")):
@@ -211,8 +229,6 @@ class HttpApi:
         self._authorize(request)
         if (status := self._status()) != "ready":
             raise ApiError(503, f"the server is {status}: try again", code="not_ready")
-        if self._running > self._config.max_requests:
-            raise ApiError(503, "too many requests at a time: try again", code="overloaded")
 
     def _authorize(self, request: Request) -> None:
         if self._config.token is None:
@@ -224,20 +240,34 @@ class HttpApi:
             raise ApiError(401, message, code="invalid_api_key")
 
     async def _body(self, request: Request, known: tuple[str, ...]) -> dict[str, Any]:
-        limit = self._config.max_body_bytes
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise ApiError(413, f"the body has more than {limit} bytes: send fewer or shorter texts")
+        # Not among the running ones: whoever sends a body slowly keeps nobody from asking.
+        if self._reading >= self._config.max_bodies:
+            raise ApiError(503, "too many requests are being read: try again", code="overloaded")
+        self._reading += 1
         try:
-            fields = load_object(bytes(body))
+            async with asyncio.timeout(self._config.body_seconds):
+                body = await self._read(request)
+        except TimeoutError:
+            raise ApiError(408, f"the body did not come within {self._config.body_seconds:g} seconds") from None
+        finally:
+            self._reading -= 1
+        try:
+            fields = load_object(body)
         except ProtocolError as error:
             raise ApiError(400, str(error), code=error.code) from None
         for name in fields:
             if name not in known:
                 raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(known)}")
         return fields
+
+    async def _read(self, request: Request) -> bytes:
+        limit = self._config.max_body_bytes
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise ApiError(413, f"the body has more than {limit} bytes: send fewer or shorter texts")
+        return bytes(body)
 
     def _encoder(self, name: Any) -> Encoder:
         encoder = self._encoders.get(name) if type(name) is str else None

@@ -23,6 +23,7 @@ from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
 from typeahead.models import ModelConfig
 from typeahead.server.query import Query, Stage
+from typeahead.server.snippets import snippet, telling_words
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,12 @@ class Pipeline:
             self.engine.advance([query.session for query in batch])
         except Exception:
             log.exception("a batch of %d sessions could not be stepped", len(batch))
-            self._fail(batch)
+            # One by one, so that only whose text it was pays for it.
+            if len(batch) == 1:
+                self._fail(batch[0])
+            else:
+                for query in batch:
+                    self._advance([query])
             return
         spent_ns = time.perf_counter_ns() - started_ns
         for query in batch:
@@ -165,20 +171,14 @@ class Pipeline:
                 self.search(query)
             query.notify()
 
-    def _fail(self, batch: list[Query]) -> None:
-        for query in batch:
-            query.failed = True
-            query.notify()
+    def _fail(self, query: Query) -> None:
+        query.failed = True
+        query.notify()
 
     def _run_searches(self) -> None:
         assert self._loop is not None
         while (batch := self._next_searches()) is not None:
-            failed = False
-            try:
-                self._search_batch(batch)
-            except Exception:
-                log.exception("a batch of %d searches failed", len(batch))
-                failed = True
+            failed = self._try_searches(batch)
             try:
                 self._loop.call_soon_threadsafe(self._searched, batch, failed)
             except RuntimeError:  # the loop was closed while the search ran
@@ -196,35 +196,45 @@ class Pipeline:
                 del self._to_search[query]
             return batch
 
+    def _try_searches(self, batch: list[Query]) -> list[Query]:
+        """Search, one by one where a batch fails, and return the queries that cannot be searched."""
+        try:
+            self._search_batch(batch)
+        except Exception:
+            log.exception("a batch of %d searches failed", len(batch))
+            return batch if len(batch) == 1 else [query for query in batch if self._try_searches([query])]
+        return []
+
     def _search_batch(self, batch: list[Query]) -> None:
         assert self._index is not None
         started_ns = time.perf_counter_ns()
         # _search() lets no query without an embedding through.
         vectors = np.stack([query.embedding for query in batch if query.embedding is not None])
         found = self._index.search(vectors, max(query.k for query in batch))
-        written = [self.write_hits(hits[: query.k]) for query, hits in zip(batch, found, strict=True)]
+        written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
         spent_ns = time.perf_counter_ns() - started_ns
         for query, hits in zip(batch, written, strict=True):
             query.hits = hits
             query.search_ns = spent_ns
 
-    def _searched(self, batch: list[Query], failed: bool) -> None:
-        if failed:
-            self._fail(batch)
-            return
+    def _searched(self, batch: list[Query], failed: list[Query]) -> None:
         for query in batch:
-            query.stage = Stage.SEARCHED
-            query.notify()
+            if query in failed:
+                self._fail(query)
+            else:
+                query.stage = Stage.SEARCHED
+                query.notify()
 
-    def write_hits(self, hits: Sequence[Hit]) -> bytes:
-        """Write hits as a JSON array, their texts cut to what fits on a page of results."""
+    def write_hits(self, hits: Sequence[Hit], text: str) -> bytes:
+        """Write the hits of a query's text as a JSON array, with what of the passages fits on a page of results."""
+        words = telling_words(text)
         return orjson.dumps(
             [
                 {
                     "id": hit.id,
                     "score": round(float(hit.score), 6),
                     "title": _cut(hit.title, MAX_TITLE),
-                    "text": _cut(hit.text, self._snippet_chars),
+                    "text": snippet(hit.text, words, self._snippet_chars),
                     "url": hit.url if len(hit.url) <= MAX_URL else "",
                 }
                 for hit in hits

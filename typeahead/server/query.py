@@ -7,7 +7,7 @@ The pipeline moves queries from stage to stage and drops those that nobody wants
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
@@ -36,6 +36,8 @@ class Query:
     due: Stage
     #: Called on the event loop each time that the query gets on, and when it fails.
     notify: Callable[[], None]
+    #: What is searched for; by the time of the search the session may be further.
+    text: str = field(init=False, repr=False)
     stage: Stage = Stage.TYPED
     #: Replies that wait for it.
     wanted: int = 0
@@ -46,6 +48,9 @@ class Query:
     tokenize_ns: int = 0
     step_ns: int = 0
     search_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self.text = self.session.text
 
 
 class Work(Protocol):

@@ -292,6 +292,35 @@ test("a server that hangs up on a silent client is dialled again when it is need
   equal([{ seq: 2, text: "ab" }], world.sent);
 });
 
+test("a token goes into the hello, never into the address", () => {
+  const { world, client } = start({ open: false });
+  client.token = "s3cret";
+  world.open();
+  equal([{ hello: { k: 8, token: "s3cret" } }], world.socket.sent);
+  equal("ws://test/v1/type", world.socket.url);
+});
+
+test("a token that comes after a refusal is tried at once, with the text", () => {
+  const { world, client, seen } = start();
+  client.update("a");
+  world.say({ error: { code: "unauthorized", message: "no" } });
+  world.cut(1008);
+  equal([["unauthorized"], "refused"], [seen.problems, client.state]);
+  client.token = "s3cret";
+  world.open();
+  equal([{ hello: { k: 8, token: "s3cret" } }, { seq: 2, text: "a" }], world.socket.sent);
+  equal(2, world.sockets.length);
+});
+
+test("a token that comes between the refusal and its close is tried on a connection of its own", () => {
+  const { world, client } = start();
+  world.say({ error: { code: "unauthorized", message: "no" } });
+  client.token = "s3cret";
+  equal([2, true], [world.sockets.length, world.sockets[0].closed]);
+  world.open();
+  equal("open", client.state);
+});
+
 test("a server that refuses the client is not asked again by itself", () => {
   const { world, client, seen } = start();
   world.cut(1008);
@@ -338,7 +367,7 @@ test("a refused whole text is not sent again, and is reported", () => {
   const { world, client, seen } = start();
   client.update("a");
   world.say({ error: { code: "internal", message: "no" }, seq: 1 });
-  equal([["internal"], 1], [seen.problems, world.sent.length]);
+  equal([["internal"], 1, false], [seen.problems, world.sent.length, client.busy]);
   client.update("ab");
   equal({ seq: 2, text: "ab" }, world.sent[1]);
 });
@@ -350,6 +379,8 @@ test("a text beyond the limit that the server told is not sent; the session live
   client.update("🥚🥚🥚🥚🥚");
   client.submit();
   equal([["text_too_long", "text_too_long"], 1], [seen.problems, world.sent.length]);
+  world.say({ seq: 1, hits: [] });
+  equal(false, client.busy);
   client.update("🥚");
   equal([{ seq: 1, text: "🥚🥚🥚🥚" }, { seq: 2, text: "🥚" }], world.sent);
 });

@@ -1,4 +1,4 @@
-import { excerpt, fill, pieces, queryWords } from "../highlight.js";
+import { fill, pieces, queryWords } from "../highlight.js";
 import { equal, test } from "./harness.js";
 
 /** @param {string} text @param {string} query */
@@ -57,12 +57,4 @@ test("markup in a text becomes text, marked or not", () => {
   fill(element, pieces("<img src=x onerror=alert(1)> script", queryWords("script img")));
   equal(["MARK", "MARK"], [...element.children].map((child) => child.tagName));
   equal("<img src=x onerror=alert(1)> script", element.textContent);
-});
-
-test("an excerpt begins where the first match is, if the beginning has none", () => {
-  const text = `${"something else entirely ".repeat(40)}the needle is here`;
-  equal(true, excerpt(text, queryWords("needle"), 100).startsWith("… "));
-  equal(true, excerpt(text, queryWords("needle"), 100).includes("needle"));
-  equal(text, excerpt(text, queryWords("something needle"), 100));
-  equal(text, excerpt(text, queryWords("absent"), 100));
 });
