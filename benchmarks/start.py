@@ -8,12 +8,14 @@ asked once for an embedding. Needs ``typeahead[server]``.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 
 from typeahead.evaluate.websocket import resident_megabytes, server_process
 from typeahead.tables import report
@@ -38,6 +40,9 @@ def row(what: str, values: list[float]) -> Mapping[str, object]:
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    options = parser.parse_args()
     rows = [
         row("import typeahead", seconds("import typeahead")),
         row(
@@ -51,7 +56,7 @@ def main() -> None:
         with urllib.request.urlopen(request) as reply:
             json.load(reply)
         memory = resident_megabytes(pid)
-    report("Start", rows, resident_memory_of_a_warm_server_without_an_index_MB=memory)
+    report("Start", rows, json_path=options.json, resident_memory_of_a_warm_server_without_an_index_MB=memory)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]
         weights = WeightsFile(folder / "weights.safetensors", _student_tensors(student))
         sizes: Any = {"dim": student.dim, "hidden": student.hidden, "normalize": student.similarity == "cosine"}
         for variant, int8 in (("", True), ("-float32", False)):
-            write_fold(folder / f"fold{variant}.onnx", weights, gates=3 * student.hidden, int8=int8)
+            write_fold(folder / f"fold{variant}.onnx", weights, dim=student.dim, hidden=student.hidden, int8=int8)
             write_step(folder / f"step{variant}.onnx", weights, **sizes, int8=int8)
         _save_tokenizer(teacher, folder)
         info = teacher_info(recipe, teacher)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Texts that are stepped together by :meth:`RecurrentEncoder.encode`.
 _ENCODE_BATCH = 256
-#: Tokens whose input gates are computed together when a model is loaded.
+#: Tokens whose rows are computed together when a model is loaded.
 _FOLD_BATCH = 1024
 
 
@@ -38,8 +38,8 @@ class RecurrentEncoder:
     """An incremental encoder over the graphs ``step.onnx`` and ``fold.onnx`` (``…-float32.onnx`` for that variant).
 
     The step takes ``state`` float32 (n, state_size) and ``token`` int64 (n,) and gives ``next_state`` and ``embedding``
-    float32 (n, dim). The GRU's input gates depend on the token alone: ``fold.onnx`` computes them for the whole
-    vocabulary at loading, 70 MB as float16, which spares each step a third of its weights.
+    float32 (n, dim). The GRU's input gates and the weighted vector depend on the token alone: ``fold.onnx`` computes
+    them for the whole vocabulary at loading, 94 MB as float16, which spares each step a third of its weights.
     :meth:`step` may be called from several threads; a session belongs to one.
     """
 
@@ -52,10 +52,10 @@ class RecurrentEncoder:
         self._run = open_graph(folder / f"step{variant}.onnx").run
         fold = open_graph(folder / f"fold{variant}.onnx").run
         vocabulary = self.tokenizer.vocabulary_size
-        self._gates = np.empty((vocabulary, 3 * config.shape["hidden"]), np.float16)
+        self._rows = np.empty((vocabulary, 3 * config.shape["hidden"] + config.dim + 2), np.float16)
         for first in range(0, vocabulary, _FOLD_BATCH):
             tokens = np.arange(first, min(first + _FOLD_BATCH, vocabulary))
-            self._gates[tokens] = fold(None, {"token": tokens})[0]
+            self._rows[tokens] = fold(None, {"token": tokens})[0]
 
     @property
     def dim(self) -> int:
@@ -73,7 +73,7 @@ class RecurrentEncoder:
 
     def step(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
         """Extend each state by one token; see :class:`~typeahead.encoders.base.IncrementalEncoder`."""
-        next_states, embeddings = self._run(None, {"state": states, "token": tokens, "gates": self._gates})
+        next_states, embeddings = self._run(None, {"state": states, "token": tokens, "rows": self._rows})
         return next_states, embeddings
 
     def encode(self, texts: Sequence[str]) -> Vectors:
