@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from typeahead.errors import MissingExtra, TypeaheadError
 from typeahead.evaluate.latency import ENTER_AFTER_MS, Timings
 from typeahead.evaluate.traces import Keystroke
@@ -64,6 +66,7 @@ async def _type_all(
     except ImportError as error:
         raise MissingExtra("websockets", "server") from error
     keys, submits = Timings("key to results, websocket"), Timings("Enter to results, websocket")
+    stages: dict[str, list[int]] = {}
     ready = unanswered = sent = 0
     url = address.replace("http://", "ws://") + "/v1/type"
     for trace in traces:
@@ -88,6 +91,8 @@ async def _type_all(
                     answered.add(reply["seq"])
                     took = (now - pressed[reply["seq"]]) * 1e6
                     (submits if reply["seq"] == last else keys).values.append(took)
+                    for stage, spent in reply["timing_us"].items() if reply["seq"] != last else ():
+                        stages.setdefault(stage, []).append(spent)
                     if reply["seq"] == last:
                         return reply
                 raise TypeaheadError("the server closed the connection")
@@ -106,6 +111,8 @@ async def _type_all(
             sent += len(trace)
             unanswered += len(trace) - len(answered - {last})
     facts["websocket_ready_at_Enter_%"] = 100 * ready / max(len(traces), 1)
+    for stage, spent_us in stages.items():
+        facts[f"websocket_{stage}_by_the_server's_clock_(p50_µs)"] = float(np.median(spent_us))
     facts["websocket_keys_superseded"] = f"{unanswered} of {sent}"
     return keys, submits
 
