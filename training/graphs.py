@@ -172,7 +172,7 @@ def write_step(path: Path, weights: WeightsFile, *, dim: int, hidden: int, norma
     Needs the tensors ``recurrent``, ``recurrent.bias`` and ``readout`` with their ``.scale``. The rows of the whole
     vocabulary, which :func:`write_fold` gives, are an input of the graph. Gates stand in PyTorch's order: reset,
     update, new. The sum of weighted vectors and the sum of weights lie side by side, so that one addition serves both:
-    at batch one a node costs some 0.8 µs, whatever it does.
+    at batch one the number of nodes counts more than their size.
     """
     graph = Graph(weights, int8=int8)
     unit = graph.constant(1 / 127)

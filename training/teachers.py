@@ -65,7 +65,7 @@ class Teacher:
 
     ``path`` is a folder or a hub id. ``pooling``, ``max_length`` (word pieces, special tokens included) and
     ``normalize`` are read from the folder unless given. ``dtype`` is the type of the weights while encoding:
-    bfloat16 is 2.7 times as fast on AVX512-BF16 and its vectors keep a cosine of 0.9999 to float32.
+    bfloat16 is twice as fast on AVX512-BF16 and its vectors keep a cosine of 0.9999 to float32.
     """
 
     def __init__(

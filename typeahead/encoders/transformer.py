@@ -16,7 +16,7 @@ from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig, check_texts
 from typeahead.tokens import IncrementalTokenizer
 
-#: Word pieces in a batch, padding included. Measured on 2 cores: larger batches fall out of the second-level cache.
+#: Word pieces in a batch, padding included: few enough that activations stay near the second-level cache.
 _BATCH_TOKENS = 1024
 
 
