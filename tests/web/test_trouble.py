@@ -76,8 +76,7 @@ def test_a_token_is_asked_for_kept_in_the_tab_and_never_put_into_an_address(page
     page.until(lambda seen: seen["state"] == "refused" and seen["figures"] == "the token is missing or wrong")
     assert page.run("return [sessionStorage.length, document.querySelector('#token input').value]") == [0, ""]
     page.press("s3cret", Keys.ENTER)
-    seen = page.until(lambda _: bool(page.run(ASKED) == [True, "text"]))
-    assert (seen["figures"], seen["focused"]) == ("", True)
+    page.until(lambda seen: (seen["figures"], seen["focused"]) == ("", True) and page.run(ASKED) == [True, "text"])
     page.type_and_see("json")
     page.driver.refresh()
     page.until(lambda seen: seen["state"] == "open")
