@@ -45,7 +45,6 @@ class RecurrentEncoder:
 
     def __init__(self, config: ModelConfig, folder: Path, *, variant: str = "") -> None:
         self.config = config
-        self._variant = variant
         self.tokenizer = IncrementalTokenizer.from_file(folder / "tokenizer.json")
         self.max_tokens = config.max_tokens
         self._state_size = config.shape["state"]

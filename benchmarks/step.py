@@ -1,0 +1,57 @@
+"""Times the step of the recurrent student at several hidden sizes, with random weights, batch one, one thread.
+
+    PYTHONPATH=. python benchmarks/step.py [--hidden 320 384 448 512]
+
+Needs ``typeahead[training]`` and, as ``training`` is not installed, the root of the checkout on the path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from training.graphs import WeightsFile, quantize_columns, write_step
+from typeahead.encoders.onnx import open_graph
+from typeahead.tables import report
+
+DIM, VOCABULARY, STEPS = 384, 30_522, 5_000
+
+
+def weights(hidden: int, folder: Path) -> WeightsFile:
+    """Write random weights of one size."""
+    rng = np.random.default_rng(0)
+    tensors: dict[str, np.ndarray] = {"recurrent.bias": np.zeros(3 * hidden, np.float32)}
+    for name, shape in (("recurrent", (hidden, 3 * hidden)), ("readout", (2 * hidden, DIM))):
+        matrix = rng.normal(size=shape).astype(np.float32)
+        tensors[name], tensors[f"{name}.scale"] = quantize_columns(matrix)
+    return WeightsFile(folder / "weights.safetensors", tensors)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hidden", type=int, nargs="+", default=[320, 384, 448, 512])
+    table = []
+    for hidden in parser.parse_args().hidden:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "step.onnx"
+            write_step(path, weights(hidden, path.parent), dim=DIM, hidden=hidden, normalize=True, int8=True)
+            run = open_graph(path).run
+        rows = np.full((VOCABULARY, 3 * hidden + DIM + 2), 0.1, np.float16)
+        state = np.zeros((1, DIM + 1 + 2 * hidden), np.float32)
+        spent = []
+        for token in range(STEPS):
+            started = time.perf_counter_ns()
+            run(None, {"state": state, "token": np.array([token]), "rows": rows})
+            spent.append((time.perf_counter_ns() - started) / 1000)
+        best, p50, p90 = np.percentile(spent, [1, 50, 90])
+        table.append({"hidden": hidden, "p1 µs": float(best), "p50 µs": float(p50), "p90 µs": float(p90)})
+    report("Step", table)
+
+
+if __name__ == "__main__":
+    main()
