@@ -1,10 +1,12 @@
 """A product of unsigned 7-bit queries with signed 8-bit rows by ONNX Runtime; ``exact`` makes a search of it.
 
-39,000 rows x 384, one query, one core of an AMD EPYC with AVX-512, best of 300 in ms: this 0.23, and 0.41 with all that
-``exact`` adds; FAISS scalar quantizer with 8 bits uniform 0.81, fp16 0.81, 8 bits a dimension 1.07; FAISS float32 1.56;
-NumPy float32 2.5 (``python benchmarks/search.py``). ONNX Runtime keeps the matrix in the layout of
-its kernels only if it is a constant of the graph, so the graph is made here, in memory. It is three nodes, and the
-`onnx` package would be a large dependency for writing them: the protocol buffer is written by hand instead, after
+39,000 rows x 384, one query, one core of an AMD EPYC with AVX-512, best and median of 300 in ms: this with all that
+``exact`` adds 0.60 and 1.01; FAISS scalar quantizer with 8 bits uniform 1.06 and 1.16, fp16 1.08 and 1.22, 8 bits a
+dimension 1.23 and 1.50; FAISS float32 2.11 and 2.36; NumPy float32 3.00 and 3.41 (``python benchmarks/search.py``).
+
+ONNX Runtime keeps the matrix in the layout of its kernels only if it is a constant of the graph, so the graph is made
+here, in memory. It is three nodes, and the `onnx` package would be a large dependency for writing them: the
+protocol buffer is written by hand instead, after
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
