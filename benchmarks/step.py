@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.graphs import WeightsFile, quantize_columns, write_step
+from training.graphs import WeightsFile, quantize_columns
+from training.graphs_recurrent import RecurrentSizes, write_step
 from typeahead.encoders.onnx import open_graph
 from typeahead.tables import report
 
@@ -39,10 +40,11 @@ def main() -> None:
     for hidden in parser.parse_args().hidden:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "step.onnx"
-            write_step(path, weights(hidden, path.parent), dim=DIM, hidden=hidden, normalize=True, int8=True)
+            sizes = RecurrentSizes(dim=DIM, hidden=hidden, layers=1, mean=True, normalize=True)
+            write_step(path, weights(hidden, path.parent), sizes, int8=True)
             run = open_graph(path).run
-        rows = np.full((VOCABULARY, 3 * hidden + DIM + 2), 0.1, np.float16)
-        state = np.zeros((1, DIM + 1 + 2 * hidden), np.float32)
+        rows = np.full((VOCABULARY, sizes.row), 0.1, np.float16)
+        state = np.zeros((1, sizes.state), np.float32)
         spent = []
         for token in range(STEPS):
             started = time.perf_counter_ns()

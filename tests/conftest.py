@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import typeahead
+from typeahead.encoders.causal import CausalEncoder
+from typeahead.encoders.fold import FoldEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.transformer import TransformerEncoder
 
@@ -18,6 +20,30 @@ SHARED = ROOT.parent / "shared" / "data"
 def student() -> RecurrentEncoder:
     encoder = typeahead.load("minilm-gru")
     assert isinstance(encoder, RecurrentEncoder)
+    return encoder
+
+
+@pytest.fixture(scope="session")
+def causal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of a small causal student with random weights."""
+    pytest.importorskip("onnx", reason="graphs are written with onnx")
+    from tests.causal import write_folder
+
+    return write_folder(tmp_path_factory.mktemp("causal"))
+
+
+@pytest.fixture(scope="session")
+def causal(causal_folder: Path) -> CausalEncoder:
+    encoder = typeahead.load(causal_folder)
+    assert isinstance(encoder, CausalEncoder)
+    return encoder
+
+
+@pytest.fixture(scope="session", params=["student", "causal"])
+def fold(request: pytest.FixtureRequest) -> FoldEncoder:
+    """Each family of incremental encoders."""
+    encoder = request.getfixturevalue(request.param)
+    assert isinstance(encoder, FoldEncoder)
     return encoder
 
 

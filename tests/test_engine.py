@@ -7,8 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from typeahead.encoders.recurrent import RecurrentEncoder
+from tests.server.fakes import MeanEncoder
+from typeahead.encoders.fold import FoldEncoder
 from typeahead.engine import MAX_BATCH, MAX_BATCH_TOKENS, Engine
+from typeahead.errors import EncoderError
 
 WORDS = [*"how to boil an egg in the rain without a pot or pan".split(), "東京", "한국어", "naïve", "😀", "über"]
 
@@ -18,15 +20,15 @@ def random_text(rng: random.Random) -> str:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, MAX_BATCH + 3])
-def test_batched_sessions_equal_whole_texts(student: RecurrentEncoder, count: int) -> None:
-    engine = Engine(student)
+def test_batched_sessions_equal_whole_texts(fold: FoldEncoder, count: int) -> None:
+    engine = Engine(fold)
     rng = random.Random(count)
     sessions = [engine.session() for _ in range(count)]
     for _ in range(4):
         for session in sessions:
             session.set_text(random_text(rng))
         engine.advance(sessions)
-        expected = student.encode([session.text for session in sessions])
+        expected = fold.encode([session.text for session in sessions])
         for session, vector in zip(sessions, expected, strict=True):
             assert not session.pending
             if session.embedding is None:
@@ -35,12 +37,12 @@ def test_batched_sessions_equal_whole_texts(student: RecurrentEncoder, count: in
                 assert session.embedding @ vector >= 0.99999
 
 
-def test_a_sessions_result_does_not_depend_on_other_sessions(student: RecurrentEncoder) -> None:
-    alone = Engine(student).session()
+def test_a_sessions_result_does_not_depend_on_other_sessions(fold: FoldEncoder) -> None:
+    alone = Engine(fold).session()
     alone.update("how to boil an egg")
     assert alone.embedding is not None
     rng = random.Random(1)
-    engine = Engine(student)
+    engine = Engine(fold)
     sessions = [engine.session() for _ in range(40)]
     for session in sessions:
         session.set_text(random_text(rng))
@@ -50,8 +52,8 @@ def test_a_sessions_result_does_not_depend_on_other_sessions(student: RecurrentE
     assert sessions[17].embedding @ alone.embedding >= 0.99999
 
 
-def test_steps_that_two_sessions_share_are_run_once(student: RecurrentEncoder) -> None:
-    engine = Engine(student)
+def test_steps_that_two_sessions_share_are_run_once(fold: FoldEncoder) -> None:
+    engine = Engine(fold)
     first, second, third = (engine.session() for _ in range(3))
     first.set_text("how to boil an egg")
     second.set_text("how to boil an egg")
@@ -63,23 +65,23 @@ def test_steps_that_two_sessions_share_are_run_once(student: RecurrentEncoder) -
     assert first.embedding is second.embedding
 
 
-def test_a_full_cache_changes_no_result_and_stays_within_its_bytes(student: RecurrentEncoder) -> None:
-    least = Engine(student).tree.node_bytes * student.max_tokens
-    engine = Engine(student, cache_bytes=least)
+def test_a_full_cache_changes_no_result_and_stays_within_its_bytes(fold: FoldEncoder) -> None:
+    least = Engine(fold).tree.node_bytes * fold.max_tokens
+    engine = Engine(fold, cache_bytes=least)
     rng = random.Random(7)
     session = engine.session()
     for _ in range(300):
         session.update(random_text(rng))
         assert engine.stats.bytes <= least
         if session.embedding is not None:
-            np.testing.assert_array_equal(session.embedding, student.encode([session.text])[0])
+            np.testing.assert_array_equal(session.embedding, fold.encode([session.text])[0])
 
 
 def test_many_long_texts_at_once_overshoot_the_cache_by_a_bounded_amount(
-    student: RecurrentEncoder, monkeypatch: pytest.MonkeyPatch
+    fold: FoldEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    least = Engine(student).tree.node_bytes * student.max_tokens
-    engine = Engine(student, cache_bytes=least)
+    least = Engine(fold).tree.node_bytes * fold.max_tokens
+    engine = Engine(fold, cache_bytes=least)
     largest = 0
     evict = engine.tree.evict
 
@@ -93,23 +95,23 @@ def test_many_long_texts_at_once_overshoot_the_cache_by_a_bounded_amount(
     for number, session in enumerate(sessions):
         session.set_text(f"{number} " + "how to boil an egg " * 50)
     engine.advance(sessions)
-    assert largest <= student.max_tokens + MAX_BATCH_TOKENS
+    assert largest <= fold.max_tokens + MAX_BATCH_TOKENS
     assert engine.stats.bytes <= least
-    expected = student.encode([session.text for session in sessions])
+    expected = fold.encode([session.text for session in sessions])
     for session, vector in zip(sessions, expected, strict=True):
         assert session.embedding is not None
         assert session.embedding @ vector >= 0.99999
 
 
-def test_a_cache_too_small_for_one_text_is_refused(student: RecurrentEncoder) -> None:
+def test_a_cache_too_small_for_one_text_is_refused(fold: FoldEncoder) -> None:
     with pytest.raises(ValueError, match="cache_bytes"):
-        Engine(student, cache_bytes=1000)
+        Engine(fold, cache_bytes=1000)
 
 
-def test_the_bytes_of_a_node_are_not_understated(student: RecurrentEncoder) -> None:
+def test_the_bytes_of_a_node_are_not_understated(fold: FoldEncoder) -> None:
     import tracemalloc
 
-    engine = Engine(student)
+    engine = Engine(fold)
     session = engine.session()
     session.update("warm up")
     tracemalloc.start()
@@ -122,12 +124,61 @@ def test_the_bytes_of_a_node_are_not_understated(student: RecurrentEncoder) -> N
     assert used <= 1.1 * (len(engine.tree) - nodes) * engine.tree.node_bytes
 
 
-def test_setting_a_text_twice_before_advancing_encodes_the_last(student: RecurrentEncoder) -> None:
-    engine = Engine(student)
+def test_what_a_full_cache_gives_up_is_given_back(fold: FoldEncoder) -> None:
+    import tracemalloc
+
+    least = Engine(fold).tree.node_bytes * fold.max_tokens
+    engine = Engine(fold, cache_bytes=least)
+    session = engine.session()
+    rng = random.Random(13)
+    session.update("warm up")
+    tracemalloc.start()
+    for _ in range(150):
+        session.update(" ".join(rng.choice(WORDS) for _ in range(12)))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert engine.stats.steps_computed > 2 * len(engine.tree)
+    assert used <= 1.1 * least
+
+
+def test_setting_a_text_twice_before_advancing_encodes_the_last(fold: FoldEncoder) -> None:
+    engine = Engine(fold)
     session = engine.session()
     session.update("egg")
     session.set_text("egg boil")
     session.set_text("egg")
     engine.advance([session])
     assert session.embedding is not None
-    np.testing.assert_array_equal(session.embedding, student.encode(["egg"])[0])
+    np.testing.assert_array_equal(session.embedding, fold.encode(["egg"])[0])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_embedding_that_is_not_finite_is_an_error_and_is_not_remembered(count: int) -> None:
+    encoder = MeanEncoder()
+    engine = Engine(encoder)
+    sessions = [engine.session() for _ in range(count)]
+    for number, session in enumerate(sessions):
+        session.set_text(f"egg {number}")
+    encoder.sick = True
+    with pytest.raises(EncoderError, match="NaN"):
+        engine.advance(sessions)
+    assert len(engine.tree) == 0
+    assert all(session.pending for session in sessions)
+    encoder.sick = False
+    engine.advance(sessions)
+    expected = encoder.encode([session.text for session in sessions])
+    for session, vector in zip(sessions, expected, strict=True):
+        assert session.embedding is not None
+        assert session.embedding.tolist() == vector.tolist()
+
+
+def test_texts_at_which_the_encoder_fails_do_not_overfill_the_cache() -> None:
+    encoder = MeanEncoder()
+    encoder.poison = encoder.tokenizer.encode("poison")[0]
+    engine = Engine(encoder, cache_bytes=Engine(encoder).tree.node_bytes * encoder.max_tokens)
+    session = engine.session()
+    for number in range(20):
+        session.set_text(" ".join(f"{number}-{place}" for place in range(30)) + " poison")
+        with pytest.raises(RuntimeError):
+            engine.advance([session])
+        assert engine.stats.bytes <= engine.stats.capacity

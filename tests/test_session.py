@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.texts import ALPHABETS, texts
-from typeahead.encoders.recurrent import RecurrentEncoder
+from typeahead.encoders.fold import FoldEncoder
 from typeahead.engine import Engine
 from typeahead.errors import BadEdit, TextError, TextTooLong
 from typeahead.session import Session
 
 
-def assert_current(session: Session, encoder: RecurrentEncoder) -> None:
+def assert_current(session: Session, encoder: FoldEncoder) -> None:
     """The session's embedding has the same bits as that of its text from nothing."""
     assert not session.pending
     if session.embedding is None:
@@ -26,10 +26,8 @@ def assert_current(session: Session, encoder: RecurrentEncoder) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_after_any_edits_the_embedding_is_that_of_the_whole_text(
-    student: RecurrentEncoder, data: st.DataObject
-) -> None:
-    session = student.session()
+def test_after_any_edits_the_embedding_is_that_of_the_whole_text(fold: FoldEncoder, data: st.DataObject) -> None:
+    session = fold.session()
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(session.text)))
         delete = data.draw(st.integers(0, len(session.text) - at))
@@ -38,24 +36,24 @@ def test_after_any_edits_the_embedding_is_that_of_the_whole_text(
         session.edit(at, delete, insert)
         assert session.text == expected
         session.update(expected)
-        assert_current(session, student)
+        assert_current(session, fold)
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS)
-def test_typing_and_deleting_key_by_key(student: RecurrentEncoder, alphabet: str) -> None:
+def test_typing_and_deleting_key_by_key(fold: FoldEncoder, alphabet: str) -> None:
     text = ALPHABETS[alphabet] + " egg " + ALPHABETS[alphabet]
-    session = student.session()
+    session = fold.session()
     for end in range(len(text) + 1):
         session.update(text[:end])
-        assert_current(session, student)
+        assert_current(session, fold)
     for end in range(len(text), -1, -1):
         session.update(text[:end])
         assert session.steps == 0
-        assert_current(session, student)
+        assert_current(session, fold)
 
 
-def test_undo_is_free(student: RecurrentEncoder) -> None:
-    session = student.session()
+def test_undo_is_free(fold: FoldEncoder) -> None:
+    session = fold.session()
     session.update("how to boil an egg")
     before = session.embedding
     session.update("how to fry an egg")
@@ -64,8 +62,8 @@ def test_undo_is_free(student: RecurrentEncoder) -> None:
     assert session.embedding is before
 
 
-def test_one_more_character_of_latin_takes_few_steps(student: RecurrentEncoder) -> None:
-    session = Engine(student).session()
+def test_one_more_character_of_latin_takes_few_steps(fold: FoldEncoder) -> None:
+    session = Engine(fold).session()
     text = "weather in lisbon"
     steps = []
     for end in range(1, len(text) + 1):
@@ -74,16 +72,16 @@ def test_one_more_character_of_latin_takes_few_steps(student: RecurrentEncoder) 
     assert max(steps) <= 3
 
 
-def test_text_without_a_token_has_no_embedding(student: RecurrentEncoder) -> None:
-    session = student.session()
+def test_text_without_a_token_has_no_embedding(fold: FoldEncoder) -> None:
+    session = fold.session()
     for text in ("", " ", "\u200b", "\u0301"):
         session.update("egg")
         session.update(text)
         assert session.embedding is None
 
 
-def test_a_refused_change_leaves_the_session_as_it_was(student: RecurrentEncoder) -> None:
-    session = student.session(max_chars=10)
+def test_a_refused_change_leaves_the_session_as_it_was(fold: FoldEncoder) -> None:
+    session = fold.session(max_chars=10)
     session.update("how to")
     before = session.embedding
     with pytest.raises(TextTooLong, match="11 code points, the limit is 10"):
@@ -99,22 +97,22 @@ def test_a_refused_change_leaves_the_session_as_it_was(student: RecurrentEncoder
     assert session.embedding is before
 
 
-def test_the_embedding_cannot_be_written_to(student: RecurrentEncoder) -> None:
-    session = student.session()
+def test_the_embedding_cannot_be_written_to(fold: FoldEncoder) -> None:
+    session = fold.session()
     session.update("egg")
     assert session.embedding is not None
     with pytest.raises(ValueError, match="read-only"):
         session.embedding[0] = 0
 
 
-def test_a_limit_below_one_is_refused(student: RecurrentEncoder) -> None:
+def test_a_limit_below_one_is_refused(fold: FoldEncoder) -> None:
     with pytest.raises(ValueError, match="max_chars"):
-        student.session(max_chars=0)
+        fold.session(max_chars=0)
 
 
-def test_text_beyond_the_teachers_length_is_cut_as_the_teacher_cuts_it(student: RecurrentEncoder) -> None:
+def test_text_beyond_the_teachers_length_is_cut_as_the_teacher_cuts_it(fold: FoldEncoder) -> None:
     long = "egg " * 400
-    session = student.session(max_chars=2000)
+    session = fold.session(max_chars=2000)
     session.update(long)
-    assert len(session.tokens) == student.max_tokens == 254
-    assert_current(session, student)
+    assert len(session.tokens) == fold.max_tokens == 254
+    assert_current(session, fold)

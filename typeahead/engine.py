@@ -7,19 +7,21 @@ wave by wave, one batch a wave. Two sessions that type the same words share the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from typeahead.encoders.base import IncrementalEncoder
+from typeahead.encoders.base import IncrementalEncoder, Vectors
+from typeahead.errors import EncoderError
 from typeahead.prefixes import Node, PrefixTree
 from typeahead.session import Session
 
 #: Sessions that are advanced together: a batch of int8 steps gains little beyond it.
 MAX_BATCH = 128
 #: Tokens of the sessions that are advanced together, unless one alone has more. The tree is cut back to its capacity
-#: in between, so it bounds how far the tree may grow over it: some 15 MB.
+#: in between, so it bounds how far the tree may grow over it: some 15 to 20 MB.
 MAX_BATCH_TOKENS = 2048
 
 
@@ -63,7 +65,11 @@ class Engine:
         return self.encoder.tokenizer.encode(text)[: self.encoder.max_tokens]
 
     def advance(self, sessions: Sequence[Session]) -> None:
-        """Bring the embedding of each session up to its text."""
+        """Bring the embedding of each session up to its text.
+
+        Raises :class:`~typeahead.errors.EncoderError` for an embedding that is NaN or infinite, and what the encoder
+        raises; sessions that were not reached are still pending then, and nothing of the failed step is remembered.
+        """
         batch: list[Session] = []
         tokens = 0
         for session in sessions:
@@ -83,21 +89,26 @@ class Engine:
                 self._cached += depth
                 session.steps = 0
         wave = [path for path in paths if path.depth < len(path.session.tokens)]
-        while wave:
-            self._step(wave)
-            wave = [path for path in wave if path.depth < len(path.session.tokens)]
-        for path in paths:
-            path.session.embedding = path.node.embedding
-            path.session.pending = False
-            self.tree.touch(path.node)
-        self.tree.evict()
+        try:
+            while wave:
+                self._step(wave)
+                wave = [path for path in wave if path.depth < len(path.session.tokens)]
+            for path in paths:
+                path.session.embedding = path.node.embedding
+                path.session.pending = False
+        finally:
+            # After a step that failed too, as the steps before it have grown the tree.
+            for path in paths:
+                self.tree.touch(path.node)
+            self.tree.evict()
 
     def _step(self, wave: Sequence[_Path]) -> None:
         """Move every path one token on; paths that share a node and a token share the step."""
         if len(wave) == 1:
             path = wave[0]
             token = path.session.tokens[path.depth]
-            states, embeddings = self.encoder.step(path.node.state[None], np.array((token,), np.int64))
+            states, embeddings = self.encoder.step((path.node.state,), np.array((token,), np.int64))
+            check_vector(embeddings[0])
             path.move(self.tree.insert(path.node, token, states[0], _frozen(embeddings[0])), computed=True)
             self._computed += 1
             return
@@ -108,11 +119,13 @@ class Engine:
         new = [step for step, child in rows.items() if child is None]
         if new:
             states, embeddings = self.encoder.step(
-                np.stack([node.state for node, _ in new]), np.array([token for _, token in new], np.int64)
+                [node.state for node, _ in new], np.array([token for _, token in new], np.int64)
             )
+            for embedding in embeddings:
+                check_vector(embedding)
             for row, (node, token) in enumerate(new):
-                # Copies: a row of the batch would keep the whole batch in memory.
-                child = self.tree.insert(node, token, states[row].copy(), _frozen(embeddings[row].copy()))
+                # A copy: a row of the batch would keep the whole batch in memory.
+                child = self.tree.insert(node, token, states[row], _frozen(embeddings[row].copy()))
                 rows[node, token] = child
             self._computed += len(new)
         paid = set(new)
@@ -124,6 +137,13 @@ class Engine:
             if step not in paid:
                 self._cached += 1
             paid.discard(step)
+
+
+def check_vector(vector: Vectors) -> None:
+    """Raise :class:`~typeahead.errors.EncoderError` for an embedding, float32 (dim,), that is NaN or infinite."""
+    # One product, as it is done at each step: 0.6 µs against 4 for isfinite() and all().
+    if not math.isfinite(vector @ vector):
+        raise EncoderError("the encoder gave a vector that is NaN or infinite: its weights or its runtime are broken")
 
 
 def _frozen(embedding: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@
     ├── TextError            a text that cannot be encoded          (.position)
     │   ├── TextTooLong      more code points than the limit        (.length, .limit)
     │   └── BadEdit          an edit outside the text
+    ├── EncoderError         an encoder that gave what is no vector
     ├── ModelError           a model folder that cannot be used     (.folder)
     │   ├── ModelNotFound
     │   ├── ModelCorrupt     a missing file, a wrong sha256, broken weights
@@ -16,6 +17,8 @@
     │   ├── IndexTooNew
     │   └── TeacherMismatch  built in another embedding space       (.index_teacher, .encoder_teacher)
     ├── SourceError          documents that cannot be read          (.path, .line)
+    ├── PassageCacheError    passage vectors on disk that cannot be used (.path), in typeahead.evaluate
+    │   └── ShardDamaged     one file of them
     ├── ProtocolError        a message that breaks the wire contract (.code, .seq)
     ├── ConfigError          a server setting that makes no sense   (.setting), in typeahead.server
     ├── ListenError          an address that cannot be listened on  (.host, .port), in typeahead.server
@@ -55,6 +58,10 @@ class TextTooLong(TextError):
 
 class BadEdit(TextError):
     """An edit whose range does not lie within the text."""
+
+
+class EncoderError(TypeaheadError):
+    """An encoder gave what is no vector: NaN, or infinite."""
 
 
 class ModelError(TypeaheadError):

@@ -5,6 +5,7 @@ The format, version 1::
     config.json         what follows in :class:`ModelConfig`, and the sha256 of every other file
     tokenizer.json      as the `tokenizers` library writes it
     weights.safetensors the weights, once; the graphs name byte ranges of it as their external data
+    *.safetensors       large tables, apart, so that no file is beyond what hosts of code take; used in the same way
     *.onnx              graphs for ONNX Runtime, of a few kilobytes
     golden.json         texts with the vectors that they must give, and how close
     README.md           the model card
@@ -33,10 +34,11 @@ from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNe
 from typeahead.paths import models_folder
 
 if TYPE_CHECKING:
+    from typeahead.encoders.causal import CausalEncoder
     from typeahead.encoders.recurrent import RecurrentEncoder
     from typeahead.encoders.transformer import TransformerEncoder
 
-    Loaded: TypeAlias = RecurrentEncoder | TransformerEncoder
+    Loaded: TypeAlias = CausalEncoder | RecurrentEncoder | TransformerEncoder
 
 FORMAT_VERSION = 1
 
@@ -45,6 +47,7 @@ _LARGEST_SIZE = 1 << 20
 
 #: Files that a folder of each family must list, beside those that all have.
 _GRAPHS = {
+    "causal": ("step.onnx", "step-float32.onnx", "fold.onnx"),
     "recurrent": ("step.onnx", "step-float32.onnx", "fold.onnx", "fold-float32.onnx"),
     "transformer": ("encoder.onnx", "encoder-float32.onnx"),
 }
@@ -73,7 +76,7 @@ class ModelConfig:
     """``config.json`` of a model folder."""
 
     name: str
-    #: Which class of :mod:`typeahead.encoders` runs it: "recurrent" or "transformer".
+    #: Which class of :mod:`typeahead.encoders` runs it: "causal", "recurrent" or "transformer".
     family: str
     #: "query" or "passage".
     role: str
@@ -84,7 +87,8 @@ class ModelConfig:
     teacher: TeacherInfo
     #: Token ids of a text after which the encoder cuts, special tokens not counted.
     max_tokens: int
-    #: Ids that stand before and after the tokens of a text. Empty for incremental encoders.
+    #: Ids that stand before and after the tokens of a text. None stand after it for an incremental encoder, and none
+    #: before it for a recurrent one.
     prefix_ids: tuple[int, ...]
     suffix_ids: tuple[int, ...]
     #: Sizes that the family needs.
@@ -281,6 +285,10 @@ def _maker(config: ModelConfig, folder: Path, threads: int) -> Callable[[str], L
         from typeahead.encoders.recurrent import RecurrentEncoder
 
         return lambda variant: RecurrentEncoder(config, folder, variant=variant)
+    if config.family == "causal":
+        from typeahead.encoders.causal import CausalEncoder
+
+        return lambda variant: CausalEncoder(config, folder, variant=variant)
     if config.family == "transformer":
         from typeahead.encoders.transformer import TransformerEncoder
 

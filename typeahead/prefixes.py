@@ -11,7 +11,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from typeahead.encoders.base import Vectors
+from typeahead.encoders.base import State, Vectors
 
 
 class Node:
@@ -19,7 +19,7 @@ class Node:
 
     __slots__ = ("children", "embedding", "parent", "state", "token")
 
-    def __init__(self, parent: Node | None, token: int, state: Vectors, embedding: Vectors | None) -> None:
+    def __init__(self, parent: Node | None, token: int, state: State, embedding: Vectors | None) -> None:
         self.parent = parent
         self.token = token
         self.state = state
@@ -29,19 +29,20 @@ class Node:
 
 #: Bytes of a node beside its two arrays' data: the object, its dictionary of children, two array headers, and its
 #: entry in the order of use.
-_OVERHEAD = sys.getsizeof(Node(None, 0, None, None)) + 232 + 2 * 112 + 120  # type: ignore[arg-type]
+_OVERHEAD = sys.getsizeof(Node(None, 0, None, None)) + 232 + 2 * 112 + 120
 
 
 class PrefixTree:
     """Token prefixes that were encoded, within ``capacity`` bytes.
 
-    Not thread-safe. ``start`` is the state before any token, float32 (state_size,); ``dim`` the embedding's dimension.
+    Not thread-safe. ``start`` is the state before any token; ``dim`` the embedding's dimension. A state may share
+    memory with those before it on its path, which are in the tree as long as it is.
     """
 
-    def __init__(self, start: Vectors, dim: int, *, capacity: int) -> None:
+    def __init__(self, start: State, dim: int, *, capacity: int) -> None:
         self.root = Node(None, -1, start, None)
         self.capacity = capacity
-        self.node_bytes = start.nbytes + 4 * dim + _OVERHEAD
+        self.node_bytes: int = start.nbytes + 4 * dim + _OVERHEAD
         # Every node is more recent than its children, so the oldest is always a leaf.
         self._order: OrderedDict[Node, None] = OrderedDict()
 
@@ -63,7 +64,7 @@ class PrefixTree:
             node = child
         return node, len(tokens)
 
-    def insert(self, parent: Node, token: int, state: Vectors, embedding: Vectors) -> Node:
+    def insert(self, parent: Node, token: int, state: State, embedding: Vectors) -> Node:
         """Add the prefix ``parent`` + ``token``. Its path must be passed to :meth:`touch` before :meth:`evict`."""
         node = parent.children[token] = Node(parent, token, state, embedding)
         self._order[node] = None

@@ -99,5 +99,5 @@ def test_a_lone_surrogate_is_refused_with_the_texts_number(student: RecurrentEnc
 def test_a_step_leaves_its_arguments_as_they_were(student: RecurrentEncoder) -> None:
     states = np.random.default_rng(0).normal(0, 0.1, (3, student.state_size)).astype(np.float32)
     before = states.copy()
-    student.step(states, np.array([2000, 2001, 2002]))
+    student.step(list(states), np.array([2000, 2001, 2002]))
     np.testing.assert_array_equal(states, before)

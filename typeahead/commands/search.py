@@ -71,17 +71,18 @@ class _Searcher:
 
 def run(options: argparse.Namespace) -> None:
     """Answer one query, each line of a pipe, or every key."""
+    from typeahead.encoders.base import IncrementalEncoder
     from typeahead.index import open_index
     from typeahead.terminal import clean, prompt
 
     if options.k < 1:
         raise typeahead.TypeaheadError(f"-k is {options.k}, it must be at least 1")
     encoder = typeahead.load(options.encoder)
-    if encoder.config.family != "recurrent":
+    if not isinstance(encoder, IncrementalEncoder):
         raise typeahead.TypeaheadError(f"{options.encoder} cannot encode what is typed: give a query encoder")
     with open_index(options.index) as index:
         index.check_teacher(encoder.config)
-        searcher = _Searcher(encoder.session(max_chars=4096), index, options.k)  # type: ignore[union-attr]
+        searcher = _Searcher(encoder.session(max_chars=4096), index, options.k)
 
         refused = False
 

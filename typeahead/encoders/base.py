@@ -7,7 +7,7 @@ texts only. Both answer :meth:`Encoder.encode`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from typeahead.tokens import IncrementalTokenizer
 
 Vectors = NDArray[np.float32]
+
+#: What an incremental encoder keeps for a token prefix. Opaque to all but the encoder, but for one attribute:
+#: ``nbytes``, what it takes beside the earlier states that it shares; the same for all states of an encoder.
+State: TypeAlias = Any
 
 
 @runtime_checkable
@@ -41,25 +45,21 @@ class Encoder(Protocol):
 class IncrementalEncoder(Encoder, Protocol):
     """An encoder whose state after a token prefix extends to the next token in one step.
 
-    A state is a row of float32 of length :attr:`state_size`; what it holds is the encoder's own business.
+    A state may refer to the state that it extends, as long as it never changes it: the cache keeps a prefix longer than
+    what extends it.
     """
 
     tokenizer: IncrementalTokenizer
     max_tokens: int
 
-    @property
-    def state_size(self) -> int:
-        """Length of a state."""
+    def start(self) -> State:
+        """Return the state before any token of the text."""
 
-    def start(self) -> Vectors:
-        """Return the state before any token: float32 (state_size,)."""
+    def step(self, states: Sequence[Any], tokens: NDArray[np.int64]) -> tuple[Sequence[State], Vectors]:
+        """Extend each of n states by one token.
 
-    def step(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-        """Extend each state by one token.
-
-        ``states`` float32 (n, state_size) and ``tokens`` int64 (n,) give the new states float32 (n, state_size)
-        and their embeddings float32 (n, dim). The arguments are left as they are, and a row's result does not
-        depend on the other rows.
+        ``tokens`` int64 (n,) give the new states, none of which keeps another of them in memory, and their embeddings
+        float32 (n, dim). The arguments are left as they are, and a row's result does not depend on the other rows.
         """
 
     def session(self, *, max_chars: int = 512) -> Session:

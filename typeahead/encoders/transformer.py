@@ -1,7 +1,7 @@
 """A whole-text encoder: the teacher itself, or a transformer cut from it, in int8.
 
-It has no state to extend, so it encodes passages (and, later, texts that the incremental encoders leave to it). The
-sibling :mod:`~typeahead.encoders.recurrent` is the one for keystrokes.
+It has no state to extend, so it encodes passages, and whole queries. The siblings
+:mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` are the ones for keystrokes.
 """
 
 from __future__ import annotations

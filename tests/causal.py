@@ -1,0 +1,114 @@
+"""A small causal student with random weights and the shipped tokenizer, and what it computes, in NumPy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from math import erf
+from pathlib import Path
+
+import numpy as np
+
+from typeahead import models
+from typeahead.encoders.causal import CausalEncoder
+from typeahead.models import Golden, ModelConfig, write_config
+
+LAYERS, HEADS, WIDTH, INNER, DIM, MAX_TOKENS = 2, 4, 64, 128, 48, 254
+EPSILON = 1e-12
+GOLDEN_TEXTS = ("how to boil an egg", "x", "東京の天気 tomorrow")
+
+
+def float_weights(vocabulary: int) -> dict[str, np.ndarray]:
+    """Random weights as float32, by the names that the graphs give them."""
+    rng = np.random.default_rng(5)
+
+    def normal(*shape: int, scale: float) -> np.ndarray:
+        return rng.normal(0, scale, shape).astype(np.float32)
+
+    weights = {
+        "words": normal(vocabulary, WIDTH, scale=0.5),
+        "table": normal(vocabulary, DIM, scale=0.1),
+        "token_weight": rng.uniform(0.01, 1, (vocabulary, 1)).astype(np.float32),
+        "positions": normal(MAX_TOKENS + 2, WIDTH, scale=0.3),
+        "readout": normal(2 * WIDTH, DIM, scale=0.1),
+    }
+    norms = ["words"]
+    for number in range(LAYERS):
+        for name, inputs, outputs in (
+            ("qkv", WIDTH, 3 * WIDTH),
+            ("attention", WIDTH, WIDTH),
+            ("up", WIDTH, INNER),
+            ("down", INNER, WIDTH),
+        ):
+            weights[f"{number}.{name}"] = normal(inputs, outputs, scale=1.5 / inputs**0.5)
+            weights[f"{number}.{name}.bias"] = normal(outputs, scale=0.2)
+        norms += [f"{number}.attention", f"{number}.down"]
+    for name in norms:
+        weights[f"{name}.norm"] = 1 + normal(WIDTH, scale=0.2)
+        weights[f"{name}.norm.bias"] = normal(WIDTH, scale=0.2)
+    return weights
+
+
+def by_numpy(
+    weights: Mapping[str, np.ndarray], start: tuple[int, ...], tokens: tuple[int, ...], *, normalize: bool = True
+) -> np.ndarray:
+    """The embedding of ``tokens`` in float64, from the formulas in the encoder's docstring, all tokens at once."""
+    w = {name: tensor.astype(np.float64) for name, tensor in weights.items()}
+    ids = [*start, *tokens]
+
+    def norm(x: np.ndarray, name: str) -> np.ndarray:
+        centred = x - x.mean(1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(1, keepdims=True) + EPSILON)
+        return np.asarray(scaled * w[f"{name}.norm"] + w[f"{name}.norm.bias"])
+
+    def dense(x: np.ndarray, name: str) -> np.ndarray:
+        return np.asarray(x @ w[name] + w[f"{name}.bias"])
+
+    x = norm(w["words"][ids] + w["positions"][: len(ids)], "words")
+    unseen = np.triu(np.full((len(ids), len(ids)), -np.inf), 1)
+    for number in range(LAYERS):
+        query, key, value = (
+            part.reshape(len(ids), HEADS, -1).swapaxes(0, 1) for part in np.split(dense(x, f"{number}.qkv"), 3, 1)
+        )
+        scores = query @ key.swapaxes(1, 2) / (WIDTH // HEADS) ** 0.5 + unseen
+        shares = np.exp(scores - scores.max(2, keepdims=True))
+        context = (shares / shares.sum(2, keepdims=True)) @ value
+        x = norm(
+            x + dense(context.swapaxes(0, 1).reshape(len(ids), WIDTH), f"{number}.attention"), f"{number}.attention"
+        )
+        inner = dense(x, f"{number}.up")
+        gelu = inner * (1 + np.vectorize(erf)(inner / 2**0.5)) / 2
+        x = norm(x + dense(gelu, f"{number}.down"), f"{number}.down")
+    hidden, weight = x[len(start) :], w["token_weight"][list(tokens)]
+    read = np.concatenate([hidden[-1], (weight * hidden).sum(0) / weight.sum()])
+    embedding = (weight * w["table"][list(tokens)]).sum(0) / weight.sum() + read @ w["readout"]
+    return np.asarray(embedding / np.linalg.norm(embedding) if normalize else embedding)
+
+
+def write_folder(folder: Path, *, normalize: bool = True, prefix_ids: tuple[int, ...] = (101,)) -> Path:
+    """Write a model folder as the export writes it, golden vectors of its own included."""
+    from training.graphs import quantize_rows
+    from training.graphs_causal import CausalSizes, quantize_blocks, write_causal
+
+    folder.mkdir(exist_ok=True)
+    shipped = models.find("minilm-gru")
+    shutil.copy(shipped / "tokenizer.json", folder)
+    tensors: dict[str, np.ndarray] = {}
+    for name, weight in float_weights(30_522).items():
+        if name in ("words", "table"):
+            tensors[name], tensors[f"{name}.scale"] = quantize_rows(weight)
+        elif weight.ndim == 2 and name not in ("positions", "token_weight"):
+            tensors[name], tensors[f"{name}.scale"] = quantize_blocks(weight)
+        else:
+            tensors[name] = weight
+    sizes = CausalSizes(LAYERS, HEADS, WIDTH, DIM, EPSILON, normalize)
+    write_causal(folder, tensors, sizes)
+    teacher = models.read_config(shipped).teacher
+    similarity = "cosine" if normalize else "dot"
+    config = ModelConfig(
+        "random", "causal", "query", DIM, similarity, teacher, MAX_TOKENS, prefix_ids, (), sizes.shape(), {}
+    )
+    vectors = CausalEncoder(config, folder).encode(GOLDEN_TEXTS)
+    (folder / "golden.json").write_text(Golden(GOLDEN_TEXTS, vectors, 0.9995).to_json(), encoding="utf-8")
+    write_config(folder, config)
+    return folder

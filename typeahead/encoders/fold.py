@@ -1,0 +1,100 @@
+"""What all folds share: whole texts encoded by stepping, and typing sessions.
+
+The siblings :mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` say what a state is and how it
+is stepped.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.encoders.base import State, Vectors
+from typeahead.models import ModelConfig, check_texts
+from typeahead.tokens import IncrementalTokenizer
+
+if TYPE_CHECKING:
+    from typeahead.engine import Engine
+    from typeahead.session import Session
+
+#: Tokens whose rows are computed together when a model is loaded.
+_FOLD_BATCH = 1024
+
+
+class FoldEncoder(ABC):
+    """An incremental encoder over the files of ``folder``."""
+
+    #: Texts that are stepped together by :meth:`encode`.
+    _encode_batch: ClassVar[int]
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        self.config = config
+        self.tokenizer = IncrementalTokenizer.from_file(folder / "tokenizer.json")
+        self.max_tokens = config.max_tokens
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the embedding."""
+        return self.config.dim
+
+    @abstractmethod
+    def start(self) -> State:
+        """Return the state before any token of the text."""
+
+    @abstractmethod
+    def step(self, states: Sequence[State], tokens: NDArray[np.int64]) -> tuple[Sequence[State], Vectors]:
+        """Extend each state by one token; see :class:`~typeahead.encoders.base.IncrementalEncoder`."""
+
+    @abstractmethod
+    def _begin(self, count: int) -> Any:
+        """Return ``count`` start states in the form that :meth:`_advance` takes; the first n are a slice of it."""
+
+    @abstractmethod
+    def _advance(self, states: Any, tokens: NDArray[np.int64]) -> tuple[Any, Vectors]:
+        """Do what :meth:`step` does, in the form that suits whole batches."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Encode whole texts to float32 (n, dim), without the cache.
+
+        A text without a token, such as "", has no embedding: its row is zero. Texts beyond ``max_tokens`` tokens are
+        cut there, as the teacher cuts them. Raises :class:`~typeahead.errors.TextError`.
+        """
+        check_texts(texts)
+        ids = [self.tokenizer.encode(text)[: self.max_tokens] for text in texts]
+        vectors = np.zeros((len(ids), self.dim), np.float32)
+        # The longest first: the texts that still have a token at a position are then the first rows.
+        order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
+        for first in range(0, len(order), self._encode_batch):
+            rows = order[first : first + self._encode_batch]
+            states = self._begin(len(rows))
+            for position in range(len(ids[rows[0]])):
+                alive = sum(len(ids[row]) > position for row in rows)
+                tokens = np.array([ids[row][position] for row in rows[:alive]], np.int64)
+                states, embeddings = self._advance(states[:alive], tokens)
+                vectors[rows[:alive]] = embeddings
+        return vectors
+
+    @cached_property
+    def _engine(self) -> Engine:
+        from typeahead.engine import Engine
+
+        return Engine(self)
+
+    def session(self, *, max_chars: int = 512) -> Session:
+        """Start a typing session on this encoder's own engine, whose tree all its sessions share."""
+        return self._engine.session(max_chars=max_chars)
+
+
+def rows_of_vocabulary(fold: Any, vocabulary: int, width: int) -> NDArray[np.float16]:
+    """Run a graph that depends on the token alone for all of them: float16 (vocabulary, width)."""
+    rows = np.empty((vocabulary, width), np.float16)
+    for first in range(0, vocabulary, _FOLD_BATCH):
+        tokens = np.arange(first, min(first + _FOLD_BATCH, vocabulary))
+        rows[tokens] = fold.run(None, {"token": tokens})[0]
+    return rows
