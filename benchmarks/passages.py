@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 import typeahead
+from typeahead.evaluate.datasets import open_dataset
 from typeahead.evaluate.peers import SentenceTransformerTeacher
-from typeahead.evaluate.retrieval import read_collection
 from typeahead.models import cosines
 from typeahead.tables import report
 
@@ -30,8 +31,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     options = parser.parse_args()
-    collection = read_collection(options.collection)
-    texts = collection.passages[:: max(len(collection.passages) // options.passages, 1)][: options.passages]
+    collection = open_dataset(options.collection)
+    every = max(collection.passage_count // options.passages, 1)
+    texts = [passage.text for passage in islice(collection.passages(), 0, every * options.passages, every)]
     rows, vectors = [], []
     for name, encoder in (
         ("minilm-doc, int8", typeahead.load("minilm-doc", threads=options.threads)),

@@ -60,6 +60,8 @@ def test_bad_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixtu
         (["serve", "--index", "/nowhere"], "/nowhere"),
         (["serve", "--encoder", "minilm-doc"], "minilm-doc cannot encode what is typed"),
         (["serve", "--max-chars", "0"], "max_chars is 0"),
+        (["serve", "--fallback", "nothing"], "no model 'nothing'"),
+        (["serve", "--fallback", "minilm-gru"], "fallback is minilm-gru, as the encoder is"),
         (["index", "/nowhere.jsonl", "--out", "/tmp/x"], "/nowhere.jsonl"),
         (["evaluate", "retrieval", "/nowhere", "--query-encoder", "minilm-gru"], "/nowhere"),
         (["bench", "keystrokes", "--traces", "/nowhere"], "/nowhere: No such file"),

@@ -55,10 +55,16 @@ def test_the_package_never_imports_training_and_torch_only_for_the_peers() -> No
     for path in (ROOT / "typeahead").rglob("*.py"):
         roots = {name.split(".")[0] for name in imports_of(path)}
         assert "training" not in roots, path
-        assert "torch" not in roots or path.name == "peers.py", path
+        assert "torch" not in roots or path.parent.name == "peers", path
 
 
 def test_the_core_knows_no_sockets_clocks_or_threads() -> None:
-    for name in ("tokens", "prefixes", "session", "engine", "protocol"):
+    for name in ("tokens", "prefixes", "session", "engine", "protocol", "replies"):
         roots = {module.split(".")[0] for module in imports_of(ROOT / "typeahead" / f"{name}.py")}
         assert not roots & {"socket", "asyncio", "threading", "time", "starlette", "uvicorn"}, name
+
+
+def test_evaluation_loads_a_library_only_for_what_needs_it() -> None:
+    modules = ["retrieval", "prefix_report", "typists", "online", "throughput", "plots", "report", "mteb", "peers"]
+    loaded = modules_after("; ".join(f"import typeahead.evaluate.{name}" for name in modules))
+    assert not loaded & {"torch", "faiss", "ir_measures", "ir_datasets", "matplotlib", "bm25s", "model2vec", "mteb"}

@@ -22,6 +22,15 @@ def test_a_table_has_the_columns_of_its_first_row() -> None:
     assert markdown([]) == ""
 
 
+def test_a_cell_ends_where_it_should_whatever_is_in_it() -> None:
+    rows = [{"a|b": "x | y\nz", "n": 1}]
+    assert markdown(rows).splitlines() == [
+        r"| a\|b     | n |",
+        "| -------- | - |",
+        r"| x \| y z | 1 |",
+    ]
+
+
 def test_a_report_prints_and_writes_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"what": "a", "n": 3}]
     report("Title", rows, json_path=tmp_path / "out.json", some_fact=1.5)

@@ -12,13 +12,31 @@ from typing import Any
 
 from typeahead import __version__
 
+#: What figures depend on: first what computes them, then what scores them and who is compared with.
+_PACKAGES = (
+    "onnxruntime",
+    "faiss-cpu",
+    "tokenizers",
+    "numpy",
+    "torch",
+    "ir-measures",
+    "pytrec-eval-terrier",
+    "ir-datasets",
+    "transformers",
+    "sentence-transformers",
+    "model2vec",
+    "bm25s",
+    "mteb",
+)
+
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table whose columns are the keys of the first row; floats with four significant digits."""
     if not rows:
         return ""
-    columns = list(rows[0])
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    keys = list(rows[0])
+    columns = [_cell(key) for key in keys]
+    cells = [[_cell(row.get(key)) for key in keys] for row in rows]
     widths = [max(len(column), *(len(line[at]) for line in cells)) for at, column in enumerate(columns)]
     lines = [columns, ["-" * width for width in widths], *cells]
     return "\n".join(
@@ -29,19 +47,25 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
-    return "" if value is None else str(value)
+    # Labels and queries are anybody's: a bar or a line break in one must not end its cell.
+    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
 
 
 def hardware() -> dict[str, str]:
-    """Processor, cores and versions."""
+    """Processor, cores, system and the versions of what is installed of :data:`_PACKAGES`."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = names[0].partition(":")[2].strip() if names else model
-    found = {"processor": model, "cores": str(os.cpu_count()), "python": platform.python_version()}
-    found["typeahead"] = __version__
-    for package in ("onnxruntime", "faiss-cpu", "tokenizers", "numpy", "torch"):
+    found = {
+        "processor": model,
+        "cores": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "typeahead": __version__,
+    }
+    for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -49,16 +73,20 @@ def hardware() -> dict[str, str]:
     return found
 
 
+def stamp() -> str:
+    """The line under a table that says what it was measured on."""
+    return ", ".join(f"{name} {value}" for name, value in hardware().items())
+
+
 def report(title: str, rows: Sequence[Mapping[str, Any]], *, json_path: Path | None = None, **facts: Any) -> None:
     """Print the table and the hardware; write all of it as JSON to ``json_path``, which "-" stands for printing it."""
-    machine = hardware()
     print(f"{title}\n\n{markdown(rows)}\n")
     for name, value in facts.items():
         print(f"{name.replace('_', ' ')}: {_cell(value)}")
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    print(stamp())
     if json_path is None:
         return
-    data = {"title": title, "hardware": machine, **facts, "rows": list(rows)}
+    data = {"title": title, "hardware": hardware(), **facts, "rows": list(rows)}
     if str(json_path) == "-":
         print(json.dumps(data))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,21 @@ def test_keys_become_texts(tmp_path: Path, name: str) -> None:
 def test_a_line_that_is_no_trace_is_named(tmp_path: Path) -> None:
     path = write_traces(tmp_path / "traces.jsonl", {"keys": KEYS}, {"keys": 3})
     with pytest.raises(SourceError, match=r"traces\.jsonl:2: not a trace"):
+        list(read_traces(path))
+
+
+@pytest.mark.parametrize("keys", [[[float("nan"), "a"]], [["soon", "a"]], [[0, ["a"]]], [[0]]])
+def test_a_key_that_is_none_is_refused(tmp_path: Path, keys: object) -> None:
+    path = write_traces(tmp_path / "traces.jsonl", {"keys": keys})
+    with pytest.raises(SourceError, match=r"traces\.jsonl:1: not a trace"):
+        list(read_traces(path))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:12] + b"\xff" * 8 + data[20:]])
+def test_a_compressed_file_that_is_damaged_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = write_traces(tmp_path / "traces.jsonl.gz", *({"keys": [[n, "a"], [n + 150, "b"]]} for n in range(500)))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(SourceError, match=r"traces\.jsonl\.gz:\d+: (cannot be read|not a trace)"):
         list(read_traces(path))
 
 

@@ -26,6 +26,8 @@ _LIMITS = {
     "max_k": "most hits that a client may ask for",
     "snippet_chars": "code points of a hit's text that are sent",
     "cache_bytes": "bytes of the cache of token prefixes",
+    "fallback_tokens": "tokens beyond which a text is left to the fallback; 0 for what the encoder was trained on",
+    "fallback_queue": "texts that may be with the fallback at a time; the encoder answers further ones",
     "max_body_bytes": "bytes of an HTTP request's body",
     "max_inputs": "texts in one request for embeddings",
     "max_input_chars": "code points of each of them",
@@ -46,6 +48,12 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
 
     defaults = {field.name: field.default for field in fields(ServerConfig)}
     parser.add_argument("--encoder", default="minilm-gru", help="encoder of what is typed: a model's name or folder")
+    parser.add_argument(
+        "--fallback",
+        metavar="NAME",
+        help="a transformer of the same teacher that encodes texts that are too long for the encoder, those that came "
+        'at once where a client asks for "quality": "best", and all at which the encoder fails; none by default',
+    )
     parser.add_argument("--host", default=defaults["host"], help="address to listen on")
     parser.add_argument("--port", type=int, default=defaults["port"], help="port; 0 takes a free one")
     parser.add_argument(
@@ -101,19 +109,27 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
         **{name: getattr(options, name) for name in _LIMITS},
     )
     encoder = typeahead.load(options.encoder)
+    fallback = _load_fallback(options.fallback, passages)
 
     def announce(address: str) -> None:
         print(address, flush=True)
         print("Type into the page there. Ctrl+C stops the server.", file=sys.stderr, flush=True)
 
     if index is None:
-        serve(config, encoder, None, passages=passages, on_ready=announce)
+        serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce)
         return
     from typeahead.index import open_index
 
     with open_index(index) as opened:
         opened.check_teacher(encoder.config)
-        serve(config, encoder, opened, passages=passages, on_ready=announce)
+        serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce)
+
+
+def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None:
+    """Load the fallback, once where it is the encoder of passages too."""
+    if name is None:
+        return None
+    return passages if passages is not None and name == passages.config.name else typeahead.load(name)
 
 
 def run(options: argparse.Namespace) -> None:

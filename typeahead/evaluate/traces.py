@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,22 +37,30 @@ def _open(path: Path) -> IO[str]:
 def read_traces(path: Path) -> Iterator[list[Keystroke]]:
     """Stream the traces of a file but those in which nothing was typed.
 
-    Raises :class:`~typeahead.errors.SourceError`, which names a line that is no trace.
+    Raises :class:`~typeahead.errors.SourceError`, which names the line, for one that is no trace and where a file is
+    cut short.
     """
-    with _open(path) as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                keystrokes = _keystrokes(json.loads(line)["keys"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise SourceError(f"not a trace: {error}", path=path, line=number) from error
-            if keystrokes:
-                yield keystrokes
+    number = 0
+    try:
+        with _open(path) as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    keystrokes = _keystrokes(json.loads(line)["keys"])
+                except (KeyError, TypeError, ValueError, RecursionError) as error:
+                    raise SourceError(f"not a trace: {error}", path=path, line=number) from error
+                if keystrokes:
+                    yield keystrokes
+    except (UnicodeDecodeError, EOFError, zlib.error) as error:
+        # gzip says EOFError of a file that was cut short, and zlib.error of one that is damaged.
+        raise SourceError(f"cannot be read: {error}", path=path, line=number + 1) from error
 
 
 def _keystrokes(keys: list[tuple[float, str]]) -> list[Keystroke]:
     text = ""
     keystrokes = []
     for at, key in keys:
+        if not (isinstance(key, str) and math.isfinite(at)):
+            raise ValueError(f"the key {str(key)[:40]!r} at {at} ms")
         if key == "BKSP":
             text = text[:-1]
         elif len(key) == 1 and key.isprintable():

@@ -1,11 +1,10 @@
-"""What typeahead is compared with: the teacher run by sentence-transformers, and the same student stepped by PyTorch.
+"""The student stepped by PyTorch: what the first paper's code does, on the same weights, engine and cache.
 
-Both need PyTorch, which is imported here and nowhere else in the package.
+The sibling :mod:`typeahead.encoders.recurrent` steps them by ONNX Runtime in int8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +13,7 @@ from numpy.typing import NDArray
 from typeahead import models
 from typeahead.encoders.base import Vectors
 from typeahead.encoders.recurrent import RecurrentEncoder
-from typeahead.errors import MissingExtra
-
-
-class SentenceTransformerTeacher:
-    """A teacher in float32, as its users run it: ``SentenceTransformer(path).encode``."""
-
-    def __init__(self, path: str, *, threads: int) -> None:
-        try:
-            import torch
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise MissingExtra("sentence-transformers", "peers") from error
-        torch.set_num_threads(threads)
-        self._model = SentenceTransformer(path, device="cpu")
-        self._model.eval()
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the embedding."""
-        return int(self._model.get_sentence_embedding_dimension() or 0)
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts to float32 (n, dim)."""
-        # On a CPU small batches are the fast ones: their activations stay in the second-level cache.
-        vectors = self._model.encode(list(texts), batch_size=8, show_progress_bar=False, convert_to_numpy=True)
-        return np.asarray(vectors, np.float32)
+from typeahead.errors import MissingExtra, ModelError
 
 
 class TorchStepEncoder(RecurrentEncoder):
@@ -51,11 +25,17 @@ class TorchStepEncoder(RecurrentEncoder):
             from safetensors.numpy import load_file
         except ImportError as error:
             raise MissingExtra("torch", "peers") from error
-        super().__init__(models.read_config(folder), folder)
+        config = models.read_config(folder)
+        hidden = config.shape.get("hidden", 0)
+        if config.family != "recurrent" or not hidden or config.shape["state"] != config.dim + 1 + 2 * hidden:
+            raise ModelError(
+                f"{config.name} is a {config.family}: only a recurrent student of one residual GRU steps", folder=folder
+            )
+        super().__init__(config, folder)
         torch.set_num_threads(threads)
         self._torch = torch
         tensors = load_file(folder / "weights.safetensors")
-        self._hidden = hidden = self.config.shape["hidden"]
+        self._hidden = hidden
 
         def dense(name: str) -> torch.Tensor:
             return torch.from_numpy((tensors[name].astype(np.float32) * tensors[f"{name}.scale"]).T.copy())
@@ -75,8 +55,7 @@ class TorchStepEncoder(RecurrentEncoder):
                 self._gru.get_parameter(name).copy_(value)
             self._readout.weight.copy_(dense("readout"))
 
-    def step(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-        """Extend each state by one token; see :class:`~typeahead.encoders.base.IncrementalEncoder`."""
+    def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
         torch, dim, hidden = self._torch, self.dim, self._hidden
         with torch.inference_mode():
             # states comes from a cached, read-only array; nothing here writes to it.
@@ -89,5 +68,7 @@ class TorchStepEncoder(RecurrentEncoder):
             _, last = self._gru(vector.unsqueeze(1), previous.unsqueeze(0))
             hidden_sum = state[:, dim + 1 + hidden :] + last[0] * weight
             correction = self._readout(torch.cat([last[0], hidden_sum / weight_sum], 1))
-            embedding = torch.nn.functional.normalize(total / weight_sum + correction, dim=1)
+            embedding = total / weight_sum + correction
+            if self.config.teacher.normalized:
+                embedding = torch.nn.functional.normalize(embedding, dim=1)
             return torch.cat([total, weight_sum, last[0], hidden_sum], 1).numpy(), embedding.numpy()

@@ -1,0 +1,45 @@
+"""Offline evaluation: retrieval quality, quality while one types, latency and throughput, and a report of all of it.
+
+Each measurement prints a table and, with --json, writes a file that names its command, hardware and versions; "report"
+makes one page of such files. A query encoder is a model's name or folder, "st:FOLDER" (sentence-transformers, in
+float32; a hub id, too), "onnx:FOLDER" (the same by ONNX Runtime), "torch:NAME" (a student stepped by PyTorch),
+"static:FOLDER" (model2vec), "table:FOLDER" (a static table made of that teacher) or "bm25"; with "LABEL=" before it, it
+is called so in the tables. A peer whose package is not installed is listed as missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from typeahead.commands.evaluate.common import HelpFormatter
+
+#: Name, help. Each is a module of this package with ``add_arguments(parser)`` and ``run(options)``.
+MEASUREMENTS = (
+    ("retrieval", "metrics of query encoders over one frozen index, and their distance to the teacher"),
+    ("prefixes", "how good the results are while one still types"),
+    ("latency", "time of the last word and of a whole query; with --throughput queries a second, too"),
+    ("mteb", "retrieval tasks of MTEB, queries by one encoder and passages by another"),
+    ("report", "one page of what the others measured"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the measurements, each with its arguments."""
+    measurements = parser.add_subparsers(dest="what", required=True, metavar="MEASUREMENT")
+    for name, summary in MEASUREMENTS:
+        module = importlib.import_module(f"typeahead.commands.evaluate.{name}")
+        measurement = measurements.add_parser(
+            name,
+            help=summary,
+            description=module.__doc__,
+            allow_abbrev=False,
+            formatter_class=HelpFormatter,
+        )
+        module.add_arguments(measurement)
+        measurement.set_defaults(measure=module.run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the measurement that was asked for."""
+    options.measure(options)

@@ -1,0 +1,96 @@
+"""Time of the last word and of a whole query for every encoder, side by side, one query at a time on one thread.
+
+Prints percentiles of 1,020 repetitions of which 20 warm up, and how many tokens the last word and the query have. With
+--throughput it also times 65,536 queries in batches, tokenization apart, on --threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from typeahead.commands.evaluate import common
+from typeahead.errors import SourceError, TypeaheadError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "queries", type=Path, metavar="QUERIES", help="a text file, one query a line; of a TSV its last column"
+    )
+    common.add_query_encoders(parser, threads=1)
+    parser.add_argument("--throughput", action="store_true", help="time queries in batches, too")
+    parser.add_argument(
+        "--batches", type=common.at_least(1), nargs="+", metavar="SIZE", help="batch sizes (default: 16 to 8,192)"
+    )
+    parser.add_argument(
+        "--budget", type=common.seconds, default=20.0, help="seconds after which a cell of the throughput ends"
+    )
+    parser.add_argument("--seed", type=common.at_least(0), default=0, help="seed of the order of queries")
+    common.add_results(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Time, one query at a time and, if asked, in batches."""
+    from typeahead.evaluate import online, tables, throughput
+    from typeahead.progress import Progress
+    from typeahead.tables import markdown
+
+    common.refuse_unwritable(options.json)
+    queries = read_queries(options.queries)
+    # One thread for one query, whatever the throughput may have.
+    peers, missing = common.load_query_encoders(options, threads=1)
+    if all(peer.encoder is None for peer in peers):
+        raise TypeaheadError(
+            f"{', '.join(peer.label for peer in peers)}: nothing here encodes, so nothing can be timed"
+        )
+    with Progress() as progress:
+        latencies = online.measure(peers, queries, seed=options.seed, progress=progress)
+    rows, token_rows = latencies.rows(), latencies.token_rows()
+    blocks = [
+        f"Latency, {latencies.repetitions - latencies.warm_up:,} repetitions, batch 1, one thread",
+        markdown(rows),
+        markdown(token_rows),
+        tables.absent(missing, latencies.skipped),
+    ]
+    figures: dict[str, Any] = {
+        "latency": {**latencies.to_json(), "rows": rows, "token_rows": token_rows},
+        "throughput": None,
+        "missing": missing,
+    }
+    if options.throughput:
+        if options.threads != 1:
+            peers, _ = common.load_query_encoders(options)
+        with Progress() as progress:
+            batched = throughput.measure(
+                peers,
+                queries,
+                batches=options.batches or throughput.BATCHES,
+                budget=options.budget,
+                threads=options.threads,
+                seed=options.seed,
+                progress=progress,
+            )
+        rows = batched.rows()
+        blocks += [
+            f"Throughput, {batched.queries:,} queries ({batched.taken}), {batched.threads} threads",
+            markdown(rows),
+        ]
+        figures["throughput"] = {**batched.to_json(), "rows": rows}
+    common.publish(options.json, "latency", figures, *blocks)
+
+
+def read_queries(path: Path) -> list[str]:
+    """Queries of a text file: one a line, in a TSV the last column; empty lines are no queries.
+
+    Raises :class:`~typeahead.errors.SourceError` for a file that is not UTF-8 or has no query.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            found = [text for line in lines if (text := line.rstrip("\r\n").rpartition("\t")[2].strip())]
+    except UnicodeDecodeError as error:
+        raise SourceError(f"not UTF-8: {error}", path=path) from error
+    if not found:
+        raise SourceError("there is no query in it", path=path)
+    return found

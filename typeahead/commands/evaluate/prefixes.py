@@ -1,0 +1,126 @@
+"""How good the results are while one still types: every query of a collection fed character by character.
+
+Incremental encoders type through sessions, as they are served; encoders of whole texts are given every prefix; beside
+them the passages' own encoder, BM25 with a prefix match and, with --traces, the passages' encoder behind a debounce of
+150 ms. The definitions of all figures stand in the module typeahead.evaluate.prefixes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typeahead.commands.evaluate import common
+from typeahead.errors import TypeaheadError
+
+if TYPE_CHECKING:
+    from typeahead.evaluate.datasets import Dataset
+    from typeahead.evaluate.lexical import LexicalIndex
+    from typeahead.evaluate.prefixes import Typist
+
+#: Passages whose words are indexed in memory, at some 620 bytes each; those of more in a file beside their vectors.
+_IN_MEMORY = 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    common.add_collection(parser)
+    common.add_query_encoders(parser)
+    parser.add_argument(
+        "--traces",
+        type=Path,
+        help="recorded typing (JSON lines, may be gzipped), whose gaps the debounced encoder meets",
+    )
+    parser.add_argument(
+        "--seed", type=common.at_least(0), default=0, help="seed of the drawn gaps and of the bootstrap"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the curves")
+    common.add_results(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Type, search at every key, score."""
+    from typeahead.evaluate import plots, prefix_report, tables, typists
+    from typeahead.progress import Progress
+    from typeahead.tables import markdown
+
+    common.require(common.SCORING, common.SEARCH)
+    if options.plot:
+        common.require(common.PLOTS)
+        if options.plot.suffix.lower() != ".svg":
+            raise TypeaheadError(f"{options.plot}: curves are drawn as SVG, into a file whose name ends in .svg")
+    common.refuse_unwritable(options.json, options.plot)
+    gaps = typists.Gaps.read(options.traces) if options.traces else None
+    peers, missing = common.load_query_encoders(options)
+    passage_encoder = common.load_passage_encoder(options)
+    warnings = common.refuse_other_spaces(peers, passage_encoder)
+    # The passages' encoder types whole prefixes, under the name that it has been given as a query encoder, too.
+    whole = [peer.label for peer in peers if peer.key == passage_encoder.key and not peer.incremental]
+    name = whole[0] if whole else passage_encoder.label
+    lexical, debounced = "BM25, last word as prefix", f"{name}, debounced {typists.DEBOUNCE_MS:.0f} ms"
+    names = [name, *(peer.label for peer in peers if peer.label not in whole), lexical, debounced]
+    if len(set(names)) < len(names):
+        raise TypeaheadError(f"two systems have the same name: {'; '.join(names)}; name one with LABEL=ENCODER")
+    dataset = common.open_collection(options)
+    passages = common.encoded_passages(options, dataset, passage_encoder)
+    search = typists.VisibleSearch(passages, threads=options.threads)
+    teacher = typists.WholeTextTypist(name, passage_encoder.encoder, search)
+    systems: list[Typist] = [teacher]
+    skipped = []
+    for peer in peers:
+        if peer.incremental:
+            systems.append(typists.SessionTypist(peer.label, peer.encoder, search))
+        elif peer.retriever is not None:
+            reason = "matches whole words only; BM25 with a prefix match is there"
+            skipped.append({"query_encoder": peer.label, "skipped": reason})
+        elif peer.label not in whole:
+            systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
+    with Progress() as progress, _word_index(dataset, options.cache) as words:
+        systems.append(typists.LexicalTypist(lexical, words))
+        if gaps is None:
+            skipped.append(
+                {"query_encoder": debounced, "skipped": "no recorded typing (--traces) to take its gaps from"}
+            )
+        else:
+            systems.append(typists.DebouncedTypist(debounced, teacher, gaps, seed=options.seed))
+        report = prefix_report.evaluate(
+            dataset, systems, passages, teacher=teacher.name, seed=options.seed, progress=progress
+        )
+    figures = {
+        "passage_encoder": passage_encoder.label,
+        "missing": missing,
+        "skipped": skipped,
+        "warnings": [*warnings, *dataset.warnings],
+        **report.to_dict(),
+    }
+    if options.plot:
+        plots.write_prefix_curves(figures, options.plot)
+    common.publish(
+        options.json,
+        "prefixes",
+        figures,
+        f"{dataset.name}: {len(dataset.queries):,} queries, typed character by character",
+        markdown(report.rows()),
+        tables.absent(missing, skipped),
+    )
+
+
+@contextmanager
+def _word_index(dataset: Dataset, cache: Path) -> Iterator[LexicalIndex]:
+    """The passages' words, in memory, or for many passages in a file that goes away."""
+    from typeahead.evaluate.lexical import LexicalIndex
+
+    if dataset.passage_count <= _IN_MEMORY:
+        with LexicalIndex(dataset.passages()) as words:
+            yield words
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="words-", dir=cache) as folder,
+        LexicalIndex(dataset.passages(), path=Path(folder) / "words.sqlite") as words,
+    ):
+        yield words

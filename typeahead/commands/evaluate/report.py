@@ -1,0 +1,36 @@
+"""One Markdown page of what the other measurements left in their JSON files, with curves as SVG beside it.
+
+Each table stands under the command that printed its figures; hardware, versions and seeds are those in the files.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from typeahead.commands.evaluate import common
+from typeahead.errors import TypeaheadError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("results", type=Path, nargs="+", metavar="FILE", help="what --json of the others wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.md", help="the page; curves go beside it")
+    parser.add_argument("--title", default="Offline evaluation", help="heading of the page")
+    parser.add_argument(
+        "--texts", action="store_true", help="show the worst queries' texts, which belong to the collection"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the files and write the page."""
+    from typeahead.evaluate.report import write_report
+    from typeahead.evaluate.results import read_results
+
+    common.require(common.PLOTS)
+    common.refuse_unwritable(options.out)
+    if options.out.resolve() in {path.resolve() for path in options.results}:
+        raise TypeaheadError(f"{options.out} is one of the files that are read: the page goes into another")
+    records = [read_results(path) for path in options.results]
+    write_report(records, options.out, title=options.title, texts=options.texts)
+    print(options.out)
