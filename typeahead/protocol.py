@@ -1,12 +1,13 @@
 """The wire contract ``typeahead.v1`` without any I/O: frames in, messages out, and back.
 
-:class:`Conversation` is what one client may say and when; the ``write_*`` functions are what it hears. Texts are
-checked by :class:`~typeahead.session.Session`; sockets and searches are the business of :mod:`typeahead.server`, which
-drives this module as a test does, with strings.
+:class:`Conversation` is what one client may say and when; what it hears is written by :mod:`typeahead.replies`. Texts
+are checked by :class:`~typeahead.session.Session`; sockets and searches are the business of :mod:`typeahead.server`,
+which drives this module as a test does, with strings.
 
 Client messages are JSON objects, one to a text frame, with these fields and no others::
 
-    {"hello": {"k": 8, "embedding": "float32", "search": "keystroke", "token": "…"}}    first, if at all; all optional
+    {"hello": {"k": 8, "embedding": "float32", "search": "keystroke", "quality": "fast", "token": "…"}}
+                                                             first, if at all; all optional
     {"seq": 1, "text": "how t"}                              the whole text
     {"seq": 2, "edit": {"at": 5, "del": 0, "ins": "o"}}      a change, in code points of the text before it
     {"seq": 3, "submit": true}                               Enter
@@ -18,12 +19,26 @@ The server answers in the order of ``seq``. A keystroke that a newer one overtoo
 each submit and each refused message are::
 
     {"hello": {…what was agreed, see write_hello…}}
-    {"seq": 1, "hits": […], "timing_us": {"queue", "tokenize", "step", "search", "total"}}
-    {"seq": 3, "hits": […], "submit": true, "ready": true, "timing_us": {…}}
+    {"seq": 1, "hits": […], "encoder": "…", "timing_us": {"queue", "tokenize", "step", "search", "total"}}
+    {"seq": 3, "hits": […], "submit": true, "ready": true, "encoder": "…", "timing_us": {…}}
     {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
 
 A hit's ``text`` is a part of a long passage: its beginning, or what stands round the query's words beyond that.
-``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index.
+``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index. Fields may
+be added to what the server says; a client leaves alone what it does not know.
+
+``encoder`` names the model that encoded the text; it is missing where there was no text yet. That is the server's
+``encoder``, or its ``fallback`` where it has one (the answer to the hello names both, ``fallback`` null without one):
+
+- for a text beyond the length that the encoder was trained on;
+- with ``"quality": "best"`` in the hello, for a text that came at once: the message put in two words or more, or 16
+  code points. A space after it, which changes no token, changes no encoder. ``"best"`` is refused where there is no
+  fallback; ``"fast"``, the default, never is;
+- where the encoder fails.
+
+An overloaded server leaves the first two to the encoder again. **No answer is ever refined**: there is one reply to a
+``seq``, by one encoder, and a submit is answered by the encoder that answered the text as it stands. So whatever Enter
+brings, and whatever comes without a key, does not reorder what a person is about to click.
 
 =================  ===================================================================  ==========
 error code         sent when                                                            connection
@@ -62,16 +77,13 @@ from __future__ import annotations
 import hmac
 import json
 import re
-import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final, TypeVar
 
-import numpy as np
 import orjson
 
-from typeahead.encoders.base import Vectors
 from typeahead.errors import BadEdit, ProtocolError, TextError, TextTooLong
 
 SUBPROTOCOL: Final = "typeahead.v1"
@@ -82,7 +94,6 @@ CLOSE_POLICY: Final = 1008
 CLOSE_RESTART: Final = 1012
 CLOSE_FULL: Final = 1013
 
-_HEADER = struct.Struct("<IBHB")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -92,6 +103,13 @@ class SearchMode(StrEnum):
     KEYSTROKE = "keystroke"
     WORD = "word"
     SUBMIT = "submit"
+
+
+class Quality(StrEnum):
+    """What a client wants for a text that came at once: the answer that is soonest, or the best that the server has."""
+
+    FAST = "fast"
+    BEST = "best"
 
 
 class Dtype(IntEnum):
@@ -104,12 +122,16 @@ class Dtype(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a server grants: code points of a text, hits by default and at most, element types of embeddings."""
+    """What a server grants: code points of a text, hits by default and at most, element types of embeddings.
+
+    ``fallback`` names the encoder that ``"quality": "best"`` asks for, None where there is none.
+    """
 
     max_chars: int = 512
     default_k: int = 8
     max_k: int = 100
     dtypes: frozenset[Dtype] = frozenset(Dtype)
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +141,7 @@ class Hello:
     k: int
     dtype: Dtype | None = None
     search: SearchMode = SearchMode.KEYSTROKE
+    quality: Quality = Quality.FAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +267,13 @@ class Conversation:
         if len(fields) != 1 or type(wishes) is not dict:
             raise ProtocolError("bad_hello", 'a hello is {"hello": {…}} and nothing else')
         self._authorize(wishes.get("token"))
-        if unknown := _unknown(wishes, ("k", "embedding", "search", "token")):
-            raise ProtocolError("bad_hello", f'{unknown}a hello has "k", "embedding", "search" and "token"')
+        if unknown := _unknown(wishes, ("k", "embedding", "search", "quality", "token")):
+            raise ProtocolError("bad_hello", f'{unknown}a hello has "k", "embedding", "search", "quality" and "token"')
         self.hello = Hello(
             k=self._k(wishes.get("k", self._limits.default_k)),
             dtype=self._dtype(wishes["embedding"]) if "embedding" in wishes else None,
             search=_choice(SearchMode, wishes.get("search", SearchMode.KEYSTROKE), "search"),
+            quality=self._quality(wishes.get("quality", Quality.FAST)),
         )
         self.state = State.OPEN
         return self.hello
@@ -273,6 +297,12 @@ class Conversation:
         if dtype not in self._limits.dtypes:
             raise ProtocolError("bad_hello", f'this server\'s encoder has no embeddings as "{dtype.name.lower()}"')
         return dtype
+
+    def _quality(self, name: Any) -> Quality:
+        quality = _choice(Quality, name, "quality")
+        if quality is Quality.BEST and self._limits.fallback is None:
+            raise ProtocolError("bad_hello", 'this server has no fallback encoder: leave "quality" out')
+        return quality
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -343,74 +373,3 @@ def refuse_text(error: TextError, seq: int | None) -> ProtocolError:
 def close_code(error: ProtocolError) -> int | None:
     """Return the code to close the connection with after this error, or None where it stays open."""
     return CLOSE_POLICY if error.code == "unauthorized" else None
-
-
-def write_hello(
-    hello: Hello, limits: Limits, *, encoder: str, dim: int, documents: int | None, examples: Sequence[str] = ()
-) -> str:
-    """Write the answer to a hello: what was agreed, and with whom.
-
-    ``documents`` is the number of documents in the index, None without one; ``examples`` are queries to offer.
-    """
-    agreed = {
-        "protocol": SUBPROTOCOL,
-        "encoder": encoder,
-        "dim": dim,
-        "documents": documents,
-        "k": hello.k,
-        "max_k": limits.max_k,
-        "max_chars": limits.max_chars,
-        "embedding": None if hello.dtype is None else hello.dtype.name.lower(),
-        "search": hello.search.value,
-        "examples": list(examples),
-    }
-    return orjson.dumps({"hello": agreed}).decode()
-
-
-def write_reply(seq: int, hits: bytes | None, timing_us: dict[str, int], *, ready: bool | None = None) -> str:
-    """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any."""
-    reply: dict[str, Any] = {"seq": seq}
-    if hits is not None:
-        reply["hits"] = orjson.Fragment(hits)
-    if ready is not None:
-        reply["submit"] = True
-        reply["ready"] = ready
-    reply["timing_us"] = timing_us
-    return orjson.dumps(reply).decode()
-
-
-def write_error(error: ProtocolError) -> str:
-    """Write a refusal, with the ``seq`` of the refused message where it had a valid one."""
-    reply: dict[str, Any] = {"error": {"code": error.code, "message": str(error)}}
-    if error.seq is not None:
-        reply["seq"] = error.seq
-    return orjson.dumps(reply).decode()
-
-
-def write_embedding(seq: int, embedding: Vectors | None, dtype: Dtype) -> bytes:
-    """Write an embedding, float32 (dim,) or None, as one binary frame."""
-    if embedding is None:
-        return _HEADER.pack(seq, dtype, 0, 0)
-    if dtype is Dtype.FLOAT32:
-        values = embedding.astype("<f4", copy=False)
-    elif dtype is Dtype.FLOAT16:
-        values = embedding.astype("<f2")
-    else:
-        peak = float(np.abs(embedding).max(initial=0.0))
-        values = np.rint(embedding * (127.0 / peak if peak else 0.0)).astype(np.int8)
-    return _HEADER.pack(seq, dtype, len(values), 0) + values.tobytes()
-
-
-def read_embedding(frame: bytes) -> tuple[int, Vectors | None]:
-    """Read a binary frame: its ``seq``, and the values as float32 (dim,), None for a text without a token.
-
-    An int8 frame's values come as they are, from -127 to 127. Raises :class:`ProtocolError` with code ``bad_frame``.
-    """
-    kinds = {Dtype.FLOAT32: "<f4", Dtype.FLOAT16: "<f2", Dtype.INT8: "i1"}
-    if len(frame) < _HEADER.size:
-        raise ProtocolError("bad_frame", f"an embedding frame of {len(frame)} bytes has no header")
-    seq, code, dim, _ = _HEADER.unpack_from(frame)
-    kind = np.dtype(kinds[Dtype(code)]) if code in list(Dtype) else None
-    if kind is None or len(frame) != _HEADER.size + dim * kind.itemsize:
-        raise ProtocolError("bad_frame", f"an embedding frame of dtype {code} and dim {dim} in {len(frame)} bytes")
-    return seq, np.frombuffer(frame, kind, offset=_HEADER.size).astype(np.float32) if dim else None

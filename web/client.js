@@ -25,7 +25,7 @@ import { difference, longerThan, wellFormed } from "./edits.js";
 
 /** @typedef {{code: string, message: string}} Problem */
 
-/** What the server agreed to: see `write_hello` in `typeahead/protocol.py`. @typedef {Record<string, unknown>} Welcome */
+/** What the server agreed to: see `write_hello` in `typeahead/replies.py`. @typedef {Record<string, unknown>} Welcome */
 
 /** A message that awaits its answer. @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean}} Key */
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from zlib import crc32
 
 import numpy as np
@@ -40,6 +40,8 @@ class MeanEncoder:
         self.config = ModelConfig(name, "recurrent", "query", DIM, similarity, teacher, 64, (), (), {}, {})
         self.tokenizer = cast("IncrementalTokenizer", WordTokenizer())
         self.broken = False
+        #: Whether it gives NaN.
+        self.sick = False
         #: A token that no step survives.
         self.poison: int | None = None
 
@@ -54,18 +56,18 @@ class MeanEncoder:
     def start(self) -> Vectors:
         return np.zeros(DIM, np.float32)
 
-    def step(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+    def step(self, states: Sequence[Any], tokens: NDArray[np.int64]) -> tuple[list[Vectors], Vectors]:
         if self.broken or self.poison in tokens:
             raise RuntimeError("the encoder broke")
         words = [np.random.default_rng(token).standard_normal(DIM, np.float32) for token in tokens]
-        states = states + np.stack(words)
-        return states, states / np.linalg.norm(states, axis=1, keepdims=True)
+        sums: Vectors = np.stack(states) + np.stack(words) * np.float32(np.nan if self.sick else 1)
+        return list(sums), sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         check_texts(texts)
         vectors = np.zeros((len(texts), DIM), np.float32)
         for row, text in enumerate(texts):
-            states = self.start()[None]
+            states = [self.start()]
             for token in self.tokenizer.encode(text)[: self.max_tokens]:
                 states, embeddings = self.step(states, np.array([token]))
                 vectors[row] = embeddings[0]
@@ -73,6 +75,38 @@ class MeanEncoder:
 
     def session(self, *, max_chars: int = 512) -> Session:
         return Engine(self).session(max_chars=max_chars)
+
+
+class WholeEncoder:
+    """A transformer in the same space, whose vectors are others. Texts wait at :attr:`gate`, as searches do."""
+
+    def __init__(self, name: str = "whole", *, teacher: str = "teacher", dim: int = DIM) -> None:
+        info = TeacherInfo(teacher, "", "mean", 64, True)
+        self.config = ModelConfig(name, "transformer", "query", dim, "cosine", info, 64, (), (), {}, {})
+        self.tokenizer = WordTokenizer()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.texts: list[str] = []
+        self.broken = False
+        self.sick = False
+
+    @property
+    def dim(self) -> int:
+        return self.config.dim
+
+    def await_text(self) -> None:
+        """Wait until it is busy with one more call."""
+        assert self.entered.acquire(timeout=20), "nothing was encoded"
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        self.texts += texts
+        self.entered.release()
+        assert self.gate.wait(30), "the test never opened the gate"
+        if self.broken:
+            raise RuntimeError(f"the transformer broke at {texts[0]}")
+        vectors = np.roll(MeanEncoder().encode(texts), 1, axis=1)
+        return vectors * np.float32(np.nan) if self.sick else vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from tests.server.fakes import BruteForceIndex, MeanEncoder
+from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
 from typeahead.encoders.base import Encoder
 from typeahead.server import ServerConfig, create_app
 from typeahead.server.pipeline import SearchIndex
@@ -28,6 +29,14 @@ def eventually(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
+
+
+def metric(server: Running, name: str) -> float:
+    """What /metrics says."""
+    for line in httpx.get(f"{server.http}/metrics").text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    raise AssertionError(f"no metric {name}")
 
 
 class Running:
@@ -86,13 +95,14 @@ def running(
     *,
     encoder: Encoder | None = None,
     passages: Encoder | None = None,
+    fallback: Encoder | None = None,
     wait: bool = True,
     **settings: Any,
 ) -> Iterator[Running]:
     """Run a server with these settings until the block ends."""
     settings.setdefault("web", Path("/nonexistent"))
     config = ServerConfig(port=0, **settings)
-    app = create_app(config, encoder or MeanEncoder(), index, passages=passages)
+    app = create_app(config, encoder or MeanEncoder(), index, passages=passages, fallback=fallback)
     sockets = listen(config.host, config.port)
     ready = threading.Event()
     server = Server(app, lambda _: ready.set())
@@ -105,6 +115,8 @@ def running(
     finally:
         if isinstance(index, BruteForceIndex):
             index.gate.set()
+        if isinstance(fallback, WholeEncoder):
+            fallback.gate.set()
         server.should_exit = True
         thread.join(PATIENCE)
         for listener in sockets:

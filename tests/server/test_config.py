@@ -20,6 +20,8 @@ from typeahead.server.config import ConfigError, ServerConfig, parse_origin
         ("max_k", 0),
         ("default_k", 101),
         ("cache_bytes", -5),
+        ("fallback_tokens", -1),
+        ("fallback_queue", 0),
         ("idle_seconds", 0),
         ("stall_seconds", float("inf")),
         ("ping_seconds", float("nan")),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.server.fakes import MeanEncoder
 from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
-from typeahead.protocol import Conversation, Limits, read_embedding
+from typeahead.protocol import Conversation, Limits
+from typeahead.replies import read_embedding
 from typeahead.server.dialogue import Dialogue
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.query import Query, Stage
@@ -94,6 +95,7 @@ class Desk:
         searches: bool = True,
         token: str | None = None,
         max_chars: int = 50,
+        fallback: str | None = None,
         max_pending: int = 8,
         clock: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -101,7 +103,7 @@ class Desk:
         self.metrics = ServerMetrics("mean")
         self.wakes = 0
         self.dialogue = Dialogue(
-            Conversation(Limits(max_chars=max_chars), token=token),
+            Conversation(Limits(max_chars=max_chars, fallback=fallback), token=token),
             self.work.engine.session(max_chars=max_chars),
             self.work,
             self.metrics,
@@ -280,6 +282,41 @@ def test_in_mode_word_a_submit_searches_what_no_keystroke_had_searched() -> None
         {"seq": 3, "hits": [mark("tea")], "submit": True, "ready": False},
     ]
     assert desk.work.searched == 1
+
+
+@pytest.mark.parametrize("quality", ["best", "fast"])
+def test_the_best_answer_is_wanted_for_what_came_at_once_if_the_hello_asked_for_it(quality: str) -> None:
+    desk = Desk(fallback="whole")
+    desk.say(hello={"quality": quality})
+    wanted = []
+    messages: list[dict[str, Any]] = [
+        {"text": "how"},
+        {"edit": {"at": 3, "del": 0, "ins": " to boil an egg"}},
+        {"edit": {"at": 18, "del": 0, "ins": " "}},
+        {"edit": {"at": 18, "del": 0, "ins": "s"}},
+        {"text": "how to boil an egg"},
+        {"text": "how to poach two eggs"},
+    ]
+    for seq, message in enumerate(messages):
+        desk.say(seq=seq, **message)
+        (query,) = desk.work.stepping
+        if query.best:
+            wanted.append(seq)
+    assert wanted == ([1, 2, 5] if quality == "best" else [])
+
+
+def test_a_submit_is_answered_by_what_answered_its_text_and_asks_for_nothing_better() -> None:
+    desk = Desk(fallback="whole")
+    desk.say(hello={"quality": "best"})
+    desk.say(seq=1, text="boil")
+    desk.say(seq=2, text="boil an egg")
+    desk.work.run_all()
+    desk.say(seq=3, submit=True)
+    desk.say(seq=4, edit={"at": 11, "del": 0, "ins": "s"})
+    desk.work.run_all()
+    desk.say(seq=5, submit=True)
+    assert desk.work.searched == 2
+    assert [(reply["seq"], reply.get("ready")) for reply in desk.take()[1:]] == [(3, True), (4, None), (5, True)]
 
 
 @pytest.mark.parametrize(

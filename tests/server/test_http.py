@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder
+from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder, WholeEncoder
 from tests.server.running import PATIENCE, Running, eventually, running
 from typeahead.errors import TeacherMismatch
 from typeahead.server import ConfigError, ServerConfig, create_app
@@ -94,6 +94,7 @@ def test_search_finds_what_typing_finds(server: Running) -> None:
     reply = post(server, "/v1/search", {"query": "bake bread", "k": 2}).json()
     assert next(hit["title"] for hit in reply["hits"]) == "bake bread"
     assert list(reply["timing_us"]) == ["step", "search", "total"]
+    assert reply["encoder"] == "mean"
     with server.client() as client:
         client.say(hello={"k": 2})
         client.hear()
@@ -120,12 +121,43 @@ def test_a_search_that_makes_no_sense_is_refused(server: Running, fields: dict[s
     assert named in reply.json()["error"]["message"]
 
 
+def test_a_search_and_embeddings_of_the_best_quality_are_the_fallbacks() -> None:
+    whole = WholeEncoder()
+    with running(BruteForceIndex(), fallback=whole, passages=MeanEncoder("passages")) as server:
+        for quality, name in (("best", "whole"), ("fast", "mean")):
+            found = post(server, "/v1/search", {"query": "bake bread", "quality": quality}).json()
+            assert found["encoder"] == name
+            request = {"model": "mean", "input": ["tea", "bake bread"], "quality": quality}
+            reply = post(server, "/v1/embeddings", request).json()
+            assert reply["model"] == "mean"
+            assert [row["encoder"] for row in reply["data"]] == [name] * 2
+            expected = (whole if quality == "best" else MeanEncoder()).encode(request["input"])
+            assert (np.array([row["embedding"] for row in reply["data"]], np.float32) == expected).all()
+        for model, row in (("whole", "whole"), ("passages", "passages")):
+            assert post(server, "/v1/embeddings", {"model": model, "input": "tea"}).json()["data"][0]["encoder"] == row
+        reply = post(server, "/v1/embeddings", {"model": "passages", "input": "tea", "quality": "best"})
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, "quality")
+
+
+@pytest.mark.parametrize(
+    ("quality", "code"), [("best", "no_fallback"), ("good", None), (None, None), (1, None), (["best"], None)]
+)
+@pytest.mark.parametrize("path", ["/v1/search", "/v1/embeddings"])
+def test_a_quality_that_cannot_be_had_is_refused(server: Running, path: str, quality: Any, code: str | None) -> None:
+    request = {"query": "tea"} if path == "/v1/search" else {"model": "mean", "input": "tea"}
+    reply = post(server, path, request | {"quality": quality})
+    assert reply.status_code == 400
+    error = reply.json()["error"]
+    assert (error["param"], error["code"]) == ("quality", code)
+    assert "fallback" in error["message"] if code else '"best"' in error["message"]
+
+
 def test_without_an_index_searches_are_refused_and_typing_is_answered_without_hits() -> None:
     with running() as server:
         assert post(server, "/v1/search", {"query": "tea"}).status_code == 404
         with server.client() as client:
             client.say(seq=1, text="tea")
-            assert list(client.hear()) == ["seq", "timing_us"]
+            assert list(client.hear()) == ["seq", "encoder", "timing_us"]
 
 
 def test_a_search_that_the_index_cannot_answer_is_a_500() -> None:
@@ -272,6 +304,11 @@ def test_an_encoder_of_passages_cannot_be_typed_to() -> None:
 def test_an_index_of_another_space_is_refused_with_both_names() -> None:
     with pytest.raises(TeacherMismatch, match=r"'other'.*'teacher'"):
         create_app(ServerConfig(), MeanEncoder(), BruteForceIndex("other"))
+
+
+def test_a_fallback_of_another_space_is_refused() -> None:
+    with pytest.raises(ConfigError, match="fallback whole answers in the space of 'other'"):
+        create_app(ServerConfig(), MeanEncoder(), fallback=WholeEncoder(teacher="other"))
 
 
 def test_a_cache_that_is_too_small_is_refused() -> None:

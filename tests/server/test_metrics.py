@@ -49,6 +49,8 @@ def test_every_series_exists_from_the_start() -> None:
         'typeahead_submits_total{ready="true"} 0',
         'typeahead_stage_duration_seconds_count{stage="search"} 0',
         "typeahead_keystroke_duration_seconds_sum 0.0",
+        'typeahead_fallback_texts_total{reason="long",outcome="shed"} 0',
+        "typeahead_fallback_duration_seconds_count 0",
         'encoder="minilm-gru"} 1',
     ):
         assert series in rendered

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.server.running import PATIENCE, Running, running
+from typeahead.encoders.base import Encoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.index import Document, build_index, open_index
-from typeahead.protocol import read_embedding
+from typeahead.replies import read_embedding
 
 PASSAGES = {
     "eggs": "Lower the eggs into boiling water, wait for seven minutes, then cool them under the tap.",
@@ -81,3 +82,29 @@ def test_embeddings_over_http_are_those_of_both_encoders(
         vectors = np.array([row["embedding"] for row in reply["data"]], np.float32)
         np.testing.assert_allclose(vectors, encoder.encode(texts), atol=1e-6)
         assert reply["usage"]["total_tokens"] > sum(len(text.split()) for text in texts)
+
+
+def test_long_texts_and_those_that_came_at_once_are_encoded_by_the_fallback(
+    student: RecurrentEncoder, passage_encoder: TransformerEncoder
+) -> None:
+    long = " ".join(["how to boil an egg in the rain without a pot or a pan"] * 9)
+    names = (student.config.name, passage_encoder.config.name)
+    with (
+        running(encoder=student, fallback=passage_encoder, max_chars=1000) as server,
+        server.client() as client,
+    ):
+        client.say(hello={"embedding": "float32", "quality": "best"})
+        client.hear()
+        expected: Encoder
+        for seq, text in enumerate(["how", "how to boil an egg", "how to boil an eggs", long, long + "s"]):
+            client.say(seq=seq, text=text)
+            reply = client.hear()
+            assert reply["seq"] == seq
+            expected = passage_encoder if seq in (1, 3, 4) else student
+            assert reply["encoder"] == expected.config.name
+            _, vector = read_embedding(client.hear())
+            assert vector is not None
+            assert vector.tolist() == expected.encode([text])[0].tolist()
+        request = {"model": names[0], "input": ["how to boil an egg", long]}
+        reply = httpx.post(f"{server.http}/v1/embeddings", json=request, timeout=PATIENCE).json()
+        assert tuple(row["encoder"] for row in reply["data"]) == names

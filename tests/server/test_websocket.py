@@ -13,8 +13,8 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder
-from tests.server.running import PATIENCE, Client, Running, eventually, running
-from typeahead.protocol import read_embedding
+from tests.server.running import PATIENCE, Client, Running, eventually, metric, running
+from typeahead.replies import read_embedding
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +29,13 @@ def client(server: Running) -> Iterator[Client]:
         yield client
 
 
-def metric(server: Running, name: str) -> float:
-    for line in httpx.get(f"{server.http}/metrics").text.splitlines():
-        if line.startswith(f"{name} "):
-            return float(line.rpartition(" ")[2])
-    raise AssertionError(f"no metric {name}")
-
-
 def test_typing_editing_and_enter_are_answered_as_the_contract_says(client: Client) -> None:
     client.say(seq=1, text="boil an eg")
     first = client.hear()
     assert first["seq"] == 1
     client.say(seq=2, edit={"at": 10, "del": 0, "ins": "g"})
     second = client.hear()
-    assert list(second) == ["seq", "hits", "timing_us"]
+    assert list(second) == ["seq", "hits", "encoder", "timing_us"]
     assert list(second["hits"][0]) == ["id", "score", "title", "text", "url"]
     assert second["hits"][0]["title"] == "boil an egg"
     assert list(second["timing_us"]) == ["queue", "tokenize", "step", "search", "total"]

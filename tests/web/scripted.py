@@ -32,9 +32,8 @@ from typeahead.protocol import (
     Limits,
     Text,
     close_code,
-    write_error,
-    write_hello,
 )
+from typeahead.replies import write_error, write_hello
 
 #: What the real server sends with each page.
 CONTENT_SECURITY_POLICY = (

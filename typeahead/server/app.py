@@ -28,6 +28,8 @@ from typeahead.engine import Engine
 from typeahead.paths import web_folder
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.connection import TypeEndpoint
+from typeahead.server.embedder import Embedder
+from typeahead.server.fallback import Fallback
 from typeahead.server.http import PROBE_PATHS, ApiError, HttpApi
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.pipeline import Pipeline, SearchIndex
@@ -65,19 +67,27 @@ class App:
         encoder: IncrementalEncoder,
         index: SearchIndex | None,
         passages: Encoder | None,
+        fallback: Encoder | None = None,
     ) -> None:
         self.config = config
         self.status = "starting"
         self.failure: Exception | None = None
         self._has_index = index is not None
         self._encoders: dict[str, Encoder] = {encoder.config.name: encoder}
-        if passages is not None:
-            self._encoders[passages.config.name] = passages
+        for further in (passages, fallback):
+            if further is not None:
+                self._encoders[further.config.name] = further
         engine = Engine(encoder, cache_bytes=config.cache_bytes)
-        self._pipeline = Pipeline(
-            engine, index, snippet_chars=config.snippet_chars, max_search_batch=config.max_search_batch
-        )
         self._metrics = ServerMetrics(encoder.config.name)
+        stand_in = None if fallback is None else Fallback(fallback, encoder, config, self._metrics)
+        self._embedder = Embedder(encoder, stand_in)
+        self._pipeline = Pipeline(
+            engine,
+            index,
+            snippet_chars=config.snippet_chars,
+            max_search_batch=config.max_search_batch,
+            fallback=stand_in,
+        )
         documents = None if index is None else index.manifest.count
         self._endpoint = TypeEndpoint(config, self._pipeline, self._metrics, documents, status=lambda: self.status)
         self._typing = _addressed(self._endpoint, config)
@@ -90,6 +100,7 @@ class App:
         self._api = HttpApi(
             config,
             self._pipeline,
+            self._embedder,
             self._encoders,
             status=lambda: self.status,
             metrics=self._metrics.registry.render,
@@ -124,14 +135,14 @@ class App:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._api.close()
+            self._embedder.close()
             self._pipeline.stop(timeout=1.0)
 
     async def _warm_up(self) -> None:
         """Run everything once, as first runs allocate and page in; the server listens meanwhile and says "starting"."""
         try:
             for encoder in self._encoders.values():
-                await self._api.encode(encoder, [_WARM_UP])
+                await self._embedder.encode(encoder, [_WARM_UP])
             if self._has_index:
                 await self._api.find(_WARM_UP, self.config.default_k)
             else:
@@ -151,20 +162,23 @@ def create_app(
     index: SearchIndex | None = None,
     *,
     passages: Encoder | None = None,
+    fallback: Encoder | None = None,
 ) -> App:
     """Make the ASGI application, for :func:`~typeahead.server.run.serve` or for another ASGI server.
 
     ``encoder`` encodes what is typed, so it has to be incremental; without ``index`` there are embeddings and no hits.
-    ``passages`` is served at ``/v1/embeddings`` beside it, under its own name. Raises
+    ``passages`` is served at ``/v1/embeddings`` beside it, under its own name, and so is ``fallback``, a transformer
+    for what ``encoder`` should not encode: see :mod:`typeahead.server.fallback`. Raises
     :class:`~typeahead.errors.TeacherMismatch` for an index of another space than the encoder's, and
-    :class:`~typeahead.server.config.ConfigError` for an encoder of passages or a cache too small for it.
+    :class:`~typeahead.server.config.ConfigError` for an encoder of passages, a cache too small for it, or a fallback
+    that cannot stand in for it.
     """
     if not isinstance(encoder, IncrementalEncoder):
         raise ConfigError("encoder", f"{encoder.config.name} cannot encode what is typed: give a query encoder")
     if index is not None:
         index.check_teacher(encoder.config)
     try:
-        return App(config, encoder, index, passages)
+        return App(config, encoder, index, passages, fallback)
     except ConfigError:
         raise
     except ValueError as error:

@@ -69,6 +69,12 @@ class ServerConfig:
     #: Bytes of the cache of token prefixes.
     cache_bytes: int = 256 << 20
 
+    #: Tokens beyond which a text is left to the fallback, if there is one; 0 for the length that the encoder was
+    #: trained on, by its configuration.
+    fallback_tokens: int = 0
+    #: Texts that may be with the fallback at a time; further ones are left to the encoder, unless that has failed.
+    fallback_queue: int = 16
+
     #: Bytes of an HTTP request's body.
     max_body_bytes: int = 1 << 20
     #: Texts in one request for embeddings, and code points in each.
@@ -105,6 +111,7 @@ class ServerConfig:
             "default_k",
             "max_k",
             "cache_bytes",
+            "fallback_queue",
             "max_body_bytes",
             "max_inputs",
             "max_input_chars",
@@ -116,6 +123,8 @@ class ServerConfig:
         for name in ("body_seconds", "idle_seconds", "hello_seconds", "stall_seconds", "ping_seconds", "drain_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be a positive number of seconds")
+        if self.fallback_tokens < 0:
+            raise ConfigError("fallback_tokens", f"is {self.fallback_tokens}: give 0 for the encoder's own length")
         if self.max_frame_bytes < 256:
             raise ConfigError("max_frame_bytes", f"is {self.max_frame_bytes}: a hello alone may take 256")
         if self.snippet_chars < MIN_SNIPPET:

@@ -24,8 +24,8 @@ from typeahead.protocol import (
     Dtype,
     Hello,
     Limits,
-    write_hello,
 )
+from typeahead.replies import write_hello
 from typeahead.server.config import ServerConfig
 from typeahead.server.dialogue import Dialogue
 from typeahead.server.metrics import ServerMetrics
@@ -128,7 +128,8 @@ class TypeEndpoint:
         encoder = pipeline.engine.encoder.config
         # By dot product the length of a vector counts, and int8 frames do not carry it.
         dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())
-        self.limits = Limits(config.max_chars, config.default_k, config.max_k, dtypes)
+        fallback = None if pipeline.fallback is None else pipeline.fallback.name
+        self.limits = Limits(config.max_chars, config.default_k, config.max_k, dtypes, fallback)
         self._encoder = encoder.name
         self._dim = encoder.dim
         self._documents = documents

@@ -21,15 +21,15 @@ from typeahead.protocol import (
     Edit,
     Hello,
     Message,
+    Quality,
     SearchMode,
     Submit,
     Text,
     close_code,
     refuse_text,
-    write_embedding,
-    write_error,
-    write_reply,
 )
+from typeahead.replies import write_embedding, write_error, write_reply
+from typeahead.server.fallback import came_at_once
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.query import Query, Stage, Work
 from typeahead.session import Session
@@ -177,6 +177,7 @@ class Dialogue:
         if before.stage is Stage.TYPED and submits:
             work.step_now(before)  # they wait for the text that is about to go
         started_ns = self._clock()
+        text, tokens = session.text, session.tokens
         try:
             if isinstance(message, Text):
                 session.set_text(message.text)
@@ -192,6 +193,9 @@ class Dialogue:
         owed = overtaken is not None and overtaken.needs is Stage.SEARCHED
         query = self._query = self._new_query(self._due(owed=owed))
         query.tokenize_ns = self._clock() - started_ns
+        if self._conversation.hello.quality is Quality.BEST:
+            # A key that changes no token, such as a space, changes no encoder.
+            query.best = came_at_once(text, session.text) or (before.best and session.tokens == tokens)
         query.wanted = 1
         self._keystroke = _Turn(message.seq, query, query.due, arrived_ns)
         self._replies.append(self._keystroke)
@@ -263,7 +267,7 @@ class Dialogue:
             metrics.keystrokes["served"].add()
         timing_us = {name: spent // 1000 for name, spent in stages.items()} | {"total": total_ns // 1000}
         hits = query.hits if turn.needs is Stage.SEARCHED else None
-        frames: list[str | bytes] = [write_reply(turn.seq, hits, timing_us, ready=turn.ready)]
+        frames: list[str | bytes] = [write_reply(turn.seq, hits, timing_us, ready=turn.ready, encoder=query.encoder)]
         if (dtype := self._conversation.hello.dtype) is not None:
             frames.append(write_embedding(turn.seq, query.embedding, dtype))
         return frames

@@ -1,8 +1,9 @@
 """The HTTP side: embeddings in OpenAI's shape, searches, health and metrics.
 
 Typing goes over the websocket (:mod:`typeahead.server.connection`); these are for programs that have a whole text.
-Whole texts are encoded in a thread of their own, so that a long request delays nobody's keystrokes; a search takes the
-same way as a keystroke, through the shared cache. Errors have OpenAI's shape, and none repeats what was sent.
+Embeddings are the business of :mod:`typeahead.server.embedder`; a search takes the same way as a keystroke, through the
+shared cache. Both take ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.fallback`), and say
+under ``"encoder"`` which model answered. Errors have OpenAI's shape, and none repeats what was sent.
 """
 
 from __future__ import annotations
@@ -11,31 +12,27 @@ import asyncio
 import base64
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import numpy as np
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from typeahead.encoders.base import Encoder, Vectors
-from typeahead.errors import ProtocolError, TextError
-from typeahead.protocol import load_object
+from typeahead.errors import EncoderError, ProtocolError, TextError
+from typeahead.protocol import Quality, load_object
 from typeahead.server.config import ServerConfig
+from typeahead.server.embedder import Embedder
 from typeahead.server.pipeline import Pipeline
 from typeahead.server.query import Query, Stage
-
-#: Texts encoded in one go: a server that stops waits for no more than these.
-ENCODE_CHUNK = 16
 
 #: Where orchestrators ask how the server is.
 PROBE_PATHS = ("/healthz", "/readyz")
 
-_EMBEDDINGS_FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
-_SEARCH_FIELDS = ("query", "k")
+_EMBEDDINGS_FIELDS = ("input", "model", "encoding_format", "dimensions", "user", "quality")
+_SEARCH_FIELDS = ("query", "k", "quality")
 
 _NO_STORE = {"cache-control": "no-store"}
 
@@ -81,6 +78,7 @@ class HttpApi:
         self,
         config: ServerConfig,
         pipeline: Pipeline,
+        embedder: Embedder,
         encoders: Mapping[str, Encoder],
         *,
         status: Callable[[], str],
@@ -88,12 +86,12 @@ class HttpApi:
     ) -> None:
         self._config = config
         self._pipeline = pipeline
+        self._embedder = embedder
         self._encoders = encoders
         self._status = status
         self._metrics = metrics
         self._reading = 0
         self._running = 0
-        self._executor = ThreadPoolExecutor(1, "typeahead-encode")
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes for Starlette."""
@@ -108,22 +106,6 @@ class HttpApi:
             *(Route(path, probe) for path, probe in zip(PROBE_PATHS, (self.healthz, self.readyz), strict=True)),
             Route("/metrics", self.metrics),
         ]
-
-    def close(self) -> None:
-        """Stop the encoding thread after what it is busy with."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
-    async def encode(self, encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
-        """Encode in the encoding thread: float32 (n, dim), and the number of tokens."""
-        loop = asyncio.get_running_loop()
-        parts = []
-        tokens = 0
-        for first in range(0, len(texts), ENCODE_CHUNK):
-            chunk = texts[first : first + ENCODE_CHUNK]
-            part, count = await loop.run_in_executor(self._executor, _encode, encoder, chunk)
-            parts.append(part)
-            tokens += count
-        return np.concatenate(parts), tokens
 
     async def healthz(self, _request: Request) -> Response:
         """Answer whenever the process does."""
@@ -143,7 +125,11 @@ class HttpApi:
         return Response(self._metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def embeddings(self, fields: dict[str, Any]) -> Response:
-        """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings."""
+        """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings.
+
+        Beside OpenAI's fields each embedding has ``encoder``, the model that made it: the one that was asked for, or
+        the fallback in its place.
+        """
         encoder = self._encoder(fields.get("model"))
         texts = self._inputs(fields.get("input"))
         encoding = fields.get("encoding_format", "float")
@@ -153,19 +139,29 @@ class HttpApi:
         if type(dimensions) is not int or dimensions != encoder.dim:
             message = f'this model has {encoder.dim} dimensions and cannot be cut: leave "dimensions" out'
             raise ApiError(400, message, param="dimensions")
+        best = self._best(fields)
+        if best and not self._embedder.has_fallback(encoder):
+            raise ApiError(400, f'"quality" cannot be "best" with the model {encoder.config.name}', param="quality")
         try:
-            vectors, tokens = await self.encode(encoder, texts)
+            vectors, names, tokens = await self._embedder.embed(encoder, texts, best=best)
         except TextError as error:
             raise ApiError(400, str(error), param="input") from None
+        except EncoderError:
+            raise ApiError(500, "the server could not answer this: its log says why") from None
         data = [
-            {"object": "embedding", "index": row, "embedding": _base64(vector) if encoding == "base64" else vector}
-            for row, vector in enumerate(vectors)
+            {
+                "object": "embedding",
+                "index": row,
+                "embedding": _base64(vector) if encoding == "base64" else vector,
+                "encoder": name,
+            }
+            for row, (vector, name) in enumerate(zip(vectors, names, strict=True))
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
 
     async def search(self, fields: dict[str, Any]) -> Response:
-        """``POST /v1/search`` with ``{"query": "…", "k": 8}``: hits as over the websocket."""
+        """``POST /v1/search`` with ``{"query": "…", "k": 8, "quality": "fast"}``: hits as over the websocket."""
         arrived_ns = time.perf_counter_ns()
         if not self._pipeline.searches:
             raise ApiError(404, "this server has no index: start it with one to search", code="no_index")
@@ -175,19 +171,19 @@ class HttpApi:
         if type(k) is not int or not 1 <= k <= self._config.max_k:
             raise ApiError(400, f'"k" has to be an integer from 1 to {self._config.max_k}', param="k")
         try:
-            query = await self.find(text, k)
+            query = await self.find(text, k, best=self._best(fields))
         except TextError as error:
             raise ApiError(400, str(error), param="query") from None
         timing_us = {"step": query.step_ns // 1000, "search": query.search_ns // 1000}
         timing_us["total"] = (time.perf_counter_ns() - arrived_ns) // 1000
-        return json_response({"hits": orjson.Fragment(query.hits), "timing_us": timing_us})
+        return json_response({"hits": orjson.Fragment(query.hits), "encoder": query.encoder, "timing_us": timing_us})
 
-    async def find(self, text: str, k: int) -> Query:
+    async def find(self, text: str, k: int, *, best: bool = False) -> Query:
         """Take a text through the pipeline. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
         session = self._pipeline.engine.session(max_chars=self._config.max_chars)
         session.set_text(text)
         changed = asyncio.Event()
-        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1)
+        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best)
         self._pipeline.step(query)
         try:
             while query.stage is not Stage.SEARCHED and not query.failed:
@@ -269,6 +265,16 @@ class HttpApi:
                 raise ApiError(413, f"the body has more than {limit} bytes: send fewer or shorter texts")
         return bytes(body)
 
+    def _best(self, fields: dict[str, Any]) -> bool:
+        """Whether the best answer is asked for, rather than the soonest."""
+        quality = fields.get("quality", Quality.FAST.value)
+        if type(quality) is not str or quality not in list(Quality):
+            raise ApiError(400, '"quality" has to be "fast" or "best"', param="quality")
+        if quality == Quality.BEST and self._pipeline.fallback is None:
+            message = 'this server has no fallback encoder: leave "quality" out'
+            raise ApiError(400, message, param="quality", code="no_fallback")
+        return quality == Quality.BEST
+
     def _encoder(self, name: Any) -> Encoder:
         encoder = self._encoders.get(name) if type(name) is str else None
         if encoder is None:
@@ -288,13 +294,6 @@ class HttpApi:
                 limit = self._config.max_input_chars
                 raise ApiError(400, f'"input" {row} has {len(text)} code points, the limit is {limit}', param="input")
         return texts
-
-
-def _encode(encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
-    vectors = encoder.encode(texts)
-    # Passage encoders put special tokens round a text; those count too.
-    count = getattr(encoder, "token_ids", None) or encoder.tokenizer.encode  # type: ignore[attr-defined]
-    return vectors, sum(len(count(text)) for text in texts)
 
 
 def _base64(vector: Vectors) -> str:

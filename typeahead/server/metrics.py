@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Final
 
 import typeahead
@@ -17,6 +18,18 @@ BUCKETS: Final = tuple(round(15e-6 * 1.5**power, 9) for power in range(34))
 
 STAGES: Final = ("queue", "tokenize", "step", "search")
 OUTCOMES: Final = ("served", "superseded", "cancelled", "error")
+
+#: What becomes of a text for the fallback: answered by it; not taken, as it is busy; not wanted any more; its failure.
+FALLBACK_OUTCOMES: Final = ("served", "shed", "dropped", "error")
+
+
+class Reason(StrEnum):
+    """Why a text is for the fallback."""
+
+    LONG = "long"
+    QUALITY = "quality"
+    FAILED = "failed"
+
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -122,6 +135,8 @@ class ServerMetrics:
         self.stages = {stage: Histogram() for stage in STAGES}
         self.keystrokes = {outcome: Counter() for outcome in OUTCOMES}
         self.submits = {True: Counter(), False: Counter()}
+        self.fallback = {(reason, outcome): Counter() for reason in Reason for outcome in FALLBACK_OUTCOMES}
+        self.fallback_wait = Histogram()
         add = self.registry.add
         add(
             "typeahead_keystroke_duration_seconds",
@@ -146,6 +161,21 @@ class ServerMetrics:
             "counter",
             "Submits by whether their answer was there when they arrived.",
             {(("ready", str(ready).lower()),): counter for ready, counter in self.submits.items()},
+        )
+        add(
+            "typeahead_fallback_texts_total",
+            "counter",
+            "Texts for the fallback encoder, by why they are and what became of them.",
+            {
+                (("reason", reason.value), ("outcome", outcome)): counter
+                for (reason, outcome), counter in self.fallback.items()
+            },
+        )
+        add(
+            "typeahead_fallback_duration_seconds",
+            "histogram",
+            "From a typed or searched text's arrival at the fallback encoder to its vector.",
+            {(): self.fallback_wait},
         )
         build = (("version", typeahead.__version__), ("encoder", encoder))
         add("typeahead_build_info", "gauge", "Version and encoder.", {build: Reading(lambda: 1)})

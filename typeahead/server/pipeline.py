@@ -2,8 +2,9 @@
 
 Whatever was typed while the last batch of steps ran is the next batch: under load batches grow, without load a
 keystroke is a batch of its own. Steps run on the event loop, as one takes tens of microseconds; searches run in one
-thread beside it, in batches by the same rule. A query that nobody wants any more is taken out of both queues, so what
-waits is bounded by the sessions and the submits that each may have pending.
+thread beside it, in batches by the same rule. What is not for the encoder goes to :mod:`typeahead.server.fallback`
+instead, if there is one, and joins the others for the search. A query that nobody wants any more is taken out of all
+queues, so what waits is bounded by the sessions and the submits that each may have pending.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import orjson
 from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
 from typeahead.models import ModelConfig
+from typeahead.server.fallback import Fallback
+from typeahead.server.metrics import Reason
 from typeahead.server.query import Query, Stage
 from typeahead.server.snippets import snippet, telling_words
 
@@ -81,8 +84,17 @@ class SearchIndex(Protocol):
 class Pipeline:
     """The queues between sessions, engine and index. Belongs to one event loop; all methods are called on it."""
 
-    def __init__(self, engine: Engine, index: SearchIndex | None, *, snippet_chars: int, max_search_batch: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        index: SearchIndex | None,
+        *,
+        snippet_chars: int,
+        max_search_batch: int,
+        fallback: Fallback | None = None,
+    ) -> None:
         self.engine = engine
+        self.fallback = fallback
         self._index = index
         self._snippet_chars = snippet_chars
         self._max_search_batch = max_search_batch
@@ -100,23 +112,37 @@ class Pipeline:
         return self._index is not None
 
     def start(self) -> None:
-        """Start the search thread and tie the pipeline to the running event loop."""
+        """Start the threads and tie the pipeline to the running event loop."""
         self._loop = asyncio.get_running_loop()
+        if self.fallback is not None:
+            self.fallback.start(self._fallen_back)
         if self._index is not None:
             # A daemon, as a search that hangs must not keep the process from ending.
             self._thread = threading.Thread(target=self._run_searches, name="typeahead-search", daemon=True)
             self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Stop the search thread, after the batch that it is busy with."""
+        """Stop the threads, after what they are busy with."""
+        deadline = time.monotonic() + timeout
         with self._searchable:
             self._stopped = True
             self._searchable.notify()
+        if self.fallback is not None:
+            self.fallback.stop(timeout)
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def step(self, query: Query) -> None:
-        """Run the query's steps with the next batch, then search if that is due."""
+        """Encode the query's text, by steps with the next batch or by the fallback, then search if that is due."""
+        if self.fallback is not None:
+            if query in self.fallback or query in self._to_step:
+                return  # which encoder it has was decided before
+            reason = self.fallback.wants(len(query.session.tokens), best=query.best)
+            if reason is not None and self.fallback.take(query, reason):
+                return
+        self._step_soon(query)
+
+    def _step_soon(self, query: Query) -> None:
         if not self._to_step:
             assert self._loop is not None, "the pipeline was not started"
             self._loop.call_soon(self._step_all)
@@ -124,6 +150,8 @@ class Pipeline:
 
     def step_now(self, query: Query) -> None:
         """Run the query's steps at once, as its session's text is about to change."""
+        if self.fallback is not None and query in self.fallback:
+            return  # it needs no session
         self._to_step.pop(query, None)
         self._advance([query])
 
@@ -140,6 +168,8 @@ class Pipeline:
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""
         self._to_step.pop(query, None)
+        if self.fallback is not None:
+            self.fallback.drop(query)
         with self._searchable:
             self._to_search.pop(query, None)
 
@@ -153,11 +183,12 @@ class Pipeline:
         started_ns = time.perf_counter_ns()
         try:
             self.engine.advance([query.session for query in batch])
-        except Exception:
-            log.exception("a batch of %d sessions could not be stepped", len(batch))
+        except Exception as error:
+            if self.fallback is None:
+                log.exception("a batch of %d sessions could not be stepped", len(batch))
             # One by one, so that only whose text it was pays for it.
             if len(batch) == 1:
-                self._fail(batch[0])
+                self._rescue(batch[0], error)
             else:
                 for query in batch:
                     self._advance([query])
@@ -165,14 +196,39 @@ class Pipeline:
         spent_ns = time.perf_counter_ns() - started_ns
         for query in batch:
             query.embedding = query.session.embedding
+            query.encoder = self.engine.encoder.config.name
             query.step_ns = spent_ns
-            query.stage = Stage.STEPPED
-            if query.due is Stage.SEARCHED:
-                self.search(query)
-            query.notify()
+            self._stepped(query)
+
+    def _stepped(self, query: Query) -> None:
+        query.stage = Stage.STEPPED
+        if query.due is Stage.SEARCHED:
+            self.search(query)
+        query.notify()
+
+    def _rescue(self, query: Query, error: Exception) -> None:
+        """Have a text that the encoder failed at encoded by the fallback, if there is one and it takes it."""
+        if self.fallback is not None:
+            self.fallback.log_failure(self.engine.encoder.config.name, error)
+            if self.fallback.take(query, Reason.FAILED):
+                return
+        self._fail(query)
+
+    def _fallen_back(self, query: Query, reason: Reason, encoded: bool) -> None:
+        """Take a query back from the fallback; one that it failed at is the encoder's, unless that has failed too."""
+        if encoded:
+            self._stepped(query)
+        elif reason is Reason.FAILED:
+            self._fail(query)
+        else:
+            # In a session of its own, as the one that it came from may be further.
+            query.session = self.engine.session(max_chars=query.session.max_chars)
+            query.session.set_text(query.text)
+            self._step_soon(query)
 
     def _fail(self, query: Query) -> None:
         query.failed = True
+        query.abandoned = False
         query.notify()
 
     def _run_searches(self) -> None:

@@ -1,4 +1,4 @@
-"""One text on its way through the steps and the search.
+"""One text on its way through the steps, or the fallback, and the search.
 
 A query is the work; who waits for it (a keystroke, a submit, an HTTP request) counts itself in :attr:`Query.wanted`.
 The pipeline moves queries from stage to stage and drops those that nobody wants any more.
@@ -42,6 +42,12 @@ class Query:
     #: Replies that wait for it.
     wanted: int = 0
     failed: bool = False
+    #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
+    best: bool = False
+    #: Whether the fallback was asked and failed.
+    abandoned: bool = False
+    #: Name of the model that encoded the text, empty until then.
+    encoder: str = ""
     embedding: Vectors | None = None
     #: JSON array, once searched.
     hits: bytes = b"[]"
@@ -61,7 +67,7 @@ class Work(Protocol):
         """Whether there is an index."""
 
     def step(self, query: Query) -> None:
-        """Run the query's steps with the next batch, then search if that is due."""
+        """Encode the query's text, then search if that is due."""
 
     def step_now(self, query: Query) -> None:
         """Run the query's steps at once, as its session's text is about to change."""

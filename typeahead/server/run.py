@@ -43,6 +43,7 @@ def serve(
     index: SearchIndex | None = None,
     *,
     passages: Encoder | None = None,
+    fallback: Encoder | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return.
@@ -51,7 +52,7 @@ def serve(
     :class:`ListenError` where the port is taken, what :func:`~typeahead.server.app.create_app` raises, and what goes
     wrong while warming up. ``index`` is not closed.
     """
-    app = create_app(config, encoder, index, passages=passages)
+    app = create_app(config, encoder, index, passages=passages, fallback=fallback)
     sockets = listen(config.host, config.port)
     try:
         Server(app, on_ready).run(sockets)

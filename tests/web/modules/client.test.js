@@ -127,6 +127,14 @@ test("an answer carries the text and the time of its own key", () => {
   equal(["ho", 9, false], [seen.hits[1].text, seen.hits[1].keyAt, client.busy]);
 });
 
+test("fields that the server adds to its messages are left alone", () => {
+  const { world, client, seen } = start();
+  world.say({ hello: { encoder: "gru", fallback: "st", quality: "fast", more: {} } });
+  client.update("h");
+  world.say({ seq: 1, hits: [], encoder: "st", more: [1], timing_us: { total: 7 } });
+  equal([[1, { total: 7 }], false], [[seen.hits[0].seq, seen.hits[0].timing], client.busy]);
+});
+
 test("an answer older than the newest shown is dropped", () => {
   const { world, client, seen } = start();
   client.update("h");

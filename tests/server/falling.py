@@ -1,0 +1,80 @@
+"""A pipeline with a fallback whose texts wait until the test lets them through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
+from typeahead.encoders.base import Vectors
+from typeahead.engine import Engine
+from typeahead.server.config import ServerConfig
+from typeahead.server.fallback import Fallback
+from typeahead.server.metrics import Reason, ServerMetrics
+from typeahead.server.pipeline import Pipeline
+from typeahead.server.query import Query, Stage
+
+LONG = " ".join(f"word{number}" for number in range(6))
+
+
+class Desk:
+    """A pipeline with a fallback that takes texts of more than five tokens, at a time that the test tells."""
+
+    def __init__(self, index: BruteForceIndex | None, **settings: Any) -> None:
+        self.encoder = MeanEncoder()
+        self.whole = WholeEncoder()
+        self.metrics = ServerMetrics("mean")
+        self.now_ns = 0
+        config = ServerConfig(fallback_tokens=5, **settings)
+        self.fallback = Fallback(self.whole, self.encoder, config, self.metrics, clock=lambda: self.now_ns)
+        engine = Engine(self.encoder)
+        self.pipeline = Pipeline(engine, index, snippet_chars=20, max_search_batch=4, fallback=self.fallback)
+
+    def ask(self, text: str, *, best: bool = False, due: Stage = Stage.STEPPED) -> Asked:
+        return Asked(self.pipeline, text, best=best, due=due)
+
+    def count(self, reason: Reason, outcome: str) -> int:
+        return self.metrics.fallback[reason, outcome].value
+
+
+class Asked:
+    """A query whose stages can be waited for."""
+
+    def __init__(self, pipeline: Pipeline, text: str, *, best: bool, due: Stage) -> None:
+        self.pipeline = pipeline
+        self.changed = asyncio.Event()
+        self.session = pipeline.engine.session()
+        self.session.set_text(text)
+        self.query = Query(self.session, 2, due, self.changed.set, wanted=1, best=best)
+        pipeline.step(self.query)
+
+    async def answer(self) -> Query:
+        async with asyncio.timeout(10):
+            while self.query.stage < self.query.due and not self.query.failed:
+                await self.changed.wait()
+                self.changed.clear()
+        return self.query
+
+
+@asynccontextmanager
+async def started(index: BruteForceIndex | None = None, **settings: Any) -> AsyncIterator[Desk]:
+    desk = Desk(index, **settings)
+    desk.pipeline.start()
+    try:
+        yield desk
+    finally:
+        desk.whole.gate.set()
+        desk.pipeline.stop(timeout=5)
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def all_of_it() -> None:
+        await test()
+
+    asyncio.run(all_of_it())
+
+
+def same(a: Vectors | None, b: Vectors) -> bool:
+    return a is not None and a.tolist() == b.tolist()

@@ -1,0 +1,99 @@
+"""What the server says by the contract ``typeahead.v1``: JSON text frames, and embeddings as binary ones.
+
+The specification, and what a client may say, is :mod:`typeahead.protocol`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from typeahead.encoders.base import Vectors
+from typeahead.errors import ProtocolError
+from typeahead.protocol import SUBPROTOCOL, Dtype, Hello, Limits
+
+_HEADER = struct.Struct("<IBHB")
+
+
+def write_hello(
+    hello: Hello, limits: Limits, *, encoder: str, dim: int, documents: int | None, examples: Sequence[str] = ()
+) -> str:
+    """Write the answer to a hello: what was agreed, and with whom.
+
+    ``documents`` is the number of documents in the index, None without one; ``examples`` are queries to offer.
+    """
+    agreed = {
+        "protocol": SUBPROTOCOL,
+        "encoder": encoder,
+        "dim": dim,
+        "documents": documents,
+        "k": hello.k,
+        "max_k": limits.max_k,
+        "max_chars": limits.max_chars,
+        "embedding": None if hello.dtype is None else hello.dtype.name.lower(),
+        "search": hello.search.value,
+        "quality": hello.quality.value,
+        "fallback": limits.fallback,
+        "examples": list(examples),
+    }
+    return orjson.dumps({"hello": agreed}).decode()
+
+
+def write_reply(
+    seq: int, hits: bytes | None, timing_us: dict[str, int], *, ready: bool | None = None, encoder: str = ""
+) -> str:
+    """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any.
+
+    ``encoder`` names the model that encoded the text, empty where none did.
+    """
+    reply: dict[str, Any] = {"seq": seq}
+    if hits is not None:
+        reply["hits"] = orjson.Fragment(hits)
+    if ready is not None:
+        reply["submit"] = True
+        reply["ready"] = ready
+    if encoder:
+        reply["encoder"] = encoder
+    reply["timing_us"] = timing_us
+    return orjson.dumps(reply).decode()
+
+
+def write_error(error: ProtocolError) -> str:
+    """Write a refusal, with the ``seq`` of the refused message where it had a valid one."""
+    reply: dict[str, Any] = {"error": {"code": error.code, "message": str(error)}}
+    if error.seq is not None:
+        reply["seq"] = error.seq
+    return orjson.dumps(reply).decode()
+
+
+def write_embedding(seq: int, embedding: Vectors | None, dtype: Dtype) -> bytes:
+    """Write an embedding, float32 (dim,) or None, as one binary frame."""
+    if embedding is None:
+        return _HEADER.pack(seq, dtype, 0, 0)
+    if dtype is Dtype.FLOAT32:
+        values = embedding.astype("<f4", copy=False)
+    elif dtype is Dtype.FLOAT16:
+        values = embedding.astype("<f2")
+    else:
+        peak = float(np.abs(embedding).max(initial=0.0))
+        values = np.rint(embedding * (127.0 / peak if peak else 0.0)).astype(np.int8)
+    return _HEADER.pack(seq, dtype, len(values), 0) + values.tobytes()
+
+
+def read_embedding(frame: bytes) -> tuple[int, Vectors | None]:
+    """Read a binary frame: its ``seq``, and the values as float32 (dim,), None for a text without a token.
+
+    An int8 frame's values come as they are, from -127 to 127. Raises :class:`ProtocolError` with code ``bad_frame``.
+    """
+    kinds = {Dtype.FLOAT32: "<f4", Dtype.FLOAT16: "<f2", Dtype.INT8: "i1"}
+    if len(frame) < _HEADER.size:
+        raise ProtocolError("bad_frame", f"an embedding frame of {len(frame)} bytes has no header")
+    seq, code, dim, _ = _HEADER.unpack_from(frame)
+    kind = np.dtype(kinds[Dtype(code)]) if code in list(Dtype) else None
+    if kind is None or len(frame) != _HEADER.size + dim * kind.itemsize:
+        raise ProtocolError("bad_frame", f"an embedding frame of dtype {code} and dim {dim} in {len(frame)} bytes")
+    return seq, np.frombuffer(frame, kind, offset=_HEADER.size).astype(np.float32) if dim else None
