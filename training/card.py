@@ -15,22 +15,63 @@ from typing import Any
 
 from training.data import read_examples
 from training.recipe import Recipe
+from typeahead.evaluate import tables
 from typeahead.tables import markdown
+
+#: What stands for the terms of a source that ``terms.toml`` does not list.
+_NOT_STATED = "not stated: add it to training/terms.toml"
+
+#: What a student is, by its family in the recipe.
+_STUDENTS = {
+    "static": """\
+A static query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
+vectors is searched as it is. An embedding is the weighted mean of the vectors of its tokens, in whatever order.
+""",
+    "rnn": """\
+A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
+vectors is searched as it is. It is RNN({student.layers}, {student.feed_forward}) of *Extremely efficient online query
+encoding*: GRUs of {student.hidden} units, and feed-forward layers over the state of the last token.
+""",
+    "transformer": """\
+A query encoder for whole texts, in the embedding space of **{teacher}**: an index of that teacher's vectors is searched
+as it is. It has {layers} of the teacher's layers, fine-tuned{residual}. It reads a text anew at every key; the
+incremental encoders do not.
+""",
+    "residual-gru": """\
+A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
+vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
+and a correction read from a GRU of {student.hidden} units; a keystroke takes one small step.
+""",
+    "causal": """\
+A causal query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
+vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
+and a correction read from {layers} of the teacher's layers, fine-tuned to look back only; a keystroke runs them
+over the new token alone.
+""",
+}
 
 _STUDENT = """\
 # {name}
 
-A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
-and a correction read from a GRU of {hidden} units; a keystroke takes one small step.
+{introduction}
+{usage}
 
+Queries in English. It keeps most of its teacher on queries as people type them,
+and less on long technical ones of domains that it has not seen. For passages use `minilm-doc`, the teacher itself.
+"""
+
+_SESSION = """\
     import typeahead
     session = typeahead.load("{name}").session()
     session.update("how to b")
 
-Weights are int8, run by ONNX Runtime. Queries in English. It keeps most of its teacher on queries as people type them,
-and less on long technical ones of domains that it has not seen. For passages use `minilm-doc`, the teacher itself.
-"""
+Weights are int8, run by ONNX Runtime."""
+
+_WHOLE = """\
+    import typeahead
+    vectors = typeahead.load("{name}").encode(["how to boil an egg"])
+
+Weights are int8, run by ONNX Runtime."""
 
 _TEACHER = """\
 # {name}
@@ -48,11 +89,8 @@ it was trained on. Only the precision of the weights was changed here.
 
 
 def source_terms(source: str, terms: dict[str, str]) -> str:
-    """Terms of a source: by its whole name, else by the part before its slash."""
-    found = terms.get(source) or terms.get(source.split("/")[0])
-    if found is None:
-        raise ValueError(f"training/terms.toml does not say under which terms {source!r} is")
-    return found
+    """Terms of a source: by its whole name, else by the part before its slash; where neither is listed, that."""
+    return terms.get(source) or terms.get(source.split("/")[0]) or _NOT_STATED
 
 
 def _sources(recipe: Recipe) -> list[dict[str, Any]]:
@@ -72,22 +110,35 @@ def _sources(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _figures(paths: Sequence[Path]) -> str:
-    parts = []
-    for path in paths:
-        data = json.loads(path.read_text(encoding="utf-8"))
+    """A section for each file of ``typeahead evaluate retrieval`` or ``typeahead bench``."""
+    return "\n\n".join(_section(json.loads(path.read_text(encoding="utf-8"))) for path in paths)
+
+
+def _section(data: dict[str, Any]) -> str:
+    if data.get("kind") == "retrieval":
+        title = f"{data['dataset']}: {data['queries']:,} queries, {data['passages']:,} passages"
+        rows = tables.metrics(data["results"], data["missing"], baseline=data["baseline"])
+        facts = {"passage encoder": data["passage_encoder"], "relevant from grade": data["relevant_from"]}
+    else:
+        title, rows = data["title"], data["rows"]
         facts = {key: value for key, value in data.items() if key not in ("title", "hardware", "rows")}
-        lines = [f"## {data['title']}", "", markdown(data["rows"]), ""]
-        lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()]
-        lines.append("- measured on: " + ", ".join(f"{name} {value}" for name, value in data["hardware"].items()))
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    lines = [f"## {title}", "", markdown(rows), ""]
+    lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()]
+    lines.append("- measured on: " + ", ".join(f"{name} {value}" for name, value in data["hardware"].items()))
+    return "\n".join(lines)
 
 
-def student_card(recipe: Recipe, run: Path, figures: Sequence[Path]) -> str:
-    """The card of a student."""
-    introduction = _STUDENT.format(
-        name=recipe.name, teacher=recipe.teacher.id.rsplit("/", 1)[-1], hidden=recipe.student.hidden
+def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: str = "") -> str:
+    """The card of a student; ``usage`` says how it is used where that is not with this package."""
+    student = recipe.student
+    what = _STUDENTS[student.family].format(
+        teacher=recipe.teacher.id.rsplit("/", 1)[-1],
+        student=student,
+        layers=len(student.teacher_layers) or student.layers,
+        residual=", and a weighted mean of token vectors beside them" if student.residual else "",
     )
+    usage = usage or (_WHOLE if student.family == "transformer" else _SESSION).format(name=recipe.name)
+    introduction = _STUDENT.format(name=recipe.name, introduction=what, usage=usage)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     columns = list(dict.fromkeys(key for entry in log for key in entry))
     rows = [{column: entry.get(column) for column in columns} for entry in log]

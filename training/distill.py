@@ -1,162 +1,118 @@
-"""``python -m training.distill RECIPE.toml``: a student learns its teacher's vectors of many texts.
+"""``python -m training.distill RECIPE.toml``: a student learns its teacher's vectors of many texts (stage 1).
 
 Teacher vectors come from the cache on disk and are computed once. A run is seeded; it keeps a checkpoint, so that the
-same command goes on after a kill and ends with the same weights; and it writes ``log.jsonl`` and, at its end,
-``student.safetensors``, which :mod:`training.export` turns into a model folder.
+same command goes on after a kill and ends with the same weights; and it writes ``log.jsonl`` and ``LOG.md`` and, at its
+end, ``student.safetensors``, which :mod:`training.export` turns into a model folder. ``accelerate launch -m
+training.distill …`` runs it on several GPUs, each with its part of every batch.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from accelerate import Accelerator
 from tqdm import tqdm
 
-from training.data import Example, read_examples, split
 from training.development import Development
-from training.recipe import Recipe, StageRecipe, read_recipe
-from training.students import ResidualGRU
-from training.teachers import Teacher, VectorCache, file_sha256
+from training.objectives import Objectives
+from training.parallel import share_gradients
+from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
+from training.runlog import RunLog
+from training.students import build, save_student
+from training.students.files import read_metadata
+from training.teachers import Teacher, VectorCache
+from training.texts import Corpus, Texts
 
-#: Passages whose scores a batch is compared on.
-_PASSAGES = 4096
+__all__ = ["Run", "Texts", "main"]
+
 #: Batches between two checkpoints.
-_CHECKPOINT_EVERY = 500
-
-
-class Texts:
-    """The texts of one stage as token ids and teacher vectors."""
-
-    def __init__(self, examples: Sequence[Example], teacher: Teacher, cache: VectorCache, max_tokens: int) -> None:
-        texts = [example.text for example in examples]
-        ids: list[list[int]] = []
-        for start in range(0, len(texts), 10_000):
-            part = teacher.tokenizer(texts[start : start + 10_000], add_special_tokens=False)["input_ids"]
-            ids += part
-        # Of a text that is cut, the student would have to guess the rest.
-        kept = [row for row, sequence in enumerate(ids) if 0 < len(sequence) <= max_tokens]
-        self.ids = [np.array(ids[row], np.int64) for row in kept]
-        self.lengths = np.array([len(sequence) for sequence in self.ids])
-        self.targets = cache[[texts[row] for row in kept]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def batches(self, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-        """Row numbers of batches of like length, in random order: sorted within 64 batches, then shuffled."""
-        order = rng.permutation(len(self))
-        batches = []
-        for start in range(0, len(order), size * 64):
-            part = order[start : start + size * 64]
-            part = part[np.argsort(self.lengths[part], kind="stable")]
-            batches += [part[first : first + size] for first in range(0, len(part), size)]
-        for number in rng.permutation(len(batches)):
-            yield batches[number]
-
-    def passages(self, rng: np.random.Generator) -> np.ndarray:
-        """Teacher vectors of some texts, float32 (n, dim), that stand for passages."""
-        rows = rng.choice(len(self), min(_PASSAGES, len(self)), replace=False, shuffle=False)
-        return self.targets[np.sort(rows)].astype(np.float32)
-
-    def tensors(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Padded ids (n, longest), lengths (n,) and targets float32 (n, dim) of some rows."""
-        lengths = self.lengths[rows]
-        ids = np.zeros((len(rows), lengths.max()), np.int64)
-        for place, row in enumerate(rows):
-            ids[place, : lengths[place]] = self.ids[row]
-        targets = torch.from_numpy(self.targets[rows].astype(np.float32))
-        return torch.from_numpy(ids), torch.from_numpy(lengths), targets
-
-
-def score_loss(vectors: Tensor, targets: Tensor, passages: Tensor, temperature: float) -> Tensor:
-    """Distance of the student's scores of some passages to the teacher's: KL divergence of their softmax.
-
-    The cosine loss weighs all directions alike; this one weighs what decides which passages come first.
-    """
-    log_expected = (targets @ passages.T / temperature).log_softmax(1)
-    log_found = (vectors @ passages.T / temperature).log_softmax(1)
-    return nn.functional.kl_div(log_found, log_expected, reduction="batchmean", log_target=True)
-
-
-def start_student(recipe: Recipe, teacher: Teacher, corpus: Sequence[Texts]) -> ResidualGRU:
-    """A student before training: the teacher's single-token outputs, weights from token counts.
-
-    The weight of a token starts at a / (a + p(token)) with a = 0.001, as in *A simple but tough-to-beat baseline for
-    sentence embeddings* (equation 1), p counted in the training texts.
-    """
-    vocabulary = len(teacher.tokenizer)
-    before, after = teacher.special_ids()
-    single = [[*before, token, *after] for token in range(vocabulary)]
-    table = np.concatenate([teacher.encode_ids(single[start : start + 512]) for start in range(0, vocabulary, 512)])
-    counts: Counter[int] = Counter()
-    for texts in corpus:
-        for sequence in texts.ids:
-            counts.update(sequence.tolist())
-    total = sum(counts.values())
-    probability = np.array([counts[token] for token in range(vocabulary)]) / max(total, 1)
-    log_weights = np.log(1e-3 / (1e-3 + probability))
-    return ResidualGRU(
-        torch.from_numpy(table), torch.from_numpy(log_weights.astype(np.float32)), hidden=recipe.student.hidden
-    )
+_CHECKPOINT_EVERY = 1000
 
 
 class Run:
     """One training run in a folder, which it can go on from."""
 
-    def __init__(self, recipe: Recipe, folder: Path, *, threads: int) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, *, threads: int, cpu: bool = False) -> None:
         torch.set_num_threads(threads)
-        torch.manual_seed(recipe.seed)
+        # "bf16" multiplies in bfloat16; weights, sums and optimizers stay float32.
+        self.accelerator = Accelerator(cpu=cpu, mixed_precision=recipe.precision or None)
+        if self.accelerator.mixed_precision not in PRECISIONS:
+            raise ValueError(f"precision {self.accelerator.mixed_precision!r} is none of {PRECISIONS}")
         self.recipe, self.folder = recipe, folder
-        self._recipe_sha256 = file_sha256(recipe.path)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.teacher = Teacher(recipe.teacher.path(), dtype=recipe.teacher.dtype)
+        self.teacher = Teacher.of(recipe.teacher, device=self.accelerator.device)
         cache = VectorCache(Path(recipe.cache), self.teacher)
-        self.development = Development()
-        self.stages: list[Texts] = []
-        for stage in recipe.stages:
-            training: list[Example] = []
-            for file, limit in stage.sources():
-                kept, held_out = split(read_examples(file, limit=limit), recipe.development)
-                training += kept
-                cache.fill([example.text for example in kept + held_out], label=f"teacher: {file.name}")
-                if file.stem not in self.development:
-                    self.development.add(file.stem, held_out, kept, self.teacher, cache, recipe.student.max_tokens)
-            self.stages.append(Texts(training, self.teacher, cache, recipe.student.max_tokens))
-        self.student = start_student(recipe, self.teacher, self.stages)
+        with self.accelerator.main_process_first():
+            self.corpus = Corpus(recipe, self.teacher, cache, fill=self.accelerator.is_main_process)
+            self.teacher.token_vectors(cache.folder)
+        self._cache = cache
+        self.texts = self.corpus.texts
+        self.development = Development(typed=recipe.typed)
+        for path, held_out in self.corpus.held_out.items():
+            training = self.corpus.of_file[path]
+            self.development.add(path.stem, held_out, training, self.teacher, cache, recipe.student.max_tokens)
+        torch.manual_seed(recipe.seed)
+        counts = self.texts.counts(self.teacher.model.config.vocab_size)
+        self.student = build(recipe.student, self.teacher, counts).to(self.accelerator.device)
+        self.log = RunLog.of_distillation(
+            folder,
+            recipe,
+            self.teacher,
+            texts=len(self.texts),
+            tokens=len(self.texts.flat),
+            processes=self.accelerator.num_processes,
+        )
+        #: Stage, epoch and batch that come next.
         self.done: tuple[int, int, int] = (0, 0, 0)
+        self._seconds = 0.0
+        #: The losses of this epoch's batches so far.
+        self._losses: list[float] = []
+        self._identity = f"{recipe.sha256} {self.teacher.key()} {self.texts.sha256()}"
 
     @property
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def log(self, **entry: Any) -> None:
-        """Append a line to ``log.jsonl`` and print it."""
-        line = json.dumps(entry)
-        with (self.folder / "log.jsonl").open("a") as file:
-            file.write(line + "\n")
-        tqdm.write(line)
+    @property
+    def _result(self) -> Path:
+        return self.folder / "student.safetensors"
 
     def _save(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        partial = self._checkpoint.with_suffix(".partial")
+        if not self.accelerator.is_main_process:
+            return
         state = {
             "student": self.student.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
             "done": list(self.done),
-            "recipe": self._recipe_sha256,
+            "seconds": self._seconds,
+            "losses": self._losses,
+            "log": self.log.entries,
+            "identity": self._identity,
         }
+        partial = self._checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self._checkpoint)
+
+    def _load(self) -> dict[str, Any] | None:
+        """The checkpoint, if there is one; ``ValueError`` if it is another recipe's, teacher's or of other texts."""
+        if not self._checkpoint.is_file():
+            return None
+        saved: dict[str, Any] = torch.load(self._checkpoint, weights_only=True, map_location="cpu")
+        if saved["identity"] != self._identity:
+            raise ValueError(
+                f"{self._checkpoint} is of another recipe, teacher or texts: give the run another folder with --out, "
+                "or delete it"
+            )
+        self.student.load_state_dict(saved["student"])
+        self.done, self._seconds, self._losses = tuple(saved["done"]), saved["seconds"], saved["losses"]
+        return saved
 
     def evaluate(self) -> dict[str, float]:
         """Figures on the development split."""
@@ -167,77 +123,122 @@ class Run:
 
     def train(self) -> None:
         """Train all stages, or what is left of them."""
-        saved = torch.load(self._checkpoint, weights_only=True) if self._checkpoint.is_file() else None
+        if self._result.is_file() and read_metadata(self._result).get("run") == self._identity:
+            self._checkpoint.unlink(missing_ok=True)
+            tqdm.write(f"{self._result} is finished already; delete it to train anew")
+            return
+        main = self.accelerator.is_main_process
+        saved = self._load()
         if saved is not None:
-            if saved["recipe"] != self._recipe_sha256:
-                raise ValueError(
-                    f"{self._checkpoint} is of another recipe: give the run another folder with --out, or delete it"
-                )
-            self.student.load_state_dict(saved["student"])
-            self.done = tuple(saved["done"])
+            self.log.resume(saved["log"])
         else:
-            # A run that starts anew, in a folder where one had ended, has a history of its own.
-            (self.folder / "log.jsonl").unlink(missing_ok=True)
-            self.log(stage="start", **self.evaluate())
-        for number, (stage, texts) in enumerate(zip(self.recipe.stages, self.stages, strict=True)):
+            self.log.add(write=main, stage="start", **self.evaluate())
+        for number, stage in enumerate(self.recipe.stages):
             if number < self.done[0]:
                 continue
-            optimizers: list[torch.optim.Optimizer] = [
-                torch.optim.SparseAdam(self.student.sparse_parameters(), lr=stage.table_rate[0]),
-                torch.optim.Adam(self.student.dense_parameters(), lr=stage.rate[0], betas=(0.9, 0.98)),
-            ]
+            optimizers = self._optimizers(stage)
             if saved is not None:
                 for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
                     optimizer.load_state_dict(state)
                 saved = None
-            self._stage(number, stage, texts, optimizers)
+            self._stage(number, stage, optimizers)
             self.done = (number + 1, 0, 0)
-        tensors = {name: tensor.contiguous() for name, tensor in self.student.state_dict().items()}
-        save_file(tensors, self.folder / "student.safetensors")
-        self._checkpoint.unlink(missing_ok=True)
+        if main:
+            save_student(self.student, self._result, metadata={"run": self._identity})
+        self.accelerator.wait_for_everyone()
+        if main:
+            self._checkpoint.unlink(missing_ok=True)
 
-    def _stage(self, number: int, stage: StageRecipe, texts: Texts, optimizers: list[torch.optim.Optimizer]) -> None:
-        per_epoch = math.ceil(len(texts) / stage.batch)
-        total = per_epoch * stage.epochs
-        rates = [stage.table_rate, stage.rate]
-        started = time.monotonic()
-        with tqdm(total=total, desc=stage.name, unit="batch", disable=None, mininterval=5) as progress:
-            for epoch in range(self.done[1], stage.epochs):
+    def _optimizers(self, stage: StageRecipe) -> list[torch.optim.Optimizer]:
+        """Of tables, of other weights, and of those that start from nothing; each group's rates go with it."""
+        optimizers: list[torch.optim.Optimizer] = []
+        if tables := self.student.sparse_parameters():
+            optimizers.append(torch.optim.SparseAdam([{"params": tables, "rates": list(stage.table_rate)}]))
+        fresh = {id(parameter) for parameter in self.student.fresh_parameters()}
+        dense = self.student.dense_parameters()
+        old, new = ([one for one in dense if (id(one) in fresh) == is_new] for is_new in (False, True))
+        rates = [(old, stage.rate), (new, stage.fresh_rate or stage.rate)] if old else [(new, stage.rate)]
+        groups = [{"params": part, "rates": list(rate)} for part, rate in rates if part]
+        if groups:
+            optimizers.append(torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=stage.weight_decay, fused=True))
+        return optimizers
+
+    def _stage(self, number: int, stage: StageRecipe, optimizers: list[torch.optim.Optimizer]) -> None:
+        rows = self.corpus.rows(stage)
+        if not len(rows):
+            raise ValueError(f"stage {stage.name!r} has no text")
+        per_epoch = math.ceil(len(rows) / stage.batch)
+        objectives = Objectives(stage, self.texts, rows, self.teacher, self._cache, self.recipe.seed)
+        shown = not self.accelerator.is_main_process or None
+        with tqdm(total=per_epoch * stage.epochs, desc=stage.name, unit="batch", disable=shown, mininterval=5) as bar:
+            for epoch in range(self.done[1] if self.done[0] == number else 0, stage.epochs):
                 rng = np.random.default_rng([self.recipe.seed, number, epoch])
-                loss_sum, batches = 0.0, 0
-                for batch, rows in enumerate(texts.batches(stage.batch, rng)):
-                    if batch < self.done[2]:
+                first = self.done[2] if self.done[:2] == (number, epoch) else 0
+                by_length = stage.curriculum and epoch == 0
+                started = time.monotonic()
+                for batch, part in enumerate(self.texts.batches(stage.batch, rng, rows=rows, by_length=by_length)):
+                    if batch < first:
                         continue
-                    part = (epoch * per_epoch + batch) / total
-                    for optimizer, (first, last) in zip(optimizers, rates, strict=True):
-                        optimizer.param_groups[0]["lr"] = last + (first - last) * (1 + math.cos(math.pi * part)) / 2
-                    ids, lengths, targets = texts.tensors(rows)
-                    vectors = self.student(ids, lengths)
-                    loss = 1 - (vectors * targets).sum(1).mean()
-                    if stage.score_weight:
-                        passages = torch.from_numpy(texts.passages(rng))
-                        loss = loss + stage.score_weight * score_loss(vectors, targets, passages, stage.temperature)
-                    for optimizer in optimizers:
-                        optimizer.zero_grad()
-                    loss.backward()
-                    for optimizer in optimizers:
-                        optimizer.step()
-                    loss_sum, batches = loss_sum + loss.item(), batches + 1
+                    _set_rates(optimizers, stage, epoch * per_epoch + batch, per_epoch * stage.epochs)
+                    self._losses.append(self._batch((number, epoch, batch), stage, objectives, optimizers, part))
                     self.done = (number, epoch, batch + 1)
-                    progress.n = epoch * per_epoch + batch + 1
-                    progress.set_postfix(loss=f"{loss_sum / batches:.4f}", refresh=False)
-                    progress.update(0)
-                    if (batch + 1) % _CHECKPOINT_EVERY == 0:
+                    bar.n = epoch * per_epoch + batch + 1
+                    bar.set_postfix(loss=f"{np.mean(self._losses[-200:]):.4f}", refresh=False)
+                    bar.update(0)
+                    if (batch + 1) % _CHECKPOINT_EVERY == 0 and batch + 1 < per_epoch:
+                        self._seconds += time.monotonic() - started
+                        started = time.monotonic()
                         self._save(optimizers)
+                self._seconds += time.monotonic() - started
                 self.done = (number, epoch + 1, 0)
-                self._save(optimizers)
-                self.log(
+                loss, self._losses = float(np.mean(self._losses)), []
+                self.log.add(
+                    write=self.accelerator.is_main_process,
                     stage=stage.name,
                     epoch=epoch + 1,
-                    loss=round(loss_sum / max(batches, 1), 5),
-                    seconds=round(time.monotonic() - started),
+                    loss=round(loss, 5),
+                    seconds=round(self._seconds),
                     **self.evaluate(),
                 )
+                self._save(optimizers)
+
+    def _batch(
+        self,
+        place: tuple[int, int, int],
+        stage: StageRecipe,
+        objectives: Objectives,
+        optimizers: list[torch.optim.Optimizer],
+        rows: np.ndarray,
+    ) -> float:
+        """One step of the optimizers; returns the loss."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        rng = np.random.default_rng([self.recipe.seed, *place, rank])
+        # A process whose part is empty takes a text that counts for nothing: all of them must take part.
+        part = rows[rank::world]
+        share = len(part) * world / len(rows)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        with self.accelerator.autocast():
+            loss = objectives(self.student, part if len(part) else rows[:1], rng) * share
+        value = float(loss.item())
+        if not math.isfinite(value):
+            raise ValueError(f"the loss of stage {place[0]}, epoch {place[1]}, batch {place[2]} is {value}")
+        self.accelerator.backward(loss)
+        share_gradients(self.accelerator, self.student)
+        if stage.clip:
+            torch.nn.utils.clip_grad_norm_(self.student.dense_parameters(), stage.clip)
+        for optimizer in optimizers:
+            optimizer.step()
+        return value
+
+
+def _set_rates(optimizers: Sequence[torch.optim.Optimizer], stage: StageRecipe, batch: int, total: int) -> None:
+    """Rates of a batch: half a cosine from the first to the last, after a linear warm-up."""
+    warmed = min(1.0, (batch + 1) / stage.warmup) if stage.warmup else 1.0
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            first, last = group["rates"]
+            group["lr"] = warmed * (last + (first - last) * (1 + math.cos(math.pi * batch / total)) / 2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -246,9 +247,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
     options = parser.parse_args(arguments)
     recipe = read_recipe(options.recipe)
-    Run(recipe, options.out or Path("runs") / recipe.name, threads=options.threads).train()
+    Run(recipe, options.out or Path("runs") / recipe.name, threads=options.threads, cpu=options.cpu).train()
 
 
 if __name__ == "__main__":

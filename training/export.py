@@ -1,7 +1,14 @@
-"""Turns trained weights into model folders: ``python -m training.export student RUN OUT`` and ``… teacher RECIPE OUT``.
+"""Turns trained weights into folders that others load.
 
-Quantises, writes the graphs of :mod:`training.graphs`, golden vectors and the card, checks the folder against PyTorch,
-and prints how far int8 is from float32. Nothing is written to ``OUT`` unless the check passed.
+::
+
+    python -m training.export student RECIPE RUN OUT                 a model folder of typeahead
+    python -m training.export teacher RECIPE OUT                     the same, of a BERT teacher as passage encoder
+    python -m training.export sentence-transformers RECIPE RUN OUT   a folder of that library (training.sentences)
+
+A model folder: quantised weights and the graphs of its family (:mod:`training.graphs`), golden vectors and the card. It
+is checked against PyTorch, and how far int8 is from float32 is printed. Nothing is written to ``OUT`` unless the check
+passed.
 """
 
 from __future__ import annotations
@@ -15,13 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from training.card import student_card, teacher_card
-from training.graphs import WeightsFile, quantize_columns, quantize_rows, write_encoder, write_fold, write_step
+from training.graphs_causal import CausalSizes, causal_tensors, write_causal
+from training.graphs_recurrent import RecurrentSizes, write_recurrent
+from training.graphs_transformer import EncoderSizes, student_tensors, teacher_tensors, write_transformer
 from training.recipe import Recipe, read_recipe
-from training.students import ResidualGRU
+from training.students import Causal, PaperRNN, ResidualGRU, Static, Student, TruncatedTransformer, load_student
 from training.teachers import Teacher, file_sha256
 from typeahead.encoders.base import Encoder, Vectors
 from typeahead.models import Golden, ModelConfig, TeacherInfo, load, write_config
@@ -60,59 +68,23 @@ def teacher_info(recipe: Recipe, teacher: Teacher) -> TeacherInfo:
     )
 
 
-def _student_tensors(student: ResidualGRU) -> dict[str, np.ndarray]:
-    """The student's weights as the step's graph names them."""
-    tensors: dict[str, np.ndarray] = {}
-    tensors["table"], tensors["table.scale"] = quantize_rows(_numpy(student.table.weight))
-    tensors["token_weight"] = np.exp(_numpy(student.log_weights.weight))
-    for name, weight in (
-        ("input", student.input_weight),
-        ("recurrent", student.gru.get_parameter("weight_hh_l0")),
-        ("readout", student.readout.weight),
-    ):
-        tensors[name], tensors[f"{name}.scale"] = quantize_columns(_numpy(weight).T)
-    # The new gate's recurrent bias is multiplied by the reset gate; all other biases are added outright.
-    recurrent_bias = _numpy(student.gru.get_parameter("bias_hh_l0"))
-    only_new = np.where(np.arange(3 * student.hidden) < 2 * student.hidden, 0, recurrent_bias)
-    tensors["input.bias"] = _numpy(student.gru.get_parameter("bias_ih_l0")) + recurrent_bias - only_new
-    tensors["recurrent.bias"] = only_new.astype(np.float32)
-    return tensors
+def precise_teacher(recipe: Recipe) -> Teacher:
+    """The recipe's teacher in float32, whatever it is run in for training: its weights are what ships."""
+    return Teacher(recipe.teacher.path(), **recipe.teacher.given())
 
 
-def _teacher_tensors(teacher: Teacher) -> dict[str, np.ndarray]:
-    """A BERT teacher's weights as the encoder's graph names them."""
-    state = {name: _numpy(tensor) for name, tensor in teacher.model.state_dict().items()}
-    tensors: dict[str, np.ndarray] = {}
-    tensors["words"], tensors["words.scale"] = quantize_rows(state["embeddings.word_embeddings.weight"])
-    positions = state["embeddings.position_embeddings.weight"][: teacher.max_length]
-    tensors["positions"] = positions + state["embeddings.token_type_embeddings.weight"][0]
-    norms = {"words": "embeddings.LayerNorm"}
-    for number in range(teacher.model.config.num_hidden_layers):
-        layer = f"encoder.layer.{number}"
-        for name, source in (
-            ("query", "attention.self.query"),
-            ("key", "attention.self.key"),
-            ("value", "attention.self.value"),
-            ("attention", "attention.output.dense"),
-            ("up", "intermediate.dense"),
-            ("down", "output.dense"),
-        ):
-            key = f"{number}.{name}"
-            tensors[key], tensors[f"{key}.scale"] = quantize_columns(state[f"{layer}.{source}.weight"].T)
-            tensors[f"{key}.bias"] = state[f"{layer}.{source}.bias"]
-        norms[f"{number}.attention"] = f"{layer}.attention.output.LayerNorm"
-        norms[f"{number}.down"] = f"{layer}.output.LayerNorm"
-    for name, source in norms.items():
-        tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = state[f"{source}.weight"], state[f"{source}.bias"]
-    return tensors
+def max_tokens_of(teacher: Teacher, prompt: str | None = None) -> int:
+    """Tokens of a text that the teacher reads, its special ones and the prompt's (a query's) not counted."""
+    before, after = teacher.special_ids(prompt)
+    return teacher.max_length - len(before) - len(after)
 
 
 @torch.inference_mode()
-def encode_with_student(student: ResidualGRU, teacher: Teacher, texts: Sequence[str]) -> Vectors:
-    """Encode texts one by one in PyTorch, the reference for the exported step."""
+def encode_with_student(student: Student, teacher: Teacher, texts: Sequence[str]) -> Vectors:
+    """Encode texts one by one in PyTorch, cut where the teacher cuts: the reference for the exported step."""
     rows = []
     for text in texts:
-        ids = torch.tensor([teacher.tokenizer(text, add_special_tokens=False)["input_ids"]])
+        ids = torch.tensor([teacher.tokenizer(text, add_special_tokens=False)["input_ids"][: max_tokens_of(teacher)]])
         rows.append(student(ids, torch.tensor([ids.shape[1]])))
     return _numpy(torch.cat(rows))
 
@@ -136,74 +108,137 @@ def _finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, mi
     for path in out.iterdir():
         path.unlink()
     for path in sorted(folder.iterdir()):
-        shutil.copy(path, out / path.name)
+        # Not its mode: safetensors writes files that the owner alone may read.
+        shutil.copyfile(path, out / path.name)
         print(f"{path.stat().st_size / 1e6:8.2f} MB {out / path.name}")
     return load(out)
 
 
-def _save_tokenizer(teacher: Teacher, folder: Path) -> None:
+def save_tokenizer(teacher: Teacher, folder: Path) -> None:
+    """Write the teacher's tokenizer, which neither cuts nor fills up."""
     tokenizer = teacher.tokenizer.backend_tokenizer
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
 
 
+def _state(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    """A state dict as float32 arrays."""
+    return {name: _numpy(tensor) for name, tensor in module.state_dict().items()}
+
+
+def _recurrent_sizes(student: Static | ResidualGRU | PaperRNN) -> RecurrentSizes:
+    """Which parts a fold with a state of one size has."""
+    normalize = student.similarity == "cosine"
+    if isinstance(student, Static):
+        return RecurrentSizes(student.dim, normalize, mean=True)
+    if isinstance(student, ResidualGRU):
+        return RecurrentSizes(student.dim, normalize, mean=True, hidden=student.hidden, layers=student.layers)
+    settings = student.settings
+    sizes = {name: settings[name] for name in ("hidden", "layers", "feed_forward")}
+    return RecurrentSizes(
+        student.dim, normalize, mean=False, **sizes, projected=isinstance(student.projection, torch.nn.Linear)
+    )
+
+
+def _write_recurrent(folder: Path, student: Static | ResidualGRU | PaperRNN) -> dict[str, Any]:
+    """Write weights and graphs; return what the configuration says of this family."""
+    sizes = _recurrent_sizes(student)
+    write_recurrent(folder, _state(student), sizes)
+    return {"family": "recurrent", "prefix_ids": (), "suffix_ids": (), "shape": sizes.shape()}
+
+
+def _write_causal(folder: Path, student: Causal, max_tokens: int) -> dict[str, Any]:
+    """Write weights and graphs; return what the configuration says of this family."""
+    trunk = student.trunk.settings
+    sizes = CausalSizes(
+        layers=trunk["layers"],
+        heads=trunk["heads"],
+        width=trunk["width"],
+        dim=student.dim,
+        epsilon=trunk["epsilon"],
+        normalize=student.similarity == "cosine",
+    )
+    positions = len(student.start_ids) + max_tokens
+    write_causal(folder, causal_tensors(_state(student), layers=sizes.layers, positions=positions), sizes)
+    start = tuple(student.start_ids)
+    return {"family": "causal", "prefix_ids": start, "suffix_ids": (), "shape": sizes.shape()}
+
+
+def _write_transformer(folder: Path, student: TruncatedTransformer, max_tokens: int) -> dict[str, Any]:
+    """Write weights and graphs; return what the configuration says of this family."""
+    before, after = student.prefix_ids, student.suffix_ids
+    trunk = student.trunk.settings
+    sizes = EncoderSizes(
+        layers=trunk["layers"],
+        heads=trunk["heads"],
+        epsilon=trunk["epsilon"],
+        pooling=student.pooling,
+        normalize=student.similarity == "cosine",
+        residual=(len(before), len(after)) if student.residual else None,
+    )
+    tensors = student_tensors(_state(student), sizes, positions=len(before) + max_tokens + len(after))
+    write_transformer(folder, tensors, sizes)
+    return {"family": "transformer", "prefix_ids": before, "suffix_ids": after, "shape": {"layers": sizes.layers}}
+
+
+def _write_student(folder: Path, student: Student, max_tokens: int) -> dict[str, Any]:
+    """Write weights and graphs; return what the configuration says of the family."""
+    if isinstance(student, Causal):
+        return _write_causal(folder, student, max_tokens)
+    if isinstance(student, TruncatedTransformer):
+        return _write_transformer(folder, student, max_tokens)
+    if isinstance(student, Static | ResidualGRU | PaperRNN):
+        return _write_recurrent(folder, student)
+    raise ValueError(f"a student of family {student.family!r} cannot be exported")
+
+
 def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]) -> None:
-    """Write the model folder of a finished run."""
-    teacher = Teacher(recipe.teacher.path())
-    state = load_file(run / "student.safetensors")
-    student = ResidualGRU(
-        state["table.weight"], state["log_weights.weight"].squeeze(1), hidden=recipe.student.hidden
-    ).eval()
-    student.load_state_dict(state)
+    """Write the model folder of a finished run. ``ValueError`` for a student that no graph is known for."""
+    teacher = precise_teacher(recipe)
+    student = load_student(run)
     reference = encode_with_student(student, teacher, GOLDEN_TEXTS)
+    max_tokens = max_tokens_of(teacher)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        weights = WeightsFile(folder / "weights.safetensors", _student_tensors(student))
-        sizes: Any = {"dim": student.dim, "hidden": student.hidden, "normalize": student.similarity == "cosine"}
-        for variant, int8 in (("", True), ("-float32", False)):
-            write_fold(folder / f"fold{variant}.onnx", weights, dim=student.dim, hidden=student.hidden, int8=int8)
-            write_step(folder / f"step{variant}.onnx", weights, **sizes, int8=int8)
-        _save_tokenizer(teacher, folder)
-        info = teacher_info(recipe, teacher)
-        before, after = teacher.special_ids()
+        described = _write_student(folder, student, max_tokens)
+        # A server that has an encoder of whole texts gives it what is longer.
+        described["shape"] |= {"trained_tokens": recipe.student.max_tokens}
+        save_tokenizer(teacher, folder)
         config = ModelConfig(
             name=recipe.name,
-            family="recurrent",
             role="query",
             dim=student.dim,
             similarity=student.similarity,
-            teacher=info,
-            max_tokens=teacher.max_length - len(before) - len(after),
-            prefix_ids=(),
-            suffix_ids=(),
-            shape={"hidden": student.hidden, "state": student.dim + 1 + 2 * student.hidden},
+            teacher=teacher_info(recipe, teacher),
+            max_tokens=max_tokens,
             files={},
+            **described,
         )
-        _finish(out, folder, config, reference, 0.995, student_card(recipe, run, figures))
+        least = 0.99 if described["family"] == "transformer" else 0.995
+        _finish(out, folder, config, reference, least, student_card(recipe, run, figures))
 
 
 def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]) -> None:
     """Write the teacher itself as a passage encoder."""
-    teacher = Teacher(recipe.teacher.path())
+    teacher = precise_teacher(recipe)
     settings = teacher.model.config
     if settings.model_type != "bert":
         raise ValueError(f"teachers of type {settings.model_type!r} cannot be exported; known is bert")
-    reference = teacher.encode(GOLDEN_TEXTS)
+    reference = teacher.encode(GOLDEN_TEXTS, prompt=teacher.passage_prompt)
+    sizes = EncoderSizes(
+        layers=settings.num_hidden_layers,
+        heads=settings.num_attention_heads,
+        epsilon=settings.layer_norm_eps,
+        pooling=teacher.pooling,
+        normalize=teacher.normalize,
+    )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        weights = WeightsFile(folder / "weights.safetensors", _teacher_tensors(teacher))
-        options: Any = {
-            "layers": settings.num_hidden_layers,
-            "heads": settings.num_attention_heads,
-            "pooling": teacher.pooling,
-            "normalize": teacher.normalize,
-            "epsilon": settings.layer_norm_eps,
-        }
-        write_encoder(folder / "encoder.onnx", weights, **options, int8=True)
-        write_encoder(folder / "encoder-float32.onnx", weights, **options, int8=False)
-        _save_tokenizer(teacher, folder)
-        before, after = teacher.special_ids()
+        tensors = teacher_tensors(_state(teacher.model), layers=sizes.layers, positions=teacher.max_length)
+        write_transformer(folder, tensors, sizes)
+        save_tokenizer(teacher, folder)
+        before, after = teacher.special_ids(teacher.passage_prompt)
         config = ModelConfig(
             name=name,
             family="transformer",
@@ -211,7 +246,7 @@ def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]
             dim=teacher.dim,
             similarity="cosine" if teacher.normalize else "dot",
             teacher=teacher_info(recipe, teacher),
-            max_tokens=teacher.max_length - len(before) - len(after),
+            max_tokens=max_tokens_of(teacher, teacher.passage_prompt),
             prefix_ids=tuple(before),
             suffix_ids=tuple(after),
             shape={"layers": settings.num_hidden_layers},
@@ -225,9 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__.split("\n\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     student = commands.add_parser("student", help="a finished run as a model folder")
-    student.add_argument("recipe", type=Path)
-    student.add_argument("run", type=Path, help="folder of the run")
-    student.add_argument("out", type=Path)
+    library = commands.add_parser("sentence-transformers", help="a finished run as a folder of that library")
+    for command in (student, library):
+        command.add_argument("recipe", type=Path)
+        command.add_argument("run", type=Path, help="folder of the run")
+        command.add_argument("out", type=Path)
     teacher = commands.add_parser("teacher", help="the teacher of a recipe as passage encoder")
     teacher.add_argument("recipe", type=Path)
     teacher.add_argument("out", type=Path)
@@ -239,6 +276,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = read_recipe(options.recipe)
     if options.command == "student":
         export_student(options.run, recipe, options.out, options.figures)
+    elif options.command == "sentence-transformers":
+        # Imported here: the others do without that library.
+        from training.sentences import export_sentences
+
+        source = precise_teacher(recipe)
+        reference = encode_with_student(load_student(options.run), source, GOLDEN_TEXTS)
+        export_sentences(options.run, recipe, source, options.out, GOLDEN_TEXTS, reference, max_tokens_of(source))
     else:
         export_teacher(recipe, options.out.name, options.out, options.figures)
 

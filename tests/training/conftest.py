@@ -62,6 +62,16 @@ def teacher_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def dot_teacher_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in coCondenser's format: [CLS], not normalised, dot product."""
+    pytest.importorskip("torch", reason="training needs PyTorch")
+    pytest.importorskip("transformers", reason="training needs transformers")
+    from tests.training.tiny import write_cocondenser
+
+    return write_cocondenser(tmp_path_factory.mktemp("dot") / "teacher")
+
+
 @pytest.fixture
 def recipe_path(tmp_path: Path, teacher_folder: Path) -> Path:
     """A recipe of two stages over 1,500 made-up texts."""

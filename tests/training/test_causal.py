@@ -1,0 +1,105 @@
+"""The causal student, exported: its graphs over a key-value cache equal PyTorch over the whole text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs PyTorch")
+pytest.importorskip("transformers", reason="training needs transformers")
+pytest.importorskip("onnx", reason="training needs onnx")
+
+import typeahead  # noqa: E402
+from tests.training.conftest import WORDS  # noqa: E402
+from training import export  # noqa: E402
+from training.graphs_causal import block_of, quantize_blocks  # noqa: E402
+from training.recipe import Recipe, StudentRecipe, read_recipe  # noqa: E402
+from training.students import Causal, save_student  # noqa: E402
+from training.teachers import Teacher  # noqa: E402
+from typeahead.encoders.causal import CausalEncoder  # noqa: E402
+from typeahead.models import Golden, cosines  # noqa: E402
+
+TEXTS = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz", " ".join(WORDS)]
+
+
+@pytest.fixture
+def recipe(recipe_path: Path) -> Recipe:
+    return dataclasses.replace(read_recipe(recipe_path), student=StudentRecipe(family="causal", layers=2))
+
+
+@pytest.fixture
+def student(recipe: Recipe) -> Causal:
+    """Untrained but for a read-out that reads something."""
+    teacher = Teacher.of(recipe.teacher)
+    torch.manual_seed(3)
+    student = Causal.start(recipe.student, teacher, np.arange(1, teacher.model.config.vocab_size + 1))
+    torch.nn.init.normal_(student.readout.weight, 0, 0.1)
+    return student.eval()
+
+
+def exported(student: Causal, recipe: Recipe, folder: Path) -> CausalEncoder:
+    run = folder / "run"
+    run.mkdir()
+    save_student(student, run / "student.safetensors")
+    (run / "log.jsonl").write_text(json.dumps({"stage": "start"}) + "\n")
+    export.export_student(run, recipe, folder / "model", ())
+    encoder = typeahead.load(folder / "model")
+    assert isinstance(encoder, CausalEncoder)
+    return encoder
+
+
+def test_the_exported_step_equals_pytorch(student: Causal, recipe: Recipe, tmp_path: Path) -> None:
+    encoder = exported(student, recipe, tmp_path)
+    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
+    assert cosines(encoder.encode(TEXTS), expected).min() > 0.998
+    precise = CausalEncoder(encoder.config, tmp_path / "model", variant="-float32")
+    assert cosines(precise.encode(TEXTS), expected).min() > 0.9995
+    assert Golden.read(tmp_path / "model").agreement(encoder) > 0.9999
+    session = encoder.session()
+    for text in TEXTS:
+        session.update(text)
+        np.testing.assert_array_equal(session.embedding, encoder.encode([text])[0])
+
+
+def test_every_prefix_has_the_embedding_that_training_gave_it(student: Causal, recipe: Recipe, tmp_path: Path) -> None:
+    encoder = exported(student, recipe, tmp_path)
+    tokens = encoder.tokenizer.encode(TEXTS[2])
+    with torch.inference_mode():
+        expected = student.prefixes(torch.tensor([tokens]), torch.tensor([len(tokens)]))[0].numpy()
+    states = [encoder.start()]
+    embeddings = []
+    for token in tokens:
+        states, embedding = encoder.step(states, np.array((token,), np.int64))  # type: ignore[assignment]
+        embeddings.append(embedding[0])
+    assert cosines(np.array(embeddings), expected).min() > 0.998
+
+
+def test_a_text_may_be_as_long_as_the_teachers_and_no_longer(student: Causal, recipe: Recipe, tmp_path: Path) -> None:
+    encoder = exported(student, recipe, tmp_path)
+    assert encoder.max_tokens == 30
+    longest, longer = encoder.encode(["egg " * 30, "egg " * 31])
+    np.testing.assert_array_equal(longest, longer)
+    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), ["egg " * 30])
+    assert cosines(longest[None], expected)[0] > 0.998
+
+
+def test_the_card_says_what_the_student_is(student: Causal, recipe: Recipe, tmp_path: Path) -> None:
+    exported(student, recipe, tmp_path)
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "A causal query encoder" in card
+    assert "2 of the teacher's layers" in card
+
+
+@pytest.mark.parametrize(("inputs", "block"), [(384, 128), (1536, 128), (64, 64), (96, 32), (48, 16), (312, 16)])
+def test_blocks_divide_a_row_or_are_filled_with_zeros(inputs: int, block: int) -> None:
+    weight = np.random.default_rng(0).normal(size=(inputs, 10)).astype(np.float32)
+    assert block_of(inputs) == block
+    quantized, scale = quantize_blocks(weight)
+    assert quantized.shape == (10, -(-inputs // block), block)
+    restored = ((quantized.astype(np.float32) - 128) * scale[:, :, None]).reshape(10, -1)
+    np.testing.assert_allclose(restored[:, :inputs].T, weight, atol=float(scale.max()) / 2 + 1e-6)
+    assert not restored[:, inputs:].any()

@@ -1,0 +1,114 @@
+"""Judged queries out of any format, and a file of them that training draws from in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.data.beir import read_beir_qrels, read_beir_queries
+from training.data.collection import Collection
+from training.data.indexed import IndexedLines
+from training.data.lines import accounted
+from training.data.msmarco import read_id_triples, read_qrels, read_queries, read_triples
+from training.data.records import Group
+from training.data.tevatron import format_group, parse_group, read_tevatron
+from typeahead.errors import SourceError
+
+#: What :func:`read_groups` reads, as ``kind:path``; without a kind it is Tevatron's.
+KINDS = ("tevatron", "triples", "id-triples")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A collection, its judged queries and the ids of the passages that are relevant to each, one or more."""
+
+    collection: Collection
+    queries: dict[str, str]
+    relevant: dict[str, tuple[str, ...]]
+    #: Passages that are somewhat relevant, though less than was asked for: no answers, and no negatives either.
+    doubtful: dict[str, frozenset[str]]
+
+    @classmethod
+    def open(
+        cls,
+        collection: Path,
+        queries: Path | None = None,
+        qrels: Path | None = None,
+        *,
+        split: str = "train",
+        relevant_from: int = 1,
+    ) -> Judged:
+        """Read a BEIR folder, or MS MARCO's three files.
+
+        A judgement of a query or passage that is not there is accounted for as a bad line of its file. Raises
+        :class:`~typeahead.errors.SourceError` for a missing file, and if no query is left.
+        """
+        if collection.is_dir():
+            qrels = qrels or collection / "qrels" / f"{split}.tsv"
+            texts = {query.id: query.text for query in read_beir_queries(queries or collection)}
+        elif queries is None or qrels is None:
+            raise SourceError("is no BEIR folder: name its queries and its qrels, too", path=collection)
+        else:
+            texts = {query.id: query.text for query in read_queries(queries)}
+        passages = Collection(collection)
+        relevant: dict[str, dict[str, None]] = {}
+        doubtful: dict[str, set[str]] = {}
+        with accounted(qrels) as bad:
+            for number, judgement in read_beir_qrels(qrels) if collection.is_dir() else read_qrels(qrels):
+                if judgement.query_id not in texts:
+                    bad.add(number, f"there is no query {judgement.query_id!r}")
+                elif judgement.passage_id not in passages:
+                    bad.add(number, f"passage {judgement.passage_id!r} is not in {passages.path}")
+                elif judgement.grade >= relevant_from:
+                    relevant.setdefault(judgement.query_id, {})[judgement.passage_id] = None
+                elif judgement.grade > 0:
+                    doubtful.setdefault(judgement.query_id, set()).add(judgement.passage_id)
+        if not relevant:
+            raise SourceError(f"no query has a passage of grade {relevant_from} or more", path=qrels)
+        kept = {key: text for key, text in texts.items() if key in relevant}
+        sides = {key: tuple(relevant[key]) for key in kept}
+        return cls(passages, kept, sides, {key: frozenset(doubtful.get(key, ())) for key in kept})
+
+    def groups(self) -> Iterator[Group]:
+        """Each query with its relevant passages, without negatives, in the order of the file of queries."""
+        for key, text in self.queries.items():
+            yield Group(key, text, tuple(self.collection.get(passage) for passage in self.relevant[key]))
+
+
+def read_groups(source: str, judged: Judged | None = None) -> Iterator[Group]:
+    """Stream the groups of ``kind:path`` or of a path; triples by id look their texts up in ``judged``."""
+    kind, path = split_kind(source, KINDS, "tevatron")
+    if kind == "triples":
+        return read_triples(path)
+    if kind == "id-triples":
+        if judged is None:
+            raise SourceError("triples by id need a collection and queries", path=path)
+        return read_id_triples(path, judged.queries, judged.collection)
+    return read_tevatron(path)
+
+
+def split_kind(source: str | Path, kinds: Iterable[str], default: str) -> tuple[str, Path]:
+    """Divide ``kind:path``; a path without a kind is of the kind ``default``."""
+    kind, colon, path = str(source).partition(":")
+    return (kind, Path(path)) if colon and kind in kinds else (default, Path(source))
+
+
+class GroupFile(IndexedLines[Group]):
+    """Groups of a file in either of Tevatron's forms, by row; ``note`` is shown each once, with its line's number."""
+
+    def __init__(self, path: Path, note: Callable[[Group, int], None] | None = None) -> None:
+        super().__init__(path, parse_group, note)
+
+
+def write_groups(path: Path, groups: Iterable[Group]) -> int:
+    """Write groups in Tevatron's form and return how many. The file is there when it is whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    count = 0
+    with partial.open("w", encoding="utf-8") as file:
+        for group in groups:
+            file.write(format_group(group) + "\n")
+            count += 1
+    partial.replace(path)
+    return count

@@ -1,0 +1,39 @@
+"""Gradients of several processes: the mean of all, sparse ones included.
+
+PyTorch's DistributedDataParallel reduces no sparse gradients on a GPU, and sparse ones are what makes a table of 30,000
+token vectors cheap to train. So the few tensors are reduced here, after each backward pass.
+"""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from training.students import Student
+
+
+def share_gradients(accelerator: Accelerator, student: Student) -> None:
+    """Set every gradient to its mean over the processes; nothing to do for one process."""
+    if accelerator.num_processes == 1:
+        return
+    dense = student.dense_parameters()
+    if dense:
+        flat = torch.cat([_gradient(parameter).flatten() for parameter in dense])
+        flat = accelerator.reduce(flat, reduction="mean")
+        parts = flat.split([parameter.numel() for parameter in dense])
+        for parameter, part in zip(dense, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
+    for parameter in student.sparse_parameters():
+        own = (parameter.grad if parameter.grad is not None else torch.zeros_like(parameter).to_sparse(1)).coalesce()
+        rows = accelerator.pad_across_processes(own.indices()[0], dim=0, pad_index=-1)
+        values = accelerator.pad_across_processes(own.values(), dim=0)
+        all_rows, all_values = accelerator.gather((rows, values))
+        real = all_rows >= 0
+        parameter.grad = torch.sparse_coo_tensor(
+            all_rows[real].unsqueeze(0), all_values[real] / accelerator.num_processes, parameter.shape
+        ).coalesce()
+
+
+def _gradient(parameter: torch.nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

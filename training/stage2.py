@@ -1,0 +1,168 @@
+"""The parts of a recipe that stage 2 reads: ``[data]``, ``[[mine]]`` and ``[[contrast]]``.
+
+A recipe may hold several rounds of mining and of training. Each has a name, which is that of its folder in the run,
+and says which of the others it builds on. The paper's order (appendix B) is: negatives by BM25, a first model,
+negatives by that model, and the final model, from stage 1's student again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from training.recipe import read_entries
+
+T = TypeVar("T")
+
+#: How a round says that it starts from, or searches with, the student of stage 1 or the teacher on both sides.
+DISTILLED, TEACHER, BM25 = "distilled", "teacher", "bm25"
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Judged queries and the passages: a BEIR folder, or MS MARCO's three files."""
+
+    #: A BEIR folder, or a collection as TSV or JSON lines.
+    collection: str
+    queries: str = ""
+    qrels: str = ""
+    #: The judgements of a BEIR folder.
+    split: str = "train"
+    #: Grade from which a passage is relevant.
+    relevant_from: int = 1
+
+
+@dataclass(frozen=True)
+class MineRecipe:
+    """A round of mining: for each query, passages that a search finds and that are not relevant."""
+
+    name: str
+    #: "bm25"; "teacher", for queries, too; "distilled" for the student of stage 1; or the name of a [[contrast]].
+    by: str = BM25
+    #: Hits of each query that negatives are drawn from, and how many are drawn.
+    depth: int = 200
+    negatives: int = 30
+    #: The first hits, which are left out: unjudged, and likelier than others to be relevant.
+    skip: int = 0
+    #: BM25's parameters: Anserini's defaults for MS MARCO's passages.
+    k1: float = 0.9
+    b: float = 0.4
+
+
+@dataclass(frozen=True)
+class ContrastRecipe:
+    """A round of contrastive training. The defaults are the paper's (appendix B), and Tevatron's where it is silent."""
+
+    name: str
+    #: "mine:NAME", or files that :func:`training.data.read_groups` reads.
+    groups: tuple[str, ...]
+    #: "distilled", or the name of another round.
+    start: str = DISTILLED
+    #: "trained" along, from the teacher; or "frozen", so that an index stays valid.
+    passages: str = "trained"
+    epochs: int = 3
+    #: Queries in a step, over all processes, and the hard negatives of each; all other passages are its negatives, too.
+    batch: int = 64
+    negatives: int = 7
+    rate: float = 5e-6
+    #: Share of the steps in which the rate rises to ``rate``; then it falls to zero in a straight line.
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    #: Scores are divided by it. 0: 1 for a dot product, 0.05 for a cosine.
+    temperature: float = 0.0
+    #: Texts that are encoded at a time, with gradient caching; 0 for the whole batch at once.
+    chunk: int = 0
+    #: Passages whose encoder is trained are cut at so many word pieces, special tokens included; 0 for the teacher's
+    #: own length, which a frozen encoder always keeps.
+    passage_tokens: int = 128
+    #: Share of the queries that is held out, and looked at after each epoch.
+    development: float = 0.02
+
+
+Round = TypeVar("Round", MineRecipe, ContrastRecipe)
+
+
+@dataclass(frozen=True)
+class Stage2:
+    """All of it. ``data`` is ``None`` where every round of training reads files of its own."""
+
+    data: DataRecipe | None
+    #: What stands between a passage's title and its text: "[SEP]" for coCondenser's retriever.
+    separator: str
+    mine: tuple[MineRecipe, ...]
+    contrast: tuple[ContrastRecipe, ...]
+    path: Path
+
+    def mining(self, name: str) -> MineRecipe:
+        """The round of mining of that name; ``ValueError`` if there is none."""
+        return _named(self.mine, name, f"{self.path} [[mine]]")
+
+    def training(self, name: str) -> ContrastRecipe:
+        """The round of training of that name; ``ValueError`` if there is none."""
+        return _named(self.contrast, name, f"{self.path} [[contrast]]")
+
+
+def _named(rounds: tuple[Round, ...], name: str, where: str) -> Round:
+    names = [one.name for one in rounds]
+    if name not in names:
+        raise ValueError(f"{where}: no {name!r}; there are: {', '.join(names) or 'none'}")
+    return rounds[names.index(name)]
+
+
+def _take(kind: type[T], values: Any, where: str) -> T:
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} is no table")
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    if unknown := set(values) - set(known):
+        raise ValueError(f"{where}: unknown {', '.join(sorted(unknown))}")
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    if missing := needed - set(values):
+        raise ValueError(f"{where}: {', '.join(sorted(missing))} missing")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def read_stage2(path: Path) -> Stage2:
+    """Read these parts of a recipe; ``ValueError`` names an entry that is unknown, missing or makes no sense."""
+    recipe = read_entries(path)
+    data = dict(recipe["data"]) if "data" in recipe else None
+    separator = str((data or {}).pop("separator", " "))
+    mine = tuple(_take(MineRecipe, one, f"{path} [[mine]]") for one in recipe.get("mine", []))
+    contrast = tuple(_take(ContrastRecipe, one, f"{path} [[contrast]]") for one in recipe.get("contrast", []))
+    stage2 = Stage2(
+        None if data is None else _take(DataRecipe, data, f"{path} [data]"), separator, mine, contrast, path
+    )
+    _check(stage2)
+    return stage2
+
+
+def _check(stage2: Stage2) -> None:
+    names = [one.name for one in stage2.mine] + [one.name for one in stage2.contrast]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{stage2.path}: two rounds are called {name!r}")
+    trained = [one.name for one in stage2.contrast]
+    for name in trained:
+        if name in (DISTILLED, TEACHER, BM25):
+            raise ValueError(f"{stage2.path}: a [[contrast]] cannot be called {name!r}, which has a meaning of its own")
+    for miner in stage2.mine:
+        if miner.by not in (BM25, TEACHER, DISTILLED, *trained):
+            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: by = {miner.by!r} is no [[contrast]]")
+        if not 0 < miner.negatives <= miner.depth - miner.skip:
+            raise ValueError(
+                f"{stage2.path} [[mine]] {miner.name}: {miner.negatives} negatives out of {miner.depth} hits"
+            )
+        if stage2.data is None:
+            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: there is no [data] to mine in")
+    for place, one in enumerate(stage2.contrast):
+        where = f"{stage2.path} [[contrast]] {one.name}"
+        if one.start not in (DISTILLED, *trained[:place]):
+            raise ValueError(f"{where}: start = {one.start!r} is neither {DISTILLED!r} nor an earlier round")
+        if one.passages not in ("trained", "frozen"):
+            raise ValueError(f"{where}: passages = {one.passages!r} is neither 'trained' nor 'frozen'")
+        if not one.groups:
+            raise ValueError(f"{where}: groups is empty")
+        for source in one.groups:
+            kind, _, name = source.partition(":")
+            if kind == "mine":
+                stage2.mining(name)

@@ -1,0 +1,197 @@
+"""Students cut from the teacher's layers: ST(k), which reads whole texts, and causal(k), which is a fold.
+
+Both start from :class:`Trunk`, a copy of some of a BERT teacher's layers. The sibling ``recurrent`` has students that
+start from nothing but the teacher's token vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.students.base import TokenMean, exact, last_of, start_weights, whole_mean
+from training.students.trunk import Trunk
+
+if TYPE_CHECKING:
+    from training.recipe import StudentRecipe
+    from training.teachers import Teacher
+
+
+def _picked(recipe: StudentRecipe) -> list[int]:
+    """Numbers of the teacher's layers that a recipe asks for: those that it names, else the first ones."""
+    return list(recipe.teacher_layers) or list(range(recipe.layers))
+
+
+class Causal(TokenMean):
+    """causal(k): teacher layers under a causal mask, which a key-value cache makes a fold.
+
+    The start, ``start_ids`` (the teacher's [CLS] and its prompt, if any), is the same for every text. With the trunk's
+    outputs ``h₁…hₙ`` at the text's tokens, which look at the start and at earlier tokens alone::
+
+        embedding = normalise( Σ wᵢ E[tᵢ] / Σ wᵢ  +  U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] )
+
+    ``U`` starts at zero, so that training starts from the weighted mean of the teacher's single-token outputs.
+    """
+
+    family = "causal"
+    folds = True
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        table: Tensor,
+        log_weights: Tensor,
+        *,
+        start_ids: Sequence[int],
+        similarity: str = "cosine",
+    ) -> None:
+        super().__init__()
+        self.trunk, self.start_ids, self.similarity = trunk, tuple(start_ids), similarity
+        self.set_tokens(table, log_weights)
+        self.readout = nn.Linear(2 * trunk.width, self.dim, bias=False)
+        nn.init.zeros_(self.readout.weight)
+
+    def _states(self, ids: Tensor) -> Tensor:
+        """The trunk's outputs at the text's tokens: float32 (n, longest, width)."""
+        start = torch.tensor(self.start_ids, device=ids.device).expand(len(ids), -1)
+        states: Tensor = self.trunk(torch.cat([start, ids], 1), causal=True)
+        return states[:, len(self.start_ids) :]
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """See :meth:`~training.students.base.Student.forward`."""
+        tokens, weights = self.weigh(ids, lengths)
+        return self.corrected(tokens, weights, self._states(ids), lengths, self.readout)
+
+    def prefixes(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """See :meth:`~training.students.base.Student.prefixes`."""
+        tokens, weights = self.weigh(ids, lengths)
+        return self.corrected_prefixes(tokens, weights, self._states(ids), self.readout)
+
+    def fresh_parameters(self) -> list[nn.Parameter]:
+        """The read-out: all else starts from the teacher."""
+        return list(self.readout.parameters())
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The trunk's sizes, the start and the similarity."""
+        own = {"dim": self.dim, "start_ids": list(self.start_ids), "similarity": self.similarity}
+        return {"trunk": self.trunk.settings, **own}
+
+    @classmethod
+    def empty(cls, settings: Mapping[str, Any]) -> Self:
+        """Weights still to be loaded."""
+        trunk = Trunk(**settings["trunk"])
+        table = torch.zeros(trunk.vocabulary, settings["dim"])
+        own = {name: settings[name] for name in ("start_ids", "similarity")}
+        return cls(trunk, table, torch.zeros(len(table)), **own)
+
+    @classmethod
+    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+        """The teacher's layers and single-token outputs, and a read-out that adds nothing yet."""
+        return cls(
+            Trunk.of_teacher(teacher, _picked(recipe), train_words=recipe.table == "trained"),
+            teacher.token_vectors(),
+            start_weights(counts),
+            start_ids=teacher.special_ids()[0],
+            similarity=teacher.similarity,
+        )
+
+
+class TruncatedTransformer(TokenMean):
+    """ST(k): the teacher's first k layers (or given ones) with its special tokens, prompt and pooling.
+
+    With all layers it is the teacher. With ``residual`` the pooled output gives way to what causal(k) has: the weighted
+    mean of token vectors, plus a read-out, zero at the start, of [output of the first token; mean output].
+    """
+
+    family = "transformer"
+    folds = False
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        *,
+        prefix_ids: Sequence[int],
+        suffix_ids: Sequence[int],
+        pooling: str,
+        similarity: str = "cosine",
+        table: Tensor | None = None,
+        log_weights: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.trunk, self.similarity, self.pooling = trunk, similarity, pooling
+        self.prefix_ids, self.suffix_ids = tuple(prefix_ids), tuple(suffix_ids)
+        self.dim = trunk.width
+        self.residual = table is not None
+        if table is not None and log_weights is not None:
+            self.set_tokens(table, log_weights)
+            self.readout = nn.Linear(2 * trunk.width, self.dim, bias=False)
+            nn.init.zeros_(self.readout.weight)
+
+    def _framed(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Ids with the special tokens round them, and how many there are of each row."""
+        before, after = len(self.prefix_ids), len(self.suffix_ids)
+        framed = nn.functional.pad(ids, (before, after))
+        framed[:, :before] = torch.tensor(self.prefix_ids, device=ids.device)
+        rows = torch.arange(len(ids), device=ids.device)
+        for place, token in enumerate(self.suffix_ids):
+            framed[rows, before + lengths + place] = token
+        return framed, lengths + before + after
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """See :meth:`~training.students.base.Student.forward`."""
+        framed, whole = self._framed(ids, lengths)
+        states = self.trunk(framed, whole)
+        with exact(states):
+            if self.pooling != "mean" and not self.residual:
+                return self.finish(states[:, 0] if self.pooling == "cls" else last_of(states, whole))
+            present = torch.arange(framed.shape[1], device=ids.device) < whole.unsqueeze(1)
+            mean = whole_mean(present.unsqueeze(2).float(), states)
+            if not self.residual:
+                return self.finish(mean)
+            tokens, weights = self.weigh(ids, lengths)
+            return self.finish(whole_mean(weights, tokens) + self.readout(torch.cat([states[:, 0], mean], 1)))
+
+    def fresh_parameters(self) -> list[nn.Parameter]:
+        """The read-out, if there is one: all else starts from the teacher."""
+        return list(self.readout.parameters()) if self.residual else []
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The trunk's sizes, special tokens, pooling, similarity, and whether there are token vectors."""
+        return {
+            "trunk": self.trunk.settings,
+            "prefix_ids": list(self.prefix_ids),
+            "suffix_ids": list(self.suffix_ids),
+            "pooling": self.pooling,
+            "similarity": self.similarity,
+            "residual": self.residual,
+        }
+
+    @classmethod
+    def empty(cls, settings: Mapping[str, Any]) -> Self:
+        """Weights still to be loaded."""
+        others = dict(settings)
+        trunk = Trunk(**others.pop("trunk"))
+        if others.pop("residual"):
+            others["table"] = torch.zeros(trunk.vocabulary, trunk.width)
+            others["log_weights"] = torch.zeros(trunk.vocabulary)
+        return cls(trunk, **others)
+
+    @classmethod
+    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+        """The teacher without its other layers."""
+        before, after = teacher.special_ids()
+        return cls(
+            Trunk.of_teacher(teacher, _picked(recipe), train_words=recipe.table == "trained"),
+            prefix_ids=before,
+            suffix_ids=after,
+            pooling=teacher.pooling,
+            similarity=teacher.similarity,
+            table=teacher.token_vectors() if recipe.residual else None,
+            log_weights=start_weights(counts) if recipe.residual else None,
+        )
