@@ -7,10 +7,7 @@ the bit. Gradient caching lets a batch of any size fit. A run goes on after a ki
 
 from __future__ import annotations
 
-import argparse
-import logging
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,7 +24,7 @@ from training.contrast_passages import Passages
 from training.gradcache import Side, backward
 from training.inputs import encode, query_ids
 from training.recipe import Recipe, read_recipe
-from training.rounds import STUDENT, claim, fingerprint, next_round, open_teacher, seed_of, student_path
+from training.rounds import STUDENT, claim, command_line, fingerprint, next_round, open_teacher, seed_of, student_path
 from training.runlog import RunLog
 from training.stage2 import ContrastRecipe, Stage2, read_stage2
 from training.students import Student, load_student, save_student
@@ -303,15 +300,7 @@ def _linear(step: int, total: int, warmup: float) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.contrast", description=__doc__.split("\n\n")[0])
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("round", nargs="?", help="name of a [[contrast]] (default: the first that is not done)")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
-    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(format="%(message)s")
-    torch.set_num_threads(options.threads)
+    options = command_line("training.contrast", __doc__.split("\n\n")[0], arguments)
     recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
     run = options.out or Path("runs") / recipe.name
     name = options.round or next_round(run, stage2.contrast)

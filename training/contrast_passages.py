@@ -22,7 +22,8 @@ from training.inputs import PassageEncoder, encode, passage_ids
 from training.recipe import Recipe
 from training.rounds import PASSAGES
 from training.stage2 import ContrastRecipe
-from training.teachers import Teacher, VectorCache
+from training.teachers import Teacher
+from training.vectors import VectorCache
 
 #: Groups whose passages are encoded at a time while the cache is filled.
 _PART = 1000

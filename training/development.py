@@ -16,8 +16,9 @@ import torch
 
 from training.data import Example
 from training.students import Student
-from training.teachers import Teacher, VectorCache
+from training.teachers import Teacher
 from training.texts import pad
+from training.vectors import VectorCache
 
 QUERIES = 1_000
 PASSAGES = 30_000

@@ -28,10 +28,9 @@ from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
 from training.runlog import RunLog
 from training.students import build, save_student
 from training.students.files import read_metadata
-from training.teachers import Teacher, VectorCache
-from training.texts import Corpus, Texts
-
-__all__ = ["Run", "Texts", "main"]
+from training.teachers import Teacher
+from training.texts import Corpus
+from training.vectors import VectorCache
 
 #: Batches between two checkpoints.
 _CHECKPOINT_EVERY = 1000

@@ -7,15 +7,12 @@ name the first round that is not done is run. A run that is killed goes on where
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
@@ -25,7 +22,7 @@ from training.data.tevatron import format_group
 from training.dense import CollectionVectors, search
 from training.inputs import blocks, encode_queries
 from training.recipe import Recipe, read_recipe
-from training.rounds import NEGATIVES, claim, fingerprint, next_round, open_judged, open_models, seed_of
+from training.rounds import NEGATIVES, claim, command_line, fingerprint, next_round, open_judged, open_models, seed_of
 from training.stage2 import BM25, MineRecipe, Stage2, read_stage2
 
 log = logging.getLogger(__name__)
@@ -139,15 +136,7 @@ def whole_lines(path: Path, multiple: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.mine", description=__doc__.split("\n\n")[0])
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("round", nargs="?", help="name of a [[mine]] (default: the first that is not done)")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
-    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(format="%(message)s")
-    torch.set_num_threads(options.threads)
+    options = command_line("training.mine", __doc__.split("\n\n")[0], arguments)
     recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
     run = options.out or Path("runs") / recipe.name
     name = options.round or next_round(run, stage2.mine)

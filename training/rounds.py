@@ -11,9 +11,12 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -103,3 +106,17 @@ def claim(folder: Path, facts: str) -> None:
 def seed_of(*parts: object) -> int:
     """A seed of 63 bits, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "little") >> 1
+
+
+def command_line(program: str, description: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments of ``mine`` and ``contrast``: recipe, round, out, cpu and threads, which PyTorch is told of."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("round", nargs="?", help="name of a round (default: the first that is not done)")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(message)s")
+    torch.set_num_threads(options.threads)
+    return options

@@ -22,13 +22,10 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
-from training.vectors import VectorCache, digest_of
 from typeahead.encoders.transformer import batches_by_length
 
 if TYPE_CHECKING:
     from training.recipe import TeacherRecipe
-
-__all__ = ["POOLINGS", "Settings", "Teacher", "VectorCache", "file_sha256", "read_settings"]
 
 POOLINGS = ("mean", "cls", "last")
 SIMILARITIES = ("cosine", "dot")
@@ -36,7 +33,6 @@ SIMILARITIES = ("cosine", "dot")
 #: Module types of sentence-transformers that :class:`Teacher` computes itself.
 _MODULES = {"Transformer", "Pooling", "Normalize"}
 _MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_lasttoken": "last"}
-_digest = digest_of
 
 
 @dataclass(frozen=True)

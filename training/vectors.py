@@ -105,10 +105,6 @@ class VectorCache:
             vectors[row] = self._shards[shard][place]
         return vectors
 
-    def __getitem__(self, texts: Sequence[str]) -> np.ndarray:
-        """As :meth:`get`, without a prompt."""
-        return self.get(texts)
-
 
 def _map_tensors(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a safetensors file, mapped and read-only."""

@@ -26,8 +26,9 @@ from training.recipe import (  # noqa: E402
     StudentRecipe,
 )
 from training.students import Student, build  # noqa: E402
-from training.teachers import Teacher, VectorCache  # noqa: E402
+from training.teachers import Teacher  # noqa: E402
 from training.texts import Texts  # noqa: E402
+from training.vectors import VectorCache  # noqa: E402
 
 TEXTS = ["boil egg", "walk", "read file line now", "rain sun cat", "zebra dog walk home fast", "open the file", "egg"]
 

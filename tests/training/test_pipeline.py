@@ -20,7 +20,9 @@ import typeahead  # noqa: E402
 from training import distill, export  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.students import ResidualGRU  # noqa: E402
-from training.teachers import Teacher, VectorCache  # noqa: E402
+from training.teachers import Teacher  # noqa: E402
+from training.texts import Texts  # noqa: E402
+from training.vectors import VectorCache  # noqa: E402
 from typeahead.models import Golden, cosines  # noqa: E402
 
 
@@ -80,9 +82,9 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_weights(
 ) -> None:
     monkeypatch.setattr(distill, "_CHECKPOINT_EVERY", 10)
     whole = train(recipe_path, tmp_path / "whole")
-    original, count = distill.Texts.tensors, 0
+    original, count = Texts.tensors, 0
 
-    def dying(self: distill.Texts, rows: Any) -> Any:
+    def dying(self: Texts, rows: Any) -> Any:
         nonlocal count
         count += 1
         if count > batches:
@@ -90,7 +92,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_weights(
         return original(self, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(distill.Texts, "tensors", dying)
+        patch.setattr(Texts, "tensors", dying)
         with pytest.raises(Killed):
             train(recipe_path, tmp_path / "killed")
     resumed = train(recipe_path, tmp_path / "killed")
@@ -104,12 +106,12 @@ def test_teacher_vectors_are_computed_once_and_kept(teacher_folder: Path, tmp_pa
     texts = [f"boil {n} egg" for n in range(25)]
     cache = VectorCache(tmp_path, teacher, shard_size=10)
     cache.fill(texts)
-    np.testing.assert_allclose(cache[texts], teacher.encode(texts), atol=1e-3)
+    np.testing.assert_allclose(cache.get(texts), teacher.encode(texts), atol=1e-3)
     assert len(list(cache.folder.glob("*.safetensors"))) == 3
     reopened = VectorCache(tmp_path, teacher)
     teacher.encode = None  # type: ignore[method-assign,assignment]
     reopened.fill(texts)
-    np.testing.assert_array_equal(reopened[texts], cache[texts])
+    np.testing.assert_array_equal(reopened.get(texts), cache.get(texts))
 
 
 def test_another_pooling_is_another_key(teacher_folder: Path) -> None:

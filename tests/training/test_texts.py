@@ -13,8 +13,9 @@ pytest.importorskip("transformers", reason="training needs transformers")
 
 from training.data import Example  # noqa: E402
 from training.recipe import Recipe, StageRecipe, read_recipe  # noqa: E402
-from training.teachers import Teacher, VectorCache  # noqa: E402
+from training.teachers import Teacher  # noqa: E402
 from training.texts import Corpus, Texts, pad  # noqa: E402
+from training.vectors import VectorCache  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("torch", reason="training needs PyTorch")
 pytest.importorskip("transformers", reason="training needs transformers")
 
-from training.teachers import Teacher, VectorCache
+from training.teachers import Teacher
+from training.vectors import VectorCache
 
 TEXTS = [f"boil {number} egg" for number in range(40)]
 
@@ -28,7 +29,7 @@ def test_a_prompt_is_part_of_what_a_vector_is_of(teacher: Teacher, tmp_path: Pat
     cache = VectorCache(tmp_path, teacher)
     cache.fill(TEXTS[:4])
     cache.fill(TEXTS[:4], prompt="read: ")
-    np.testing.assert_allclose(cache[TEXTS[:4]], teacher.encode(TEXTS[:4]), atol=1e-3)
+    np.testing.assert_allclose(cache.get(TEXTS[:4]), teacher.encode(TEXTS[:4]), atol=1e-3)
     expected = teacher.encode(TEXTS[:4], prompt="read: ")
     np.testing.assert_allclose(cache.get(TEXTS[:4], prompt="read: "), expected, atol=1e-3)
     np.testing.assert_array_equal(
@@ -44,14 +45,15 @@ def test_two_writers_leave_what_both_wrote(teacher: Teacher, tmp_path: Path) -> 
     second.fill(TEXTS[20:])
     first.refresh()
     for cache in (first, VectorCache(tmp_path, teacher)):
-        np.testing.assert_allclose(cache[TEXTS], teacher.encode(TEXTS), atol=1e-3)
+        np.testing.assert_allclose(cache.get(TEXTS), teacher.encode(TEXTS), atol=1e-3)
     assert len(list(first.folder.glob("*.safetensors"))) == 6
 
 
 _FILL = """
 import os, signal, sys
 from pathlib import Path
-from training.teachers import Teacher, VectorCache
+from training.teachers import Teacher
+from training.vectors import VectorCache
 
 folder, out, shards = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 teacher = Teacher(folder)
@@ -85,4 +87,4 @@ def test_a_writer_that_is_killed_loses_one_shard(teacher: Teacher, teacher_folde
     finally:
         del teacher.encode
     assert asked == TEXTS[16:]
-    np.testing.assert_allclose(cache[TEXTS], teacher.encode(TEXTS), atol=1e-3)
+    np.testing.assert_allclose(cache.get(TEXTS), teacher.encode(TEXTS), atol=1e-3)
