@@ -30,6 +30,7 @@ from typeahead.server.config import ServerConfig
 from typeahead.server.dialogue import Dialogue
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.pipeline import Pipeline
+from typeahead.server.tracing import Tracing
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -60,6 +61,7 @@ class Connection:
             wake=self._news.set,
             clock=time.perf_counter_ns,
             max_pending=config.max_pending,
+            trace=None if endpoint.tracing is None else endpoint.tracing.session(),
         )
 
     async def run(self, receive: Receive, send: Send) -> None:
@@ -121,10 +123,12 @@ class TypeEndpoint:
         documents: int | None,
         *,
         status: Callable[[], str],
+        tracing: Tracing | None = None,
     ) -> None:
         self.config = config
         self.pipeline = pipeline
         self.metrics = metrics
+        self.tracing = tracing
         encoder = pipeline.engine.encoder.config
         # By dot product the length of a vector counts, and int8 frames do not carry it.
         dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())

@@ -32,6 +32,7 @@ from typeahead.replies import write_embedding, write_error, write_reply
 from typeahead.server.fallback import came_at_once
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.query import Query, Stage, Work
+from typeahead.server.tracing import SessionTrace
 from typeahead.session import Session
 
 #: The word that is still being typed. Scripts that do not put spaces between words end one with each character.
@@ -68,7 +69,7 @@ class Dialogue:
     """What one client said, what is still to be answered, and what to send next.
 
     ``greet`` writes the answer to a hello; ``wake`` is called whenever :meth:`take` may have something new, and
-    ``clock`` tells nanoseconds.
+    ``clock`` tells nanoseconds. ``trace`` is told of each reply, where there are traces.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Dialogue:
         wake: Callable[[], None],
         clock: Callable[[], int],
         max_pending: int,
+        trace: SessionTrace | None = None,
     ) -> None:
         self._conversation = conversation
         self._session = session
@@ -91,6 +93,7 @@ class Dialogue:
         self._wake = wake
         self._clock = clock
         self._max_pending = max_pending
+        self._trace = trace
         self._replies: deque[_Turn | str] = deque()
         self._keystroke: _Turn | None = None
         # Before the first key there is nothing to compute.
@@ -160,6 +163,8 @@ class Dialogue:
                     self._metrics.keystrokes["cancelled"].add()
         self._replies.clear()
         self._keystroke = None
+        if self._trace is not None:
+            self._trace.close()
 
     def _act(self, message: Message, arrived_ns: int) -> None:
         if isinstance(message, Text | Edit):
@@ -253,16 +258,14 @@ class Dialogue:
             return [write_error(ProtocolError("internal", message, seq=turn.seq))]
         total_ns = self._clock() - turn.arrived_ns
         # A submit has not paid for what was done before it.
+        searched = turn.stage < turn.needs is Stage.SEARCHED
         stages = {
             "tokenize": query.tokenize_ns if turn.ready is None else 0,
             "step": query.step_ns if turn.stage < Stage.STEPPED else 0,
-            "search": min(query.search_ns, total_ns) if turn.stage < turn.needs is Stage.SEARCHED else 0,
+            "search": min(query.search_ns, total_ns) if searched else 0,
+            "serialize": min(query.serialize_ns, total_ns) if searched else 0,
         }
         stages = {"queue": max(0, total_ns - sum(stages.values())), **stages}
-        for name, spent in stages.items():
-            if spent:
-                metrics.stages[name].observe(spent * 1e-9)
-        metrics.keystroke.observe(total_ns * 1e-9)
         if turn.ready is None:
             metrics.keystrokes["served"].add()
         timing_us = {name: spent // 1000 for name, spent in stages.items()} | {"total": total_ns // 1000}
@@ -270,4 +273,11 @@ class Dialogue:
         frames: list[str | bytes] = [write_reply(turn.seq, hits, timing_us, ready=turn.ready, encoder=query.encoder)]
         if (dtype := self._conversation.hello.dtype) is not None:
             frames.append(write_embedding(turn.seq, query.embedding, dtype))
+        # What its own writing took, a reply cannot tell.
+        whole_ns = self._clock() - turn.arrived_ns
+        stages["serialize"] += whole_ns - total_ns
+        stages_ns, chars, tokens = tuple(stages.values()), len(query.text), query.tokens
+        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, submit=turn.ready is not None)
+        if self._trace is not None:
+            self._trace.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, ready=turn.ready)
         return frames

@@ -27,8 +27,8 @@ class Stage(IntEnum):
 class Query:
     """The present text of a session, as work: ``due`` is the stage that it has to reach.
 
-    Only the event loop writes to it, but for ``hits`` and ``search_ns``, which the search thread sets before it hands
-    the query back.
+    Only the event loop writes to it, but for ``hits``, ``search_ns`` and ``serialize_ns``, which the search thread sets
+    before it hands the query back.
     """
 
     session: Session
@@ -38,6 +38,8 @@ class Query:
     notify: Callable[[], None]
     #: What is searched for; by the time of the search the session may be further.
     text: str = field(init=False, repr=False)
+    #: How many tokens that is.
+    tokens: int = field(init=False)
     stage: Stage = Stage.TYPED
     #: Replies that wait for it.
     wanted: int = 0
@@ -54,9 +56,12 @@ class Query:
     tokenize_ns: int = 0
     step_ns: int = 0
     search_ns: int = 0
+    #: What writing the hits as JSON took.
+    serialize_ns: int = 0
 
     def __post_init__(self) -> None:
         self.text = self.session.text
+        self.tokens = len(self.session.tokens)
 
 
 class Work(Protocol):
