@@ -58,7 +58,7 @@ def picture(driver: Any, width: int, colours: str) -> bytes:
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
     image = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
     out = io.BytesIO()
-    image.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    image.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
@@ -70,9 +70,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     passages = typeahead.load("minilm-doc")
     with tempfile.TemporaryDirectory() as folder:
-        build_index(
-            [*documents(os.path), *documents(json), *documents(statistics)], Path(folder, "index"), passages
-        )
+        build_index([*documents(os.path), *documents(json), *documents(statistics)], Path(folder, "index"), passages)
         with (
             open_index(Path(folder, "index")) as index,
             running(index, encoder=typeahead.load("minilm-gru"), passages=passages, web=web_folder()) as server,
