@@ -23,6 +23,7 @@ from typeahead.encoders.base import Vectors
 from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig
+from typeahead.states import ArrayStates
 
 
 class RecurrentEncoder(FoldEncoder):
@@ -63,6 +64,10 @@ class RecurrentEncoder(FoldEncoder):
         next_states, embeddings = self._advance(np.stack(states), tokens)
         # Copies: a row of the batch would keep the whole batch in memory.
         return [state.copy() for state in next_states], embeddings
+
+    def states(self, slots: int) -> ArrayStates:
+        """Make a place for ``slots`` states and embeddings."""
+        return ArrayStates(self._advance, self.start(), self.dim, slots)
 
     def _begin(self, count: int) -> Vectors:
         return np.zeros((count, self._state_size), np.float32)
