@@ -202,16 +202,19 @@ class Conversation:
         return self._token is None or self.state is State.OPEN
 
     def receive(self, frame: str | bytes) -> Message:
-        """Read one frame: ``str`` for a text frame, ``bytes`` for a binary one.
+        """Read a text frame: its text, or its payload as it came.
 
         Raises :class:`ProtocolError` with one of the codes of the module's table. The conversation goes on, unless
-        :func:`close_code` of the error says otherwise.
+        :func:`close_code` of the error says otherwise. ``UnicodeDecodeError`` is raised for what is not UTF-8.
         """
         if self.state is State.CLOSED:
             raise ProtocolError("bad_message", "the conversation is closed: connect again")
-        if not isinstance(frame, str):
-            raise ProtocolError("bad_frame", "a binary frame: send JSON in text frames")
-        fields = load_object(frame)
+        try:
+            fields = load_object(frame)
+        except ProtocolError:
+            if isinstance(frame, bytes):
+                frame.decode()
+            raise
         if "hello" in fields:
             return self._receive_hello(fields)
         if not self.authorized:
@@ -220,6 +223,12 @@ class Conversation:
         seq = self._next_seq(fields)
         self.state = State.OPEN
         return self._read(fields, seq)
+
+    def receive_binary(self) -> Message:
+        """Refuse a binary frame: raises :class:`ProtocolError`."""
+        if self.state is State.CLOSED:
+            raise ProtocolError("bad_message", "the conversation is closed: connect again")
+        raise ProtocolError("bad_frame", "a binary frame: send JSON in text frames")
 
     def close(self) -> None:
         """Read nothing more."""

@@ -107,7 +107,7 @@ class Desk:
             self.work.engine.session(max_chars=max_chars),
             self.work,
             self.metrics,
-            greet=lambda hello: json.dumps({"hello": hello.k}),
+            greet=lambda hello: json.dumps({"hello": hello.k}).encode(),
             wake=self._wake,
             clock=clock,
             max_pending=max_pending,
@@ -122,11 +122,12 @@ class Desk:
     def take(self) -> list[Any]:
         """What can be sent now, without timings."""
         taken: list[Any] = []
-        while frames := self.dialogue.take():
-            for frame in frames:
-                taken.append(json.loads(frame) if isinstance(frame, str) else frame)
-                if isinstance(taken[-1], dict):
-                    taken[-1].pop("timing_us", None)
+        while reply := self.dialogue.take():
+            text, binary = reply
+            taken.append(json.loads(text))
+            taken[-1].pop("timing_us", None)
+            if binary is not None:
+                taken.append(b"".join(binary))
         return taken
 
     def answers(self) -> list[Any]:
@@ -420,8 +421,9 @@ def test_timings_add_up_and_a_ready_submit_has_no_work_of_its_own() -> None:
     desk.work.run_all()
     desk.say(seq=2, submit=True)
     for _ in range(2):
-        (frame,) = desk.dialogue.take()
-        reply = json.loads(frame)
+        taken = desk.dialogue.take()
+        assert taken is not None
+        reply = json.loads(taken[0])
         timing = reply["timing_us"]
         assert list(timing) == ["queue", "tokenize", "step", "search", "total"]
         assert timing["total"] == timing["queue"] + timing["tokenize"] + timing["step"] + timing["search"]
@@ -477,7 +479,7 @@ def test_whatever_comes_replies_never_run_backwards_and_all_but_overtaken_keystr
             # A hello that is refused has used up no seq.
             desk.say(seq=0, text="x") if expected else None
         elif action == "binary":
-            desk.dialogue.receive(b"\0")
+            desk.dialogue.receive_binary()
         elif isinstance(action, str):
             getattr(desk.work, action)()
         else:

@@ -32,7 +32,7 @@ class Watched:
         self.changed = asyncio.Event()
         session = pipeline.engine.session()
         session.set_text(text)
-        self.query = Query(session, k, due, self.changed.set, wanted=1)
+        self.query = Query(session, k, due, self.changed.set, wanted=1, shown=True)
         pipeline.step(self.query)
 
     async def reach(self, stage: Stage) -> Query:

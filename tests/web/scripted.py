@@ -210,7 +210,7 @@ class ScriptedServer:
         try:
             async for frame in connection:
                 try:
-                    message = conversation.receive(frame)
+                    message = conversation.receive_binary() if isinstance(frame, bytes) else conversation.receive(frame)
                     if isinstance(message, Hello):
                         hello = write_hello(
                             message,
@@ -220,12 +220,12 @@ class ScriptedServer:
                             documents=self.documents,
                             examples=self.examples,
                         )
-                        await connection.send(hello)
+                        await connection.send(hello.decode())
                         continue
                     if isinstance(message, Text | Edit):
                         text = self._change(text, message)
                 except ProtocolError as error:
-                    await connection.send(write_error(error))
+                    await connection.send(write_error(error).decode())
                     if (code := close_code(error)) is not None:
                         await connection.close(code, error.code)
                         return

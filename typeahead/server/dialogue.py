@@ -28,7 +28,7 @@ from typeahead.protocol import (
     close_code,
     refuse_text,
 )
-from typeahead.replies import write_embedding, write_error, write_reply
+from typeahead.replies import Reply, write_embedding, write_error, write_reply
 from typeahead.server.fallback import came_at_once
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.query import Query, Stage, Work
@@ -46,18 +46,29 @@ class Closing:
     reason: str
 
 
-@dataclass(slots=True, eq=False)
 class _Turn:
-    """A keystroke or submit that has to be answered once its query has reached ``needs``."""
+    """A keystroke or submit that has to be answered once its query has reached ``needs``.
 
-    seq: int
-    query: Query
-    needs: Stage
-    arrived_ns: int
-    #: How far the query was by then.
-    stage: Stage = Stage.TYPED
-    #: For a submit: whether its answer was there when it arrived.
-    ready: bool | None = None
+    ``stage`` is how far the query was when it arrived; for a submit, ``ready`` says whether its answer was there.
+    """
+
+    __slots__ = ("arrived_ns", "needs", "query", "ready", "seq", "stage")
+
+    def __init__(
+        self,
+        seq: int,
+        query: Query,
+        needs: Stage,
+        arrived_ns: int,
+        stage: Stage = Stage.TYPED,
+        ready: bool | None = None,
+    ) -> None:
+        self.seq = seq
+        self.query = query
+        self.needs = needs
+        self.arrived_ns = arrived_ns
+        self.stage = stage
+        self.ready = ready
 
     @property
     def done(self) -> bool:
@@ -78,7 +89,7 @@ class Dialogue:
         work: Work,
         metrics: ServerMetrics,
         *,
-        greet: Callable[[Hello], str],
+        greet: Callable[[Hello], bytes],
         wake: Callable[[], None],
         clock: Callable[[], int],
         max_pending: int,
@@ -91,7 +102,7 @@ class Dialogue:
         self._wake = wake
         self._clock = clock
         self._max_pending = max_pending
-        self._replies: deque[_Turn | str] = deque()
+        self._replies: deque[_Turn | bytes] = deque()
         self._keystroke: _Turn | None = None
         # Before the first key there is nothing to compute.
         self._query = self._new_query(Stage.SEARCHED)
@@ -115,29 +126,40 @@ class Dialogue:
         return self.closing is not None and not self._replies
 
     def receive(self, frame: str | bytes) -> None:
-        """Take one frame from the client. Whatever it holds, the answer comes out of :meth:`take`."""
+        """Take a text frame from the client, as text or as its payload; the answer comes out of :meth:`take`.
+
+        Raises ``UnicodeDecodeError`` for one that is not UTF-8, which ends a websocket.
+        """
         if self.closing is not None:
             return
         arrived_ns = self._clock()
         try:
             self._act(self._conversation.receive(frame), arrived_ns)
         except ProtocolError as error:
-            self._metrics.keystrokes["error"].add()
-            self._reply(write_error(error))
-            if (code := close_code(error)) is not None:
-                self.close(code, error.code)
+            self._refuse(error)
 
-    def take(self) -> list[str | bytes]:
-        """Return the frames of the next reply that may be sent, none if there is none yet."""
-        if not self._replies:
-            return []
-        head = self._replies[0]
-        if isinstance(head, str):
-            self._replies.popleft()
-            return [head]
+    def receive_binary(self) -> None:
+        """Take a binary frame from the client, which is refused."""
+        if self.closing is not None:
+            return
+        try:
+            self._conversation.receive_binary()
+        except ProtocolError as error:
+            self._refuse(error)
+
+    def take(self) -> Reply | None:
+        """Return the next reply that may be sent, None if there is none yet."""
+        replies = self._replies
+        if not replies:
+            return None
+        head = replies[0]
+        if type(head) is bytes:
+            replies.popleft()
+            return head, None
+        assert isinstance(head, _Turn)
         if not head.done:
-            return []
-        self._replies.popleft()
+            return None
+        replies.popleft()
         head.query.wanted -= 1
         if head is self._keystroke:
             self._keystroke = None
@@ -161,12 +183,20 @@ class Dialogue:
         self._replies.clear()
         self._keystroke = None
 
+    def _refuse(self, error: ProtocolError) -> None:
+        self._metrics.keystrokes["error"].add()
+        self._reply(write_error(error))
+        if (code := close_code(error)) is not None:
+            self.close(code, error.code)
+
     def _act(self, message: Message, arrived_ns: int) -> None:
-        if isinstance(message, Text | Edit):
-            self._type(message, arrived_ns)
+        kind = type(message)
+        if kind is Text or kind is Edit:
+            self._type(message, arrived_ns)  # type: ignore[arg-type]
         elif isinstance(message, Submit):
             self._submit(message.seq, arrived_ns)
         else:
+            assert isinstance(message, Hello)
             self._query.k = message.k
             self._reply(self._greet(message))
 
@@ -179,9 +209,10 @@ class Dialogue:
         started_ns = self._clock()
         text, tokens = session.text, session.tokens
         try:
-            if isinstance(message, Text):
+            if type(message) is Text:
                 session.set_text(message.text)
             else:
+                assert type(message) is Edit
                 session.edit(message.at, message.delete, message.insert)
         except TextError as error:
             raise refuse_text(error, message.seq) from None
@@ -233,41 +264,50 @@ class Dialogue:
         return Stage.SEARCHED
 
     def _new_query(self, due: Stage) -> Query:
-        return Query(self._session, self._conversation.hello.k, due, self._wake)
+        hello = self._conversation.hello
+        return Query(self._session, hello.k, due, self._wake, shown=hello.dtype is not None)
 
     def _leave(self, turn: _Turn) -> None:
         turn.query.wanted -= 1
         if not turn.query.wanted:
             self._work.drop(turn.query)
 
-    def _reply(self, frame: str) -> None:
+    def _reply(self, frame: bytes) -> None:
         self._replies.append(frame)
         self._wake()
 
-    def _write(self, turn: _Turn) -> list[str | bytes]:
+    def _write(self, turn: _Turn) -> Reply:
         query, metrics = turn.query, self._metrics
+        keystroke = turn.ready is None
         if query.failed and query.stage < turn.needs:
-            if turn.ready is None:
+            if keystroke:
                 metrics.keystrokes["error"].add()
             message = "the server could not answer this: its log says why"
-            return [write_error(ProtocolError("internal", message, seq=turn.seq))]
+            return write_error(ProtocolError("internal", message, seq=turn.seq)), None
         total_ns = self._clock() - turn.arrived_ns
         # A submit has not paid for what was done before it.
-        stages = {
-            "tokenize": query.tokenize_ns if turn.ready is None else 0,
-            "step": query.step_ns if turn.stage < Stage.STEPPED else 0,
-            "search": min(query.search_ns, total_ns) if turn.stage < turn.needs is Stage.SEARCHED else 0,
-        }
-        stages = {"queue": max(0, total_ns - sum(stages.values())), **stages}
-        for name, spent in stages.items():
+        tokenize_ns = query.tokenize_ns if keystroke else 0
+        step_ns = query.step_ns if turn.stage < Stage.STEPPED else 0
+        searched = turn.needs is Stage.SEARCHED
+        search_ns = min(query.search_ns, total_ns) if searched and turn.stage < Stage.SEARCHED else 0
+        queue_ns = max(0, total_ns - tokenize_ns - step_ns - search_ns)
+        stages = metrics.stages
+        for name, spent in (("queue", queue_ns), ("tokenize", tokenize_ns), ("step", step_ns), ("search", search_ns)):
             if spent:
-                metrics.stages[name].observe(spent * 1e-9)
+                stages[name].observe(spent * 1e-9)
         metrics.keystroke.observe(total_ns * 1e-9)
-        if turn.ready is None:
+        if keystroke:
             metrics.keystrokes["served"].add()
-        timing_us = {name: spent // 1000 for name, spent in stages.items()} | {"total": total_ns // 1000}
-        hits = query.hits if turn.needs is Stage.SEARCHED else None
-        frames: list[str | bytes] = [write_reply(turn.seq, hits, timing_us, ready=turn.ready, encoder=query.encoder)]
-        if (dtype := self._conversation.hello.dtype) is not None:
-            frames.append(write_embedding(turn.seq, query.embedding, dtype))
-        return frames
+        timing_us = (
+            queue_ns // 1000,
+            tokenize_ns // 1000,
+            step_ns // 1000,
+            search_ns // 1000,
+            total_ns // 1000,
+        )
+        text = write_reply(
+            turn.seq, query.hits if searched else None, timing_us, ready=turn.ready, encoder=query.encoder
+        )
+        if (dtype := self._conversation.hello.dtype) is None:
+            return text, None
+        return text, write_embedding(turn.seq, query.embedding, dtype)

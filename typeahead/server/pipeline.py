@@ -21,7 +21,7 @@ import numpy as np
 import orjson
 
 from typeahead.encoders.base import Vectors
-from typeahead.engine import Engine
+from typeahead.engine import MAX_BATCH, Engine
 from typeahead.models import ModelConfig
 from typeahead.server.fallback import Fallback
 from typeahead.server.metrics import Reason
@@ -95,6 +95,7 @@ class Pipeline:
     ) -> None:
         self.engine = engine
         self.fallback = fallback
+        self._name = engine.encoder.config.name
         self._index = index
         self._snippet_chars = snippet_chars
         self._max_search_batch = max_search_batch
@@ -143,10 +144,14 @@ class Pipeline:
         self._step_soon(query)
 
     def _step_soon(self, query: Query) -> None:
-        if not self._to_step:
+        to_step = self._to_step
+        if not to_step:
             assert self._loop is not None, "the pipeline was not started"
             self._loop.call_soon(self._step_all)
-        self._to_step[query] = None
+        to_step[query] = None
+        # The loop reads from all clients before it calls anything: a full batch has no reason to wait for the rest.
+        if len(to_step) >= MAX_BATCH:
+            self._step_all()
 
     def step_now(self, query: Query) -> None:
         """Run the query's steps at once, as its session's text is about to change."""
@@ -194,9 +199,14 @@ class Pipeline:
                     self._advance([query])
             return
         spent_ns = time.perf_counter_ns() - started_ns
+        # One copy out of the cache for all of them, where somebody needs it.
+        needed = [query for query in batch if query.shown or self._index is not None]
+        if needed:
+            sessions = [query.session for query in needed]
+            for query, embedding in zip(needed, self.engine.embeddings(sessions), strict=True):
+                query.embedding = embedding if query.session.tokens else None
         for query in batch:
-            query.embedding = query.session.embedding
-            query.encoder = self.engine.encoder.config.name
+            query.encoder = self._name
             query.step_ns = spent_ns
             self._stepped(query)
 

@@ -7,7 +7,6 @@ The pipeline moves queries from stage to stage and drops those that nobody wants
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
@@ -23,40 +22,69 @@ class Stage(IntEnum):
     SEARCHED = 2
 
 
-@dataclass(slots=True, eq=False)
 class Query:
     """The present text of a session, as work: ``due`` is the stage that it has to reach.
 
-    Only the event loop writes to it, but for ``hits`` and ``search_ns``, which the search thread sets before it hands
-    the query back.
+    ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
+    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits` and :attr:`search_ns`, which
+    the search thread sets before it hands the query back.
     """
 
-    session: Session
-    k: int
-    due: Stage
-    #: Called on the event loop each time that the query gets on, and when it fails.
-    notify: Callable[[], None]
-    #: What is searched for; by the time of the search the session may be further.
-    text: str = field(init=False, repr=False)
-    stage: Stage = Stage.TYPED
-    #: Replies that wait for it.
-    wanted: int = 0
-    failed: bool = False
-    #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
-    best: bool = False
-    #: Whether the fallback was asked and failed.
-    abandoned: bool = False
-    #: Name of the model that encoded the text, empty until then.
-    encoder: str = ""
-    embedding: Vectors | None = None
-    #: JSON array, once searched.
-    hits: bytes = b"[]"
-    tokenize_ns: int = 0
-    step_ns: int = 0
-    search_ns: int = 0
+    __slots__ = (
+        "abandoned",
+        "best",
+        "due",
+        "embedding",
+        "encoder",
+        "failed",
+        "hits",
+        "k",
+        "notify",
+        "search_ns",
+        "session",
+        "shown",
+        "stage",
+        "step_ns",
+        "text",
+        "tokenize_ns",
+        "wanted",
+    )
 
-    def __post_init__(self) -> None:
-        self.text = self.session.text
+    def __init__(
+        self,
+        session: Session,
+        k: int,
+        due: Stage,
+        notify: Callable[[], None],
+        *,
+        shown: bool = False,
+        wanted: int = 0,
+        best: bool = False,
+    ) -> None:
+        self.session = session
+        self.k = k
+        self.due = due
+        self.notify = notify
+        self.shown = shown
+        #: What is searched for; by the time of the search the session may be further.
+        self.text = session.text
+        self.stage = Stage.TYPED
+        #: Replies that wait for it.
+        self.wanted = wanted
+        self.failed = False
+        #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
+        self.best = best
+        #: Whether the fallback was asked and failed.
+        self.abandoned = False
+        #: Name of the model that encoded the text, empty until then.
+        self.encoder = ""
+        #: float32 (dim,); None until the text was encoded, for one without a token, and where nobody needs it.
+        self.embedding: Vectors | None = None
+        #: JSON array, once searched.
+        self.hits = b"[]"
+        self.tokenize_ns = 0
+        self.step_ns = 0
+        self.search_ns = 0
 
 
 class Work(Protocol):
