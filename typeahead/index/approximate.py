@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
 from typeahead.errors import MissingExtra
-from typeahead.index.exact import best, row_scores
+from typeahead.index.exact import best, block_scores
 
 #: HNSW: neighbours a node, and candidates held while inserting and while searching. On 60,000 clustered vectors
 #: recall@8 is 0.9996 with 64 candidates, 1.0 with 128.
 _NEIGHBOURS, _BUILD_CANDIDATES, _SEARCH_CANDIDATES = 32, 80, 128
 _TRAINING_ROWS = 50_000
 _CHUNK = 4096
+#: Queries whose candidates are scored at once: their vectors in float64 stay in the processor's cache.
+_SCORED = 8
 
 
 class HnswVectors:
@@ -36,25 +38,43 @@ class HnswVectors:
 
     def __init__(self, vectors: NDArray[np.floating], graph: Path) -> None:
         self._faiss = import_faiss()
-        self._vectors = vectors
+        # Not as a memmap: that class runs Python code at each access.
+        self._vectors = np.asarray(vectors)
         self._graph = read_faiss(graph)
         if (self._graph.ntotal, self._graph.d) != vectors.shape:
             raise ValueError(f"{graph.name} holds {self._graph.ntotal} vectors of {self._graph.d} dimensions")
+        self._usual = self._faiss.SearchParametersHNSW(efSearch=_SEARCH_CANDIDATES)
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of at most min(k, n)."""
-        wanted = min(max(4 * k, k + 24), len(self._vectors))
+        wanted = min(max(2 * k, k + 16), len(self._vectors))
         if not wanted:
             return [[] for _ in queries]
-        parameters = self._faiss.SearchParametersHNSW(efSearch=max(_SEARCH_CANDIDATES, wanted))
         # OpenMP's number of threads is the calling thread's own: more than one would spin on the cores of the others.
         self._faiss.omp_set_num_threads(1)
-        _, labels = self._graph.search(np.ascontiguousarray(queries), wanted, params=parameters)
-        found = []
-        for query, row_labels in zip(queries.astype(np.float64), labels, strict=True):
-            rows = row_labels[row_labels >= 0]
-            found.append(best(rows, row_scores(self._vectors, rows, query), k))
+        _, labels = self._graph.search(np.ascontiguousarray(queries), wanted, params=self._parameters(wanted))
+        found: list[list[tuple[int, float]]] = []
+        for start in range(0, len(queries), _SCORED):
+            found += self._scored(queries[start : start + _SCORED], labels[start : start + _SCORED], k)
         return found
+
+    def _scored(self, queries: Vectors, labels: NDArray[np.int64], k: int) -> list[list[tuple[int, float]]]:
+        """The k best of the rows ``labels`` (m, wanted), where -1 stands for none."""
+        missing = labels.min() < 0
+        scores = block_scores(self._vectors, np.maximum(labels, 0) if missing else labels, queries.astype(np.float64))
+        if missing:
+            scores[labels < 0] = -np.inf
+        found = []
+        for rows, values, order in zip(labels, scores, np.lexsort((labels, -scores))[:, :k], strict=True):
+            if missing:
+                order = order[rows[order] >= 0]
+            found.append(list(zip(rows[order].tolist(), values[order].tolist(), strict=True)))
+        return found
+
+    def _parameters(self, wanted: int) -> Any:
+        if wanted <= _SEARCH_CANDIDATES:
+            return self._usual
+        return self._faiss.SearchParametersHNSW(efSearch=wanted)
 
 
 class FaissVectors:
