@@ -31,7 +31,7 @@ def test_the_least_recently_used_goes_first() -> None:
     cache.put({row: one(row) for row in (1, 2, 3)})
     cache.get([1])
     cache.put({4: one(4)})
-    assert ([1, 3, 4], [2]) == (list(cache.get([1, 2, 3, 4])[0]), cache.get([1, 2, 3, 4])[1])
+    assert (list(cache.get([1, 2, 3, 4])[0]), cache.get([1, 2, 3, 4])[1]) == ([1, 3, 4], [2])
 
 
 def test_its_bytes_are_those_of_what_it_holds_and_never_too_many() -> None:
@@ -49,13 +49,13 @@ def test_a_document_larger_than_the_cache_is_not_held_and_drives_out_nothing() -
     cache = DocumentCache(1000)
     cache.put({1: one(1)})
     cache.put({2: one(2, 5000)})
-    assert [1] == list(cache.get([1, 2])[0])
+    assert list(cache.get([1, 2])[0]) == [1]
 
 
 def test_a_cache_of_no_bytes_holds_nothing() -> None:
     cache = DocumentCache(0)
     cache.put({1: Document("1")})
-    assert ({}, [1]) == cache.get([1])
+    assert cache.get([1]) == ({}, [1])
 
 
 def test_a_document_that_is_put_again_counts_once() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexCorrupt, TeacherMismatch
 from typeahead.index.documents import DOCUMENT_CACHE_BYTES, Document, Documents
-from typeahead.index.manifest import Manifest, Teacher
+from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
 from typeahead.index.staging import DOCUMENTS
 from typeahead.index.vectors import VectorSearch, open_vectors
 
@@ -115,39 +115,47 @@ class Index:
         self.close()
 
 
-def open_index(path: Path, *, document_cache_bytes: int = DOCUMENT_CACHE_BYTES) -> Index:
+def open_index(
+    path: Path, *, document_cache_bytes: int = DOCUMENT_CACHE_BYTES, search_candidates: int | None = None
+) -> Index:
     """Open the index in folder ``path`` for reading; it may be replaced while it is open.
 
     Args:
         path: the folder.
         document_cache_bytes: how much of the documents that were found last is kept in memory; 0 for nothing.
+        search_candidates: how many candidates a search of an HNSW graph holds: more find more and take longer. By
+            default what the index's manifest says.
 
     Raises:
         IndexNotFound: there is no index, or one that is not finished.
         IndexCorrupt: a file is missing or cut short, or parts disagree; the message names the file.
         IndexTooNew: it was written in a later format.
         MissingExtra: it needs FAISS, which is not installed.
+        ValueError: ``search_candidates`` is below 1 or above 100,000.
     """
+    if search_candidates is not None and not 1 <= search_candidates <= MOST_CANDIDATES:
+        raise ValueError(f"search_candidates is {search_candidates}, it must be from 1 to {MOST_CANDIDATES}")
     path = Path(path)
     manifest = Manifest.read(path)
     for _ in range(_ATTEMPTS):
         try:
-            return _open(path, manifest, document_cache_bytes)
+            return _open(path, manifest, document_cache_bytes, search_candidates)
         except IndexCorrupt:
             # A newer index may have come into force since the manifest was read, and this one's files be gone.
             now = Manifest.read(path)
             if now.generation == manifest.generation:
                 raise
             manifest = now
-    return _open(path, manifest, document_cache_bytes)
+    return _open(path, manifest, document_cache_bytes, search_candidates)
 
 
-def _open(path: Path, manifest: Manifest, cache_bytes: int) -> Index:
+def _open(path: Path, manifest: Manifest, cache_bytes: int, candidates: int | None) -> Index:
     manifest.verify_files(path)
     generation = path / manifest.generation
     documents = Documents(generation / DOCUMENTS, manifest.count, cache_bytes=cache_bytes)
     try:
-        vectors = open_vectors(generation, manifest.backend, manifest.count, manifest.dim)
+        candidates = candidates or manifest.search_candidates
+        vectors = open_vectors(generation, manifest.backend, manifest.count, manifest.dim, candidates)
     except (OSError, ValueError) as error:
         documents.close()
         raise IndexCorrupt(f"{generation}: {error}: build the index again", folder=path) from error

@@ -1,0 +1,1 @@
+"""What the figures of the documents come from: one command for each table, ``python -m benchmarks.NAME``."""
