@@ -39,7 +39,8 @@ class ExactVectors:
     """
 
     def __init__(self, vectors: NDArray[np.floating]) -> None:
-        self._vectors = vectors
+        # Not as a memmap: that class runs Python code at each access.
+        self._vectors = np.asarray(vectors)
         count, dim = vectors.shape
         rows = np.empty((count, dim), np.int8)
         scales = np.empty(count, np.float32)
@@ -119,11 +120,28 @@ def row_scores(
     Summed row by row rather than by BLAS, whose result for a row depends on the rows beside it: equal vectors must
     have equal scores.
     """
-    scores = np.empty(len(rows), np.float64)
-    for start in range(0, len(rows), _CHUNK):
-        part = vectors[rows[start : start + _CHUNK]].astype(np.float64)
-        part *= query
-        scores[start : start + _CHUNK] = part.sum(axis=1)
+    if len(rows) <= _CHUNK:
+        return _row_scores(vectors, rows, query)
+    parts = [_row_scores(vectors, rows[start : start + _CHUNK], query) for start in range(0, len(rows), _CHUNK)]
+    return np.concatenate(parts)
+
+
+def _row_scores(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64], query: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    part = vectors.take(rows, axis=0).astype(np.float64)
+    part *= query
+    scores: NDArray[np.float64] = part.sum(axis=1)
+    return scores
+
+
+def block_scores(
+    vectors: NDArray[np.floating], rows: NDArray[np.int64], queries: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The same for many queries: float64 (m, w) for ``rows`` (m, w) of ``queries`` (m, dim), bit for bit."""
+    part = vectors.take(rows, axis=0).astype(np.float64)
+    part *= queries[:, None]
+    scores: NDArray[np.float64] = part.sum(axis=2)
     return scores
 
 
