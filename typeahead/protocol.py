@@ -23,7 +23,10 @@ each submit and each refused message are::
     {"seq": 3, "hits": […], "submit": true, "ready": true, "encoder": "…", "timing_us": {…}}
     {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
 
-A hit's ``text`` is a part of a long passage: its beginning, or what stands round the query's words beyond that.
+A hit is ``{"id", "score", "title", "text", "url", "marks": {"title": [[0, 3]], "text": []}}``. Its ``text`` is a part
+of a long passage: its beginning, or what stands round the query's words beyond that. ``marks`` say where the query's
+words stand in title and text as they are sent: ``[start, end)`` in code points, in order, apart from each other
+(:mod:`typeahead.server.marks`). Nothing that is sent is HTML; what shows it has to treat it as text.
 ``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index. Fields may
 be added to what the server says; a client leaves alone what it does not know.
 

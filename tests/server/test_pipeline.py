@@ -57,7 +57,7 @@ def test_a_query_is_stepped_and_searched_for_the_k_best() -> None:
             hits = json.loads(query.hits)
             assert next(hit["title"] for hit in hits) == "boil an egg"
             assert len(hits) == 3
-            assert list(hits[0]) == ["id", "score", "title", "text", "url"]
+            assert list(hits[0]) == ["id", "score", "title", "text", "url", "marks"]
             assert hits[0]["score"] == pytest.approx(1.0, abs=1e-5)
 
     run(test)
@@ -182,8 +182,18 @@ def test_hits_are_cut_to_what_fits_on_a_page() -> None:
         "title": "t" * (MAX_TITLE - 1) + "…",
         "text": "🙂" * 19 + "…",
         "url": "",
+        "marks": {"title": [], "text": []},
     }
     assert (second["text"], second["url"]) == ("🙂" * 20, "u")
+
+
+def test_marks_are_places_in_the_title_and_text_that_are_sent() -> None:
+    pipeline = Pipeline(Engine(MeanEncoder()), None, snippet_chars=40, max_search_batch=4)
+    hit = FakeHit("a", 1.0, "🙂 Kettles for two", "on and on " * 20 + "until the kettle boils" + " and on" * 20, "")
+    (sent,) = json.loads(pipeline.write_hits([hit], "green kettle"))
+    assert sent["marks"]["title"] == [[2, 8]]
+    ((start, end),) = sent["marks"]["text"]
+    assert sent["text"][start:end] == "kettle"
 
 
 def test_a_hit_shows_what_stands_round_the_querys_words() -> None:

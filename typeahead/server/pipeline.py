@@ -24,6 +24,7 @@ from typeahead.encoders.base import Vectors
 from typeahead.engine import MAX_BATCH, Engine
 from typeahead.models import ModelConfig
 from typeahead.server.fallback import Fallback
+from typeahead.server.marks import Marker
 from typeahead.server.metrics import Reason
 from typeahead.server.query import Query, Stage
 from typeahead.server.snippets import snippet, telling_words
@@ -292,20 +293,22 @@ class Pipeline:
                 query.notify()
 
     def write_hits(self, hits: Sequence[Hit], text: str) -> bytes:
-        """Write the hits of a query's text as a JSON array, with what of the passages fits on a page of results."""
-        words = telling_words(text)
-        return orjson.dumps(
-            [
+        """Write the hits of a query's text as a JSON array: what of the passages fits on a page, its words marked."""
+        words, marker = telling_words(text), Marker(text)
+        written = []
+        for hit in hits:
+            title, passage = _cut(hit.title, MAX_TITLE), snippet(hit.text, words, self._snippet_chars)
+            written.append(
                 {
                     "id": hit.id,
                     "score": round(float(hit.score), 6),
-                    "title": _cut(hit.title, MAX_TITLE),
-                    "text": snippet(hit.text, words, self._snippet_chars),
+                    "title": title,
+                    "text": passage,
                     "url": hit.url if len(hit.url) <= MAX_URL else "",
+                    "marks": {"title": marker.spans(title), "text": marker.spans(passage)},
                 }
-                for hit in hits
-            ]
-        )
+            )
+        return orjson.dumps(written)
 
 
 def _cut(text: str, length: int) -> str:
