@@ -18,8 +18,8 @@ def frame_of(seq: int, embedding: Vectors | None, dtype: Dtype) -> bytes:
 
 
 def test_replies_are_written_as_the_contract_shows_them() -> None:
-    spent = (1, 2, 3, 4, 10)
-    timing = {"queue": 1, "tokenize": 2, "step": 3, "search": 4, "total": 10}
+    spent = (1, 2, 3, 4, 5, 15)
+    timing = {"queue": 1, "tokenize": 2, "step": 3, "search": 4, "serialize": 5, "total": 15}
     assert json.loads(write_reply(1, b'[{"id":"d1"}]', spent)) == {
         "seq": 1,
         "hits": [{"id": "d1"}],

@@ -19,7 +19,7 @@ The server answers in the order of ``seq``. A keystroke that a newer one overtoo
 each submit and each refused message are::
 
     {"hello": {…what was agreed, see write_hello…}}
-    {"seq": 1, "hits": […], "encoder": "…", "timing_us": {"queue", "tokenize", "step", "search", "total"}}
+    {"seq": 1, "hits": […], "encoder": "…", "timing_us": {"queue", "tokenize", "step", "search", "serialize", "total"}}
     {"seq": 3, "hits": […], "submit": true, "ready": true, "encoder": "…", "timing_us": {…}}
     {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
 

@@ -14,7 +14,7 @@ from typeahead.engine import Engine
 from typeahead.protocol import Conversation, Limits
 from typeahead.replies import read_embedding
 from typeahead.server.dialogue import Dialogue
-from typeahead.server.metrics import ServerMetrics
+from typeahead.server.metrics import STAGES, ServerMetrics
 from typeahead.server.query import Query, Stage
 
 
@@ -425,9 +425,33 @@ def test_timings_add_up_and_a_ready_submit_has_no_work_of_its_own() -> None:
         assert taken is not None
         reply = json.loads(taken[0])
         timing = reply["timing_us"]
-        assert list(timing) == ["queue", "tokenize", "step", "search", "total"]
-        assert timing["total"] == timing["queue"] + timing["tokenize"] + timing["step"] + timing["search"]
-    assert timing == {"queue": 2000, "tokenize": 0, "step": 0, "search": 0, "total": 2000}
+        assert list(timing) == ["queue", "tokenize", "step", "search", "serialize", "total"]
+        assert timing["total"] == sum(timing.values()) - timing["total"]
+    assert timing == {"queue": 3000, "tokenize": 0, "step": 0, "search": 0, "serialize": 0, "total": 3000}
+
+
+def test_what_writing_a_reply_took_is_measured_though_no_reply_can_tell() -> None:
+    ticks = iter(range(0, 10**9, 1_000_000))
+    desk = Desk(clock=lambda: next(ticks))
+    desk.say(seq=1, text="tea")
+    desk.work.run_all()
+    taken = desk.dialogue.take()
+    assert taken is not None
+    total = json.loads(taken[0])["timing_us"]["total"] / 1e6
+    desk.metrics.replies.settle()
+    assert desk.metrics.keystroke.sum == pytest.approx(total + 0.001)
+    assert desk.metrics.stages["serialize"].sum == pytest.approx(0.001)
+
+
+def test_a_slow_reply_is_kept_by_its_length_and_stages() -> None:
+    ticks = iter(range(0, 10**9, 1_000_000))
+    desk = Desk(clock=lambda: next(ticks))
+    desk.say(seq=1, text="green tea")
+    desk.work.run_all()
+    desk.dialogue.take()
+    (slow,) = desk.metrics.slow.snapshot(next(ticks), STAGES)
+    assert (slow["chars"], slow["tokens"], slow["submit"]) == (9, 2, False)
+    assert sum(slow["stages_us"].values()) == slow["total_us"]
 
 
 messages = st.one_of(

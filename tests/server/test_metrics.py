@@ -1,56 +1,102 @@
 from __future__ import annotations
 
-import itertools
+import random
+import re
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from typeahead.server.metrics import BUCKETS, Counter, Histogram, Reading, Registry, ServerMetrics
-
-
-def test_buckets_start_at_15_microseconds_and_grow_by_half_to_ten_seconds() -> None:
-    assert BUCKETS[0] == 15e-6
-    assert all(after / before == pytest.approx(1.5, rel=1e-3) for before, after in itertools.pairwise(BUCKETS))
-    assert 5 < BUCKETS[-1] < 15
+from typeahead.server.metrics import STAGES, ReplyTimes, ServerMetrics
+from typeahead.server.registry import Histogram
 
 
-def test_metrics_are_written_in_prometheus_text_format() -> None:
-    registry = Registry()
-    counter = Counter()
-    counter.add(3)
-    registry.add("keys_total", "counter", "Keys.", {(("outcome", 'a"b\\c\nd'),): counter})
-    registry.add("open", "gauge", "Open.", {(): Reading(lambda: 2)})
-    assert registry.render() == (
-        "# HELP keys_total Keys.\n"
-        "# TYPE keys_total counter\n"
-        'keys_total{outcome="a\\"b\\\\c\\nd"} 3\n'
-        "# HELP open Open.\n"
-        "# TYPE open gauge\n"
-        "open 2\n"
+def metrics() -> ServerMetrics:
+    made = ServerMetrics("minilm-gru")
+    made.read(
+        sessions=lambda: 2,
+        cache_bytes=lambda: 1000,
+        cache_capacity=4000,
+        steps_computed=lambda: 30,
+        steps_cached=lambda: 70,
     )
-
-
-def test_histogram_buckets_are_cumulative_and_a_bound_belongs_to_its_bucket() -> None:
-    histogram = Histogram()
-    for seconds in (0.0, BUCKETS[0], BUCKETS[0] * 1.01, 1e9):
-        histogram.observe(seconds)
-    lines = histogram.lines("t", (("stage", "step"),))
-    assert lines[0] == 't_bucket{stage="step",le="1.5e-05"} 2'
-    assert lines[1].endswith(" 3")
-    assert lines[len(BUCKETS) - 1].endswith(" 3")
-    assert lines[len(BUCKETS)] == 't_bucket{stage="step",le="+Inf"} 4'
-    assert lines[-1] == 't_count{stage="step"} 4'
-    assert histogram.count == 4
+    return made
 
 
 def test_every_series_exists_from_the_start() -> None:
-    rendered = ServerMetrics("minilm-gru").registry.render()
+    rendered = metrics().registry.render()
     for series in (
         'typeahead_keystrokes_total{outcome="superseded"} 0',
+        'typeahead_keystrokes_total{outcome="overloaded"} 0',
         'typeahead_submits_total{ready="true"} 0',
+        'typeahead_steps_total{source="cached"} 70',
         'typeahead_stage_duration_seconds_count{stage="search"} 0',
+        'typeahead_stage_duration_seconds_count{stage="serialize"} 0',
         "typeahead_keystroke_duration_seconds_sum 0.0",
+        "typeahead_event_loop_lag_seconds_count 0",
+        "typeahead_client_key_to_paint_seconds_count 0",
+        "typeahead_client_round_trip_seconds_count 0",
+        'typeahead_client_reports_total{outcome="limited"} 0',
+        "typeahead_active_sessions 2",
+        "typeahead_state_cache_bytes 1000",
+        "typeahead_state_cache_capacity_bytes 4000",
         'typeahead_fallback_texts_total{reason="long",outcome="shed"} 0',
         "typeahead_fallback_duration_seconds_count 0",
         'encoder="minilm-gru"} 1',
     ):
         assert series in rendered
+
+
+def test_names_follow_the_rules_of_prometheus() -> None:
+    """https://prometheus.io/docs/practices/naming/: prefix, base units, _total for counters and for nothing else."""
+    families = list(text_string_to_metric_families(metrics().registry.render()))
+    assert len(families) > 10
+    for family in families:
+        assert re.fullmatch(r"typeahead(_[a-z]+)+", family.name)
+        assert family.documentation.endswith(".")
+        for sample in family.samples:
+            if family.type == "counter":
+                assert sample.name.endswith("_total")
+            elif family.type == "histogram":
+                assert family.name.endswith("_seconds")
+            else:
+                assert family.type == "gauge"
+                assert not sample.name.endswith("_total")
+
+
+def test_what_comes_later_makes_no_new_series() -> None:
+    made = metrics()
+    before = {line.rpartition(" ")[0] for line in made.registry.render().splitlines()}
+    for number in range(1000):
+        made.replied(number, 1000 * number, (1, 2, 3, 4, 5), chars=number, tokens=number, submit=number % 2 == 0)
+    assert {line.rpartition(" ")[0] for line in made.registry.render().splitlines()} == before
+
+
+@pytest.mark.parametrize("count", [1, ReplyTimes.BLOCK - 1, ReplyTimes.BLOCK, 3 * ReplyTimes.BLOCK + 1])
+def test_replies_counted_in_blocks_are_counted_as_one_by_one(count: int) -> None:
+    chance = random.Random(count)
+    blocks = [Histogram() for _ in range(3)]
+    single = [Histogram() for _ in range(3)]
+    times = ReplyTimes(blocks)
+    for _ in range(count):
+        spent = tuple(chance.choice((0, 15_000, 15_001, 10**11, int(chance.lognormvariate(13, 2)))) for _ in range(3))
+        times.add(*spent)
+        for histogram, spent_ns in zip(single, spent, strict=True):
+            if spent_ns:
+                histogram.observe(spent_ns * 1e-9)
+    times.settle()
+    assert [histogram.counts for histogram in blocks] == [histogram.counts for histogram in single]
+    assert [histogram.sum for histogram in blocks] == pytest.approx([histogram.sum for histogram in single])
+
+
+def test_stages_that_a_reply_did_not_need_are_not_counted() -> None:
+    made = metrics()
+    made.replied(0, 7000, (1000, 0, 0, 4000, 2000), chars=1, tokens=1, submit=True)
+    made.replies.settle()
+    assert {stage: made.stages[stage].count for stage in STAGES} == {
+        "queue": 1,
+        "tokenize": 0,
+        "step": 0,
+        "search": 1,
+        "serialize": 1,
+    }
+    assert made.keystroke.count == 1

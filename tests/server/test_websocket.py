@@ -38,7 +38,7 @@ def test_typing_editing_and_enter_are_answered_as_the_contract_says(client: Clie
     assert list(second) == ["seq", "hits", "encoder", "timing_us"]
     assert list(second["hits"][0]) == ["id", "score", "title", "text", "url", "marks"]
     assert second["hits"][0]["title"] == "boil an egg"
-    assert list(second["timing_us"]) == ["queue", "tokenize", "step", "search", "total"]
+    assert list(second["timing_us"]) == ["queue", "tokenize", "step", "search", "serialize", "total"]
     client.say(seq=3, submit=True)
     third = client.hear()
     assert (third["seq"], third["submit"], third["ready"]) == (3, True, True)

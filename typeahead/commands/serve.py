@@ -33,6 +33,7 @@ _LIMITS = {
     "max_input_chars": "code points of each of them",
     "max_requests": "HTTP searches and requests for embeddings at a time",
     "max_bodies": "HTTP requests whose bodies are read at a time",
+    "client_reports": "reports of browsers on what people felt that are read in a second; 0 reads none",
     "body_seconds": "seconds that a client has to send a request's body",
     "hello_seconds": "seconds that a client has for its hello, where there is a token",
     "idle_seconds": "seconds without a message after which a session is closed",
@@ -74,6 +75,12 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         "--example", action="append", default=[], metavar="QUERY", help="a query that the page offers; may be repeated"
     )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
+    parser.add_argument(
+        "--otel",
+        action="store_true",
+        help="send OpenTelemetry traces, one from the first key to Enter and without the text, to the collector that "
+        'OTEL_EXPORTER_OTLP_ENDPOINT names; needs the extra "otel"',
+    )
     limits = parser.add_argument_group("limits")
     for name, summary in _LIMITS.items():
         default = defaults[name]
@@ -106,6 +113,7 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
         allowed_hosts=tuple(options.allowed_host),
         token=token,
         examples=tuple(options.example),
+        otel=options.otel,
         **{name: getattr(options, name) for name in _LIMITS},
     )
     encoder = typeahead.load(options.encoder)

@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from typeahead.encoders.base import Encoder, IncrementalEncoder
 from typeahead.engine import Engine
 from typeahead.paths import web_folder
+from typeahead.server.client_timings import ClientTimings
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.connection import TypeEndpoint
+from typeahead.server.dashboard import write_dashboard
 from typeahead.server.embedder import Embedder
 from typeahead.server.fallback import Fallback
 from typeahead.server.http import PROBE_PATHS, ApiError, HttpApi
-from typeahead.server.metrics import ServerMetrics
+from typeahead.server.looplag import LoopLag
+from typeahead.server.metrics import STAGES, ServerMetrics
 from typeahead.server.pipeline import Pipeline, SearchIndex
+from typeahead.server.teacher import TeacherCost, measure, whole_text_encoder
+from typeahead.server.tracing import start_tracing
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +94,16 @@ class App:
             max_search_batch=config.max_search_batch,
             fallback=stand_in,
         )
+        self._tracing = start_tracing() if config.otel else None
         documents = None if index is None else index.manifest.count
-        self._endpoint = TypeEndpoint(config, self._pipeline, self._metrics, documents, status=lambda: self.status)
+        self._endpoint = TypeEndpoint(
+            config, self._pipeline, self._metrics, documents, status=lambda: self.status, tracing=self._tracing
+        )
         self._typing = _addressed(self._endpoint, config)
         self._metrics.read(
             sessions=lambda: len(self._endpoint),
             cache_bytes=lambda: engine.stats.bytes,
+            cache_capacity=config.cache_bytes,
             steps_computed=lambda: engine.stats.steps_computed,
             steps_cached=lambda: engine.stats.steps_cached,
         )
@@ -104,7 +114,13 @@ class App:
             self._encoders,
             status=lambda: self.status,
             metrics=self._metrics.registry.render,
+            dashboard=self._dashboard,
+            timings=ClientTimings(self._metrics, per_second=config.client_reports),
         )
+        self._lag = LoopLag(self._metrics.loop_lag)
+        self._whole = whole_text_encoder((fallback, passages))
+        self._teacher: TeacherCost | None = None
+        self._started = time.time()
         pages = Starlette(
             routes=[*self._api.routes(), *_pages(config.web or web_folder())],
             middleware=_cross_origin(config),
@@ -128,6 +144,7 @@ class App:
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._pipeline.start()
+        self._lag.start()
         tasks = [asyncio.create_task(self._warm_up()), asyncio.create_task(self._endpoint.sweep())]
         try:
             yield
@@ -135,8 +152,16 @@ class App:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._lag.stop()
             self._embedder.close()
             self._pipeline.stop(timeout=1.0)
+            if self._tracing is not None:
+                self._tracing.close(timeout=2.0)
+
+    def _dashboard(self) -> dict[str, Any]:
+        slow = self._metrics.slow.snapshot(time.perf_counter_ns(), STAGES)
+        snapshot = self._metrics.registry.snapshot()
+        return write_dashboard(snapshot, slow, self._teacher, started=self._started, at=time.monotonic())
 
     async def _warm_up(self) -> None:
         """Run everything once, as first runs allocate and page in; the server listens meanwhile and says "starting"."""
@@ -147,6 +172,9 @@ class App:
                 await self._api.find(_WARM_UP, self.config.default_k)
             else:
                 self._pipeline.engine.session().update(_WARM_UP)
+            if self._whole is not None:
+                # Before anybody types: a busy machine would make the teacher look worse than it is.
+                self._teacher = await asyncio.to_thread(measure, self._whole)
         except Exception as error:
             log.exception("the server could not warm up")
             self.failure = error
@@ -171,7 +199,7 @@ def create_app(
     for what ``encoder`` should not encode: see :mod:`typeahead.server.fallback`. Raises
     :class:`~typeahead.errors.TeacherMismatch` for an index of another space than the encoder's, and
     :class:`~typeahead.server.config.ConfigError` for an encoder of passages, a cache too small for it, or a fallback
-    that cannot stand in for it.
+    that cannot stand in for it, and :class:`~typeahead.errors.MissingExtra` for traces without OpenTelemetry.
     """
     if not isinstance(encoder, IncrementalEncoder):
         raise ConfigError("encoder", f"{encoder.config.name} cannot encode what is typed: give a query encoder")
@@ -186,7 +214,11 @@ def create_app(
 
 
 def _pages(web: Path) -> list[BaseRoute]:
-    return [Mount("/", StaticFiles(directory=web, html=True))] if web.is_dir() else []
+    if not web.is_dir():
+        return []
+    # By a name that people can type; everything else has the name of its file.
+    dashboard = Route("/dashboard", lambda _: FileResponse(web / "dashboard.html"))
+    return [dashboard, Mount("/", StaticFiles(directory=web, html=True))]
 
 
 def _cross_origin(config: ServerConfig) -> list[Middleware]:

@@ -85,6 +85,12 @@ class ServerConfig:
     #: Bodies of such requests that are read at a time, before they count as requests; further ones get 503.
     max_bodies: int = 256
 
+    #: Reports of browsers on what people felt that are read in a second; further ones get 429. 0 reads none.
+    client_reports: int = 100
+
+    #: Whether OpenTelemetry traces are sent, to where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says; needs the ``otel`` extra.
+    otel: bool = False
+
     #: Seconds that the body of an HTTP request may take to come.
     body_seconds: float = 10.0
     #: Seconds without a message after which a session is closed.
@@ -123,6 +129,8 @@ class ServerConfig:
         for name in ("body_seconds", "idle_seconds", "hello_seconds", "stall_seconds", "ping_seconds", "drain_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be a positive number of seconds")
+        if self.client_reports < 0:
+            raise ConfigError("client_reports", f"is {self.client_reports}: give 0 to read none")
         if self.fallback_tokens < 0:
             raise ConfigError("fallback_tokens", f"is {self.fallback_tokens}: give 0 for the encoder's own length")
         if self.max_frame_bytes < 256:

@@ -31,6 +31,7 @@ from typeahead.server.config import ServerConfig
 from typeahead.server.dialogue import Dialogue
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.pipeline import Pipeline
+from typeahead.server.tracing import Tracing
 
 #: Seconds between looks at which sessions are idle.
 SWEEP_SECONDS = 1.0
@@ -60,6 +61,7 @@ class Connection:
             wake=self.writable,
             clock=time.perf_counter_ns,
             max_pending=config.max_pending,
+            trace=None if endpoint.tracing is None else endpoint.tracing.session(),
         )
         channel.attach(self)
 
@@ -112,10 +114,12 @@ class TypeEndpoint:
         documents: int | None,
         *,
         status: Callable[[], str],
+        tracing: Tracing | None = None,
     ) -> None:
         self.config = config
         self.pipeline = pipeline
         self.metrics = metrics
+        self.tracing = tracing
         encoder = pipeline.engine.encoder.config
         # By dot product the length of a vector counts, and int8 frames do not carry it.
         dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())

@@ -32,6 +32,7 @@ from typeahead.replies import Reply, write_embedding, write_error, write_reply
 from typeahead.server.fallback import came_at_once
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.query import Query, Stage, Work
+from typeahead.server.tracing import SessionTrace
 from typeahead.session import Session
 
 #: The word that is still being typed. Scripts that do not put spaces between words end one with each character.
@@ -79,7 +80,7 @@ class Dialogue:
     """What one client said, what is still to be answered, and what to send next.
 
     ``greet`` writes the answer to a hello; ``wake`` is called whenever :meth:`take` may have something new, and
-    ``clock`` tells nanoseconds.
+    ``clock`` tells nanoseconds. ``trace`` is told of each reply, where there are traces.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Dialogue:
         wake: Callable[[], None],
         clock: Callable[[], int],
         max_pending: int,
+        trace: SessionTrace | None = None,
     ) -> None:
         self._conversation = conversation
         self._session = session
@@ -102,6 +104,7 @@ class Dialogue:
         self._wake = wake
         self._clock = clock
         self._max_pending = max_pending
+        self._trace = trace
         self._replies: deque[_Turn | bytes] = deque()
         self._keystroke: _Turn | None = None
         # Before the first key there is nothing to compute.
@@ -182,6 +185,8 @@ class Dialogue:
                     self._metrics.keystrokes["cancelled"].add()
         self._replies.clear()
         self._keystroke = None
+        if self._trace is not None:
+            self._trace.close()
 
     def _refuse(self, error: ProtocolError) -> None:
         self._metrics.keystrokes["error"].add()
@@ -288,26 +293,33 @@ class Dialogue:
         # A submit has not paid for what was done before it.
         tokenize_ns = query.tokenize_ns if keystroke else 0
         step_ns = query.step_ns if turn.stage < Stage.STEPPED else 0
-        searched = turn.needs is Stage.SEARCHED
-        search_ns = min(query.search_ns, total_ns) if searched and turn.stage < Stage.SEARCHED else 0
-        queue_ns = max(0, total_ns - tokenize_ns - step_ns - search_ns)
-        stages = metrics.stages
-        for name, spent in (("queue", queue_ns), ("tokenize", tokenize_ns), ("step", step_ns), ("search", search_ns)):
-            if spent:
-                stages[name].observe(spent * 1e-9)
-        metrics.keystroke.observe(total_ns * 1e-9)
+        search_ns = serialize_ns = 0
+        if turn.stage < turn.needs is Stage.SEARCHED:
+            search_ns, serialize_ns = min(query.search_ns, total_ns), min(query.serialize_ns, total_ns)
+        queue_ns = max(0, total_ns - tokenize_ns - step_ns - search_ns - serialize_ns)
+        text = write_reply(
+            turn.seq,
+            query.hits if turn.needs is Stage.SEARCHED else None,
+            (
+                queue_ns // 1000,
+                tokenize_ns // 1000,
+                step_ns // 1000,
+                search_ns // 1000,
+                serialize_ns // 1000,
+                total_ns // 1000,
+            ),
+            ready=turn.ready,
+            encoder=query.encoder,
+        )
+        dtype = self._conversation.hello.dtype
+        reply = text, None if dtype is None else write_embedding(turn.seq, query.embedding, dtype)
         if keystroke:
             metrics.keystrokes["served"].add()
-        timing_us = (
-            queue_ns // 1000,
-            tokenize_ns // 1000,
-            step_ns // 1000,
-            search_ns // 1000,
-            total_ns // 1000,
-        )
-        text = write_reply(
-            turn.seq, query.hits if searched else None, timing_us, ready=turn.ready, encoder=query.encoder
-        )
-        if (dtype := self._conversation.hello.dtype) is None:
-            return text, None
-        return text, write_embedding(turn.seq, query.embedding, dtype)
+        # What its own writing took, a reply cannot tell.
+        whole_ns = self._clock() - turn.arrived_ns
+        stages_ns = (queue_ns, tokenize_ns, step_ns, search_ns, serialize_ns + whole_ns - total_ns)
+        chars, tokens = len(query.text), query.tokens
+        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, submit=not keystroke)
+        if self._trace is not None:
+            self._trace.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, ready=turn.ready)
+        return reply

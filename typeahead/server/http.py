@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from typeahead.encoders.base import Encoder, Vectors
 from typeahead.errors import EncoderError, ProtocolError, TextError
 from typeahead.protocol import Quality, load_object
+from typeahead.server.client_timings import FIELDS, MAX_BYTES, BadReport, ClientTimings
 from typeahead.server.config import ServerConfig
 from typeahead.server.embedder import Embedder
 from typeahead.server.pipeline import Pipeline
@@ -56,7 +57,7 @@ class ApiError(Exception):
             headers["connection"] = "close"
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
-        if self.status == 503:
+        if self.status in (429, 503):
             headers["retry-after"] = "1"
         return json_response({"error": error}, status=self.status, headers=headers)
 
@@ -83,6 +84,8 @@ class HttpApi:
         *,
         status: Callable[[], str],
         metrics: Callable[[], str],
+        dashboard: Callable[[], Mapping[str, Any]],
+        timings: ClientTimings,
     ) -> None:
         self._config = config
         self._pipeline = pipeline
@@ -90,6 +93,8 @@ class HttpApi:
         self._encoders = encoders
         self._status = status
         self._metrics = metrics
+        self._dashboard = dashboard
+        self._timings = timings
         self._reading = 0
         self._running = 0
 
@@ -101,6 +106,8 @@ class HttpApi:
                 routes=[
                     Route("/embeddings", self._api(self.embeddings, _EMBEDDINGS_FIELDS), methods=["POST"]),
                     Route("/search", self._api(self.search, _SEARCH_FIELDS), methods=["POST"]),
+                    Route("/client-timings", self.client_timings, methods=["POST"]),
+                    Route("/dashboard", self.dashboard),
                 ],
             ),
             *(Route(path, probe) for path, probe in zip(PROBE_PATHS, (self.healthz, self.readyz), strict=True)),
@@ -123,6 +130,31 @@ class HttpApi:
         except ApiError as error:
             return error.response()
         return Response(self._metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def dashboard(self, request: Request) -> Response:
+        """``GET /v1/dashboard``: :mod:`typeahead.server.dashboard`; with the token, where there is one."""
+        try:
+            self._authorize(request)
+        except ApiError as error:
+            return error.response()
+        return json_response(self._dashboard())
+
+    async def client_timings(self, request: Request) -> Response:
+        """``POST /v1/client-timings``: :mod:`typeahead.server.client_timings`; nothing comes back."""
+        try:
+            self._admit(request)
+            if not self._timings.admit():
+                raise ApiError(429, "too many reports: send them later, or not at all", code="rate_limited")
+            try:
+                self._timings.take(await self._body(request, FIELDS, MAX_BYTES))
+            except BadReport as error:
+                raise ApiError(400, str(error), param=error.param) from None
+            except ApiError:
+                self._timings.refuse()
+                raise
+        except ApiError as error:
+            return error.response()
+        return Response(status_code=204, headers=_NO_STORE)
 
     async def embeddings(self, fields: dict[str, Any]) -> Response:
         """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings.
@@ -203,7 +235,7 @@ class HttpApi:
         async def guarded(request: Request) -> Response:
             try:
                 self._admit(request)
-                fields = await self._body(request, known)
+                fields = await self._body(request, known, self._config.max_body_bytes)
                 return await self._run(handle, fields)
             except ApiError as error:
                 return error.response()
@@ -235,14 +267,14 @@ class HttpApi:
             message = 'this server wants a token: send the header "Authorization: Bearer …"'
             raise ApiError(401, message, code="invalid_api_key")
 
-    async def _body(self, request: Request, known: tuple[str, ...]) -> dict[str, Any]:
+    async def _body(self, request: Request, known: tuple[str, ...], limit: int) -> dict[str, Any]:
         # Not among the running ones: whoever sends a body slowly keeps nobody from asking.
         if self._reading >= self._config.max_bodies:
             raise ApiError(503, "too many requests are being read: try again", code="overloaded")
         self._reading += 1
         try:
             async with asyncio.timeout(self._config.body_seconds):
-                body = await self._read(request)
+                body = await self._read(request, limit)
         except TimeoutError:
             raise ApiError(408, f"the body did not come within {self._config.body_seconds:g} seconds") from None
         finally:
@@ -256,13 +288,12 @@ class HttpApi:
                 raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(known)}")
         return fields
 
-    async def _read(self, request: Request) -> bytes:
-        limit = self._config.max_body_bytes
+    async def _read(self, request: Request, limit: int) -> bytes:
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise ApiError(413, f"the body has more than {limit} bytes: send fewer or shorter texts")
+                raise ApiError(413, f"the body has more than {limit} bytes: send less at a time")
         return bytes(body)
 
     def _best(self, fields: dict[str, Any]) -> bool:

@@ -1,26 +1,38 @@
-"""Counters, gauges and histograms in Prometheus' text format, and the ones that this server keeps.
+"""The metrics of this server: what is counted, under which names, with every series from the start.
 
-A registry of a hundred lines instead of ``prometheus_client``: no lock and no label look-up on the path of a
-keystroke, since only the event loop writes. No label grows with users, and no label or value holds any text.
+How counting and Prometheus' text format work is in :mod:`typeahead.server.registry`. No label grows with users, and no
+label or value holds any text. Only the event loop writes.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
+
 import typeahead
+from typeahead.server.registry import BUCKETS, Counter, Histogram, Reading, Registry
+from typeahead.server.slow import SlowKeystrokes
 
-#: Upper bounds in seconds: 15 µs, then each 1.5 times the one before, up to some 10 s.
-BUCKETS: Final = tuple(round(15e-6 * 1.5**power, 9) for power in range(34))
-
-STAGES: Final = ("queue", "tokenize", "step", "search")
-OUTCOMES: Final = ("served", "superseded", "cancelled", "error")
+#: Parts of a reply's duration, in their order. What a reply's own writing took is in the histogram, and cannot be in
+#: the reply; everything else is in its ``timing_us`` too.
+STAGES: Final = ("queue", "tokenize", "step", "search", "serialize")
+OUTCOMES: Final = ("served", "superseded", "cancelled", "overloaded", "error")
 
 #: What becomes of a text for the fallback: answered by it; not taken, as it is busy; not wanted any more; its failure.
 FALLBACK_OUTCOMES: Final = ("served", "shed", "dropped", "error")
+
+#: What browsers report, by name in the report, with what it is.
+CLIENT_TIMINGS: Final = {
+    "key_to_paint": "From a key's event to the end of the next frame with its results, in the browser.",
+    "enter_to_paint": "From the event of Enter to the end of the next frame with its results, in the browser.",
+    "round_trip": "From sending a keystroke or Enter to its reply, in the browser.",
+    "network": "Round trip less the server's own time.",
+}
+#: What becomes of a report: counted; not understood; not read, as there were too many.
+REPORT_OUTCOMES: Final = ("accepted", "refused", "limited")
 
 
 class Reason(StrEnum):
@@ -31,99 +43,39 @@ class Reason(StrEnum):
     FAILED = "failed"
 
 
-Labels = tuple[tuple[str, str], ...]
+class ReplyTimes:
+    """Durations of replies by stage, collected and then counted in blocks.
 
+    A tuple in a list costs a tenth of six searches for a bucket; a block is counted by NumPy in some 0.1 ms. Give
+    :meth:`settle` to :meth:`Registry.before_snapshot`.
+    """
 
-class Counter:
-    """A number that only grows."""
+    #: Replies in a block: what waits is bounded by it.
+    BLOCK: Final = 256
 
-    __slots__ = ("value",)
+    def __init__(self, histograms: Sequence[Histogram]) -> None:
+        self._histograms = histograms
+        self._pending: list[tuple[int, ...]] = []
+        self._bounds_ns = np.array([round(bound * 1e9) for bound in BUCKETS])
 
-    def __init__(self) -> None:
-        self.value = 0
+    def add(self, *spent_ns: int) -> None:
+        """Note the nanoseconds of one reply, one for each histogram; 0 where it had no such part."""
+        self._pending.append(spent_ns)
+        if len(self._pending) >= self.BLOCK:
+            self.settle()
 
-    def add(self, amount: int = 1) -> None:
-        """Count ``amount`` more."""
-        self.value += amount
-
-    def lines(self, name: str, labels: Labels) -> list[str]:
-        """Render as Prometheus samples."""
-        return [f"{name}{_labels(labels)} {self.value}"]
-
-
-class Reading:
-    """A number that is read when the metrics are."""
-
-    __slots__ = ("_read",)
-
-    def __init__(self, read: Callable[[], float]) -> None:
-        self._read = read
-
-    def lines(self, name: str, labels: Labels) -> list[str]:
-        """Render as Prometheus samples."""
-        return [f"{name}{_labels(labels)} {self._read()}"]
-
-
-class Histogram:
-    """Durations in seconds, counted by :data:`BUCKETS`."""
-
-    __slots__ = ("_counts", "_sum")
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(BUCKETS) + 1)
-        self._sum = 0.0
-
-    @property
-    def count(self) -> int:
-        """Number of observations."""
-        return sum(self._counts)
-
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(BUCKETS, seconds)] += 1
-        self._sum += seconds
-
-    def lines(self, name: str, labels: Labels) -> list[str]:
-        """Render as Prometheus samples: cumulative buckets, sum and count."""
-        lines = []
-        below = 0
-        for bound, count in zip((*map(repr, BUCKETS), "+Inf"), self._counts, strict=True):
-            below += count
-            lines.append(f"{name}_bucket{_labels((*labels, ('le', bound)))} {below}")
-        return [*lines, f"{name}_sum{_labels(labels)} {self._sum}", f"{name}_count{_labels(labels)} {below}"]
-
-
-Metric = Counter | Reading | Histogram
-
-
-def _labels(labels: Labels) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in labels) + "}"
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-class Registry:
-    """Metrics by name, rendered in the order in which they were added."""
-
-    def __init__(self) -> None:
-        self._families: list[tuple[str, str, str, Mapping[Labels, Metric]]] = []
-
-    def add(self, name: str, kind: str, help: str, series: Mapping[Labels, Metric]) -> None:
-        """Add a metric of ``kind`` "counter", "gauge" or "histogram" with all its series."""
-        self._families.append((name, kind, help, series))
-
-    def render(self) -> str:
-        """Render in the text exposition format, version 0.0.4."""
-        lines = []
-        for name, kind, help, series in self._families:
-            lines += [f"# HELP {name} {help}", f"# TYPE {name} {kind}"]
-            for labels, metric in series.items():
-                lines += metric.lines(name, labels)
-        return "\n".join(lines) + "\n"
+    def settle(self) -> None:
+        """Count what was noted."""
+        if not self._pending:
+            return
+        spent = np.array(self._pending, np.int64)
+        self._pending.clear()
+        places = np.searchsorted(self._bounds_ns, spent)
+        for column, histogram in enumerate(self._histograms):
+            taken = places[spent[:, column] > 0, column]
+            for place, count in zip(*np.unique(taken, return_counts=True), strict=True):
+                histogram.counts[place] += int(count)
+            histogram.sum += int(spent[:, column].sum()) * 1e-9
 
 
 class ServerMetrics:
@@ -133,10 +85,17 @@ class ServerMetrics:
         self.registry = Registry()
         self.keystroke = Histogram()
         self.stages = {stage: Histogram() for stage in STAGES}
+        self.loop_lag = Histogram()
         self.keystrokes = {outcome: Counter() for outcome in OUTCOMES}
         self.submits = {True: Counter(), False: Counter()}
         self.fallback = {(reason, outcome): Counter() for reason in Reason for outcome in FALLBACK_OUTCOMES}
         self.fallback_wait = Histogram()
+        self.client = {name: Histogram() for name in CLIENT_TIMINGS}
+        self.reports = {outcome: Counter() for outcome in REPORT_OUTCOMES}
+        self.slow = SlowKeystrokes()
+        #: Takes the nanoseconds of a reply: those of each of :data:`STAGES`, then the whole.
+        self.replies = ReplyTimes((*self.stages.values(), self.keystroke))
+        self.registry.before_snapshot(self.replies.settle)
         add = self.registry.add
         add(
             "typeahead_keystroke_duration_seconds",
@@ -177,14 +136,47 @@ class ServerMetrics:
             "From a typed or searched text's arrival at the fallback encoder to its vector.",
             {(): self.fallback_wait},
         )
+        add(
+            "typeahead_event_loop_lag_seconds",
+            "histogram",
+            "How late a timer of the event loop was, ten times a second; the loop's clock ticks in milliseconds.",
+            {(): self.loop_lag},
+        )
+        for name, help in CLIENT_TIMINGS.items():
+            add(f"typeahead_client_{name}_seconds", "histogram", help, {(): self.client[name]})
+        add(
+            "typeahead_client_reports_total",
+            "counter",
+            "Reports of browsers on what people felt, by what became of them.",
+            {(("outcome", outcome),): counter for outcome, counter in self.reports.items()},
+        )
         build = (("version", typeahead.__version__), ("encoder", encoder))
-        add("typeahead_build_info", "gauge", "Version and encoder.", {build: Reading(lambda: 1)})
+        add("typeahead_build_info", "gauge", "Version and encoder.", {build: Reading(lambda: 1)}, combine="max")
+
+    def replied(
+        self,
+        arrived_ns: int,
+        total_ns: int,
+        stages_ns: tuple[int, ...],
+        *,
+        chars: int,
+        tokens: int,
+        submit: bool,
+    ) -> None:
+        """Count a reply: one call of half a microsecond for all that is kept of it.
+
+        ``stages_ns`` has the nanoseconds of each of :data:`STAGES`, 0 for one that the reply did not need; ``chars``
+        and ``tokens`` are those of the whole text.
+        """
+        self.replies.add(*stages_ns, total_ns)
+        self.slow.offer(total_ns, arrived_ns, chars, tokens, submit, stages_ns)
 
     def read(
         self,
         *,
         sessions: Callable[[], int],
         cache_bytes: Callable[[], int],
+        cache_capacity: int,
         steps_computed: Callable[[], int],
         steps_cached: Callable[[], int],
     ) -> None:
@@ -198,3 +190,9 @@ class ServerMetrics:
         )
         add("typeahead_active_sessions", "gauge", "Open websocket sessions.", {(): Reading(sessions)})
         add("typeahead_state_cache_bytes", "gauge", "Bytes in the cache of token prefixes.", {(): Reading(cache_bytes)})
+        add(
+            "typeahead_state_cache_capacity_bytes",
+            "gauge",
+            "Bytes that the cache of token prefixes may have.",
+            {(): Reading(lambda: cache_capacity)},
+        )

@@ -278,11 +278,13 @@ class Pipeline:
         # _search() lets no query without an embedding through.
         vectors = np.stack([query.embedding for query in batch if query.embedding is not None])
         found = self._index.search(vectors, max(query.k for query in batch))
+        found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
-        spent_ns = time.perf_counter_ns() - started_ns
+        written_ns = time.perf_counter_ns()
         for query, hits in zip(batch, written, strict=True):
             query.hits = hits
-            query.search_ns = spent_ns
+            query.search_ns = found_ns - started_ns
+            query.serialize_ns = written_ns - found_ns
 
     def _searched(self, batch: list[Query], failed: list[Query]) -> None:
         for query in batch:

@@ -26,8 +26,8 @@ class Query:
     """The present text of a session, as work: ``due`` is the stage that it has to reach.
 
     ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
-    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits` and :attr:`search_ns`, which
-    the search thread sets before it hands the query back.
+    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits`, :attr:`search_ns` and
+    :attr:`serialize_ns`, which the search thread sets before it hands the query back.
     """
 
     __slots__ = (
@@ -41,12 +41,14 @@ class Query:
         "k",
         "notify",
         "search_ns",
+        "serialize_ns",
         "session",
         "shown",
         "stage",
         "step_ns",
         "text",
         "tokenize_ns",
+        "tokens",
         "wanted",
     )
 
@@ -68,6 +70,8 @@ class Query:
         self.shown = shown
         #: What is searched for; by the time of the search the session may be further.
         self.text = session.text
+        #: How many tokens that is.
+        self.tokens = len(session.tokens)
         self.stage = Stage.TYPED
         #: Replies that wait for it.
         self.wanted = wanted
@@ -85,6 +89,8 @@ class Query:
         self.tokenize_ns = 0
         self.step_ns = 0
         self.search_ns = 0
+        #: What writing the hits as JSON took.
+        self.serialize_ns = 0
 
 
 class Work(Protocol):
