@@ -81,6 +81,10 @@ class Engine:
             tokens += len(session.tokens)
         self._advance(batch)
 
+    def knows(self, session: Session) -> bool:
+        """Whether no step is needed for a session's present text."""
+        return self.tree.longest(session.tokens)[1] == len(session.tokens)
+
     def embeddings(self, sessions: Sequence[Session]) -> Vectors:
         """Copy the embeddings of sessions that were just advanced: float32 (n, dim), zeros where there is no token."""
         vectors = self._states.embeddings([session.slot for session in sessions])

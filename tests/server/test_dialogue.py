@@ -60,6 +60,12 @@ class ManualWork:
             self.run_steps()
             self.run_searches()
 
+    def shed(self) -> None:
+        """Turn away what waits, as an overloaded pipeline does."""
+        for query in (*self.stepping, *self.searching):
+            query.shed = True
+        self.fail()
+
     def fail(self) -> None:
         for query in (*self.stepping, *self.searching):
             query.failed = True
@@ -412,6 +418,29 @@ def test_abandoning_drops_all_work() -> None:
     desk.dialogue.abandon()
     assert not desk.work.stepping
     assert desk.metrics.keystrokes["cancelled"].value == 1
+
+
+def test_a_keystroke_that_was_turned_away_is_told_so_and_its_text_is_taken() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil a")
+    desk.work.shed()
+    (error,) = desk.take()
+    assert (error["error"]["code"], error["seq"]) == ("overloaded", 1)
+    assert desk.metrics.keystrokes["overloaded"].value == 1
+    desk.say(seq=2, edit={"at": 6, "del": 0, "ins": "n"})
+    assert desk.answers() == [{"seq": 2, "hits": [mark("boil an")]}]
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+def test_enter_on_a_keystroke_that_was_turned_away_is_answered(stepped: bool) -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil an")
+    if stepped:
+        desk.work.run_steps()
+    desk.work.shed()
+    desk.take()
+    desk.say(seq=2, submit=True)
+    assert desk.answers() == [{"seq": 2, "hits": [mark("boil an")], "submit": True, "ready": False}]
 
 
 def test_timings_add_up_and_a_ready_submit_has_no_work_of_its_own() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,10 @@ from typeahead.server.query import Query, Stage
 
 
 @asynccontextmanager
-async def started(index: BruteForceIndex | None, encoder: MeanEncoder | None = None) -> AsyncIterator[Pipeline]:
-    pipeline = Pipeline(Engine(encoder or MeanEncoder()), index, snippet_chars=20, max_search_batch=4)
+async def started(
+    index: BruteForceIndex | None, encoder: MeanEncoder | None = None, **options: Any
+) -> AsyncIterator[Pipeline]:
+    pipeline = Pipeline(Engine(encoder or MeanEncoder()), index, snippet_chars=20, max_search_batch=4, **options)
     pipeline.start()
     try:
         yield pipeline
@@ -28,11 +31,14 @@ async def started(index: BruteForceIndex | None, encoder: MeanEncoder | None = N
 class Watched:
     """A query whose stages can be waited for."""
 
-    def __init__(self, pipeline: Pipeline, text: str, *, k: int = 2, due: Stage = Stage.SEARCHED) -> None:
+    def __init__(
+        self, pipeline: Pipeline, text: str, *, k: int = 2, due: Stage = Stage.SEARCHED, entered: bool = False
+    ) -> None:
         self.changed = asyncio.Event()
         session = pipeline.engine.session()
         session.set_text(text)
         self.query = Query(session, k, due, self.changed.set, wanted=1, shown=True)
+        self.query.entered = entered
         pipeline.step(self.query)
 
     async def reach(self, stage: Stage) -> Query:
@@ -201,5 +207,51 @@ def test_a_hit_shows_what_stands_round_the_querys_words() -> None:
         async with started(BruteForceIndex(text="it goes on and on until the tea is ready to drink")) as pipeline:
             query = await Watched(pipeline, "ready").reach(Stage.SEARCHED)
             assert {hit["text"] for hit in json.loads(query.hits)} == {"… is ready to drink"}
+
+    run(test)
+
+
+def test_beyond_so_many_waiting_searches_new_keystrokes_are_turned_away_but_enter_is_not() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        index.gate.clear()
+        async with started(index, max_waiting_searches=2) as pipeline:
+            first = Watched(pipeline, "boil an egg")
+            await asyncio.to_thread(index.await_search)
+            waiting = [Watched(pipeline, title) for title in TITLES[:2]]
+            for watched in waiting:
+                await watched.reach(Stage.STEPPED)
+            assert not pipeline.overloaded
+            shed = await Watched(pipeline, TITLES[2]).reach(Stage.SEARCHED)
+            assert shed.shed
+            assert pipeline.overloaded
+            entered = Watched(pipeline, TITLES[3], entered=True)
+            oldest = await waiting[0].reach(Stage.SEARCHED)
+            assert oldest.shed
+            index.gate.set()
+            for watched in (first, waiting[1], entered):
+                assert not (await watched.reach(Stage.SEARCHED)).failed
+
+    run(test)
+
+
+def test_a_turn_that_takes_too_long_serves_what_the_cache_holds_and_turns_the_rest_away() -> None:
+    async def test() -> None:
+        now = [0]
+        async with started(None, max_turn_ms=20, clock=lambda: now[0]) as pipeline:
+            await Watched(pipeline, "boil an egg", due=Stage.STEPPED).reach(Stage.STEPPED)
+            early = Watched(pipeline, "bake bread", due=Stage.STEPPED)
+            now[0] = 21_000_000
+            known = Watched(pipeline, "boil an egg", due=Stage.STEPPED)
+            late = Watched(pipeline, "poach an egg", due=Stage.STEPPED)
+            entered = Watched(pipeline, "café au lait", due=Stage.STEPPED, entered=True)
+            assert late.query.shed
+            for watched in (early, known, entered):
+                assert not (await watched.reach(Stage.STEPPED)).failed
+            assert pipeline.overloaded
+            following = Watched(pipeline, "poach an egg", due=Stage.STEPPED)
+            assert not (await following.reach(Stage.STEPPED)).failed
+            now[0] += 10**9
+            assert not pipeline.overloaded
 
     run(test)

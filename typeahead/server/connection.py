@@ -158,9 +158,11 @@ class TypeEndpoint:
         if offered and SUBPROTOCOL not in offered:
             return await _refuse(send, 400, f"this server speaks the subprotocol {SUBPROTOCOL}")
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        if len(self._connections) >= self.config.max_sessions:
+        full = len(self._connections) >= self.config.max_sessions
+        if full or self.pipeline.overloaded:
             # A page does not get to see the status of a refused handshake, but a close code it does.
-            return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": "the server is full"})
+            reason = "the server is full" if full else "the server is overloaded"
+            return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": reason})
         channel = scope.get("extensions", {}).get(EXTENSION)
         asgi = AsgiChannel(receive, send) if channel is None else None
         connection = Connection(self, asgi or channel)

@@ -39,6 +39,13 @@ from typeahead.session import Session
 _OPEN_WORD = re.compile(r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\Z")
 
 
+#: What is counted and said of a query that failed, by whether it was for want of room.
+_FAILURES = {
+    False: ("error", "internal", "the server could not answer this: its log says why"),
+    True: ("overloaded", "overloaded", "the server has too much to do: the text is taken, go on or press Enter"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Closing:
     """Why a dialogue ends, as a websocket close code and reason."""
@@ -71,10 +78,6 @@ class _Turn:
         self.stage = stage
         self.ready = ready
 
-    @property
-    def done(self) -> bool:
-        return self.query.stage >= self.needs or self.query.failed
-
 
 class Dialogue:
     """What one client said, what is still to be answered, and what to send next.
@@ -99,6 +102,7 @@ class Dialogue:
         self._conversation = conversation
         self._session = session
         self._work = work
+        self._searches = work.searches
         self._metrics = metrics
         self._greet = greet
         self._wake = wake
@@ -160,10 +164,11 @@ class Dialogue:
             replies.popleft()
             return head, None
         assert isinstance(head, _Turn)
-        if not head.done:
+        query = head.query
+        if query.stage < head.needs and not query.failed:
             return None
         replies.popleft()
-        head.query.wanted -= 1
+        query.wanted -= 1
         if head is self._keystroke:
             self._keystroke = None
         return self._write(head)
@@ -239,17 +244,18 @@ class Dialogue:
 
     def _submit(self, seq: int, arrived_ns: int) -> None:
         query = self._query
-        needs = Stage.SEARCHED if self._work.searches else Stage.STEPPED
+        needs = Stage.SEARCHED if self._searches else Stage.STEPPED
         # Who wants a search at Enter only has been promised an embedding before it, not results.
         promised = min(needs, Stage.STEPPED) if self._conversation.hello.search is SearchMode.SUBMIT else needs
         ready = query.stage >= promised
         self._metrics.submits[ready].add()
         query.wanted += 1
+        query.entered = True
         self._replies.append(_Turn(seq, query, needs, arrived_ns, query.stage, ready))
         if query.stage >= needs:
             self._wake()
         elif query.failed or query.due < needs:
-            query.failed = False
+            query.failed = query.shed = False
             query.due = needs
             if query.stage is Stage.STEPPED:
                 self._work.search(query)
@@ -259,7 +265,7 @@ class Dialogue:
     def _due(self, *, owed: bool) -> Stage:
         """How far the session's present text has to come by itself; ``owed`` if a search was overtaken."""
         mode = self._conversation.hello.search
-        if not self._work.searches or mode is SearchMode.SUBMIT:
+        if not self._searches or mode is SearchMode.SUBMIT:
             return Stage.STEPPED
         if mode is SearchMode.WORD:
             words = _OPEN_WORD.sub("", self._session.text).rstrip()
@@ -285,10 +291,10 @@ class Dialogue:
         query, metrics = turn.query, self._metrics
         keystroke = turn.ready is None
         if query.failed and query.stage < turn.needs:
+            outcome, code, message = _FAILURES[query.shed]
             if keystroke:
-                metrics.keystrokes["error"].add()
-            message = "the server could not answer this: its log says why"
-            return write_error(ProtocolError("internal", message, seq=turn.seq)), None
+                metrics.keystrokes[outcome].add()
+            return write_error(ProtocolError(code, message, seq=turn.seq)), None
         total_ns = self._clock() - turn.arrived_ns
         # A submit has not paid for what was done before it.
         tokenize_ns = query.tokenize_ns if keystroke else 0

@@ -5,6 +5,10 @@ keystroke is a batch of its own. Steps run on the event loop, as one takes tens 
 thread beside it, in batches by the same rule. What is not for the encoder goes to :mod:`typeahead.server.fallback`
 instead, if there is one, and joins the others for the search. A query that nobody wants any more is taken out of all
 queues, so what waits is bounded by the sessions and the submits that each may have pending.
+
+Under more load than it can bear it keeps the latency of what it takes, and says of the rest that it is overloaded: a
+keystroke is turned away when the loop has been reading from other clients for ``max_turn_ms`` already and the cache
+does not hold its text, or when ``max_waiting_searches`` wait. Enter is never turned away.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -30,6 +34,9 @@ from typeahead.server.query import Query, Stage
 from typeahead.server.snippets import snippet, telling_words
 
 log = logging.getLogger(__name__)
+
+#: For how long new people are turned away after a keystroke was.
+_OVERLOAD_NS = 10**9
 
 #: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.
 MAX_TITLE = 300
@@ -92,7 +99,10 @@ class Pipeline:
         *,
         snippet_chars: int,
         max_search_batch: int,
+        max_waiting_searches: int = 256,
+        max_turn_ms: float = 20.0,
         fallback: Fallback | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.engine = engine
         self.fallback = fallback
@@ -100,6 +110,12 @@ class Pipeline:
         self._index = index
         self._snippet_chars = snippet_chars
         self._max_search_batch = max_search_batch
+        self._max_waiting_searches = max_waiting_searches
+        self._max_turn_ns = round(max_turn_ms * 1e6)
+        self._clock = clock
+        #: When the loop began to read what it is reading now, and when a keystroke was last turned away.
+        self._turn_ns: int | None = None
+        self._shed_ns: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._to_step: dict[Query, None] = {}
         # Dictionaries for queues: in order of arrival, and anything can be taken out at once.
@@ -144,15 +160,36 @@ class Pipeline:
                 return
         self._step_soon(query)
 
+    @property
+    def overloaded(self) -> bool:
+        """Whether keystrokes were turned away within the last second: there is no room for more people."""
+        return self._shed_ns is not None and self._clock() - self._shed_ns < _OVERLOAD_NS
+
     def _step_soon(self, query: Query) -> None:
-        to_step = self._to_step
-        if not to_step:
+        now = self._clock()
+        if self._turn_ns is None:
             assert self._loop is not None, "the pipeline was not started"
-            self._loop.call_soon(self._step_all)
+            self._turn_ns = now
+            self._loop.call_soon(self._end_turn)
+        elif now - self._turn_ns > self._max_turn_ns and not query.entered and not self.engine.knows(query.session):
+            # Who was read before is being served, who is read after waits as long again: better told than kept waiting.
+            self._shed(query)
+            return
+        to_step = self._to_step
         to_step[query] = None
         # The loop reads from all clients before it calls anything: a full batch has no reason to wait for the rest.
         if len(to_step) >= MAX_BATCH:
             self._step_all()
+
+    def _end_turn(self) -> None:
+        self._turn_ns = None
+        self._step_all()
+
+    def _shed(self, query: Query) -> None:
+        """Turn a keystroke away; who waits for it is told that the server is overloaded."""
+        self._shed_ns = self._clock()
+        query.shed = True
+        self._fail(query)
 
     def step_now(self, query: Query) -> None:
         """Run the query's steps at once, as its session's text is about to change."""
@@ -162,14 +199,27 @@ class Pipeline:
         self._advance([query])
 
     def search(self, query: Query) -> None:
-        """Search for a query that was stepped."""
+        """Search for a query that was stepped. Where as many wait as may, a keystroke is turned away.
+
+        That is the new one; but Enter takes the place of the keystroke that has waited the longest.
+        """
         if query.embedding is None:
             query.stage = Stage.SEARCHED
             query.notify()
             return
+        turned_away = None
         with self._searchable:
-            self._to_search[query] = None
-            self._searchable.notify()
+            if len(self._to_search) >= self._max_waiting_searches:
+                turned_away = next((waiting for waiting in self._to_search if not waiting.entered), None)
+                if not query.entered:
+                    turned_away = query
+                elif turned_away is not None:
+                    del self._to_search[turned_away]
+            if turned_away is not query:
+                self._to_search[query] = None
+                self._searchable.notify()
+        if turned_away is not None:
+            self._shed(turned_away)
 
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""

@@ -36,6 +36,7 @@ class Query:
         "due",
         "embedding",
         "encoder",
+        "entered",
         "failed",
         "hits",
         "k",
@@ -43,6 +44,7 @@ class Query:
         "search_ns",
         "serialize_ns",
         "session",
+        "shed",
         "shown",
         "stage",
         "step_ns",
@@ -76,6 +78,10 @@ class Query:
         #: Replies that wait for it.
         self.wanted = wanted
         self.failed = False
+        #: Whether it failed for want of room.
+        self.shed = False
+        #: Whether Enter was pressed on it.
+        self.entered = False
         #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
         self.best = best
         #: Whether the fallback was asked and failed.
