@@ -20,9 +20,9 @@ async def started(**settings: Any) -> AsyncIterator[App]:
     """The application through its lifespan, without a server."""
     app = create_app(ServerConfig(web=Path("/nonexistent"), **settings), MeanEncoder(), BruteForceIndex())
     events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[Any] = asyncio.Queue()
     events.put_nowait({"type": "lifespan.startup"})
-    lifespan = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, said.put))  # type: ignore[arg-type]
+    lifespan = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, said.put))
     assert (await said.get())["type"] == "lifespan.startup.complete"
     while app.status == "starting":
         await asyncio.sleep(0)
@@ -42,7 +42,7 @@ class Client:
         self.reads.set()
         scope = {"type": "websocket", "path": "/v1/type", "headers": [(b"host", b"localhost")], "subprotocols": []}
         self._to_app.put_nowait({"type": "websocket.connect"})
-        self.task = asyncio.create_task(app(scope, self._to_app.get, self._take))  # type: ignore[arg-type]
+        self.task = asyncio.create_task(app(scope, self._to_app.get, self._take))
 
     async def _take(self, event: Any) -> None:
         await self.reads.wait()
@@ -146,13 +146,13 @@ def test_a_server_whose_client_is_gone_raises_oserror_and_that_is_an_end_like_an
             def lost(self) -> None:
                 lost.append(True)
 
-        said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        said: asyncio.Queue[Any] = asyncio.Queue()
         said.put_nowait({"type": "websocket.receive", "text": "tea"})
 
         async def send(_event: Any) -> None:
             raise OSError("gone")
 
-        channel = AsgiChannel(said.get, send)  # type: ignore[arg-type]
+        channel = AsgiChannel(said.get, send)
         channel.attach(Receiver())
         await channel.run()
         assert lost == [True]
