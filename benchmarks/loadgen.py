@@ -276,10 +276,10 @@ class Generator:
             ctypes.c_int64(int(seconds * 1e9)),
             ctypes.c_int64(int(patience * 1e9)),
         )
-        facts = np.zeros(7, np.int64)
+        facts = np.zeros(5, np.int64)
         error = ctypes.create_string_buffer(160)
         self._library.load_facts(self._load, _pointer(facts), error)
-        busy, wall, bytes_in, bytes_out, closed, _odd, _outstanding = facts.tolist()
+        busy, wall, bytes_in, bytes_out, closed = facts.tolist()
         count = int(records.count)
         return Outcome(
             due_ns=due[:count].copy(),
