@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def interleaved(queries: Sequence[str], at_a_time: int, seed: int) -> Iterator[l
     """Yield rounds of keys, (number of the query, text), at most one of a query in each and in a random order."""
     rng = random.Random(seed)
     waiting = iter(range(len(queries)))
-    typing = {number: 0 for number, _ in zip(waiting, range(at_a_time), strict=False)}
+    typing = dict.fromkeys(islice(waiting, at_a_time), 0)
     while typing:
         # Half of those who type press a key before the others press their next one.
         pressing = rng.sample(sorted(typing), max(len(typing) // 2, 1))

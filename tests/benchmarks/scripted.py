@@ -50,7 +50,7 @@ def http_server(status: Callable[[dict[str, Any]], int]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:  # noqa: N802  # named by http.server
+        def do_POST(self) -> None:  # named by http.server
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(status(body))
             self.send_header("CONTENT-length", "1536")

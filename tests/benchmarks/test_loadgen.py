@@ -169,7 +169,12 @@ def test_pings_are_answered() -> None:
 
     def ping(connection: ServerConnection, message: dict[str, Any]) -> None:
         pong = connection.ping(b"are you there")
-        threading.Thread(target=lambda: pong.wait(LONG) and ponged.set()).start()
+
+        def wait() -> None:
+            if pong.wait(LONG):
+                ponged.set()
+
+        threading.Thread(target=wait).start()
         threading.Timer(0.05, answer, (connection, message)).start()
 
     with websocket_server(ping) as address, Generator(address, [["a"]], spin=False) as generator:
@@ -219,7 +224,10 @@ def test_http_is_asked_one_post_a_key() -> None:
 
 
 def test_a_server_that_refuses_is_an_error() -> None:
-    with http_server(lambda _: 200) as address, pytest.raises(TypeaheadError, match="refused a connection: HTTP/1.1 501"):
+    with (
+        http_server(lambda _: 200) as address,
+        pytest.raises(TypeaheadError, match=r"refused a connection: HTTP/1\.1 501"),
+    ):
         Generator(address, [["a"]])
 
 
@@ -246,6 +254,7 @@ def test_percentiles_are_those_of_the_answered_keys() -> None:
     outcome = outcome_of(latencies, fates, [0] * 102)
     assert outcome.latencies_ms() == {"p50 ms": 51, "p90 ms": 91, "p99 ms": 100, "p99.9 ms": 100.9, "max ms": 101}
     assert outcome.latencies_ms(Fate.ANSWERED, Fate.SUPERSEDED)["max ms"] == 5000
+    assert outcome.row()["it or a newer key p99 ms"] == pytest.approx(100.99)
     assert outcome_of([1], [Fate.UNANSWERED], [0]).row()["p50 ms"] is None
 
 
