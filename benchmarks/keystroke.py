@@ -173,7 +173,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=options.whole, default=3)
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
     parser.add_argument("--core", type=options.cores, default=frozenset({0}))
-    parser.add_argument("--traces", type=Path, help="recorded typing; beside the checkout or synthetic by default")
+    parser.add_argument("--traces", type=Path, metavar="FILE", help="recorded typing, else from beside the checkout")
     chosen = parser.parse_args(arguments)
     traces, typing = load_traces(chosen.traces)
     with pinned(chosen.core):

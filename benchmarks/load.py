@@ -16,6 +16,7 @@ nothing is due. Latency counts from the moment that a key was due, and every key
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -30,10 +31,12 @@ from benchmarks import options, schedule
 from benchmarks.loadgen import Fate, Generator, Outcome
 from benchmarks.machine import allow_files, machine_seconds, pinned
 from benchmarks.servers import Running, echo_server, typeahead_server
-from benchmarks.typed import Trace, load_traces, typed_texts
+from benchmarks.typed import Trace, load_queries, load_traces, varied_texts
 from typeahead.tables import report
 
 SCENARIOS = ("top", "rate", "crowd", "overload")
+#: Queries that are typed after the traces, by all people together: some 800,000 keys.
+QUERIES = 20_000
 #: Share of a core from which a side counts as saturated.
 _SATURATED = 0.93
 #: Seconds of a closed loop that are not counted.
@@ -49,6 +52,7 @@ class Setup:
     server_cores: frozenset[int]
     client_cores: frozenset[int]
     traces: Sequence[Trace]
+    queries: Sequence[str]
     index: Path | None
     server_options: tuple[str, ...]
 
@@ -56,6 +60,10 @@ class Setup:
     def spin(self) -> bool:
         """Whether the client has a core of its own, so that it need not sleep."""
         return not self.server_cores & self.client_cores
+
+    def texts(self, people: int) -> list[list[str]]:
+        """What they type, more than a server's cache holds."""
+        return varied_texts(self.traces, self.queries, people)
 
     @contextmanager
     def server(self) -> Iterator[Running]:
@@ -72,11 +80,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class Shares:
-    """Of one core each: 1.5 is a core and a half."""
+    """Processor seconds a second: 1.5 is a core and a half. ``cores`` are the server's."""
 
     server: float
     #: By whoever has nothing to do with the measurement: it should be near 0.
     others: float
+    cores: int
 
 
 class Watch:
@@ -84,6 +93,7 @@ class Watch:
 
     def __init__(self, server: Running) -> None:
         self._server = server
+        self._cores = len(os.sched_getaffinity(server.pid))
         self._before = self._look()
 
     def _look(self) -> tuple[float, float, float, float]:
@@ -94,7 +104,7 @@ class Watch:
         wall, server, client, machine = (
             after - before for before, after in zip(self._before, self._look(), strict=True)
         )
-        return Shares(server / wall, max(machine - server - client, 0.0) / wall)
+        return Shares(server / wall, max(machine - server - client, 0.0) / wall, self._cores)
 
 
 def row(
@@ -110,7 +120,7 @@ def row(
         "server CPU %": round(100 * shares.server),
         "client busy %": round(100 * outcome.client_busy),
         "others' CPU %": round(100 * shares.others),
-        "saturated": saturated(shares.server, outcome.client_busy),
+        "saturated": saturated(shares.server / shares.cores, outcome.client_busy),
         "server MB": round(server.resident_megabytes()),
     }
 
@@ -131,7 +141,7 @@ def top_rate(
     setup: Setup, server: Running, connections: int, seconds: float, what: str
 ) -> tuple[float, dict[str, Any]]:
     """Keys a second in a closed loop, and the line of the table."""
-    with setup.client(server, typed_texts(setup.traces, connections)) as generator:
+    with setup.client(server, setup.texts(connections)) as generator:
         generator.closed_loop(_WARM_UP)
         watch = Watch(server)
         outcome = generator.closed_loop(seconds)
@@ -178,7 +188,7 @@ def overload(
     """Half of the top rate, twice the top rate, half of it again: lines for the phases, and the recovery."""
     before, after = 5.0, 10.0
     plan = schedule.stages(((best / 2, before), (2 * best, seconds), (best / 2, after)), connections)
-    outcome, whole = open_loop(setup, "overload", plan, typed_texts(setup.traces, connections), patience=30.0)
+    outcome, whole = open_loop(setup, "overload", plan, setup.texts(connections), patience=30.0)
     phases = {
         f"half the top rate, {before:.0f} s": outcome.between(0, before),
         f"twice the top rate, {seconds:.0f} s": outcome.between(before, before + seconds),
@@ -233,8 +243,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--overload-seconds", type=options.positive, default=60.0)
     parser.add_argument("--index", type=Path, metavar="DIR", help="search this index at every key")
     parser.add_argument("--both-cores", action="store_true", help="let the server have the client's core, too")
-    parser.add_argument("--server-cores", type=options.cores, default=frozenset({0}), metavar="CORES")
-    parser.add_argument("--client-core", type=options.cores, default=frozenset({1}), metavar="CORE")
     parser.add_argument(
         "--server-option",
         action="append",
@@ -242,18 +250,21 @@ def main(arguments: Sequence[str]) -> None:
         metavar="OPTION",
         help="passed on to serve, e.g. --server-option=--workers=2",
     )
-    parser.add_argument("--traces", type=Path, help="recorded typing; beside the checkout or synthetic by default")
+    options.add_cores(parser)
+    options.add_typing(parser)
     chosen = parser.parse_args(arguments)
     if unknown := sorted(set(chosen.scenarios) - set(SCENARIOS)):
         parser.error(f"unknown scenario {', '.join(unknown)}: choose from {', '.join(SCENARIOS)}")
     scenarios = chosen.scenarios or ["top", "rate"]
     traces, typing = load_traces(chosen.traces)
+    queries, asked = load_queries(chosen.queries, QUERIES)
     server_cores = chosen.server_cores | (chosen.client_core if chosen.both_cores else set())
-    setup = Setup(server_cores, chosen.client_core, traces, chosen.index, tuple(chosen.server_option))
+    setup = Setup(server_cores, chosen.client_core, traces, queries, chosen.index, tuple(chosen.server_option))
     count, seconds = chosen.connections, chosen.seconds
     table: list[dict[str, Any]] = []
     facts: dict[str, Any] = {
         "typing": typing,
+        "queries": asked,
         "server_cores": ",".join(map(str, sorted(server_cores))),
         "client_core": ",".join(map(str, sorted(chosen.client_core))),
         "index": chosen.index.name if chosen.index else "none: embeddings are kept on the server",
@@ -265,7 +276,7 @@ def main(arguments: Sequence[str]) -> None:
         facts |= found
         best = best or lines[-1]["keys/s"]
     if "rate" in scenarios:
-        texts = typed_texts(traces, count)
+        texts = setup.texts(count)
         plan = schedule.constant(chosen.rate, seconds, count)
         what = f"open loop, {chosen.rate:.0f}/s"
         if chosen.human:

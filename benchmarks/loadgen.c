@@ -58,7 +58,7 @@ typedef struct {
     int32_t *ready; /* connections that may send, in a closed loop */
     uint8_t *buffer;
     /* What is told of a run. */
-    int64_t busy_ns, wall_ns, bytes_in, bytes_out, closed, odd;
+    int64_t busy_ns, wall_ns, bytes_in, bytes_out, closed;
     char first_error[160];
 } Load;
 
@@ -218,7 +218,19 @@ static void settle(Load *l, Conn *c, uint32_t seq, int state) {
     }
 }
 
-static int has(const char *text, size_t n, const char *what) { return memmem(text, n, what, strlen(what)) != NULL; }
+/* Where the value of a field begins, NULL without it. Within a JSON string the quotes would be escaped. */
+static const char *field(const char *text, size_t n, const char *key) {
+    const char *end = text + n, *p = memmem(text, n, key, strlen(key));
+    if (!p) return NULL;
+    for (p += strlen(key); p < end && (*p == ' ' || *p == ':'); p++)
+        ;
+    return p;
+}
+
+static int has(const char *text, size_t n, const char *key, const char *value) {
+    const char *p = field(text, n, key);
+    return p && (size_t)(text + n - p) >= strlen(value) && !memcmp(p, value, strlen(value));
+}
 
 static void note_error(Load *l, const char *text, size_t n) {
     if (l->first_error[0]) return;
@@ -227,20 +239,14 @@ static void note_error(Load *l, const char *text, size_t n) {
 }
 
 static void on_text(Load *l, Conn *c, const char *text, size_t n) {
-    static const char key[] = "\"seq\":";
     int failed = n > 8 && !memcmp(text, "{\"error\"", 8);
-    /* Within a JSON string the quotes would be escaped, so this is the field. */
-    const char *found = memmem(text, n, key, sizeof key - 1);
-    uint32_t seq = 0;
-    if (found)
-        for (const char *p = found + sizeof key - 1; p < text + n && *p >= '0' && *p <= '9'; p++)
-            seq = seq * 10 + (*p - '0');
+    const char *p = field(text, n, "\"seq\":");
     if (failed) note_error(l, text, n);
-    if (!found) {
-        l->odd += failed;
-        return; /* the answer to the hello */
-    }
-    if (has(text, n, "\"code\":\"overloaded\"") || has(text, n, "\"overloaded\":true")) settle(l, c, seq, OVERLOADED);
+    if (!p) return; /* the answer to the hello, or an error that belongs to no key */
+    uint32_t seq = 0;
+    for (; p < text + n && *p >= '0' && *p <= '9'; p++) seq = seq * 10 + (*p - '0');
+    if ((failed && has(text, n, "\"code\":", "\"overloaded\"")) || has(text, n, "\"overloaded\":", "true"))
+        settle(l, c, seq, OVERLOADED);
     else if (failed) settle(l, c, seq, FAILED);
     else if (l->protocol == WEBSOCKET) settle(l, c, seq, ANSWERED);
 }
@@ -271,8 +277,6 @@ static size_t on_frame(Load *l, Conn *c, uint8_t *p, size_t n) {
         put_frame(l, c, 10, frame, length);
     } else if (opcode == 8) {
         shut(l, c);
-    } else if (opcode != 10) {
-        l->odd++;
     }
     return head + length;
 }
@@ -343,7 +347,7 @@ void load_run(Load *l, Records *records, int64_t keys, const int64_t *due, const
     /* What the last run did not get an answer to stays unanswered. */
     for (int i = 0; i < l->count; i++) l->conns[i].head = l->conns[i].tail = -1;
     l->records = records, l->outstanding = 0;
-    l->busy_ns = l->bytes_in = l->bytes_out = l->closed = l->odd = 0;
+    l->busy_ns = l->bytes_in = l->bytes_out = l->closed = 0;
     memset(l->first_error, 0, sizeof l->first_error);
     l->ready_count = closed_loop ? 0 : -1;
     l->start = now_ns();
@@ -382,6 +386,6 @@ void load_run(Load *l, Records *records, int64_t keys, const int64_t *due, const
 /* What is told of the last run. */
 void load_facts(const Load *l, int64_t *facts, char *first_error) {
     facts[0] = l->busy_ns, facts[1] = l->wall_ns, facts[2] = l->bytes_in, facts[3] = l->bytes_out;
-    facts[4] = l->closed, facts[5] = l->odd, facts[6] = l->outstanding;
+    facts[4] = l->closed;
     memcpy(first_error, l->first_error, sizeof l->first_error);
 }

@@ -23,6 +23,19 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def add_typing(made: argparse.ArgumentParser) -> None:
+    """Declare ``--traces`` and ``--queries``: what is typed."""
+    where = "taken from beside the checkout if it is there, else synthetic"
+    made.add_argument("--traces", type=Path, metavar="FILE", help=f"recorded typing; {where}")
+    made.add_argument("--queries", type=Path, metavar="FILE", help=f"a query, or source<TAB>query, a line; {where}")
+
+
+def add_cores(made: argparse.ArgumentParser) -> None:
+    """Declare ``--server-cores`` and ``--client-core``."""
+    made.add_argument("--server-cores", type=cores, default=frozenset({0}), metavar="CORES", help="by default 0")
+    made.add_argument("--client-core", type=cores, default=frozenset({1}), metavar="CORE", help="by default 1")
+
+
 def positive(text: str) -> float:
     """A number above 0, as an argument's type."""
     value = float(text)

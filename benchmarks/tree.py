@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def interleaved(queries: Sequence[str], at_a_time: int, seed: int) -> Iterator[l
     """Yield rounds of keys, (number of the query, text), at most one of a query in each and in a random order."""
     rng = random.Random(seed)
     waiting = iter(range(len(queries)))
-    typing = {number: 0 for number, _ in zip(waiting, range(at_a_time), strict=False)}
+    typing = dict.fromkeys(islice(waiting, at_a_time), 0)
     while typing:
         # Half of those who type press a key before the others press their next one.
         pressing = rng.sample(sorted(typing), max(len(typing) // 2, 1))
@@ -55,11 +56,8 @@ def alone(paths: Sequence[tuple[int, ...]]) -> int:
     return len(known)
 
 
-def measure(
-    encoder: IncrementalEncoder, queries: Sequence[str], *, at_a_time: int, cache_bytes: int, seed: int
-) -> dict[str, Any]:
-    """Type all queries, and count."""
-    engine = Engine(encoder, cache_bytes=cache_bytes)
+def type_interleaved(engine: Engine, queries: Sequence[str], *, at_a_time: int, seed: int) -> tuple[int, float]:
+    """Type all queries on ``engine``; gives the keys, and the seconds that tokenization and engine took."""
     sessions: dict[int, Session] = {}
     seconds = 0.0
     keys = 0
@@ -75,7 +73,17 @@ def measure(
         for number, text in pressed:
             if len(text) == len(queries[number]):
                 del sessions[number]
-    needed, every = 0, set()
+    return keys, seconds
+
+
+def measure(
+    encoder: IncrementalEncoder, queries: Sequence[str], *, at_a_time: int, cache_bytes: int, seed: int
+) -> dict[str, Any]:
+    """Type all queries, and count."""
+    engine = Engine(encoder, cache_bytes=cache_bytes)
+    keys, seconds = type_interleaved(engine, queries, at_a_time=at_a_time, seed=seed)
+    needed = 0
+    every: set[tuple[int, ...]] = set()
     for query in queries:
         paths = [tuple(engine.tokens(query[:end])) for end in range(1, len(query) + 1)]
         needed += alone(paths)
@@ -97,10 +105,12 @@ def measure(
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("tree", __doc__)
-    parser.add_argument("--queries", type=Path, help="a query, or source<TAB>query, a line; beside the checkout by default")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="a query, or source<TAB>query, a line")
     parser.add_argument("--count", type=options.whole, default=20_000)
     parser.add_argument("--sessions", type=options.whole, default=128, help="queries that are typed at a time (128)")
-    parser.add_argument("--cache-bytes", type=options.whole, nargs="+", default=[256 << 20], help="of the tree (256 MiB)")
+    parser.add_argument(
+        "--cache-bytes", type=options.whole, nargs="+", default=[256 << 20], help="of the tree (256 MiB)"
+    )
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)

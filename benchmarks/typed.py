@@ -50,18 +50,21 @@ def load_traces(path: Path | None, *, seed: int = 0) -> tuple[list[Trace], str]:
 
 
 def load_queries(path: Path | None, count: int, *, seed: int = 0) -> tuple[list[str], str]:
-    """Draw ``count`` queries of a file in a random order, and say what they are; synthetic ones without a file.
+    """Draw ``count`` distinct queries of a file in a random order, or all if it has fewer, and say what they are.
 
-    Raises :class:`~typeahead.errors.SourceError` for a file with fewer.
+    Without a file they are synthetic. Raises :class:`~typeahead.errors.SourceError` for a file without a query.
     """
     chosen = path or (QUERIES if QUERIES.is_file() else None)
     if chosen is None:
         return synthetic_queries(count, seed=seed), "synthetic"
-    with chosen.open(encoding="utf-8") as lines:
-        queries = sorted({line.rstrip("\n").rpartition("\t")[2].strip() for line in lines} - {""})
-    if len(queries) < count:
-        raise SourceError(f"holds {len(queries)} distinct queries, {count} are wanted", path=chosen)
-    return random.Random(seed).sample(queries, count), f"real, {chosen.name}"
+    try:
+        with chosen.open(encoding="utf-8") as lines:
+            queries = sorted({line.rstrip("\n").rpartition("\t")[2].strip() for line in lines} - {""})
+    except UnicodeDecodeError as error:
+        raise SourceError(f"is not UTF-8: {error}", path=chosen) from error
+    if not queries:
+        raise SourceError("holds no query", path=chosen)
+    return random.Random(seed).sample(queries, min(count, len(queries))), f"real, {chosen.name}"
 
 
 @cache
@@ -113,9 +116,12 @@ def typed_texts(traces: Sequence[Trace], people: int) -> list[list[str]]:
     return [[*(key.text for key in traces[person % len(traces)]), ""] for person in range(people)]
 
 
-def query_texts(queries: Sequence[str], people: int) -> list[list[str]]:
-    """Whole queries typed key by key, dealt out to ``people``."""
-    return [
-        [query[:end] for query in queries[person::people] for end in range(1, len(query) + 1)]
-        for person in range(min(people, len(queries)))
-    ]
+def varied_texts(traces: Sequence[Trace], queries: Sequence[str], people: int) -> list[list[str]]:
+    """The same, and then ``queries``, dealt out to them, key by key.
+
+    For loads that would be through the traces in seconds: what was typed before is in the server's cache.
+    """
+    texts = typed_texts(traces, people)
+    for number, query in enumerate(queries):
+        texts[number % people] += [*(query[:end] for end in range(1, len(query) + 1)), ""]
+    return texts
