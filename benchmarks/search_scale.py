@@ -23,7 +23,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -37,7 +36,7 @@ from numpy.typing import NDArray
 import typeahead
 from benchmarks.search import points
 from typeahead.evaluate.search import search as exact_search
-from typeahead.index import Document, Index, Teacher, adopt_index, open_index
+from typeahead.index import Document, Index, Manifest, Teacher, adopt_index, open_index
 from typeahead.index.approximate import import_faiss, map_faiss
 from typeahead.index.vectors import map_vectors
 from typeahead.tables import report
@@ -101,7 +100,10 @@ class Collection:
         self.vectors = np.load(self.vectors_file, mmap_mode="r")
         self.queries: Matrix = np.load(queries_file)
         self.dim = self.vectors.shape[1]
-        self.truth: Rows = exact_search(self.queries, self, K, threads=1)[0]
+        truth_file = folder / f"truth-{count}.npy"
+        if not truth_file.is_file():
+            np.save(truth_file, exact_search(self.queries, self, K, threads=1)[0])
+        self.truth: Rows = np.load(truth_file)
 
     def shards(self) -> Iterator[tuple[int, NDArray[np.floating[Any]]]]:
         """All vectors at once, for the exact search."""
@@ -111,6 +113,12 @@ class Collection:
         """One document for each vector."""
         for row in range(self.count):
             yield Document(str(row), "", self._texts[row] if self.real else f"vector {row}")
+
+
+def own_megabytes() -> int:
+    """Resident memory of this process but for the files that it maps."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) >> 10
 
 
 def forget(folder: Path) -> None:
@@ -152,12 +160,15 @@ def built(collection: Collection, folder: Path, facts: Row) -> None:
     """Adopt the vectors, unless that was done; what it cost is kept beside the index."""
     costs = folder.with_suffix(".json")
     if not costs.is_file():
-        started, spent = time.perf_counter(), time.process_time()
+        started, spent, before = time.perf_counter(), time.process_time(), own_megabytes()
         seconds: dict[str, float] = {}
+        most = before
 
         def progress(stage: str, done: int, total: int | None) -> None:
+            nonlocal most
             del done, total
             seconds[stage] = time.perf_counter() - started
+            most = max(most, own_megabytes())
 
         adopt_index(
             collection.vectors_file,
@@ -171,7 +182,7 @@ def built(collection: Collection, folder: Path, facts: Row) -> None:
             "build_seconds": round(time.perf_counter() - started),
             "build_processor_seconds": round(time.process_time() - spent),
             "of_these_the_graph_by_the_clock": round(seconds["graph"] - seconds["copy"]),
-            "peak_memory_of_the_build_GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+            "memory_of_the_build_MB": most - before,
         }
         costs.write_text(json.dumps(measured_costs))
     facts |= json.loads(costs.read_text())
@@ -304,9 +315,10 @@ def main() -> None:
         facts: Row = {"vectors": "real text" if collection.real else "SYNTHETIC: no data at --data"}
         place = folder / f"index-{collection.count}"
         built(collection, place, facts)
-        with open_index(place) as index:
-            usual = index.manifest.search_candidates
+        usual = Manifest.read(place).search_candidates
         facts["candidates_by_default"] = usual
+        # First, since the kernel does not forget what a process maps.
+        facts["opening"] = opened(place, collection)
         rows: list[Row] = []
         for candidates in CANDIDATES:
             with open_index(place, search_candidates=candidates) as index:
@@ -316,7 +328,6 @@ def main() -> None:
                 rows.append({"structure": "typeahead", "candidates": candidates} | measured(find, collection))
         for spec in options.compare:
             rows += compared(spec, collection, folder)
-        facts["opening"] = opened(place, collection)
         facts["batches"] = batched(place, collection)
         for part in ("opening", "batches"):
             report(f"{collection.count:,} vectors: {part}", facts[part])

@@ -13,6 +13,12 @@ import math
 
 from typeahead.encoders.base import Vectors
 
+#: The cosine from which results stand unless the operator says otherwise. Over 36,000 keystrokes of judged queries,
+#: of real ones and of recorded people, 18 to 24% need no search, where 13 to 16% leave the embedding as it was; of the
+#: 8 passages that a search would show, 99% are shown, the first is the same in 98% of the keystrokes, and nDCG@10 while
+#: typing is the same (0.2174 and 0.2173). At 0.95 it is 30 to 38% for 95% of the passages and 94% of the first ones.
+THRESHOLD = 0.98
+
 
 def may_stand(searched: Vectors | None, embedding: Vectors | None, threshold: float) -> bool:
     """Tell whether the results of ``searched`` may be shown for ``embedding``.
