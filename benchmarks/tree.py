@@ -85,7 +85,7 @@ def measure(
     needed = 0
     every: set[tuple[int, ...]] = set()
     for query in queries:
-        paths = [tuple(engine.tokens(query[:end])) for end in range(1, len(query) + 1)]
+        paths = [encoder.tokenizer.encode(query[:end])[: encoder.max_tokens] for end in range(1, len(query) + 1)]
         needed += alone(paths)
         every.update(path[:end] for path in paths for end in range(1, len(path) + 1))
     computed = engine.stats.steps_computed

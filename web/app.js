@@ -1,9 +1,12 @@
 /**
- * The page around the search box: its example queries, and the token that a server may ask for.
+ * The page around the search box: its example queries, the token that a server may ask for, and what is told of how
+ * long people waited.
  * @module
  */
 
 import { TypeaheadSearch } from "./search-box.js";
+import { ClientTimings } from "./timings.js";
+import { keepToken, keptToken } from "./token.js";
 import { oneLine } from "./untrusted.js";
 
 const box = document.querySelector("typeahead-search");
@@ -28,15 +31,14 @@ if (box instanceof TypeaheadSearch && examples instanceof HTMLElement) {
   });
 }
 
-const TOKEN = "typeahead-token";
 const form = document.querySelector("#token");
 const field = form?.querySelector("input");
 if (box instanceof TypeaheadSearch && form instanceof HTMLFormElement && field) {
-  box.token = kept();
+  box.token = keptToken();
   box.addEventListener("problem", (event) => {
     const { detail } = /** @type {CustomEvent<import("./client.js").Problem>} */ (event);
     if (detail.code !== "unauthorized") return;
-    keep(null);
+    keepToken(null);
     form.reset();
     form.hidden = false;
     field.focus();
@@ -48,29 +50,11 @@ if (box instanceof TypeaheadSearch && form instanceof HTMLFormElement && field) 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const token = field.value.trim();
-    keep(token);
+    keepToken(token);
     box.token = token;
   });
 }
 
-/**
- * The token of this tab, if it has one.
- * @returns {string | null}
- */
-function kept() {
-  try {
-    return sessionStorage.getItem(TOKEN);
-  } catch {
-    return null;
-  }
-}
-
-/** @param {string | null} token */
-function keep(token) {
-  try {
-    if (token === null) sessionStorage.removeItem(TOKEN);
-    else sessionStorage.setItem(TOKEN, token);
-  } catch {
-    // A browser that allows pages no storage asks again with each load.
-  }
+if (box instanceof TypeaheadSearch) {
+  new ClientTimings(box, new URL("./v1/client-timings", document.baseURI), { token: keptToken });
 }

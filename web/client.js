@@ -18,16 +18,16 @@ import { difference, longerThan, wellFormed } from "./edits.js";
 
 /**
  * What a `hits` event carries. `keyAt` is the time of the key that asked, in milliseconds of the page's clock; null
- * where no key did, but a new connection.
+ * where no key did, but a new connection. `sentAt` is the time at which it went out.
  * @typedef {{seq: number, text: string, hits: Hit[], submit: boolean, ready: boolean, keyAt: number | null,
- *   timing: Record<string, number>}} Answer
+ *   sentAt: number | null, timing: Record<string, number>}} Answer
  */
 
 /** @typedef {{code: string, message: string}} Problem */
 
 /** What the server agreed to: see `write_hello` in `typeahead/replies.py`. @typedef {Record<string, unknown>} Welcome */
 
-/** A message that awaits its answer. @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean}} Key */
+/** A message that awaits its answer. @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean, sentAt?: number}} Key */
 
 /**
  * What the client needs of its surroundings; tests put their own socket, clock and chance here.
@@ -219,7 +219,7 @@ export class TypeaheadClient extends EventTarget {
    */
   #send(message, key) {
     this.#seq += 1;
-    this.#pending.set(this.#seq, key);
+    this.#pending.set(this.#seq, { ...key, sentAt: this.#around.now() });
     if (this.#pending.size > MAX_PENDING) this.#pending.delete(this.#pending.keys().next().value ?? 0);
     this.#socket?.send(JSON.stringify({ seq: this.#seq, ...message }));
     if (this.#silenceTimer === null) this.#watch();
@@ -344,6 +344,7 @@ export class TypeaheadClient extends EventTarget {
       submit: key.submit,
       ready: message.ready === true,
       keyAt: key.keyAt,
+      sentAt: key.sentAt ?? null,
       timing: typeof message.timing_us === "object" && message.timing_us !== null ? message.timing_us : {},
     });
   }

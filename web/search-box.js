@@ -81,7 +81,11 @@ class SearchBox {
 
   #listen() {
     const { clear, form, panel, settled } = this.parts;
-    this.client.addEventListener("hits", (event) => this.#answered(/** @type {CustomEvent} */ (event).detail));
+    this.client.addEventListener("hits", (event) => {
+      const { detail } = /** @type {CustomEvent<Answer>} */ (event);
+      this.#answered(detail);
+      this.element.dispatchEvent(new CustomEvent("hits", { detail }));
+    });
     this.client.addEventListener("statechange", () => this.#stateChanged());
     this.client.addEventListener("welcome", (event) => this.#welcomed(/** @type {CustomEvent} */ (event).detail));
     this.client.addEventListener("problem", (event) => this.#problem(/** @type {CustomEvent} */ (event).detail));

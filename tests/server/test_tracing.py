@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import subprocess
 import sys
 from typing import Any
 
@@ -9,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.conftest import ROOT
 from tests.server.fakes import BruteForceIndex
 from tests.server.running import eventually, running
 from typeahead.errors import MissingExtra
@@ -135,6 +137,12 @@ def test_without_the_flag_nothing_of_opentelemetry_is_called(monkeypatch: pytest
     with running() as server, server.client() as client:
         client.say(seq=1, text="egg")
         client.hear()
+
+
+def test_a_server_without_traces_loads_nothing_of_opentelemetry() -> None:
+    code = "import sys, typeahead.server; print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def test_a_missing_extra_names_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ label or value holds any text. Only the event loop writes.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
@@ -46,8 +47,8 @@ class Reason(StrEnum):
 class ReplyTimes:
     """Durations of replies by stage, collected and then counted in blocks.
 
-    A tuple in a list costs a tenth of six searches for a bucket; a block is counted by NumPy in some 0.1 ms. Give
-    :meth:`settle` to :meth:`Registry.before_snapshot`.
+    Numbers at the end of an array cost a fraction of six searches for a bucket; a block is counted by NumPy at some
+    0.2 µs a reply. Give :meth:`settle` to :meth:`Registry.before_snapshot`.
     """
 
     #: Replies in a block: what waits is bounded by it.
@@ -55,27 +56,30 @@ class ReplyTimes:
 
     def __init__(self, histograms: Sequence[Histogram]) -> None:
         self._histograms = histograms
-        self._pending: list[tuple[int, ...]] = []
+        self._pending = array("q")
+        self._full = self.BLOCK * len(histograms)
         self._bounds_ns = np.array([round(bound * 1e9) for bound in BUCKETS])
+        self._buckets = len(BUCKETS) + 1
+        self._offsets = np.arange(len(histograms)) * self._buckets
 
-    def add(self, *spent_ns: int) -> None:
+    def add(self, spent_ns: tuple[int, ...]) -> None:
         """Note the nanoseconds of one reply, one for each histogram; 0 where it had no such part."""
-        self._pending.append(spent_ns)
-        if len(self._pending) >= self.BLOCK:
+        self._pending.extend(spent_ns)
+        if len(self._pending) >= self._full:
             self.settle()
 
     def settle(self) -> None:
         """Count what was noted."""
-        if not self._pending:
-            return
-        spent = np.array(self._pending, np.int64)
-        self._pending.clear()
-        places = np.searchsorted(self._bounds_ns, spent)
-        for column, histogram in enumerate(self._histograms):
-            taken = places[spent[:, column] > 0, column]
-            for place, count in zip(*np.unique(taken, return_counts=True), strict=True):
-                histogram.counts[place] += int(count)
-            histogram.sum += int(spent[:, column].sum()) * 1e-9
+        pending, self._pending = self._pending, array("q")
+        spent = np.frombuffer(pending, np.int64).reshape(-1, len(self._histograms))
+        places = np.searchsorted(self._bounds_ns, spent) + self._offsets
+        counted = np.bincount(places[spent > 0], minlength=self._buckets * len(self._histograms))
+        sums = spent.sum(axis=0).tolist()
+        for place in np.flatnonzero(counted).tolist():
+            column, bucket = divmod(place, self._buckets)
+            self._histograms[column].counts[bucket] += int(counted[place])
+        for histogram, spent_ns in zip(self._histograms, sums, strict=True):
+            histogram.sum += spent_ns * 1e-9
 
 
 class ServerMetrics:
@@ -168,7 +172,7 @@ class ServerMetrics:
         ``stages_ns`` has the nanoseconds of each of :data:`STAGES`, 0 for one that the reply did not need; ``chars``
         and ``tokens`` are those of the whole text.
         """
-        self.replies.add(*stages_ns, total_ns)
+        self.replies.add((*stages_ns, total_ns))
         self.slow.offer(total_ns, arrived_ns, chars, tokens, submit, stages_ns)
 
     def read(

@@ -4,8 +4,8 @@ The root span ``typeahead.query`` holds a span ``typeahead.key`` for each answer
 for Enter. Attributes say how long the text was and how long each stage took, never what the text was. A query ends with
 Enter's answer, when the field is emptied, after :data:`IDLE_NS` of silence, or with its session; one that goes on and
 on is cut after :data:`MAX_SPANS`. Where traces go is set as for every OpenTelemetry program, by
-``OTEL_EXPORTER_OTLP_…`` and ``OTEL_TRACES_SAMPLER``. It needs the ``otel`` extra; the sums of all of this, without any
-extra, are in :mod:`typeahead.server.metrics`.
+``OTEL_EXPORTER_OTLP_…`` and ``OTEL_TRACES_SAMPLER``. It needs the ``otel`` extra; the sums of all of this without any
+extra are in :mod:`typeahead.server.metrics`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,144 @@
+"""What metrics cost a keystroke in process: the bar is 5%.
+
+    python -m benchmarks.metrics [--traces keystrokes.jsonl.gz] [--keys 20000] [--json PATH]
+
+Types the same keys twice in turns, key by key into one session a trace, one thread: bare, and with everything that the
+server keeps of a reply (the clock for each stage, the histograms, the outcome, the slowest replies). Each keeps its own
+cache of token prefixes. The share that is printed is the median over the turns, since one turn on a busy machine says
+little; beside it, the recording alone, timed in a loop of its own. Without ``--traces`` the keys are those of made-up
+queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typeahead
+from typeahead.encoders.base import IncrementalEncoder
+from typeahead.engine import Engine
+from typeahead.evaluate.traces import read_traces
+from typeahead.server.metrics import ServerMetrics
+from typeahead.tables import report
+
+#: Keystrokes of one turn.
+TURN = 400
+
+
+def made_up(keys: int) -> list[str]:
+    """Texts after each key of queries that nobody typed."""
+    words = "how long to boil an egg read file line by line what is the most frequent value of a list near me".split()
+    chance = random.Random(1)
+    texts: list[str] = []
+    while len(texts) < keys:
+        query = " ".join(chance.choices(words, k=chance.randint(2, 7)))
+        texts += (query[:end] for end in range(1, len(query) + 1))
+    return texts[:keys]
+
+
+def recorded(path: Path, keys: int) -> list[str]:
+    """Texts after each key of recorded typing."""
+    texts: list[str] = []
+    for trace in read_traces(path):
+        texts += (key.text for key in trace)
+        if len(texts) >= keys:
+            break
+    return texts[:keys]
+
+
+def bare(engine: Engine, texts: Sequence[str]) -> float:
+    """Type, and return the seconds that it took."""
+    session = engine.session()
+    started = time.perf_counter()
+    for text in texts:
+        session.set_text(text)
+        if session.pending:
+            engine.advance((session,))
+    return time.perf_counter() - started
+
+
+def measured(engine: Engine, texts: Sequence[str], metrics: ServerMetrics) -> float:
+    """Type, keep what the server keeps, and return the seconds that it took."""
+    session = engine.session()
+    clock = time.perf_counter_ns
+    started = time.perf_counter()
+    for text in texts:
+        arrived_ns = clock()
+        session.set_text(text)
+        tokenized_ns = clock()
+        if session.pending:
+            engine.advance((session,))
+        stepped_ns = clock()
+        metrics.keystrokes["served"].add()
+        stages_ns = (0, tokenized_ns - arrived_ns, stepped_ns - tokenized_ns, 0, 0)
+        total_ns = clock() - arrived_ns
+        metrics.replied(arrived_ns, total_ns, stages_ns, chars=len(text), tokens=len(session.tokens), submit=False)
+    return time.perf_counter() - started
+
+
+def recording_alone(calls: int) -> float:
+    """Seconds that keeping one reply takes, all of whose stages had something to do."""
+    metrics = ServerMetrics("none")
+    chance = random.Random(1)
+    totals = [int(chance.lognormvariate(11, 1)) for _ in range(calls)]
+    clock = time.perf_counter_ns
+    started = time.perf_counter()
+    for total_ns in totals:
+        arrived_ns = clock()
+        metrics.keystrokes["served"].add()
+        part = total_ns // 5
+        stages_ns = (part, part, part, part, part)
+        metrics.replied(arrived_ns, total_ns, stages_ns, chars=20, tokens=5, submit=False)
+    return (time.perf_counter() - started) / calls
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
+    parser.add_argument("--traces", type=Path, help="recorded typing, JSON lines, may be gzipped")
+    parser.add_argument("--keys", type=int, default=20_000, help="keystrokes")
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    options = parser.parse_args()
+    if options.keys < 2 * TURN:
+        parser.error(f"--keys is {options.keys}: give at least {2 * TURN}")
+    texts = recorded(options.traces, options.keys) if options.traces else made_up(options.keys)
+    encoder: Any = typeahead.load(options.encoder)
+    if not isinstance(encoder, IncrementalEncoder):
+        parser.error(f"{options.encoder} does not encode what is typed")
+    plain, counted, metrics = Engine(encoder), Engine(encoder), ServerMetrics(encoder.config.name)
+    turns = [texts[first : first + TURN] for first in range(0, len(texts) - TURN + 1, TURN)]
+    pairs: list[tuple[float, float]] = []
+    for number, turn in enumerate(turns):
+        # Who goes first has the colder processor, so each does every other time.
+        if number % 2:
+            with_metrics = measured(counted, turn, metrics)
+            pairs.append((bare(plain, turn), with_metrics))
+        else:
+            without = bare(plain, turn)
+            pairs.append((without, measured(counted, turn, metrics)))
+    per_key = [[spent / TURN * 1e6 for spent in side] for side in zip(*pairs, strict=True)]
+    alone = recording_alone(200_000) * 1e6
+    rows = [
+        {"keystroke": name, "median µs": statistics.median(spent), "mean µs": statistics.fmean(spent)}
+        for name, spent in (("bare", per_key[0]), ("with metrics", per_key[1]), ("metrics alone", [alone]))
+    ]
+    shares = [with_metrics / without - 1 for without, with_metrics in pairs]
+    report(
+        f"Metrics, {len(turns) * TURN} keystrokes in turns of {TURN}",
+        rows,
+        json_path=options.json,
+        **{
+            "overhead_%_(median_over_turns)": 100 * statistics.median(shares),
+            "metrics_alone,_%_of_the_bare_median": 100 * alone / statistics.median(per_key[0]),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
