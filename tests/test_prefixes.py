@@ -17,9 +17,9 @@ def tree_of(nodes: int) -> PrefixTree:
 def walk(tree: PrefixTree, tokens: tuple[int, ...]) -> int:
     slot, depth = tree.longest(tokens)
     for token in tokens[depth:]:
-        child = tree.reserve()
-        tree.insert(slot, token, child)
-        slot = child
+        children = tree.reserve(1)
+        tree.insert((slot,), (token,), children)
+        (slot,) = children
     tree.touch(slot)
     tree.evict()
     return slot
@@ -102,9 +102,10 @@ def test_a_slot_that_is_used_again_has_another_generation() -> None:
     assert tree.generation(slot) != generation
 
 
-def test_a_slot_that_was_reserved_in_vain_is_given_back() -> None:
+def test_slots_that_were_reserved_in_vain_are_given_back() -> None:
     tree = tree_of(4)
-    slot = tree.reserve()
-    tree.release(slot)
-    assert tree.reserve() == slot
+    slots = tree.reserve(3)
+    assert len(set(slots)) == 3
+    tree.release(slots)
+    assert sorted(tree.reserve(4))[:3] == sorted(slots)
     assert len(tree) == 0

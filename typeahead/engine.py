@@ -138,41 +138,40 @@ class Engine:
     def _step(self, wave: Sequence[_Path]) -> None:
         """Move every path one token on; paths that share a node and a token share the step."""
         tree = self.tree
+        child = tree.child
         parents: list[int] = []
         tokens: list[int] = []
-        children: list[int] = []
-        # Where each path goes; a negative number -n - 1 stands for the n-th new node.
-        ways: list[int] = []
+        # Paths that wait for a new node, and which of the new ones it is.
+        waiting: list[tuple[_Path, int]] = []
         new: dict[tuple[int, int], int] = {}
         for path in wave:
-            step = path.slot, path.tokens[path.depth]
-            way = tree.child(*step)
-            if way is None:
-                way = new.get(step)
-                if way is None:
-                    way = new[step] = -len(parents) - 1
-                    parents.append(step[0])
-                    tokens.append(step[1])
-                    children.append(tree.reserve())
-                    path.session.steps += 1
-                else:
-                    self._cached += 1
+            parent, token = path.slot, path.tokens[path.depth]
+            path.depth += 1
+            known = child(parent, token)
+            if known is not None:
+                path.slot = known
+                self._cached += 1
+                continue
+            number = new.setdefault((parent, token), len(parents))
+            if number == len(parents):
+                parents.append(parent)
+                tokens.append(token)
+                path.session.steps += 1
             else:
                 self._cached += 1
-            ways.append(way)
-        if parents:
-            try:
-                self._states.step(parents, tokens, children)
-            except BaseException:
-                for slot in children:
-                    tree.release(slot)
-                raise
-            for parent, token, slot in zip(parents, tokens, children, strict=True):
-                tree.insert(parent, token, slot)
-            self._computed += len(parents)
-        for path, way in zip(wave, ways, strict=True):
-            path.slot = way if way >= 0 else children[-way - 1]
-            path.depth += 1
+            waiting.append((path, number))
+        if not parents:
+            return
+        slots = tree.reserve(len(parents))
+        try:
+            self._states.step(parents, tokens, slots)
+        except BaseException:
+            tree.release(slots)
+            raise
+        tree.insert(parents, tokens, slots)
+        self._computed += len(parents)
+        for path, number in waiting:
+            path.slot = slots[number]
 
 
 class _Path:

@@ -74,24 +74,30 @@ class PrefixTree:
         """Return the slot of the prefix in ``slot`` extended by ``token``, None if it is not known."""
         return self._children.get(slot << _TOKEN_BITS | token)
 
-    def reserve(self) -> int:
-        """Take a free slot, to be given to :meth:`insert` or :meth:`release`."""
+    def reserve(self, count: int) -> list[int]:
+        """Take free slots, to be given to :meth:`insert` or :meth:`release`."""
+        slots: list[int] = []
         if self._free:
-            return self._free.pop()
-        self._fresh += 1
-        return self._fresh - 1
+            slots = self._free[-count:]
+            del self._free[-count:]
+        if (missing := count - len(slots)) > 0:
+            slots += range(self._fresh, self._fresh + missing)
+            self._fresh += missing
+        return slots
 
-    def release(self, slot: int) -> None:
-        """Give back a slot that was reserved and not inserted."""
-        self._free.append(slot)
+    def release(self, slots: Sequence[int]) -> None:
+        """Give back slots that were reserved and not inserted."""
+        self._free += slots
 
-    def insert(self, parent: int, token: int, slot: int) -> None:
-        """Add the prefix in ``parent`` extended by ``token``, as a reserved slot."""
-        key = parent << _TOKEN_BITS | token
-        self._children[key] = slot
-        self._keys[slot] = key
-        self._degrees[parent] += 1
-        self._used[slot] = self._batch
+    def insert(self, parents: Sequence[int], tokens: Sequence[int], slots: Sequence[int]) -> None:
+        """Add each prefix in ``parents`` extended by its token, as a reserved slot."""
+        children, keys, degrees, used, batch = self._children, self._keys, self._degrees, self._used, self._batch
+        for parent, token, slot in zip(parents, tokens, slots, strict=True):
+            key = parent << _TOKEN_BITS | token
+            children[key] = slot
+            keys[slot] = key
+            degrees[parent] += 1
+            used[slot] = batch
 
     def generation(self, slot: int) -> int:
         """Return a number that tells this use of the slot from earlier and later ones."""

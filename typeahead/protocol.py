@@ -222,6 +222,18 @@ class Conversation:
             if isinstance(frame, bytes):
                 frame.decode()
             raise
+        if self.state is State.OPEN and len(fields) == 2:
+            # Nearly all messages are well-formed keystrokes: what they are not is found out below.
+            seq = fields.get("seq")
+            if type(seq) is int and self._last_seq < seq <= MAX_SEQ:
+                if type(edit := fields.get("edit")) is dict and len(edit) == 3:
+                    at, delete, insert = edit.get("at"), edit.get("del"), edit.get("ins")
+                    if type(at) is int and type(delete) is int and type(insert) is str:
+                        self._last_seq = seq
+                        return Edit(seq, at, delete, insert)
+                elif type(text := fields.get("text")) is str:
+                    self._last_seq = seq
+                    return Text(seq, text)
         if "hello" in fields:
             return self._receive_hello(fields)
         if not self.authorized:

@@ -74,7 +74,10 @@ class Session:
 
         Raises :class:`~typeahead.errors.TextTooLong`, or :class:`~typeahead.errors.TextError` for a lone surrogate.
         """
-        if len(check_text(text)) > self.max_chars:
+        # Checks that need no call, for the texts that nearly all are.
+        if type(text) is not str or not text.isascii():
+            check_text(text)
+        if len(text) > self.max_chars:
             raise TextTooLong(len(text), self.max_chars)
         encoder = self._engine.encoder
         tokens, self._head, self._head_tokens = encoder.tokenizer.encode_on(text, self._head, self._head_tokens)
@@ -96,7 +99,9 @@ class Session:
         text = self.text
         if at < 0 or delete < 0 or at + delete > len(text):
             raise BadEdit(f"an edit of {delete} code points at {at} lies outside a text of {len(text)}", position=at)
-        self.set_text(text[:at] + check_text(insert, what="the inserted text") + text[at + delete :])
+        if not insert.isascii():
+            check_text(insert, what="the inserted text")
+        self.set_text(text[:at] + insert + text[at + delete :])
 
     def update(self, text: str) -> None:
         """Take ``text`` and compute its embedding at once."""

@@ -145,6 +145,9 @@ class IncrementalTokenizer:
         else:
             start, tail, head_ids, head = 0, text, (), ""
         memo = self._memo
+        if tail.find(" ", 1) < 0:
+            known = memo.get(tail)
+            return head_ids + (self._part(tail) if known is None else known), head, head_ids
         *whole, last = _SAFE_BOUNDARY.split(tail)
         if whole:
             ids = list(head_ids)

@@ -195,13 +195,16 @@ def test_candidates_may_be_chosen_when_an_index_is_opened(tmp_path: Path) -> Non
 def test_a_search_starts_no_threads(folder: Path) -> None:
     """More than one would spin on the cores of the others; a batch is what OpenMP would divide."""
     code = (
-        "import sys, os, pathlib, threading, numpy, faiss; from typeahead.index import open_index; "
+        "import sys, os, pathlib, threading, time, numpy, faiss; from typeahead.index import open_index; "
         "index = open_index(pathlib.Path(sys.argv[1])); "
         "queries = numpy.random.default_rng(0).normal(size=(64, 16)).astype('float32'); "
         "before = len(os.listdir('/proc/self/task')); "
         "thread = threading.Thread(target=lambda: print(len(index.search(queries, 3)))); "
         "thread.start(); thread.join(); "
         "index.search(queries, 3); "
+        # A thread that has ended is listed until the system has taken it down.
+        "ended = lambda: len(os.listdir('/proc/self/task')) <= before; "
+        "[time.sleep(0.01) for _ in range(500) if not ended()]; "
         "print(len(os.listdir('/proc/self/task')) - before)"
     )
     finished = subprocess.run(

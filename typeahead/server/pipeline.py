@@ -256,10 +256,14 @@ class Pipeline:
             sessions = [query.session for query in needed]
             for query, embedding in zip(needed, self.engine.embeddings(sessions), strict=True):
                 query.embedding = embedding if query.session.tokens else None
+        name = self._name
         for query in batch:
-            query.encoder = self._name
+            query.encoder = name
             query.step_ns = spent_ns
-            self._stepped(query)
+            query.stage = Stage.STEPPED
+            if query.due is Stage.SEARCHED:
+                self.search(query)
+            query.notify()
 
     def _stepped(self, query: Query) -> None:
         query.stage = Stage.STEPPED

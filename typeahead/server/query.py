@@ -30,29 +30,26 @@ class Query:
     :attr:`serialize_ns`, which the search thread sets before it hands the query back.
     """
 
-    __slots__ = (
-        "abandoned",
-        "best",
-        "due",
-        "embedding",
-        "encoder",
-        "entered",
-        "failed",
-        "hits",
-        "k",
-        "notify",
-        "search_ns",
-        "serialize_ns",
-        "session",
-        "shed",
-        "shown",
-        "stage",
-        "step_ns",
-        "text",
-        "tokenize_ns",
-        "tokens",
-        "wanted",
-    )
+    # What most queries never change stands in the class: one is made for each key.
+    stage = Stage.TYPED
+    failed = False
+    #: Whether it failed for want of room.
+    shed = False
+    #: Whether Enter was pressed on it.
+    entered = False
+    #: Whether the fallback was asked and failed.
+    abandoned = False
+    #: Name of the model that encoded the text, empty until then.
+    encoder = ""
+    #: float32 (dim,); None until the text was encoded, for one without a token, and where nobody needs it.
+    embedding: Vectors | None = None
+    #: JSON array, once searched.
+    hits = b"[]"
+    tokenize_ns = 0
+    step_ns = 0
+    search_ns = 0
+    #: What writing the hits as JSON took.
+    serialize_ns = 0
 
     def __init__(
         self,
@@ -74,29 +71,10 @@ class Query:
         self.text = session.text
         #: How many tokens that is.
         self.tokens = len(session.tokens)
-        self.stage = Stage.TYPED
         #: Replies that wait for it.
         self.wanted = wanted
-        self.failed = False
-        #: Whether it failed for want of room.
-        self.shed = False
-        #: Whether Enter was pressed on it.
-        self.entered = False
         #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
         self.best = best
-        #: Whether the fallback was asked and failed.
-        self.abandoned = False
-        #: Name of the model that encoded the text, empty until then.
-        self.encoder = ""
-        #: float32 (dim,); None until the text was encoded, for one without a token, and where nobody needs it.
-        self.embedding: Vectors | None = None
-        #: JSON array, once searched.
-        self.hits = b"[]"
-        self.tokenize_ns = 0
-        self.step_ns = 0
-        self.search_ns = 0
-        #: What writing the hits as JSON took.
-        self.serialize_ns = 0
 
 
 class Work(Protocol):
