@@ -295,3 +295,13 @@ def test_the_exact_search_needs_no_faiss(tmp_path: Path) -> None:
         check=True,
     )
     assert finished.stdout == "3 False\n"
+
+
+def test_queries_of_zeros_alone_find_nothing(index: Index) -> None:
+    with index:
+        assert index.search(np.zeros((2, 16), np.float32), 3) == [[], []]
+
+
+def test_no_queries_find_nothing(index: Index) -> None:
+    with index:
+        assert index.search(np.zeros((0, 16), np.float32), 3) == []

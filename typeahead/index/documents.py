@@ -129,8 +129,8 @@ class Documents:
 
     Opened read-only and as immutable: SQLite takes no locks and looks for no journal, which saves a quarter
     of a query, and the file may be unlinked by a newer index while it is open. That is also why there is one connection
-    behind a lock and none opened later. Documents that were read last are kept, ``cache_bytes`` of them: 8 documents of
-    100,000 take 60 µs from SQLite and 2 µs from there (``python -m benchmarks.search_scale``).
+    behind a lock and none opened later. Documents that were read last are kept, ``cache_bytes`` of them;
+    ``python -m benchmarks.search_scale`` tells how long 8 take from SQLite and from memory.
 
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is missing, no such database or holds not ``count``
     rows.
