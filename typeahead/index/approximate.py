@@ -6,11 +6,11 @@ core, best of 300), at 60,000, which no longer fit the cache, 1.3; this graph ov
 are scored anew from the stored vectors: 1.6 times as fast as over float32 and a quarter of the memory, at the same
 recall.
 
-Over 1,000,000 vectors of real text 128 candidates find 95.0% of the true 10 in 0.52 ms, 256 find 97.2% in 0.85. Half as
-many links (16) find as much in the same time, with half as many candidates again, and take a fifth less memory; inverted
-lists with product quantization (IVF4096,PQ96x4fs, 100 rows scored anew) take a tenth of the memory and 102 seconds to
-build rather than 242, but find 94.1% at most (``python -m benchmarks.search_scale --compare IVF4096,PQ96x4fs
-hnsw:16:80:QT_8bit``).
+Over 1,000,000 vectors of real text 128 candidates find 95.0% of the true 10 in 0.52 ms, 256 find 97.2% in 0.85. Half
+as many links (16) find as much in the same time, with half as many candidates again, and take a fifth less memory.
+Inverted lists with product quantization (IVF4096,PQ96x4fs, 100 rows scored anew) take a tenth of the memory, and 102
+seconds of a core to build against 222 of those 16 links, but find 94.1% at most (``python -m benchmarks.search_scale
+--compare IVF4096,PQ96x4fs hnsw:16:80:QT_8bit``).
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def map_faiss(path: Path) -> Any:
     """Map a FAISS index file into memory, where this FAISS can (from 1.11); ``ValueError`` if it is none.
 
     Processes that map the same file share its pages, and one that is started again finds them there. FAISS looks at all
-    links of a graph first, page by page, so the file is read from end to end before: a graph of 1,000,000 vectors is open
-    after 0.07 s, and 0.7 where its file comes from disk. Without reading ahead that is 0.06 and 3.8, read into memory
-    0.45 and 1.3 (``python -m benchmarks.search_scale``).
+    links of a graph first, page by page, so the file is read from end to end before: a graph of 1,000,000 vectors is
+    open after 0.07 s, and 0.7 where its file comes from disk. Without reading ahead that is 0.06 and 3.8, read into
+    memory 0.45 and 1.3 (``python -m benchmarks.search_scale``).
     """
     flag = getattr(import_faiss(), "IO_FLAG_MMAP_IFC", 0)
     if flag:
