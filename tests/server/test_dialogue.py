@@ -27,6 +27,9 @@ class ManualWork:
         self.stepping: dict[Query, None] = {}
         self.searching: dict[Query, None] = {}
         self.searched = 0
+        #: Whether the results of the last search stand for keystrokes, and the queries that are searched behind them.
+        self.stands = False
+        self.behind: dict[Query, None] = {}
 
     def step(self, query: Query) -> None:
         self.stepping[query] = None
@@ -36,11 +39,24 @@ class ManualWork:
         self._advance([query])
 
     def search(self, query: Query) -> None:
+        self.behind.pop(query, None)
+        if self.stands and query.last is not None and not query.entered:
+            query.hits, query.stood, query.stage = b'["stood"]', True, Stage.SEARCHED
+            self.behind[query] = None
+            return
         self.searching[query] = None
+
+    def search_behind(self) -> None:
+        for query in self.behind:
+            query.hits = json.dumps(_marks(query.embedding)).encode()
+            query.stood = False
+            query.notify()
+        self.behind.clear()
 
     def drop(self, query: Query) -> None:
         self.stepping.pop(query, None)
         self.searching.pop(query, None)
+        self.behind.pop(query, None)
 
     def run_steps(self) -> None:
         batch, self.stepping = list(self.stepping), {}
@@ -51,6 +67,7 @@ class ManualWork:
         for query in batch:
             assert query.stage is Stage.STEPPED
             query.hits = json.dumps(_marks(query.embedding)).encode()
+            query.found = []
             query.stage = Stage.SEARCHED
             query.notify()
         self.searched += len(batch)
@@ -441,6 +458,35 @@ def test_enter_on_a_keystroke_that_was_turned_away_is_answered(stepped: bool) ->
     desk.take()
     desk.say(seq=2, submit=True)
     assert desk.answers() == [{"seq": 2, "hits": [mark("boil an")], "submit": True, "ready": False}]
+
+
+@pytest.mark.parametrize("searched", [False, True])
+def test_enter_waits_for_its_own_search_where_earlier_results_stood(searched: bool) -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil an")
+    desk.answers()
+    desk.work.stands = True
+    desk.say(seq=2, text="boil an egg")
+    assert desk.answers() == [{"seq": 2, "hits": ["stood"]}]
+    if searched:
+        desk.work.search_behind()
+        assert desk.take() == []
+    desk.say(seq=3, submit=True)
+    assert desk.answers() == [{"seq": 3, "hits": [mark("boil an egg")], "submit": True, "ready": searched}]
+
+
+def test_a_newer_key_drops_the_search_behind_results_that_stood() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil an")
+    desk.answers()
+    desk.work.stands = True
+    desk.say(seq=2, text="boil an egg")
+    desk.answers()
+    assert len(desk.work.behind) == 1
+    desk.work.stands = False
+    desk.say(seq=3, text="boil an egg now")
+    assert not desk.work.behind
+    assert desk.answers() == [{"seq": 3, "hits": [mark("boil an egg now")]}]
 
 
 def test_timings_add_up_and_a_ready_submit_has_no_work_of_its_own() -> None:

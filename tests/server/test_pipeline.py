@@ -32,13 +32,21 @@ class Watched:
     """A query whose stages can be waited for."""
 
     def __init__(
-        self, pipeline: Pipeline, text: str, *, k: int = 2, due: Stage = Stage.SEARCHED, entered: bool = False
+        self,
+        pipeline: Pipeline,
+        text: str,
+        *,
+        k: int = 2,
+        due: Stage = Stage.SEARCHED,
+        entered: bool = False,
+        last: Query | None = None,
     ) -> None:
         self.changed = asyncio.Event()
         session = pipeline.engine.session()
         session.set_text(text)
         self.query = Query(session, k, due, self.changed.set, wanted=1, shown=True)
         self.query.entered = entered
+        self.query.last = last
         pipeline.step(self.query)
 
     async def reach(self, stage: Stage) -> Query:
@@ -253,5 +261,62 @@ def test_a_turn_that_takes_too_long_serves_what_the_cache_holds_and_turns_the_re
             assert not (await following.reach(Stage.STEPPED)).failed
             now[0] += 10**9
             assert not pipeline.overloaded
+
+    run(test)
+
+
+def test_the_same_embedding_is_searched_once_and_its_snippets_follow_the_text() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index) as pipeline:
+            first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+            again = await Watched(pipeline, "boil an  egg", last=first).reach(Stage.SEARCHED)
+            assert index.batches == [1]
+            assert [hit["id"] for hit in json.loads(again.hits)] == [hit["id"] for hit in json.loads(first.hits)]
+            assert not again.stood
+            assert (pipeline.searched, pipeline.stood) == (1, 1)
+            # More than the last search found is not there.
+            await Watched(pipeline, "boil an egg", k=5, last=first).reach(Stage.SEARCHED)
+            assert index.batches == [1, 1]
+
+    run(test)
+
+
+def test_results_stand_while_the_embedding_hardly_moves_and_are_searched_for_behind_the_others() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, anytime=0.5) as pipeline:
+            first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+            await asyncio.to_thread(index.await_search)
+            index.gate.clear()
+            busy = Watched(pipeline, "bake bread")
+            await asyncio.to_thread(index.await_search)
+            near = await Watched(pipeline, "boil an egg now", last=first).reach(Stage.SEARCHED)
+            assert near.stood
+            assert [hit["id"] for hit in json.loads(near.hits)] == [hit["id"] for hit in json.loads(first.hits)]
+            far = Watched(pipeline, "café au lait", last=first)
+            dropped = await Watched(pipeline, "boil an egg then", last=first).reach(Stage.SEARCHED)
+            pipeline.drop(dropped)
+            index.gate.set()
+            await busy.reach(Stage.SEARCHED)
+            assert not (await far.reach(Stage.SEARCHED)).stood
+            while near.stood:
+                await asyncio.sleep(0)
+            own = await Watched(pipeline, "boil an egg now").reach(Stage.SEARCHED)
+            assert near.hits == own.hits
+            # The first, the busy one, the far one, then the one that stood, and at last the comparison.
+            assert index.batches == [1] * 5
+
+    run(test)
+
+
+def test_what_stands_for_a_keystroke_does_not_for_enter() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, anytime=0.5) as pipeline:
+            first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+            entered = await Watched(pipeline, "boil an egg now", entered=True, last=first).reach(Stage.SEARCHED)
+            assert index.batches == [1, 1]
+            assert json.loads(entered.hits) != json.loads(first.hits)
 
     run(test)

@@ -28,6 +28,7 @@ _LIMITS = {
     "max_search_batch": "queries in one call of the index",
     "max_waiting_searches": "queries that may wait for a search; beyond, keystrokes are answered with 'overloaded'",
     "max_turn_ms": "milliseconds of reading from clients after which keystrokes that need a step are answered so",
+    "anytime": "cosine to the embedding last searched for from which those results stand for a keystroke; 1 for never",
     "default_k": "hits for a client that does not say how many",
     "max_k": "most hits that a client may ask for",
     "snippet_chars": "code points of a hit's text that are sent",

@@ -102,6 +102,7 @@ class App:
             max_search_batch=config.max_search_batch,
             max_waiting_searches=config.max_waiting_searches,
             max_turn_ms=config.max_turn_ms,
+            anytime=config.anytime,
             fallback=stand_in,
         )
         self._tracing = start_tracing() if config.otel else None
@@ -116,6 +117,8 @@ class App:
             cache_capacity=config.cache_bytes,
             steps_computed=lambda: engine.stats.steps_computed,
             steps_cached=lambda: engine.stats.steps_cached,
+            searches_made=lambda: self._pipeline.searched,
+            searches_stood=lambda: self._pipeline.stood,
         )
         self._api = HttpApi(
             config,

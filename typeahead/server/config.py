@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from typeahead.errors import TypeaheadError
+from typeahead.server.anytime import THRESHOLD
 from typeahead.server.snippets import MIN_SNIPPET
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -64,6 +65,9 @@ class ServerConfig:
     #: Milliseconds that the server reads from its clients in one turn before keystrokes that need a step are answered
     #: with ``overloaded``: people wait at most about twice as long.
     max_turn_ms: float = 20.0
+    #: Cosine of the embedding to that of the session's last search from which what that found is shown for a keystroke;
+    #: 1 for no other embedding than the same. Enter always shows what its own search found.
+    anytime: float = THRESHOLD
     #: Hits for a client that does not say how many, and the most that it may ask for.
     default_k: int = 8
     max_k: int = 100
@@ -137,6 +141,8 @@ class ServerConfig:
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be a positive number of seconds")
         if not 0 < self.max_turn_ms < float("inf"):
             raise ConfigError("max_turn_ms", f"is {self.max_turn_ms}: it has to be a positive number of milliseconds")
+        if not 0 < self.anytime <= 1:
+            raise ConfigError("anytime", f"is {self.anytime}: a cosine above 0, and 1 at most")
         if self.client_reports < 0:
             raise ConfigError("client_reports", f"is {self.client_reports}: give 0 to read none")
         if self.fallback_tokens < 0:

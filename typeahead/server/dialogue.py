@@ -112,7 +112,7 @@ class Dialogue:
         self._replies: deque[_Turn | bytes] = deque()
         self._keystroke: _Turn | None = None
         # Before the first key there is nothing to compute.
-        self._query = self._new_query(Stage.SEARCHED)
+        self._query = self._new_query(Stage.SEARCHED, None)
         self._query.stage = Stage.SEARCHED
         self._searched_words = ""
         self.closing: Closing | None = None
@@ -232,7 +232,9 @@ class Dialogue:
             self._metrics.keystrokes["superseded"].add()
         # A search that was due and did not come is due still.
         owed = overtaken is not None and overtaken.needs is Stage.SEARCHED
-        query = self._query = self._new_query(self._due(owed=owed))
+        if before.stood:
+            work.drop(before)
+        query = self._query = self._new_query(self._due(owed=owed), before)
         query.tokenize_ns = self._clock() - started_ns
         if self._conversation.hello.quality is Quality.BEST:
             # A key that changes no token, such as a space, changes no encoder.
@@ -245,6 +247,10 @@ class Dialogue:
     def _submit(self, seq: int, arrived_ns: int) -> None:
         query = self._query
         needs = Stage.SEARCHED if self._searches else Stage.STEPPED
+        stood = query.stood
+        if stood:
+            # What stands for a keystroke does not for Enter, and its own search has not been made yet.
+            query.stage, query.stood = Stage.STEPPED, False
         # Who wants a search at Enter only has been promised an embedding before it, not results.
         promised = min(needs, Stage.STEPPED) if self._conversation.hello.search is SearchMode.SUBMIT else needs
         ready = query.stage >= promised
@@ -254,7 +260,7 @@ class Dialogue:
         self._replies.append(_Turn(seq, query, needs, arrived_ns, query.stage, ready))
         if query.stage >= needs:
             self._wake()
-        elif query.failed or query.due < needs:
+        elif query.failed or query.due < needs or stood:
             query.failed = query.shed = False
             query.due = needs
             if query.stage is Stage.STEPPED:
@@ -274,9 +280,12 @@ class Dialogue:
             self._searched_words = words
         return Stage.SEARCHED
 
-    def _new_query(self, due: Stage) -> Query:
+    def _new_query(self, due: Stage, before: Query | None) -> Query:
         hello = self._conversation.hello
-        return Query(self._session, hello.k, due, self._wake, shown=hello.dtype is not None)
+        query = Query(self._session, hello.k, due, self._wake, shown=hello.dtype is not None)
+        if before is not None:
+            query.last = before.last if before.found is None else before
+        return query
 
     def _leave(self, turn: _Turn) -> None:
         turn.query.wanted -= 1

@@ -27,10 +27,11 @@ import orjson
 from typeahead.encoders.base import Vectors
 from typeahead.engine import MAX_BATCH, Engine
 from typeahead.models import ModelConfig
+from typeahead.server.anytime import THRESHOLD, may_stand
 from typeahead.server.fallback import Fallback
 from typeahead.server.marks import Marker
 from typeahead.server.metrics import Reason
-from typeahead.server.query import Query, Stage
+from typeahead.server.query import Hit, Query, Stage
 from typeahead.server.snippets import snippet, telling_words
 
 log = logging.getLogger(__name__)
@@ -41,30 +42,6 @@ _OVERLOAD_NS = 10**9
 #: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.
 MAX_TITLE = 300
 MAX_URL = 2048
-
-
-class Hit(Protocol):
-    """What the server reads of a search result."""
-
-    @property
-    def id(self) -> str:
-        """The document's name."""
-
-    @property
-    def score(self) -> float:
-        """Similarity, the higher the better."""
-
-    @property
-    def title(self) -> str:
-        """Title, or empty."""
-
-    @property
-    def text(self) -> str:
-        """The passage."""
-
-    @property
-    def url(self) -> str:
-        """Address, or empty."""
 
 
 class Manifest(Protocol):
@@ -101,6 +78,7 @@ class Pipeline:
         max_search_batch: int,
         max_waiting_searches: int = 256,
         max_turn_ms: float = 20.0,
+        anytime: float = THRESHOLD,
         fallback: Fallback | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
@@ -112,6 +90,10 @@ class Pipeline:
         self._max_search_batch = max_search_batch
         self._max_waiting_searches = max_waiting_searches
         self._max_turn_ns = round(max_turn_ms * 1e6)
+        self._anytime = anytime
+        #: Searches that were made, and keystrokes for which the results of an earlier one stood.
+        self.searched = 0
+        self.stood = 0
         self._clock = clock
         #: When the loop began to read what it is reading now, and when a keystroke was last turned away.
         self._turn_ns: int | None = None
@@ -120,6 +102,8 @@ class Pipeline:
         self._to_step: dict[Query, None] = {}
         # Dictionaries for queues: in order of arrival, and anything can be taken out at once.
         self._to_search: dict[Query, None] = {}
+        #: Searched when nothing else is to be: queries that were answered with what an earlier search had found.
+        self._behind: dict[Query, None] = {}
         self._searchable = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -201,14 +185,27 @@ class Pipeline:
     def search(self, query: Query) -> None:
         """Search for a query that was stepped. Where as many wait as may, a keystroke is turned away.
 
-        That is the new one; but Enter takes the place of the keystroke that has waited the longest.
+        That is the new one; but Enter takes the place of the keystroke that has waited the longest. Where the embedding
+        has hardly moved since the session's last search, what that found is the answer, and the query is searched
+        behind the others, so that Enter finds the results of its own search.
         """
         if query.embedding is None:
             query.stage = Stage.SEARCHED
             query.notify()
             return
+        if (hits := self._standing(query)) is not None:
+            query.hits = self.write_hits(hits[: query.k], query.text)
+            query.stage = Stage.SEARCHED
+            self.stood += 1
+            if query.stood:
+                with self._searchable:
+                    self._behind[query] = None
+                    self._searchable.notify()
+            query.notify()
+            return
         turned_away = None
         with self._searchable:
+            self._behind.pop(query, None)
             if len(self._to_search) >= self._max_waiting_searches:
                 turned_away = next((waiting for waiting in self._to_search if not waiting.entered), None)
                 if not query.entered:
@@ -221,6 +218,19 @@ class Pipeline:
         if turned_away is not None:
             self._shed(turned_away)
 
+    def _standing(self, query: Query) -> Sequence[Hit] | None:
+        """What the session's last search found, if it may stand for this query; marks one whose own might differ."""
+        last = query.last
+        if last is None or query.k > last.k:
+            return None
+        if may_stand(last.embedding, query.embedding, 1):
+            query.found, query.last = last.found, None
+            return query.found
+        if query.entered or not may_stand(last.embedding, query.embedding, self._anytime):
+            return None
+        query.stood = True
+        return last.found
+
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""
         self._to_step.pop(query, None)
@@ -228,6 +238,7 @@ class Pipeline:
             self.fallback.drop(query)
         with self._searchable:
             self._to_search.pop(query, None)
+            self._behind.pop(query, None)
 
     def _step_all(self) -> None:
         batch = list(self._to_step)
@@ -308,13 +319,14 @@ class Pipeline:
     def _next_searches(self) -> list[Query] | None:
         """Wait for queries and take them; None when it is time to stop."""
         with self._searchable:
-            while not self._to_search and not self._stopped:
+            while not self._to_search and not self._behind and not self._stopped:
                 self._searchable.wait()
             if self._stopped:
                 return None
-            batch = list(islice(self._to_search, self._max_search_batch))
+            queue = self._to_search or self._behind
+            batch = list(islice(queue, self._max_search_batch))
             for query in batch:
-                del self._to_search[query]
+                del queue[query]
             return batch
 
     def _try_searches(self, batch: list[Query]) -> list[Query]:
@@ -335,18 +347,22 @@ class Pipeline:
         found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
         written_ns = time.perf_counter_ns()
-        for query, hits in zip(batch, written, strict=True):
+        for query, hits, those in zip(batch, written, found, strict=True):
             query.hits = hits
+            query.found = those
             query.search_ns = found_ns - started_ns
             query.serialize_ns = written_ns - found_ns
 
     def _searched(self, batch: list[Query], failed: list[Query]) -> None:
+        self.searched += len(batch) - len(failed)
         for query in batch:
-            if query in failed:
-                self._fail(query)
-            else:
+            if query not in failed:
                 query.stage = Stage.SEARCHED
+                query.stood = False
+                query.last = None
                 query.notify()
+            elif not query.stood:
+                self._fail(query)
 
     def write_hits(self, hits: Sequence[Hit], text: str) -> bytes:
         """Write the hits of a query's text as a JSON array: what of the passages fits on a page, its words marked."""

@@ -6,12 +6,36 @@ The pipeline moves queries from stage to stage and drops those that nobody wants
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Protocol
 
 from typeahead.encoders.base import Vectors
 from typeahead.session import Session
+
+
+class Hit(Protocol):
+    """What the server reads of a search result."""
+
+    @property
+    def id(self) -> str:
+        """The document's name."""
+
+    @property
+    def score(self) -> float:
+        """Similarity, the higher the better."""
+
+    @property
+    def title(self) -> str:
+        """Title, or empty."""
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+
+    @property
+    def url(self) -> str:
+        """Address, or empty."""
 
 
 class Stage(IntEnum):
@@ -26,8 +50,8 @@ class Query:
     """The present text of a session, as work: ``due`` is the stage that it has to reach.
 
     ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
-    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits`, :attr:`search_ns` and
-    :attr:`serialize_ns`, which the search thread sets before it hands the query back.
+    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits`, :attr:`found`,
+    :attr:`search_ns` and :attr:`serialize_ns`, which the search thread sets before it hands the query back.
     """
 
     # What most queries never change stands in the class: one is made for each key.
@@ -45,6 +69,12 @@ class Query:
     embedding: Vectors | None = None
     #: JSON array, once searched.
     hits = b"[]"
+    #: What the search found that the hits are of, if it was this query's own or would be the same.
+    found: Sequence[Hit] | None = None
+    #: Whether the hits are those of an earlier search, and this query's own might be others.
+    stood = False
+    #: The session's last query that was searched, until this one is.
+    last: Query | None = None
     tokenize_ns = 0
     step_ns = 0
     search_ns = 0
