@@ -71,9 +71,15 @@ def rounds_of(traces: Sequence[Trace], people: int, keys: int) -> list[list[str]
     return typed
 
 
-def type_all(engine: Engine, typed: Sequence[Sequence[str]]) -> Stages:
-    """New sessions on ``engine`` type; everybody presses a key in each round."""
+def type_all(engine: Engine, typed: Sequence[Sequence[str]], *, begun: Sequence[str] = ()) -> Stages:
+    """New sessions on ``engine`` type; everybody presses a key in each round.
+
+    ``begun`` are the texts that they have before that, one each, whose time is not counted.
+    """
     sessions = [engine.session(max_chars=4096) for _ in typed]
+    for session, text in zip(sessions, begun, strict=False):
+        session.set_text(text)
+    engine.advance(sessions)
     before = engine.stats.steps_computed
     tokenize = advance = read_out = found = 0
     clock = time.perf_counter_ns

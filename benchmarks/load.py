@@ -41,6 +41,10 @@ QUERIES = 20_000
 _SATURATED = 0.93
 #: Seconds of a closed loop that are not counted.
 _WARM_UP = 1.0
+#: Seconds of an open loop before it is measured: first keys page in code and fill the cache.
+OPEN_WARM_UP = 2.0
+#: Seconds at half the top rate before an overload and after it.
+NORMAL_SECONDS = (5.0, 10.0)
 #: Seconds over which the recovery from an overload is looked at.
 _WINDOW = 0.25
 
@@ -173,8 +177,7 @@ def open_loop(
 ) -> tuple[Outcome, dict[str, Any]]:
     """Run a schedule against a fresh server."""
     with setup.server() as server, setup.client(server, texts) as generator:
-        # Not counted: first keys page in code, and fill the cache as it is after minutes of service.
-        warm, people = schedule.constant(min(1000.0, 10 * len(texts)), 2.0, len(texts), seed=1)
+        warm, people = schedule.constant(min(1000.0, 10 * len(texts)), OPEN_WARM_UP, len(texts), seed=1)
         generator.open_loop(warm, people)
         watch = Watch(server)
         outcome = generator.open_loop(*plan, patience=patience)
@@ -186,13 +189,13 @@ def overload(
     setup: Setup, connections: int, best: float, seconds: float
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Half of the top rate, twice the top rate, half of it again: lines for the phases, and the recovery."""
-    before, after = 5.0, 10.0
+    before, after = NORMAL_SECONDS
     plan = schedule.stages(((best / 2, before), (2 * best, seconds), (best / 2, after)), connections)
     outcome, whole = open_loop(setup, "overload", plan, setup.texts(connections), patience=30.0)
     phases = {
-        f"half the top rate, {before:.0f} s": outcome.between(0, before),
-        f"twice the top rate, {seconds:.0f} s": outcome.between(before, before + seconds),
-        f"half again, {after:.0f} s": outcome.between(before + seconds, before + seconds + after),
+        f"half the top rate, {before:g} s": outcome.between(0, before),
+        f"twice the top rate, {seconds:g} s": outcome.between(before, before + seconds),
+        f"half again, {after:g} s": outcome.between(before + seconds, before + seconds + after),
     }
     table = [
         whole | {"what": what} | part.row() | {"keys/s": round(part.count(Fate.ANSWERED) / part.seconds)}

@@ -24,8 +24,8 @@ def _compiler() -> str | None:
     return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
-def compiled(source: Path, *flags: str) -> ctypes.CDLL:
-    """Compile one C file with -O3 for this processor, and load it.
+def compiled(source: Path, *, tuned: bool = True) -> ctypes.CDLL:
+    """Compile one C file with -O3, if ``tuned`` for this very processor, and load it.
 
     Raises :class:`NoCompiler`, or :class:`~typeahead.errors.TypeaheadError` with what the compiler said first.
     """
@@ -34,7 +34,8 @@ def compiled(source: Path, *flags: str) -> ctypes.CDLL:
         raise NoCompiler(f"{source.name} needs a C compiler, and there is none: install gcc or clang")
     with tempfile.TemporaryDirectory(prefix="typeahead-bench-") as folder:
         library = Path(folder) / f"{source.stem}.so"
-        command = [compiler, "-O3", "-march=native", "-shared", "-fPIC", *flags, "-o", str(library), str(source)]
+        command = [compiler, "-O3", *(["-march=native"] if tuned else []), "-shared", "-fPIC"]
+        command += ["-o", str(library), str(source)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])

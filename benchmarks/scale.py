@@ -2,7 +2,8 @@
 
     python -m benchmarks.scale [sessions] [length] [cache] [websockets] [--json PATH]
 
-sessions    in process, one thread: 1 to 10,000 sessions press a key each, and are brought up to it together
+sessions    in process, one thread: 1 to 10,000 sessions, each in a query of its own, press a key and are brought up to
+            it together
 length      in process, one session: a key at the end of 1 to 512 code points, the text before it known
 cache       in process, 128 sessions type real queries into caches of 1 MiB to 1 GiB: steps that were found, and cost
 websockets  a server on core 0 with 1 to 10,000 connections, all of which type, --rate keys a second together
@@ -20,11 +21,11 @@ import numpy as np
 
 import typeahead
 from benchmarks import options, schedule
-from benchmarks.keystroke import rounds_of, type_all
-from benchmarks.load import Setup, Watch, answered, row
+from benchmarks.keystroke import type_all
+from benchmarks.load import QUERIES, Setup, Watch, answered, row
 from benchmarks.machine import allow_files, pinned
 from benchmarks.tree import type_interleaved
-from benchmarks.typed import Trace, load_queries, load_traces
+from benchmarks.typed import load_queries, load_traces
 from typeahead.encoders.base import IncrementalEncoder
 from typeahead.engine import Engine
 from typeahead.errors import TypeaheadError
@@ -36,22 +37,42 @@ LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CACHES = tuple(1 << power for power in (20, 22, 24, 26, 28, 30))
 #: Keys of a line of the table.
 _KEYS = 20_000
+#: Keys that each session presses in the table of sessions.
+_KEYS_EACH = 8
 _AT_A_TIME = 128
 
 
-def sessions_table(encoder: IncrementalEncoder, traces: Sequence[Trace]) -> list[dict[str, Any]]:
-    """Cost of a key against the sessions that type at once."""
+def sessions_table(encoder: IncrementalEncoder, queries: Sequence[str]) -> list[dict[str, Any]]:
+    """Cost of a key against the sessions that type at once, each in the middle of a query of its own.
+
+    Of few sessions one group types after another, so that each line is of many keys.
+    """
+    long = [query for query in queries if len(query) >= 2 * _KEYS_EACH]
     table = []
     for people in SESSIONS:
-        typed = rounds_of(traces, people, max(_KEYS, 3 * people))
-        stages = type_all(Engine(encoder, cache_bytes=1 << 30), typed)
+        if people > len(long):
+            break
+        engine = Engine(encoder, cache_bytes=1 << 30)
+        groups = min(max(_KEYS // (people * _KEYS_EACH), 1), len(long) // people)
+        found = []
+        for group in range(groups):
+            own = long[group * people : (group + 1) * people]
+            halves = [len(query) // 2 for query in own]
+            typed = [
+                [query[: half + key] for key in range(1, _KEYS_EACH + 1)]
+                for query, half in zip(own, halves, strict=True)
+            ]
+            begun = [query[:half] for query, half in zip(own, halves, strict=True)]
+            found.append(type_all(engine, typed, begun=begun))
+        keys, total = sum(stages.keys for stages in found), sum(stages.total for stages in found)
         table.append(
             {
                 "sessions": people,
-                "keystrokes/s": stages.keys / stages.total * 1e9,
-                "µs a key": stages.total / stages.keys / 1000,
-                "ms a round": stages.total / len(typed[0]) / 1e6,
-                "steps a key": stages.steps / stages.keys,
+                "keys": keys,
+                "keystrokes/s": keys / total * 1e9,
+                "µs a key": total / keys / 1000,
+                "ms a round": total / groups / _KEYS_EACH / 1e6,
+                "steps a key": sum(stages.steps for stages in found) / keys,
             }
         )
     return table
@@ -144,18 +165,18 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"unknown table {', '.join(unknown)}: choose from {', '.join(TABLES)}")
     wanted = chosen.tables or TABLES
     traces, typing = load_traces(chosen.traces)
-    queries, asked = load_queries(chosen.queries, chosen.count)
+    queries, asked = load_queries(chosen.queries, QUERIES)
     encoder: Any = typeahead.load(chosen.encoder)
     if not isinstance(encoder, IncrementalEncoder):
         raise TypeaheadError(f"{chosen.encoder} encodes whole texts: give a query encoder")
     for name in wanted:
         with pinned(chosen.server_cores):
             if name == "sessions":
-                table = sessions_table(encoder, traces)
+                table = sessions_table(encoder, queries)
             elif name == "length":
                 table = length_table(encoder, queries)
             elif name == "cache":
-                table = cache_table(encoder, queries)
+                table = cache_table(encoder, queries[: chosen.count])
         if name == "websockets":
             setup = Setup(chosen.server_cores, chosen.client_core, traces, queries, None, ("--encoder", chosen.encoder))
             table = websockets_table(setup, chosen.rate, chosen.seconds)

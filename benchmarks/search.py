@@ -1,6 +1,6 @@
 """Times ways to search one query among many vectors, on one core: what ``typeahead.index`` uses against what it might.
 
-    python benchmarks/search.py [--vectors 39000] [--dim 384] [--graph]
+    python -m benchmarks.search [--vectors 39000] [--dim 384] [--graph]
 
 Vectors are random points round random centres, of length 1; queries are points near some of them. Printed is the best
 and the median of 300 searches for the top 8 in milliseconds, and the share of the true top 8 that is found; for what
