@@ -4,12 +4,12 @@
  * @module
  */
 
-/** @type {[string, () => void][]} */
+/** @type {[string, () => void | Promise<void>][]} */
 const tests = [];
 
 /**
  * @param {string} name a sentence of behaviour
- * @param {() => void} body
+ * @param {() => void | Promise<void>} body
  */
 export function test(name, body) {
   tests.push([name, body]);
@@ -34,13 +34,13 @@ export function chance(seed) {
   };
 }
 
-/** Run all that was declared. @returns {{passed: string[], failed: string[]}} */
-export function run() {
+/** Run all that was declared. @returns {Promise<{passed: string[], failed: string[]}>} */
+export async function run() {
   /** @type {{passed: string[], failed: string[]}} */
   const outcome = { passed: [], failed: [] };
   for (const [name, body] of tests) {
     try {
-      body();
+      await body();
       outcome.passed.push(name);
     } catch (error) {
       outcome.failed.push(`${name}: ${error instanceof Error ? error.message : error}`);
