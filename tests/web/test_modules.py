@@ -25,4 +25,4 @@ def test_module_behaves_as_its_own_tests_say(suite: str, driver: Any, server: Sc
 
 
 def test_each_module_without_a_page_has_tests() -> None:
-    assert SUITES == ["client", "edits", "highlight", "untrusted"]
+    assert SUITES == ["client", "composition", "edits", "fallback", "highlight", "recent", "untrusted"]
