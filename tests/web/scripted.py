@@ -73,12 +73,13 @@ class ScriptedServer:
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
     ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``documents`` and
-    ``examples`` stand in the welcome, and ``token`` is what a hello has to hold. Paths below ``/landing`` answer with
-    an empty page, for results to lead to.
+    ``examples`` stand in the welcome, ``token`` is what a hello has to hold, and ``policy`` goes with each page. Paths
+    below ``/landing`` answer with an empty page, for results to lead to.
     """
 
     def __init__(self, folders: Mapping[str, Path], *, limits: Limits | None = None) -> None:
         self.find: Callable[[str], list[Hit]] = lambda _: []
+        self.policy = CONTENT_SECURITY_POLICY
         self.hold = False
         self.ready = True
         self.token: str | None = None
@@ -193,7 +194,7 @@ class ScriptedServer:
             {
                 "Content-Type": f"{kind}; charset=utf-8",
                 "Content-Length": str(len(body)),
-                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "Content-Security-Policy": self.policy,
                 "X-Content-Type-Options": "nosniff",
                 "Connection": "close",
             }
