@@ -39,6 +39,8 @@ const STEADY_MS = 10000;
 /** The server answers the last keystroke always. Silence for this long means that the connection is dead. */
 const SILENCE_MS = 5000;
 const DIAL_MS = 10000 - HELD_UP_MS;
+/** After this long, or up to half as long again, an overloaded server is asked again. */
+const TURNED_AWAY_MS = 600;
 /** Replies awaited at once; a server that skips keys answers a later one, which settles all before it. */
 const MAX_PENDING = 256;
 /** The policy close code: bad origin, bad token. Asking again would change nothing. */
@@ -65,6 +67,8 @@ export class TypeaheadClient extends EventTarget {
   #retryTimer = null;
   /** @type {any} */
   #silenceTimer = null;
+  /** @type {any} */
+  #againTimer = null;
 
   /** Whether websockets failed so often, or take so long, that HTTP is worth a try. */
   #blocked = false;
@@ -304,6 +308,7 @@ export class TypeaheadClient extends EventTarget {
   #hangUp() {
     this.#around.clearTimeout(this.#retryTimer);
     this.#around.clearTimeout(this.#silenceTimer);
+    this.#around.clearTimeout(this.#againTimer);
     this.#silenceTimer = null;
     this.#forgetPending();
     const socket = this.#socket;
@@ -462,6 +467,10 @@ export class TypeaheadClient extends EventTarget {
   #refusedKey(seq, error) {
     const key = typeof seq === "number" ? this.#pending.get(seq) : undefined;
     if (key === undefined && typeof seq === "number") return;
+    if (key !== undefined && error.code === "overloaded") {
+      this.#turnedAway(/** @type {number} */ (seq), key);
+      return;
+    }
     if (key !== undefined && !key.submit) {
       this.#forgetPending();
       this.#sent = null;
@@ -473,6 +482,23 @@ export class TypeaheadClient extends EventTarget {
       return;
     }
     this.#report(error);
+  }
+
+  /**
+   * The server had too much to do for a key. It has the text, so the next key stands on it; if none comes, ask again.
+   * @param {number} seq
+   * @param {Key} key
+   */
+  #turnedAway(seq, key) {
+    for (const other of this.#pending.keys()) {
+      if (other <= seq) this.#pending.delete(other);
+    }
+    this.#around.clearTimeout(this.#againTimer);
+    this.#againTimer = this.#around.setTimeout(() => {
+      if (key.text !== this.#text || this.#pending.size > 0) return;
+      this.#sent = null;
+      this.#flush();
+    }, TURNED_AWAY_MS * (0.5 + this.#around.random()));
   }
 
   /** @param {State} state */

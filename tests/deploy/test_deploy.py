@@ -70,11 +70,7 @@ def nodes(node: Any) -> Iterator[Any]:
 
 
 def selectors(node: Any) -> Iterator[Any]:
-    for part in nodes(node):
-        if isinstance(part, promql_parser.VectorSelector):
-            yield part
-        elif isinstance(part, promql_parser.MatrixSelector):
-            yield part.vector_selector
+    return (part for part in nodes(node) if isinstance(part, promql_parser.VectorSelector))
 
 
 def check(expression: str) -> None:

@@ -115,6 +115,7 @@ class ScriptedServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._run(self._settle())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -168,6 +169,16 @@ class ScriptedServer:
         await self._server.wait_closed()
         self._server = None
         self._held.clear()
+
+    async def _settle(self) -> None:
+        """What a page sends as it is left, such as its timings, may come in the very moment of the end."""
+        while left := asyncio.all_tasks() - {asyncio.current_task()}:
+            for connection in list(self._alive):
+                connection.transport.abort()
+            await asyncio.wait(left, timeout=0.01)
+        # An aborted transport closes its socket in the turn after.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _hang_up(self, code: int) -> None:
         for connection in list(self._alive):

@@ -337,3 +337,25 @@ test("closed means closed, until connected again, with the text", () => {
   world.open();
   equal([{ seq: 2, text: "a" }], world.sent);
 });
+
+test("an overloaded server is asked again after a while, if nobody typed on, and nothing is reported", () => {
+  const { world, client, seen } = start();
+  client.update(LONG);
+  world.say({ error: { code: "overloaded", message: "later" }, seq: 1 });
+  equal([[], true, 1], [seen.problems, client.busy, world.sent.length]);
+  world.pass(1000);
+  equal({ seq: 2, text: LONG }, world.sent[1]);
+  world.say({ seq: 2, hits: [] });
+  equal([[2], false], [seen.hits.map((answer) => answer.seq), client.busy]);
+});
+
+test("an overloaded server has the text: the next key is an edit of it, and nothing is asked twice", () => {
+  const { world, client, seen } = start();
+  client.update(LONG);
+  world.say({ error: { code: "overloaded", message: "later" }, seq: 1 });
+  client.update(`${LONG}s`);
+  equal({ seq: 2, edit: { at: 31, del: 0, ins: "s" } }, world.sent[1]);
+  world.say({ seq: 2, hits: [] });
+  world.pass(1000);
+  equal([2, [2]], [world.sent.length, seen.hits.map((answer) => answer.seq)]);
+});
