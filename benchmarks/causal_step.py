@@ -1,9 +1,9 @@
 """Times a causal student's step after several numbers of tokens, with random weights of all-MiniLM-L6-v2's sizes.
 
-    PYTHONPATH=. python benchmarks/causal_step.py [--layers 1 2 3] [--after 1 10 30 60]
+    python -m benchmarks.causal_step [--layers 1 2 3] [--after 1 10 30 60]
 
-Batch one, one thread. The step of ``minilm-gru`` is timed in the same run, all in turns. Needs ``typeahead[training]``
-and, as ``training`` is not installed, the root of the checkout on the path.
+Batch one, one thread. The step of ``minilm-gru`` is timed in the same run, all in turns. Needs
+``typeahead[training]``; ``training`` is found as it runs from the root of the checkout.
 """
 
 from __future__ import annotations

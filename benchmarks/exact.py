@@ -1,11 +1,11 @@
 """Times the search that evaluation uses against the bare matrix product that it cannot do without, and FAISS.
 
-    python benchmarks/exact.py [--queries 7000] [--vectors 1000000] [--dim 384] [--depth 1000] [--json FILE]
+    python -m benchmarks.exact [--queries 7000] [--vectors 1000000] [--dim 384] [--depth 1000] [--json FILE]
 
 Vectors and queries are random and of length 1. The bare product is NumPy's, float32, of all queries by 1,024 vectors
 at a time into one buffer that is overwritten, and its scores are not looked at; it runs before and after the search,
 and the mean of both counts. Seconds by the clock depend on what else the machine does, so those of the processor are
-printed beside them. ``benchmarks/search.py`` times one query at a time, as a server searches. Needs
+printed beside them. ``benchmarks.search`` times one query at a time, as a server searches. Needs
 ``typeahead[evaluate]``.
 """
 

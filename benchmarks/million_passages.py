@@ -1,6 +1,6 @@
 """Encodes and searches a million passages in bounded memory, with a kill -9 half way.
 
-    python benchmarks/million_passages.py [--passages 1000000] [--queries 6980] [--folder DIR]
+    python -m benchmarks.million_passages [--passages 1000000] [--queries 6980] [--folder DIR]
 
 Writes a synthetic collection in MS MARCO's form, encodes it in one process that kills itself with SIGKILL in the middle
 of a shard half way, goes on in a second process, and searches there. Printed are the peak memory of both, how many

@@ -1,6 +1,6 @@
 """How near the int8 passage encoder is to its float32 teacher, and how fast it is.
 
-    python benchmarks/passages.py FOLDER --teacher FOLDER [--passages 2000]
+    python -m benchmarks.passages FOLDER --teacher FOLDER [--passages 2000]
 
 Takes passages spread evenly over a BEIR folder. Needs ``typeahead[peers]``.
 """

@@ -1,6 +1,6 @@
 """Time to import, time to load, and memory of a warm server without an index.
 
-    python benchmarks/start.py
+    python -m benchmarks.start
 
 Each import and each load runs in a fresh interpreter, ten times; the server is the one that ``typeahead serve`` starts,
 asked once for an embedding. Needs ``typeahead[server]``.

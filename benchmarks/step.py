@@ -1,8 +1,8 @@
 """Times the step of the recurrent student at several hidden sizes, with random weights, batch one, one thread.
 
-    PYTHONPATH=. python benchmarks/step.py [--hidden 320 384 448 512]
+    python -m benchmarks.step [--hidden 320 384 448 512]
 
-Needs ``typeahead[training]`` and, as ``training`` is not installed, the root of the checkout on the path.
+Needs ``typeahead[training]``; ``training`` is found as it runs from the root of the checkout.
 """
 
 from __future__ import annotations

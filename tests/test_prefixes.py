@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
+from typeahead.prefixes import ROOT, PrefixTree
 
-from typeahead.prefixes import Node, PrefixTree
+SLOT_BYTES = 24
 
 
 def tree_of(nodes: int) -> PrefixTree:
-    start = np.zeros(4, np.float32)
-    size = PrefixTree(start, 2, capacity=0).node_bytes
-    return PrefixTree(start, 2, capacity=nodes * size)
+    size = PrefixTree(SLOT_BYTES, capacity=0, headroom=0).node_bytes
+    return PrefixTree(SLOT_BYTES, capacity=nodes * size, headroom=12)
 
 
-def walk(tree: PrefixTree, tokens: tuple[int, ...]) -> Node:
-    node, depth = tree.longest(tokens)
+def walk(tree: PrefixTree, tokens: tuple[int, ...]) -> int:
+    slot, depth = tree.longest(tokens)
     for token in tokens[depth:]:
-        state = node.state + token
-        node = tree.insert(node, token, state, state[:2])
-    tree.touch(node)
+        children = tree.reserve(1)
+        tree.insert((slot,), (token,), children)
+        (slot,) = children
+    tree.touch(slot)
     tree.evict()
-    return node
+    return slot
 
 
 def test_the_longest_known_prefix_is_found() -> None:
     tree = tree_of(10)
-    node = walk(tree, (1, 2, 3))
-    assert tree.longest((1, 2, 3)) == (node, 3)
-    assert tree.longest((1, 2, 9)) == (node.parent, 2)
-    assert tree.longest((7,)) == (tree.root, 0)
-    assert tree.longest(()) == (tree.root, 0)
+    slot = walk(tree, (1, 2, 3))
+    assert tree.longest((1, 2, 3)) == (slot, 3)
+    parent, depth = tree.longest((1, 2, 9))
+    assert depth == 2
+    assert tree.child(parent, 3) == slot
+    assert tree.longest((7,)) == (ROOT, 0)
+    assert tree.longest(()) == (ROOT, 0)
+
+
+def test_token_ids_of_32_bits_do_not_meet() -> None:
+    tree = tree_of(10)
+    walk(tree, (2**32 - 1, 0))
+    assert tree.longest((0,)) == (ROOT, 0)
+    assert tree.longest((2**32 - 1, 0))[1] == 2
+    assert tree.longest((2**32 - 1, 2**32 - 1))[1] == 1
 
 
 def test_the_least_recently_used_leaf_goes_first() -> None:
@@ -45,24 +55,57 @@ def test_the_least_recently_used_leaf_goes_first() -> None:
     assert tree.longest((4, 5))[1] == 2
 
 
-def test_bytes_stay_within_the_capacity_whatever_is_typed() -> None:
+def test_a_prefix_was_used_when_what_extends_it_was() -> None:
+    tree = tree_of(4)
+    walk(tree, (1, 2))
+    walk(tree, (3, 4))
+    walk(tree, (1, 2))
+    walk(tree, (5,))
+    walk(tree, (6,))  # 4 and 3 are gone: 1 is as recent as 2
+    assert tree.longest((3,))[1] == 0
+    assert tree.longest((1, 2))[1] == 2
+
+
+def test_bytes_stay_within_the_capacity_and_slots_below_their_number_whatever_is_typed() -> None:
     tree = tree_of(50)
     rng = random.Random(3)
     for _ in range(2000):
         tokens = tuple(rng.randrange(6) for _ in range(rng.randrange(12)))
-        node = walk(tree, tokens)
-        assert node.state[0] == sum(tokens)
+        slot = walk(tree, tokens)
+        assert tree.longest(tokens) == (slot, len(tokens))
+        assert slot < tree.slots
         assert tree.nbytes <= tree.capacity
 
 
-def test_every_node_in_the_order_hangs_in_the_tree() -> None:
+def test_every_node_can_be_reached_and_no_slot_has_two_uses() -> None:
     tree = tree_of(40)
     rng = random.Random(5)
     for _ in range(500):
         walk(tree, tuple(rng.randrange(4) for _ in range(rng.randrange(10))))
-    reached, frontier = 0, [tree.root]
+    reached: list[int] = []
+    frontier = [ROOT]
     while frontier:
-        children = frontier.pop().children.values()
-        reached += len(children)
-        frontier.extend(children)
-    assert reached == len(tree)
+        slot = frontier.pop()
+        children = [child for token in range(4) if (child := tree.child(slot, token)) is not None]
+        reached += children
+        frontier += children
+    assert len(reached) == len(set(reached)) == len(tree)
+
+
+def test_a_slot_that_is_used_again_has_another_generation() -> None:
+    tree = tree_of(1)
+    slot = walk(tree, (1,))
+    generation = tree.generation(slot)
+    walk(tree, (2,))
+    walk(tree, (3,))
+    assert tree.longest((1,)) == (ROOT, 0)
+    assert tree.generation(slot) != generation
+
+
+def test_slots_that_were_reserved_in_vain_are_given_back() -> None:
+    tree = tree_of(4)
+    slots = tree.reserve(3)
+    assert len(set(slots)) == 3
+    tree.release(slots)
+    assert sorted(tree.reserve(4))[:3] == sorted(slots)
+    assert len(tree) == 0

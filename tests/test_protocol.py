@@ -29,8 +29,9 @@ def talk(token: str | None = None, limits: Limits | None = None) -> Conversation
 
 
 def refused(conversation: Conversation, frame: str | bytes) -> ProtocolError:
+    """The refusal of a frame: of a text frame given as text, of a binary one given as bytes."""
     with pytest.raises(ProtocolError) as caught:
-        conversation.receive(frame)
+        conversation.receive(frame) if isinstance(frame, str) else conversation.receive_binary()
     return caught.value
 
 
@@ -226,7 +227,7 @@ frames = st.text(max_size=20) | st.binary(max_size=8) | _values.map(json.dumps)
 
 
 @given(st.lists(frames, max_size=8), st.sampled_from([None, "t"]))
-def test_whatever_is_sent_only_a_protocol_error_is_raised_and_seq_only_grows(
+def test_whatever_text_is_sent_only_a_protocol_error_is_raised_and_seq_only_grows(
     sent: list[str | bytes], token: str | None
 ) -> None:
     conversation = talk(token)
@@ -234,6 +235,9 @@ def test_whatever_is_sent_only_a_protocol_error_is_raised_and_seq_only_grows(
     for frame in sent:
         try:
             message = conversation.receive(frame)
+        except UnicodeDecodeError:
+            assert isinstance(frame, bytes)
+            seq = None
         except ProtocolError as error:
             seq = error.seq
         else:
@@ -242,3 +246,13 @@ def test_whatever_is_sent_only_a_protocol_error_is_raised_and_seq_only_grows(
         if seq is not None:
             assert last < seq <= MAX_SEQ
             last = seq
+
+
+def test_a_text_frame_may_come_as_the_bytes_of_its_payload() -> None:
+    assert talk().receive('{"seq": 1, "text": "naïve 🙂"}'.encode()) == Text(1, "naïve 🙂")
+    assert talk().receive(b'{"seq": 1, "text": "a\\ud800"}') == Text(1, "a\ud800")
+
+
+def test_bytes_that_are_not_utf_8_are_no_text_frame() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        talk().receive(b'{"seq": 1, "text": "\xff"}')

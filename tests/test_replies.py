@@ -12,26 +12,32 @@ from typeahead.protocol import Dtype, Hello, Limits, Quality, SearchMode
 from typeahead.replies import read_embedding, write_embedding, write_error, write_hello, write_reply
 
 
+def frame_of(seq: int, embedding: Vectors | None, dtype: Dtype) -> bytes:
+    """A binary frame's payload, its parts put together."""
+    return b"".join(write_embedding(seq, embedding, dtype))
+
+
 def test_replies_are_written_as_the_contract_shows_them() -> None:
-    timing = {"queue": 1, "tokenize": 2, "step": 3, "search": 4, "total": 10}
-    assert json.loads(write_reply(1, b'[{"id":"d1"}]', timing)) == {
+    spent = (1, 2, 3, 4, 5, 15)
+    timing = {"queue": 1, "tokenize": 2, "step": 3, "search": 4, "serialize": 5, "total": 15}
+    assert json.loads(write_reply(1, b'[{"id":"d1"}]', spent)) == {
         "seq": 1,
         "hits": [{"id": "d1"}],
         "timing_us": timing,
     }
-    assert json.loads(write_reply(3, b"[]", timing, ready=True)) == {
+    assert json.loads(write_reply(3, b"[]", spent, ready=True)) == {
         "seq": 3,
         "hits": [],
         "submit": True,
         "ready": True,
         "timing_us": timing,
     }
-    assert json.loads(write_reply(1, None, timing, encoder="minilm-gru")) == {
+    assert json.loads(write_reply(1, None, spent, encoder="minilm-gru")) == {
         "seq": 1,
         "encoder": "minilm-gru",
         "timing_us": timing,
     }
-    assert "hits" not in json.loads(write_reply(1, None, timing))
+    assert "hits" not in json.loads(write_reply(1, None, spent))
     assert json.loads(write_error(ProtocolError("bad_edit", "outside", seq=2))) == {
         "error": {"code": "bad_edit", "message": "outside"},
         "seq": 2,
@@ -73,27 +79,27 @@ def embedding() -> Vectors:
 
 
 def test_an_embedding_frame_is_a_little_endian_header_and_the_values(embedding: Vectors) -> None:
-    frame = write_embedding(0x01020304, embedding, Dtype.FLOAT32)
+    frame = frame_of(0x01020304, embedding, Dtype.FLOAT32)
     assert frame[:8] == bytes([4, 3, 2, 1, 1, 0x80, 0x01, 0])
     assert struct.unpack("<384f", frame[8:]) == tuple(embedding)
 
 
 @pytest.mark.parametrize(("dtype", "least"), [(Dtype.FLOAT32, 1.0), (Dtype.FLOAT16, 0.999999), (Dtype.INT8, 0.9998)])
 def test_an_embedding_survives_the_wire(embedding: Vectors, dtype: Dtype, least: float) -> None:
-    seq, values = read_embedding(write_embedding(9, embedding, dtype))
+    seq, values = read_embedding(frame_of(9, embedding, dtype))
     assert seq == 9
     assert values is not None
     assert float(values @ embedding / np.linalg.norm(values)) >= least - 1e-7
 
 
 def test_a_text_without_a_token_has_an_embedding_frame_without_values() -> None:
-    frame = write_embedding(5, None, Dtype.INT8)
+    frame = frame_of(5, None, Dtype.INT8)
     assert len(frame) == 8
     assert read_embedding(frame) == (5, None)
 
 
 def test_int8_of_a_zero_vector_is_zero() -> None:
-    _, values = read_embedding(write_embedding(1, np.zeros(4, np.float32), Dtype.INT8))
+    _, values = read_embedding(frame_of(1, np.zeros(4, np.float32), Dtype.INT8))
     assert values is not None
     assert not values.any()
 
@@ -102,3 +108,8 @@ def test_int8_of_a_zero_vector_is_zero() -> None:
 def test_a_broken_embedding_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(ProtocolError, match="embedding frame"):
         read_embedding(frame)
+
+
+def test_float32_values_are_sent_from_the_embeddings_own_memory(embedding: Vectors) -> None:
+    _, values = write_embedding(1, embedding, Dtype.FLOAT32)
+    assert np.shares_memory(np.frombuffer(values, np.float32), embedding)

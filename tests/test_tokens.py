@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from tests.texts import ALPHABETS, texts
@@ -153,3 +154,40 @@ def test_a_broken_tokenizer_file_is_named(tmp_path: Path) -> None:
     path.write_text('{"model": ')
     with pytest.raises(ModelCorrupt, match=r"tokenizer\.json"):
         IncrementalTokenizer.from_file(path)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_tokens_from_the_last_safe_boundary_on_equal_those_of_the_whole_string(name: str) -> None:
+    make, _ = TOKENIZERS[name]
+    reference = make()
+    tokenizer = IncrementalTokenizer(Tokenizer.from_str(reference.to_str()))
+    reference.encode_special_tokens = True
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.tuples(texts, st.integers(0, 40), st.integers(0, 12)), max_size=8))
+    def check(edits: list[tuple[str, int, int]]) -> None:
+        text, head = "", ""
+        head_ids: tuple[int, ...] = ()
+        for insert, at, delete in edits:
+            text = text[:at] + insert + text[at + delete :]
+            ids, head, head_ids = tokenizer.encode_on(text, head, head_ids)
+            assert list(ids) == reference.encode(text, add_special_tokens=False).ids
+
+    check()
+
+
+def test_only_the_word_that_is_being_typed_is_tokenized(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = IncrementalTokenizer(word_piece())
+    _, head, head_ids = tokenizer.encode_on("how to boil", "", ())
+    monkeypatch.setattr(tokenizer, "_memo", {})
+    asked: list[str] = []
+    original = tokenizer._part
+
+    def recording(part: str) -> tuple[int, ...]:
+        asked.append(part)
+        return original(part)
+
+    monkeypatch.setattr(tokenizer, "_part", recording)
+    ids, _, _ = tokenizer.encode_on("how to boilx", head, head_ids)
+    assert asked == [" boilx"]
+    assert ids == tokenizer.encode("how to boilx")

@@ -42,7 +42,9 @@ def test_models_and_pages_are_in_the_wheel_and_nothing_of_training_or_tests(inst
         assert {f"typeahead/_models/{name}/{file}" for file in shipped} <= files
     pages = {path.name for path in (ROOT / "web").iterdir() if path.is_file()}
     assert {f"typeahead/_web/{page}" for page in pages} <= files
-    assert not [file for file in files if file.startswith(("training", "tests", "benchmarks"))]
+    assert "typeahead/_web/examples/plain.html" in files
+    assert not [file for file in files if file.startswith(("training", "tests", "benchmarks", "web", "models"))]
+    assert not [file for file in files if file.endswith(".png")]
 
 
 def test_the_package_that_runs_is_the_wheels(installed: Path, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:
         options = parser(command).parse_args(arguments)
+        options.arguments = arguments
         options.run(options)
         # A reader that went away is noticed here and not at interpreter exit, where it would print a traceback.
         sys.stdout.flush()

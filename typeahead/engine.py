@@ -2,26 +2,24 @@
 
 What sessions wait for is collected as paths in the tree of token prefixes; the missing nodes of all paths are computed
 wave by wave, one batch a wave. Two sessions that type the same words share the steps. The tree is in
-:mod:`typeahead.prefixes`, a single person's text in :mod:`typeahead.session`.
+:mod:`typeahead.prefixes`, what was computed in :mod:`typeahead.states`, a single person's text in
+:mod:`typeahead.session`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from typeahead.encoders.base import IncrementalEncoder, Vectors
-from typeahead.errors import EncoderError
-from typeahead.prefixes import Node, PrefixTree
+from typeahead.prefixes import ROOT, PrefixTree
 from typeahead.session import Session
+from typeahead.states import ObjectStates, States
 
 #: Sessions that are advanced together: a batch of int8 steps gains little beyond it.
 MAX_BATCH = 128
 #: Tokens of the sessions that are advanced together, unless one alone has more. The tree is cut back to its capacity
-#: in between, so it bounds how far the tree may grow over it: some 15 to 20 MB.
+#: in between, so it bounds how far the tree may grow over it: some 12 MB.
 MAX_BATCH_TOKENS = 2048
 
 
@@ -40,14 +38,21 @@ class Engine:
     """An encoder with a tree of token prefixes. One thread at a time.
 
     ``cache_bytes`` bounds the tree between batches; it must hold at least one path of the encoder's ``max_tokens``.
+    An encoder may have a method ``states(slots)`` that makes the :class:`~typeahead.states.States` to keep its results
+    in; those of any other are kept as objects.
     """
 
     def __init__(self, encoder: IncrementalEncoder, *, cache_bytes: int = 256 << 20) -> None:
         self.encoder = encoder
-        self.tree = PrefixTree(encoder.start(), encoder.dim, capacity=cache_bytes)
+        self.tree = PrefixTree(
+            _states(encoder, 1).slot_bytes,
+            capacity=cache_bytes,
+            headroom=max(MAX_BATCH_TOKENS, encoder.max_tokens),
+        )
         least = self.tree.node_bytes * encoder.max_tokens
         if cache_bytes < least:
             raise ValueError(f"cache_bytes is {cache_bytes}, a text of {encoder.max_tokens} tokens takes {least}")
+        self._states = _states(encoder, self.tree.slots)
         self._computed = 0
         self._cached = 0
 
@@ -59,10 +64,6 @@ class Engine:
     def session(self, *, max_chars: int = 512) -> Session:
         """Start a session whose texts have at most ``max_chars`` code points."""
         return Session(self, max_chars)
-
-    def tokens(self, text: str) -> tuple[int, ...]:
-        """Token ids of ``text``, cut where the encoder cuts."""
-        return self.encoder.tokenizer.encode(text)[: self.encoder.max_tokens]
 
     def advance(self, sessions: Sequence[Session]) -> None:
         """Bring the embedding of each session up to its text.
@@ -80,89 +81,111 @@ class Engine:
             tokens += len(session.tokens)
         self._advance(batch)
 
+    def knows(self, session: Session) -> bool:
+        """Whether no step is needed for a session's present text."""
+        return self.tree.longest(session.tokens)[1] == len(session.tokens)
+
+    def embeddings(self, sessions: Sequence[Session]) -> Vectors:
+        """Copy the embeddings of sessions that were just advanced: float32 (n, dim), zeros where there is no token."""
+        vectors = self._states.embeddings([session.slot for session in sessions])
+        for row, session in enumerate(sessions):
+            if session.slot == ROOT:
+                vectors[row] = 0
+        return vectors
+
+    def embedding(self, session: Session) -> Vectors | None:
+        """Copy the embedding of the text that was last advanced, read-only; what the cache dropped is encoded again."""
+        if session.slot == ROOT:
+            return None
+        if self.tree.generation(session.slot) != session.generation:
+            again = self.session(max_chars=session.max_chars)
+            again.tokens = session.advanced
+            again.pending = True
+            self._advance((again,))
+            session.slot, session.generation = again.slot, again.generation
+        vector: Vectors = self._states.embeddings((session.slot,))[0]
+        vector.flags.writeable = False
+        return vector
+
     def _advance(self, sessions: Sequence[Session]) -> None:
+        tree = self.tree
         paths: list[_Path] = []
+        wave: list[_Path] = []
         for session in sessions:
             if session.pending:
-                node, depth = self.tree.longest(session.tokens)
-                paths.append(_Path(session, node, depth))
+                tokens = session.tokens
+                slot, depth = tree.longest(tokens)
+                path = _Path(session, tokens, slot, depth)
+                paths.append(path)
                 self._cached += depth
                 session.steps = 0
-        wave = [path for path in paths if path.depth < len(path.session.tokens)]
+                if depth < len(tokens):
+                    wave.append(path)
         try:
             while wave:
                 self._step(wave)
-                wave = [path for path in wave if path.depth < len(path.session.tokens)]
+                wave = [path for path in wave if path.depth < len(path.tokens)]
             for path in paths:
-                path.session.embedding = path.node.embedding
-                path.session.pending = False
+                slot = path.slot
+                path.session.advance_to(path.tokens, slot, tree.generation(slot))
         finally:
             # After a step that failed too, as the steps before it have grown the tree.
             for path in paths:
-                self.tree.touch(path.node)
-            self.tree.evict()
+                tree.touch(path.slot)
+            for slot in tree.evict():
+                self._states.forget(slot)
 
     def _step(self, wave: Sequence[_Path]) -> None:
         """Move every path one token on; paths that share a node and a token share the step."""
-        if len(wave) == 1:
-            path = wave[0]
-            token = path.session.tokens[path.depth]
-            states, embeddings = self.encoder.step((path.node.state,), np.array((token,), np.int64))
-            check_vector(embeddings[0])
-            path.move(self.tree.insert(path.node, token, states[0], _frozen(embeddings[0])), computed=True)
-            self._computed += 1
-            return
-        rows: dict[tuple[Node, int], Node | None] = {}
+        tree = self.tree
+        child = tree.child
+        parents: list[int] = []
+        tokens: list[int] = []
+        # Paths that wait for a new node, and which of the new ones it is.
+        waiting: list[tuple[_Path, int]] = []
+        new: dict[tuple[int, int], int] = {}
         for path in wave:
-            token = path.session.tokens[path.depth]
-            rows[path.node, token] = path.node.children.get(token)
-        new = [step for step, child in rows.items() if child is None]
-        if new:
-            states, embeddings = self.encoder.step(
-                [node.state for node, _ in new], np.array([token for _, token in new], np.int64)
-            )
-            for embedding in embeddings:
-                check_vector(embedding)
-            for row, (node, token) in enumerate(new):
-                # A copy: a row of the batch would keep the whole batch in memory.
-                child = self.tree.insert(node, token, states[row], _frozen(embeddings[row].copy()))
-                rows[node, token] = child
-            self._computed += len(new)
-        paid = set(new)
-        for path in wave:
-            step = path.node, path.session.tokens[path.depth]
-            found = rows[step]
-            assert found is not None
-            path.move(found, computed=step in paid)
-            if step not in paid:
+            parent, token = path.slot, path.tokens[path.depth]
+            path.depth += 1
+            known = child(parent, token)
+            if known is not None:
+                path.slot = known
                 self._cached += 1
-            paid.discard(step)
-
-
-def check_vector(vector: Vectors) -> None:
-    """Raise :class:`~typeahead.errors.EncoderError` for an embedding, float32 (dim,), that is NaN or infinite."""
-    # One product, as it is done at each step: 0.6 µs against 4 for isfinite() and all().
-    if not math.isfinite(vector @ vector):
-        raise EncoderError("the encoder gave a vector that is NaN or infinite: its weights or its runtime are broken")
-
-
-def _frozen(embedding: np.ndarray) -> np.ndarray:
-    """Sessions hand out the cached array itself, so nobody may write to it."""
-    embedding.flags.writeable = False
-    return embedding
+                continue
+            number = new.setdefault((parent, token), len(parents))
+            if number == len(parents):
+                parents.append(parent)
+                tokens.append(token)
+                path.session.steps += 1
+            else:
+                self._cached += 1
+            waiting.append((path, number))
+        if not parents:
+            return
+        slots = tree.reserve(len(parents))
+        try:
+            self._states.step(parents, tokens, slots)
+        except BaseException:
+            tree.release(slots)
+            raise
+        tree.insert(parents, tokens, slots)
+        self._computed += len(parents)
+        for path, number in waiting:
+            path.slot = slots[number]
 
 
 class _Path:
     """How far one session's tokens have been found or computed."""
 
-    __slots__ = ("depth", "node", "session")
+    __slots__ = ("depth", "session", "slot", "tokens")
 
-    def __init__(self, session: Session, node: Node, depth: int) -> None:
+    def __init__(self, session: Session, tokens: tuple[int, ...], slot: int, depth: int) -> None:
         self.session = session
-        self.node = node
+        self.tokens = tokens
+        self.slot = slot
         self.depth = depth
 
-    def move(self, node: Node, *, computed: bool) -> None:
-        self.node = node
-        self.depth += 1
-        self.session.steps += computed
+
+def _states(encoder: IncrementalEncoder, slots: int) -> States:
+    make = getattr(encoder, "states", None)
+    return ObjectStates(encoder, slots) if make is None else make(slots)

@@ -1,85 +1,145 @@
-"""The cache: token prefix -> state and embedding, one tree for all sessions, bounded in bytes.
+"""The cache: which token prefixes are known, in one tree for all sessions, bounded in bytes.
 
-A node is a token prefix, its parent the prefix without the last token. Sessions hold no nodes: they look their tokens
-up at each key, so whatever the cache drops is computed again and nothing else changes. The least recently used leaves
-go first. Stepping is done by :mod:`typeahead.engine`; this module only remembers.
+A node is a token prefix and has a number, its slot; its parent is the prefix without the last token. What the encoder
+computed for it lies in the same slot of :mod:`typeahead.states`; stepping is done by :mod:`typeahead.engine`. Sessions
+hold no nodes: they look their tokens up at each key, so whatever the cache drops is computed again and nothing else
+changes. The least recently used leaves go first.
+
+The tree is one dictionary from (parent's slot, token), packed into one integer, to the child's slot. Integers are
+nothing to the garbage collector, where an object for each node, with a dictionary of children, is what its full passes
+walk through while every session waits.
 """
 
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from array import array
 from collections.abc import Sequence
 
-from typeahead.encoders.base import State, Vectors
+import numpy as np
 
-
-class Node:
-    """One token prefix: what the encoder keeps for it, and where it hangs."""
-
-    __slots__ = ("children", "embedding", "parent", "state", "token")
-
-    def __init__(self, parent: Node | None, token: int, state: State, embedding: Vectors | None) -> None:
-        self.parent = parent
-        self.token = token
-        self.state = state
-        self.embedding = embedding
-        self.children: dict[int, Node] = {}
-
-
-#: Bytes of a node beside its two arrays' data: the object, its dictionary of children, two array headers, and its
-#: entry in the order of use.
-_OVERHEAD = sys.getsizeof(Node(None, 0, None, None)) + 232 + 2 * 112 + 120
+ROOT = 0
+#: Token ids have 32 bits in every tokenizer.
+_TOKEN_BITS = 32
+#: Bytes of a node beside its state and embedding: its entry in the dictionary (a dictionary that has just grown is a
+#: third full), the two integers there, and its places in the arrays of this module.
+_OVERHEAD = 3 * 32 + sys.getsizeof(1 << 40) + sys.getsizeof(1 << 20) + 40
+#: Nodes that are dropped together, since to find the oldest takes a look at all.
+_DROPPED_TOGETHER = 256
 
 
 class PrefixTree:
-    """Token prefixes that were encoded, within ``capacity`` bytes.
+    """Token prefixes that were encoded, at most ``capacity`` bytes of them after each :meth:`evict`.
 
-    Not thread-safe. ``start`` is the state before any token; ``dim`` the embedding's dimension. A state may share
-    memory with those before it on its path, which are in the tree as long as it is.
+    ``slot_bytes`` are those of a state with its embedding; ``headroom`` is how many nodes may be inserted beyond the
+    capacity before :meth:`evict`. Slots lie below :attr:`slots`; the root's is :data:`ROOT`. Not thread-safe.
     """
 
-    def __init__(self, start: State, dim: int, *, capacity: int) -> None:
-        self.root = Node(None, -1, start, None)
+    def __init__(self, slot_bytes: int, *, capacity: int, headroom: int) -> None:
         self.capacity = capacity
-        self.node_bytes: int = start.nbytes + 4 * dim + _OVERHEAD
-        # Every node is more recent than its children, so the oldest is always a leaf.
-        self._order: OrderedDict[Node, None] = OrderedDict()
+        self.node_bytes = slot_bytes + _OVERHEAD
+        self._limit = capacity // self.node_bytes
+        self.slots = 1 + self._limit + headroom
+        self._children: dict[int, int] = {}
+        # By slot: where the node hangs in the dictionary, how many children it has, and the batch that last used it,
+        # 0 for a free slot. A slot that is used again has another generation.
+        self._keys = array("q", bytes(8 * self.slots))
+        self._degrees = array("q", bytes(8 * self.slots))
+        self._used = array("q", bytes(8 * self.slots))
+        self._generations = array("q", bytes(8 * self.slots))
+        self._free: list[int] = []
+        self._fresh = 1
+        self._batch = 1
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._children)
 
     @property
     def nbytes(self) -> int:
         """Bytes that the nodes take."""
-        return len(self._order) * self.node_bytes
+        return len(self._children) * self.node_bytes
 
-    def longest(self, tokens: Sequence[int]) -> tuple[Node, int]:
-        """Return the node of the longest known prefix of ``tokens`` and its length."""
-        node = self.root
+    def longest(self, tokens: Sequence[int]) -> tuple[int, int]:
+        """Return the slot of the longest known prefix of ``tokens``, and its length."""
+        find = self._children.get
+        slot = ROOT
         for depth, token in enumerate(tokens):
-            child = node.children.get(token)
+            child = find(slot << _TOKEN_BITS | token)
             if child is None:
-                return node, depth
-            node = child
-        return node, len(tokens)
+                return slot, depth
+            slot = child
+        return slot, len(tokens)
 
-    def insert(self, parent: Node, token: int, state: State, embedding: Vectors) -> Node:
-        """Add the prefix ``parent`` + ``token``. Its path must be passed to :meth:`touch` before :meth:`evict`."""
-        node = parent.children[token] = Node(parent, token, state, embedding)
-        self._order[node] = None
-        return node
+    def child(self, slot: int, token: int) -> int | None:
+        """Return the slot of the prefix in ``slot`` extended by ``token``, None if it is not known."""
+        return self._children.get(slot << _TOKEN_BITS | token)
 
-    def touch(self, node: Node) -> None:
-        """Mark a path as just used, the leaf first and its root last."""
-        move = self._order.move_to_end
-        while node.parent is not None:
-            move(node)
-            node = node.parent
+    def reserve(self, count: int) -> list[int]:
+        """Take free slots, to be given to :meth:`insert` or :meth:`release`."""
+        slots: list[int] = []
+        if self._free:
+            slots = self._free[-count:]
+            del self._free[-count:]
+        if (missing := count - len(slots)) > 0:
+            slots += range(self._fresh, self._fresh + missing)
+            self._fresh += missing
+        return slots
 
-    def evict(self) -> None:
-        """Drop least recently used leaves until the tree is within its capacity."""
-        for _ in range(len(self._order) - self.capacity // self.node_bytes):
-            node, _none = self._order.popitem(last=False)
-            assert node.parent is not None
-            del node.parent.children[node.token]
+    def release(self, slots: Sequence[int]) -> None:
+        """Give back slots that were reserved and not inserted."""
+        self._free += slots
+
+    def insert(self, parents: Sequence[int], tokens: Sequence[int], slots: Sequence[int]) -> None:
+        """Add each prefix in ``parents`` extended by its token, as a reserved slot."""
+        children, keys, degrees, used, batch = self._children, self._keys, self._degrees, self._used, self._batch
+        for parent, token, slot in zip(parents, tokens, slots, strict=True):
+            key = parent << _TOKEN_BITS | token
+            children[key] = slot
+            keys[slot] = key
+            degrees[parent] += 1
+            used[slot] = batch
+
+    def generation(self, slot: int) -> int:
+        """Return a number that tells this use of the slot from earlier and later ones."""
+        return self._generations[slot]
+
+    def touch(self, slot: int) -> None:
+        """Mark a node as just used. Those before it on its path stay as long as it does."""
+        if slot != ROOT:
+            self._used[slot] = self._batch
+
+    def evict(self) -> list[int]:
+        """Drop least recently used leaves until the tree is within its capacity, and return their slots.
+
+        What is touched from now on counts as used later than what was touched before.
+        """
+        now = self._batch
+        self._batch += 1
+        dropped: list[int] = []
+        excess = len(self._children) - self._limit
+        together = min(_DROPPED_TOGETHER, self._limit // 8)
+        while excess > 0:
+            used = np.frombuffer(self._used, np.int64)[: self._fresh]
+            leaves = np.flatnonzero((used > 0) & (np.frombuffer(self._degrees, np.int64)[: self._fresh] == 0))
+            earlier = leaves[used[leaves] < now]
+            # What was just used goes only if nothing else is left, and never to save a later look.
+            candidates, wanted = (earlier, max(excess, together)) if len(earlier) else (leaves, excess)
+            if len(candidates) > wanted:
+                candidates = candidates[np.argpartition(used[candidates], wanted - 1)[:wanted]]
+            for slot in candidates.tolist():
+                self._drop(slot)
+            dropped += candidates.tolist()
+            excess -= len(candidates)
+        return dropped
+
+    def _drop(self, slot: int) -> None:
+        key = self._keys[slot]
+        del self._children[key]
+        parent = key >> _TOKEN_BITS
+        self._degrees[parent] -= 1
+        # Whoever used the longer prefix used the shorter one.
+        if parent != ROOT and self._used[parent] < self._used[slot]:
+            self._used[parent] = self._used[slot]
+        self._used[slot] = 0
+        self._generations[slot] += 1
+        self._free.append(slot)

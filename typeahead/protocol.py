@@ -23,7 +23,10 @@ each submit and each refused message are::
     {"seq": 3, "hits": […], "submit": true, "ready": true, "encoder": "…", "timing_us": {…}}
     {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
 
-A hit's ``text`` is a part of a long passage: its beginning, or what stands round the query's words beyond that.
+A hit is ``{"id", "score", "title", "text", "url", "marks": {"title": [[0, 3]], "text": []}}``. Its ``text`` is a part
+of a long passage: its beginning, or what stands round the query's words beyond that. ``marks`` say where the query's
+words stand in title and text as they are sent: ``[start, end)`` in code points, in order, apart from each other
+(:mod:`typeahead.server.marks`). Nothing that is sent is HTML; what shows it has to treat it as text.
 ``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index. Fields may
 be added to what the server says; a client leaves alone what it does not know.
 
@@ -53,11 +56,14 @@ error code         sent when                                                    
 ``bad_text``       a lone surrogate; the message names its position                     stays open
 ``text_too_long``  more code points than the limit                                      stays open
 ``bad_edit``       the edit does not lie within the text                                stays open
+``overloaded``     the server has too much to do for this keystroke. Its text is        stays open
+                   taken, so the next key or Enter stands on it; Enter is never
+                   answered so
 ``internal``       the server failed; its log says why                                  stays open
 =================  ===================================================================  ==========
 
 Other close codes: 1000 after an idle time, 1009 for a frame that is too large, 1012 when the server restarts, 1013 when
-it is full.
+it is full or overloaded.
 
 With ``embedding`` in the hello each reply that is not an error is followed by one binary frame, little-endian: ``seq``
 u32, ``dtype`` u8, ``dim`` u16, reserved u8 (0), then ``dim`` values. ``dim`` is 0 for a text without a token.
@@ -144,7 +150,8 @@ class Hello:
     quality: Quality = Quality.FAST
 
 
-@dataclass(frozen=True, slots=True)
+# These are made for each key: a frozen dataclass takes twice as long to make.
+@dataclass(slots=True)
 class Text:
     """The whole text after a keystroke."""
 
@@ -152,7 +159,7 @@ class Text:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Edit:
     """A keystroke as a change: at code point ``at``, remove ``delete`` code points, then put in ``insert``."""
 
@@ -162,7 +169,7 @@ class Edit:
     insert: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submit:
     """Enter."""
 
@@ -202,16 +209,31 @@ class Conversation:
         return self._token is None or self.state is State.OPEN
 
     def receive(self, frame: str | bytes) -> Message:
-        """Read one frame: ``str`` for a text frame, ``bytes`` for a binary one.
+        """Read a text frame: its text, or its payload as it came.
 
         Raises :class:`ProtocolError` with one of the codes of the module's table. The conversation goes on, unless
-        :func:`close_code` of the error says otherwise.
+        :func:`close_code` of the error says otherwise. ``UnicodeDecodeError`` is raised for what is not UTF-8.
         """
         if self.state is State.CLOSED:
             raise ProtocolError("bad_message", "the conversation is closed: connect again")
-        if not isinstance(frame, str):
-            raise ProtocolError("bad_frame", "a binary frame: send JSON in text frames")
-        fields = load_object(frame)
+        try:
+            fields = load_object(frame)
+        except ProtocolError:
+            if isinstance(frame, bytes):
+                frame.decode()
+            raise
+        if self.state is State.OPEN and len(fields) == 2:
+            # Nearly all messages are well-formed keystrokes: what they are not is found out below.
+            seq = fields.get("seq")
+            if type(seq) is int and self._last_seq < seq <= MAX_SEQ:
+                if type(edit := fields.get("edit")) is dict and len(edit) == 3:
+                    at, delete, insert = edit.get("at"), edit.get("del"), edit.get("ins")
+                    if type(at) is int and type(delete) is int and type(insert) is str:
+                        self._last_seq = seq
+                        return Edit(seq, at, delete, insert)
+                elif type(text := fields.get("text")) is str:
+                    self._last_seq = seq
+                    return Text(seq, text)
         if "hello" in fields:
             return self._receive_hello(fields)
         if not self.authorized:
@@ -220,6 +242,12 @@ class Conversation:
         seq = self._next_seq(fields)
         self.state = State.OPEN
         return self._read(fields, seq)
+
+    def receive_binary(self) -> Message:
+        """Refuse a binary frame: raises :class:`ProtocolError`."""
+        if self.state is State.CLOSED:
+            raise ProtocolError("bad_message", "the conversation is closed: connect again")
+        raise ProtocolError("bad_frame", "a binary frame: send JSON in text frames")
 
     def close(self) -> None:
         """Read nothing more."""

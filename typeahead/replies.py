@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
@@ -18,10 +19,13 @@ from typeahead.protocol import SUBPROTOCOL, Dtype, Hello, Limits
 
 _HEADER = struct.Struct("<IBHB")
 
+#: A JSON text frame, and the parts of the binary frame that follows it, if one does.
+Reply: TypeAlias = tuple[bytes, tuple[bytes, memoryview] | None]
+
 
 def write_hello(
     hello: Hello, limits: Limits, *, encoder: str, dim: int, documents: int | None, examples: Sequence[str] = ()
-) -> str:
+) -> bytes:
     """Write the answer to a hello: what was agreed, and with whom.
 
     ``documents`` is the number of documents in the index, None without one; ``examples`` are queries to offer.
@@ -40,48 +44,65 @@ def write_hello(
         "fallback": limits.fallback,
         "examples": list(examples),
     }
-    return orjson.dumps({"hello": agreed}).decode()
+    return orjson.dumps({"hello": agreed})
 
 
 def write_reply(
-    seq: int, hits: bytes | None, timing_us: dict[str, int], *, ready: bool | None = None, encoder: str = ""
-) -> str:
+    seq: int,
+    hits: bytes | None,
+    timing_us: tuple[int, int, int, int, int, int],
+    *,
+    ready: bool | None = None,
+    encoder: str = "",
+) -> bytes:
     """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any.
 
-    ``encoder`` names the model that encoded the text, empty where none did.
+    ``encoder`` names the model that encoded the text, empty where none did; ``timing_us`` are the microseconds of
+    queue, tokenize, step, search and serialize, and all of them together.
     """
-    reply: dict[str, Any] = {"seq": seq}
-    if hits is not None:
-        reply["hits"] = orjson.Fragment(hits)
-    if ready is not None:
-        reply["submit"] = True
-        reply["ready"] = ready
-    if encoder:
-        reply["encoder"] = encoder
-    reply["timing_us"] = timing_us
-    return orjson.dumps(reply).decode()
+    # Put together by hand: of all that a reply takes, building dictionaries for orjson was the largest part.
+    return b"".join(
+        (
+            b'{"seq":%d' % seq,
+            b"" if hits is None else b',"hits":' + hits,
+            b"" if ready is None else _SUBMIT[ready],
+            _encoder_field(encoder),
+            b',"timing_us":{"queue":%d,"tokenize":%d,"step":%d,"search":%d,"serialize":%d,"total":%d}}' % timing_us,
+        )
+    )
 
 
-def write_error(error: ProtocolError) -> str:
+_SUBMIT = {True: b',"submit":true,"ready":true', False: b',"submit":true,"ready":false'}
+
+
+@lru_cache(maxsize=16)
+def _encoder_field(encoder: str) -> bytes:
+    return b',"encoder":' + orjson.dumps(encoder) if encoder else b""
+
+
+def write_error(error: ProtocolError) -> bytes:
     """Write a refusal, with the ``seq`` of the refused message where it had a valid one."""
     reply: dict[str, Any] = {"error": {"code": error.code, "message": str(error)}}
     if error.seq is not None:
         reply["seq"] = error.seq
-    return orjson.dumps(reply).decode()
+    return orjson.dumps(reply)
 
 
-def write_embedding(seq: int, embedding: Vectors | None, dtype: Dtype) -> bytes:
-    """Write an embedding, float32 (dim,) or None, as one binary frame."""
+def write_embedding(seq: int, embedding: Vectors | None, dtype: Dtype) -> tuple[bytes, memoryview]:
+    """Write an embedding, float32 (dim,) or None, as the header of a binary frame and its values.
+
+    Values of float32 are not copied: they are the embedding's own memory.
+    """
     if embedding is None:
-        return _HEADER.pack(seq, dtype, 0, 0)
+        return _HEADER.pack(seq, dtype, 0, 0), memoryview(b"")
     if dtype is Dtype.FLOAT32:
-        values = embedding.astype("<f4", copy=False)
+        values = np.ascontiguousarray(embedding, "<f4")
     elif dtype is Dtype.FLOAT16:
         values = embedding.astype("<f2")
     else:
         peak = float(np.abs(embedding).max(initial=0.0))
         values = np.rint(embedding * (127.0 / peak if peak else 0.0)).astype(np.int8)
-    return _HEADER.pack(seq, dtype, len(values), 0) + values.tobytes()
+    return _HEADER.pack(seq, dtype, len(values), 0), values.data.cast("B")
 
 
 def read_embedding(frame: bytes) -> tuple[int, Vectors | None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from typeahead.encoders.base import Vectors
 from typeahead.errors import BadEdit, TextTooLong
+from typeahead.prefixes import ROOT
 from typeahead.tokens import check_text
 
 if TYPE_CHECKING:
@@ -23,7 +24,20 @@ class Session:
     that of the whole present text. A change that is refused leaves text and embedding as they were.
     """
 
-    __slots__ = ("_engine", "embedding", "max_chars", "pending", "steps", "text", "tokens")
+    __slots__ = (
+        "_embedding",
+        "_engine",
+        "_head",
+        "_head_tokens",
+        "advanced",
+        "generation",
+        "max_chars",
+        "pending",
+        "slot",
+        "steps",
+        "text",
+        "tokens",
+    )
 
     def __init__(self, engine: Engine, max_chars: int) -> None:
         if max_chars < 1:
@@ -35,21 +49,40 @@ class Session:
         self.text = ""
         #: Its token ids, cut at the encoder's ``max_tokens``.
         self.tokens: tuple[int, ...] = ()
-        #: float32 (dim,), read-only, of the last text that was advanced; ``None`` for a text without a token.
-        self.embedding: Vectors | None = None
         #: Whether :attr:`embedding` still belongs to an earlier text.
         self.pending = False
         #: Steps that the last advance computed for this session; 0 where other keys or sessions had done them.
         self.steps = 0
+        #: The tokens that were last advanced, and where the engine keeps what it computed for them.
+        self.advanced: tuple[int, ...] = ()
+        self.slot = ROOT
+        self.generation = 0
+        self._embedding: Vectors | None = None
+        # What stands before the word that is being typed, and its tokens.
+        self._head = ""
+        self._head_tokens: tuple[int, ...] = ()
+
+    @property
+    def embedding(self) -> Vectors | None:
+        """float32 (dim,), read-only, of the last text that was advanced; None for a text without a token."""
+        if self._embedding is None:
+            self._embedding = self._engine.embedding(self)
+        return self._embedding
 
     def set_text(self, text: str) -> None:
         """Take ``text`` as the whole present text; the engine has still to advance this session.
 
         Raises :class:`~typeahead.errors.TextTooLong`, or :class:`~typeahead.errors.TextError` for a lone surrogate.
         """
-        if len(check_text(text)) > self.max_chars:
+        # Checks that need no call, for the texts that nearly all are.
+        if type(text) is not str or not text.isascii():
+            check_text(text)
+        if len(text) > self.max_chars:
             raise TextTooLong(len(text), self.max_chars)
-        tokens = self._engine.tokens(text)
+        encoder = self._engine.encoder
+        tokens, self._head, self._head_tokens = encoder.tokenizer.encode_on(text, self._head, self._head_tokens)
+        if len(tokens) > encoder.max_tokens:
+            tokens = tokens[: encoder.max_tokens]
         self.text = text
         # Keys that leave the tokens alone, such as a space, leave the embedding alone too.
         if tokens != self.tokens:
@@ -63,13 +96,23 @@ class Session:
 
         Raises :class:`~typeahead.errors.BadEdit` for a range outside the text, and what :meth:`set_text` raises.
         """
-        length = len(self.text)
-        if at < 0 or delete < 0 or at + delete > length:
-            raise BadEdit(f"an edit of {delete} code points at {at} lies outside a text of {length}", position=at)
-        self.set_text(self.text[:at] + check_text(insert, what="the inserted text") + self.text[at + delete :])
+        text = self.text
+        if at < 0 or delete < 0 or at + delete > len(text):
+            raise BadEdit(f"an edit of {delete} code points at {at} lies outside a text of {len(text)}", position=at)
+        if not insert.isascii():
+            check_text(insert, what="the inserted text")
+        self.set_text(text[:at] + insert + text[at + delete :])
 
     def update(self, text: str) -> None:
         """Take ``text`` and compute its embedding at once."""
         self.set_text(text)
         if self.pending:
             self._engine.advance((self,))
+
+    def advance_to(self, tokens: tuple[int, ...], slot: int, generation: int) -> None:
+        """Take what the engine computed for ``tokens``; the engine calls it."""
+        if slot != self.slot or generation != self.generation:
+            self.slot, self.generation = slot, generation
+            self._embedding = None
+        self.advanced = tokens
+        self.pending = False

@@ -12,12 +12,17 @@ from typing import Any
 
 from typeahead import __version__
 
-#: What figures depend on: first what computes them, then what scores them and who is compared with.
+#: What figures depend on: first what computes and carries them, then what scores them and who is compared with.
 _PACKAGES = (
     "onnxruntime",
     "faiss-cpu",
     "tokenizers",
     "numpy",
+    "orjson",
+    "uvicorn",
+    "uvloop",
+    "websockets",
+    "picows",
     "torch",
     "ir-measures",
     "pytrec-eval-terrier",
@@ -27,6 +32,8 @@ _PACKAGES = (
     "model2vec",
     "bm25s",
     "mteb",
+    "fastapi",
+    "pytest-benchmark",
 )
 
 

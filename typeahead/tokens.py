@@ -129,6 +129,36 @@ class IncrementalTokenizer:
             ids += self._part(part) if known is None else known
         return tuple(ids)
 
+    def encode_on(
+        self, text: str, head: str, head_ids: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], str, tuple[int, ...]]:
+        """Token ids of ``text``, tokenizing no more than what follows ``head``, where the text begins with it.
+
+        ``head`` and ``head_ids`` are what an earlier call returned, empty at first: a beginning that ends at a safe
+        boundary, with the two characters that make it one, and its token ids. Returns the ids, and both for next time.
+        """
+        if not self.splits_at_spaces:
+            return self._memo.get(text) or self._part(text), "", ()
+        if head and text.startswith(head):
+            start = len(head) - 2
+            tail = text[start:]
+        else:
+            start, tail, head_ids, head = 0, text, (), ""
+        memo = self._memo
+        if tail.find(" ", 1) < 0:
+            known = memo.get(tail)
+            return head_ids + (self._part(tail) if known is None else known), head, head_ids
+        *whole, last = _SAFE_BOUNDARY.split(tail)
+        if whole:
+            ids = list(head_ids)
+            for part in whole:
+                known = memo.get(part)
+                ids += self._part(part) if known is None else known
+            head_ids = tuple(ids)
+            head = text[: len(text) - len(last) + 2]
+        known = memo.get(last)
+        return head_ids + (self._part(last) if known is None else known), head, head_ids
+
     def _part(self, part: str) -> tuple[int, ...]:
         ids = tuple(self._tokenizer.encode(part, add_special_tokens=False).ids)
         if len(part) <= _LONGEST_REMEMBERED:

@@ -14,11 +14,11 @@ const examples = document.querySelector("#examples");
 if (box instanceof TypeaheadSearch && examples instanceof HTMLElement) {
   // The server knows what its index holds, and so what is worth a try.
   box.addEventListener("welcome", (event) => {
-    const { detail } = /** @type {CustomEvent<import("./client.js").Welcome>} */ (event);
+    const { detail } = /** @type {CustomEvent<import("./types.js").Welcome>} */ (event);
     const queries = (Array.isArray(detail.examples) ? detail.examples : []).slice(0, 5).map(String);
     examples.hidden = queries.length === 0;
     examples.querySelector("ul")?.replaceChildren(
-      ...queries.map((query) => {
+      ...queries.map((/** @type {string} */ query) => {
         const button = document.createElement("button");
         button.type = "button";
         button.textContent = oneLine(query, 80);
@@ -36,7 +36,7 @@ const field = form?.querySelector("input");
 if (box instanceof TypeaheadSearch && form instanceof HTMLFormElement && field) {
   box.token = keptToken();
   box.addEventListener("problem", (event) => {
-    const { detail } = /** @type {CustomEvent<import("./client.js").Problem>} */ (event);
+    const { detail } = /** @type {CustomEvent<import("./types.js").Problem>} */ (event);
     if (detail.code !== "unauthorized") return;
     keepToken(null);
     form.reset();
@@ -44,7 +44,7 @@ if (box instanceof TypeaheadSearch && form instanceof HTMLFormElement && field) 
     field.focus();
   });
   box.addEventListener("welcome", () => {
-    if (!form.hidden) box.querySelector("input")?.focus();
+    if (!form.hidden) box.focus();
     form.hidden = true;
   });
   form.addEventListener("submit", (event) => {

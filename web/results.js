@@ -1,44 +1,40 @@
 /**
- * A list of results in the page: one row a hit, kept and moved rather than made anew, so that nothing flickers while
- * the list changes under a person's eyes. `search-box.js` decides when a list may change.
+ * A list of results: one row a hit, kept and moved rather than made anew, so that nothing flickers while the list
+ * changes under a person's eyes. `combobox.js` decides when a list may change.
  * @module
  */
 
-import { fill, pieces, queryWords } from "./highlight.js";
+import { fill, pieces } from "./highlight.js";
 import { oneLine, readableAddress, safeLink } from "./untrusted.js";
 
-/** @typedef {import("./client.js").Hit} Hit */
+/** @typedef {import("./types.js").Hit} Hit */
 
 /**
  * @typedef {object} Row
  * @property {HTMLLIElement} item
  * @property {HTMLElement} target the option or link itself
- * @property {HTMLElement} title
- * @property {HTMLElement} text
- * @property {HTMLElement} address
  * @property {Hit} hit
- * @property {string} query the query whose words are marked
  */
 
-const TITLE_LENGTH = 160;
-const TEXT_LENGTH = 300;
+const LENGTHS = { title: 160, text: 300 };
 
 export class ResultList {
   #root;
-  #prefix;
   #options;
+  #template;
   /** @type {Map<string, Row>} */
   #rows = new Map();
   #made = 0;
 
   /**
    * @param {HTMLElement} root the `ul` or `ol`
-   * @param {{prefix: string, options?: boolean}} settings `prefix` of the rows' ids; `options`: rows are options of a
-   *   listbox, which the keyboard reaches through the input alone, instead of plain links.
+   * @param {{template: () => HTMLTemplateElement | null, options?: boolean}} settings `template` finds what the page
+   *   wants in a row, if it wants anything; `options`: rows are options of a listbox, which the keyboard reaches
+   *   through the input alone, instead of plain links.
    */
-  constructor(root, { prefix, options = false }) {
+  constructor(root, { template, options = false }) {
     this.#root = root;
-    this.#prefix = prefix;
+    this.#template = template;
     this.#options = options;
   }
 
@@ -47,25 +43,21 @@ export class ResultList {
     return [...this.#rows.values()].map((row) => row.target);
   }
 
-  /**
-   * Show these hits, best first, with the query's words marked.
-   * @param {Hit[]} hits
-   * @param {string} query
-   */
-  show(hits, query) {
-    const words = queryWords(query);
+  /** The hit of the row that something belongs to. @param {EventTarget | null} target */
+  hitOf(target) {
+    return [...this.#rows.values()].find((row) => target instanceof Node && row.item.contains(target))?.hit;
+  }
+
+  /** Show these hits, best first. @param {Hit[]} hits */
+  show(hits) {
     /** @type {Map<string, Row>} */
     const rows = new Map();
     for (const hit of hits) {
       const key = unusedKey(rows, hit.id);
       const old = this.#rows.get(key);
-      const row = old !== undefined && old.hit.url === hit.url ? old : this.#make(hit.url);
-      if (row.hit.title !== hit.title || row.hit.text !== hit.text || row.query !== query) {
-        const title = oneLine(hit.title, TITLE_LENGTH) || oneLine(hit.id, TITLE_LENGTH) || "Untitled";
-        fill(row.title, pieces(title, words));
-        // Which part of a document stands here is chosen by the server, which has the whole of it.
-        fill(row.text, pieces(oneLine(hit.text, TEXT_LENGTH), words));
-        row.query = query;
+      const row = old !== undefined && old.hit.url === hit.url ? old : this.#make(hit);
+      if (row !== old || JSON.stringify([old.hit.title, old.hit.text, old.hit.marks]) !== JSON.stringify([hit.title, hit.text, hit.marks])) {
+        draw(row.target, hit);
       }
       row.hit = hit;
       rows.set(key, row);
@@ -82,43 +74,70 @@ export class ResultList {
     this.#rows = rows;
   }
 
-  clear() {
-    this.show([], "");
-  }
-
   /**
-   * @param {string} url
+   * @param {Hit} hit
    * @returns {Row}
    */
-  #make(url) {
+  #make(hit) {
     this.#made += 1;
-    const link = safeLink(url);
+    const link = safeLink(hit.url);
     const target = document.createElement(link === null ? "div" : "a");
-    target.className = "row";
+    target.setAttribute("part", "row");
     if (target instanceof HTMLAnchorElement && link !== null) {
       target.href = link;
       target.rel = "noopener noreferrer";
     }
     const item = document.createElement("li");
     item.append(target);
-    if (this.#options) {
-      item.setAttribute("role", "presentation");
-      target.setAttribute("role", "option");
-      target.setAttribute("aria-selected", "false");
-      target.tabIndex = -1;
+    if (this.#options) asOption(item, target, `option-${this.#made}`);
+    const template = this.#template();
+    if (template !== null) target.append(template.content.cloneNode(true));
+    else target.append(...["title", "text", "address"].map(field));
+    return { item, target, hit };
+  }
+}
+
+/**
+ * Make a row an option of the listbox.
+ * @param {HTMLElement} item
+ * @param {HTMLElement} target
+ * @param {string} id
+ */
+export function asOption(item, target, id) {
+  item.setAttribute("role", "presentation");
+  target.setAttribute("role", "option");
+  target.setAttribute("aria-selected", "false");
+  target.tabIndex = -1;
+  target.id = id;
+}
+
+/** A line of a row, as it looks where the page brings no template. @param {string} name */
+function field(name) {
+  const line = document.createElement("span");
+  line.dataset.hit = name;
+  line.setAttribute("part", name);
+  // Text of unknown direction orders itself, and nothing beyond its own line.
+  line.dir = name === "address" ? "ltr" : "auto";
+  return line;
+}
+
+/**
+ * Write a hit into the elements that ask for its fields with `data-hit`.
+ * @param {HTMLElement} target
+ * @param {Hit} hit
+ */
+function draw(target, hit) {
+  const name = oneLine(hit.id, LENGTHS.title);
+  for (const element of target.querySelectorAll("[data-hit]")) {
+    const field = element.getAttribute("data-hit");
+    if (field === "title" || field === "text") {
+      // Which part of a document stands here is chosen by the server, which has the whole of it.
+      const parts = pieces(hit[field], hit.marks[field], LENGTHS[field]);
+      const nameless = field === "title" && parts.length === 0;
+      fill(element, nameless ? [{ text: name || "Untitled", marked: false }] : parts);
+    } else {
+      element.textContent = field === "address" ? readableAddress(hit.url) : field === "score" ? hit.score.toFixed(3) : name;
     }
-    target.id = `${this.#prefix}-${this.#made}`;
-    const [title, text, address] = ["title", "text", "address"].map((name) => {
-      const part = document.createElement("span");
-      part.className = `row-${name}`;
-      // Text of unknown direction orders itself, and nothing beyond its own line.
-      part.dir = name === "address" ? "ltr" : "auto";
-      target.append(part);
-      return part;
-    });
-    address.textContent = readableAddress(url);
-    const hit = { id: "", score: 0, title: "", text: "", url };
-    return { item, target, title, text, address, hit, query: "\0" };
   }
 }
 

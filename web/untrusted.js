@@ -1,24 +1,18 @@
 /**
  * What may be shown of a document, which anybody may have written: bounded, harmless text and http(s) links only.
- * `highlight.js` then divides that text into pieces; neither ever makes HTML.
  * @module
  */
 
-/** Control characters, and the bidi embeddings, overrides and isolates that reorder the text around them. */
-const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\ufeff]+/g;
+import { pieces } from "./highlight.js";
 
 /**
- * One line of at most `limit` code points, without control characters and with single spaces. Only the first few
- * thousand characters are looked at, so that a title of a megabyte costs no more than a long one.
+ * One line of at most `limit` code points.
  * @param {string} text
  * @param {number} limit
  * @returns {string}
  */
 export function oneLine(text, limit) {
-  const clean = text.slice(0, 4 * limit).replace(CONTROLS, " ").replace(/\s+/g, " ").trim();
-  if (clean.length <= limit && text.length <= 4 * limit) return clean;
-  const points = [...clean];
-  return points.length <= limit && text.length <= 4 * limit ? clean : `${points.slice(0, limit - 1).join("").trimEnd()}…`;
+  return pieces(text, [], limit).map((piece) => piece.text).join("");
 }
 
 /**

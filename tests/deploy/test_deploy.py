@@ -27,7 +27,15 @@ COUNTS = {"rate", "increase", "irate"}
 def metrics() -> dict[str, list[Mapping[str, str]]]:
     """The labels of each sample that a server gives, by name; read from what it writes, by Prometheus' parser."""
     made = ServerMetrics("minilm-gru")
-    made.read(sessions=int, cache_bytes=int, cache_capacity=0, steps_computed=int, steps_cached=int)
+    made.read(
+        sessions=int,
+        cache_bytes=int,
+        cache_capacity=0,
+        steps_computed=int,
+        steps_cached=int,
+        searches_made=int,
+        searches_stood=int,
+    )
     found: dict[str, list[Mapping[str, str]]] = {"up": [{}]}
     for family in text_string_to_metric_families(made.registry.render()):
         for sample in family.samples:

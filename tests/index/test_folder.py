@@ -179,9 +179,12 @@ def test_queries_of_a_wrong_shape_are_refused(index: Index, shape: tuple[int, ..
         index.search(np.ones(shape, np.float32), 3)
 
 
-def test_a_query_that_is_not_finite_is_refused(index: Index) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_query_that_is_not_finite_is_refused_wherever_it_stands(index: Index, value: float) -> None:
+    queries = np.ones((3, 16), np.float32)
+    queries[1, 5] = value
     with index, pytest.raises(ValueError, match="finite"):
-        index.search(np.full((1, 16), np.nan, np.float32), 3)
+        index.search(queries, 3)
 
 
 def test_k_below_one_is_refused(index: Index) -> None:
@@ -292,3 +295,13 @@ def test_the_exact_search_needs_no_faiss(tmp_path: Path) -> None:
         check=True,
     )
     assert finished.stdout == "3 False\n"
+
+
+def test_queries_of_zeros_alone_find_nothing(index: Index) -> None:
+    with index:
+        assert index.search(np.zeros((2, 16), np.float32), 3) == [[], []]
+
+
+def test_no_queries_find_nothing(index: Index) -> None:
+    with index:
+        assert index.search(np.zeros((0, 16), np.float32), 3) == []

@@ -29,6 +29,11 @@ class WordTokenizer:
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(crc32(word.encode()) for word in text.lower().split())
 
+    def encode_on(
+        self, text: str, head: str, head_ids: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], str, tuple[int, ...]]:
+        return self.encode(text), head, head_ids
+
 
 class MeanEncoder:
     """The normalised mean of a random vector for each word, as a fold: the state is the sum."""

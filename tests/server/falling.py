@@ -47,7 +47,7 @@ class Asked:
         self.changed = asyncio.Event()
         self.session = pipeline.engine.session()
         self.session.set_text(text)
-        self.query = Query(self.session, 2, due, self.changed.set, wanted=1, best=best)
+        self.query = Query(self.session, 2, due, self.changed.set, wanted=1, best=best, shown=True)
         pipeline.step(self.query)
 
     async def answer(self) -> Query:

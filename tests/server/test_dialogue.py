@@ -27,6 +27,9 @@ class ManualWork:
         self.stepping: dict[Query, None] = {}
         self.searching: dict[Query, None] = {}
         self.searched = 0
+        #: Whether the results of the last search stand for keystrokes, and the queries that are searched behind them.
+        self.stands = False
+        self.behind: dict[Query, None] = {}
 
     def step(self, query: Query) -> None:
         self.stepping[query] = None
@@ -36,11 +39,24 @@ class ManualWork:
         self._advance([query])
 
     def search(self, query: Query) -> None:
+        self.behind.pop(query, None)
+        if self.stands and query.last is not None and not query.entered:
+            query.hits, query.stood, query.stage = b'["stood"]', True, Stage.SEARCHED
+            self.behind[query] = None
+            return
         self.searching[query] = None
+
+    def search_behind(self) -> None:
+        for query in self.behind:
+            query.hits = json.dumps(_marks(query.embedding)).encode()
+            query.stood = False
+            query.notify()
+        self.behind.clear()
 
     def drop(self, query: Query) -> None:
         self.stepping.pop(query, None)
         self.searching.pop(query, None)
+        self.behind.pop(query, None)
 
     def run_steps(self) -> None:
         batch, self.stepping = list(self.stepping), {}
@@ -51,6 +67,7 @@ class ManualWork:
         for query in batch:
             assert query.stage is Stage.STEPPED
             query.hits = json.dumps(_marks(query.embedding)).encode()
+            query.found = []
             query.stage = Stage.SEARCHED
             query.notify()
         self.searched += len(batch)
@@ -59,6 +76,12 @@ class ManualWork:
         while self.stepping or self.searching:
             self.run_steps()
             self.run_searches()
+
+    def shed(self) -> None:
+        """Turn away what waits, as an overloaded pipeline does."""
+        for query in (*self.stepping, *self.searching):
+            query.shed = True
+        self.fail()
 
     def fail(self) -> None:
         for query in (*self.stepping, *self.searching):
@@ -107,7 +130,7 @@ class Desk:
             self.work.engine.session(max_chars=max_chars),
             self.work,
             self.metrics,
-            greet=lambda hello: json.dumps({"hello": hello.k}),
+            greet=lambda hello: json.dumps({"hello": hello.k}).encode(),
             wake=self._wake,
             clock=clock,
             max_pending=max_pending,
@@ -122,11 +145,12 @@ class Desk:
     def take(self) -> list[Any]:
         """What can be sent now, without timings."""
         taken: list[Any] = []
-        while frames := self.dialogue.take():
-            for frame in frames:
-                taken.append(json.loads(frame) if isinstance(frame, str) else frame)
-                if isinstance(taken[-1], dict):
-                    taken[-1].pop("timing_us", None)
+        while reply := self.dialogue.take():
+            text, binary = reply
+            taken.append(json.loads(text))
+            taken[-1].pop("timing_us", None)
+            if binary is not None:
+                taken.append(b"".join(binary))
         return taken
 
     def answers(self) -> list[Any]:
@@ -413,6 +437,58 @@ def test_abandoning_drops_all_work() -> None:
     assert desk.metrics.keystrokes["cancelled"].value == 1
 
 
+def test_a_keystroke_that_was_turned_away_is_told_so_and_its_text_is_taken() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil a")
+    desk.work.shed()
+    (error,) = desk.take()
+    assert (error["error"]["code"], error["seq"]) == ("overloaded", 1)
+    assert desk.metrics.keystrokes["overloaded"].value == 1
+    desk.say(seq=2, edit={"at": 6, "del": 0, "ins": "n"})
+    assert desk.answers() == [{"seq": 2, "hits": [mark("boil an")]}]
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+def test_enter_on_a_keystroke_that_was_turned_away_is_answered(stepped: bool) -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil an")
+    if stepped:
+        desk.work.run_steps()
+    desk.work.shed()
+    desk.take()
+    desk.say(seq=2, submit=True)
+    assert desk.answers() == [{"seq": 2, "hits": [mark("boil an")], "submit": True, "ready": False}]
+
+
+@pytest.mark.parametrize("searched", [False, True])
+def test_enter_waits_for_its_own_search_where_earlier_results_stood(searched: bool) -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil an")
+    desk.answers()
+    desk.work.stands = True
+    desk.say(seq=2, text="boil an egg")
+    assert desk.answers() == [{"seq": 2, "hits": ["stood"]}]
+    if searched:
+        desk.work.search_behind()
+        assert desk.take() == []
+    desk.say(seq=3, submit=True)
+    assert desk.answers() == [{"seq": 3, "hits": [mark("boil an egg")], "submit": True, "ready": searched}]
+
+
+def test_a_newer_key_drops_the_search_behind_results_that_stood() -> None:
+    desk = Desk()
+    desk.say(seq=1, text="boil an")
+    desk.answers()
+    desk.work.stands = True
+    desk.say(seq=2, text="boil an egg")
+    desk.answers()
+    assert len(desk.work.behind) == 1
+    desk.work.stands = False
+    desk.say(seq=3, text="boil an egg now")
+    assert not desk.work.behind
+    assert desk.answers() == [{"seq": 3, "hits": [mark("boil an egg now")]}]
+
+
 def test_timings_add_up_and_a_ready_submit_has_no_work_of_its_own() -> None:
     ticks = iter(range(0, 10**9, 1_000_000))
     desk = Desk(clock=lambda: next(ticks))
@@ -420,8 +496,9 @@ def test_timings_add_up_and_a_ready_submit_has_no_work_of_its_own() -> None:
     desk.work.run_all()
     desk.say(seq=2, submit=True)
     for _ in range(2):
-        (frame,) = desk.dialogue.take()
-        reply = json.loads(frame)
+        taken = desk.dialogue.take()
+        assert taken is not None
+        reply = json.loads(taken[0])
         timing = reply["timing_us"]
         assert list(timing) == ["queue", "tokenize", "step", "search", "serialize", "total"]
         assert timing["total"] == sum(timing.values()) - timing["total"]
@@ -433,8 +510,9 @@ def test_what_writing_a_reply_took_is_measured_though_no_reply_can_tell() -> Non
     desk = Desk(clock=lambda: next(ticks))
     desk.say(seq=1, text="tea")
     desk.work.run_all()
-    (frame,) = desk.dialogue.take()
-    total = json.loads(frame)["timing_us"]["total"] / 1e6
+    taken = desk.dialogue.take()
+    assert taken is not None
+    total = json.loads(taken[0])["timing_us"]["total"] / 1e6
     desk.metrics.replies.settle()
     assert desk.metrics.keystroke.sum == pytest.approx(total + 0.001)
     assert desk.metrics.stages["serialize"].sum == pytest.approx(0.001)
@@ -500,7 +578,7 @@ def test_whatever_comes_replies_never_run_backwards_and_all_but_overtaken_keystr
             # A hello that is refused has used up no seq.
             desk.say(seq=0, text="x") if expected else None
         elif action == "binary":
-            desk.dialogue.receive(b"\0")
+            desk.dialogue.receive_binary()
         elif isinstance(action, str):
             getattr(desk.work, action)()
         else:

@@ -13,7 +13,7 @@ from tests.server.fakes import MeanEncoder, WholeEncoder
 from tests.server.falling import run, same, started
 from typeahead.encoders.base import Encoder
 from typeahead.protocol import Conversation, Limits
-from typeahead.replies import read_embedding
+from typeahead.replies import Reply, read_embedding
 from typeahead.server.dialogue import Dialogue
 
 WORDS = st.lists(st.sampled_from(["tea", "pot", "x"]), max_size=8).map(" ".join)
@@ -38,14 +38,14 @@ def test_whatever_fails_each_seq_has_one_answer_in_order_and_it_is_the_named_enc
                 desk.pipeline.engine.session(),
                 desk.pipeline,
                 desk.metrics,
-                greet=lambda _: "{}",
+                greet=lambda _: b"{}",
                 wake=news.set,
                 clock=lambda: 0,
                 max_pending=10**6,
             )
             dialogue.receive('{"hello": {"embedding": "float32", "quality": "best"}}')
             dialogue.take()
-            taken: list[str | bytes] = []
+            taken: list[Reply] = []
             text, texts, keystroke, submits = "", {}, None, set()
             for seq, action in enumerate(script):
                 if isinstance(action, dict):
@@ -57,7 +57,7 @@ def test_whatever_fails_each_seq_has_one_answer_in_order_and_it_is_the_named_enc
                     else:
                         keystroke = seq
                 elif action == "take":
-                    taken += dialogue.take()
+                    taken += filter(None, (dialogue.take(),))
                 elif action == "turn":
                     await asyncio.sleep(0)
                 elif action in ("hold", "go"):
@@ -69,22 +69,22 @@ def test_whatever_fails_each_seq_has_one_answer_in_order_and_it_is_the_named_enc
             dialogue.close(1012, "the end")
             async with asyncio.timeout(10):
                 while not dialogue.finished:
-                    if frames := dialogue.take():
-                        taken += frames
+                    if reply := dialogue.take():
+                        taken.append(reply)
                     else:
                         await news.wait()
                         news.clear()
-            replies = [json.loads(frame) for frame in taken if isinstance(frame, str)]
+            replies = [json.loads(text) for text, _ in taken]
             numbers = [reply["seq"] for reply in replies]
             assert numbers == sorted(set(numbers))
             assert {keystroke, *submits} - {None} <= set(numbers)
-            vectors = dict(read_embedding(frame) for frame in taken if isinstance(frame, bytes))
+            vectors = dict(read_embedding(b"".join(binary)) for _, binary in taken if binary is not None)
             encoders: dict[str, Encoder] = {"mean": MeanEncoder(), "whole": WholeEncoder()}
-            for reply in replies:
-                words = texts[reply["seq"]]
-                if "error" in reply:
-                    assert reply["error"]["code"] == "internal"
+            for answer in replies:
+                words = texts[answer["seq"]]
+                if "error" in answer:
+                    assert answer["error"]["code"] == "internal"
                 elif words:
-                    assert same(vectors[reply["seq"]], encoders[reply["encoder"]].encode([words])[0])
+                    assert same(vectors[answer["seq"]], encoders[answer["encoder"]].encode([words])[0])
 
     run(test)

@@ -18,6 +18,8 @@ def metrics() -> ServerMetrics:
         cache_capacity=4000,
         steps_computed=lambda: 30,
         steps_cached=lambda: 70,
+        searches_made=lambda: 5,
+        searches_stood=lambda: 2,
     )
     return made
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,10 @@ from typeahead.server.query import Query, Stage
 
 
 @asynccontextmanager
-async def started(index: BruteForceIndex | None, encoder: MeanEncoder | None = None) -> AsyncIterator[Pipeline]:
-    pipeline = Pipeline(Engine(encoder or MeanEncoder()), index, snippet_chars=20, max_search_batch=4)
+async def started(
+    index: BruteForceIndex | None, encoder: MeanEncoder | None = None, **options: Any
+) -> AsyncIterator[Pipeline]:
+    pipeline = Pipeline(Engine(encoder or MeanEncoder()), index, snippet_chars=20, max_search_batch=4, **options)
     pipeline.start()
     try:
         yield pipeline
@@ -28,11 +31,22 @@ async def started(index: BruteForceIndex | None, encoder: MeanEncoder | None = N
 class Watched:
     """A query whose stages can be waited for."""
 
-    def __init__(self, pipeline: Pipeline, text: str, *, k: int = 2, due: Stage = Stage.SEARCHED) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        text: str,
+        *,
+        k: int = 2,
+        due: Stage = Stage.SEARCHED,
+        entered: bool = False,
+        last: Query | None = None,
+    ) -> None:
         self.changed = asyncio.Event()
         session = pipeline.engine.session()
         session.set_text(text)
-        self.query = Query(session, k, due, self.changed.set, wanted=1)
+        self.query = Query(session, k, due, self.changed.set, wanted=1, shown=True)
+        self.query.entered = entered
+        self.query.last = last
         pipeline.step(self.query)
 
     async def reach(self, stage: Stage) -> Query:
@@ -57,7 +71,7 @@ def test_a_query_is_stepped_and_searched_for_the_k_best() -> None:
             hits = json.loads(query.hits)
             assert next(hit["title"] for hit in hits) == "boil an egg"
             assert len(hits) == 3
-            assert list(hits[0]) == ["id", "score", "title", "text", "url"]
+            assert list(hits[0]) == ["id", "score", "title", "text", "url", "marks"]
             assert hits[0]["score"] == pytest.approx(1.0, abs=1e-5)
 
     run(test)
@@ -182,8 +196,18 @@ def test_hits_are_cut_to_what_fits_on_a_page() -> None:
         "title": "t" * (MAX_TITLE - 1) + "…",
         "text": "🙂" * 19 + "…",
         "url": "",
+        "marks": {"title": [], "text": []},
     }
     assert (second["text"], second["url"]) == ("🙂" * 20, "u")
+
+
+def test_marks_are_places_in_the_title_and_text_that_are_sent() -> None:
+    pipeline = Pipeline(Engine(MeanEncoder()), None, snippet_chars=40, max_search_batch=4)
+    hit = FakeHit("a", 1.0, "🙂 Kettles for two", "on and on " * 20 + "until the kettle boils" + " and on" * 20, "")
+    (sent,) = json.loads(pipeline.write_hits([hit], "green kettle"))
+    assert sent["marks"]["title"] == [[2, 8]]
+    ((start, end),) = sent["marks"]["text"]
+    assert sent["text"][start:end] == "kettle"
 
 
 def test_a_hit_shows_what_stands_round_the_querys_words() -> None:
@@ -191,5 +215,108 @@ def test_a_hit_shows_what_stands_round_the_querys_words() -> None:
         async with started(BruteForceIndex(text="it goes on and on until the tea is ready to drink")) as pipeline:
             query = await Watched(pipeline, "ready").reach(Stage.SEARCHED)
             assert {hit["text"] for hit in json.loads(query.hits)} == {"… is ready to drink"}
+
+    run(test)
+
+
+def test_beyond_so_many_waiting_searches_new_keystrokes_are_turned_away_but_enter_is_not() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        index.gate.clear()
+        async with started(index, max_waiting_searches=2) as pipeline:
+            first = Watched(pipeline, "boil an egg")
+            await asyncio.to_thread(index.await_search)
+            waiting = [Watched(pipeline, title) for title in TITLES[:2]]
+            for watched in waiting:
+                await watched.reach(Stage.STEPPED)
+            assert not pipeline.overloaded
+            shed = await Watched(pipeline, TITLES[2]).reach(Stage.SEARCHED)
+            assert shed.shed
+            assert pipeline.overloaded
+            entered = Watched(pipeline, TITLES[3], entered=True)
+            oldest = await waiting[0].reach(Stage.SEARCHED)
+            assert oldest.shed
+            index.gate.set()
+            for watched in (first, waiting[1], entered):
+                assert not (await watched.reach(Stage.SEARCHED)).failed
+
+    run(test)
+
+
+def test_a_turn_that_takes_too_long_serves_what_the_cache_holds_and_turns_the_rest_away() -> None:
+    async def test() -> None:
+        now = [0]
+        async with started(None, max_turn_ms=20, clock=lambda: now[0]) as pipeline:
+            await Watched(pipeline, "boil an egg", due=Stage.STEPPED).reach(Stage.STEPPED)
+            early = Watched(pipeline, "bake bread", due=Stage.STEPPED)
+            now[0] = 21_000_000
+            known = Watched(pipeline, "boil an egg", due=Stage.STEPPED)
+            late = Watched(pipeline, "poach an egg", due=Stage.STEPPED)
+            entered = Watched(pipeline, "café au lait", due=Stage.STEPPED, entered=True)
+            assert late.query.shed
+            for watched in (early, known, entered):
+                assert not (await watched.reach(Stage.STEPPED)).failed
+            assert pipeline.overloaded
+            following = Watched(pipeline, "poach an egg", due=Stage.STEPPED)
+            assert not (await following.reach(Stage.STEPPED)).failed
+            now[0] += 10**9
+            assert not pipeline.overloaded
+
+    run(test)
+
+
+def test_the_same_embedding_is_searched_once_and_its_snippets_follow_the_text() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index) as pipeline:
+            first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+            again = await Watched(pipeline, "boil an  egg", last=first).reach(Stage.SEARCHED)
+            assert index.batches == [1]
+            assert [hit["id"] for hit in json.loads(again.hits)] == [hit["id"] for hit in json.loads(first.hits)]
+            assert not again.stood
+            assert (pipeline.searched, pipeline.stood) == (1, 1)
+            # More than the last search found is not there.
+            await Watched(pipeline, "boil an egg", k=5, last=first).reach(Stage.SEARCHED)
+            assert index.batches == [1, 1]
+
+    run(test)
+
+
+def test_results_stand_while_the_embedding_hardly_moves_and_are_searched_for_behind_the_others() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, anytime=0.5) as pipeline:
+            first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+            await asyncio.to_thread(index.await_search)
+            index.gate.clear()
+            busy = Watched(pipeline, "bake bread")
+            await asyncio.to_thread(index.await_search)
+            near = await Watched(pipeline, "boil an egg now", last=first).reach(Stage.SEARCHED)
+            assert near.stood
+            assert [hit["id"] for hit in json.loads(near.hits)] == [hit["id"] for hit in json.loads(first.hits)]
+            far = Watched(pipeline, "café au lait", last=first)
+            dropped = await Watched(pipeline, "boil an egg then", last=first).reach(Stage.SEARCHED)
+            pipeline.drop(dropped)
+            index.gate.set()
+            await busy.reach(Stage.SEARCHED)
+            assert not (await far.reach(Stage.SEARCHED)).stood
+            while near.stood:
+                await asyncio.sleep(0)
+            own = await Watched(pipeline, "boil an egg now").reach(Stage.SEARCHED)
+            assert near.hits == own.hits
+            # The first, the busy one, the far one, then the one that stood, and at last the comparison.
+            assert index.batches == [1] * 5
+
+    run(test)
+
+
+def test_what_stands_for_a_keystroke_does_not_for_enter() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, anytime=0.5) as pipeline:
+            first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+            entered = await Watched(pipeline, "boil an egg now", entered=True, last=first).reach(Stage.SEARCHED)
+            assert index.batches == [1, 1]
+            assert json.loads(entered.hits) != json.loads(first.hits)
 
     run(test)

@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import numpy as np
@@ -36,7 +37,7 @@ def test_typing_editing_and_enter_are_answered_as_the_contract_says(client: Clie
     client.say(seq=2, edit={"at": 10, "del": 0, "ins": "g"})
     second = client.hear()
     assert list(second) == ["seq", "hits", "encoder", "timing_us"]
-    assert list(second["hits"][0]) == ["id", "score", "title", "text", "url"]
+    assert list(second["hits"][0]) == ["id", "score", "title", "text", "url", "marks"]
     assert second["hits"][0]["title"] == "boil an egg"
     assert list(second["timing_us"]) == ["queue", "tokenize", "step", "search", "serialize", "total"]
     client.say(seq=3, submit=True)
@@ -252,6 +253,100 @@ def _upgraded(server: Running) -> socket.socket:
 def _masked(opcode: int, payload: bytes) -> bytes:
     assert len(payload) < 126
     return bytes([0x80 | opcode, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+def _split(data: bytes, at: int) -> tuple[bytes, bytes]:
+    return data[:at], data[at:]
+
+
+def _next_text(connection: socket.socket, buffer: bytearray) -> dict[str, Any]:
+    """Read the next unmasked text frame."""
+    while True:
+        if len(buffer) >= 4:
+            size, start = buffer[1], 2
+            if size == 126:
+                size, start = int.from_bytes(buffer[2:4], "big"), 4
+            if len(buffer) >= start + size:
+                assert buffer[0] == 0x81
+                reply: dict[str, Any] = json.loads(buffer[start : start + size])
+                del buffer[: start + size]
+                return reply
+        buffer += connection.recv(65536)
+
+
+def _frame(payload: bytes, *, fin: bool = True, opcode: int = 1, mask: bytes = b"\x01\x02\x03\x04") -> bytes:
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
+    return bytes([(0x80 if fin else 0) | opcode]) + length + mask + masked
+
+
+def typed(seq: int, text: str) -> bytes:
+    return json.dumps({"seq": seq, "text": text}).encode()
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5, 6, 7, 20])
+def test_a_frame_may_come_in_pieces(server: Running, cut: int) -> None:
+    first, rest = _split(_frame(typed(1, "boil an egg")), cut)
+    with _upgraded(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(first)
+        buffer = bytearray()
+        connection.sendall(rest + _frame(typed(2, "bake bread")) + _frame(b'{"seq": 3, "submit": true}'))
+        seqs = [_next_text(connection, buffer)["seq"]]
+        while seqs[-1] != 3:
+            seqs.append(_next_text(connection, buffer)["seq"])
+        assert seqs == sorted(seqs)
+
+
+def test_frames_of_every_size_and_kind_may_come_in_one_piece(server: Running) -> None:
+    long = "x" * 99  # with a 16-bit length in JSON escapes
+    escaped = b'{"seq": 2, "text": "' + b"\\u0078" * 99 + b'"}'
+    assert len(escaped) > 126
+    fragments = _frame(typed(3, "boil an egg")[:9], fin=False) + _frame(typed(3, "boil an egg")[9:], opcode=0)
+    together = b"".join(
+        (
+            _frame(typed(1, "tea")),
+            _frame(escaped),
+            fragments,
+            _frame(b"ping", opcode=9),
+            _frame(b'{"seq": 4, "submit": true}'),
+        )
+    )
+    with _upgraded(server) as connection:
+        connection.sendall(together)
+        data = bytearray()
+        while b"\x8a\x04ping" not in data:
+            data += connection.recv(65536)
+        del data[data.index(b"\x8a\x04ping") : data.index(b"\x8a\x04ping") + 6]
+        while (reply := _next_text(connection, data))["seq"] != 4:
+            pass
+        assert reply["hits"][0]["title"] == "boil an egg"
+        connection.sendall(_frame(typed(5, long)))
+        assert _next_text(connection, data)["seq"] == 5
+
+
+def test_a_frame_that_lies_about_its_length_breaks_the_connection(server: Running) -> None:
+    with _upgraded(server) as connection:
+        # 16 bits for a length below 126, which RFC 6455 forbids (section 5.2).
+        connection.sendall(b"\x81\xfe\x00\x05\0\0\0\0tea!!" + b"\0" * 8)
+        opcode, length, *code = connection.recv(4)
+        assert (opcode, length >= 2, int.from_bytes(bytes(code), "big")) == (0x88, True, 1002)
+
+
+def test_a_client_that_does_not_mask_is_refused(server: Running) -> None:
+    with _upgraded(server) as connection:
+        connection.sendall(b"\x81\x18" + typed(1, "boil"))
+        opcode, length, *code = connection.recv(4)
+        assert (opcode, length >= 2, int.from_bytes(bytes(code), "big")) == (0x88, True, 1002)
+
+
+def test_an_overloaded_server_takes_no_new_sessions(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("typeahead.server.pipeline.Pipeline.overloaded", True)
+    with server.client() as client, pytest.raises(ConnectionClosed) as caught:
+        client.hear()
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (1013, "the server is overloaded")
 
 
 def flood(connection: socket.socket, frame: Callable[[int], bytes]) -> None:

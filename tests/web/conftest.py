@@ -15,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from typeahead.paths import web_folder
+from typeahead.server.marks import Marker
 
 from .scripted import Hit, ScriptedServer
 
@@ -36,33 +37,39 @@ DOCUMENTS = {
 
 #: What the page shows, read in one round trip, so that its parts belong together.
 SNAPSHOT = """
-const part = (name) => document.querySelector(`[data-part="${name}"]`);
-const seen = (name) => !part(name).hidden;
-const rows = (name) => !seen(name) || part(name).closest("[hidden]") ? []
-  : [...part(name).querySelectorAll(".row-title")].map((title) => title.textContent);
+const box = document.querySelector("typeahead-search");
+const root = box.shadowRoot;
+const part = (name) => root.querySelector(`[part~="${name}"]`);
+const seen = (name) => part(name).checkVisibility();
+const rows = (name) => !seen(name) ? []
+  : [...part(name).querySelectorAll("[part~=title]")].map((title) => title.textContent);
 const input = part("input");
+const active = root.getElementById(input.getAttribute("aria-activedescendant"));
 return {
   value: input.value,
   expanded: input.getAttribute("aria-expanded"),
-  panel: seen("panel"),
+  panel: seen("options"),
   options: rows("options"),
-  active: document.getElementById(input.getAttribute("aria-activedescendant"))
-    ?.querySelector(".row-title").textContent ?? null,
-  selected: [...part("options").querySelectorAll("[aria-selected=true] .row-title")].map((title) => title.textContent),
-  marks: [...document.querySelectorAll("mark")].map((mark) => mark.textContent),
+  active: active ? (active.querySelector("[part~=title]") ?? active).textContent : null,
+  selected: [...root.querySelectorAll("[aria-selected=true] [part~=title]")].map((title) => title.textContent),
+  marks: [...root.querySelectorAll("mark")].map((mark) => mark.textContent),
+  recent: seen("recent") ? [...part("options").children].map((item) => item.textContent) : [],
   settled: rows("answers"),
-  hints: seen("hints"),
-  none: seen("none") ? part("none").textContent : null,
+  hints: seen("empty"),
+  message: seen("message") ? part("message").textContent : null,
   figures: part("figures").textContent,
   connection: part("connection").textContent,
-  state: part("connection").dataset.state,
+  status: seen("status"),
+  state: box.state,
+  waiting: part("box").hasAttribute("data-waiting"),
   said: part("announcer").textContent,
-  focused: document.activeElement === input,
+  focused: document.activeElement === box && root.activeElement === input,
 };
 """
 
 
 def document(name: str, text: str = "", url: str = "") -> Hit:
+    """A hit as servers of before there were marks send it, as a page has to take both."""
     return {"id": name, "score": 0.5, "title": name, "text": text, "url": url}
 
 
@@ -75,7 +82,9 @@ def find_documents(text: str, origin: str) -> list[Hit]:
         return sum(any(other.startswith(word) for other in held) for word in words)
 
     found = sorted((item for item in DOCUMENTS.items() if count(item)), key=count, reverse=True)
-    return [document(name, body, f"{origin}landing/{name}") for name, body in found]
+    marker = Marker(text)
+    hits = [document(name, body, f"{origin}landing/{name}") for name, body in found]
+    return [hit | {"marks": {part: marker.spans(hit[part]) for part in ("title", "text")}} for hit in hits]
 
 
 class SearchPage:
@@ -90,8 +99,17 @@ class SearchPage:
         self.until(lambda page: page["state"] == "open")
 
     @property
+    def shadow(self) -> Any:
+        """The box's shadow root."""
+        return self.driver.find_element(By.CSS_SELECTOR, "typeahead-search").shadow_root
+
+    def part(self, name: str) -> Any:
+        """The first element of the box that is this part."""
+        return self.shadow.find_element(By.CSS_SELECTOR, f"[part~={name}]")
+
+    @property
     def input(self) -> Any:
-        return self.driver.find_element(By.CSS_SELECTOR, "[data-part=input]")
+        return self.part("input")
 
     def press(self, *keys: str) -> None:
         """Real key events, into whatever has the focus."""
@@ -154,7 +172,7 @@ def check_log(driver: Any) -> None:
     broken = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
     # A connection that cannot be made is logged by the browser itself, and is what some tests are about; and a scripted
     # server takes no reports of timings, which it may be sent when a page goes.
-    expected = ("WebSocket connection to", "/v1/client-timings")
+    expected = ("WebSocket connection to", "net::ERR_CONNECTION", "/v1/client-timings")
     assert [message for message in broken if not any(part in message for part in expected)] == []
 
 

@@ -73,12 +73,13 @@ class ScriptedServer:
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
     ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``documents`` and
-    ``examples`` stand in the welcome, and ``token`` is what a hello has to hold. Paths below ``/landing`` answer with
-    an empty page, for results to lead to.
+    ``examples`` stand in the welcome, ``token`` is what a hello has to hold, and ``policy`` goes with each page. Paths
+    below ``/landing`` answer with an empty page, for results to lead to.
     """
 
     def __init__(self, folders: Mapping[str, Path], *, limits: Limits | None = None) -> None:
         self.find: Callable[[str], list[Hit]] = lambda _: []
+        self.policy = CONTENT_SECURITY_POLICY
         self.hold = False
         self.ready = True
         self.token: str | None = None
@@ -204,7 +205,7 @@ class ScriptedServer:
             {
                 "Content-Type": f"{kind}; charset=utf-8",
                 "Content-Length": str(len(body)),
-                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "Content-Security-Policy": self.policy,
                 "X-Content-Type-Options": "nosniff",
                 "Connection": "close",
             }
@@ -221,7 +222,7 @@ class ScriptedServer:
         try:
             async for frame in connection:
                 try:
-                    message = conversation.receive(frame)
+                    message = conversation.receive_binary() if isinstance(frame, bytes) else conversation.receive(frame)
                     if isinstance(message, Hello):
                         hello = write_hello(
                             message,
@@ -231,12 +232,12 @@ class ScriptedServer:
                             documents=self.documents,
                             examples=self.examples,
                         )
-                        await connection.send(hello)
+                        await connection.send(hello.decode())
                         continue
                     if isinstance(message, Text | Edit):
                         text = self._change(text, message)
                 except ProtocolError as error:
-                    await connection.send(write_error(error))
+                    await connection.send(write_error(error).decode())
                     if (code := close_code(error)) is not None:
                         await connection.close(code, error.code)
                         return

@@ -29,11 +29,12 @@ def test_the_field_is_a_combobox_over_the_list(page: Page) -> None:
     attributes = page.run(
         "return Object.fromEntries([...arguments[0].attributes].map((a) => [a.name, a.value]))", page.input
     )
-    listbox = page.driver.find_element(By.ID, attributes["aria-controls"])
+    listbox = page.shadow.find_element(By.ID, attributes["aria-controls"])
     assert (attributes["role"], attributes["aria-autocomplete"]) == ("combobox", "list")
     assert listbox.aria_role == "listbox"
-    assert {row.aria_role for row in listbox.find_elements(By.CLASS_NAME, "row")} == {"option"}
-    assert listbox.find_element(By.CLASS_NAME, "row").accessible_name.startswith("os.path.join")
+    rows = listbox.find_elements(By.CSS_SELECTOR, "[part~=row]")
+    assert {row.aria_role for row in rows} == {"option"}
+    assert rows[0].accessible_name.startswith("os.path.join")
     assert page.input.accessible_name == "Search"
 
 
@@ -73,7 +74,7 @@ def test_control_enter_opens_the_active_result_in_a_new_tab(page: Page, server: 
 
 def test_a_click_opens_a_result_before_the_panel_closes(page: Page, server: ScriptedServer) -> None:
     options = page.type_and_see("path")["options"]
-    page.driver.find_element(By.CSS_SELECTOR, "#options .row").click()
+    page.part("row").click()
     page.until_at(f"{server.url}landing/{options[0]}")
 
 
@@ -84,7 +85,9 @@ def test_enter_submits_and_the_results_become_links_of_the_page(page: Page, serv
     assert (seen["panel"], seen["expanded"], seen["settled"]) == (False, "false", options)
     assert [key.text for key in server.keys if key.kind == "submit"] == ["path"]
     page.press(Keys.TAB, Keys.TAB)
-    assert page.run("return document.activeElement.href") == f"{server.url}landing/{options[0]}"
+    assert (
+        page.run("return document.activeElement.shadowRoot.activeElement.href") == f"{server.url}landing/{options[0]}"
+    )
 
 
 def test_the_share_of_submits_that_were_ready_is_counted(page: Page, server: ScriptedServer) -> None:
@@ -122,6 +125,31 @@ def test_escape_closes_then_clears(page: Page) -> None:
     page.press(Keys.ESCAPE)
     seen = page.see()
     assert (seen["value"], seen["hints"]) == ("", True)
+
+
+def test_an_escape_that_has_nothing_to_do_is_left_to_the_page(page: Page) -> None:
+    page.run("left = 0; addEventListener('keydown', (e) => { left += e.key === 'Escape' && !e.defaultPrevented })")
+    page.type_and_see("path")
+    page.press(Keys.ESCAPE, Keys.ESCAPE)
+    assert page.run("return left") == 0
+    page.press(Keys.ESCAPE)
+    assert page.run("return left") == 1
+
+
+def test_alt_and_the_arrows_open_and_close_without_choosing(page: Page) -> None:
+    page.type_and_see("path")
+    page.chord(Keys.ALT, Keys.ARROW_UP)
+    assert not page.see()["panel"]
+    page.chord(Keys.ALT, Keys.ARROW_DOWN)
+    seen = page.see()
+    assert (seen["panel"], seen["active"]) == (True, None)
+
+
+def test_shift_and_the_arrows_are_left_to_the_text(page: Page) -> None:
+    page.type_and_see("path")
+    page.chord(Keys.SHIFT, Keys.ARROW_UP)
+    assert page.see()["active"] is None
+    assert page.run("return arguments[0].selectionEnd - arguments[0].selectionStart", page.input) == 4
 
 
 def test_arrow_down_opens_a_closed_panel(page: Page) -> None:
@@ -192,7 +220,7 @@ def test_the_order_is_frozen_under_the_pointer_until_it_leaves(page: Page, serve
     server.hold = True
     page.press("b")
     server.wait_for(lambda server: server.texts[-1] == "ab")
-    row = page.driver.find_element(By.CSS_SELECTOR, "#options .row")
+    row = page.part("row")
     ActionChains(page.driver, duration=10).move_to_element(row).move_by_offset(3, 0).perform()
     server.release()
     page.round_trip()
@@ -203,7 +231,7 @@ def test_the_order_is_frozen_under_the_pointer_until_it_leaves(page: Page, serve
 
 def test_a_pointer_that_only_rests_there_does_not_stop_the_results(page: Page) -> None:
     page.type_and_see("pa")
-    row = page.driver.find_element(By.CSS_SELECTOR, "#options .row")
+    row = page.part("row")
     ActionChains(page.driver, duration=10).move_to_element(row).move_by_offset(3, 0).perform()
     page.type_and_see("th jo")
 
@@ -229,6 +257,26 @@ def test_the_enter_that_ends_a_composition_does_not_submit(page: Page, server: S
     server.wait_for(lambda server: server.keys[-1].kind == "submit")
 
 
+def test_letters_on_their_way_to_other_scripts_are_not_searched(page: Page, server: ScriptedServer) -> None:
+    for letters, text in (("ni", "你"), ("hao", "好")):
+        compose(page, letters)
+        page.devtools("Input.insertText", text=text)
+    server.wait_for(lambda server: server.texts[-1] == "你好")
+    # Where Latin goes is known once a composition has ended.
+    assert "你hao" not in server.texts
+
+
+def test_what_a_phones_keyboard_composes_in_latin_is_searched_letter_by_letter(
+    page: Page, server: ScriptedServer
+) -> None:
+    for text in ("p", "pa", "pat", "path"):
+        compose(page, text)
+    page.until_shown(server.find("path"))
+    page.devtools("Input.insertText", text="paths ")
+    compose(page, "jo")
+    server.wait_for(lambda server: server.texts == ["p", "pa", "pat", "path", "paths ", "paths jo"])
+
+
 def test_keys_of_a_composition_move_and_close_nothing(page: Page) -> None:
     page.type_and_see("path ")
     compose(page, "jo")
@@ -239,9 +287,22 @@ def test_keys_of_a_composition_move_and_close_nothing(page: Page) -> None:
     assert (seen["active"], seen["panel"]) == (None, True)
 
 
+def test_a_tap_opens_a_result(page: Page, server: ScriptedServer) -> None:
+    page.devtools("Emulation.setTouchEmulationEnabled", enabled=True)
+    try:
+        options = page.type_and_see("path")["options"]
+        row = page.part("row").rect
+        point = {"x": row["x"] + row["width"] / 2, "y": row["y"] + row["height"] / 2}
+        page.devtools("Input.dispatchTouchEvent", type="touchStart", touchPoints=[point])
+        page.devtools("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        page.until_at(f"{server.url}landing/{options[0]}")
+    finally:
+        page.devtools("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
 def test_the_clear_button_empties_the_field_and_gives_it_the_focus(page: Page) -> None:
     page.type_and_see("path")
-    page.driver.find_element(By.CSS_SELECTOR, "[data-part=clear]").click()
+    page.part("clear").click()
     seen = page.see()
     assert (seen["value"], seen["focused"], seen["hints"], seen["panel"]) == ("", True, True, False)
 
@@ -251,7 +312,7 @@ def test_putting_a_phones_keyboard_away_leaves_the_results_in_the_page(page: Pag
     page.devtools("Emulation.setTouchEmulationEnabled", enabled=True)
     try:
         options = page.type_and_see("path")["options"]
-        page.run("document.activeElement.blur()")
+        page.run("arguments[0].blur()", page.input)
         seen = page.see()
         assert (seen["panel"], seen["expanded"], seen["settled"]) == (False, "false", options)
     finally:

@@ -27,12 +27,15 @@ def test_module_behaves_as_its_own_tests_say(suite: str, driver: Any, server: Sc
 def test_each_module_without_a_page_has_tests() -> None:
     assert SUITES == [
         "client",
+        "composition",
         "dashboard-figures",
         "dashboard-keys",
         "dashboard-poll",
         "dashboard-units",
         "edits",
+        "fallback",
         "highlight",
+        "recent",
         "timings",
         "untrusted",
     ]

@@ -21,6 +21,7 @@ from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.index import Document, build_index
 
 from .conftest import SearchPage, check_log
+from .proxy import BlockingProxy
 
 pytestmark = pytest.mark.browser
 
@@ -84,6 +85,33 @@ def page(driver: Any, server: RealServer) -> Iterator[SearchPage]:
     page.open()
     yield page
     check_log(driver)
+
+
+def test_words_of_the_query_are_marked_where_the_server_says(page: SearchPage) -> None:
+    page.press("isd")
+    page.until(lambda seen: "isd" in seen["marks"])
+
+
+def test_without_a_websocket_it_searches_over_http_says_so_and_goes_back(driver: Any, server: RealServer) -> None:
+    driver.get_log("browser")
+    with BlockingProxy(server.port) as proxy:
+        page = SearchPage(driver, proxy.url)
+        driver.get(proxy.url)
+        page.until(lambda seen: seen["state"] == "waiting")
+        page.input.click()
+        page.press("most frequent value")
+        seen = page.until(lambda seen: "statistics.mode" in seen["options"][:3])
+        assert (seen["state"], seen["connection"]) == ("http", "No live connection – searching over HTTP")
+        page.press(Keys.ENTER)
+        page.until(lambda seen: "ready at Enter" in seen["figures"] and "statistics.mode" in seen["settled"][:3])
+        proxy.blocking = False
+        page.run("dispatchEvent(new Event('online'))")
+        page.until(lambda seen: seen["state"] == "open")
+        page.press("s in a list")
+        page.until(lambda seen: "statistics.multimode" in seen["options"][:3])
+        driver.get("about:blank")
+    refused = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+    assert [message for message in refused if "WebSocket connection to" not in message] == []
 
 
 def test_the_meaning_of_a_query_finds_its_document_before_enter(page: SearchPage) -> None:

@@ -11,7 +11,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
                 print(f"typeahead search: {error}", file=sys.stderr)
                 refused = True
                 return
-            lines = [json.dumps(asdict(hit), ensure_ascii=False) for hit in hits] if options.json else describe(hits)
+            lines = [json.dumps(hit._asdict(), ensure_ascii=False) for hit in hits] if options.json else describe(hits)
             # Documents are not trusted with the terminal.
             print("\n".join(lines if options.json else map(clean, lines)), flush=True)
 

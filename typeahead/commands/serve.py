@@ -11,9 +11,13 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typeahead
 from typeahead.encoders.base import Encoder
+
+if TYPE_CHECKING:
+    from typeahead.server import ServerConfig
 
 #: Settings of the server that are plain numbers, with their help. Their defaults are the server's own.
 _LIMITS = {
@@ -22,6 +26,9 @@ _LIMITS = {
     "max_sessions": "websocket sessions at a time",
     "max_pending": "replies that one session may wait for",
     "max_search_batch": "queries in one call of the index",
+    "max_waiting_searches": "queries that may wait for a search; beyond, keystrokes are answered with 'overloaded'",
+    "max_turn_ms": "milliseconds of reading from clients after which keystrokes that need a step are answered so",
+    "anytime": "cosine to the embedding last searched for from which those results stand for a keystroke; 1 for never",
     "default_k": "hits for a client that does not say how many",
     "max_k": "most hits that a client may ask for",
     "snippet_chars": "code points of a hit's text that are sent",
@@ -94,11 +101,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--passage-encoder", metavar="ENCODER", help="a model that POST /v1/embeddings offers beside the encoder"
     )
     add_server_arguments(parser)
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        help="processes that share the port; one that dies is replaced, and /metrics tells of all of them. Each has "
+        "the limits, the cache and the model to itself",
+    )
+    # Given by the process that starts the workers: the numbers of the sockets that it hands on.
+    parser.add_argument("--worker", type=_handles, help=argparse.SUPPRESS)
 
 
-def run_server(options: argparse.Namespace, index: Path | None, passages: Encoder | None) -> None:
-    """Serve until told to stop."""
-    from typeahead.server import ServerConfig, serve
+def _workers(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: give 1 or more")
+    return int(text)
+
+
+def _handles(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def read_config(options: argparse.Namespace) -> ServerConfig:
+    """Make the server's settings of the arguments and the environment."""
+    from typeahead.server import ServerConfig
 
     token = os.environ.get("TYPEAHEAD_TOKEN")
     if options.token_file:
@@ -106,7 +132,7 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
             token = options.token_file.read_text(encoding="utf-8").strip()
         except UnicodeDecodeError as error:
             raise typeahead.TypeaheadError(f"{options.token_file} is not UTF-8: {error}") from error
-    config = ServerConfig(
+    return ServerConfig(
         host=options.host,
         port=options.port,
         allowed_origins=tuple(options.allowed_origin),
@@ -116,21 +142,34 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
         otel=options.otel,
         **{name: getattr(options, name) for name in _LIMITS},
     )
+
+
+def run_server(options: argparse.Namespace, index: Path | None, passages: Encoder | None) -> None:
+    """Serve until told to stop."""
+    from typeahead.server import serve
+    from typeahead.server.run import Worker
+
+    config = read_config(options)
+    handles = getattr(options, "worker", None)
+    worker = None if handles is None else Worker(handles)
     encoder = typeahead.load(options.encoder)
     fallback = _load_fallback(options.fallback, passages)
 
-    def announce(address: str) -> None:
-        print(address, flush=True)
-        print("Type into the page there. Ctrl+C stops the server.", file=sys.stderr, flush=True)
-
+    # Of several processes the one that started them tells the address, once all of them are ready.
+    announce = _announce if worker is None else None
     if index is None:
-        serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce)
+        serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
         return
     from typeahead.index import open_index
 
     with open_index(index) as opened:
         opened.check_teacher(encoder.config)
-        serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce)
+        serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
+
+
+def _announce(address: str) -> None:
+    print(address, flush=True)
+    print("Type into the page there. Ctrl+C stops the server.", file=sys.stderr, flush=True)
 
 
 def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None:
@@ -141,6 +180,20 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load and serve."""
+    """Load and serve, or have other processes do it."""
+    if options.workers > 1 and options.worker is None:
+        from typeahead.server.supervisor import Supervisor
+
+        config = read_config(options)
+        command = [sys.executable, "-m", "typeahead", *options.arguments]
+        Supervisor(
+            command,
+            config.host,
+            config.port,
+            count=options.workers,
+            drain_seconds=config.drain_seconds,
+            on_ready=_announce,
+        ).run()
+        return
     passages = typeahead.load(options.passage_encoder) if options.passage_encoder else None
     run_server(options, options.index, passages)

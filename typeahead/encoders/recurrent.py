@@ -13,6 +13,7 @@ and what is not bounded like it has a scale for each row: no row's result depend
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from typeahead.encoders.base import Vectors
 from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig
+from typeahead.states import ArrayStates, Step
 
 
 class RecurrentEncoder(FoldEncoder):
@@ -32,12 +34,13 @@ class RecurrentEncoder(FoldEncoder):
     float32 (n, dim). The GRU's input gates and the weighted vector depend on the token alone: ``fold.onnx`` computes
     them for the whole vocabulary at loading (for the student that ships 94 MB as float16), which spares each step a
     third of its weights. The configuration's ``shape`` states the length of a ``state`` and of a ``row`` of these.
+    ``compiled`` lets the step be a compiled function instead of a graph, where that can be (:attr:`compiled` tells).
     :meth:`step` may be called from several threads; a session belongs to one.
     """
 
     _encode_batch = 256
 
-    def __init__(self, config: ModelConfig, folder: Path, *, variant: str = "") -> None:
+    def __init__(self, config: ModelConfig, folder: Path, *, variant: str = "", compiled: bool = True) -> None:
         super().__init__(config, folder)
         self._state_size = config.shape["state"]
         self._run = open_graph(folder / f"step{variant}.onnx").run
@@ -45,6 +48,10 @@ class RecurrentEncoder(FoldEncoder):
         # The first models state no "row": a residual GRU of one layer.
         width = config.shape.get("row") or 3 * config.shape["hidden"] + config.dim + 2
         self._rows = rows_of_vocabulary(fold, self.tokenizer.vocabulary_size, width)
+        step = _compiled(config, folder / "weights.safetensors", self._rows) if compiled and not variant else None
+        #: Whether steps are run by :mod:`typeahead.encoders.compiled`.
+        self.compiled = step is not None and self._agrees(step)
+        self._take: Step = step if step is not None and self.compiled else self._run_graph
 
     @property
     def state_size(self) -> int:
@@ -58,15 +65,56 @@ class RecurrentEncoder(FoldEncoder):
     def step(self, states: Sequence[Vectors], tokens: NDArray[np.int64]) -> tuple[Sequence[Vectors], Vectors]:
         """Extend each state, float32 (state_size,), by one token; see :meth:`FoldEncoder.step`."""
         if len(states) == 1:
-            next_states, embeddings = self._advance(states[0][None], tokens)
+            next_states, embeddings = self._take(states[0][None], tokens)
             return (next_states[0],), embeddings
-        next_states, embeddings = self._advance(np.stack(states), tokens)
+        next_states, embeddings = self._take(np.stack(states), tokens)
         # Copies: a row of the batch would keep the whole batch in memory.
         return [state.copy() for state in next_states], embeddings
+
+    def states(self, slots: int) -> ArrayStates:
+        """Make a place for ``slots`` states and embeddings."""
+        return ArrayStates(self._take, self.start(), self.dim, slots)
 
     def _begin(self, count: int) -> Vectors:
         return np.zeros((count, self._state_size), np.float32)
 
+    def _agrees(self, step: Step) -> bool:
+        """Whether a step gives what the graph gives, but for rounding; a warning where it does not."""
+        tokens = np.arange(len(self._rows))[:: max(1, len(self._rows) // 16)][:9]
+        states = self._begin(len(tokens))
+        for _ in range(2):
+            expected, embeddings = self._run_graph(states, tokens)
+            stepped, found = step(states, tokens)
+            if not (np.allclose(stepped, expected, atol=1e-3) and np.allclose(found, embeddings, atol=1e-3)):
+                warnings.warn(
+                    f"{self.config.name}: the compiled step gives other vectors on this processor than ONNX Runtime, "
+                    "which is used instead and is slower",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                return False
+            states = expected
+        return True
+
     def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        return self._take(states, tokens)
+
+    def _run_graph(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
         next_states, embeddings = self._run(None, {"state": states, "token": tokens, "rows": self._rows})
         return next_states, embeddings
+
+
+def _compiled(config: ModelConfig, weights: Path, rows: NDArray[np.float16]) -> Step | None:
+    """Compile the step, if Numba is there and the student and the processor are of the kind."""
+    try:
+        from typeahead.encoders.compiled import CompiledStep, fits
+    except ImportError:
+        return None
+    except RuntimeError as error:  # no folder that Numba may write to
+        warnings.warn(
+            f"the step is not compiled, and so slower ({error}): set NUMBA_CACHE_DIR to a folder to write to",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return CompiledStep(config, weights, rows) if fits(config) else None

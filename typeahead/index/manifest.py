@@ -40,6 +40,8 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SIMILARITIES = ("cosine", "dot")
 BACKENDS = ("exact", "hnsw", "faiss")
+#: More candidates than that make a search slower than looking at every vector.
+MOST_CANDIDATES = 100_000
 
 #: The largest manifest that is read, in bytes.
 _MAX_MANIFEST = 1 << 20
@@ -94,6 +96,9 @@ class Manifest:
     #: Every file of the generation.
     files: Mapping[str, FileEntry]
     format_version: int = FORMAT_VERSION
+    #: Backend "hnsw": candidates that a search of the graph holds, the more the better and the slower. ``None`` leaves
+    #: it to the reader, as manifests do that were written before it was recorded.
+    search_candidates: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -131,6 +136,7 @@ class Manifest:
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Manifest:
+        data = {"search_candidates": None, **data}
         values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
         revision = values["teacher"]["revision"]
         values["teacher"] = Teacher(
@@ -139,6 +145,8 @@ class Manifest:
         for name in ("source", "created"):
             values[name] = _text(values[name])
         values["dim"], values["count"] = _integer(values["dim"], 1), _integer(values["count"], 0)
+        if values["search_candidates"] is not None:
+            _integer(values["search_candidates"], 1, MOST_CANDIDATES)
         if values["similarity"] not in SIMILARITIES:
             raise ValueError(f"similarity {values['similarity']!r} is none of {SIMILARITIES}")
         if values["backend"] not in BACKENDS:
@@ -232,9 +240,11 @@ def _not_found(folder: Path) -> str:
     return f"{folder} holds no index: build one with `typeahead index`"
 
 
-def _integer(value: Any, least: int) -> int:
+def _integer(value: Any, least: int, most: int | None = None) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{value!r} is no integer of at least {least}")
+    if most is not None and value > most:
+        raise ValueError(f"{value} is more than {most}")
     return value
 
 

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from typeahead.errors import IndexFolderError
+from typeahead.index.approximate import search_candidates
 from typeahead.index.manifest import FileEntry, Manifest, Teacher, generation_number, sync_folder
 from typeahead.index.vectors import VECTORS
 
@@ -80,6 +81,7 @@ class Staging:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             generation=self.folder.name,
             files={path.name: FileEntry.of(path) for path in paths},
+            search_candidates=search_candidates(count) if backend == "hnsw" else None,
         )
         manifest.write(self.out)
         (self.folder / _RECIPE).unlink()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.index.approximate import FaissVectors, HnswVectors
+from typeahead.index.approximate import FaissVectors, HnswVectors, search_candidates
 from typeahead.index.exact import ExactVectors
 
 VECTORS, GRAPH, ADOPTED, LABELS = "vectors.npy", "graph.faiss", "adopted.faiss", "labels.npy"
@@ -39,8 +39,11 @@ def choose_backend(backend: str, count: int) -> str:
     return backend
 
 
-def open_vectors(folder: Path, backend: str, count: int, dim: int) -> VectorSearch:
-    """Open the vectors of a generation; ``ValueError`` says which file is wrong and how."""
+def open_vectors(folder: Path, backend: str, count: int, dim: int, candidates: int | None) -> VectorSearch:
+    """Open the vectors of a generation; ``ValueError`` says which file is wrong and how.
+
+    ``candidates`` are those that a search of the graph holds, ``None`` as many as are usual for ``count``.
+    """
     if backend == "faiss":
         labels = None
         if (folder / LABELS).exists():
@@ -54,7 +57,9 @@ def open_vectors(folder: Path, backend: str, count: int, dim: int) -> VectorSear
     vectors = map_vectors(folder / VECTORS)
     if vectors.shape != (count, dim):
         raise ValueError(f"{VECTORS} has the shape {vectors.shape}, not {(count, dim)}")
-    return ExactVectors(vectors) if backend == "exact" else HnswVectors(vectors, folder / GRAPH)
+    if backend == "exact":
+        return ExactVectors(vectors)
+    return HnswVectors(vectors, folder / GRAPH, candidates or search_candidates(count))
 
 
 def map_vectors(path: Path) -> NDArray[np.floating]:

@@ -7,6 +7,7 @@ ready. Sockets, signals and the process are the business of :mod:`typeahead.serv
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -37,6 +38,9 @@ from typeahead.server.http import PROBE_PATHS, ApiError, HttpApi
 from typeahead.server.looplag import LoopLag
 from typeahead.server.metrics import STAGES, ServerMetrics
 from typeahead.server.pipeline import Pipeline, SearchIndex
+from typeahead.server.registry import merge, render
+from typeahead.server.siblings import Report, Siblings
+from typeahead.server.slow import merge_slow
 from typeahead.server.teacher import TeacherCost, measure, whole_text_encoder
 from typeahead.server.tracing import start_tracing
 
@@ -74,8 +78,12 @@ class App:
         index: SearchIndex | None,
         passages: Encoder | None,
         fallback: Encoder | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self.config = config
+        self._siblings = siblings
+        #: Whether the process that started this one is gone.
+        self.orphaned = False
         self.status = "starting"
         self.failure: Exception | None = None
         self._has_index = index is not None
@@ -92,6 +100,9 @@ class App:
             index,
             snippet_chars=config.snippet_chars,
             max_search_batch=config.max_search_batch,
+            max_waiting_searches=config.max_waiting_searches,
+            max_turn_ms=config.max_turn_ms,
+            anytime=config.anytime,
             fallback=stand_in,
         )
         self._tracing = start_tracing() if config.otel else None
@@ -106,6 +117,8 @@ class App:
             cache_capacity=config.cache_bytes,
             steps_computed=lambda: engine.stats.steps_computed,
             steps_cached=lambda: engine.stats.steps_cached,
+            searches_made=lambda: self._pipeline.searched,
+            searches_stood=lambda: self._pipeline.stood,
         )
         self._api = HttpApi(
             config,
@@ -113,7 +126,7 @@ class App:
             self._embedder,
             self._encoders,
             status=lambda: self.status,
-            metrics=self._metrics.registry.render,
+            metrics=self._render_metrics,
             dashboard=self._dashboard,
             timings=ClientTimings(self._metrics, per_second=config.client_reports),
         )
@@ -145,7 +158,12 @@ class App:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._pipeline.start()
         self._lag.start()
-        tasks = [asyncio.create_task(self._warm_up()), asyncio.create_task(self._endpoint.sweep())]
+        warming = asyncio.create_task(self._warm_up())
+        tasks = [warming, asyncio.create_task(self._endpoint.sweep())]
+        if self._siblings is not None:
+            tasks.append(asyncio.create_task(self._siblings.run(self._report, self._orphan)))
+            # Who connects meanwhile waits in the queue of a socket that the others keep open, and is not refused.
+            await asyncio.wait((warming,))
         try:
             yield
         finally:
@@ -158,13 +176,31 @@ class App:
             if self._tracing is not None:
                 self._tracing.close(timeout=2.0)
 
-    def _dashboard(self) -> dict[str, Any]:
+    def _report(self) -> Report:
+        """What this process has counted."""
         slow = self._metrics.slow.snapshot(time.perf_counter_ns(), STAGES)
-        snapshot = self._metrics.registry.snapshot()
-        return write_dashboard(snapshot, slow, self._teacher, started=self._started, at=time.monotonic())
+        return {"metrics": self._metrics.registry.snapshot(), "slow": slow, "started": self._started}
+
+    async def _reports(self) -> list[Report]:
+        """What all processes of this server have counted."""
+        others = [] if self._siblings is None else await self._siblings.others()
+        return [self._report(), *others]
+
+    async def _render_metrics(self) -> str:
+        return render(merge([report["metrics"] for report in await self._reports()]))
+
+    async def _dashboard(self) -> dict[str, Any]:
+        reports = await self._reports()
+        snapshot = merge([report["metrics"] for report in reports])
+        slow = merge_slow([report["slow"] for report in reports])
+        started = min(report["started"] for report in reports)
+        return write_dashboard(snapshot, slow, self._teacher, started=started, at=time.monotonic())
+
+    def _orphan(self) -> None:
+        self.orphaned = True
 
     async def _warm_up(self) -> None:
-        """Run everything once, as first runs allocate and page in; the server listens meanwhile and says "starting"."""
+        """Run everything once, as first runs allocate and page in; a server alone listens meanwhile: "starting"."""
         try:
             for encoder in self._encoders.values():
                 await self._embedder.encode(encoder, [_WARM_UP])
@@ -180,8 +216,13 @@ class App:
             self.failure = error
             self.status = "broken"
         else:
+            # What was loaded stays: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
             if self.status == "starting":
                 self.status = "ready"
+                if self._siblings is not None:
+                    self._siblings.ready()
 
 
 def create_app(
@@ -191,6 +232,7 @@ def create_app(
     *,
     passages: Encoder | None = None,
     fallback: Encoder | None = None,
+    siblings: Siblings | None = None,
 ) -> App:
     """Make the ASGI application, for :func:`~typeahead.server.run.serve` or for another ASGI server.
 
@@ -200,13 +242,14 @@ def create_app(
     :class:`~typeahead.errors.TeacherMismatch` for an index of another space than the encoder's, and
     :class:`~typeahead.server.config.ConfigError` for an encoder of passages, a cache too small for it, or a fallback
     that cannot stand in for it, and :class:`~typeahead.errors.MissingExtra` for traces without OpenTelemetry.
+    ``siblings`` are the other processes of the same server, if there are any.
     """
     if not isinstance(encoder, IncrementalEncoder):
         raise ConfigError("encoder", f"{encoder.config.name} cannot encode what is typed: give a query encoder")
     if index is not None:
         index.check_teacher(encoder.config)
     try:
-        return App(config, encoder, index, passages, fallback)
+        return App(config, encoder, index, passages, fallback, siblings)
     except ConfigError:
         raise
     except ValueError as error:

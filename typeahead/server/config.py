@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from typeahead.errors import TypeaheadError
+from typeahead.server.anytime import THRESHOLD
 from typeahead.server.snippets import MIN_SNIPPET
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -59,6 +60,14 @@ class ServerConfig:
     max_pending: int = 32
     #: Queries in one call of the index.
     max_search_batch: int = 64
+    #: Queries that may wait for a search; beyond, keystrokes are answered with ``overloaded``.
+    max_waiting_searches: int = 256
+    #: Milliseconds that the server reads from its clients in one turn before keystrokes that need a step are answered
+    #: with ``overloaded``: people wait at most about twice as long.
+    max_turn_ms: float = 20.0
+    #: Cosine of the embedding to that of the session's last search from which what that found is shown for a keystroke;
+    #: 1 for no other embedding than the same. Enter always shows what its own search found.
+    anytime: float = THRESHOLD
     #: Hits for a client that does not say how many, and the most that it may ask for.
     default_k: int = 8
     max_k: int = 100
@@ -114,6 +123,7 @@ class ServerConfig:
             "max_sessions",
             "max_pending",
             "max_search_batch",
+            "max_waiting_searches",
             "default_k",
             "max_k",
             "cache_bytes",
@@ -129,6 +139,10 @@ class ServerConfig:
         for name in ("body_seconds", "idle_seconds", "hello_seconds", "stall_seconds", "ping_seconds", "drain_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be a positive number of seconds")
+        if not 0 < self.max_turn_ms < float("inf"):
+            raise ConfigError("max_turn_ms", f"is {self.max_turn_ms}: it has to be a positive number of milliseconds")
+        if not 0 < self.anytime <= 1:
+            raise ConfigError("anytime", f"is {self.anytime}: a cosine above 0, and 1 at most")
         if self.client_reports < 0:
             raise ConfigError("client_reports", f"is {self.client_reports}: give 0 to read none")
         if self.fallback_tokens < 0:

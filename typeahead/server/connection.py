@@ -1,16 +1,16 @@
 """The websocket endpoint ``/v1/type``: sockets round :class:`~typeahead.server.dialogue.Dialogue`, as raw ASGI.
 
-Each connection reads in the coroutine that the server calls and writes in a second one. Reading stops while the
-dialogue is full and the writer waits while the client does not read, so neither side piles up. What is wrong with a
-client before the handshake is said in HTTP; afterwards in the close codes of :mod:`typeahead.protocol`.
+A :class:`Connection` hears frames from its :mod:`channel <typeahead.server.channel>` and sends what the dialogue has
+for it, both as plain calls on the event loop. Reading stops while the dialogue is full, and nothing is taken from it
+while the client does not read, so neither side piles up. What is wrong with a client before the handshake is said in
+HTTP; afterwards in the close codes of :mod:`typeahead.protocol`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import orjson
 
@@ -26,90 +26,81 @@ from typeahead.protocol import (
     Limits,
 )
 from typeahead.replies import write_hello
+from typeahead.server.channel import EXTENSION, AsgiChannel, Channel, Receive, Scope, Send
 from typeahead.server.config import ServerConfig
 from typeahead.server.dialogue import Dialogue
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.pipeline import Pipeline
 from typeahead.server.tracing import Tracing
 
-Scope = MutableMapping[str, Any]
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-
 #: Seconds between looks at which sessions are idle.
 SWEEP_SECONDS = 1.0
 
-#: Frames that one session reads before it is the others' turn: a quarter of a millisecond or so.
-TURN_FRAMES = 16
-
 
 class Connection:
-    """One client: its dialogue, and the events that its reader and writer wait for."""
+    """One client: its dialogue, and the channel that it comes by."""
 
-    def __init__(self, endpoint: TypeEndpoint) -> None:
+    __slots__ = ("_channel", "_closing", "_paused", "dialogue", "ended", "heard", "last_heard", "opened")
+
+    def __init__(self, endpoint: TypeEndpoint, channel: Channel) -> None:
         config = endpoint.config
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
-        self.opened = self.last_seen = time.monotonic()
+        self._channel = channel
+        self._paused = False
+        self._closing = False
+        #: Seconds of the monotonic clock; :attr:`heard` says whether something came since the last look at idle ones.
+        self.opened = self.last_heard = time.monotonic()
+        self.heard = False
+        #: Set when the connection is gone.
+        self.ended = asyncio.Event()
         self.dialogue = Dialogue(
             Conversation(endpoint.limits, token=config.token),
             endpoint.pipeline.engine.session(max_chars=config.max_chars),
             endpoint.pipeline,
             endpoint.metrics,
             greet=endpoint.greet,
-            wake=self._news.set,
+            wake=self.writable,
             clock=time.perf_counter_ns,
             max_pending=config.max_pending,
             trace=None if endpoint.tracing is None else endpoint.tracing.session(),
         )
+        channel.attach(self)
 
-    async def run(self, receive: Receive, send: Send) -> None:
-        """Read and write until either side closes."""
-        writer = asyncio.create_task(self._write(send))
-        writer.add_done_callback(lambda _: self._room.set())
-        try:
-            await self._read(receive, writer)
-        finally:
-            self.dialogue.abandon()
-            writer.cancel()
-            (error,) = await asyncio.gather(writer, return_exceptions=True)
-        # ASGI servers raise OSError from send() when the client is gone; that is an end like any other.
-        if isinstance(error, Exception) and not isinstance(error, OSError):
-            raise error
+    def receive_text(self, payload: bytes) -> None:
+        """Take a text frame; ``UnicodeDecodeError`` if it is not UTF-8."""
+        self.heard = True
+        self.dialogue.receive(payload)
+        self._mind_room()
 
-    async def _read(self, receive: Receive, writer: asyncio.Task[None]) -> None:
-        dialogue = self.dialogue
-        frames = 0
-        while True:
-            event = await receive()
-            if event["type"] == "websocket.disconnect":
-                return
-            self.last_seen = time.monotonic()
-            text = event.get("text")
-            dialogue.receive(event["bytes"] if text is None else text)
-            frames += 1
-            if frames % TURN_FRAMES == 0:
-                # A burst lies in the server's queue, so receive() returns without ever giving way to other sessions.
-                await asyncio.sleep(0)
-            while dialogue.full:
-                self._room.clear()
-                if writer.done():
-                    return
-                await self._room.wait()
+    def receive_binary(self) -> None:
+        """Take a binary frame."""
+        self.heard = True
+        self.dialogue.receive_binary()
+        self._mind_room()
 
-    async def _write(self, send: Send) -> None:
-        dialogue = self.dialogue
-        while not dialogue.finished:
-            await self._news.wait()
-            self._news.clear()
-            while frames := dialogue.take():
-                self._room.set()
-                for frame in frames:
-                    kind = "text" if isinstance(frame, str) else "bytes"
-                    await send({"type": "websocket.send", kind: frame})
-        assert dialogue.closing is not None
-        await send({"type": "websocket.close", "code": dialogue.closing.code, "reason": dialogue.closing.reason})
+    def writable(self) -> None:
+        """Send what can be sent."""
+        dialogue, channel = self.dialogue, self._channel
+        while not channel.blocked and (reply := dialogue.take()) is not None:
+            channel.send(*reply)
+        if self._paused:
+            self._mind_room()
+        if dialogue.closing is not None and dialogue.finished and not self._closing:
+            self._closing = True
+            channel.close(dialogue.closing.code, dialogue.closing.reason)
+
+    def lost(self) -> None:
+        """Drop all that is pending."""
+        self.dialogue.abandon()
+        self.ended.set()
+
+    def _mind_room(self) -> None:
+        """Hear nothing while as many replies wait as are allowed."""
+        if self._paused is not self.dialogue.full:
+            self._paused = self.dialogue.full
+            if self._paused:
+                self._channel.pause_reading()
+            else:
+                self._channel.resume_reading()
 
 
 class TypeEndpoint:
@@ -144,7 +135,7 @@ class TypeEndpoint:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def greet(self, hello: Hello) -> str:
+    def greet(self, hello: Hello) -> bytes:
         """Write the answer to a hello."""
         return write_hello(
             hello,
@@ -167,14 +158,18 @@ class TypeEndpoint:
         if offered and SUBPROTOCOL not in offered:
             return await _refuse(send, 400, f"this server speaks the subprotocol {SUBPROTOCOL}")
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        if len(self._connections) >= self.config.max_sessions:
+        full = len(self._connections) >= self.config.max_sessions
+        if full or self.pipeline.overloaded:
             # A page does not get to see the status of a refused handshake, but a close code it does.
-            return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": "the server is full"})
-        connection = Connection(self)
+            reason = "the server is full" if full else "the server is overloaded"
+            return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": reason})
+        channel = scope.get("extensions", {}).get(EXTENSION)
+        asgi = AsgiChannel(receive, send) if channel is None else None
+        connection = Connection(self, asgi or channel)
         self._connections.add(connection)
         self._empty.clear()
         try:
-            await connection.run(receive, send)
+            await (connection.ended.wait() if asgi is None else asgi.run())
         finally:
             self._connections.discard(connection)
             if not self._connections:
@@ -190,9 +185,12 @@ class TypeEndpoint:
     def close_idle(self, now: float) -> None:
         """Close the sessions that have been silent for too long at ``now``, in seconds of the monotonic clock."""
         for connection in tuple(self._connections):
+            if connection.heard:
+                connection.heard = False
+                connection.last_heard = now
             if not connection.dialogue.authorized and now - connection.opened >= self.config.hello_seconds:
                 connection.dialogue.close(CLOSE_POLICY, "no hello with a token came")
-            elif now - connection.last_seen >= self.config.idle_seconds:
+            elif now - connection.last_heard >= self.config.idle_seconds:
                 connection.dialogue.close(CLOSE_IDLE, "idle")
 
     async def drain(self, seconds: float) -> None:

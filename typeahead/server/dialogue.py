@@ -28,7 +28,7 @@ from typeahead.protocol import (
     close_code,
     refuse_text,
 )
-from typeahead.replies import write_embedding, write_error, write_reply
+from typeahead.replies import Reply, write_embedding, write_error, write_reply
 from typeahead.server.fallback import came_at_once
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.query import Query, Stage, Work
@@ -39,6 +39,13 @@ from typeahead.session import Session
 _OPEN_WORD = re.compile(r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\Z")
 
 
+#: What is counted and said of a query that failed, by whether it was for want of room.
+_FAILURES = {
+    False: ("error", "internal", "the server could not answer this: its log says why"),
+    True: ("overloaded", "overloaded", "the server has too much to do: the text is taken, go on or press Enter"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Closing:
     """Why a dialogue ends, as a websocket close code and reason."""
@@ -47,22 +54,29 @@ class Closing:
     reason: str
 
 
-@dataclass(slots=True, eq=False)
 class _Turn:
-    """A keystroke or submit that has to be answered once its query has reached ``needs``."""
+    """A keystroke or submit that has to be answered once its query has reached ``needs``.
 
-    seq: int
-    query: Query
-    needs: Stage
-    arrived_ns: int
-    #: How far the query was by then.
-    stage: Stage = Stage.TYPED
-    #: For a submit: whether its answer was there when it arrived.
-    ready: bool | None = None
+    ``stage`` is how far the query was when it arrived; for a submit, ``ready`` says whether its answer was there.
+    """
 
-    @property
-    def done(self) -> bool:
-        return self.query.stage >= self.needs or self.query.failed
+    __slots__ = ("arrived_ns", "needs", "query", "ready", "seq", "stage")
+
+    def __init__(
+        self,
+        seq: int,
+        query: Query,
+        needs: Stage,
+        arrived_ns: int,
+        stage: Stage = Stage.TYPED,
+        ready: bool | None = None,
+    ) -> None:
+        self.seq = seq
+        self.query = query
+        self.needs = needs
+        self.arrived_ns = arrived_ns
+        self.stage = stage
+        self.ready = ready
 
 
 class Dialogue:
@@ -79,7 +93,7 @@ class Dialogue:
         work: Work,
         metrics: ServerMetrics,
         *,
-        greet: Callable[[Hello], str],
+        greet: Callable[[Hello], bytes],
         wake: Callable[[], None],
         clock: Callable[[], int],
         max_pending: int,
@@ -88,16 +102,17 @@ class Dialogue:
         self._conversation = conversation
         self._session = session
         self._work = work
+        self._searches = work.searches
         self._metrics = metrics
         self._greet = greet
         self._wake = wake
         self._clock = clock
         self._max_pending = max_pending
         self._trace = trace
-        self._replies: deque[_Turn | str] = deque()
+        self._replies: deque[_Turn | bytes] = deque()
         self._keystroke: _Turn | None = None
         # Before the first key there is nothing to compute.
-        self._query = self._new_query(Stage.SEARCHED)
+        self._query = self._new_query(Stage.SEARCHED, None)
         self._query.stage = Stage.SEARCHED
         self._searched_words = ""
         self.closing: Closing | None = None
@@ -118,30 +133,42 @@ class Dialogue:
         return self.closing is not None and not self._replies
 
     def receive(self, frame: str | bytes) -> None:
-        """Take one frame from the client. Whatever it holds, the answer comes out of :meth:`take`."""
+        """Take a text frame from the client, as text or as its payload; the answer comes out of :meth:`take`.
+
+        Raises ``UnicodeDecodeError`` for one that is not UTF-8, which ends a websocket.
+        """
         if self.closing is not None:
             return
         arrived_ns = self._clock()
         try:
             self._act(self._conversation.receive(frame), arrived_ns)
         except ProtocolError as error:
-            self._metrics.keystrokes["error"].add()
-            self._reply(write_error(error))
-            if (code := close_code(error)) is not None:
-                self.close(code, error.code)
+            self._refuse(error)
 
-    def take(self) -> list[str | bytes]:
-        """Return the frames of the next reply that may be sent, none if there is none yet."""
-        if not self._replies:
-            return []
-        head = self._replies[0]
-        if isinstance(head, str):
-            self._replies.popleft()
-            return [head]
-        if not head.done:
-            return []
-        self._replies.popleft()
-        head.query.wanted -= 1
+    def receive_binary(self) -> None:
+        """Take a binary frame from the client, which is refused."""
+        if self.closing is not None:
+            return
+        try:
+            self._conversation.receive_binary()
+        except ProtocolError as error:
+            self._refuse(error)
+
+    def take(self) -> Reply | None:
+        """Return the next reply that may be sent, None if there is none yet."""
+        replies = self._replies
+        if not replies:
+            return None
+        head = replies[0]
+        if type(head) is bytes:
+            replies.popleft()
+            return head, None
+        assert isinstance(head, _Turn)
+        query = head.query
+        if query.stage < head.needs and not query.failed:
+            return None
+        replies.popleft()
+        query.wanted -= 1
         if head is self._keystroke:
             self._keystroke = None
         return self._write(head)
@@ -166,12 +193,20 @@ class Dialogue:
         if self._trace is not None:
             self._trace.close()
 
+    def _refuse(self, error: ProtocolError) -> None:
+        self._metrics.keystrokes["error"].add()
+        self._reply(write_error(error))
+        if (code := close_code(error)) is not None:
+            self.close(code, error.code)
+
     def _act(self, message: Message, arrived_ns: int) -> None:
-        if isinstance(message, Text | Edit):
-            self._type(message, arrived_ns)
+        kind = type(message)
+        if kind is Text or kind is Edit:
+            self._type(message, arrived_ns)  # type: ignore[arg-type]
         elif isinstance(message, Submit):
             self._submit(message.seq, arrived_ns)
         else:
+            assert isinstance(message, Hello)
             self._query.k = message.k
             self._reply(self._greet(message))
 
@@ -184,9 +219,10 @@ class Dialogue:
         started_ns = self._clock()
         text, tokens = session.text, session.tokens
         try:
-            if isinstance(message, Text):
+            if type(message) is Text:
                 session.set_text(message.text)
             else:
+                assert type(message) is Edit
                 session.edit(message.at, message.delete, message.insert)
         except TextError as error:
             raise refuse_text(error, message.seq) from None
@@ -196,7 +232,9 @@ class Dialogue:
             self._metrics.keystrokes["superseded"].add()
         # A search that was due and did not come is due still.
         owed = overtaken is not None and overtaken.needs is Stage.SEARCHED
-        query = self._query = self._new_query(self._due(owed=owed))
+        if before.stood:
+            work.drop(before)
+        query = self._query = self._new_query(self._due(owed=owed), before)
         query.tokenize_ns = self._clock() - started_ns
         if self._conversation.hello.quality is Quality.BEST:
             # A key that changes no token, such as a space, changes no encoder.
@@ -208,17 +246,22 @@ class Dialogue:
 
     def _submit(self, seq: int, arrived_ns: int) -> None:
         query = self._query
-        needs = Stage.SEARCHED if self._work.searches else Stage.STEPPED
+        needs = Stage.SEARCHED if self._searches else Stage.STEPPED
+        stood = query.stood
+        if stood:
+            # What stands for a keystroke does not for Enter, and its own search has not been made yet.
+            query.stage, query.stood = Stage.STEPPED, False
         # Who wants a search at Enter only has been promised an embedding before it, not results.
         promised = min(needs, Stage.STEPPED) if self._conversation.hello.search is SearchMode.SUBMIT else needs
         ready = query.stage >= promised
         self._metrics.submits[ready].add()
         query.wanted += 1
+        query.entered = True
         self._replies.append(_Turn(seq, query, needs, arrived_ns, query.stage, ready))
         if query.stage >= needs:
             self._wake()
-        elif query.failed or query.due < needs:
-            query.failed = False
+        elif query.failed or query.due < needs or stood:
+            query.failed = query.shed = False
             query.due = needs
             if query.stage is Stage.STEPPED:
                 self._work.search(query)
@@ -228,7 +271,7 @@ class Dialogue:
     def _due(self, *, owed: bool) -> Stage:
         """How far the session's present text has to come by itself; ``owed`` if a search was overtaken."""
         mode = self._conversation.hello.search
-        if not self._work.searches or mode is SearchMode.SUBMIT:
+        if not self._searches or mode is SearchMode.SUBMIT:
             return Stage.STEPPED
         if mode is SearchMode.WORD:
             words = _OPEN_WORD.sub("", self._session.text).rstrip()
@@ -237,47 +280,61 @@ class Dialogue:
             self._searched_words = words
         return Stage.SEARCHED
 
-    def _new_query(self, due: Stage) -> Query:
-        return Query(self._session, self._conversation.hello.k, due, self._wake)
+    def _new_query(self, due: Stage, before: Query | None) -> Query:
+        hello = self._conversation.hello
+        query = Query(self._session, hello.k, due, self._wake, shown=hello.dtype is not None)
+        if before is not None:
+            query.last = before.last if before.found is None else before
+        return query
 
     def _leave(self, turn: _Turn) -> None:
         turn.query.wanted -= 1
         if not turn.query.wanted:
             self._work.drop(turn.query)
 
-    def _reply(self, frame: str) -> None:
+    def _reply(self, frame: bytes) -> None:
         self._replies.append(frame)
         self._wake()
 
-    def _write(self, turn: _Turn) -> list[str | bytes]:
+    def _write(self, turn: _Turn) -> Reply:
         query, metrics = turn.query, self._metrics
+        keystroke = turn.ready is None
         if query.failed and query.stage < turn.needs:
-            if turn.ready is None:
-                metrics.keystrokes["error"].add()
-            message = "the server could not answer this: its log says why"
-            return [write_error(ProtocolError("internal", message, seq=turn.seq))]
+            outcome, code, message = _FAILURES[query.shed]
+            if keystroke:
+                metrics.keystrokes[outcome].add()
+            return write_error(ProtocolError(code, message, seq=turn.seq)), None
         total_ns = self._clock() - turn.arrived_ns
         # A submit has not paid for what was done before it.
-        searched = turn.stage < turn.needs is Stage.SEARCHED
-        stages = {
-            "tokenize": query.tokenize_ns if turn.ready is None else 0,
-            "step": query.step_ns if turn.stage < Stage.STEPPED else 0,
-            "search": min(query.search_ns, total_ns) if searched else 0,
-            "serialize": min(query.serialize_ns, total_ns) if searched else 0,
-        }
-        stages = {"queue": max(0, total_ns - sum(stages.values())), **stages}
-        if turn.ready is None:
+        tokenize_ns = query.tokenize_ns if keystroke else 0
+        step_ns = query.step_ns if turn.stage < Stage.STEPPED else 0
+        search_ns = serialize_ns = 0
+        if turn.stage < turn.needs is Stage.SEARCHED:
+            search_ns, serialize_ns = min(query.search_ns, total_ns), min(query.serialize_ns, total_ns)
+        queue_ns = max(0, total_ns - tokenize_ns - step_ns - search_ns - serialize_ns)
+        text = write_reply(
+            turn.seq,
+            query.hits if turn.needs is Stage.SEARCHED else None,
+            (
+                queue_ns // 1000,
+                tokenize_ns // 1000,
+                step_ns // 1000,
+                search_ns // 1000,
+                serialize_ns // 1000,
+                total_ns // 1000,
+            ),
+            ready=turn.ready,
+            encoder=query.encoder,
+        )
+        dtype = self._conversation.hello.dtype
+        reply = text, None if dtype is None else write_embedding(turn.seq, query.embedding, dtype)
+        if keystroke:
             metrics.keystrokes["served"].add()
-        timing_us = {name: spent // 1000 for name, spent in stages.items()} | {"total": total_ns // 1000}
-        hits = query.hits if turn.needs is Stage.SEARCHED else None
-        frames: list[str | bytes] = [write_reply(turn.seq, hits, timing_us, ready=turn.ready, encoder=query.encoder)]
-        if (dtype := self._conversation.hello.dtype) is not None:
-            frames.append(write_embedding(turn.seq, query.embedding, dtype))
         # What its own writing took, a reply cannot tell.
         whole_ns = self._clock() - turn.arrived_ns
-        stages["serialize"] += whole_ns - total_ns
-        stages_ns, chars, tokens = tuple(stages.values()), len(query.text), query.tokens
-        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, submit=turn.ready is not None)
+        stages_ns = (queue_ns, tokenize_ns, step_ns, search_ns, serialize_ns + whole_ns - total_ns)
+        chars, tokens = len(query.text), query.tokens
+        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, submit=not keystroke)
         if self._trace is not None:
             self._trace.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, ready=turn.ready)
-        return frames
+        return reply

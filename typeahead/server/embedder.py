@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from typeahead.encoders.base import Encoder, IncrementalEncoder, Vectors
-from typeahead.engine import check_vector
 from typeahead.errors import EncoderError, TextError
 from typeahead.server.fallback import Fallback
 from typeahead.server.metrics import Reason
+from typeahead.states import check_vectors
 from typeahead.tokens import check_text
 
 #: Texts encoded in one go: a server that stops waits for no more than these.
@@ -115,8 +115,7 @@ class Embedder:
         assert self._fallback is not None
         try:
             vectors, _ = await self.encode(encoder, [texts[row] for row in rows])
-            for vector in vectors:
-                check_vector(vector)
+            check_vectors(vectors)
         except TextError:
             raise
         except Exception as error:

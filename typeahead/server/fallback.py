@@ -24,11 +24,11 @@ from operator import eq
 from typing import Final
 
 from typeahead.encoders.base import Encoder, IncrementalEncoder, Vectors
-from typeahead.engine import check_vector
 from typeahead.models import ModelConfig
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.metrics import Reason, ServerMetrics
 from typeahead.server.query import Query
+from typeahead.states import check_vectors
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ class Fallback:
 
     def _encode(self, text: str) -> Vectors:
         vector: Vectors = self.model.encode([text])[0]
-        check_vector(vector)
+        check_vectors(vector)
         return vector
 
     def _next(self) -> Query | None:

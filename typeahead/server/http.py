@@ -83,8 +83,8 @@ class HttpApi:
         encoders: Mapping[str, Encoder],
         *,
         status: Callable[[], str],
-        metrics: Callable[[], str],
-        dashboard: Callable[[], Mapping[str, Any]],
+        metrics: Callable[[], Awaitable[str]],
+        dashboard: Callable[[], Awaitable[Mapping[str, Any]]],
         timings: ClientTimings,
     ) -> None:
         self._config = config
@@ -129,7 +129,7 @@ class HttpApi:
             self._authorize(request)
         except ApiError as error:
             return error.response()
-        return Response(self._metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await self._metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def dashboard(self, request: Request) -> Response:
         """``GET /v1/dashboard``: :mod:`typeahead.server.dashboard`; with the token, where there is one."""
@@ -137,7 +137,7 @@ class HttpApi:
             self._authorize(request)
         except ApiError as error:
             return error.response()
-        return json_response(self._dashboard())
+        return json_response(await self._dashboard())
 
     async def client_timings(self, request: Request) -> Response:
         """``POST /v1/client-timings``: :mod:`typeahead.server.client_timings`; nothing comes back."""
@@ -216,6 +216,7 @@ class HttpApi:
         session.set_text(text)
         changed = asyncio.Event()
         query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best)
+        query.entered = True  # bounded by max_requests, so never turned away
         self._pipeline.step(query)
         try:
             while query.stage is not Stage.SEARCHED and not query.failed:

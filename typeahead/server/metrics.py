@@ -183,6 +183,8 @@ class ServerMetrics:
         cache_capacity: int,
         steps_computed: Callable[[], int],
         steps_cached: Callable[[], int],
+        searches_made: Callable[[], int],
+        searches_stood: Callable[[], int],
     ) -> None:
         """Add what others keep count of, to be read when the metrics are."""
         add = self.registry.add
@@ -191,6 +193,12 @@ class ServerMetrics:
             "counter",
             "Encoder steps that keystrokes needed, by where they came from.",
             {(("source", "computed"),): Reading(steps_computed), (("source", "cached"),): Reading(steps_cached)},
+        )
+        add(
+            "typeahead_searches_total",
+            "counter",
+            "Searches that were made, and keystrokes for which the results of the session's last one stood.",
+            {(("source", "computed"),): Reading(searches_made), (("source", "stood"),): Reading(searches_stood)},
         )
         add("typeahead_active_sessions", "gauge", "Open websocket sessions.", {(): Reading(sessions)})
         add("typeahead_state_cache_bytes", "gauge", "Bytes in the cache of token prefixes.", {(): Reading(cache_bytes)})

@@ -5,6 +5,10 @@ keystroke is a batch of its own. Steps run on the event loop, as one takes tens 
 thread beside it, in batches by the same rule. What is not for the encoder goes to :mod:`typeahead.server.fallback`
 instead, if there is one, and joins the others for the search. A query that nobody wants any more is taken out of all
 queues, so what waits is bounded by the sessions and the submits that each may have pending.
+
+Under more load than it can bear it keeps the latency of what it takes, and says of the rest that it is overloaded: a
+keystroke is turned away when the loop has been reading from other clients for ``max_turn_ms`` already and the cache
+does not hold its text, or when ``max_waiting_searches`` wait. Enter is never turned away.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -21,42 +25,23 @@ import numpy as np
 import orjson
 
 from typeahead.encoders.base import Vectors
-from typeahead.engine import Engine
+from typeahead.engine import MAX_BATCH, Engine
 from typeahead.models import ModelConfig
+from typeahead.server.anytime import THRESHOLD, may_stand
 from typeahead.server.fallback import Fallback
+from typeahead.server.marks import Marker
 from typeahead.server.metrics import Reason
-from typeahead.server.query import Query, Stage
+from typeahead.server.query import Hit, Query, Stage
 from typeahead.server.snippets import snippet, telling_words
 
 log = logging.getLogger(__name__)
 
+#: For how long new people are turned away after a keystroke was.
+_OVERLOAD_NS = 10**9
+
 #: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.
 MAX_TITLE = 300
 MAX_URL = 2048
-
-
-class Hit(Protocol):
-    """What the server reads of a search result."""
-
-    @property
-    def id(self) -> str:
-        """The document's name."""
-
-    @property
-    def score(self) -> float:
-        """Similarity, the higher the better."""
-
-    @property
-    def title(self) -> str:
-        """Title, or empty."""
-
-    @property
-    def text(self) -> str:
-        """The passage."""
-
-    @property
-    def url(self) -> str:
-        """Address, or empty."""
 
 
 class Manifest(Protocol):
@@ -91,17 +76,34 @@ class Pipeline:
         *,
         snippet_chars: int,
         max_search_batch: int,
+        max_waiting_searches: int = 256,
+        max_turn_ms: float = 20.0,
+        anytime: float = THRESHOLD,
         fallback: Fallback | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.engine = engine
         self.fallback = fallback
+        self._name = engine.encoder.config.name
         self._index = index
         self._snippet_chars = snippet_chars
         self._max_search_batch = max_search_batch
+        self._max_waiting_searches = max_waiting_searches
+        self._max_turn_ns = round(max_turn_ms * 1e6)
+        self._anytime = anytime
+        #: Searches that were made, and keystrokes for which the results of an earlier one stood.
+        self.searched = 0
+        self.stood = 0
+        self._clock = clock
+        #: When the loop began to read what it is reading now, and when a keystroke was last turned away.
+        self._turn_ns: int | None = None
+        self._shed_ns: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._to_step: dict[Query, None] = {}
         # Dictionaries for queues: in order of arrival, and anything can be taken out at once.
         self._to_search: dict[Query, None] = {}
+        #: Searched when nothing else is to be: queries that were answered with what an earlier search had found.
+        self._behind: dict[Query, None] = {}
         self._searchable = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -142,11 +144,36 @@ class Pipeline:
                 return
         self._step_soon(query)
 
+    @property
+    def overloaded(self) -> bool:
+        """Whether keystrokes were turned away within the last second: there is no room for more people."""
+        return self._shed_ns is not None and self._clock() - self._shed_ns < _OVERLOAD_NS
+
     def _step_soon(self, query: Query) -> None:
-        if not self._to_step:
+        now = self._clock()
+        if self._turn_ns is None:
             assert self._loop is not None, "the pipeline was not started"
-            self._loop.call_soon(self._step_all)
-        self._to_step[query] = None
+            self._turn_ns = now
+            self._loop.call_soon(self._end_turn)
+        elif now - self._turn_ns > self._max_turn_ns and not query.entered and not self.engine.knows(query.session):
+            # Who was read before is being served, who is read after waits as long again: better told than kept waiting.
+            self._shed(query)
+            return
+        to_step = self._to_step
+        to_step[query] = None
+        # The loop reads from all clients before it calls anything: a full batch has no reason to wait for the rest.
+        if len(to_step) >= MAX_BATCH:
+            self._step_all()
+
+    def _end_turn(self) -> None:
+        self._turn_ns = None
+        self._step_all()
+
+    def _shed(self, query: Query) -> None:
+        """Turn a keystroke away; who waits for it is told that the server is overloaded."""
+        self._shed_ns = self._clock()
+        query.shed = True
+        self._fail(query)
 
     def step_now(self, query: Query) -> None:
         """Run the query's steps at once, as its session's text is about to change."""
@@ -156,14 +183,53 @@ class Pipeline:
         self._advance([query])
 
     def search(self, query: Query) -> None:
-        """Search for a query that was stepped."""
+        """Search for a query that was stepped. Where as many wait as may, a keystroke is turned away.
+
+        That is the new one; but Enter takes the place of the keystroke that has waited the longest. Where the embedding
+        has hardly moved since the session's last search, what that found is the answer, and the query is searched
+        behind the others, so that Enter finds the results of its own search.
+        """
         if query.embedding is None:
             query.stage = Stage.SEARCHED
             query.notify()
             return
+        if (hits := self._standing(query)) is not None:
+            query.hits = self.write_hits(hits[: query.k], query.text)
+            query.stage = Stage.SEARCHED
+            self.stood += 1
+            if query.stood:
+                with self._searchable:
+                    self._behind[query] = None
+                    self._searchable.notify()
+            query.notify()
+            return
+        turned_away = None
         with self._searchable:
-            self._to_search[query] = None
-            self._searchable.notify()
+            self._behind.pop(query, None)
+            if len(self._to_search) >= self._max_waiting_searches:
+                turned_away = next((waiting for waiting in self._to_search if not waiting.entered), None)
+                if not query.entered:
+                    turned_away = query
+                elif turned_away is not None:
+                    del self._to_search[turned_away]
+            if turned_away is not query:
+                self._to_search[query] = None
+                self._searchable.notify()
+        if turned_away is not None:
+            self._shed(turned_away)
+
+    def _standing(self, query: Query) -> Sequence[Hit] | None:
+        """What the session's last search found, if it may stand for this query; marks one whose own might differ."""
+        last = query.last
+        if last is None or query.k > last.k:
+            return None
+        if may_stand(last.embedding, query.embedding, 1):
+            query.found, query.last = last.found, None
+            return query.found
+        if query.entered or not may_stand(last.embedding, query.embedding, self._anytime):
+            return None
+        query.stood = True
+        return last.found
 
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""
@@ -172,6 +238,7 @@ class Pipeline:
             self.fallback.drop(query)
         with self._searchable:
             self._to_search.pop(query, None)
+            self._behind.pop(query, None)
 
     def _step_all(self) -> None:
         batch = list(self._to_step)
@@ -194,11 +261,20 @@ class Pipeline:
                     self._advance([query])
             return
         spent_ns = time.perf_counter_ns() - started_ns
+        # One copy out of the cache for all of them, where somebody needs it.
+        needed = [query for query in batch if query.shown or self._index is not None]
+        if needed:
+            sessions = [query.session for query in needed]
+            for query, embedding in zip(needed, self.engine.embeddings(sessions), strict=True):
+                query.embedding = embedding if query.session.tokens else None
+        name = self._name
         for query in batch:
-            query.embedding = query.session.embedding
-            query.encoder = self.engine.encoder.config.name
+            query.encoder = name
             query.step_ns = spent_ns
-            self._stepped(query)
+            query.stage = Stage.STEPPED
+            if query.due is Stage.SEARCHED:
+                self.search(query)
+            query.notify()
 
     def _stepped(self, query: Query) -> None:
         query.stage = Stage.STEPPED
@@ -243,13 +319,14 @@ class Pipeline:
     def _next_searches(self) -> list[Query] | None:
         """Wait for queries and take them; None when it is time to stop."""
         with self._searchable:
-            while not self._to_search and not self._stopped:
+            while not self._to_search and not self._behind and not self._stopped:
                 self._searchable.wait()
             if self._stopped:
                 return None
-            batch = list(islice(self._to_search, self._max_search_batch))
+            queue = self._to_search or self._behind
+            batch = list(islice(queue, self._max_search_batch))
             for query in batch:
-                del self._to_search[query]
+                del queue[query]
             return batch
 
     def _try_searches(self, batch: list[Query]) -> list[Query]:
@@ -270,34 +347,40 @@ class Pipeline:
         found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
         written_ns = time.perf_counter_ns()
-        for query, hits in zip(batch, written, strict=True):
+        for query, hits, those in zip(batch, written, found, strict=True):
             query.hits = hits
+            query.found = those
             query.search_ns = found_ns - started_ns
             query.serialize_ns = written_ns - found_ns
 
     def _searched(self, batch: list[Query], failed: list[Query]) -> None:
+        self.searched += len(batch) - len(failed)
         for query in batch:
-            if query in failed:
-                self._fail(query)
-            else:
+            if query not in failed:
                 query.stage = Stage.SEARCHED
+                query.stood = False
+                query.last = None
                 query.notify()
+            elif not query.stood:
+                self._fail(query)
 
     def write_hits(self, hits: Sequence[Hit], text: str) -> bytes:
-        """Write the hits of a query's text as a JSON array, with what of the passages fits on a page of results."""
-        words = telling_words(text)
-        return orjson.dumps(
-            [
+        """Write the hits of a query's text as a JSON array: what of the passages fits on a page, its words marked."""
+        words, marker = telling_words(text), Marker(text)
+        written = []
+        for hit in hits:
+            title, passage = _cut(hit.title, MAX_TITLE), snippet(hit.text, words, self._snippet_chars)
+            written.append(
                 {
                     "id": hit.id,
                     "score": round(float(hit.score), 6),
-                    "title": _cut(hit.title, MAX_TITLE),
-                    "text": snippet(hit.text, words, self._snippet_chars),
+                    "title": title,
+                    "text": passage,
                     "url": hit.url if len(hit.url) <= MAX_URL else "",
+                    "marks": {"title": marker.spans(title), "text": marker.spans(passage)},
                 }
-                for hit in hits
-            ]
-        )
+            )
+        return orjson.dumps(written)
 
 
 def _cut(text: str, length: int) -> str:

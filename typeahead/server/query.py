@@ -6,13 +6,36 @@ The pipeline moves queries from stage to stage and drops those that nobody wants
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Protocol
 
 from typeahead.encoders.base import Vectors
 from typeahead.session import Session
+
+
+class Hit(Protocol):
+    """What the server reads of a search result."""
+
+    @property
+    def id(self) -> str:
+        """The document's name."""
+
+    @property
+    def score(self) -> float:
+        """Similarity, the higher the better."""
+
+    @property
+    def title(self) -> str:
+        """Title, or empty."""
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+
+    @property
+    def url(self) -> str:
+        """Address, or empty."""
 
 
 class Stage(IntEnum):
@@ -23,45 +46,65 @@ class Stage(IntEnum):
     SEARCHED = 2
 
 
-@dataclass(slots=True, eq=False)
 class Query:
     """The present text of a session, as work: ``due`` is the stage that it has to reach.
 
-    Only the event loop writes to it, but for ``hits``, ``search_ns`` and ``serialize_ns``, which the search thread sets
-    before it hands the query back.
+    ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
+    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits`, :attr:`found`,
+    :attr:`search_ns` and :attr:`serialize_ns`, which the search thread sets before it hands the query back.
     """
 
-    session: Session
-    k: int
-    due: Stage
-    #: Called on the event loop each time that the query gets on, and when it fails.
-    notify: Callable[[], None]
-    #: What is searched for; by the time of the search the session may be further.
-    text: str = field(init=False, repr=False)
-    #: How many tokens that is.
-    tokens: int = field(init=False)
-    stage: Stage = Stage.TYPED
-    #: Replies that wait for it.
-    wanted: int = 0
-    failed: bool = False
-    #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
-    best: bool = False
+    # What most queries never change stands in the class: one is made for each key.
+    stage = Stage.TYPED
+    failed = False
+    #: Whether it failed for want of room.
+    shed = False
+    #: Whether Enter was pressed on it.
+    entered = False
     #: Whether the fallback was asked and failed.
-    abandoned: bool = False
+    abandoned = False
     #: Name of the model that encoded the text, empty until then.
-    encoder: str = ""
+    encoder = ""
+    #: float32 (dim,); None until the text was encoded, for one without a token, and where nobody needs it.
     embedding: Vectors | None = None
     #: JSON array, once searched.
-    hits: bytes = b"[]"
-    tokenize_ns: int = 0
-    step_ns: int = 0
-    search_ns: int = 0
+    hits = b"[]"
+    #: What the search found that the hits are of, if it was this query's own or would be the same.
+    found: Sequence[Hit] | None = None
+    #: Whether the hits are those of an earlier search, and this query's own might be others.
+    stood = False
+    #: The session's last query that was searched, until this one is.
+    last: Query | None = None
+    tokenize_ns = 0
+    step_ns = 0
+    search_ns = 0
     #: What writing the hits as JSON took.
-    serialize_ns: int = 0
+    serialize_ns = 0
 
-    def __post_init__(self) -> None:
-        self.text = self.session.text
-        self.tokens = len(self.session.tokens)
+    def __init__(
+        self,
+        session: Session,
+        k: int,
+        due: Stage,
+        notify: Callable[[], None],
+        *,
+        shown: bool = False,
+        wanted: int = 0,
+        best: bool = False,
+    ) -> None:
+        self.session = session
+        self.k = k
+        self.due = due
+        self.notify = notify
+        self.shown = shown
+        #: What is searched for; by the time of the search the session may be further.
+        self.text = session.text
+        #: How many tokens that is.
+        self.tokens = len(session.tokens)
+        #: Replies that wait for it.
+        self.wanted = wanted
+        #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
+        self.best = best
 
 
 class Work(Protocol):

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -21,6 +21,7 @@ from typeahead.errors import TypeaheadError
 from typeahead.server.app import App, create_app
 from typeahead.server.config import ServerConfig
 from typeahead.server.pipeline import SearchIndex
+from typeahead.server.siblings import Siblings
 from typeahead.server.websocket import bounded
 
 #: Seconds that closing handshakes, and then HTTP requests, have after the drain.
@@ -37,6 +38,17 @@ class ListenError(TypeaheadError):
         self.port = port
 
 
+class Worker:
+    """What a process has of the one that started it: ``handles`` are the numbers of its sockets, the control first."""
+
+    def __init__(self, handles: Sequence[int]) -> None:
+        control, *listeners = [socket.socket(fileno=handle) for handle in handles]
+        self.siblings = Siblings(control)
+        self.listeners = listeners
+        for listener in listeners:
+            listener.setblocking(False)
+
+
 def serve(
     config: ServerConfig,
     encoder: Encoder,
@@ -45,15 +57,18 @@ def serve(
     passages: Encoder | None = None,
     fallback: Encoder | None = None,
     on_ready: Callable[[str], None] | None = None,
+    worker: Worker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return.
 
     ``on_ready`` is called with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
     :class:`ListenError` where the port is taken, what :func:`~typeahead.server.app.create_app` raises, and what goes
-    wrong while warming up. ``index`` is not closed.
+    wrong while warming up. ``index`` is not closed. A ``worker`` is one of several processes: it listens on sockets
+    that are there already.
     """
-    app = create_app(config, encoder, index, passages=passages, fallback=fallback)
-    sockets = listen(config.host, config.port)
+    siblings = None if worker is None else worker.siblings
+    app = create_app(config, encoder, index, passages=passages, fallback=fallback, siblings=siblings)
+    sockets = listen(config.host, config.port) if worker is None else worker.listeners
     try:
         Server(app, on_ready).run(sockets)
     finally:
@@ -63,8 +78,14 @@ def serve(
         raise app.failure
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address of ``host``, so that "localhost" is found by whichever family a client tries first."""
+def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
+    """Listen on every address of ``host``, so that "localhost" is found by whichever family a client tries first.
+
+    ``shared`` lets other sockets of this user listen there too, to each of which the system gives its part of the
+    connections; where it cannot, :class:`ListenError` is raised.
+    """
+    if shared and not hasattr(socket, "SO_REUSEPORT"):
+        raise ListenError(host, port, "this system does not share a port among processes: use one worker")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -77,6 +98,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
             continue
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Port 0 means any port, but the same one for all addresses.
@@ -162,7 +185,7 @@ class Server(uvicorn.Server):
         if self._on_ready is not None and self.app.status == "ready":
             self._on_ready(self.address)
             self._on_ready = None
-        return await super().on_tick(counter) or self.app.failure is not None
+        return await super().on_tick(counter) or self.app.failure is not None or self.app.orphaned
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, drain, let closing handshakes end, and then close what is left."""

@@ -1,7 +1,7 @@
 """Which part of a passage is sent with a hit: its beginning, or what stands round the first match beyond that.
 
 It runs for each hit of each keystroke, so it looks for plain strings in a bounded part of the passage, which takes 10
-to 20 µs. Marking the words in what was chosen is the business of the page.
+to 20 µs. The words in what was chosen are marked by :mod:`typeahead.server.marks`.
 """
 
 from __future__ import annotations

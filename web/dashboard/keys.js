@@ -13,7 +13,7 @@ export const PARTS = ["sent", "queue", "tokenize", "step", "search", "serialize"
  *   parts: Record<string, number> | null, total: number}} Key
  */
 
-/** @typedef {import("../client.js").Answer & {sentAt?: number | null}} Answer */
+/** @typedef {import("../types.js").Answer & {sentAt?: number | null}} Answer */
 
 /** Keys that are kept of a query. */
 const MOST = 60;

@@ -21,6 +21,7 @@ const STATES = {
   closed: "Not connected.",
   connecting: "Connecting…",
   open: "Connected.",
+  http: "Over HTTP: a proxy lets no websocket through",
   asleep: "Asleep: wakes when you type.",
   waiting: "Connection lost: trying again.",
   offline: "Offline: waiting for the network.",
@@ -45,7 +46,7 @@ export class Waterfall extends EventTarget {
     this.client.addEventListener("hits", (event) => this.#answered(/** @type {CustomEvent} */ (event).detail));
     this.client.addEventListener("statechange", () => setText(byId("own-state"), STATES[this.client.state] ?? ""));
     this.client.addEventListener("problem", (event) => {
-      const { detail } = /** @type {CustomEvent<import("../client.js").Problem>} */ (event);
+      const { detail } = /** @type {CustomEvent<import("../types.js").Problem>} */ (event);
       if (detail.code === "unauthorized") this.dispatchEvent(new CustomEvent("unauthorized"));
       else setText(byId("own-answer"), oneLine(detail.message, 120));
     });

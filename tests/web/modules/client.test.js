@@ -1,74 +1,6 @@
 import { TypeaheadClient } from "../client.js";
 import { equal, test } from "./harness.js";
-
-/** A clock that moves when told to, timers on it, and sockets that a test opens, fills and cuts. */
-class World {
-  constructor() {
-    this.time = 0;
-    /** @type {{at: number, callback: () => void}[]} */
-    this.timers = [];
-    /** @type {any[]} */
-    this.sockets = [];
-    this.isOnline = true;
-    this.isHidden = false;
-    const world = this;
-    this.around = {
-      WebSocket: class extends EventTarget {
-        constructor(/** @type {string} */ url, /** @type {string} */ protocol) {
-          super();
-          Object.assign(this, { url, protocol, sent: [], closed: false });
-          world.sockets.push(this);
-        }
-        send(/** @type {string} */ data) { this.sent.push(JSON.parse(data)); }
-        close() { this.closed = true; }
-      },
-      setTimeout: (callback, ms) => {
-        const timer = { at: this.time + ms, callback };
-        this.timers.push(timer);
-        return timer;
-      },
-      clearTimeout: (timer) => { this.timers = this.timers.filter((other) => other !== timer); },
-      now: () => this.time,
-      random: () => 1,
-      online: () => this.isOnline,
-      hidden: () => this.isHidden,
-    };
-  }
-
-  get socket() { return this.sockets[this.sockets.length - 1]; }
-
-  /** The messages on the newest socket, without its hello. */
-  get sent() { return this.socket.sent.slice(1); }
-
-  open() { this.socket.dispatchEvent(new Event("open")); }
-  cut(code = 1006) { this.socket.dispatchEvent(Object.assign(new Event("close"), { code })); }
-  say(message) { this.socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) })); }
-
-  pass(ms) {
-    const end = this.time + ms;
-    for (;;) {
-      const due = this.timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.timers = this.timers.filter((timer) => timer !== due);
-      this.time = due.at;
-      due.callback();
-    }
-    this.time = end;
-  }
-}
-
-/** A client in a world, connected unless told otherwise, and what it has reported. */
-function start({ open = true, hello = { k: 8 } } = {}) {
-  const world = new World();
-  const client = new TypeaheadClient("ws://test/v1/type", { hello, around: world.around });
-  const seen = { hits: [], states: [], problems: [] };
-  client.addEventListener("hits", (event) => seen.hits.push(event.detail));
-  client.addEventListener("statechange", (event) => seen.states.push(event.detail));
-  client.addEventListener("problem", (event) => seen.problems.push(event.detail.code));
-  client.connect();
-  if (open) world.open();
-  return { world, client, seen };
-}
+import { start } from "./world.js";
 
 const LONG = "how to read a file line by line";
 
@@ -150,7 +82,8 @@ test("hits of a wrong shape become hits of the right one", () => {
   const { world, client, seen } = start();
   client.update("h");
   world.say({ seq: 1, hits: [null, 3, { id: 7, title: {}, text: ["x"], url: 1 }] });
-  equal({ id: "7", score: 0, title: "", text: "", url: "" }, seen.hits[0].hits[2]);
+  const marks = { title: [], text: [] };
+  equal({ id: "7", score: 0, title: "", text: "", url: "", marks }, seen.hits[0].hits[2]);
 });
 
 test("frames that are no messages are ignored", () => {
@@ -403,4 +336,26 @@ test("closed means closed, until connected again, with the text", () => {
   client.connect();
   world.open();
   equal([{ seq: 2, text: "a" }], world.sent);
+});
+
+test("an overloaded server is asked again after a while, if nobody typed on, and nothing is reported", () => {
+  const { world, client, seen } = start();
+  client.update(LONG);
+  world.say({ error: { code: "overloaded", message: "later" }, seq: 1 });
+  equal([[], true, 1], [seen.problems, client.busy, world.sent.length]);
+  world.pass(1000);
+  equal({ seq: 2, text: LONG }, world.sent[1]);
+  world.say({ seq: 2, hits: [] });
+  equal([[2], false], [seen.hits.map((answer) => answer.seq), client.busy]);
+});
+
+test("an overloaded server has the text: the next key is an edit of it, and nothing is asked twice", () => {
+  const { world, client, seen } = start();
+  client.update(LONG);
+  world.say({ error: { code: "overloaded", message: "later" }, seq: 1 });
+  client.update(`${LONG}s`);
+  equal({ seq: 2, edit: { at: 31, del: 0, ins: "s" } }, world.sent[1]);
+  world.say({ seq: 2, hits: [] });
+  world.pass(1000);
+  equal([2, [2]], [world.sent.length, seen.hits.map((answer) => answer.seq)]);
 });

@@ -1,60 +1,44 @@
-import { fill, pieces, queryWords } from "../highlight.js";
+import { fill, pieces } from "../highlight.js";
 import { equal, test } from "./harness.js";
 
-/** @param {string} text @param {string} query */
-const marked = (text, query) => pieces(text, queryWords(query)).map((piece) => (piece.marked ? `[${piece.text}]` : piece.text)).join("");
+/** @param {string} text @param {[number, number][]} spans @param {number} [limit] */
+const drawn = (text, spans, limit = 80) => pieces(text, spans, limit).map((piece) => (piece.marked ? `[${piece.text}]` : piece.text)).join("");
 
-test("a word of the query marks the words that begin with it", () => {
-  equal("os.path.[join]: [Join]s paths, not disjoint ones", marked("os.path.join: Joins paths, not disjoint ones", "join"));
+test("spans become marks", () => {
+  equal("os.[path].[join]", drawn("os.path.join", [[3, 7], [8, 12]]));
+  equal("[all]", drawn("all", [[0, 3]]));
+  equal("none", drawn("none", []));
 });
 
-test("case and accents do not matter, on either side", () => {
-  equal("[Café] au lait, [CAFE\u0301]", marked("Café au lait, CAFE\u0301", "cafe"));
-  equal("[resume]", marked("resume", "RÉSUMÉ"));
-  equal("[ΟΔΟΣ]", marked("ΟΔΟΣ", "οδος"));
+test("spans count code points, so pairs are never cut in half", () => {
+  equal("🥚[𝐡𝐞]𝐥𝐥𝐨", drawn("🥚𝐡𝐞𝐥𝐥𝐨", [[1, 3]]));
 });
 
-test("half a Hangul syllable marks the whole one", () => {
-  equal("[한]국어", marked("한국어", "하"));
+test("marks stay on their words when spaces and controls before them go", () => {
+  equal("a b [word] end", drawn("\u202e a\n\n\tb\u0000 word \u2066end ", [[9, 13]]));
 });
 
-test("words of scripts without spaces are found inside a run", () => {
-  equal("明日の[東京]都の天気、[東京]", marked("明日の東京都の天気、東京", "東京"));
-});
-
-test("function words are not marked beside telling ones, but are when they are all there is", () => {
-  equal("read the [file] by the line", marked("read the file by the line", "the file"));
-  equal("[to] be or not [to] be", marked("to be or not to be", "to"));
-});
-
-test("one or two letters mark whole words only, unless they are the whole query", () => {
-  equal("[list] as [C], [c] code", marked("list as C, c code", "list as c"));
-  equal("[re]ad, [re]ply", marked("read, reply", "re"));
-});
-
-test("the word being typed marks from two letters on", () => {
-  equal("[path] [jo]in, jaw", marked("path join, jaw", "path jo"));
-  equal("[path] join", marked("path join", "path jo "));
-  equal("[path] join", marked("path join", "path j"));
-});
-
-test("letters beyond the BMP are never cut in half", () => {
-  equal("[𝐡𝐞]𝐥𝐥𝐨", marked("𝐡𝐞𝐥𝐥𝐨", "𝐡𝐞"));
-});
-
-test("the pieces are the text, whatever stands in it", () => {
-  for (const text of ["", "<b>bold</b> &amp;", "a\u202eb\u0000c", "\ud83e lone", "e\u0301\u0301\u0301", "🥚".repeat(50)]) {
-    equal(text, pieces(text, queryWords("b bold e lone 🥚")).map((piece) => piece.text).join(""));
+test("whatever stands in the spans, the text is drawn", () => {
+  for (const spans of [[[5, 2]], [[-3, 1]], [[1, 1e9]], [[0.5, 1.5]], [["a", {}]], [[]], [[NaN, null]]]) {
+    equal("abc", pieces("abc", /** @type {any} */ (spans), 80).map((piece) => piece.text).join(""));
   }
 });
 
-test("a query without words marks nothing", () => {
-  equal("a + b", marked("a + b", "+ ?!"));
+test("a mark that the ellipsis cuts ends there", () => {
+  equal("ab[cd]…", drawn("abcdefgh", [[2, 8]], 5));
+});
+
+test("neighbours are one piece", () => {
+  equal([{ text: "ab", marked: true }], pieces("ab", [[0, 1], [1, 2]], 80));
+});
+
+test("a megabyte with a span round it costs no more than a line", () => {
+  equal(10, pieces("ab".repeat(500_000), [[0, 1_000_000]], 10).map((piece) => piece.text).join("").length);
 });
 
 test("markup in a text becomes text, marked or not", () => {
   const element = document.createElement("p");
-  fill(element, pieces("<img src=x onerror=alert(1)> script", queryWords("script img")));
+  fill(element, pieces("<img src=x onerror=alert(1)> script", [[1, 4], [29, 35]], 80));
   equal(["MARK", "MARK"], [...element.children].map((child) => child.tagName));
   equal("<img src=x onerror=alert(1)> script", element.textContent);
 });

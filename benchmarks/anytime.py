@@ -1,0 +1,198 @@
+"""What it costs, and what it saves, to let the last results stand while the embedding hardly moves.
+
+    python -m benchmarks.anytime [--data ../shared/data] [--vectors FILE.npy] [--queries 500] [--traces 300]
+
+Three kinds of typing over the passages of ``msmarco-mini``, one keystroke a character: its judged queries; queries of
+``train_queries.tsv``, spread evenly; and recorded people, who correct themselves, from ``keystrokes.jsonl.gz``. After
+each keystroke a session has an embedding; ``typeahead.server.anytime`` decides by a threshold whether the results of
+its last search stand. What is then shown is compared with what a search at every keystroke would show:
+
+*saved*: the share of keystrokes with an embedding that need no search. At threshold 1 these are the keys that leave
+the tokens, and so the embedding, as they were. *overlap@8*: mean share of the 8 passages of the full search that are
+shown, over all keystrokes, and over those whose results stood. *same best*: share of all keystrokes whose first result
+is that of the full search. *nDCG@10 while typing*: mean over the keystrokes of a judged query, then over queries;
+*at Enter, without a search there*: its quality if Enter made no full search, which it does.
+
+``--vectors`` keeps the passages' vectors, float32 (38995, 384), by ``minilm-doc``; they take 5 minutes of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import typeahead
+from typeahead.encoders.base import IncrementalEncoder, Vectors
+from typeahead.evaluate.datasets import Dataset, open_dataset
+from typeahead.evaluate.prefixes import DEPTH, NOTHING, Judge
+from typeahead.evaluate.search import search
+from typeahead.evaluate.traces import read_traces
+from typeahead.server.anytime import may_stand
+from typeahead.tables import report
+
+THRESHOLDS = (1.0, 0.999, 0.998, 0.995, 0.99, 0.98, 0.97, 0.95, 0.9)
+SHOWN = 8
+
+Rows = NDArray[np.int64]
+
+
+class Passages:
+    """The collection's passages as evaluation searches them."""
+
+    def __init__(self, dataset: Dataset, file: Path | None) -> None:
+        passages = list(dataset.passages())
+        self._ids = [passage.id for passage in passages]
+        if file is not None and file.is_file():
+            self.vectors: Vectors = np.load(file)
+        else:
+            encoder = typeahead.load("minilm-doc")
+            # Texts of one length together: a batch is as long as its longest.
+            order = sorted(range(len(passages)), key=lambda row: len(passages[row].text))
+            self.vectors = np.empty((len(passages), encoder.dim), np.float32)
+            for start in range(0, len(order), 64):
+                part = order[start : start + 64]
+                self.vectors[part] = encoder.encode([passages[row].text for row in part])
+            if file is not None:
+                np.save(file, self.vectors)
+        self.count, self.dim = self.vectors.shape
+        if self.count != len(passages):
+            raise SystemExit(f"{file} holds {self.count} vectors for {len(passages)} passages")
+
+    def shards(self) -> Iterator[tuple[int, NDArray[np.floating[Any]]]]:
+        """All vectors at once."""
+        yield 0, self.vectors
+
+    def ids_of(self, rows: Sequence[int]) -> list[str]:
+        """Passage ids of row numbers."""
+        return [self._ids[row] for row in rows]
+
+
+class Typed:
+    """Texts typed key by key: the embedding after each key, and what a search for it finds."""
+
+    def __init__(self, encoder: IncrementalEncoder, texts: Sequence[Sequence[str]], passages: Passages) -> None:
+        self.embeddings: list[list[Vectors | None]] = []
+        for states in texts:
+            session = encoder.session(max_chars=4096)
+            seen: list[Vectors | None] = []
+            for text in states:
+                session.update(text)
+                seen.append(session.embedding)
+            self.embeddings.append(seen)
+        # A key that leaves the tokens alone leaves the very same vector.
+        distinct = {id(one): one for seen in self.embeddings for one in seen if one is not None}
+        places = {key: place for place, key in enumerate(distinct)}
+        self.found: Rows = search(np.stack(list(distinct.values())), passages, DEPTH, threads=1)[0]
+        #: Place in ``found`` of each key's full search, or ``NOTHING``.
+        self.places: list[list[int]] = [
+            [NOTHING if one is None else places[id(one)] for one in seen] for seen in self.embeddings
+        ]
+
+    def shown(self, threshold: float) -> tuple[list[list[int]], int]:
+        """Place in ``found`` of what stands under the box after each key, and how many searches that took."""
+        shown, searches = [], 0
+        for seen, places in zip(self.embeddings, self.places, strict=True):
+            searched: Vectors | None = None
+            standing, line = NOTHING, []
+            for embedding, place in zip(seen, places, strict=True):
+                if embedding is None:
+                    line.append(NOTHING)
+                    continue
+                if not may_stand(searched, embedding, threshold):
+                    searched, standing = embedding, place
+                    searches += 1
+                line.append(standing)
+            shown.append(line)
+        return shown, searches
+
+    def row(self, threshold: float) -> dict[str, Any]:
+        """Columns of a table."""
+        shown, searches = self.shown(threshold)
+        pairs = [
+            (stands, full)
+            for line, places in zip(shown, self.places, strict=True)
+            for stands, full in zip(line, places, strict=True)
+            if full != NOTHING
+        ]
+        overlaps = np.array([len(set(self._top(a)) & set(self._top(b))) / SHOWN for a, b in pairs])
+        stood = np.array([a != b for a, b in pairs])
+        same_best = np.array([self.found[a, 0] == self.found[b, 0] for a, b in pairs])
+        return {
+            "threshold": threshold,
+            "keystrokes": len(pairs),
+            "saved %": 100 * (1 - searches / len(pairs)),
+            "overlap@8": float(overlaps.mean()),
+            "where they stood": float(overlaps[stood].mean()) if stood.any() else 1.0,
+            "least overlap in 100 of these": float(np.percentile(overlaps[stood], 1)) if stood.any() else 1.0,
+            "same best %": 100 * float(same_best.mean()),
+        }
+
+    def quality(self, threshold: float, judge: Judge, keys: Sequence[str]) -> dict[str, float]:
+        """nDCG@10 while typing, and at Enter."""
+        padded = np.concatenate([self.found, np.full((1, DEPTH), NOTHING, np.int64)])
+        screens = {key: padded[line][None] for key, line in zip(keys, self.shown(threshold)[0], strict=True)}
+        scores = judge.score(screens).values()
+        return {
+            "nDCG@10 while typing": float(np.mean([one.quality.mean() for one in scores])),
+            "at Enter, without a search there": float(np.mean([one.quality[-1] for one in scores])),
+        }
+
+    def _top(self, place: int) -> list[int]:
+        rows: list[int] = self.found[place, :SHOWN].tolist()
+        return rows
+
+
+def prefixes(query: str) -> list[str]:
+    """The states of a box while a query is typed."""
+    return [query[: end + 1] for end in range(len(query))]
+
+
+def spread(path: Path, count: int) -> list[str]:
+    """So many queries of a file, evenly."""
+    with path.open(encoding="utf-8") as file:
+        queries = [line.rstrip("\n").partition("\t")[2] for line in file]
+    return queries[:: math.ceil(len(queries) / count)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--vectors", type=Path, help="keep the passages' vectors here for the next time")
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--traces", type=int, default=300)
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    options = parser.parse_args()
+    encoder = typeahead.load("minilm-gru")
+    assert isinstance(encoder, IncrementalEncoder)
+    dataset = open_dataset(options.data / "msmarco-mini")
+    passages = Passages(dataset, options.vectors)
+    keys = list(dataset.queries)
+    kinds = {
+        "judged queries": [prefixes(dataset.queries[key]) for key in keys],
+        "train_queries": [prefixes(query) for query in spread(options.data / "train_queries.tsv", options.queries)],
+        "recorded typing": [
+            [keystroke.text for keystroke in trace]
+            for trace in islice(read_traces(options.data / "keystrokes.jsonl.gz"), options.traces)
+        ],
+    }
+    judge = Judge(dataset, passages)
+    rows = []
+    for name, texts in kinds.items():
+        typed = Typed(encoder, texts, passages)
+        for threshold in THRESHOLDS:
+            row = {"typing": name} | typed.row(threshold)
+            row |= typed.quality(threshold, judge, keys) if name == "judged queries" else {}
+            rows.append(row)
+    report(f"Results that stand, {passages.count:,} passages of msmarco-mini", rows, json_path=options.json)
+
+
+if __name__ == "__main__":
+    main()

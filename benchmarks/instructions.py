@@ -1,0 +1,148 @@
+"""Instructions of a keystroke in process, counted by valgrind: they show a regression that seconds would hide.
+
+    python -m benchmarks.instructions [--keys 2000] [--sessions 1 32] [--json PATH]
+
+Seconds depend on what else the machine does, instructions hardly at all. Counted is what typeahead does round the
+model: tokens, looking up, batching, remembering. The model is left out, and vectors of its sizes are added instead, as
+valgrind runs a processor without AVX-512, where its products take other paths and minutes. Counting begins after the
+first keys, by ``valgrind --tool=callgrind``, and the typing is synthetic and the same each time. Needs valgrind with
+its headers, and a C compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import options
+from benchmarks.keystroke import rounds_of, type_all
+from benchmarks.native import compiled
+from benchmarks.typed import synthetic_traces
+from typeahead import models
+from typeahead.encoders.base import Vectors
+from typeahead.encoders.fold import FoldEncoder
+from typeahead.engine import Engine
+from typeahead.errors import TypeaheadError
+from typeahead.tables import report
+
+_TOTAL = re.compile(r"^totals: (\d+)", re.MULTILINE)
+
+
+class Stand(FoldEncoder):
+    """Stands for a student: its tokenizer, its sizes, and a step that adds two vectors."""
+
+    def __init__(self, name: str) -> None:
+        folder = models.find(name)
+        super().__init__(models.read_config(folder, verify=False), folder)
+        self._size = self.config.shape["state"]
+        self._row = np.full(self._size, 0.01, np.float32)
+
+    def start(self) -> Vectors:
+        """Zeros, float32 (state,)."""
+        return np.zeros(self._size, np.float32)
+
+    def step(self, states: Sequence[Vectors], tokens: NDArray[np.int64]) -> tuple[Sequence[Vectors], Vectors]:
+        """Extend each state by one token."""
+        after, embeddings = self._advance(np.stack(states), tokens)
+        return [state.copy() for state in after], embeddings
+
+    def _begin(self, count: int) -> Vectors:
+        return np.zeros((count, self._size), np.float32)
+
+    def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        after = states + self._row * tokens[:, None].astype(np.float32)
+        return after, np.ascontiguousarray(after[:, : self.dim])
+
+
+def type_keys(people: int, keys: int, encoder_name: str) -> int:
+    """Type synthetic texts in process, counted where callgrind looks on. Gives the steps that it took."""
+    encoder: Any = Stand(encoder_name)
+    traces = synthetic_traces(400, seed=0)
+    callgrind = compiled(Path(__file__).with_name("callgrind.c"), tuned=False)
+    # First runs allocate and page in.
+    type_all(Engine(encoder), rounds_of(traces[200:], people, 10 * people))
+    engine, typed = Engine(encoder), rounds_of(traces[:200], people, keys)
+    callgrind.start_counting()
+    steps = type_all(engine, typed).steps
+    callgrind.stop_counting()
+    return steps
+
+
+def total_of(callgrind: str) -> int:
+    """Instructions that a file of callgrind's adds up to; :class:`~typeahead.errors.TypeaheadError` if it has none."""
+    found = _TOTAL.search(callgrind)
+    if found is None:
+        raise TypeaheadError("callgrind wrote no total: it was interrupted")
+    return int(found[1])
+
+
+def count(people: int, keys: int, encoder: str) -> tuple[int, int]:
+    """Instructions and steps of ``keys`` keystrokes."""
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        raise TypeaheadError("valgrind is not installed: instructions cannot be counted")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "callgrind"
+        command = [valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", "--quiet"]
+        command += [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "benchmarks.instructions",
+            "--child",
+            str(people),
+            str(keys),
+            "--encoder",
+            encoder,
+        ]
+        # Hashes of strings decide the order in dictionaries, and so which instructions run.
+        environment = os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            raise TypeaheadError(f"under valgrind it failed: {lines[-1] if lines else 'it said nothing'}")
+        written = sorted(Path(folder).glob("callgrind*"))
+        return sum(total_of(path.read_text()) for path in written), int(done.stdout.strip().splitlines()[-1])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Count and print."""
+    parser = options.parser("instructions", __doc__)
+    parser.add_argument("--keys", type=options.whole, default=2000)
+    parser.add_argument("--sessions", type=options.whole, nargs="+", default=[1, 32])
+    parser.add_argument("--encoder", default="minilm-gru", help="whose tokenizer and sizes")
+    parser.add_argument("--child", type=options.whole, nargs=2, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.child:
+        people, keys = chosen.child
+        print(type_keys(people, keys, chosen.encoder))
+        return
+    table = []
+    for people in chosen.sessions:
+        keys = max(chosen.keys // people, 1) * people
+        instructions, steps = count(people, keys, chosen.encoder)
+        table.append(
+            {
+                "sessions": people,
+                "keystrokes": keys,
+                "instructions a key": round(instructions / keys),
+                "steps a key": steps / keys,
+            }
+        )
+    report("Instructions", table, json_path=chosen.json, encoder=chosen.encoder, typing="synthetic")
+
+
+if __name__ == "__main__":
+    options.run(main)

@@ -1,0 +1,1 @@
+"""Single operations on the way of a keystroke, by pytest-benchmark: ``python -m pytest benchmarks/micro``."""

@@ -1,0 +1,59 @@
+"""What the search box costs whoever loads it: bytes as served, and gzipped.
+
+    python -m benchmarks.sizes
+
+The one file that pages elsewhere load; the same modules one by one, as our own page loads them, with their comments;
+and the client alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from typeahead.paths import web_folder
+from typeahead.tables import report
+
+_IMPORT = re.compile(r'^(?:import|export) .*?"\./([^"]+)";$', re.MULTILINE | re.DOTALL)
+
+
+def modules(entry: Path) -> list[Path]:
+    """A module and all that it imports, each once."""
+    found = [entry]
+    for module in found:
+        for name in _IMPORT.findall(module.read_text(encoding="utf-8")):
+            if (other := module.with_name(name)) not in found:
+                found.append(other)
+    return found
+
+
+def row(what: str, files: Iterable[Path]) -> dict[str, object]:
+    """Count, bytes and gzipped bytes, each file on its own, as a browser gets them."""
+    contents = [file.read_bytes() for file in files]
+    return {
+        "what": what,
+        "files": len(contents),
+        "bytes": sum(map(len, contents)),
+        "gzipped": sum(len(gzip.compress(content)) for content in contents),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    options = parser.parse_args()
+    web = web_folder()
+    rows = [
+        row("element and client, one file", [web / "typeahead-search.min.js"]),
+        row("element and client, as modules with comments", modules(web / "search-box.js")),
+        row("client alone, as modules with comments", modules(web / "client.js")),
+    ]
+    report("Sizes", rows, json_path=options.json)
+
+
+if __name__ == "__main__":
+    main()

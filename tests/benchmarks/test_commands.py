@@ -1,0 +1,98 @@
+"""The commands end to end, on little: what they print and write has the columns that the documents name."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import keystroke, load, scale, soak, tree, typed
+from benchmarks.native import has_compiler
+
+needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
+CORES = sorted(os.sched_getaffinity(0))
+PINNED = ["--server-cores", str(CORES[0]), "--client-core", str(CORES[-1])]
+
+
+@pytest.fixture(autouse=True)
+def _synthetic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(typed, "TRACES", tmp_path / "none")
+    monkeypatch.setattr(typed, "QUERIES", tmp_path / "none")
+    for module in (load, scale, soak):
+        monkeypatch.setattr(module, "QUERIES", 50)
+
+
+@pytest.fixture
+def figures(tmp_path: Path) -> Callable[..., Any]:
+    """Run a command and give what it wrote as JSON."""
+
+    def run(main: Callable[[Sequence[str]], None], *arguments: str) -> Any:
+        main([*arguments, "--json", str(tmp_path / "out.json")])
+        return json.loads((tmp_path / "out.json").read_text())
+
+    return run
+
+
+def test_keystroke(figures: Callable[..., Any]) -> None:
+    data = figures(keystroke.main, "--sessions", "1", "3", "--keys", "60", "--rounds", "1", "--core", str(CORES[0]))
+    assert [row["sessions"] for row in data["rows"]] == [1, 3]
+    assert all(row["keystrokes/s"] > 0 for row in data["rows"])
+    assert data["typing"] == "synthetic"
+
+
+def test_tree(figures: Callable[..., Any]) -> None:
+    data = figures(tree.main, "--count", "40", "--sessions", "8")
+    (row,) = data["rows"]
+    assert row["queries"] == 40
+    assert 0 < row["steps computed"] <= row["steps without sharing"]
+    # Nothing was forgotten, so what was saved is the most that could be.
+    assert row["saved %"] == pytest.approx(row["saved % if nothing were forgotten"])
+
+
+def test_scale_in_process(figures: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "SESSIONS", (1, 10))
+    monkeypatch.setattr(scale, "LENGTHS", (1, 100))
+    monkeypatch.setattr(scale, "_KEYS", 50)
+    data = figures(scale.main, "length", "--count", "40", *PINNED)
+    assert [row["code points"] for row in data["rows"]] == [1, 100]
+    data = figures(scale.main, "sessions", "--count", "40", *PINNED)
+    assert [row["sessions"] for row in data["rows"]] == [1, 10]
+    data = figures(scale.main, "cache", "--count", "40", *PINNED)
+    found = [row["found %"] for row in data["rows"]]
+    assert found == sorted(found)
+
+
+@needs_compiler
+def test_load_accounts_for_every_key(figures: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("picows")
+    monkeypatch.setattr(load, "OPEN_WARM_UP", 0.1)
+    monkeypatch.setattr(load, "NORMAL_SECONDS", (0.3, 0.5))
+    data = figures(
+        load.main,
+        *("top", "rate", "crowd", "overload"),
+        *("--connections", "5", "--seconds", "0.5", "--rounds", "1", "--rate", "200", "--crowd", "20"),
+        *("--top-rate", "200", "--overload-seconds", "0.5", *PINNED),
+    )
+    rows = {row["what"]: row for row in data["rows"]}
+    assert list(rows)[:3] == ["bare echo, closed loop", "closed loop", "open loop, 200/s"]
+    assert rows["open loop, 200/s"]["keys"] == 100
+    assert rows["twice the top rate, 0.5 s"]["keys"] == 200
+    for row in rows.values():
+        assert row["unanswered"] == row["errors"] == 0
+        assert row["server MB"] > 10
+    assert data["share_of_the_echo's_rate_%"] > 0
+
+
+@needs_compiler
+def test_soak_looks_at_the_memory_in_every_window(figures: Callable[..., Any]) -> None:
+    data = figures(
+        soak.main,
+        *("--minutes", "0.05", "--every", "1", "--settle", "0.5", "--rate", "50", "--connections", "5", *PINNED),
+    )
+    assert len(data["memory_MB"]) == 4
+    assert isinstance(data["growth_of_memory_after_settling_%"], float)
+    assert (data["keys"], data["errors"], data["unanswered"]) == (150, 0, 0)

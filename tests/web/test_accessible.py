@@ -1,0 +1,69 @@
+"""axe-core on the search page in each of its states, in light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from .axe import violations
+from .conftest import Page
+from .scripted import ScriptedServer
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(params=["light", "dark"])
+def shown(page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
+    page.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": request.param}])
+    yield page
+    page.devtools("Emulation.setEmulatedMedia", features=[])
+
+
+def test_the_empty_page(shown: Page) -> None:
+    shown.until(lambda seen: seen["hints"])
+    assert violations(shown.driver) == []
+
+
+def test_the_open_panel_with_an_active_option(shown: Page) -> None:
+    shown.type_and_see("path jo")
+    shown.press(Keys.ARROW_DOWN)
+    assert violations(shown.driver) == []
+
+
+def test_results_in_the_page_after_enter(shown: Page) -> None:
+    shown.type_and_see("path jo")
+    shown.press(Keys.ENTER)
+    shown.until(lambda seen: "ready at Enter" in seen["figures"])
+    assert violations(shown.driver) == []
+
+
+def test_no_results(shown: Page) -> None:
+    shown.press("zzzz")
+    shown.until(lambda seen: seen["message"] == "Nothing found for “zzzz”.")
+    assert violations(shown.driver) == []
+
+
+def test_a_server_that_is_away(shown: Page, server: ScriptedServer) -> None:
+    server.kill()
+    shown.press("path")
+    seen = shown.until(lambda seen: seen["message"] is not None and seen["state"] == "waiting")
+    assert seen["message"] == "The server does not answer. Results come as soon as it does."
+    assert violations(shown.driver) == []
+
+
+def test_no_network(shown: Page, server: ScriptedServer) -> None:
+    shown.run("Object.defineProperty(navigator, 'onLine', { value: false, configurable: true })")
+    server.kill()
+    shown.press("path")
+    seen = shown.until(lambda seen: seen["message"] is not None and seen["state"] == "offline")
+    assert seen["message"] == "You are offline. Results come as soon as the network is back."
+    assert violations(shown.driver) == []
+
+
+def test_a_refusal(shown: Page, server: ScriptedServer) -> None:
+    server.token = "s3cret"
+    server.hang_up(1012)
+    shown.until(lambda seen: seen["state"] == "refused" and seen["figures"] == "the token is missing or wrong")
+    assert violations(shown.driver) == []

@@ -1,0 +1,103 @@
+/**
+ * What stands in the box's shadow, made of elements and never of HTML, so that any Content-Security-Policy and Trusted
+ * Types let it be; and the words in it, which a page may replace by its own. `box-style.js` says what it looks like.
+ * @module
+ */
+
+/** The words of the box; `box.messages = {…}` replaces some or all. */
+export const MESSAGES = {
+  label: "Search",
+  clear: "Clear",
+  results: "Results",
+  recent: "Recent searches",
+  forget: "Forget them",
+  none: (/** @type {string} */ text) => `Nothing found for “${text}”.`,
+  noDocuments: "This server has no documents to search.",
+  away: "The server does not answer. Results come as soon as it does.",
+  noNetwork: "You are offline. Results come as soon as the network is back.",
+  count: (/** @type {number} */ count) => (count === 0 ? "No results" : count === 1 ? "1 result" : `${count} results`),
+  documents: (/** @type {number} */ count) => `${count.toLocaleString()} documents`,
+  key: (/** @type {string} */ time) => `${time} from key to result`,
+  ready: "✓ ready at Enter",
+  enter: (/** @type {string} */ time) => `${time} after Enter`,
+  share: (/** @type {number} */ ready, /** @type {number} */ all) => `${ready} of ${all}`,
+  closed: "Not connected",
+  connecting: "Connecting…",
+  open: "Connected",
+  http: "No live connection – searching over HTTP",
+  asleep: "Asleep – wakes when you type",
+  waiting: "Connection lost – reconnecting…",
+  offline: "Offline – waiting for the network",
+  refused: "The server refused the connection",
+};
+
+/** @typedef {typeof MESSAGES} Messages */
+
+/**
+ * @param {string} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {(Node | string)[]} children
+ */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** @param {string} path */
+function icon(path) {
+  const namespace = "http://www.w3.org/2000/svg";
+  const [svg, line] = ["svg", "path"].map((tag) => document.createElementNS(namespace, tag));
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+}
+
+/**
+ * Fill a shadow root.
+ * @param {ShadowRoot} root
+ * @returns {{input: HTMLInputElement} & Record<string, HTMLElement>} the parts, by name
+ */
+export function build(root) {
+  /** @type {Record<string, HTMLElement>} */
+  const parts = {};
+  /** @param {string} tag @param {string} part @param {Record<string, string>} [more] @param {(Node | string)[]} children */
+  const add = (tag, part, more = {}, ...children) => (parts[part] = make(tag, { part, ...more }, ...children));
+  const slot = (/** @type {string} */ name, /** @type {Node[]} */ ...otherwise) => make("slot", { name }, ...otherwise);
+  const hidden = { hidden: "" };
+  add("div", "box", {},
+    add("form", "field", { role: "search" },
+      add("span", "icon", {}, slot("icon", icon("M15.5 15.5l5 5M17 10.5a6.5 6.5 0 1 1-13 0 6.5 6.5 0 0 1 13 0"))),
+      add("input", "input", {
+        type: "text", role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": "options",
+        autocomplete: "off", autocapitalize: "none", autocorrect: "off", spellcheck: "false", enterkeyhint: "search",
+        inputmode: "search", dir: "auto",
+      }),
+      add("button", "clear", { type: "button", ...hidden }, icon("m7 7 10 10M17 7 7 17"))),
+    add("p", "status", {}, add("span", "connection"), add("span", "figures")),
+    add("div", "panel", hidden,
+      add("div", "recent", hidden, add("span", "heading"), add("button", "forget", { type: "button" })),
+      add("ul", "options", { id: "options", role: "listbox" }),
+      add("p", "message", hidden)),
+    add("section", "settled", hidden, add("ol", "answers")),
+    add("div", "empty", {}, slot("empty")),
+    add("p", "announcer", { role: "status" }));
+  root.append(parts.box);
+  return /** @type {any} */ (parts);
+}
+
+/**
+ * Write the words that do not change.
+ * @param {Record<string, HTMLElement>} parts
+ * @param {Messages} messages
+ */
+export function name(parts, messages) {
+  parts.clear.setAttribute("aria-label", messages.clear);
+  parts.options.setAttribute("aria-label", messages.results);
+  parts.settled.setAttribute("aria-label", messages.results);
+  parts.heading.textContent = messages.recent;
+  parts.forget.textContent = messages.forget;
+}
