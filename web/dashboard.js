@@ -94,9 +94,13 @@ for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
 const form = /** @type {HTMLFormElement} */ (byId("token"));
 const field = /** @type {HTMLInputElement} */ (byId("token-field"));
 
+/** What was given last. */
+let tried = "";
+
 function askForToken() {
   keepToken(null);
-  form.reset();
+  // Both connections ask; somebody may be typing by the time of the second.
+  if (field.value.trim() === tried) form.reset();
   const hidden = form.hidden;
   form.hidden = false;
   if (hidden) field.focus();
@@ -105,6 +109,7 @@ function askForToken() {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const token = field.value.trim();
+  tried = token;
   keepToken(token);
   poller.token = token;
   waterfall.token = token;
