@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import peers
 from benchmarks.loadgen import Fate, Generator, Protocol
 from benchmarks.native import has_compiler
 from benchmarks.servers import echo_server, started, typeahead_server
+from benchmarks.typed import synthetic_traces
 
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
 KEYS = np.zeros(5, np.int64), np.zeros(5, np.int32)
@@ -72,3 +74,27 @@ def test_the_application_gives_the_encoders_bytes() -> None:
     with TestClient(make_app(Encoder())) as client:
         reply = client.post("/embed", json={"text": "four"})
     assert np.frombuffer(reply.content, np.float32).tolist() == [4.0] * 384
+
+
+@needs_compiler
+def test_peers_are_compared_with_typeahead_under_the_same_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi")
+    monkeypatch.setattr(peers, "_CONNECTIONS", 3)
+    cores = frozenset({min(ALL_CORES)}), frozenset({max(ALL_CORES)})
+    traces = synthetic_traces(3, seed=0)
+    compared = [
+        peers.Candidate("ONNX Runtime int8", "minilm-doc", http=True),
+        peers.Candidate(peers.OURS, None, http=False),
+    ]
+    theirs, ours = peers.rates_table(compared, traces, ["how to boil an egg"], 0.5, 0.3, cores)
+    assert theirs["server"] == "FastAPI, ONNX Runtime int8"
+    assert min(theirs["top rate /s"], ours["top rate /s"], theirs["open loop /s"]) > 0
+    assert theirs["unanswered"] == theirs["errors"] == 0
+    assert theirs["p99 / ours"] > 0
+    assert ours["open loop /s"] is None
+
+    plain, debounced, ours = peers.people_table(compared, traces, 3, 3.0, cores)
+    assert (plain["asked"], ours["asked"]) == (plain["keys"], plain["keys"])
+    assert 0 < debounced["asked"] < plain["keys"]
+    # Who waits for a debounce waits for at least that.
+    assert debounced["key to embedding p50 ms"] >= peers.DEBOUNCE_MS
