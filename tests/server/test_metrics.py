@@ -81,7 +81,7 @@ def test_replies_counted_in_blocks_are_counted_as_one_by_one(count: int) -> None
     times = ReplyTimes(blocks)
     for _ in range(count):
         spent = tuple(chance.choice((0, 15_000, 15_001, 10**11, int(chance.lognormvariate(13, 2)))) for _ in range(3))
-        times.add(spent)
+        times.add(spent[:-1], spent[-1])
         for histogram, spent_ns in zip(single, spent, strict=True):
             if spent_ns:
                 histogram.observe(spent_ns * 1e-9)

@@ -11,7 +11,7 @@ NOTHING = (0, 0, 0, 0, 0)
 
 
 def offer(slow: SlowKeystrokes, total_us: int, at_s: float) -> None:
-    slow.offer(total_us * 1000, int(at_s * SECOND), 12, 3, False, (total_us * 1000, 0, 0, 0, 0))
+    slow.keep(total_us * 1000, int(at_s * SECOND), 12, 3, False, (total_us * 1000, 0, 0, 0, 0))
 
 
 def totals(slow: SlowKeystrokes, at_s: float) -> list[int]:
@@ -55,7 +55,7 @@ def test_memory_is_bounded_whatever_comes() -> None:
 
 def test_a_reply_is_plain_data_without_any_text() -> None:
     slow = SlowKeystrokes()
-    slow.offer(5_000_000, SECOND, 40, 9, True, (1_000_000, 2000, 3_000_000, 900_000, 98_000))
+    slow.keep(5_000_000, SECOND, 40, 9, True, (1_000_000, 2000, 3_000_000, 900_000, 98_000))
     (reply,) = slow.snapshot(3 * SECOND, STAGES)
     assert json.loads(json.dumps(reply)) == {
         "age_s": 2.0,

@@ -24,7 +24,7 @@ class SlowReply:
     """One reply. Compared by how long it took."""
 
     total_ns: int
-    #: When the keystroke or submit arrived, by the clock of :meth:`SlowKeystrokes.offer`.
+    #: When the keystroke or submit arrived, by the clock that times keystrokes.
     arrived_ns: int
     #: Code points and tokens of the whole text.
     chars: int
@@ -39,17 +39,20 @@ class SlowKeystrokes:
 
     def __init__(self) -> None:
         self._minutes: deque[list[SlowReply]] = deque([[]], maxlen=MINUTES)
-        self._until_ns = 0
+        #: When this minute ends.
+        self.until_ns = 0
         #: What a reply has to exceed to be among the slowest of this minute.
-        self._floor_ns = -1
+        self.floor_ns = -1
 
-    def offer(
+    def keep(
         self, total_ns: int, arrived_ns: int, chars: int, tokens: int, submit: bool, stages_ns: tuple[int, ...]
     ) -> None:
-        """Keep a reply if it is slow; all but a few are not, and cost a comparison."""
-        if total_ns <= self._floor_ns and arrived_ns < self._until_ns:
-            return
-        if arrived_ns >= self._until_ns:
+        """Keep a reply if it is among the slowest of its minute.
+
+        All but a few are not: who calls compares with :attr:`floor_ns` and :attr:`until_ns` first, which costs less
+        than a call.
+        """
+        if arrived_ns >= self.until_ns:
             self._turn(arrived_ns)
         minute = self._minutes[-1]
         reply = SlowReply(total_ns, arrived_ns, chars, tokens, submit, stages_ns)
@@ -58,12 +61,12 @@ class SlowKeystrokes:
         else:
             heapq.heappushpop(minute, reply)
         if len(minute) == KEPT:
-            self._floor_ns = minute[0].total_ns
+            self.floor_ns = minute[0].total_ns
 
     def _turn(self, now_ns: int) -> None:
         """Begin a new minute; those without a reply have no list."""
-        self._until_ns = now_ns + _MINUTE_NS
-        self._floor_ns = -1
+        self.until_ns = now_ns + _MINUTE_NS
+        self.floor_ns = -1
         self._minutes.append([])
 
     def snapshot(self, now_ns: int, stages: Iterable[str]) -> list[dict[str, Any]]:
