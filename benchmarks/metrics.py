@@ -5,9 +5,9 @@
 Types the same keys twice in turns, key by key into one session, one thread: bare, and with everything that the server
 keeps of a reply (the clock for each stage, the histograms, the outcome, the slowest replies). Each side keeps its own
 cache of token prefixes; who comes second finds the processor's and the tokenizer's caches warm, so in a round of two
-turns each side is second once. The share that is printed is the median over the rounds, since one on a busy machine says
-little; beside it, the recording alone, timed in a loop of its own. Without ``--traces`` the keys are those of made-up
-queries.
+turns each side is second once. The share that is printed is the median over the rounds, since one on a busy machine
+says little; beside it, the recording alone, timed in a loop of its own. Without ``--traces`` the keys are those of
+made-up queries.
 """
 
 from __future__ import annotations
