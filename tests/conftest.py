@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# First: selenium brings trio, whose plugin for Hypothesis warns where it is loaded by Hypothesis and not before it.
+import hypothesis
 import pytest
 
 import typeahead
@@ -11,6 +13,8 @@ from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.fold import FoldEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.transformer import TransformerEncoder
+
+del hypothesis
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
