@@ -9,7 +9,7 @@ import pytest
 from typeahead.encoders.base import Vectors
 from typeahead.errors import ProtocolError
 from typeahead.protocol import Dtype, Hello, Limits, Quality, SearchMode
-from typeahead.replies import read_embedding, write_embedding, write_error, write_hello, write_reply
+from typeahead.replies import read_embedding, write_embedding, write_error, write_hello, write_overloaded, write_reply
 
 
 def frame_of(seq: int, embedding: Vectors | None, dtype: Dtype) -> bytes:
@@ -43,6 +43,9 @@ def test_replies_are_written_as_the_contract_shows_them() -> None:
         "seq": 2,
     }
     assert "seq" not in json.loads(write_error(ProtocolError("bad_json", "not JSON")))
+    overloaded = json.loads(write_overloaded(7))
+    assert (overloaded["seq"], overloaded["error"]["code"]) == (7, "overloaded")
+    assert json.loads(write_error(ProtocolError(**overloaded["error"], seq=7))) == overloaded
 
 
 def test_the_answer_to_a_hello_tells_what_was_agreed() -> None:

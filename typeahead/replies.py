@@ -88,6 +88,17 @@ def write_error(error: ProtocolError) -> bytes:
     return orjson.dumps(reply)
 
 
+def write_overloaded(seq: int) -> bytes:
+    """Write that the server has no time for a keystroke: the error ``overloaded``, ready made, as there may be many."""
+    return _OVERLOADED % seq
+
+
+_OVERLOADED = (
+    b'{"error":{"code":"overloaded",'
+    b'"message":"the server has too much to do: the text is taken, go on or press Enter"},"seq":%d}'
+)
+
+
 def write_embedding(seq: int, embedding: Vectors | None, dtype: Dtype) -> tuple[bytes, memoryview]:
     """Write an embedding, float32 (dim,) or None, as the header of a binary frame and its values.
 

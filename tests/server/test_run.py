@@ -18,8 +18,8 @@ from websockets.sync.client import connect
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, eventually, running
-from typeahead.server import ListenError, ServerConfig, serve
-from typeahead.server.run import listen, listener_port
+from typeahead.server import ListenError, ServerConfig, create_app, serve
+from typeahead.server.run import Server, listen, listener_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,3 +149,20 @@ def test_what_goes_wrong_while_warming_up_ends_the_server() -> None:
     encoder.broken = True
     with pytest.raises(RuntimeError, match="the encoder broke"):
         serve(ServerConfig(port=0), encoder)
+
+
+def test_garbage_is_collected_when_many_sessions_have_ended_or_much_time_has_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    collections: list[int] = []
+    monkeypatch.setattr("typeahead.server.run.gc.collect", lambda: collections.append(1))
+    server = Server(create_app(ServerConfig(), MeanEncoder()))
+    for _ in range(9):
+        server._collect()
+    assert not collections
+    server._collect()
+    assert len(collections) == 1
+    server.app._endpoint.ended = 1000
+    server._collect()
+    server._collect()
+    assert len(collections) == 2

@@ -149,6 +149,11 @@ class App:
         else:
             await self._http(scope, receive, send)
 
+    @property
+    def sessions_ended(self) -> int:
+        """Number of websocket sessions that have ended."""
+        return self._endpoint.ended
+
     async def drain(self) -> None:
         """Take no more sessions, answer what is pending, and close those that are open with 1012."""
         self.status = "draining"

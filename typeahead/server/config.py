@@ -64,7 +64,7 @@ class ServerConfig:
     max_waiting_searches: int = 256
     #: Milliseconds that the server reads from its clients in one turn before keystrokes that need a step are answered
     #: with ``overloaded``: people wait at most about twice as long.
-    max_turn_ms: float = 20.0
+    max_turn_ms: float = 15.0
     #: Cosine of the embedding to that of the session's last search from which what that found is shown for a keystroke;
     #: 1 for no other embedding than the same. Enter always shows what its own search found.
     anytime: float = THRESHOLD

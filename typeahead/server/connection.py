@@ -129,6 +129,8 @@ class TypeEndpoint:
         self._dim = encoder.dim
         self._documents = documents
         self._connections: set[Connection] = set()
+        #: Sessions that have ended.
+        self.ended = 0
         self._empty = asyncio.Event()
         self._status = status
 
@@ -172,6 +174,7 @@ class TypeEndpoint:
             await (connection.ended.wait() if asgi is None else asgi.run())
         finally:
             self._connections.discard(connection)
+            self.ended += 1
             if not self._connections:
                 self._empty.set()
 

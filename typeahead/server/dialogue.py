@@ -28,7 +28,7 @@ from typeahead.protocol import (
     close_code,
     refuse_text,
 )
-from typeahead.replies import Reply, write_embedding, write_error, write_reply
+from typeahead.replies import Reply, write_embedding, write_error, write_overloaded, write_reply
 from typeahead.server.fallback import came_at_once
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.query import Query, Stage, Work
@@ -37,13 +37,6 @@ from typeahead.session import Session
 
 #: The word that is still being typed. Scripts that do not put spaces between words end one with each character.
 _OPEN_WORD = re.compile(r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\Z")
-
-
-#: What is counted and said of a query that failed, by whether it was for want of room.
-_FAILURES = {
-    False: ("error", "internal", "the server could not answer this: its log says why"),
-    True: ("overloaded", "overloaded", "the server has too much to do: the text is taken, go on or press Enter"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +293,12 @@ class Dialogue:
         query, metrics = turn.query, self._metrics
         keystroke = turn.ready is None
         if query.failed and query.stage < turn.needs:
-            outcome, code, message = _FAILURES[query.shed]
             if keystroke:
-                metrics.keystrokes[outcome].add()
-            return write_error(ProtocolError(code, message, seq=turn.seq)), None
+                metrics.keystrokes["overloaded" if query.shed else "error"].add()
+            if query.shed:
+                return write_overloaded(turn.seq), None
+            message = "the server could not answer this: its log says why"
+            return write_error(ProtocolError("internal", message, seq=turn.seq)), None
         total_ns = self._clock() - turn.arrived_ns
         # A submit has not paid for what was done before it.
         tokenize_ns = query.tokenize_ns if keystroke else 0

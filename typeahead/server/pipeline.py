@@ -77,7 +77,7 @@ class Pipeline:
         snippet_chars: int,
         max_search_batch: int,
         max_waiting_searches: int = 256,
-        max_turn_ms: float = 20.0,
+        max_turn_ms: float = 15.0,
         anytime: float = THRESHOLD,
         fallback: Fallback | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
@@ -100,6 +100,8 @@ class Pipeline:
         self._shed_ns: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._to_step: dict[Query, None] = {}
+        #: Keystrokes that the server has no time for.
+        self._to_shed: dict[Query, None] = {}
         # Dictionaries for queues: in order of arrival, and anything can be taken out at once.
         self._to_search: dict[Query, None] = {}
         #: Searched when nothing else is to be: queries that were answered with what an earlier search had found.
@@ -157,7 +159,8 @@ class Pipeline:
             self._loop.call_soon(self._end_turn)
         elif now - self._turn_ns > self._max_turn_ns and not query.entered and not self.engine.knows(query.session):
             # Who was read before is being served, who is read after waits as long again: better told than kept waiting.
-            self._shed(query)
+            # Told when all were read, as a newer key of the same person may lie behind this one.
+            self._to_shed[query] = None
             return
         to_step = self._to_step
         to_step[query] = None
@@ -168,6 +171,8 @@ class Pipeline:
     def _end_turn(self) -> None:
         self._turn_ns = None
         self._step_all()
+        while self._to_shed:
+            self._shed(self._to_shed.popitem()[0])
 
     def _shed(self, query: Query) -> None:
         """Turn a keystroke away; who waits for it is told that the server is overloaded."""
@@ -180,6 +185,7 @@ class Pipeline:
         if self.fallback is not None and query in self.fallback:
             return  # it needs no session
         self._to_step.pop(query, None)
+        self._to_shed.pop(query, None)
         self._advance([query])
 
     def search(self, query: Query) -> None:
@@ -234,6 +240,7 @@ class Pipeline:
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""
         self._to_step.pop(query, None)
+        self._to_shed.pop(query, None)
         if self.fallback is not None:
             self.fallback.drop(query)
         with self._searchable:
