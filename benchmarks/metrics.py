@@ -78,7 +78,7 @@ def measured(engine: Engine, texts: Sequence[str], metrics: ServerMetrics) -> fl
         metrics.keystrokes["served"].add()
         stages_ns = (0, tokenized_ns - arrived_ns, stepped_ns - tokenized_ns, 0, 0)
         total_ns = clock() - arrived_ns
-        metrics.replied(arrived_ns, total_ns, stages_ns, chars=len(text), tokens=len(session.tokens), submit=False)
+        metrics.replied(arrived_ns, total_ns, stages_ns, len(text), len(session.tokens), False)
     return time.perf_counter() - started
 
 
@@ -94,7 +94,7 @@ def recording_alone(calls: int) -> float:
         metrics.keystrokes["served"].add()
         part = total_ns // 5
         stages_ns = (part, part, part, part, part)
-        metrics.replied(arrived_ns, total_ns, stages_ns, chars=20, tokens=5, submit=False)
+        metrics.replied(arrived_ns, total_ns, stages_ns, 20, 5, False)
     return (time.perf_counter() - started) / calls
 
 

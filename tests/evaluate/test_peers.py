@@ -332,3 +332,22 @@ def test_the_weights_of_a_teacher_without_a_commit_stand_for_it(teacher_folder: 
     with same._torch.no_grad():
         next(same.model.parameters()).view(-1)[0] += 1
     assert same.weights_digest() != digest
+
+
+def test_the_engine_steps_a_torch_peer_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="the peer needs PyTorch")
+    from typeahead.evaluate.peers import TorchStepEncoder
+    from typeahead.paths import models_folder
+
+    encoder = TorchStepEncoder(models_folder() / "minilm-gru", threads=1)
+    stepped: list[int] = []
+    advance = encoder._advance
+
+    def counted(states: Any, tokens: Any) -> Any:
+        stepped.append(len(tokens))
+        return advance(states, tokens)
+
+    monkeypatch.setattr(encoder, "_advance", counted)
+    session = encoder.session()
+    session.update("how to boil")
+    assert len(stepped) == len(session.tokens) == 3

@@ -65,15 +65,15 @@ class RecurrentEncoder(FoldEncoder):
     def step(self, states: Sequence[Vectors], tokens: NDArray[np.int64]) -> tuple[Sequence[Vectors], Vectors]:
         """Extend each state, float32 (state_size,), by one token; see :meth:`FoldEncoder.step`."""
         if len(states) == 1:
-            next_states, embeddings = self._take(states[0][None], tokens)
+            next_states, embeddings = self._advance(states[0][None], tokens)
             return (next_states[0],), embeddings
-        next_states, embeddings = self._take(np.stack(states), tokens)
+        next_states, embeddings = self._advance(np.stack(states), tokens)
         # Copies: a row of the batch would keep the whole batch in memory.
         return [state.copy() for state in next_states], embeddings
 
     def states(self, slots: int) -> ArrayStates:
         """Make a place for ``slots`` states and embeddings."""
-        return ArrayStates(self._take, self.start(), self.dim, slots)
+        return ArrayStates(self._advance, self.start(), self.dim, slots)
 
     def _begin(self, count: int) -> Vectors:
         return np.zeros((count, self._state_size), np.float32)

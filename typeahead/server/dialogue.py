@@ -329,7 +329,7 @@ class Dialogue:
         whole_ns = self._clock() - turn.arrived_ns
         stages_ns = (queue_ns, tokenize_ns, step_ns, search_ns, serialize_ns + whole_ns - total_ns)
         chars, tokens = len(query.text), query.tokens
-        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, submit=not keystroke)
+        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars, tokens, not keystroke)
         if self._trace is not None:
             self._trace.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, ready=turn.ready)
         return reply
