@@ -55,24 +55,24 @@ class ReplyTimes:
 
     def __init__(self, histograms: Sequence[Histogram]) -> None:
         self._histograms = histograms
-        self.pending: list[int] = []
-        self.full = self.BLOCK * len(histograms)
+        self._pending: list[int] = []
+        self._full = self.BLOCK * len(histograms)
         self._bounds_ns = np.array([round(bound * 1e9) for bound in BUCKETS])
         self._buckets = len(BUCKETS) + 1
         self._offsets = np.arange(len(histograms)) * self._buckets
 
     def add(self, parts_ns: tuple[int, ...], total_ns: int) -> None:
         """Note the nanoseconds of one reply, one for each histogram; 0 where it had no such part."""
-        pending = self.pending
+        pending = self._pending
         pending += parts_ns
         pending.append(total_ns)
-        if len(pending) >= self.full:
+        if len(pending) >= self._full:
             self.settle()
 
     def settle(self) -> None:
         """Count what was noted."""
-        spent = np.array(self.pending, np.int64).reshape(-1, len(self._histograms))
-        self.pending.clear()
+        spent = np.array(self._pending, np.int64).reshape(-1, len(self._histograms))
+        self._pending.clear()
         places = np.searchsorted(self._bounds_ns, spent) + self._offsets
         counted = np.bincount(places[spent > 0], minlength=self._buckets * len(self._histograms))
         sums = spent.sum(axis=0).tolist()
@@ -172,13 +172,7 @@ class ServerMetrics:
         ``stages_ns`` has the nanoseconds of each of :data:`STAGES`, 0 for one that the reply did not need; ``chars``
         and ``tokens`` are those of the whole text.
         """
-        # ReplyTimes.add() without its call, which would be a third of all.
-        replies = self.replies
-        pending = replies.pending
-        pending += stages_ns
-        pending.append(total_ns)
-        if len(pending) >= replies.full:
-            replies.settle()
+        self.replies.add(stages_ns, total_ns)
         slow = self.slow
         if total_ns > slow.floor_ns or arrived_ns >= slow.until_ns:
             slow.keep(total_ns, arrived_ns, chars, tokens, submit, stages_ns)

@@ -278,10 +278,7 @@ class Pipeline:
         for query in batch:
             query.encoder = name
             query.step_ns = spent_ns
-            query.stage = Stage.STEPPED
-            if query.due is Stage.SEARCHED:
-                self.search(query)
-            query.notify()
+            self._stepped(query)
 
     def _stepped(self, query: Query) -> None:
         query.stage = Stage.STEPPED
