@@ -66,6 +66,18 @@ def test_a_prefix_was_used_when_what_extends_it_was() -> None:
     assert tree.longest((1, 2))[1] == 2
 
 
+def test_a_leaf_that_was_used_or_extended_after_it_was_lined_up_stays() -> None:
+    tree = tree_of(32)
+    for token in range(1, 33):
+        walk(tree, (token,))
+    walk(tree, (33,))  # lines up 1 to 4, and drops 1
+    walk(tree, (2,))
+    walk(tree, (3, 3))  # drops 4, as 2 and 3 are in use
+    assert [token for token in range(1, 6) if tree.longest((token,))[1]] == [2, 3, 5]
+    walk(tree, (34,))
+    assert [token for token in range(1, 7) if tree.longest((token,))[1]] == [2, 3, 6]
+
+
 def test_bytes_stay_within_the_capacity_and_slots_below_their_number_whatever_is_typed() -> None:
     tree = tree_of(50)
     rng = random.Random(3)

@@ -24,8 +24,8 @@ _TOKEN_BITS = 32
 #: Bytes of a node beside its state and embedding: its entry in the dictionary (a dictionary that has just grown is a
 #: third full), the two integers there, and its places in the arrays of this module.
 _OVERHEAD = 3 * 32 + sys.getsizeof(1 << 40) + sys.getsizeof(1 << 20) + 40
-#: Nodes that are dropped together, since to find the oldest takes a look at all.
-_DROPPED_TOGETHER = 256
+#: Leaves that are lined up to be dropped, since to find the oldest takes a look at all nodes.
+_LINED_UP = 4096
 
 
 class PrefixTree:
@@ -48,6 +48,8 @@ class PrefixTree:
         self._used = array("q", bytes(8 * self.slots))
         self._generations = array("q", bytes(8 * self.slots))
         self._free: list[int] = []
+        # Leaves to drop, the oldest last, each with the batch that had last used it.
+        self._oldest: list[tuple[int, int]] = []
         self._fresh = 1
         self._batch = 1
 
@@ -117,20 +119,28 @@ class PrefixTree:
         self._batch += 1
         dropped: list[int] = []
         excess = len(self._children) - self._limit
-        together = min(_DROPPED_TOGETHER, self._limit // 8)
-        while excess > 0:
-            used = np.frombuffer(self._used, np.int64)[: self._fresh]
-            leaves = np.flatnonzero((used > 0) & (np.frombuffer(self._degrees, np.int64)[: self._fresh] == 0))
-            earlier = leaves[used[leaves] < now]
-            # What was just used goes only if nothing else is left, and never to save a later look.
-            candidates, wanted = (earlier, max(excess, together)) if len(earlier) else (leaves, excess)
-            if len(candidates) > wanted:
-                candidates = candidates[np.argpartition(used[candidates], wanted - 1)[:wanted]]
-            for slot in candidates.tolist():
+        while len(dropped) < excess:
+            if not self._oldest:
+                self._line_up(now, excess - len(dropped))
+            slot, used = self._oldest.pop()
+            # One that was used or extended since has to be found again.
+            if self._used[slot] == used and not self._degrees[slot]:
                 self._drop(slot)
-            dropped += candidates.tolist()
-            excess -= len(candidates)
+                dropped.append(slot)
         return dropped
+
+    def _line_up(self, now: int, wanted: int) -> None:
+        """Find the least recently used leaves, ``wanted`` or more of them."""
+        used = np.frombuffer(self._used, np.int64)[: self._fresh]
+        leaves = np.flatnonzero((used > 0) & (np.frombuffer(self._degrees, np.int64)[: self._fresh] == 0))
+        earlier = leaves[used[leaves] < now]
+        if len(earlier):
+            leaves, wanted = earlier, max(wanted, min(_LINED_UP, self._limit // 8))
+        # What was just used goes only if nothing else is left, and never to save a later look.
+        if len(leaves) > wanted:
+            leaves = leaves[np.argpartition(used[leaves], wanted - 1)[:wanted]]
+        leaves = leaves[np.argsort(-used[leaves], kind="stable")]
+        self._oldest = list(zip(leaves.tolist(), used[leaves].tolist(), strict=True))
 
     def _drop(self, slot: int) -> None:
         key = self._keys[slot]

@@ -74,34 +74,47 @@ class Session:
 
         Raises :class:`~typeahead.errors.TextTooLong`, or :class:`~typeahead.errors.TextError` for a lone surrogate.
         """
-        # Checks that need no call, for the texts that nearly all are.
-        if type(text) is not str or not text.isascii():
-            check_text(text)
-        if len(text) > self.max_chars:
-            raise TextTooLong(len(text), self.max_chars)
-        encoder = self._engine.encoder
-        tokens, self._head, self._head_tokens = encoder.tokenizer.encode_on(text, self._head, self._head_tokens)
-        if len(tokens) > encoder.max_tokens:
-            tokens = tokens[: encoder.max_tokens]
-        self.text = text
-        # Keys that leave the tokens alone, such as a space, leave the embedding alone too.
-        if tokens != self.tokens:
-            self.tokens = tokens
-            self.pending = True
-        elif not self.pending:
-            self.steps = 0
+        self.take_text(text)
+        self.tokenize()
 
     def edit(self, at: int, delete: int, insert: str) -> None:
         """Replace ``delete`` code points from position ``at`` by ``insert``.
 
         Raises :class:`~typeahead.errors.BadEdit` for a range outside the text, and what :meth:`set_text` raises.
         """
+        self.take_edit(at, delete, insert)
+        self.tokenize()
+
+    def take_text(self, text: str) -> None:
+        """Do the part of :meth:`set_text` that may be refused: :meth:`tokenize` has to follow the last of several."""
+        # Checks that need no call, for the texts that nearly all are.
+        if type(text) is not str or not text.isascii():
+            check_text(text)
+        if len(text) > self.max_chars:
+            raise TextTooLong(len(text), self.max_chars)
+        self.text = text
+
+    def take_edit(self, at: int, delete: int, insert: str) -> None:
+        """Do the part of :meth:`edit` that may be refused: :meth:`tokenize` has to follow the last of several."""
         text = self.text
         if at < 0 or delete < 0 or at + delete > len(text):
             raise BadEdit(f"an edit of {delete} code points at {at} lies outside a text of {len(text)}", position=at)
         if not insert.isascii():
             check_text(insert, what="the inserted text")
-        self.set_text(text[:at] + insert + text[at + delete :])
+        self.take_text(text[:at] + insert + text[at + delete :])
+
+    def tokenize(self) -> None:
+        """Bring :attr:`tokens` up to the text that was taken."""
+        encoder = self._engine.encoder
+        tokens, self._head, self._head_tokens = encoder.tokenizer.encode_on(self.text, self._head, self._head_tokens)
+        if len(tokens) > encoder.max_tokens:
+            tokens = tokens[: encoder.max_tokens]
+        # Keys that leave the tokens alone, such as a space, leave the embedding alone too.
+        if tokens != self.tokens:
+            self.tokens = tokens
+            self.pending = True
+        elif not self.pending:
+            self.steps = 0
 
     def update(self, text: str) -> None:
         """Take ``text`` and compute its embedding at once."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from json import loads
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,12 @@ class IncrementalTokenizer:
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        # Parts go from here to the older ones and come back when they are met again. What is older still is dropped one
+        # by one: to free 65,536 of them together takes 3 ms, in which every session waits.
         self._memo: dict[str, tuple[int, ...]] = {}
-        self._memo_size = memo_size
+        self._older: dict[str, tuple[int, ...]] = {}
+        self._dropped: dict[str, tuple[int, ...]] = {}
+        self._generation = max(1, memo_size // 3)
         self.splits_at_spaces = splits_at_spaces(loads(tokenizer.to_str()))
 
     @classmethod
@@ -160,10 +165,15 @@ class IncrementalTokenizer:
         return head_ids + (self._part(last) if known is None else known), head, head_ids
 
     def _part(self, part: str) -> tuple[int, ...]:
-        ids = tuple(self._tokenizer.encode(part, add_special_tokens=False).ids)
+        ids = self._older.get(part)
+        if ids is None:
+            ids = tuple(self._tokenizer.encode(part, add_special_tokens=False).ids)
         if len(part) <= _LONGEST_REMEMBERED:
-            if len(self._memo) >= self._memo_size:
-                # To start again empty is safe where several threads encode, and a word costs one call to come back.
-                self._memo = {}
+            if len(self._memo) >= self._generation:
+                # Where several threads encode, what one of them loses costs a call to come back.
+                self._memo, self._older, self._dropped = {}, self._memo, self._older
             self._memo[part] = ids
+            if self._dropped:
+                with suppress(KeyError):  # another thread took the last one
+                    self._dropped.popitem()
         return ids

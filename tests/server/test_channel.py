@@ -137,6 +137,9 @@ def test_a_server_whose_client_is_gone_raises_oserror_and_that_is_an_end_like_an
             def receive_text(self, payload: bytes) -> None:
                 channel.send(b"reply to " + payload)
 
+            def caught_up(self) -> None:
+                return
+
             def receive_binary(self) -> None:
                 raise AssertionError
 

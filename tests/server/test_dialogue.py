@@ -142,6 +142,10 @@ class Desk:
     def say(self, **message: Any) -> None:
         self.dialogue.receive(json.dumps(message))
 
+    def hear(self, **message: Any) -> None:
+        """Say it while the next frame lies ready."""
+        self.dialogue.hear(json.dumps(message))
+
     def take(self) -> list[Any]:
         """What can be sent now, without timings."""
         taken: list[Any] = []
@@ -188,6 +192,32 @@ def test_a_newer_keystroke_drops_the_work_of_an_older_one_at_every_stage() -> No
     assert desk.work.searched == 2
     assert desk.metrics.keystrokes["superseded"].value == 3
     assert desk.metrics.keystrokes["served"].value == 1
+
+
+def test_of_keystrokes_that_are_heard_together_only_the_last_is_work() -> None:
+    desk = Desk()
+    desk.hear(seq=1, text="bl")
+    desk.hear(seq=2, edit={"at": 1, "del": 1, "ins": "oil"})
+    desk.hear(seq=3, edit={"at": 4, "del": 0, "ins": " an"})
+    assert not desk.work.stepping
+    desk.dialogue.settle()
+    desk.dialogue.settle()  # nothing is left
+    assert [query.text for query in desk.work.stepping] == ["boil an"]
+    assert desk.answers() == [{"seq": 3, "hits": [mark("boil an")]}]
+    assert desk.metrics.keystrokes["superseded"].value == 2
+
+
+def test_what_cannot_be_overtaken_is_answered_between_keystrokes_that_are_heard_together() -> None:
+    desk = Desk()
+    desk.hear(seq=1, text="tea")
+    desk.hear(seq=2, submit=True)
+    desk.hear(seq=3, text="teas")
+    desk.hear(seq=4, text=5)
+    desk.dialogue.settle()
+    enter, keystroke, refused = desk.answers()
+    assert enter == {"seq": 2, "hits": [mark("tea")], "submit": True, "ready": False}
+    assert keystroke == {"seq": 3, "hits": [mark("teas")]}
+    assert (refused["seq"], refused["error"]["code"]) == (4, "bad_message")
 
 
 def test_a_submit_is_ready_when_the_results_were_there() -> None:
@@ -557,10 +587,13 @@ def after(message: dict[str, Any], text: str) -> str:
 
 @settings(max_examples=300)
 @given(
-    st.lists(actions, max_size=25), st.sampled_from(["keystroke", "word", "submit", None]), st.booleans(), st.booleans()
+    st.lists(st.tuples(actions, st.booleans()), max_size=25),
+    st.sampled_from(["keystroke", "word", "submit", None]),
+    st.booleans(),
+    st.booleans(),
 )
 def test_whatever_comes_replies_never_run_backwards_and_all_but_overtaken_keystrokes_are_answered(
-    script: list[Any], mode: str | None, searches: bool, vectors: bool
+    script: list[tuple[Any, bool]], mode: str | None, searches: bool, vectors: bool
 ) -> None:
     desk = Desk(searches=searches, max_chars=10, max_pending=10**6)
     if mode is not None:
@@ -571,7 +604,9 @@ def test_whatever_comes_replies_never_run_backwards_and_all_but_overtaken_keystr
     seq = 0
     text = ""
     texts = {}
-    for action in script:
+    for action, more in script:
+        if not isinstance(action, dict):
+            desk.dialogue.settle()
         if action == "take":
             taken += desk.take()
         elif action == "back":
@@ -583,12 +618,13 @@ def test_whatever_comes_replies_never_run_backwards_and_all_but_overtaken_keystr
             getattr(desk.work, action)()
         else:
             seq += 1
-            desk.say(seq=seq, **action)
+            (desk.hear if more else desk.say)(seq=seq, **action)
             if action.keys() & {"text", "edit"}:
                 keystroke = seq
             text = texts[seq] = after(action, text)
             if "hello" not in action:
                 expected.append(seq)
+    desk.dialogue.settle()
     taken += desk.answers()
     replies = [frame for frame in taken if isinstance(frame, dict)]
     numbers = [reply["seq"] for reply in replies if "seq" in reply]

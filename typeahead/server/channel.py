@@ -31,6 +31,9 @@ class Receiver(Protocol):
     def receive_text(self, payload: bytes) -> None:
         """Take a text frame's payload, which may not be UTF-8: then raise ``UnicodeDecodeError``."""
 
+    def caught_up(self) -> None:
+        """Hear that no more is at hand for now: after each text frame, or after several that were read at once."""
+
     def receive_binary(self) -> None:
         """Hear that a binary frame came; clients have no reason to send any."""
 
@@ -135,6 +138,7 @@ class AsgiChannel:
                 receiver.receive_binary()
             else:
                 receiver.receive_text(text.encode())
+                receiver.caught_up()
             frames += 1
             if frames % TURN_FRAMES == 0:
                 # A burst lies in the server's queue, so receive() returns without ever giving way to other sessions.

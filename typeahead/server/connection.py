@@ -68,7 +68,12 @@ class Connection:
     def receive_text(self, payload: bytes) -> None:
         """Take a text frame; ``UnicodeDecodeError`` if it is not UTF-8."""
         self.heard = True
-        self.dialogue.receive(payload)
+        self.dialogue.hear(payload)
+        self._mind_room()
+
+    def caught_up(self) -> None:
+        """Answer the last keystroke, as no more frames are at hand."""
+        self.dialogue.settle()
         self._mind_room()
 
     def receive_binary(self) -> None:

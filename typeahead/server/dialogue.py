@@ -4,8 +4,9 @@
 the query that it makes, and the replies that wait for it. The latest keystroke wins: while a reply to a keystroke has
 not been taken for sending, the next keystroke replaces it. So one dialogue holds at most one reply to a keystroke,
 however fast its client types and however slowly it reads; submits and errors are all answered, and
-:attr:`Dialogue.full` says when no more of them should be read. The sockets are in
-:mod:`typeahead.server.connection`, the work in :mod:`typeahead.server.pipeline`.
+:attr:`Dialogue.full` says when no more of them should be read. Of keystrokes that were read together, the last one
+alone is work (:meth:`Dialogue.hear`, :meth:`Dialogue.settle`). The sockets are in :mod:`typeahead.server.connection`,
+the work in :mod:`typeahead.server.pipeline`.
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ class Dialogue:
         self._trace = trace
         self._replies: deque[_Turn | bytes] = deque()
         self._keystroke: _Turn | None = None
+        #: The keystroke that the text was last changed by, until it is known whether another one follows at once.
+        self._heard: tuple[int, int] | None = None
         # Before the first key there is nothing to compute.
         self._query = self._new_query(Stage.SEARCHED, None)
         self._query.stage = Stage.SEARCHED
@@ -130,6 +133,14 @@ class Dialogue:
 
         Raises ``UnicodeDecodeError`` for one that is not UTF-8, which ends a websocket.
         """
+        self.hear(frame)
+        self.settle()
+
+    def hear(self, frame: str | bytes) -> None:
+        """Do as :meth:`receive`, but let a keystroke wait for the frame after it, which may overtake it.
+
+        That spares most of its work. When no frame is left to hear, :meth:`settle` has to follow.
+        """
         if self.closing is not None:
             return
         arrived_ns = self._clock()
@@ -137,6 +148,13 @@ class Dialogue:
             self._act(self._conversation.receive(frame), arrived_ns)
         except ProtocolError as error:
             self._refuse(error)
+
+    def settle(self) -> None:
+        """Answer the keystroke that was heard last."""
+        if self._heard is not None:
+            seq, arrived_ns = self._heard
+            self._heard = None
+            self._answer(seq, arrived_ns, self._session.text)
 
     def receive_binary(self) -> None:
         """Take a binary frame from the client, which is refused."""
@@ -187,6 +205,7 @@ class Dialogue:
             self._trace.close()
 
     def _refuse(self, error: ProtocolError) -> None:
+        self.settle()  # what came before is answered before
         self._metrics.keystrokes["error"].add()
         self._reply(write_error(error))
         if (code := close_code(error)) is not None:
@@ -197,6 +216,7 @@ class Dialogue:
         if kind is Text or kind is Edit:
             self._type(message, arrived_ns)  # type: ignore[arg-type]
         elif isinstance(message, Submit):
+            self.settle()
             self._submit(message.seq, arrived_ns)
         else:
             assert isinstance(message, Hello)
@@ -204,21 +224,33 @@ class Dialogue:
             self._reply(self._greet(message))
 
     def _type(self, message: Text | Edit, arrived_ns: int) -> None:
-        session, work = self._session, self._work
-        before = self._query
+        session, before = self._session, self._query
         submits = before.wanted - (0 if self._keystroke is None else 1)
         if before.stage is Stage.TYPED and submits:
-            work.step_now(before)  # they wait for the text that is about to go
-        started_ns = self._clock()
-        text, tokens = session.text, session.tokens
+            self._work.step_now(before)  # they wait for the text that is about to go
+        text = session.text
         try:
             if type(message) is Text:
-                session.set_text(message.text)
+                session.take_text(message.text)
             else:
                 assert type(message) is Edit
-                session.edit(message.at, message.delete, message.insert)
+                session.take_edit(message.at, message.delete, message.insert)
         except TextError as error:
             raise refuse_text(error, message.seq) from None
+        if self._conversation.hello.quality is Quality.BEST:
+            # Which encoder a text has is decided key by key.
+            self._answer(message.seq, arrived_ns, text)
+            return
+        if self._heard is not None:
+            self._metrics.keystrokes["superseded"].add()
+        self._heard = message.seq, arrived_ns
+
+    def _answer(self, seq: int, arrived_ns: int, text_before: str) -> None:
+        """Have the session's text, as it is after keystroke ``seq``, encoded and searched."""
+        session, work, before = self._session, self._work, self._query
+        started_ns = self._clock()
+        tokens = session.tokens
+        session.tokenize()
         if (overtaken := self._keystroke) is not None:
             self._replies.remove(overtaken)
             self._leave(overtaken)
@@ -231,9 +263,9 @@ class Dialogue:
         query.tokenize_ns = self._clock() - started_ns
         if self._conversation.hello.quality is Quality.BEST:
             # A key that changes no token, such as a space, changes no encoder.
-            query.best = came_at_once(text, session.text) or (before.best and session.tokens == tokens)
+            query.best = came_at_once(text_before, session.text) or (before.best and session.tokens == tokens)
         query.wanted = 1
-        self._keystroke = _Turn(message.seq, query, query.due, arrived_ns)
+        self._keystroke = _Turn(seq, query, query.due, arrived_ns)
         self._replies.append(self._keystroke)
         work.step(query)
 

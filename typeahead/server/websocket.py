@@ -192,6 +192,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
                 return b""
             if at == end or self._paused or self.close_sent:
                 break
+        receiver.caught_up()
         return data[at:]
 
     def _hand_over(self, receiver: Receiver, is_text: bool, payload: bytes) -> bool:
@@ -202,6 +203,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         try:
             receiver.receive_text(payload)
         except UnicodeDecodeError:
+            receiver.caught_up()
             self.conn.send_close(1007)
             self.handle_parser_exception()
             return False
@@ -232,6 +234,8 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
                 break
             if not self._hand_over(self._receiver, *self._waiting.popleft()):
                 return
+        if self._receiver is not None:
+            self._receiver.caught_up()
         self._take_turn_soon()
         self._bound_reading()
 
