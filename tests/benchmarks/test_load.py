@@ -1,4 +1,4 @@
-"""What the load command makes of a run: recovery, saturation, and its arguments."""
+"""What the load command makes of a run: normal windows, saturation, and its arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import keystroke, load, peers, scale, soak, tree
-from benchmarks.load import recovery, saturated
+from benchmarks.load import normal_windows, saturated
 from benchmarks.loadgen import Fate, Outcome
 
 
@@ -29,18 +29,19 @@ def outcome_of(due: np.ndarray, latency_ms: np.ndarray, fate: Fate = Fate.ANSWER
     )
 
 
-def test_recovery_is_when_the_tail_is_normal_and_stays_so() -> None:
+def test_a_window_is_normal_by_its_tail() -> None:
     due = np.arange(0, 10, 0.001)
     slow_until = np.where((due < 1.1) | ((due >= 2.0) & (due < 2.3)), 50.0, 1.0)
-    assert recovery(outcome_of(due, slow_until), 0.0, 10.0, 3.0) == 2.5
-    assert recovery(outcome_of(due, slow_until), 5.0, 5.0, 3.0) == 0.0
-    assert recovery(outcome_of(due, np.full(len(due), 50.0)), 0.0, 10.0, 3.0) is None
+    fine = normal_windows(outcome_of(due, slow_until), 0.0, 10.0, 3.0)
+    assert len(fine) == 40
+    assert np.flatnonzero(~fine).tolist() == [0, 1, 2, 3, 4, 8, 9]
+    assert normal_windows(outcome_of(due, slow_until), 5.0, 5.0, 3.0).all()
 
 
-def test_keys_without_an_answer_are_no_recovery() -> None:
+def test_keys_without_an_answer_are_not_normal() -> None:
     due = np.arange(0, 10, 0.001)
-    assert recovery(outcome_of(due, np.zeros(len(due)), Fate.UNANSWERED), 0.0, 10.0, 3.0) is None
-    assert recovery(outcome_of(due, np.ones(len(due)), Fate.SUPERSEDED), 0.0, 10.0, 3.0) == 0.0
+    assert not normal_windows(outcome_of(due, np.zeros(len(due)), Fate.UNANSWERED), 0.0, 10.0, 3.0).any()
+    assert normal_windows(outcome_of(due, np.ones(len(due)), Fate.SUPERSEDED), 0.0, 10.0, 3.0).all()
 
 
 def test_a_side_without_a_rest_is_named() -> None:
