@@ -12,6 +12,7 @@ import typeahead
 from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.fold import FoldEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
+from typeahead.encoders.static import StaticEncoder
 from typeahead.encoders.transformer import TransformerEncoder
 
 del hypothesis
@@ -43,7 +44,17 @@ def causal(causal_folder: Path) -> CausalEncoder:
     return encoder
 
 
-@pytest.fixture(scope="session", params=["student", "causal"])
+@pytest.fixture(scope="session")
+def static(tmp_path_factory: pytest.TempPathFactory) -> StaticEncoder:
+    """A static table with random rows, in a space of its own."""
+    from tests.static import write_model2vec
+    from typeahead.static_import import import_static
+
+    folder = tmp_path_factory.mktemp("static")
+    return import_static(write_model2vec(folder / "source", normalize=True), folder / "model")
+
+
+@pytest.fixture(scope="session", params=["student", "causal", "static"])
 def fold(request: pytest.FixtureRequest) -> FoldEncoder:
     """Each family of incremental encoders."""
     encoder = request.getfixturevalue(request.param)

@@ -22,33 +22,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 from torch import Tensor
 
 from training.card import student_card, teacher_card
+from training.graphs import quantize_rows
 from training.graphs_causal import CausalSizes, causal_tensors, write_causal
 from training.graphs_recurrent import RecurrentSizes, write_recurrent
 from training.graphs_transformer import EncoderSizes, student_tensors, teacher_tensors, write_transformer
 from training.recipe import Recipe, read_recipe
 from training.students import Causal, PaperRNN, ResidualGRU, Static, Student, TruncatedTransformer, load_student
-from training.teachers import Teacher, file_sha256
+from training.teachers import Teacher
 from typeahead.encoders.base import Encoder, Vectors
-from typeahead.models import Golden, ModelConfig, TeacherInfo, load, write_config
-
-#: Written for this purpose; short, long, rare words, digits, other scripts, marks that normalisation removes.
-GOLDEN_TEXTS = (
-    "how to boil an egg",
-    "h",
-    "weather tomorrow in lisbon",
-    "what does a NullPointerException mean, and where does it come from?",
-    "naïve café résumé",
-    "Übergrößenträger",
-    "東京の天気",
-    "한국어 검색",
-    "погода завтра",
-    "price of 2.5 kg flour in 1999 ($)",
-    "the effect of regular exercise on blood pressure in older adults with diabetes mellitus and hypertension",
-    "👩‍👩‍👧‍👦 family emoji",
-)
+from typeahead.models import GOLDEN_TEXTS, Golden, ModelConfig, TeacherInfo, file_sha256, load, write_config
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:
@@ -127,11 +113,9 @@ def _state(module: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name: _numpy(tensor) for name, tensor in module.state_dict().items()}
 
 
-def _recurrent_sizes(student: Static | ResidualGRU | PaperRNN) -> RecurrentSizes:
+def _recurrent_sizes(student: ResidualGRU | PaperRNN) -> RecurrentSizes:
     """Which parts a fold with a state of one size has."""
     normalize = student.similarity == "cosine"
-    if isinstance(student, Static):
-        return RecurrentSizes(student.dim, normalize, mean=True)
     if isinstance(student, ResidualGRU):
         return RecurrentSizes(student.dim, normalize, mean=True, hidden=student.hidden, layers=student.layers)
     settings = student.settings
@@ -141,11 +125,25 @@ def _recurrent_sizes(student: Static | ResidualGRU | PaperRNN) -> RecurrentSizes
     )
 
 
-def _write_recurrent(folder: Path, student: Static | ResidualGRU | PaperRNN) -> dict[str, Any]:
+def _write_recurrent(folder: Path, student: ResidualGRU | PaperRNN) -> dict[str, Any]:
     """Write weights and graphs; return what the configuration says of this family."""
     sizes = _recurrent_sizes(student)
     write_recurrent(folder, _state(student), sizes)
     return {"family": "recurrent", "prefix_ids": (), "suffix_ids": (), "shape": sizes.shape()}
+
+
+def _write_static(folder: Path, student: Static) -> dict[str, Any]:
+    """Write the table, each row times its weight, in int8; return what the configuration says of this family."""
+    weight = student.log_weights.weight.detach().exp()
+    rows, scale = quantize_rows(_numpy(student.table.weight.detach() * weight))
+    tensors = {
+        # The encoder reads rows round 0, the graphs' products round 128.
+        "table": (rows.astype(np.int16) - 128).astype(np.int8),
+        "table.scale": scale,
+        "weight": _numpy(weight[:, 0]),
+    }
+    save_file(tensors, folder / "weights.safetensors")
+    return {"family": "static", "prefix_ids": (), "suffix_ids": (), "shape": {}}
 
 
 def _write_causal(folder: Path, student: Causal, max_tokens: int) -> dict[str, Any]:
@@ -188,8 +186,10 @@ def _write_student(folder: Path, student: Student, max_tokens: int) -> dict[str,
         return _write_causal(folder, student, max_tokens)
     if isinstance(student, TruncatedTransformer):
         return _write_transformer(folder, student, max_tokens)
-    if isinstance(student, Static | ResidualGRU | PaperRNN):
+    if isinstance(student, ResidualGRU | PaperRNN):
         return _write_recurrent(folder, student)
+    if isinstance(student, Static):
+        return _write_static(folder, student)
     raise ValueError(f"a student of family {student.family!r} cannot be exported")
 
 

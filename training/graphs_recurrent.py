@@ -1,7 +1,7 @@
-"""ONNX graphs of every fold whose state has one size: the residual GRU, RNN(l, f) of the paper, the static student.
+"""ONNX graphs of the folds that have a GRU: the residual GRU, and RNN(l, f) of the paper.
 
-All are made of three parts, of which each student has some: a running weighted mean of token vectors, GRUs on top of
-one another, and what is read from the last of them. What depends on the token alone is a graph of its own (``fold``),
+Both are made of GRUs on top of one another and what is read from the last of them; the first has a running weighted
+mean of token vectors, too. What depends on the token alone is a graph of its own (``fold``),
 run once for the whole vocabulary; the step looks it up. A hidden state of a GRU is a convex mix of tanh outputs and
 stays inside (-1, 1): its scale is the constant 1/127. What a LayerNorm or a GELU gives does not, and has a scale for
 each row. The sibling :mod:`training.graphs_causal` has the fold whose state grows with the text.
@@ -25,17 +25,17 @@ _EPSILON = 1e-12
 class RecurrentSizes:
     """What the graphs need to know beside the weights.
 
-    A student has a running ``mean`` of token vectors, or ``layers`` GRUs of ``hidden`` units, or both. With both, a
-    read-out of [last state; weighted mean of states] is added to the mean; with GRUs alone, ``feed_forward`` layers and
-    a projection, if there is one, stand between the last state and the embedding.
+    A student has ``layers`` GRUs of ``hidden`` units. With a running ``mean`` of token vectors, a read-out of [last
+    state; weighted mean of states] is added to that; without, ``feed_forward`` layers and a projection, if there is
+    one, stand between the last state and the embedding.
     """
 
     dim: int
     #: Whether embeddings are divided by their length.
     normalize: bool
     mean: bool
-    hidden: int = 0
-    layers: int = 0
+    hidden: int
+    layers: int
     feed_forward: int = 0
     #: Whether a linear map to ``dim`` is the last part.
     projected: bool = False
@@ -43,23 +43,22 @@ class RecurrentSizes:
     @property
     def gates(self) -> int:
         """Entries of the first GRU's input gates."""
-        return 3 * self.hidden if self.layers else 0
+        return 3 * self.hidden
 
     @property
     def row(self) -> int:
         """Entries of what the step looks up for a token."""
-        return self.gates + (self.dim + 1 + (self.layers > 0) if self.mean else 0)
+        return self.gates + (self.dim + 2 if self.mean else 0)
 
     @property
     def state(self) -> int:
         """Entries of a state."""
-        sums = self.dim + 1 + (self.hidden if self.layers else 0) if self.mean else 0
+        sums = self.dim + 1 + self.hidden if self.mean else 0
         return sums + self.layers * self.hidden
 
     def shape(self) -> dict[str, int]:
         """The sizes that ``config.json`` states."""
-        units = {"hidden": self.hidden, "layers": self.layers} if self.layers else {}
-        return {**units, "state": self.state, "row": self.row}
+        return {"hidden": self.hidden, "layers": self.layers, "state": self.state, "row": self.row}
 
 
 def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) -> dict[str, np.ndarray]:
@@ -91,8 +90,7 @@ def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) ->
         products["projection"], tensors["projection.bias"] = state["projection.weight"], state["projection.bias"]
     if sizes.mean:
         tensors["token_weight"] = np.exp(state["log_weights.weight"])
-        if sizes.layers:
-            products["readout"] = state["readout.weight"]
+        products["readout"] = state["readout.weight"]
     for name, weight in products.items():
         tensors[name], tensors[f"{name}.scale"] = quantize_columns(weight.T)
     return tensors
@@ -114,24 +112,21 @@ def write_recurrent(folder: Path, state: Mapping[str, np.ndarray], sizes: Recurr
 def write_fold(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8: bool) -> None:
     """Write the part of the step that depends on the token alone, float16 (n, sizes.row).
 
-    A row holds, as far as the student has them, the first GRU's input gates, the token's vector times its weight, and
-    its weight, twice where there are GRUs: to be summed up with the vector, and for itself. It is computed once for
-    each token when a model is loaded; the step then looks it up. ``input.bias`` holds all biases that are added before
-    a non-linearity.
+    A row holds the first GRU's input gates and, where there is a mean, the token's vector times its weight, and its
+    weight twice: to be summed up with the vector, and for itself. It is computed once for each token when a model is
+    loaded; the step then looks it up. ``input.bias`` holds all biases that are added before a non-linearity.
     """
     graph = Graph(weights, int8=int8)
     row, scale = graph.rows("table", "token")
     vector = graph.dequantize(row, scale)
-    parts = []
-    if sizes.layers:
-        if int8:
-            product = graph.op("Mul", graph.dense_int8(row, graph.constant(1.0), "input"), scale)
-        else:
-            product = graph.dense_float(vector, "input")
-        parts.append(graph.op("Add", product, graph.weight("input.bias")))
+    if int8:
+        product = graph.op("Mul", graph.dense_int8(row, graph.constant(1.0), "input"), scale)
+    else:
+        product = graph.dense_float(vector, "input")
+    parts = [graph.op("Add", product, graph.weight("input.bias"))]
     if sizes.mean:
         weight = graph.op("Gather", graph.weight("token_weight"), "token")
-        parts += [graph.op("Mul", vector, weight), weight, *([weight] if sizes.layers else [])]
+        parts += [graph.op("Mul", vector, weight), weight, weight]
     folded = graph.op("Concat", *parts, axis=1)
     float16 = TensorProto.FLOAT16
     rows = graph.op("Cast", folded, to=float16)
@@ -195,10 +190,7 @@ def write_step(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8:
     graph = _Step(weights, sizes, int8=int8)
     dim, hidden, layers = sizes.dim, sizes.hidden, sizes.layers
     row = graph.op("Cast", graph.op("Gather", "rows", "token"), to=TensorProto.FLOAT)
-    if not layers:
-        next_state = graph.op("Add", "state", row)
-        embedding = graph.op("Div", *graph.split(next_state, [dim, 1]))
-    elif sizes.mean:
+    if sizes.mean:
         sums, *states, hidden_sum = graph.split("state", [dim + 1, *[hidden] * layers, hidden])
         input_gates, input_new, weighted, weight = graph.split(row, [2 * hidden, hidden, dim + 1, 1])
         following = graph.grus((input_gates, input_new), states)

@@ -23,7 +23,7 @@ COMMANDS = (
     ("encode", "turn texts into embeddings"),
     ("evaluate", "measure retrieval quality"),
     ("bench", "measure latency"),
-    ("models", "list, show and verify models"),
+    ("models", "list, show, verify and import models"),
 )
 
 

@@ -6,7 +6,8 @@ The format, version 1::
     tokenizer.json      as the `tokenizers` library writes it
     weights.safetensors the weights, once; the graphs name byte ranges of it as their external data
     *.safetensors       large tables, apart, so that no file is beyond what hosts of code take; used in the same way
-    *.onnx              graphs for ONNX Runtime, of a few kilobytes
+    *.onnx              graphs for ONNX Runtime, of a few kilobytes; none where the family is "static", whose tensors
+                        :mod:`typeahead.encoders.static` names
     golden.json         texts with the vectors that they must give, and how close
     README.md           the model card
 
@@ -36,19 +37,37 @@ from typeahead.paths import models_folder
 if TYPE_CHECKING:
     from typeahead.encoders.causal import CausalEncoder
     from typeahead.encoders.recurrent import RecurrentEncoder
+    from typeahead.encoders.static import StaticEncoder
     from typeahead.encoders.transformer import TransformerEncoder
 
-    Loaded: TypeAlias = CausalEncoder | RecurrentEncoder | TransformerEncoder
+    Loaded: TypeAlias = CausalEncoder | RecurrentEncoder | StaticEncoder | TransformerEncoder
 
 FORMAT_VERSION = 1
 
 #: Far above any dimension or length, and small enough that nothing is allocated before the weights disagree.
 _LARGEST_SIZE = 1 << 20
 
+#: Written for this purpose; short, long, rare words, digits, other scripts, marks that normalisation removes.
+GOLDEN_TEXTS = (
+    "how to boil an egg",
+    "h",
+    "weather tomorrow in lisbon",
+    "what does a NullPointerException mean, and where does it come from?",
+    "naïve café résumé",
+    "Übergrößenträger",
+    "東京の天気",
+    "한국어 검색",
+    "погода завтра",
+    "price of 2.5 kg flour in 1999 ($)",
+    "the effect of regular exercise on blood pressure in older adults with diabetes mellitus and hypertension",
+    "👩‍👩‍👧‍👦 family emoji",
+)
+
 #: Files that a folder of each family must list, beside those that all have.
 _GRAPHS = {
     "causal": ("step.onnx", "step-float32.onnx", "fold.onnx"),
     "recurrent": ("step.onnx", "step-float32.onnx", "fold.onnx", "fold-float32.onnx"),
+    "static": (),
     "transformer": ("encoder.onnx", "encoder-float32.onnx"),
 }
 
@@ -76,9 +95,9 @@ class ModelConfig:
     """``config.json`` of a model folder."""
 
     name: str
-    #: Which class of :mod:`typeahead.encoders` runs it: "causal", "recurrent" or "transformer".
+    #: Which class of :mod:`typeahead.encoders` runs it: "causal", "recurrent", "static" or "transformer".
     family: str
-    #: "query" or "passage".
+    #: "query" or "passage"; "both" where queries and passages are encoded alike, in a space of the model's own.
     role: str
     #: Dimension of the embedding.
     dim: int
@@ -131,7 +150,7 @@ class ModelConfig:
             if not 1 <= size <= _LARGEST_SIZE:
                 raise ValueError(f"{name} is {size}")
         for name, value, known in (
-            ("role", self.role, ("query", "passage")),
+            ("role", self.role, ("query", "passage", "both")),
             ("similarity", self.similarity, ("cosine", "dot")),
             ("format_version", self.format_version, range(1, FORMAT_VERSION + 1)),
         ):
@@ -196,7 +215,8 @@ def _read_json(path: Path, folder: Path) -> Any:
         raise ModelCorrupt(f"{path} is not JSON: {error}", folder=folder) from error
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -228,7 +248,7 @@ def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
             raise ModelCorrupt(f"{folder}: {name!r} is not a plain file name", folder=folder)
         if not path.is_file():
             raise ModelCorrupt(f"{path} is missing: fetch the model again", folder=folder)
-        if _sha256(path) != expected:
+        if file_sha256(path) != expected:
             raise ModelCorrupt(
                 f"{path} does not have the sha256 that config.json states: fetch it again", folder=folder
             )
@@ -285,6 +305,11 @@ def _maker(config: ModelConfig, folder: Path, threads: int) -> Callable[[str], L
         from typeahead.encoders.recurrent import RecurrentEncoder
 
         return lambda variant: RecurrentEncoder(config, folder, variant=variant)
+    if config.family == "static":
+        from typeahead.encoders.static import StaticEncoder
+
+        # Its sums are in float32 on every processor.
+        return lambda _variant: StaticEncoder(config, folder)
     if config.family == "causal":
         from typeahead.encoders.causal import CausalEncoder
 
@@ -298,7 +323,7 @@ def _maker(config: ModelConfig, folder: Path, threads: int) -> Callable[[str], L
 
 def write_config(folder: Path, config: ModelConfig) -> ModelConfig:
     """Write ``config.json`` with the sha256 of every file that now lies in ``folder``."""
-    files = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name != "config.json"}
+    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != "config.json"}
     values = {field.name: getattr(config, field.name) for field in fields(config)} | {"files": files}
     complete = ModelConfig(**values)
     (folder / "config.json").write_text(complete.to_json(), encoding="utf-8")

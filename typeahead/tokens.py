@@ -13,6 +13,7 @@ is relied upon nowhere: it fails for Hangul, and within a word for byte-level BP
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from json import loads
@@ -93,14 +94,16 @@ class IncrementalTokenizer:
     """A ``tokenizers`` tokenizer that remembers the parts of texts.
 
     Special tokens are never added, and their names in a text ("[SEP]") are text: what people type does not control
-    the encoder. Nothing is cut or padded here. ``memo_size`` bounds the number of remembered parts.
+    the encoder. Nothing is padded here, and nothing is cut unless ``max_chars`` says after how many code points.
+    ``memo_size`` bounds the number of remembered parts.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, memo_size: int = 65_536) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_chars: int | None = None, memo_size: int = 65_536) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
+        self._max_chars = sys.maxsize if max_chars is None else max_chars
         # Parts go from here to the older ones and come back when they are met again. What is older still is dropped one
         # by one: to free 65,536 of them together takes 3 ms, in which every session waits.
         self._memo: dict[str, tuple[int, ...]] = {}
@@ -110,10 +113,10 @@ class IncrementalTokenizer:
         self.splits_at_spaces = splits_at_spaces(loads(tokenizer.to_str()))
 
     @classmethod
-    def from_file(cls, path: Path) -> IncrementalTokenizer:
+    def from_file(cls, path: Path, *, max_chars: int | None = None) -> IncrementalTokenizer:
         """Read a ``tokenizer.json``; :class:`~typeahead.errors.ModelCorrupt` if it is none."""
         try:
-            return cls(Tokenizer.from_file(str(path)))
+            return cls(Tokenizer.from_file(str(path)), max_chars=max_chars)
         except Exception as error:  # the Rust binding raises bare Exception
             raise ModelCorrupt(f"{path} is not a tokenizer: {error}", folder=path.parent) from error
 
@@ -125,6 +128,8 @@ class IncrementalTokenizer:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of ``text``, which :func:`check_text` has passed."""
+        if len(text) > self._max_chars:
+            text = text[: self._max_chars]
         memo = self._memo
         if not self.splits_at_spaces:
             return memo.get(text) or self._part(text)
@@ -142,6 +147,8 @@ class IncrementalTokenizer:
         ``head`` and ``head_ids`` are what an earlier call returned, empty at first: a beginning that ends at a safe
         boundary, with the two characters that make it one, and its token ids. Returns the ids, and both for next time.
         """
+        if len(text) > self._max_chars:
+            text = text[: self._max_chars]
         if not self.splits_at_spaces:
             return self._memo.get(text) or self._part(text), "", ()
         if head and text.startswith(head):

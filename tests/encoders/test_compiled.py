@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import builtins
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from safetensors.numpy import load_file
 
 pytest.importorskip("numba", reason="the compiled step needs the extra 'fast'")
 
@@ -18,7 +16,7 @@ from numba import njit
 
 from tests.texts import texts
 from typeahead import models
-from typeahead.encoders.compiled import CompiledStep, fits, read_tensors
+from typeahead.encoders.compiled import CompiledStep, fits
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.vnni import (
     COLUMNS,
@@ -105,22 +103,6 @@ def test_a_product_is_numpys_at_the_largest_values_too(rows: int, columns: int, 
 def test_a_matrix_of_another_shape_is_not_packed(rows: int, columns: int) -> None:
     with pytest.raises(ValueError, match=f"{rows} x {columns}"):
         pack(np.zeros((rows, columns), np.int8))
-
-
-def test_tensors_are_read_as_safetensors_reads_them() -> None:
-    names = ("recurrent", "readout.scale", "table")
-    expected = load_file(FOLDER / "weights.safetensors")
-    for name, found in zip(names, read_tensors(FOLDER / "weights.safetensors", names), strict=True):
-        np.testing.assert_array_equal(found, expected[name])
-    with pytest.raises(KeyError):
-        read_tensors(FOLDER / "weights.safetensors", ("nothing",))
-
-
-def test_a_file_that_is_cut_short_is_an_error(tmp_path: Path) -> None:
-    whole = (FOLDER / "weights.safetensors").read_bytes()
-    (tmp_path / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="reshape"):
-        read_tensors(tmp_path / "weights.safetensors", ("recurrent", "table", "token_weight"))
 
 
 @needs_vnni

@@ -12,8 +12,6 @@ last bits of tanh differ, and with them now and then how an entry is rounded to 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +23,11 @@ from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
 from typeahead.encoders.vnni import COLUMNS, VECTORS, offsets, pack, product_of_four, product_of_one, supported
+from typeahead.encoders.weights import read_tensors
 from typeahead.models import ModelConfig
 
 _ZERO_POINT = 128
 _LARGEST = 127
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "I8": np.dtype(np.int8), "U8": np.dtype(np.uint8)}
 
 # Numba compiles closures over globals as constants, and a Python float would make everything float64.
 _F = np.float32
@@ -57,7 +55,8 @@ class CompiledStep:
     def __init__(self, config: ModelConfig, weights: Path, rows: NDArray[np.float16]) -> None:
         self._dim, self._hidden = config.dim, config.shape["hidden"]
         names = ("recurrent", "recurrent.scale", "recurrent.bias", "readout", "readout.scale")
-        recurrent, gate_scale, bias, readout, read_scale = read_tensors(weights, names)
+        tensors = read_tensors(weights, names)
+        recurrent, gate_scale, bias, readout, read_scale = (tensors[name] for name in names)
         self._arrays = (
             rows.view(np.uint16),
             pack(recurrent),
@@ -75,25 +74,6 @@ class CompiledStep:
         embeddings = np.empty((len(states), self._dim), np.float32)
         _step(states, tokens, *self._arrays, following, embeddings, self._hidden, self._dim)
         return following, embeddings
-
-
-def read_tensors(path: Path, names: Sequence[str]) -> list[NDArray[Any]]:
-    """Read tensors of a safetensors file (its format: https://github.com/huggingface/safetensors#format).
-
-    Raises ``KeyError`` for one that is not there, and ``ValueError`` for a file that is cut short.
-    """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    found = []
-    for name in names:
-        entry = header[name]
-        begin, end = entry["data_offsets"]
-        dtype = _DTYPES[entry["dtype"]]
-        count = (end - begin) // dtype.itemsize
-        flat: NDArray[Any] = np.fromfile(path, dtype, count, offset=8 + length + begin)
-        found.append(flat.reshape(entry["shape"]))
-    return found
 
 
 @intrinsic

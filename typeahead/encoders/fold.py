@@ -1,7 +1,7 @@
 """What all folds share: whole texts encoded by stepping, and typing sessions.
 
-The siblings :mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` say what a state is and how it
-is stepped.
+The siblings :mod:`~typeahead.encoders.static`, :mod:`~typeahead.encoders.recurrent` and
+:mod:`~typeahead.encoders.causal` say what a state is and how it is stepped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class FoldEncoder(ABC):
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self.config = config
-        self.tokenizer = IncrementalTokenizer.from_file(folder / "tokenizer.json")
+        self.tokenizer = IncrementalTokenizer.from_file(
+            folder / "tokenizer.json", max_chars=config.shape.get("max_chars")
+        )
         self.max_tokens = config.max_tokens
 
     @property
@@ -72,12 +74,20 @@ class FoldEncoder(ABC):
         order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
         for first in range(0, len(order), self._encode_batch):
             rows = order[first : first + self._encode_batch]
-            states = self._begin(len(rows))
-            for position in range(len(ids[rows[0]])):
-                alive = sum(len(ids[row]) > position for row in rows)
-                tokens = np.array([ids[row][position] for row in rows[:alive]], np.int64)
-                states, embeddings = self._advance(states[:alive], tokens)
-                vectors[rows[:alive]] = embeddings
+            vectors[rows] = self._encode_ids([ids[row] for row in rows])
+        return vectors
+
+    def _encode_ids(self, ids: Sequence[Sequence[int]]) -> Vectors:
+        """Encode token ids, the longest first, to float32 (n, dim); zeros where there are none."""
+        vectors = np.zeros((len(ids), self.dim), np.float32)
+        states = self._begin(len(ids))
+        alive = len(ids)
+        for position in range(len(ids[0])):
+            while len(ids[alive - 1]) <= position:
+                alive -= 1
+            tokens = np.array([row[position] for row in ids[:alive]], np.int64)
+            states, embeddings = self._advance(states[:alive], tokens)
+            vectors[:alive] = embeddings
         return vectors
 
     @cached_property

@@ -3,9 +3,10 @@
 What ships is the residual GRU: after tokens t₁…tₙ the embedding is the L2-normalised sum of two parts, the weighted
 mean of token vectors Σ wᵢ E[tᵢ] / Σ wᵢ, and a correction U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] read from a GRU that ran over the same
 vectors. The state holds both weighted sums, the sum of weights and hₙ, so it is a fold. GRUs on top of one another,
-RNN(l, f) of *Extremely efficient online query encoding* and a static table are folds of the same form: what is in their
-states is their graphs' affair. The sibling :mod:`~typeahead.encoders.causal` keeps what attention needs of each token
-instead of one state, :mod:`~typeahead.encoders.transformer` has no state and reads whole texts.
+RNN(l, f) of *Extremely efficient online query encoding* are folds of the same form: what is in their states is their
+graphs' affair. The sibling :mod:`~typeahead.encoders.static` has the mean alone, and no graph;
+:mod:`~typeahead.encoders.causal` keeps what attention needs of each token instead of one state;
+:mod:`~typeahead.encoders.transformer` has no state and reads whole texts.
 
 A GRU's hidden state is a convex mix of tanh outputs and stays inside (-1, 1), so its int8 scale is the constant 1/127,
 and what is not bounded like it has a scale for each row: no row's result depends on the other rows of a batch.

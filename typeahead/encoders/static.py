@@ -1,0 +1,120 @@
+"""The fold that is a look-up: each token adds a vector and a weight, and the embedding is their quotient.
+
+As in *SwiftEmbed* (section 3.2), pynife and model2vec: after tokens t₁…tₙ the embedding is Σ wᵢ E[tᵢ] / Σ wᵢ, divided
+by its length where the teacher's vectors have length 1. Word order does not matter to it; what it costs hardly matters
+either. The siblings :mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` read the order, too. It
+needs NumPy alone.
+
+``weights.safetensors`` of a static model's folder holds ``table`` (vocabulary, dim), what a token adds to the sum, its
+weight included: float32, float16, or int8 with ``table.scale`` float32 (vocabulary, 1); and ``weight`` float32
+(vocabulary,), what it adds to the sum of weights. A token whose row and weight are zero does not count, as if it were
+not there: an unknown word, where a model leaves those out. The configuration's ``shape`` may state ``max_chars``, the
+code points after which a text is cut before it is tokenized.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.encoders.base import Vectors
+from typeahead.encoders.fold import FoldEncoder
+from typeahead.encoders.weights import read_tensors
+from typeahead.errors import ModelCorrupt
+from typeahead.models import ModelConfig
+from typeahead.states import ArrayStates
+
+
+class StaticEncoder(FoldEncoder):
+    """An incremental encoder over a table. A state is float32 (dim + 1,): the sum of vectors, and of their weights.
+
+    :meth:`step` may be called from several threads; a session belongs to one.
+    """
+
+    _encode_batch = 1024
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        super().__init__(config, folder)
+        self._rows = read_rows(folder, self.dim, self.tokenizer.vocabulary_size)
+        self._normalize = config.teacher.normalized
+
+    def start(self) -> Vectors:
+        """Return the state before any token: zeros, float32 (dim + 1,)."""
+        return np.zeros(self.dim + 1, np.float32)
+
+    def step(self, states: Sequence[Vectors], tokens: NDArray[np.int64]) -> tuple[Sequence[Vectors], Vectors]:
+        """Extend each state, float32 (dim + 1,), by one token; see :meth:`FoldEncoder.step`."""
+        following, embeddings = self._advance(np.stack(states), tokens)
+        # Copies: a row of the batch would keep the whole batch in memory.
+        return [state.copy() for state in following], embeddings
+
+    def states(self, slots: int) -> ArrayStates:
+        """Make a place for ``slots`` states and embeddings."""
+        return ArrayStates(self._advance, self.start(), self.dim, slots)
+
+    def _begin(self, count: int) -> Vectors:
+        return np.zeros((count, self.dim + 1), np.float32)
+
+    def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        if len(tokens) == 1:
+            # The same sums, without what it costs NumPy to look at them as a batch: half the time.
+            following = self._rows[tokens[0]] + states[0]
+            vector = following[:-1]
+            divisor = math.sqrt(vector.dot(vector)) if self._normalize else float(following[-1])
+            return following[None], (vector / np.float32(divisor or 1.0))[None]
+        following = self._rows.take(tokens, axis=0)
+        following += states
+        return following, self._read(following)
+
+    def _encode_ids(self, ids: Sequence[Sequence[int]]) -> Vectors:
+        # What is read out after all tokens but the last would be thrown away.
+        sums = self._begin(len(ids))
+        alive = len(ids)
+        for position in range(len(ids[0])):
+            while len(ids[alive - 1]) <= position:
+                alive -= 1
+            sums[:alive] += self._rows.take([row[position] for row in ids[:alive]], axis=0)
+        return self._read(sums)
+
+    def _read(self, sums: Vectors) -> Vectors:
+        """The embeddings of states; zeros where no token has counted."""
+        vectors, weights = sums[:, :-1], sums[:, -1:]
+        if self._normalize:
+            # The quotient's direction is the sum's.
+            weights = np.sqrt(np.vecdot(vectors, vectors))[:, None]
+        if not weights.all():
+            weights = np.where(weights == 0, np.float32(1), weights)
+        quotient: Vectors = vectors / weights
+        return quotient
+
+
+def read_rows(folder: Path, dim: int, vocabulary: int) -> Vectors:
+    """Read a static model's table: float32 (vocabulary, dim + 1), the weight in the last column.
+
+    Raises :class:`~typeahead.errors.ModelCorrupt` where table, weights, configuration and tokenizer do not fit.
+    """
+    tensors = read_tensors(folder / "weights.safetensors")
+    try:
+        table, weight = tensors["table"], tensors["weight"]
+        scale = tensors["table.scale"] if table.dtype == np.int8 else None
+    except KeyError as error:
+        raise ModelCorrupt(f"{folder / 'weights.safetensors'} has no tensor {error}", folder=folder) from None
+    if table.shape != (vocabulary, dim) or weight.shape != (vocabulary,):
+        raise ModelCorrupt(
+            f"{folder}: a table of {table.shape} and {weight.shape} weights for a tokenizer of {vocabulary} tokens and "
+            f"{dim} dimensions: they do not belong together",
+            folder=folder,
+        )
+    rows = np.empty((vocabulary, dim + 1), np.float32)
+    rows[:, :dim] = table
+    if scale is not None:
+        rows[:, :dim] *= scale
+    rows[:, dim] = weight
+    if not np.isfinite(rows).all():
+        token = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        raise ModelCorrupt(f"{folder}: the row of token {token} is NaN or infinite", folder=folder)
+    return rows

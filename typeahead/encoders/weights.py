@@ -1,0 +1,34 @@
+"""Reads the tensors of a safetensors file, for encoders whose weights are not a graph's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from typeahead.errors import ModelCorrupt
+
+
+def read_tensors(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Read the tensors of those ``names`` that are there, all of them if none are given.
+
+    Raises :class:`~typeahead.errors.ModelCorrupt` for a file that is no such file or is cut short, and for a type that
+    NumPy does not have, such as bfloat16.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    try:
+        with safe_open(path, framework="np") as file:
+            for name in file.keys():  # noqa: SIM118  (it is no dictionary)
+                if names is None or name in names:
+                    found[name] = file.get_tensor(name)
+    except (SafetensorError, OSError) as error:
+        raise ModelCorrupt(f"{path} cannot be read: {error}", folder=path.parent) from error
+    except (AttributeError, TypeError) as error:
+        raise ModelCorrupt(
+            f"{path} holds tensors of a type that NumPy does not have ({error}): store them as float16 or float32",
+            folder=path.parent,
+        ) from error
+    return found
