@@ -179,18 +179,22 @@ class Generator:
     """Connections that are open and type. A context manager; one thread at a time.
 
     ``texts`` are what each connection types, one text a key, again from the start at the end. ``hello`` is sent first
-    on each. With ``spin`` the client never sleeps, which keeps its clock exact and needs a core of its own. Raises
-    :class:`~typeahead.errors.TypeaheadError` where the server refuses, and for what cannot be typed.
+    on each. Over HTTP a key is a POST of JSON with the text as ``field``, and may be several texts, as a list;
+    ``accept`` is the format that is asked for. With ``spin`` the client never sleeps, which keeps its clock exact and
+    needs a core of its own. Raises :class:`~typeahead.errors.TypeaheadError` where the server refuses, and for what
+    cannot be typed.
     """
 
     def __init__(
         self,
         address: str,
-        texts: Sequence[Sequence[str]],
+        texts: Sequence[Sequence[str | tuple[str, ...]]],
         *,
         protocol: Protocol = Protocol.WEBSOCKET,
         path: str = "/v1/type",
         hello: dict[str, Any] | None = None,
+        field: str = "text",
+        accept: str = "*/*",
         spin: bool = True,
     ) -> None:
         if not texts or not all(texts):
@@ -200,9 +204,9 @@ class Generator:
         self._host, self._port, self._path = target.hostname or "127.0.0.1", target.port or 80, path
         self.connections = len(texts)
         self._library = _library()
-        numbers: dict[str, int] = {}
+        numbers: dict[str | tuple[str, ...], int] = {}
         paths = [numbers.setdefault(text, len(numbers)) for person in texts for text in person]
-        bodies = [f'"text":{json.dumps(text, ensure_ascii=False)}}}'.encode() for text in numbers]
+        bodies = [f'"{field}":{json.dumps(text, ensure_ascii=False)}}}'.encode() for text in numbers]
         # What C keeps a pointer to has to live as long as it does.
         self._kept = (
             b"".join(bodies),
@@ -210,7 +214,8 @@ class Generator:
             np.array(paths, np.int32),
             _offsets([len(person) for person in texts]),
             (
-                f"POST {path} HTTP/1.1\r\nHost: {target.netloc}\r\nContent-Type: application/json\r\nContent-Length: "
+                f"POST {path} HTTP/1.1\r\nHost: {target.netloc}\r\nAccept: {accept}\r\n"
+                "Content-Type: application/json\r\nContent-Length: "
             ).encode(),
         )
         self._sockets: list[socket.socket] = []

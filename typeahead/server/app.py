@@ -1,4 +1,4 @@
-"""The ASGI application: the websocket as a raw callable, everything else through Starlette.
+"""The ASGI application: the websocket and batches of embeddings as raw callables, all else through Starlette.
 
 It owns the engine, the pipeline and the encoding thread from start-up to shutdown, and knows whether the server is
 ready. Sockets, signals and the process are the business of :mod:`typeahead.server.run`.
@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -28,13 +27,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typeahead.encoders.base import Encoder, IncrementalEncoder
 from typeahead.engine import Engine
 from typeahead.paths import web_folder
+from typeahead.server.api import ApiError, Gate
 from typeahead.server.client_timings import ClientTimings
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.connection import TypeEndpoint
 from typeahead.server.dashboard import write_dashboard
+from typeahead.server.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.embedder import Embedder
 from typeahead.server.fallback import Fallback
-from typeahead.server.http import PROBE_PATHS, ApiError, HttpApi
+from typeahead.server.http import PROBE_PATHS, HttpApi
 from typeahead.server.looplag import LoopLag
 from typeahead.server.metrics import STAGES, ServerMetrics
 from typeahead.server.pipeline import Pipeline, SearchIndex
@@ -120,8 +121,10 @@ class App:
             searches_made=lambda: self._pipeline.searched,
             searches_stood=lambda: self._pipeline.stood,
         )
+        gate = Gate(config, lambda: self.status)
         self._api = HttpApi(
             config,
+            gate,
             self._pipeline,
             self._embedder,
             self._encoders,
@@ -130,22 +133,25 @@ class App:
             dashboard=self._dashboard,
             timings=ClientTimings(self._metrics, per_second=config.client_reports),
         )
+        embed = EmbedEndpoint(config, gate, self._embedder, self._encoders, encoder.config.name)
+        self._embed = _addressed(_cross_origin(embed, config), config)
         self._lag = LoopLag(self._metrics.loop_lag)
         self._whole = whole_text_encoder((fallback, passages))
         self._teacher: TeacherCost | None = None
         self._started = time.time()
         pages = Starlette(
             routes=[*self._api.routes(), *_pages(config.web or web_folder())],
-            middleware=_cross_origin(config),
             exception_handlers={404: _not_found, 405: _not_allowed},
             lifespan=self._lifespan,
         )
-        self._http = _secured(_addressed(pages, config))
+        self._http = _secured(_addressed(_cross_origin(pages, config), config))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, request or lifespan (ASGI 3)."""
         if scope["type"] == "websocket" and scope["path"] == TYPE_PATH:
             await self._typing(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == EMBED_PATH:
+            await self._embed(scope, receive, send)
         else:
             await self._http(scope, receive, send)
 
@@ -269,17 +275,17 @@ def _pages(web: Path) -> list[BaseRoute]:
     return [dashboard, Mount("/", StaticFiles(directory=web, html=True))]
 
 
-def _cross_origin(config: ServerConfig) -> list[Middleware]:
+def _cross_origin(app: ASGIApp, config: ServerConfig) -> ASGIApp:
+    """Tell browsers which other origins may ask, if any may."""
     if not config.allowed_origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=config.allowed_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"],
-        )
-    ]
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=config.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["typeahead-model", "typeahead-dim", "typeahead-count", "typeahead-dtype"],
+    )
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:

@@ -86,8 +86,11 @@ class ServerConfig:
 
     #: Bytes of an HTTP request's body.
     max_body_bytes: int = 1 << 20
-    #: Texts in one request for embeddings, and code points in each.
+    #: Texts in one request to ``/v1/embeddings``.
     max_inputs: int = 256
+    #: Texts in one request to ``/v1/embed``; lines are not counted.
+    max_batch: int = 4096
+    #: Code points of each text in either.
     max_input_chars: int = 20_000
     #: HTTP requests for embeddings and searches at a time; further ones get 503.
     max_requests: int = 64
@@ -130,6 +133,7 @@ class ServerConfig:
             "fallback_queue",
             "max_body_bytes",
             "max_inputs",
+            "max_batch",
             "max_input_chars",
             "max_requests",
             "max_bodies",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -23,6 +22,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from typeahead.encoders.base import Encoder, Vectors
 from typeahead.errors import EncoderError, ProtocolError, TextError
 from typeahead.protocol import Quality, load_object
+from typeahead.server.api import NO_STORE, ApiError, Gate, encoder_named, json_response
 from typeahead.server.client_timings import FIELDS, MAX_BYTES, BadReport, ClientTimings
 from typeahead.server.config import ServerConfig
 from typeahead.server.embedder import Embedder
@@ -35,38 +35,6 @@ PROBE_PATHS = ("/healthz", "/readyz")
 _EMBEDDINGS_FIELDS = ("input", "model", "encoding_format", "dimensions", "user", "quality")
 _SEARCH_FIELDS = ("query", "k", "quality")
 
-_NO_STORE = {"cache-control": "no-store"}
-
-
-class ApiError(Exception):
-    """A request that is refused, in OpenAI's terms."""
-
-    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.param = param
-        self.code = code
-
-    def response(self) -> Response:
-        """Write it as OpenAI does."""
-        kind = "invalid_request_error" if self.status < 500 else "server_error"
-        error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
-        headers = dict(_NO_STORE)
-        if self.status == 408:
-            # The rest of the body may still come, and it is no request.
-            headers["connection"] = "close"
-        if self.status == 401:
-            headers["www-authenticate"] = "Bearer"
-        if self.status in (429, 503):
-            headers["retry-after"] = "1"
-        return json_response({"error": error}, status=self.status, headers=headers)
-
-
-def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] = _NO_STORE) -> Response:
-    """Write a JSON response; NumPy arrays are written as lists."""
-    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, headers, media_type="application/json")
-
 
 class HttpApi:
     """The routes under ``/v1``, and the probes beside them.
@@ -78,6 +46,7 @@ class HttpApi:
     def __init__(
         self,
         config: ServerConfig,
+        gate: Gate,
         pipeline: Pipeline,
         embedder: Embedder,
         encoders: Mapping[str, Encoder],
@@ -88,6 +57,7 @@ class HttpApi:
         timings: ClientTimings,
     ) -> None:
         self._config = config
+        self._gate = gate
         self._pipeline = pipeline
         self._embedder = embedder
         self._encoders = encoders
@@ -95,7 +65,6 @@ class HttpApi:
         self._metrics = metrics
         self._dashboard = dashboard
         self._timings = timings
-        self._reading = 0
         self._running = 0
 
     def routes(self) -> list[BaseRoute]:
@@ -126,15 +95,15 @@ class HttpApi:
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format; with the token, where there is one."""
         try:
-            self._authorize(request)
+            self._gate.authorize(_headers(request))
         except ApiError as error:
             return error.response()
-        return Response(await self._metrics(), headers=_NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await self._metrics(), headers=NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def dashboard(self, request: Request) -> Response:
         """``GET /v1/dashboard``: :mod:`typeahead.server.dashboard`; with the token, where there is one."""
         try:
-            self._authorize(request)
+            self._gate.authorize(_headers(request))
         except ApiError as error:
             return error.response()
         return json_response(await self._dashboard())
@@ -142,7 +111,7 @@ class HttpApi:
     async def client_timings(self, request: Request) -> Response:
         """``POST /v1/client-timings``: :mod:`typeahead.server.client_timings`; nothing comes back."""
         try:
-            self._admit(request)
+            self._gate.admit(_headers(request))
             if not self._timings.admit():
                 raise ApiError(429, "too many reports: send them later, or not at all", code="rate_limited")
             try:
@@ -154,7 +123,7 @@ class HttpApi:
                 raise
         except ApiError as error:
             return error.response()
-        return Response(status_code=204, headers=_NO_STORE)
+        return Response(status_code=204, headers=NO_STORE)
 
     async def embeddings(self, fields: dict[str, Any]) -> Response:
         """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings.
@@ -162,7 +131,7 @@ class HttpApi:
         Beside OpenAI's fields each embedding has ``encoder``, the model that made it: the one that was asked for, or
         the fallback in its place.
         """
-        encoder = self._encoder(fields.get("model"))
+        encoder = encoder_named(self._encoders, fields.get("model"))
         texts = self._inputs(fields.get("input"))
         encoding = fields.get("encoding_format", "float")
         if encoding not in ("float", "base64"):
@@ -235,7 +204,7 @@ class HttpApi:
 
         async def guarded(request: Request) -> Response:
             try:
-                self._admit(request)
+                self._gate.admit(_headers(request))
                 fields = await self._body(request, known, self._config.max_body_bytes)
                 return await self._run(handle, fields)
             except ApiError as error:
@@ -252,34 +221,8 @@ class HttpApi:
         finally:
             self._running -= 1
 
-    def _admit(self, request: Request) -> None:
-        if not self._config.allows(request.headers.get("origin"), request.headers.get("host")):
-            raise ApiError(403, "this origin may not ask: the server's allowed_origins say who may")
-        self._authorize(request)
-        if (status := self._status()) != "ready":
-            raise ApiError(503, f"the server is {status}: try again", code="not_ready")
-
-    def _authorize(self, request: Request) -> None:
-        if self._config.token is None:
-            return
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode(), self._config.token.encode())
-        if scheme.lower() != "bearer" or not right:
-            message = 'this server wants a token: send the header "Authorization: Bearer …"'
-            raise ApiError(401, message, code="invalid_api_key")
-
     async def _body(self, request: Request, known: tuple[str, ...], limit: int) -> dict[str, Any]:
-        # Not among the running ones: whoever sends a body slowly keeps nobody from asking.
-        if self._reading >= self._config.max_bodies:
-            raise ApiError(503, "too many requests are being read: try again", code="overloaded")
-        self._reading += 1
-        try:
-            async with asyncio.timeout(self._config.body_seconds):
-                body = await self._read(request, limit)
-        except TimeoutError:
-            raise ApiError(408, f"the body did not come within {self._config.body_seconds:g} seconds") from None
-        finally:
-            self._reading -= 1
+        body = await self._gate.body(request.receive, limit)
         try:
             fields = load_object(body)
         except ProtocolError as error:
@@ -288,14 +231,6 @@ class HttpApi:
             if name not in known:
                 raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(known)}")
         return fields
-
-    async def _read(self, request: Request, limit: int) -> bytes:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise ApiError(413, f"the body has more than {limit} bytes: send less at a time")
-        return bytes(body)
 
     def _best(self, fields: dict[str, Any]) -> bool:
         """Whether the best answer is asked for, rather than the soonest."""
@@ -306,13 +241,6 @@ class HttpApi:
             message = 'this server has no fallback encoder: leave "quality" out'
             raise ApiError(400, message, param="quality", code="no_fallback")
         return quality == Quality.BEST
-
-    def _encoder(self, name: Any) -> Encoder:
-        encoder = self._encoders.get(name) if type(name) is str else None
-        if encoder is None:
-            status, code = (404, "model_not_found") if type(name) is str else (400, None)
-            raise ApiError(status, f'"model" has to be one of {", ".join(self._encoders)}', param="model", code=code)
-        return encoder
 
     def _inputs(self, value: Any) -> list[str]:
         texts = value if type(value) is list else [value]
@@ -326,6 +254,10 @@ class HttpApi:
                 limit = self._config.max_input_chars
                 raise ApiError(400, f'"input" {row} has {len(text)} code points, the limit is {limit}', param="input")
         return texts
+
+
+def _headers(request: Request) -> dict[bytes, bytes]:
+    return dict(request.scope["headers"])
 
 
 def _base64(vector: Vectors) -> str:
