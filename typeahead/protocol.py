@@ -26,7 +26,8 @@ each submit and each refused message are::
 A hit is ``{"id", "score", "title", "text", "url", "marks": {"title": [[0, 3]], "text": []}}``. Its ``text`` is a part
 of a long passage: its beginning, or what stands round the query's words beyond that. ``marks`` say where the query's
 words stand in title and text as they are sent: ``[start, end)`` in code points, in order, apart from each other
-(:mod:`typeahead.server.marks`). Nothing that is sent is HTML; what shows it has to treat it as text.
+(:mod:`typeahead.server.marks`). Where words are searched beside vectors, ``arms`` says which found the hit: "dense",
+"lexical" or both. Nothing that is sent is HTML; what shows it has to treat it as text.
 ``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index. Fields may
 be added to what the server says; a client leaves alone what it does not know.
 

@@ -71,7 +71,7 @@ def evaluate(what: str, *arguments: str | Path) -> int:
     return main(["evaluate", what, *map(str, arguments)])
 
 
-@pytest.mark.parametrize("what", ["retrieval", "prefixes", "latency", "mteb", "report"])
+@pytest.mark.parametrize("what", ["retrieval", "prefixes", "hybrid", "latency", "mteb", "report"])
 def test_help_shows_a_default_once_and_none_where_there_is_none(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         evaluate(what, "--help")
@@ -219,6 +219,28 @@ def test_prefixes_say_what_was_left_out(folder: Path, tmp_path: Path, capsys: py
     for text in (printed, (tmp_path / "page.md").read_text()):
         assert "- bm25 is left out: matches whole words only" in text
         assert "- teacher, debounced 150 ms is left out: no recorded typing" in text
+
+
+@pytest.mark.usefixtures("encoders")
+def test_hybrids_are_compared_with_the_dense_arm(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.json"
+    encoding = ("--query-encoder", "other", "--passage-encoder", "wide")
+    assert evaluate("hybrid", folder, *encoding, "--weights", "0", "0.5", "--typed", "100", "--json", out) == 0
+    printed = capsys.readouterr().out
+    (found,) = json.loads(out.read_text())["reports"]
+    systems = [(row["system"], row["lexical weight"]) for row in found["rows"]]
+    assert systems == [("dense", ""), ("lexical", ""), ("linear", 0), ("linear", 0.5), ("rrf", 0), ("rrf", 0.5)]
+    assert "best over all shares typed" in printed
+    assert evaluate("report", out, "--out", tmp_path / "page.md") == 0
+    assert "## Vectors and words" in (tmp_path / "page.md").read_text()
+    assert evaluate("hybrid", folder, "--query-encoder", "bm25", "--passage-encoder", "wide") == 1
+    assert "the lexical arm is there anyway" in capsys.readouterr().err
+    for bad in (("--typed", "0"), ("--typed", "101"), ("--weights", "1.1"), ("--weights", "x"), ("--methods", "sum")):
+        with pytest.raises(SystemExit) as stopped:
+            evaluate("hybrid", folder, *encoding, *bad)
+        assert stopped.value.code == 2
 
 
 @pytest.mark.usefixtures("encoders")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
 from typeahead.errors import TeacherMismatch
+from typeahead.index.fusion import Fusion, Ranking
 from typeahead.models import ModelConfig, TeacherInfo, check_texts
 from typeahead.session import Session
 from typeahead.tokens import IncrementalTokenizer
@@ -121,6 +122,7 @@ class FakeHit:
     title: str
     text: str
     url: str
+    arms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +131,20 @@ class FakeManifest:
 
 
 class BruteForceIndex:
-    """Exact search over :data:`TITLES`. Searches wait at :attr:`gate`, which is open unless a test closes it."""
+    """Exact search over :data:`TITLES`, by vectors and by whole words.
+
+    Searches wait at :attr:`gate`, and those of words at :attr:`words_gate`, which are open unless a test closes them.
+    """
 
     def __init__(self, teacher: str = "teacher", *, text: str = "All about it.") -> None:
         self.manifest = FakeManifest(len(TITLES))
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
+        self.words_gate = threading.Event()
+        self.words_gate.set()
+        self.matched: list[str] = []
+        self.words_broken = False
         self.batches: list[int] = []
         self.broken = False
         #: A query that no search survives.
@@ -159,6 +168,25 @@ class BruteForceIndex:
         if self.broken or (self.poison is not None and (queries == self.poison).all(axis=1).any()):
             raise RuntimeError("the index broke")
         return [self._hits(scores, k) for scores in queries @ self._vectors.T]
+
+    def match(self, text: str, depth: int) -> list[tuple[int, float]]:
+        self.matched.append(text)
+        assert self.words_gate.wait(30), "the test never opened the gate"
+        if self.words_broken:
+            raise RuntimeError(f"the words broke at {text}")
+        words = text.split()
+        found = [(row, float(sum(word in title.split() for word in words))) for row, title in enumerate(TITLES)]
+        return sorted(((row, score) for row, score in found if score), key=lambda hit: -hit[1])[:depth]
+
+    def search_both(
+        self, queries: Vectors, rankings: Sequence[Ranking | None], k: int, fusion: Fusion
+    ) -> list[list[FakeHit]]:
+        found = []
+        for hits, ranking in zip(self.search(queries, len(TITLES)), rankings, strict=True):
+            dense = [(int(hit.id[1:]), hit.score) for hit in hits]
+            fused = fusion.fuse(dense, ranking or (), k)
+            found.append([FakeHit(f"d{hit.row}", hit.score, TITLES[hit.row], "", "", hit.arms) for hit in fused])
+        return found
 
     def _hits(self, scores: Vectors, k: int) -> list[FakeHit]:
         best = np.argsort(-scores, kind="stable")[:k]

@@ -115,6 +115,7 @@ def running(
     finally:
         if isinstance(index, BruteForceIndex):
             index.gate.set()
+            index.words_gate.set()
         if isinstance(fallback, WholeEncoder):
             fallback.gate.set()
         server.should_exit = True

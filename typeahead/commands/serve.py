@@ -29,6 +29,8 @@ _LIMITS = {
     "max_waiting_searches": "queries that may wait for a search; beyond, keystrokes are answered with 'overloaded'",
     "max_turn_ms": "milliseconds of reading from clients after which keystrokes that need a step are answered so",
     "anytime": "cosine to the embedding last searched for from which those results stand for a keystroke; 1 for never",
+    "lexical_weight": "weight of the words in a hybrid search, from 0 to 1",
+    "lexical_wait_ms": "milliseconds that a search of the vectors waits for that of the words, at most",
     "default_k": "hits for a client that does not say how many",
     "max_k": "most hits that a client may ask for",
     "snippet_chars": "code points of a hit's text that are sent",
@@ -81,6 +83,13 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--example", action="append", default=[], metavar="QUERY", help="a query that the page offers; may be repeated"
+    )
+    parser.add_argument(
+        "--hybrid",
+        choices=["off", "linear", "rrf"],
+        default=defaults["hybrid"],
+        help="search the words beside the vectors, the last one as it is being typed, and put both rankings together: "
+        "by their scores or by their ranks",
     )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
     parser.add_argument(
@@ -141,6 +150,7 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
         token=token,
         examples=tuple(options.example),
         otel=options.otel,
+        hybrid=options.hybrid,
         **{name: getattr(options, name) for name in _LIMITS},
     )
 

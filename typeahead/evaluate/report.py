@@ -48,6 +48,7 @@ def sections(records: Sequence[Record], curves: Curves, *, texts: bool) -> list[
     for heading, kind, section in (
         ("Retrieval", "retrieval", _retrieval),
         ("While one types", "prefixes", _prefixes),
+        ("Vectors and words", "hybrid", _hybrid),
         ("Latency", "latency", _latency),
         ("MTEB", "mteb", _mteb),
     ):
@@ -121,6 +122,17 @@ def _prefixes(record: Record, curves: Curves, texts: bool) -> list[str]:
         tables.absent(record["missing"], record.get("skipped", ())),
         curves.add(f"prefixes-{record['dataset']}", svg, f"nDCG@10 by share typed on {record['dataset']}"),
     ]
+
+
+def _hybrid(record: Record, curves: Curves, texts: bool) -> list[str]:
+    del curves, texts
+    blocks = [*_notes(record), tables.absent(record["missing"])]
+    for found in record["reports"]:
+        heading = (
+            f"{found['dataset']}, {found['query_encoder']}: {found['queries']:,} queries of split {record['split']}"
+        )
+        blocks += [f"### {heading}", markdown(found["rows"])]
+    return blocks
 
 
 def _latency(record: Record, curves: Curves, texts: bool) -> list[str]:

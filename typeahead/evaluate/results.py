@@ -17,7 +17,7 @@ from typeahead.tables import hardware
 
 FORMAT_VERSION = 1
 
-KINDS = ("retrieval", "prefixes", "latency", "mteb")
+KINDS = ("retrieval", "prefixes", "hybrid", "latency", "mteb")
 
 
 def write_results(path: Path | None, kind: str, figures: dict[str, Any]) -> None:

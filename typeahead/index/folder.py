@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -11,9 +13,11 @@ import numpy as np
 from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexCorrupt, TeacherMismatch
 from typeahead.index.documents import DOCUMENT_CACHE_BYTES, Document, Documents
+from typeahead.index.fusion import Fusion, Ranking
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
 from typeahead.index.staging import DOCUMENTS
 from typeahead.index.vectors import VectorSearch, open_vectors
+from typeahead.index.words import Words
 
 if TYPE_CHECKING:
     from typeahead.models import ModelConfig
@@ -33,6 +37,8 @@ class Hit(NamedTuple):
     title: str
     text: str
     url: str
+    #: Which arms of :meth:`Index.search_both` found it.
+    arms: tuple[str, ...] = ()
 
 
 class Index:
@@ -75,6 +81,42 @@ class Index:
         :class:`~typeahead.errors.IndexCorrupt` if a document cannot be read, and
         :class:`~typeahead.errors.IndexFolderError` if the index was closed.
         """
+        found = self._find(queries, k)
+        documents = self._documents.read([row for pairs in found for row, _ in pairs])
+        return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
+
+    def search_both(
+        self, queries: Vectors, rankings: Sequence[Ranking | None], k: int, fusion: Fusion
+    ) -> list[list[Hit]]:
+        """Find the ``k`` best documents of two rankings for each query: by its vector, and by its words.
+
+        ``rankings`` are those of :meth:`match`, or None where there are none; otherwise as :meth:`search`. A hit's
+        score is the fusion's, and its ``arms`` say which of the two found it.
+        """
+        if len(rankings) != len(queries):
+            raise ValueError(f"{len(rankings)} rankings for {len(queries)} queries")
+        if k < 1:
+            raise ValueError(f"k is {k}, it must be at least 1")
+        dense = self._find(queries, max(k, fusion.depth))
+        fused = [fusion.fuse(one, other or (), k) for one, other in zip(dense, rankings, strict=True)]
+        documents = self._documents.read([hit.row for hits in fused for hit in hits])
+        return [[_hit(documents[hit.row], hit.score, hit.arms) for hit in hits] for hits in fused]
+
+    def match(self, text: str, depth: int) -> Ranking:
+        """Find the ``depth`` documents that hold the words of ``text``, the last of which may be unfinished.
+
+        Rows and scores, best first: see :mod:`typeahead.index.words`, which says what is raised, too.
+        """
+        self._documents.check_open()
+        return self._words.search(text, depth)
+
+    @cached_property
+    def _words(self) -> Words:
+        # Opened by the first search that wants it: most never do.
+        return Words(self._documents.path, self.manifest.count)
+
+    def _find(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        """Rows and scores of the ``k`` nearest vectors to each query."""
         self._documents.check_open()
         queries = np.asarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
@@ -96,12 +138,13 @@ class Index:
         if asked is not None:
             every = iter(found)
             found = [next(every) if one else [] for one in asked]
-        documents = self._documents.read([row for pairs in found for row, _ in pairs])
-        return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
+        return found
 
     def close(self) -> None:
         """Close the files. Searches that are under way may fail; later ones do."""
         self._documents.close()
+        if "_words" in self.__dict__:
+            self._words.close()
 
     def __len__(self) -> int:
         return self.manifest.count
@@ -165,5 +208,5 @@ def _open(path: Path, manifest: Manifest, cache_bytes: int, candidates: int | No
     return Index(path, manifest, vectors, documents)
 
 
-def _hit(document: Document, score: float) -> Hit:
-    return Hit(document.id, score, document.title, document.text, document.url)
+def _hit(document: Document, score: float, arms: tuple[str, ...] = ()) -> Hit:
+    return Hit(document.id, score, document.title, document.text, document.url, arms)

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from typeahead.encoders.base import Encoder, IncrementalEncoder
 from typeahead.engine import Engine
+from typeahead.index.fusion import Fusion
 from typeahead.paths import web_folder
 from typeahead.server.api import ApiError, Gate
 from typeahead.server.client_timings import ClientTimings
@@ -36,6 +37,7 @@ from typeahead.server.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.embedder import Embedder
 from typeahead.server.fallback import Fallback
 from typeahead.server.http import PROBE_PATHS, HttpApi
+from typeahead.server.lexical import LexicalArm
 from typeahead.server.looplag import LoopLag
 from typeahead.server.metrics import STAGES, ServerMetrics
 from typeahead.server.pipeline import Pipeline, SearchIndex
@@ -105,6 +107,7 @@ class App:
             max_turn_ms=config.max_turn_ms,
             anytime=config.anytime,
             fallback=stand_in,
+            lexical=_lexical_arm(config, index),
         )
         self._tracing = start_tracing() if config.otel else None
         documents = None if index is None else index.manifest.count
@@ -265,6 +268,17 @@ def create_app(
         raise
     except ValueError as error:
         raise ConfigError("cache_bytes", f"is too small: {error}") from error
+
+
+def _lexical_arm(config: ServerConfig, index: SearchIndex | None) -> LexicalArm | None:
+    """The search of words, where one is asked for."""
+    if config.hybrid == "off":
+        return None
+    if index is None:
+        raise ConfigError(
+            "hybrid", f"is {config.hybrid}, and there is no index whose words could be searched: give one"
+        )
+    return LexicalArm(index, Fusion(config.hybrid, config.lexical_weight), wait_ms=config.lexical_wait_ms)
 
 
 def _pages(web: Path) -> list[BaseRoute]:

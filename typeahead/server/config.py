@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from typeahead.errors import TypeaheadError
+from typeahead.index.fusion import METHODS
 from typeahead.server.anytime import THRESHOLD
 from typeahead.server.snippets import MIN_SNIPPET
 
@@ -68,6 +70,13 @@ class ServerConfig:
     #: Cosine of the embedding to that of the session's last search from which what that found is shown for a keystroke;
     #: 1 for no other embedding than the same. Enter always shows what its own search found.
     anytime: float = THRESHOLD
+    #: Whether words are searched beside vectors, and how both rankings become one: "off", "linear" or "rrf", see
+    #: :mod:`typeahead.index.fusion`. With words every key is searched, as every key may change them.
+    hybrid: Literal["off", "linear", "rrf"] = "off"
+    #: Weight of the words in that, from 0 to 1.
+    lexical_weight: float = 0.3
+    #: Milliseconds that a search of the vectors waits for that of the words, at most.
+    lexical_wait_ms: float = 5.0
     #: Hits for a client that does not say how many, and the most that it may ask for.
     default_k: int = 8
     max_k: int = 100
@@ -147,6 +156,12 @@ class ServerConfig:
             raise ConfigError("max_turn_ms", f"is {self.max_turn_ms}: it has to be a positive number of milliseconds")
         if not 0 < self.anytime <= 1:
             raise ConfigError("anytime", f"is {self.anytime}: a cosine above 0, and 1 at most")
+        if self.hybrid not in ("off", *METHODS):
+            raise ConfigError("hybrid", f"is {self.hybrid!r}: it has to be one of off, {', '.join(METHODS)}")
+        if not 0 <= self.lexical_weight <= 1:
+            raise ConfigError("lexical_weight", f"is {self.lexical_weight}: it has to be from 0 to 1")
+        if not 0 <= self.lexical_wait_ms < float("inf"):
+            raise ConfigError("lexical_wait_ms", f"is {self.lexical_wait_ms}: it cannot be negative or endless")
         if self.client_reports < 0:
             raise ConfigError("client_reports", f"is {self.client_reports}: give 0 to read none")
         if self.fallback_tokens < 0:

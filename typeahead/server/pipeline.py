@@ -2,9 +2,11 @@
 
 Whatever was typed while the last batch of steps ran is the next batch: under load batches grow, without load a
 keystroke is a batch of its own. Steps run on the event loop, as one takes tens of microseconds; searches run in one
-thread beside it, in batches by the same rule. What is not for the encoder goes to :mod:`typeahead.server.fallback`
-instead, if there is one, and joins the others for the search. A query that nobody wants any more is taken out of all
-queues, so what waits is bounded by the sessions and the submits that each may have pending.
+thread beside it, in batches by the same rule, and the words of a hybrid search are looked up in another from the moment
+that a text is there (:mod:`typeahead.server.lexical`). What is not for the encoder goes to
+:mod:`typeahead.server.fallback` instead, if there is one, and joins the others for the search. A query that nobody
+wants any more is taken out of all queues, so what waits is bounded by the sessions and the submits that each may have
+pending.
 
 Under more load than it can bear it keeps the latency of what it takes, and says of the rest that it is overloaded: a
 keystroke is turned away when the loop has been reading from other clients for ``max_turn_ms`` already and the cache
@@ -26,9 +28,11 @@ import orjson
 
 from typeahead.encoders.base import Vectors
 from typeahead.engine import MAX_BATCH, Engine
+from typeahead.index.fusion import Fusion, Ranking
 from typeahead.models import ModelConfig
 from typeahead.server.anytime import THRESHOLD, may_stand
 from typeahead.server.fallback import Fallback
+from typeahead.server.lexical import LexicalArm
 from typeahead.server.marks import Marker
 from typeahead.server.metrics import Reason
 from typeahead.server.query import Hit, Query, Stage
@@ -65,6 +69,14 @@ class SearchIndex(Protocol):
     def search(self, queries: Vectors, k: int) -> Sequence[Sequence[Hit]]:
         """Return the ``k`` best hits for each row of float32 (n, dim), best first."""
 
+    def search_both(
+        self, queries: Vectors, rankings: Sequence[Ranking | None], k: int, fusion: Fusion
+    ) -> Sequence[Sequence[Hit]]:
+        """Return the ``k`` best of the vectors' hits and of ``rankings`` by words, of which some may be missing."""
+
+    def match(self, text: str, depth: int) -> Ranking:
+        """Return the ``depth`` best rows for the words of a text; from another thread than searches."""
+
 
 class Pipeline:
     """The queues between sessions, engine and index. Belongs to one event loop; all methods are called on it."""
@@ -80,10 +92,12 @@ class Pipeline:
         max_turn_ms: float = 15.0,
         anytime: float = THRESHOLD,
         fallback: Fallback | None = None,
+        lexical: LexicalArm | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.engine = engine
         self.fallback = fallback
+        self._lexical = lexical
         self._name = engine.encoder.config.name
         self._index = index
         self._snippet_chars = snippet_chars
@@ -120,6 +134,8 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         if self.fallback is not None:
             self.fallback.start(self._fallen_back)
+        if self._lexical is not None:
+            self._lexical.start()
         if self._index is not None:
             # A daemon, as a search that hangs must not keep the process from ending.
             self._thread = threading.Thread(target=self._run_searches, name="typeahead-search", daemon=True)
@@ -133,11 +149,15 @@ class Pipeline:
             self._searchable.notify()
         if self.fallback is not None:
             self.fallback.stop(timeout)
+        if self._lexical is not None:
+            self._lexical.stop(max(0.0, deadline - time.monotonic()))
         if self._thread is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def step(self, query: Query) -> None:
         """Encode the query's text, by steps with the next batch or by the fallback, then search if that is due."""
+        if self._lexical is not None and query.due is Stage.SEARCHED:
+            self._lexical.ask(query)
         if self.fallback is not None:
             if query in self.fallback or query in self._to_step:
                 return  # which encoder it has was decided before
@@ -199,7 +219,9 @@ class Pipeline:
             query.stage = Stage.SEARCHED
             query.notify()
             return
-        if (hits := self._standing(query)) is not None:
+        if self._lexical is not None:
+            self._lexical.ask(query)
+        elif (hits := self._standing(query)) is not None:
             query.hits = self.write_hits(hits[: query.k], query.text)
             query.stage = Stage.SEARCHED
             self.stood += 1
@@ -243,6 +265,8 @@ class Pipeline:
         self._to_shed.pop(query, None)
         if self.fallback is not None:
             self.fallback.drop(query)
+        if self._lexical is not None:
+            self._lexical.drop(query)
         with self._searchable:
             self._to_search.pop(query, None)
             self._behind.pop(query, None)
@@ -347,7 +371,11 @@ class Pipeline:
         started_ns = time.perf_counter_ns()
         # _search() lets no query without an embedding through.
         vectors = np.stack([query.embedding for query in batch if query.embedding is not None])
-        found = self._index.search(vectors, max(query.k for query in batch))
+        k = max(query.k for query in batch)
+        if self._lexical is None:
+            found = self._index.search(vectors, k)
+        else:
+            found = self._index.search_both(vectors, self._lexical.rankings(batch), k, self._lexical.fusion)
         found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
         written_ns = time.perf_counter_ns()
@@ -374,16 +402,17 @@ class Pipeline:
         written = []
         for hit in hits:
             title, passage = _cut(hit.title, MAX_TITLE), snippet(hit.text, words, self._snippet_chars)
-            written.append(
-                {
-                    "id": hit.id,
-                    "score": round(float(hit.score), 6),
-                    "title": title,
-                    "text": passage,
-                    "url": hit.url if len(hit.url) <= MAX_URL else "",
-                    "marks": {"title": marker.spans(title), "text": marker.spans(passage)},
-                }
-            )
+            fields = {
+                "id": hit.id,
+                "score": round(float(hit.score), 6),
+                "title": title,
+                "text": passage,
+                "url": hit.url if len(hit.url) <= MAX_URL else "",
+                "marks": {"title": marker.spans(title), "text": marker.spans(passage)},
+            }
+            if hit.arms:
+                fields["arms"] = hit.arms
+            written.append(fields)
         return orjson.dumps(written)
 
 

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from typeahead.encoders.base import Vectors
+from typeahead.index.fusion import Ranking
 from typeahead.session import Session
 
 
@@ -37,6 +38,10 @@ class Hit(Protocol):
     def url(self) -> str:
         """Address, or empty."""
 
+    @property
+    def arms(self) -> Sequence[str]:
+        """Which arms of a hybrid search found it; empty where there is one arm."""
+
 
 class Stage(IntEnum):
     """How far a query has come."""
@@ -51,7 +56,8 @@ class Query:
 
     ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
     embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits`, :attr:`found`,
-    :attr:`search_ns` and :attr:`serialize_ns`, which the search thread sets before it hands the query back.
+    :attr:`search_ns` and :attr:`serialize_ns`, which the search thread sets before it hands the query back, and
+    for :attr:`words`, which the thread of the lexical arm sets.
     """
 
     # What most queries never change stands in the class: one is made for each key.
@@ -75,6 +81,9 @@ class Query:
     stood = False
     #: The session's last query that was searched, until this one is.
     last: Query | None = None
+    #: Whether its words are being looked up, and what that found; see :mod:`typeahead.server.lexical`.
+    asked = False
+    words: Ranking | None = None
     tokenize_ns = 0
     step_ns = 0
     search_ns = 0

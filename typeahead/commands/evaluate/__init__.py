@@ -1,4 +1,4 @@
-"""Offline evaluation: retrieval quality, quality while one types, latency and throughput, and a report of all of it.
+"""Offline evaluation: retrieval quality, quality while one types, hybrids, latency, and a report of all of it.
 
 Each measurement prints a table and, with --json, writes a file that names its command, hardware and versions; "report"
 makes one page of such files. A query encoder is a model's name or folder, "st:FOLDER" (sentence-transformers, in
@@ -18,6 +18,7 @@ from typeahead.commands.evaluate.common import HelpFormatter
 MEASUREMENTS = (
     ("retrieval", "metrics of query encoders over one frozen index, and their distance to the teacher"),
     ("prefixes", "how good the results are while one still types"),
+    ("hybrid", "vectors and words together, by each way to fuse them and each weight"),
     ("latency", "time of the last word and of a whole query; with --throughput queries a second, too"),
     ("mteb", "retrieval tasks of MTEB, queries by one encoder and passages by another"),
     ("report", "one page of what the others measured"),

@@ -65,6 +65,25 @@ def seconds(text: str) -> float:
     return value
 
 
+def percent(text: str) -> int:
+    """A type of arguments: whole percents from 1 to 100."""
+    value = at_least(1)(text)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than 100 percent")
+    return value
+
+
+def share(text: str) -> float:
+    """A type of arguments: numbers from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return value
+
+
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json``."""
     parser.add_argument(

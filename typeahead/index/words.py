@@ -1,0 +1,149 @@
+"""Finds documents by their words, the last of which is still being typed: the lexical arm of a hybrid search.
+
+BM25 by SQLite's FTS5 over the table ``words`` of :mod:`typeahead.index.documents`. A text's words are FTS5's own
+(``unicode61``, diacritics removed). Any of them may match; the last one matches what begins with it, if nothing but its
+own characters follows it. A document's score is the sum of FTS5's ``bm25()`` over the words that match, its sign turned
+so that higher is better (https://sqlite.org/fts5.html#the_bm25_function).
+
+What a word finds is remembered, so a key costs the look-up of one word and a sum of arrays. A word that more than
+:data:`COMMON` documents hold tells little and takes long: it counts for nothing, and neither does a single letter that
+may still become any word. The sibling ``vectors`` is the other arm, ``fusion`` makes one ranking of both.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.errors import IndexCorrupt
+from typeahead.tokens import check_text
+
+#: Documents from which a word is too common to look all of them up: 20,000 take FTS5 some 40 ms.
+COMMON = 20_000
+#: Rows and scores that are remembered, 8 bytes each.
+_REMEMBERED = 8 << 20
+#: Pieces of text whose words are remembered.
+_PIECES = 65_536
+
+#: The words of a text are asked of FTS5 itself: a table of texts, and its list of words by place.
+_SCHEMA = """
+CREATE VIRTUAL TABLE temp.texts USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE temp.texts_words USING fts5vocab('temp', 'texts', 'instance');
+"""
+
+_Found = tuple[NDArray[np.int32], NDArray[np.float32]]
+_NOTHING: _Found = np.empty(0, np.int32), np.empty(0, np.float32)
+
+
+class Words:
+    """The words of ``count`` documents in the SQLite file ``path``. From any thread, one at a time.
+
+    Raises :class:`~typeahead.errors.IndexCorrupt` for a file that cannot be read.
+    """
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.path = path
+        self._count = count
+        self._lock = threading.Lock()
+        #: What each term has found, the one that was asked for last at the end.
+        self._found: dict[str, _Found] = {}
+        self._remembered = 0
+        self._pieces: dict[str, tuple[str, ...]] = {}
+        try:
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1",
+                uri=True,
+                check_same_thread=False,
+                isolation_level=None,
+            )
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise self._corrupt(error) from error
+
+    def search(self, text: str, depth: int) -> list[tuple[int, float]]:
+        """Find the ``depth`` documents of the highest scores: rows with scores, best first, ties by row.
+
+        Raises :class:`~typeahead.errors.TextError` for a lone surrogate, and :class:`~typeahead.errors.IndexCorrupt`
+        where the file cannot be read.
+        """
+        check_text(text)
+        try:
+            with self._lock:
+                return self._best([self._term(term) for term in self.terms(text)], depth)
+        except sqlite3.Error as error:
+            raise self._corrupt(error) from error
+
+    def terms(self, text: str) -> list[str]:
+        """The FTS5 query of each word of ``text`` that counts."""
+        # Blanks part words in every script, so pieces between them can be looked at one by one.
+        *whole, last = text.split(" ")
+        words = [word for piece in whole for word in self._words(piece)]
+        ending = self._words(last)
+        terms = [f'"{word}"' for word in (*words, *ending)]
+        # One more letter tells whether the last word is still open: an open one takes it in.
+        if ending and len(self._words(f"{last}x")) == len(ending):
+            word = ending[-1]
+            if len(word) == 1 and word.isascii():
+                terms.pop()
+            else:
+                terms[-1] += " *"
+        return terms
+
+    def _words(self, piece: str) -> tuple[str, ...]:
+        """FTS5's words of a piece of text."""
+        known = self._pieces.get(piece)
+        if known is None:
+            execute = self._connection.execute
+            execute("INSERT INTO temp.texts(rowid, text) VALUES(1, ?)", (piece,))
+            known = tuple(word for (word,) in execute("SELECT term FROM temp.texts_words ORDER BY offset"))
+            execute("INSERT INTO temp.texts(texts) VALUES('delete-all')")
+            if len(self._pieces) >= _PIECES:
+                self._pieces.clear()
+            self._pieces[piece] = known
+        return known
+
+    def _term(self, term: str) -> _Found:
+        """Rows that match a term, and their scores; nothing for one that is too common."""
+        found = self._found.pop(term, None)
+        if found is None:
+            rows = self._connection.execute(
+                "SELECT rowid, -rank FROM words WHERE words MATCH ? LIMIT ?", (term, COMMON + 1)
+            )
+            pairs = np.fromiter(rows, [("row", np.int32), ("score", np.float32)])
+            found = _NOTHING if len(pairs) > COMMON else (pairs["row"].copy(), pairs["score"].copy())
+            self._remembered += len(found[0]) + 1
+        self._found[term] = found
+        while self._remembered > _REMEMBERED and len(self._found) > 1:
+            self._remembered -= len(self._found.pop(next(iter(self._found)))[0]) + 1
+        return found
+
+    def _best(self, found: list[_Found], depth: int) -> list[tuple[int, float]]:
+        found = [pair for pair in found if len(pair[0])]
+        if not found:
+            return []
+        scores = np.zeros(self._count, np.float32)
+        for rows, values in found:
+            scores[rows] += values
+        # No score is 0: inverse document frequencies are positive.
+        matching = np.flatnonzero(scores)
+        values = scores[matching]
+        if len(matching) > depth:
+            best = np.flatnonzero(values >= np.partition(values, len(values) - depth)[len(values) - depth])
+            matching, values = matching[best], values[best]
+        order = np.lexsort((matching, -values))[:depth]
+        return list(zip(matching[order].tolist(), values[order].tolist(), strict=True))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _corrupt(self, error: sqlite3.Error) -> IndexCorrupt:
+        return IndexCorrupt(
+            f"the words of {self.path} cannot be read ({error}): build the index again", folder=self.path.parent.parent
+        )

@@ -1,0 +1,100 @@
+"""The lexical arm of a hybrid search: the words of what is typed, looked up in a thread of their own.
+
+It begins with a query's text, while the encoder steps, so that both arms are under way together. The search thread
+waits for it at most ``wait_ms`` once the vectors are to be searched; a ranking that comes later is left out of that
+answer, and what was looked up for it is remembered for the next key.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from typeahead.index.fusion import Fusion, Ranking
+from typeahead.server.query import Query
+
+log = logging.getLogger(__name__)
+
+
+class WordIndex(Protocol):
+    """What is needed of an index."""
+
+    def match(self, text: str, depth: int) -> Ranking:
+        """Return the ``depth`` best rows for the words of a text, with scores, best first."""
+
+
+class LexicalArm:
+    """Looks words up for queries; a query that nobody wants any more is dropped before it is begun."""
+
+    def __init__(self, index: WordIndex, fusion: Fusion, *, wait_ms: float) -> None:
+        self.fusion = fusion
+        self._index = index
+        self._wait_seconds = wait_ms / 1000
+        self._waiting: dict[Query, None] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        #: Queries that were answered without their words, as those came too late.
+        self.late = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        # A daemon, as a look-up that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="typeahead-words", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Stop the thread, after what it is busy with."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def ask(self, query: Query) -> None:
+        """Look up the words of a query, if that is not under way."""
+        if query.asked:
+            return
+        query.asked = True
+        with self._changed:
+            self._waiting[query] = None
+            self._changed.notify_all()
+
+    def drop(self, query: Query) -> None:
+        """Forget a query that nobody wants."""
+        if query.asked:
+            with self._changed:
+                self._waiting.pop(query, None)
+
+    def rankings(self, queries: Sequence[Query]) -> list[Ranking | None]:
+        """What was found for each query, None for what is not there in time. Called on the search thread."""
+        deadline = time.monotonic() + self._wait_seconds
+        with self._changed:
+            while any(query.words is None for query in queries) and not self._stopped:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    break
+            found = [query.words for query in queries]
+        self.late += found.count(None)
+        return found
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopped:
+                    self._changed.wait()
+                if self._stopped:
+                    return
+                query = next(iter(self._waiting))
+                del self._waiting[query]
+            try:
+                words = self._index.match(query.text, self.fusion.depth)
+            except Exception:
+                log.exception("the words of a query could not be looked up")
+                words = ()
+            with self._changed:
+                query.words = words
+                self._changed.notify_all()
