@@ -42,6 +42,7 @@ TABLES = ("rates", "lengths", "dimensions", "formats")
 #: Texts in a request, and connections.
 _LOADS = ((1, 1), (1, 8), (1, 64), (1, 256), (10, 1), (10, 64), (100, 1), (100, 64))
 _FORMATS = (Format.BINARY, Format.JSON)
+_DIMENSIONS = (64, 128, 256, 384, 512, 768, 1024)
 _WARM_UP = 0.5
 _REPETITIONS = 200
 _QUERIES = 20_000
@@ -110,7 +111,7 @@ def lengths(encoder: StaticEncoder, queries: Sequence[str]) -> list[Any]:
 
 def dimensions(queries: Sequence[str]) -> list[Any]:
     """A line for each dimension."""
-    return [_dimension(dim, queries[:100]) for dim in (64, 128, 256, 384, 512, 768, 1024)]
+    return [_dimension(dim, queries[:100]) for dim in _DIMENSIONS]
 
 
 def _dimension(dim: int, texts: Sequence[str]) -> dict[str, Any]:

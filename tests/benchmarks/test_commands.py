@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import keystroke, load, scale, soak, tree, typed
+from benchmarks import embed, keystroke, load, scale, soak, tree, typed
 from benchmarks.native import has_compiler
+from tests.static import write_model2vec
+from typeahead.static_import import import_static
 
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
 CORES = sorted(os.sched_getaffinity(0))
@@ -42,6 +44,27 @@ def test_keystroke(figures: Callable[..., Any]) -> None:
     assert [row["sessions"] for row in data["rows"]] == [1, 3]
     assert all(row["keystrokes/s"] > 0 for row in data["rows"])
     assert data["typing"] == "synthetic"
+
+
+@needs_compiler
+def test_embed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_static(write_model2vec(tmp_path / "source", normalize=True), tmp_path / "model")
+    monkeypatch.setattr(embed, "_QUERIES", 300)
+    monkeypatch.setattr(embed, "_LOADS", ((1, 2), (10, 1)))
+    monkeypatch.setattr(embed, "_WARM_UP", 0.05)
+    monkeypatch.setattr(embed, "_REPETITIONS", 3)
+    monkeypatch.setattr(embed, "_DIMENSIONS", (8, 16))
+    model = ["--encoder", str(tmp_path / "model"), "--seconds", "0.2", "--json", str(tmp_path / "out.json"), *PINNED]
+    embed.main(model)
+    found = {name: json.loads((tmp_path / f"out-{name}.json").read_text())["rows"] for name in embed.TABLES}
+    assert [(row["texts a request"], row["errors"]) for row in found["rates"]] == [(1, 0), (10, 0)] * 2
+    assert all(row["texts/s"] > 0 for row in found["rates"])
+    assert [row["tokens"] for row in found["lengths"]] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    assert [row["dimension"] for row in found["dimensions"]] == [8, 16]
+    (binary,) = (row for row in found["formats"] if row["format"].endswith("float32"))
+    assert binary["bytes"] == 100 * 24 * 4
+    with pytest.raises(SystemExit):
+        embed.main(["--encoder", "minilm-gru"])
 
 
 def test_tree(figures: Callable[..., Any]) -> None:

@@ -223,6 +223,23 @@ def test_http_is_asked_one_post_a_key() -> None:
     assert "503" in outcome.first_error
 
 
+def test_a_key_over_http_may_be_a_list_of_texts() -> None:
+    heard: list[dict[str, Any]] = []
+
+    def status(body: dict[str, Any]) -> int:
+        heard.append(body)
+        return 200
+
+    texts = [[("a", "b"), ("ç",)]]
+    with (
+        http_server(status) as address,
+        Generator(address, texts, protocol=Protocol.HTTP, path="/", field="texts", spin=False) as generator,
+    ):
+        outcome = generator.open_loop(*at_once(3), patience=LONG)
+    assert heard == [{"texts": ["a", "b"]}, {"texts": ["ç"]}, {"texts": ["a", "b"]}]
+    assert outcome.count(Fate.ANSWERED) == 3
+
+
 def test_a_server_that_refuses_is_an_error() -> None:
     with (
         http_server(lambda _: 200) as address,

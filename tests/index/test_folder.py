@@ -133,7 +133,7 @@ def test_a_manifest_that_does_not_name_all_files_is_no_way_round_the_checks(fold
 
 def test_a_later_format_is_refused(folder: Path) -> None:
     path = folder / "manifest.json"
-    path.write_text(json.dumps({"format_version": 2, "something": "else"}))
+    path.write_text(json.dumps({"format_version": 3, "something": "else"}))
     with pytest.raises(IndexTooNew, match="upgrade"):
         open_index(folder)
 

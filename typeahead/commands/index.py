@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", choices=["auto", "exact", "hnsw"], default="auto", help="exact up to 50,000 vectors"
     )
     parser.add_argument(
+        "--dimensions",
+        type=int,
+        metavar="N",
+        help="of the index, if fewer than the vectors': their principal axes; any encoder of the teacher searches it",
+    )
+    parser.add_argument(
         "--format", choices=["auto", "jsonl", "csv", "tsv", "beir", "notes"], default="auto", help="kind of the source"
     )
     for field in ("id", "title", "text", "url"):
@@ -75,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
                 dim=config.dim if own else None,
                 ids=options.ids,
                 backend=options.backend,
+                dimensions=options.dimensions,
                 progress=progress,
                 source=str(options.source),
             )
@@ -84,6 +91,7 @@ def run(options: argparse.Namespace) -> None:
                 options.out,
                 typeahead.load(options.encoder, threads=options.threads),
                 backend=options.backend,
+                dimensions=options.dimensions,
                 batch=options.batch,
                 progress=progress,
                 resume=not options.no_resume,
@@ -91,4 +99,5 @@ def run(options: argparse.Namespace) -> None:
             )
     if bad and bad.count:
         print(f"{bad.count} lines left out, the first: {bad.first[0]}", file=sys.stderr)
-    print(f"{options.out}: {manifest.count:,} documents, {manifest.dim} dimensions, {manifest.backend}")
+    dimensions = manifest.dimensions or manifest.dim
+    print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")

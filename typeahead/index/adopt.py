@@ -21,6 +21,7 @@ from typeahead.errors import SourceError
 from typeahead.index.approximate import build_graph, import_faiss, read_faiss
 from typeahead.index.documents import Document, DocumentWriter
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
+from typeahead.index.projection import REDUCED, check_dimensions, reduce_vectors
 from typeahead.index.sources import read_ids
 from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
 from typeahead.index.vectors import ADOPTED, GRAPH, LABELS, VECTORS, VectorWriter, choose_backend, map_vectors
@@ -43,6 +44,7 @@ def adopt_index(
     dim: int | None = None,
     ids: Path | None = None,
     backend: str = "auto",
+    dimensions: int | None = None,
     progress: Progress | None = None,
     source: str = "",
 ) -> Manifest:
@@ -65,6 +67,7 @@ def adopt_index(
         dim: the teacher's dimension, checked if given.
         ids: the documents' ids in the order of the vectors.
         backend: "auto", "exact" or "hnsw", for arrays and flat FAISS indexes; other FAISS indexes stay what they are.
+        dimensions: of the index, if fewer than the vectors', for the same: see :mod:`typeahead.index.projection`.
         progress: as for :func:`~typeahead.index.build.build_index`.
         source: where it comes from, kept in the manifest for people.
 
@@ -83,6 +86,9 @@ def adopt_index(
     found = _load(vectors, similarity)
     if dim is not None and found.dim != dim:
         raise SourceError(f"vectors have {found.dim} dimensions, those of {teacher.name} have {dim}", path=vectors)
+    check_dimensions(dimensions, found.dim)
+    if dimensions is not None and found.matrix is None:
+        raise SourceError("only arrays and flat indexes can be brought to fewer dimensions", path=vectors)
     keys = read_ids(ids) if ids is not None else found.ids
     if keys is not None and len(keys) != found.count:
         raise SourceError(f"{len(keys)} ids for {found.count} vectors", path=ids or vectors)
@@ -91,13 +97,19 @@ def adopt_index(
     with Staging(out, {"format_version": FORMAT_VERSION, "kind": "adopt"}, resume=False) as staging:
         try:
             _store_documents(documents, keys, found.count, staging.folder / DOCUMENTS, vectors, tell)
-            chosen = _store_vectors(found, vectors, similarity, backend, staging.folder, tell)
+            chosen = _store_vectors(found, vectors, similarity, backend, dimensions, staging.folder, tell)
         except BaseException:
             # Nothing of it is worth going on with, and it may be large.
             staging.discard()
             raise
         return staging.commit(
-            teacher=teacher, dim=found.dim, similarity=similarity, count=found.count, backend=chosen, source=source
+            teacher=teacher,
+            dim=found.dim,
+            similarity=similarity,
+            count=found.count,
+            backend=chosen,
+            source=source,
+            dimensions=dimensions,
         )
 
 
@@ -214,7 +226,15 @@ def _check_decoded(index: Any, similarity: str, path: Path) -> None:
     _check(sample, 0, similarity, path, _DECODED_TOLERANCE)
 
 
-def _store_vectors(found: _Found, vectors: Path, similarity: str, backend: str, folder: Path, tell: Progress) -> str:
+def _store_vectors(
+    found: _Found,
+    vectors: Path,
+    similarity: str,
+    backend: str,
+    dimensions: int | None,
+    folder: Path,
+    tell: Progress,
+) -> str:
     """Store them in ``folder``; returns the back end that is to search them."""
     if found.matrix is None:
         shutil.copyfile(vectors, folder / ADOPTED)
@@ -223,8 +243,13 @@ def _store_vectors(found: _Found, vectors: Path, similarity: str, backend: str, 
         return "faiss"
     chosen = choose_backend(backend, found.count)
     _store_matrix(found.matrix, similarity, vectors, folder / VECTORS, tell)
+    searched = folder / VECTORS
+    if dimensions is not None:
+        reduce_vectors(folder, dimensions, cosine=similarity == "cosine")
+        searched.unlink()
+        searched = folder / REDUCED
     if chosen == "hnsw":
-        build_graph(map_vectors(folder / VECTORS), folder / GRAPH, lambda done: tell("graph", done, found.count))
+        build_graph(map_vectors(searched), folder / GRAPH, lambda done: tell("graph", done, found.count))
     return chosen
 
 

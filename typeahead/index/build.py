@@ -21,6 +21,7 @@ from typeahead.errors import ModelError, SourceError, TypeaheadError
 from typeahead.index.approximate import build_graph, import_faiss
 from typeahead.index.documents import Document, DocumentWriter
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
+from typeahead.index.projection import PROJECTION, REDUCED, check_dimensions, reduce_vectors
 from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
 from typeahead.index.vectors import GRAPH, VECTORS, VectorWriter, choose_backend, map_vectors
 
@@ -31,6 +32,7 @@ def build_index(
     encoder: Encoder,
     *,
     backend: str = "auto",
+    dimensions: int | None = None,
     batch: int = 256,
     progress: Progress | None = None,
     resume: bool = True,
@@ -48,6 +50,7 @@ def build_index(
         out: folder of the index; it may be missing, empty, an index, or an unfinished one.
         encoder: encodes passages. Its teacher is the index's teacher.
         backend: "exact", "hnsw", or "auto": exact up to 50,000 documents.
+        dimensions: of the index, if fewer than the encoder's: see :mod:`typeahead.index.projection`.
         batch: documents that are encoded and stored together.
         progress: called after each step with stage, done and total.
         resume: whether to go on with what a killed call left; otherwise it is deleted.
@@ -59,13 +62,14 @@ def build_index(
         IndexFolderError: ``out`` is something else, or another process is building there.
         ModelError: the encoder gave a vector of a wrong shape or that is not finite.
         MissingExtra: the graph is asked for and FAISS is not installed.
-        TypeaheadError: ``batch`` is below 1.
+        TypeaheadError: ``batch`` is below 1, or ``dimensions`` are more than the encoder's.
         ValueError: there is no such ``backend``.
     """
     choose_backend(backend, 0)
     if batch < 1:
         # A user's number, unlike the others: the command line shows the message.
         raise TypeaheadError(f"batch is {batch}, it must be at least 1")
+    check_dimensions(dimensions, encoder.dim)
     if backend == "hnsw":
         import_faiss()
     if total is None and isinstance(documents, Sized):
@@ -89,10 +93,20 @@ def build_index(
         finally:
             vectors.close()
             store.close()
-        (staging.folder / GRAPH).unlink(missing_ok=True)
+        for left in (GRAPH, REDUCED, PROJECTION):
+            (staging.folder / left).unlink(missing_ok=True)
+        searched = staging.folder / VECTORS
+        if dimensions is not None:
+            tell("reduce", 0, count)
+            reduce_vectors(staging.folder, dimensions, cosine=config.similarity == "cosine")
+            tell("reduce", count, count)
+            searched = staging.folder / REDUCED
         if chosen == "hnsw":
             graph = staging.folder / GRAPH
-            build_graph(map_vectors(staging.folder / VECTORS), graph, lambda done: tell("graph", done, count))
+            build_graph(map_vectors(searched), graph, lambda done: tell("graph", done, count))
+        if dimensions is not None:
+            # Only now: a build that is killed before goes on with them.
+            (staging.folder / VECTORS).unlink()
         return staging.commit(
             teacher=Teacher(config.teacher.name, config.teacher.revision or None),
             dim=encoder.dim,
@@ -100,6 +114,7 @@ def build_index(
             count=count,
             backend=chosen,
             source=source,
+            dimensions=dimensions,
         )
 
 

@@ -15,6 +15,7 @@ from typeahead.errors import IndexCorrupt, TeacherMismatch
 from typeahead.index.documents import DOCUMENT_CACHE_BYTES, Document, Documents
 from typeahead.index.fusion import Fusion, Ranking
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
+from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.staging import DOCUMENTS
 from typeahead.index.vectors import VectorSearch, open_vectors
 from typeahead.index.words import Words
@@ -44,9 +45,17 @@ class Hit(NamedTuple):
 class Index:
     """An open index; :func:`open_index` makes one. All methods may be called from several threads."""
 
-    def __init__(self, folder: Path, manifest: Manifest, vectors: VectorSearch, documents: Documents) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        vectors: VectorSearch,
+        documents: Documents,
+        projection: Vectors | None = None,
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._projection = projection
         self._vectors = vectors
         self._documents = documents
 
@@ -134,6 +143,8 @@ class Index:
             queries, wide, lengths = queries[asked], wide[asked], lengths[asked]
         if self.manifest.similarity == "cosine":
             queries = (wide / lengths[:, None]).astype(np.float32)
+        if self._projection is not None:
+            queries = project(queries, self._projection, cosine=self.manifest.similarity == "cosine")
         found = self._vectors.search(queries, k)
         if asked is not None:
             every = iter(found)
@@ -198,14 +209,21 @@ def _open(path: Path, manifest: Manifest, cache_bytes: int, candidates: int | No
     documents = Documents(generation / DOCUMENTS, manifest.count, cache_bytes=cache_bytes)
     try:
         candidates = candidates or manifest.search_candidates
-        vectors = open_vectors(generation, manifest.backend, manifest.count, manifest.dim, candidates)
+        projection = None
+        if manifest.dimensions is None:
+            vectors = open_vectors(generation, manifest.backend, manifest.count, manifest.dim, candidates)
+        else:
+            projection = read_projection(generation, manifest.dim, manifest.dimensions)
+            vectors = open_vectors(
+                generation, manifest.backend, manifest.count, manifest.dimensions, candidates, name=REDUCED
+            )
     except (OSError, ValueError) as error:
         documents.close()
         raise IndexCorrupt(f"{generation}: {error}: build the index again", folder=path) from error
     except BaseException:
         documents.close()
         raise
-    return Index(path, manifest, vectors, documents)
+    return Index(path, manifest, vectors, documents, projection)
 
 
 def _hit(document: Document, score: float, arms: tuple[str, ...] = ()) -> Hit:

@@ -1,12 +1,14 @@
 """The index folder's format, and its one file that is ever replaced: ``manifest.json``.
 
-Format, version 1::
+Format, version 2::
 
     manifest.json           JSON object, the fields of :class:`Manifest`; names the generation that is in force
     generation-<n>/         one finished index; no file of it changes after the manifest names it
         documents.sqlite    the documents by row number, see ``documents``
         vectors.npy         NumPy array (count, dim), float32 or float16, C order, little-endian; row i is document i.
-                            Backends "exact" and "hnsw"
+                            Backends "exact" and "hnsw", without ``dimensions``
+        reduced.npy         the same as (count, dimensions), in place of it where there are ``dimensions``
+        projection.npy      float32 (dim, dimensions), with the former: what brings a query there, see ``projection``
         graph.faiss         FAISS IndexHNSWSQ over the same rows, METRIC_INNER_PRODUCT. Backend "hnsw"
         adopted.faiss       somebody's own FAISS index, byte for byte. Backend "faiss"
         labels.npy          int64 (count,), ascending: FAISS label of each row, where labels are not row numbers.
@@ -20,7 +22,8 @@ product. ``files`` states of each file its size in bytes and ``ends_sha256``, th
 
 A reader takes the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
 manifest by one atomic rename, and only then deletes the generations before it. So a reader finds the old index or the
-new one, and one that has the old files open keeps them. A folder whose ``format_version`` is later is refused.
+new one, and one that has the old files open keeps them. A folder whose ``format_version`` is later is refused. What
+version 2 has more is ``dimensions``; an index without is written as version 1, which older readers open.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ from typing import Any
 
 from typeahead.errors import IndexCorrupt, IndexNotFound, IndexTooNew
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 SIMILARITIES = ("cosine", "dot")
 BACKENDS = ("exact", "hnsw", "faiss")
@@ -99,6 +102,8 @@ class Manifest:
     #: Backend "hnsw": candidates that a search of the graph holds, the more the better and the slower. ``None`` leaves
     #: it to the reader, as manifests do that were written before it was recorded.
     search_candidates: int | None = None
+    #: Columns of the vectors, where they were brought to fewer than ``dim``.
+    dimensions: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -136,7 +141,7 @@ class Manifest:
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Manifest:
-        data = {"search_candidates": None, **data}
+        data = {"search_candidates": None, "dimensions": None, **data}
         values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
         revision = values["teacher"]["revision"]
         values["teacher"] = Teacher(
@@ -147,6 +152,8 @@ class Manifest:
         values["dim"], values["count"] = _integer(values["dim"], 1), _integer(values["count"], 0)
         if values["search_candidates"] is not None:
             _integer(values["search_candidates"], 1, MOST_CANDIDATES)
+        if values["dimensions"] is not None:
+            _integer(values["dimensions"], 1, values["dim"])
         if values["similarity"] not in SIMILARITIES:
             raise ValueError(f"similarity {values['similarity']!r} is none of {SIMILARITIES}")
         if values["backend"] not in BACKENDS:

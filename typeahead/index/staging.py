@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
-from typeahead.index.manifest import FileEntry, Manifest, Teacher, generation_number, sync_folder
+from typeahead.index.manifest import FORMAT_VERSION, FileEntry, Manifest, Teacher, generation_number, sync_folder
 from typeahead.index.vectors import VECTORS
 
 DOCUMENTS = "documents.sqlite"
@@ -64,7 +64,17 @@ class Staging:
             self._lock.close()
             raise
 
-    def commit(self, *, teacher: Teacher, dim: int, similarity: str, count: int, backend: str, source: str) -> Manifest:
+    def commit(
+        self,
+        *,
+        teacher: Teacher,
+        dim: int,
+        similarity: str,
+        count: int,
+        backend: str,
+        source: str,
+        dimensions: int | None = None,
+    ) -> Manifest:
         """Put this generation in force: one rename, after everything is on disk. Then delete those before it."""
         paths = sorted(path for path in self.folder.iterdir() if path.name != _RECIPE)
         for path in paths:
@@ -82,6 +92,8 @@ class Staging:
             generation=self.folder.name,
             files={path.name: FileEntry.of(path) for path in paths},
             search_candidates=search_candidates(count) if backend == "hnsw" else None,
+            dimensions=dimensions,
+            format_version=1 if dimensions is None else FORMAT_VERSION,
         )
         manifest.write(self.out)
         (self.folder / _RECIPE).unlink()

@@ -39,10 +39,13 @@ def choose_backend(backend: str, count: int) -> str:
     return backend
 
 
-def open_vectors(folder: Path, backend: str, count: int, dim: int, candidates: int | None) -> VectorSearch:
+def open_vectors(
+    folder: Path, backend: str, count: int, dim: int, candidates: int | None, *, name: str = VECTORS
+) -> VectorSearch:
     """Open the vectors of a generation; ``ValueError`` says which file is wrong and how.
 
-    ``candidates`` are those that a search of the graph holds, ``None`` as many as are usual for ``count``.
+    ``name`` is that of the file of vectors of ``dim``, where they are not in FAISS's. ``candidates`` are those that a
+    search of the graph holds, ``None`` as many as are usual for ``count``.
     """
     if backend == "faiss":
         labels = None
@@ -54,9 +57,9 @@ def open_vectors(folder: Path, backend: str, count: int, dim: int, candidates: i
         if (adopted.index.ntotal, adopted.index.d) != (count, dim):
             raise ValueError(f"{ADOPTED} holds {adopted.index.ntotal} vectors of {adopted.index.d} dimensions")
         return adopted
-    vectors = map_vectors(folder / VECTORS)
+    vectors = map_vectors(folder / name)
     if vectors.shape != (count, dim):
-        raise ValueError(f"{VECTORS} has the shape {vectors.shape}, not {(count, dim)}")
+        raise ValueError(f"{name} has the shape {vectors.shape}, not {(count, dim)}")
     if backend == "exact":
         return ExactVectors(vectors)
     return HnswVectors(vectors, folder / GRAPH, candidates or search_candidates(count))
