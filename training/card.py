@@ -65,7 +65,7 @@ _SESSION = """\
     session = typeahead.load("{name}").session()
     session.update("how to b")
 
-Weights are int8, run by ONNX Runtime."""
+Weights are int8, run by {runtime}."""
 
 _WHOLE = """\
     import typeahead
@@ -137,7 +137,8 @@ def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: s
         layers=len(student.teacher_layers) or student.layers,
         residual=", and a weighted mean of token vectors beside them" if student.residual else "",
     )
-    usage = usage or (_WHOLE if student.family == "transformer" else _SESSION).format(name=recipe.name)
+    runtime = "NumPy" if student.family == "static" else "ONNX Runtime"
+    usage = usage or (_WHOLE if student.family == "transformer" else _SESSION).format(name=recipe.name, runtime=runtime)
     introduction = _STUDENT.format(name=recipe.name, introduction=what, usage=usage)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     columns = list(dict.fromkeys(key for entry in log for key in entry))

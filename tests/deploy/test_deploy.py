@@ -35,6 +35,8 @@ def metrics() -> dict[str, list[Mapping[str, str]]]:
         steps_cached=int,
         searches_made=int,
         searches_stood=int,
+        words_found=int,
+        words_late=int,
     )
     found: dict[str, list[Mapping[str, str]]] = {"up": [{}]}
     for family in text_string_to_metric_families(made.registry.render()):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
-from tests.server.running import PATIENCE, eventually, running
+from tests.server.running import PATIENCE, eventually, metric, running
 from typeahead.index import Document, build_index, open_index
 from typeahead.index.fusion import Fusion
 from typeahead.server import ConfigError, ServerConfig, create_app
@@ -50,6 +50,7 @@ def test_words_that_are_late_are_left_out_and_there_at_the_next_key() -> None:
         index.words_gate.clear()
         client.say(seq=1, text="bread")
         assert {tuple(hit["arms"]) for hit in client.hear()["hits"]} == {("dense",)}
+        assert metric(server, 'typeahead_word_searches_total{outcome="late"}') >= 1
         index.words_gate.set()
 
         seqs = itertools.count(2)

@@ -99,6 +99,7 @@ class App:
         self._metrics = ServerMetrics(encoder.config.name)
         stand_in = None if fallback is None else Fallback(fallback, encoder, config, self._metrics)
         self._embedder = Embedder(encoder, stand_in)
+        lexical = _lexical_arm(config, index)
         self._pipeline = Pipeline(
             engine,
             index,
@@ -108,7 +109,7 @@ class App:
             max_turn_ms=config.max_turn_ms,
             anytime=config.anytime,
             fallback=stand_in,
-            lexical=_lexical_arm(config, index),
+            lexical=lexical,
         )
         self._tracing = start_tracing() if config.otel else None
         documents = None if index is None else index.manifest.count
@@ -124,6 +125,8 @@ class App:
             steps_cached=lambda: engine.stats.steps_cached,
             searches_made=lambda: self._pipeline.searched,
             searches_stood=lambda: self._pipeline.stood,
+            words_found=lambda: 0 if lexical is None else lexical.found,
+            words_late=lambda: 0 if lexical is None else lexical.late,
         )
         gate = Gate(config, lambda: self.status)
         self._api = HttpApi(

@@ -220,9 +220,9 @@ async def _send_lines(send: Send, lines: Sequence[bytes]) -> None:
 
 
 def _parameters(query: bytes) -> dict[str, Any]:
-    """What the address says."""
+    """What the address says of lines: the model, if anything."""
     fields: dict[str, Any] = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     for name in fields:
-        if name not in _FIELDS[1:]:
-            raise ApiError(400, f"unknown parameter {name[:40]!a}: known are {', '.join(_FIELDS[1:])}")
+        if name != "model":
+            raise ApiError(400, f"unknown parameter {name[:40]!a}: known is model")
     return fields

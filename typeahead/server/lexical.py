@@ -37,7 +37,8 @@ class LexicalArm:
         self._changed = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
-        #: Queries that were answered without their words, as those came too late.
+        #: Queries that were answered with their words, and without, as those came too late.
+        self.found = 0
         self.late = 0
 
     def start(self) -> None:
@@ -78,7 +79,9 @@ class LexicalArm:
                 if left <= 0 or not self._changed.wait(left):
                     break
             found = [query.words for query in queries]
-        self.late += found.count(None)
+        late = found.count(None)
+        self.late += late
+        self.found += len(found) - late
         return found
 
     def _run(self) -> None:

@@ -187,6 +187,8 @@ class ServerMetrics:
         steps_cached: Callable[[], int],
         searches_made: Callable[[], int],
         searches_stood: Callable[[], int],
+        words_found: Callable[[], int],
+        words_late: Callable[[], int],
     ) -> None:
         """Add what others keep count of, to be read when the metrics are."""
         add = self.registry.add
@@ -201,6 +203,12 @@ class ServerMetrics:
             "counter",
             "Searches that were made, and keystrokes for which the results of the session's last one stood.",
             {(("source", "computed"),): Reading(searches_made), (("source", "stood"),): Reading(searches_stood)},
+        )
+        add(
+            "typeahead_word_searches_total",
+            "counter",
+            "Searches of words in a hybrid, by whether they were there in time for the answer.",
+            {(("outcome", "found"),): Reading(words_found), (("outcome", "late"),): Reading(words_late)},
         )
         add("typeahead_active_sessions", "gauge", "Open websocket sessions.", {(): Reading(sessions)})
         add("typeahead_state_cache_bytes", "gauge", "Bytes in the cache of token prefixes.", {(): Reading(cache_bytes)})
