@@ -1,6 +1,6 @@
 """Batches of embeddings over HTTP, and the look-up behind them: what SwiftEmbed's tables measure.
 
-    python -m benchmarks.embed [rates] [lengths] [dimensions] [formats] [--encoder minilm-static] [--json PATH]
+    python -m benchmarks.embed --encoder MODEL [rates] [lengths] [dimensions] [formats] [--json PATH]
 
 rates       over loopback, server on core 0, client on core 1, closed loop: requests and texts a second and latency of
             ``POST /v1/embed`` by format, texts in a request and connections (tables 2 and 5)
@@ -8,7 +8,7 @@ lengths     in process: time of a text of 1 to 512 tokens (table 8)
 dimensions  in process: time of a text and of a step by dimension, random tables (table 4)
 formats     in process: bytes and time to write 100 vectors as JSON, as lines, and as they are (table 11)
 
-In process one thread, medians. Texts are real queries where there are any.
+MODEL is a static model's folder. In process one thread, medians. Texts are real queries where there are any.
 """
 
 from __future__ import annotations
@@ -96,17 +96,16 @@ def lengths(encoder: StaticEncoder, queries: Sequence[str]) -> list[Any]:
     """A line for each length."""
     words = " ".join(queries).split()
     single = [word for word in dict.fromkeys(words) if len(encoder.tokenizer.encode(word)) == 1]
-    table = []
-    for count in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
-        texts = _of_tokens(single, min(count, encoder.max_tokens))
-        table.append(
-            {
-                "tokens": min(count, encoder.max_tokens),
-                "one text µs": _micros(lambda texts=texts: encoder.encode(texts[:1])),  # type: ignore[misc]
-                "a text of 100 µs": _micros(lambda texts=texts: encoder.encode(texts)) / len(texts),  # type: ignore[misc]
-            }
-        )
-    return [{name: round(value, 2) for name, value in line.items()} for line in table]
+    counts = sorted({min(count, encoder.max_tokens) for count in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)})
+    return [_length(encoder, _of_tokens(single, count), count) for count in counts]
+
+
+def _length(encoder: StaticEncoder, texts: Sequence[str], count: int) -> dict[str, Any]:
+    return {
+        "tokens": count,
+        "one text µs": round(_micros(lambda: encoder.encode(texts[:1])), 2),
+        "a text of 100 µs": round(_micros(lambda: encoder.encode(texts)) / len(texts), 2),
+    }
 
 
 def dimensions(queries: Sequence[str]) -> list[Any]:
@@ -188,7 +187,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("embed", __doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; all by default")
-    parser.add_argument("--encoder", default="minilm-static", help="a static model's name or folder")
+    parser.add_argument("--encoder", required=True, metavar="MODEL", help="a static model's name or folder")
     parser.add_argument("--seconds", type=options.positive, default=5.0, help="of each measurement (5)")
     options.add_cores(parser)
     options.add_typing(parser)
