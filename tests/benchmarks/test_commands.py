@@ -94,6 +94,7 @@ def test_load_accounts_for_every_key(figures: Callable[..., Any], monkeypatch: p
     pytest.importorskip("picows")
     monkeypatch.setattr(load, "OPEN_WARM_UP", 0.1)
     monkeypatch.setattr(load, "NORMAL_SECONDS", (0.3, 0.5))
+    monkeypatch.setattr(load, "FILL_SECONDS", 0.2)
     data = figures(
         load.main,
         *("top", "rate", "crowd", "overload"),
