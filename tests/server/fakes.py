@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
 from typeahead.errors import TeacherMismatch
-from typeahead.index.fusion import Fusion, Ranking
+from typeahead.index.fusion import Fused, Ranking
 from typeahead.models import ModelConfig, TeacherInfo, check_texts
 from typeahead.session import Session
 from typeahead.tokens import IncrementalTokenizer
@@ -178,15 +178,13 @@ class BruteForceIndex:
         found = [(row, float(sum(word in title.split() for word in words))) for row, title in enumerate(TITLES)]
         return sorted(((row, score) for row, score in found if score), key=lambda hit: -hit[1])[:depth]
 
-    def search_both(
-        self, queries: Vectors, rankings: Sequence[Ranking | None], k: int, fusion: Fusion
-    ) -> list[list[FakeHit]]:
-        found = []
-        for hits, ranking in zip(self.search(queries, len(TITLES)), rankings, strict=True):
-            dense = [(int(hit.id[1:]), hit.score) for hit in hits]
-            fused = fusion.fuse(dense, ranking or (), k)
-            found.append([FakeHit(f"d{hit.row}", hit.score, TITLES[hit.row], "", "", hit.arms) for hit in fused])
-        return found
+    def rank(self, queries: Vectors, k: int) -> list[Ranking]:
+        return [[(int(hit.id[1:]), hit.score) for hit in hits] for hits in self.search(queries, k)]
+
+    def hits(self, fused: Sequence[Sequence[Fused]]) -> list[list[FakeHit]]:
+        return [
+            [FakeHit(f"d{hit.row}", hit.score, TITLES[hit.row], "", "", hit.arms) for hit in hits] for hits in fused
+        ]
 
     def _hits(self, scores: Vectors, k: int) -> list[FakeHit]:
         best = np.argsort(-scores, kind="stable")[:k]

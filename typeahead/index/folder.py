@@ -13,7 +13,7 @@ import numpy as np
 from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexCorrupt, TeacherMismatch
 from typeahead.index.documents import DOCUMENT_CACHE_BYTES, Document, Documents
-from typeahead.index.fusion import Fusion, Ranking
+from typeahead.index.fusion import Fused, Fusion, Ranking
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
 from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.staging import DOCUMENTS
@@ -90,7 +90,7 @@ class Index:
         :class:`~typeahead.errors.IndexCorrupt` if a document cannot be read, and
         :class:`~typeahead.errors.IndexFolderError` if the index was closed.
         """
-        found = self._find(queries, k)
+        found = self.rank(queries, k)
         documents = self._documents.read([row for pairs in found for row, _ in pairs])
         return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
 
@@ -102,12 +102,11 @@ class Index:
         ``rankings`` are those of :meth:`match`, or None where there are none; otherwise as :meth:`search`. A hit's
         score is the fusion's, and its ``arms`` say which of the two found it.
         """
-        if len(rankings) != len(queries):
-            raise ValueError(f"{len(rankings)} rankings for {len(queries)} queries")
-        if k < 1:
-            raise ValueError(f"k is {k}, it must be at least 1")
-        dense = self._find(queries, max(k, fusion.depth))
-        fused = [fusion.fuse(one, other or (), k) for one, other in zip(dense, rankings, strict=True)]
+        dense = self.rank(queries, max(k, fusion.depth))
+        return self.hits([fusion.fuse(one, other or (), k) for one, other in zip(dense, rankings, strict=True)])
+
+    def hits(self, fused: Sequence[Sequence[Fused]]) -> list[list[Hit]]:
+        """Give the documents of fused rankings; raises as :meth:`search` does."""
         documents = self._documents.read([hit.row for hits in fused for hit in hits])
         return [[_hit(documents[hit.row], hit.score, hit.arms) for hit in hits] for hits in fused]
 
@@ -124,8 +123,8 @@ class Index:
         # Opened by the first search that wants it: most never do.
         return Words(self._documents.path, self.manifest.count)
 
-    def _find(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Rows and scores of the ``k`` nearest vectors to each query."""
+    def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        """Find the rows of the ``k`` most similar documents with their scores; otherwise as :meth:`search`."""
         self._documents.check_open()
         queries = np.asarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:

@@ -1,8 +1,8 @@
 """The lexical arm of a hybrid search: the words of what is typed, looked up in a thread of their own.
 
 It begins with a query's text, while the encoder steps, so that both arms are under way together. The search thread
-waits for it at most ``wait_ms`` once the vectors are to be searched; a ranking that comes later is left out of that
-answer, and what was looked up for it is remembered for the next key.
+searches the vectors meanwhile and waits for the words at most ``wait_ms`` from its own beginning; a ranking that comes
+later is left out of that answer, and what was looked up for it is remembered for the next key.
 """
 
 from __future__ import annotations
@@ -13,17 +13,28 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from typeahead.index.fusion import Fusion, Ranking
-from typeahead.server.query import Query
+from typeahead.encoders.base import Vectors
+from typeahead.index.fusion import Fused, Fusion, Ranking
+from typeahead.server.query import Hit, Query
 
 log = logging.getLogger(__name__)
 
 
 class WordIndex(Protocol):
-    """What is needed of an index."""
+    """What is needed of an index to look words up."""
 
     def match(self, text: str, depth: int) -> Ranking:
         """Return the ``depth`` best rows for the words of a text, with scores, best first."""
+
+
+class RankedIndex(Protocol):
+    """What is needed of an index to put both arms together."""
+
+    def rank(self, queries: Vectors, k: int) -> Sequence[Ranking]:
+        """Return the rows of the ``k`` best hits for each row of float32 (n, dim), with their scores, best first."""
+
+    def hits(self, fused: Sequence[Sequence[Fused]]) -> Sequence[Sequence[Hit]]:
+        """Return the hits of fused rankings."""
 
 
 class LexicalArm:
@@ -70,9 +81,15 @@ class LexicalArm:
             with self._changed:
                 self._waiting.pop(query, None)
 
-    def rankings(self, queries: Sequence[Query]) -> list[Ranking | None]:
-        """What was found for each query, None for what is not there in time. Called on the search thread."""
+    def search(self, index: RankedIndex, queries: Sequence[Query], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
+        """Find the ``k`` best hits of both arms for each query. Called on the search thread."""
         deadline = time.monotonic() + self._wait_seconds
+        dense = index.rank(vectors, max(k, self.fusion.depth))
+        words = self._rankings(queries, deadline)
+        return index.hits([self.fusion.fuse(one, other or (), k) for one, other in zip(dense, words, strict=True)])
+
+    def _rankings(self, queries: Sequence[Query], deadline: float) -> list[Ranking | None]:
+        """What was found for each query, None for what is not there in time."""
         with self._changed:
             while any(query.words is None for query in queries) and not self._stopped:
                 left = deadline - time.monotonic()

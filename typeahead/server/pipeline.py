@@ -28,7 +28,7 @@ import orjson
 
 from typeahead.encoders.base import Vectors
 from typeahead.engine import MAX_BATCH, Engine
-from typeahead.index.fusion import Fusion, Ranking
+from typeahead.index.fusion import Fused, Ranking
 from typeahead.models import ModelConfig
 from typeahead.server.anytime import THRESHOLD, may_stand
 from typeahead.server.fallback import Fallback
@@ -69,10 +69,11 @@ class SearchIndex(Protocol):
     def search(self, queries: Vectors, k: int) -> Sequence[Sequence[Hit]]:
         """Return the ``k`` best hits for each row of float32 (n, dim), best first."""
 
-    def search_both(
-        self, queries: Vectors, rankings: Sequence[Ranking | None], k: int, fusion: Fusion
-    ) -> Sequence[Sequence[Hit]]:
-        """Return the ``k`` best of the vectors' hits and of ``rankings`` by words, of which some may be missing."""
+    def rank(self, queries: Vectors, k: int) -> Sequence[Ranking]:
+        """Return the rows of the ``k`` best hits for each row of float32 (n, dim), with their scores, best first."""
+
+    def hits(self, fused: Sequence[Sequence[Fused]]) -> Sequence[Sequence[Hit]]:
+        """Return the hits of fused rankings."""
 
     def match(self, text: str, depth: int) -> Ranking:
         """Return the ``depth`` best rows for the words of a text; from another thread than searches."""
@@ -375,7 +376,7 @@ class Pipeline:
         if self._lexical is None:
             found = self._index.search(vectors, k)
         else:
-            found = self._index.search_both(vectors, self._lexical.rankings(batch), k, self._lexical.fusion)
+            found = self._lexical.search(self._index, batch, vectors, k)
         found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
         written_ns = time.perf_counter_ns()
