@@ -22,7 +22,7 @@ from typeahead.evaluate.prefixes import keystroke_at
 from typeahead.evaluate.runs import Run
 from typeahead.evaluate.search import NO_ROW, search
 from typeahead.index.documents import Document, DocumentWriter
-from typeahead.index.fusion import METHODS, Fusion, Method, Ranking
+from typeahead.index.fusion import DENSE, LEXICAL, METHODS, Fusion, Method, Ranking
 from typeahead.index.words import Words
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ MEASURE = "nDCG@10"
 _DEPTH = 100
 #: Documents in a transaction.
 _BATCH = 10_000
-
-DENSE, LEXICAL = "dense", "lexical"
 
 
 @dataclass(frozen=True)
