@@ -246,7 +246,7 @@ def test_a_stream_that_stops_in_the_middle_of_a_line_is_answered_up_to_there(ser
 
 
 def test_a_stream_that_goes_silent_is_ended() -> None:
-    with running(BruteForceIndex(), body_seconds=0.2) as server, Stream(server) as stream:
+    with running(BruteForceIndex(), body_seconds=1.0) as server, Stream(server) as stream:
         stream.head()
         stream.say("egg")
         assert [line["index"] for line in stream.rest()] == [0]
