@@ -111,12 +111,8 @@ def test_a_name_that_no_vector_knows_is_found_by_its_beginning(tmp_path: Path) -
             found = {hit["id"]: hit["arms"] for hit in client.hear()["hits"]}
         assert found["code"] == ["lexical"]
         # The same as the index by itself.
-        both = index.search_both(
-            MeanEncoder().encode(["subject err_x74"]),
-            [index.match("subject err_x74", 100)],
-            8,
-            Fusion("linear", 0.6),
-        )[0]
+        dense = index.rank(MeanEncoder().encode(["subject err_x74"]), 100)[0]
+        (both,) = index.hits([Fusion("linear", 0.6).fuse(dense, index.match("subject err_x74", 100), 8)])
         assert [hit.id for hit in both] == list(found)
 
 

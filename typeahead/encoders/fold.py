@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from typeahead.encoders.base import State, Vectors
 from typeahead.models import ModelConfig, check_texts
+from typeahead.states import ArrayStates
 from typeahead.tokens import IncrementalTokenizer
 
 if TYPE_CHECKING:
@@ -99,6 +100,33 @@ class FoldEncoder(ABC):
     def session(self, *, max_chars: int = 512) -> Session:
         """Start a typing session on this encoder's own engine, whose tree all its sessions share."""
         return self._engine.session(max_chars=max_chars)
+
+
+class VectorFold(FoldEncoder):
+    """A fold whose states are vectors of one size, which begin as zeros."""
+
+    #: Length of a state.
+    state_size: int
+
+    def start(self) -> Vectors:
+        """Return the state before any token: zeros, float32 (state_size,)."""
+        return np.zeros(self.state_size, np.float32)
+
+    def step(self, states: Sequence[Vectors], tokens: NDArray[np.int64]) -> tuple[Sequence[Vectors], Vectors]:
+        """Extend each state, float32 (state_size,), by one token; see :meth:`FoldEncoder.step`."""
+        if len(states) == 1:
+            next_states, embeddings = self._advance(states[0][None], tokens)
+            return (next_states[0],), embeddings
+        next_states, embeddings = self._advance(np.stack(states), tokens)
+        # Copies: a row of the batch would keep the whole batch in memory.
+        return [state.copy() for state in next_states], embeddings
+
+    def states(self, slots: int) -> ArrayStates:
+        """Make a place for ``slots`` states and embeddings."""
+        return ArrayStates(self._advance, self.start(), self.dim, slots)
+
+    def _begin(self, count: int) -> Vectors:
+        return np.zeros((count, self.state_size), np.float32)
 
 
 def rows_of_vocabulary(fold: Any, vocabulary: int, width: int) -> NDArray[np.float16]:

@@ -15,20 +15,19 @@ and what is not bounded like it has a scale for each row: no row's result depend
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
+from typeahead.encoders.fold import VectorFold, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig
-from typeahead.states import ArrayStates, Step
+from typeahead.states import Step
 
 
-class RecurrentEncoder(FoldEncoder):
+class RecurrentEncoder(VectorFold):
     """An incremental encoder over the graphs ``step.onnx`` and ``fold.onnx`` (``…-float32.onnx`` for that variant).
 
     The step takes ``state`` float32 (n, state_size) and ``token`` int64 (n,) and gives ``next_state`` and ``embedding``
@@ -43,7 +42,7 @@ class RecurrentEncoder(FoldEncoder):
 
     def __init__(self, config: ModelConfig, folder: Path, *, variant: str = "", compiled: bool = True) -> None:
         super().__init__(config, folder)
-        self._state_size = config.shape["state"]
+        self.state_size = config.shape["state"]
         self._run = open_graph(folder / f"step{variant}.onnx").run
         fold = open_graph(folder / f"fold{variant}.onnx")
         # The first models state no "row": a residual GRU of one layer.
@@ -53,31 +52,6 @@ class RecurrentEncoder(FoldEncoder):
         #: Whether steps are run by :mod:`typeahead.encoders.compiled`.
         self.compiled = step is not None and self._agrees(step)
         self._take: Step = step if step is not None and self.compiled else self._run_graph
-
-    @property
-    def state_size(self) -> int:
-        """Length of a state."""
-        return self._state_size
-
-    def start(self) -> Vectors:
-        """Return the state before any token: zeros, float32 (state_size,)."""
-        return np.zeros(self._state_size, np.float32)
-
-    def step(self, states: Sequence[Vectors], tokens: NDArray[np.int64]) -> tuple[Sequence[Vectors], Vectors]:
-        """Extend each state, float32 (state_size,), by one token; see :meth:`FoldEncoder.step`."""
-        if len(states) == 1:
-            next_states, embeddings = self._advance(states[0][None], tokens)
-            return (next_states[0],), embeddings
-        next_states, embeddings = self._advance(np.stack(states), tokens)
-        # Copies: a row of the batch would keep the whole batch in memory.
-        return [state.copy() for state in next_states], embeddings
-
-    def states(self, slots: int) -> ArrayStates:
-        """Make a place for ``slots`` states and embeddings."""
-        return ArrayStates(self._advance, self.start(), self.dim, slots)
-
-    def _begin(self, count: int) -> Vectors:
-        return np.zeros((count, self._state_size), np.float32)
 
     def _agrees(self, step: Step) -> bool:
         """Whether a step gives what the graph gives, but for rounding; a warning where it does not."""

@@ -22,14 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.fold import FoldEncoder
+from typeahead.encoders.fold import VectorFold
 from typeahead.encoders.weights import read_tensors
 from typeahead.errors import ModelCorrupt
 from typeahead.models import ModelConfig
-from typeahead.states import ArrayStates
 
 
-class StaticEncoder(FoldEncoder):
+class StaticEncoder(VectorFold):
     """An incremental encoder over a table. A state is float32 (dim + 1,): the sum of vectors, and of their weights.
 
     :meth:`step` may be called from several threads; a session belongs to one.
@@ -39,25 +38,9 @@ class StaticEncoder(FoldEncoder):
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         super().__init__(config, folder)
+        self.state_size = config.dim + 1
         self._rows = read_rows(folder, self.dim, self.tokenizer.vocabulary_size)
         self._normalize = config.teacher.normalized
-
-    def start(self) -> Vectors:
-        """Return the state before any token: zeros, float32 (dim + 1,)."""
-        return np.zeros(self.dim + 1, np.float32)
-
-    def step(self, states: Sequence[Vectors], tokens: NDArray[np.int64]) -> tuple[Sequence[Vectors], Vectors]:
-        """Extend each state, float32 (dim + 1,), by one token; see :meth:`FoldEncoder.step`."""
-        following, embeddings = self._advance(np.stack(states), tokens)
-        # Copies: a row of the batch would keep the whole batch in memory.
-        return [state.copy() for state in following], embeddings
-
-    def states(self, slots: int) -> ArrayStates:
-        """Make a place for ``slots`` states and embeddings."""
-        return ArrayStates(self._advance, self.start(), self.dim, slots)
-
-    def _begin(self, count: int) -> Vectors:
-        return np.zeros((count, self.dim + 1), np.float32)
 
     def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
         if len(tokens) == 1:

@@ -9,9 +9,8 @@ asked. Weights are chosen where no figure is reported: the report's ``best`` is 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 MEASURE = "nDCG@10"
 #: Hits of a fused ranking that are scored.
 _DEPTH = 100
-#: Documents in a transaction.
-_BATCH = 10_000
 
 
 @dataclass(frozen=True)
@@ -147,17 +144,11 @@ def index_words(dataset: Dataset, path: Path) -> Words:
     writer = DocumentWriter(path)
     try:
         documents = (Document(passage.id, "", passage.text) for passage in dataset.passages())
-        for first, part in enumerate(_parts(documents)):
-            writer.append(first * _BATCH, part)
+        writer.append(0, documents)
         writer.finish()
     finally:
         writer.close()
     return Words(path, dataset.passage_count)
-
-
-def _parts(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    while part := list(islice(documents, _BATCH)):
-        yield part
 
 
 def _dense(

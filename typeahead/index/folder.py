@@ -13,7 +13,7 @@ import numpy as np
 from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexCorrupt, TeacherMismatch
 from typeahead.index.documents import DOCUMENT_CACHE_BYTES, Document, Documents
-from typeahead.index.fusion import Fused, Fusion, Ranking
+from typeahead.index.fusion import Fused, Ranking
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
 from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.staging import DOCUMENTS
@@ -38,7 +38,7 @@ class Hit(NamedTuple):
     title: str
     text: str
     url: str
-    #: Which arms of :meth:`Index.search_both` found it.
+    #: Which arms of a hybrid search found it.
     arms: tuple[str, ...] = ()
 
 
@@ -94,19 +94,12 @@ class Index:
         documents = self._documents.read([row for pairs in found for row, _ in pairs])
         return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
 
-    def search_both(
-        self, queries: Vectors, rankings: Sequence[Ranking | None], k: int, fusion: Fusion
-    ) -> list[list[Hit]]:
-        """Find the ``k`` best documents of two rankings for each query: by its vector, and by its words.
-
-        ``rankings`` are those of :meth:`match`, or None where there are none; otherwise as :meth:`search`. A hit's
-        score is the fusion's, and its ``arms`` say which of the two found it.
-        """
-        dense = self.rank(queries, max(k, fusion.depth))
-        return self.hits([fusion.fuse(one, other or (), k) for one, other in zip(dense, rankings, strict=True)])
-
     def hits(self, fused: Sequence[Sequence[Fused]]) -> list[list[Hit]]:
-        """Give the documents of fused rankings; raises as :meth:`search` does."""
+        """Give the documents of fused rankings; raises as :meth:`search` does.
+
+        :class:`~typeahead.index.fusion.Fusion` makes them of what :meth:`rank` and :meth:`match` find. A hit's score is
+        the fusion's, and its ``arms`` say which of the two found it.
+        """
         documents = self._documents.read([hit.row for hits in fused for hit in hits])
         return [[_hit(documents[hit.row], hit.score, hit.arms) for hit in hits] for hits in fused]
 

@@ -27,8 +27,8 @@ from typeahead.tokens import check_text
 COMMON = 5_000
 #: Rows and scores that are remembered, 8 bytes each.
 _REMEMBERED = 8 << 20
-#: Pieces of text whose words are remembered.
-_PIECES = 65_536
+#: Pieces of text whose words are remembered; they are dropped together, and 4,096 of them take no time.
+_PIECES = 4096
 
 #: The words of a text are asked of FTS5 itself: a table of texts, and its list of words by place.
 _SCHEMA = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import orjson
@@ -12,6 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from typeahead.encoders.base import Encoder
+from typeahead.errors import ProtocolError
+from typeahead.protocol import load_object
 from typeahead.server.config import ServerConfig
 
 NO_STORE = {"cache-control": "no-store"}
@@ -112,6 +114,18 @@ async def _whole(receive: Receive, limit: int) -> bytes:
             raise ApiError(413, f"the body has more than {limit} bytes: send less at a time")
         if not event.get("more_body"):
             return body
+
+
+def read_fields(body: bytes, known: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON object with no other fields than those that are known; :class:`ApiError` for anything else."""
+    try:
+        fields = load_object(body)
+    except ProtocolError as error:
+        raise ApiError(400, str(error), code=error.code) from None
+    for name in fields:
+        if name not in known:
+            raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(known)}")
+    return fields
 
 
 def encoder_named(encoders: Mapping[str, Encoder], name: Any) -> Encoder:

@@ -18,14 +18,14 @@ from starlette.requests import ClientDisconnect
 
 from typeahead.encoders.base import Encoder, Vectors
 from typeahead.encoders.static import StaticEncoder
-from typeahead.errors import ProtocolError, TextError
-from typeahead.protocol import load_object
-from typeahead.server.api import ApiError, Gate, Receive, encoder_named
+from typeahead.errors import TextError
+from typeahead.server.api import ApiError, Gate, Receive, encoder_named, read_fields
 from typeahead.server.channel import Scope, Send
 from typeahead.server.config import ServerConfig
 from typeahead.server.embedder import Embedder
 from typeahead.server.formats import (
     DTYPES,
+    ESCAPED,
     Format,
     Lines,
     format_sent,
@@ -47,8 +47,6 @@ _FIELDS = ("texts", "model", "dtype")
 _AT_ONCE_CHARS = 8192
 #: Lines that are answered together.
 _LINES_TOGETHER = 64
-#: Bytes of a code point in JSON, where it is escaped.
-_ESCAPED = 6
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
@@ -103,7 +101,7 @@ class EmbedEndpoint:
             return
 
     async def _answer(self, wanted: Format, receive: Receive, send: Send) -> None:
-        fields = self._fields(await self._gate.body(receive, self._config.max_body_bytes))
+        fields = read_fields(await self._gate.body(receive, self._config.max_body_bytes), _FIELDS)
         wish = _Wish(self._encoders, fields, self._default)
         vectors = await self._encode(wish, self._texts(fields.get("texts")))
         model = wish.encoder.config.name
@@ -124,16 +122,6 @@ class EmbedEndpoint:
         headers += [(b"content-type", wanted.encode()), (b"content-length", b"%d" % len(body)), *_HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-    def _fields(self, body: bytes) -> dict[str, Any]:
-        try:
-            fields = load_object(body)
-        except ProtocolError as error:
-            raise ApiError(400, str(error), code=error.code) from None
-        for name in fields:
-            if name not in _FIELDS:
-                raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(_FIELDS)}")
-        return fields
 
     def _texts(self, texts: Any) -> list[str]:
         if type(texts) is not list or not texts or any(type(text) is not str for text in texts):
@@ -172,7 +160,7 @@ class EmbedEndpoint:
         headers = [(b"content-type", Format.LINES.encode()), *_HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         max_chars = self._config.max_input_chars
-        lines = Lines(_ESCAPED * max_chars)
+        lines = Lines(ESCAPED * max_chars)
         index = 0
         more = True
         while more:

@@ -35,6 +35,9 @@ from numpy.typing import NDArray
 from typeahead.encoders.base import Vectors
 from typeahead.server.api import ApiError
 
+#: Bytes of a code point in JSON, where it is escaped.
+ESCAPED = 6
+
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
 
 
@@ -134,7 +137,9 @@ class Lines:
 def read_line(line: bytes | None, *, max_chars: int) -> str:
     """The text of a line; :class:`ApiError` for what is none, or too long."""
     if line is None:
-        raise ApiError(413, f"a line of more than {6 * max_chars} bytes: send shorter texts", code="text_too_long")
+        raise ApiError(
+            413, f"a line of more than {ESCAPED * max_chars} bytes: send shorter texts", code="text_too_long"
+        )
     try:
         text = orjson.loads(line)
     except orjson.JSONDecodeError as error:

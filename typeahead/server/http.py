@@ -20,9 +20,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from typeahead.encoders.base import Encoder, Vectors
-from typeahead.errors import EncoderError, ProtocolError, TextError
-from typeahead.protocol import Quality, load_object
-from typeahead.server.api import NO_STORE, ApiError, Gate, encoder_named, json_response
+from typeahead.errors import EncoderError, TextError
+from typeahead.protocol import Quality
+from typeahead.server.api import NO_STORE, ApiError, Gate, encoder_named, json_response, read_fields
 from typeahead.server.client_timings import FIELDS, MAX_BYTES, BadReport, ClientTimings
 from typeahead.server.config import ServerConfig
 from typeahead.server.embedder import Embedder
@@ -222,15 +222,7 @@ class HttpApi:
             self._running -= 1
 
     async def _body(self, request: Request, known: tuple[str, ...], limit: int) -> dict[str, Any]:
-        body = await self._gate.body(request.receive, limit)
-        try:
-            fields = load_object(body)
-        except ProtocolError as error:
-            raise ApiError(400, str(error), code=error.code) from None
-        for name in fields:
-            if name not in known:
-                raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(known)}")
-        return fields
+        return read_fields(await self._gate.body(request.receive, limit), known)
 
     def _best(self, fields: dict[str, Any]) -> bool:
         """Whether the best answer is asked for, rather than the soonest."""

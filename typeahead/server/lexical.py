@@ -20,15 +20,11 @@ from typeahead.server.query import Hit, Query
 log = logging.getLogger(__name__)
 
 
-class WordIndex(Protocol):
-    """What is needed of an index to look words up."""
+class HybridIndex(Protocol):
+    """What is needed of an index."""
 
     def match(self, text: str, depth: int) -> Ranking:
-        """Return the ``depth`` best rows for the words of a text, with scores, best first."""
-
-
-class RankedIndex(Protocol):
-    """What is needed of an index to put both arms together."""
+        """Return the ``depth`` best rows for the words of a text, with scores, best first; from any thread."""
 
     def rank(self, queries: Vectors, k: int) -> Sequence[Ranking]:
         """Return the rows of the ``k`` best hits for each row of float32 (n, dim), with their scores, best first."""
@@ -40,7 +36,7 @@ class RankedIndex(Protocol):
 class LexicalArm:
     """Looks words up for queries; a query that nobody wants any more is dropped before it is begun."""
 
-    def __init__(self, index: WordIndex, fusion: Fusion, *, wait_ms: float) -> None:
+    def __init__(self, index: HybridIndex, fusion: Fusion, *, wait_ms: float) -> None:
         self.fusion = fusion
         self._index = index
         self._wait_seconds = wait_ms / 1000
@@ -81,12 +77,14 @@ class LexicalArm:
             with self._changed:
                 self._waiting.pop(query, None)
 
-    def search(self, index: RankedIndex, queries: Sequence[Query], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
+    def search(self, queries: Sequence[Query], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
         """Find the ``k`` best hits of both arms for each query. Called on the search thread."""
         deadline = time.monotonic() + self._wait_seconds
-        dense = index.rank(vectors, max(k, self.fusion.depth))
+        dense = self._index.rank(vectors, max(k, self.fusion.depth))
         words = self._rankings(queries, deadline)
-        return index.hits([self.fusion.fuse(one, other or (), k) for one, other in zip(dense, words, strict=True)])
+        return self._index.hits(
+            [self.fusion.fuse(one, other or (), k) for one, other in zip(dense, words, strict=True)]
+        )
 
     def _rankings(self, queries: Sequence[Query], deadline: float) -> list[Ranking | None]:
         """What was found for each query, None for what is not there in time."""

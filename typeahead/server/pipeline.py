@@ -28,11 +28,10 @@ import orjson
 
 from typeahead.encoders.base import Vectors
 from typeahead.engine import MAX_BATCH, Engine
-from typeahead.index.fusion import Fused, Ranking
 from typeahead.models import ModelConfig
 from typeahead.server.anytime import THRESHOLD, may_stand
 from typeahead.server.fallback import Fallback
-from typeahead.server.lexical import LexicalArm
+from typeahead.server.lexical import HybridIndex, LexicalArm
 from typeahead.server.marks import Marker
 from typeahead.server.metrics import Reason
 from typeahead.server.query import Hit, Query, Stage
@@ -56,7 +55,7 @@ class Manifest(Protocol):
         """Number of documents."""
 
 
-class SearchIndex(Protocol):
+class SearchIndex(HybridIndex, Protocol):
     """What the server needs of an index. It is searched from the search thread alone."""
 
     @property
@@ -68,15 +67,6 @@ class SearchIndex(Protocol):
 
     def search(self, queries: Vectors, k: int) -> Sequence[Sequence[Hit]]:
         """Return the ``k`` best hits for each row of float32 (n, dim), best first."""
-
-    def rank(self, queries: Vectors, k: int) -> Sequence[Ranking]:
-        """Return the rows of the ``k`` best hits for each row of float32 (n, dim), with their scores, best first."""
-
-    def hits(self, fused: Sequence[Sequence[Fused]]) -> Sequence[Sequence[Hit]]:
-        """Return the hits of fused rankings."""
-
-    def match(self, text: str, depth: int) -> Ranking:
-        """Return the ``depth`` best rows for the words of a text; from another thread than searches."""
 
 
 class Pipeline:
@@ -373,10 +363,7 @@ class Pipeline:
         # _search() lets no query without an embedding through.
         vectors = np.stack([query.embedding for query in batch if query.embedding is not None])
         k = max(query.k for query in batch)
-        if self._lexical is None:
-            found = self._index.search(vectors, k)
-        else:
-            found = self._lexical.search(self._index, batch, vectors, k)
+        found = self._index.search(vectors, k) if self._lexical is None else self._lexical.search(batch, vectors, k)
         found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
         written_ns = time.perf_counter_ns()

@@ -28,7 +28,7 @@ from typeahead.evaluate.peers.bm25 import Bm25Retriever
 from typeahead.evaluate.peers.files import fingerprint, folder_of
 from typeahead.evaluate.peers.onnx_teacher import OnnxTeacher
 from typeahead.evaluate.peers.sentence import SentenceTransformerTeacher
-from typeahead.evaluate.peers.static import StaticEncoder, table_of
+from typeahead.evaluate.peers.static import Model2VecEncoder, table_of
 from typeahead.evaluate.peers.torch_step import TorchStepEncoder
 
 #: What may stand before a colon.
@@ -79,8 +79,8 @@ def load_peer(spec: str, *, threads: int, cache: Path = CACHE) -> Peer:
         return Peer(label, name, f"onnx:{key}", OnnxTeacher(folder, threads=threads, graph_cache=graph))
     if kind == "table":
         table = table_of(folder, cache / f"{folder.name}-table-centred-{key[:16]}", threads=threads)
-        return Peer(label, name, f"table-centred:{key}", StaticEncoder(table))
-    return Peer(label, name, f"static:{key}", StaticEncoder(folder))
+        return Peer(label, name, f"table-centred:{key}", Model2VecEncoder(table))
+    return Peer(label, name, f"static:{key}", Model2VecEncoder(folder))
 
 
 def load_peers(specs: Sequence[str], *, threads: int, cache: Path = CACHE) -> tuple[list[Peer], list[dict[str, str]]]:

@@ -35,7 +35,7 @@ def _model2vec() -> Any:
     return model2vec
 
 
-class StaticEncoder:
+class Model2VecEncoder:
     """A folder of model2vec's, run by ``StaticModel`` in this process.
 
     It drops unknown words, so a text of nothing else is a row of zeros, as a text without a token is in typeahead.
