@@ -115,7 +115,6 @@ class ScriptedServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        self._run(self._settle())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -163,22 +162,19 @@ class ScriptedServer:
     async def _kill(self) -> None:
         if self._server is None:
             return
-        self._server.close(close_connections=False)
-        for connection in list(self._alive):
-            connection.transport.abort()
+        # A connection that was accepted and has no transport yet when its server closes is left open for good
+        # (asyncio.Server._attach fails): first accept no more, then let what is on its way arrive.
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening)
+        # A page that was served has no task any more, and its connection stays until the browser hangs up.
+        while self._alive or len(asyncio.all_tasks()) > 1:
+            for connection in list(self._alive):
+                connection.transport.abort()
+            await asyncio.sleep(0.001)
+        self._server.close()
         await self._server.wait_closed()
         self._server = None
         self._held.clear()
-
-    async def _settle(self) -> None:
-        """What a page sends as it is left, such as its timings, may come in the very moment of the end."""
-        while left := asyncio.all_tasks() - {asyncio.current_task()}:
-            for connection in list(self._alive):
-                connection.transport.abort()
-            await asyncio.wait(left, timeout=0.01)
-        # An aborted transport closes its socket in the turn after.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
 
     async def _hang_up(self, code: int) -> None:
         for connection in list(self._alive):
