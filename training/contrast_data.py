@@ -128,6 +128,13 @@ class Groups:
         return Batch(queries, passages, places, barred)
 
 
+def held_out_pool(groups: Sequence[Group]) -> tuple[list[Passage], list[list[int]]]:
+    """The passages of held-out groups, each once, and where each group's positives are among them."""
+    pool = {passage.key: passage for group in groups for passage in (*group.positives, *group.negatives[:8])}
+    places = {key: place for place, key in enumerate(pool)}
+    return list(pool.values()), [[places[passage.key] for passage in group.positives] for group in groups]
+
+
 def draw(group: Group, count: int, seed: int) -> tuple[Passage, list[Passage]]:
     """One of a group's positives and ``count`` of its negatives, or all if there are fewer."""
     rng = random.Random(seed)

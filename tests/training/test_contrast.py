@@ -22,12 +22,12 @@ from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from tests.training import tiny  # noqa: E402
-from training import contrast  # noqa: E402
-from training.contrast import contrastive_loss, share  # noqa: E402
+from training import contrast, round_run  # noqa: E402
 from training.contrast_data import Batch, Groups, draw  # noqa: E402
 from training.contrast_passages import with_teacher  # noqa: E402
 from training.data import Group, Passage, write_groups  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
+from training.round_run import contrastive_loss, share  # noqa: E402
 from training.stage2 import ContrastRecipe  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 
@@ -238,7 +238,7 @@ class Killed(BaseException):
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_weights(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, passages: str, batches: int
 ) -> None:
-    monkeypatch.setattr(contrast, "_CHECKPOINT_EVERY", 3)
+    monkeypatch.setattr(round_run, "CHECKPOINT_EVERY", 3)
     path = recipe(tmp_path, folder, settings=f'passages = "{passages}"\nchunk = 9\nwarmup = 0.2\nepochs = 2')
     whole = train(path, tmp_path / "run")
     out = tmp_path / "killed"
