@@ -22,6 +22,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
+from training.token_vectors import token_table
 from typeahead.encoders.transformer import batches_by_length
 
 if TYPE_CHECKING:
@@ -226,10 +227,7 @@ class Teacher:
             if path is not None and path.is_file():
                 self._token_vectors = load_file(path)["tokens"]
                 return self._token_vectors
-            single = [[*before, token, *after] for token in range(self.model.config.vocab_size)]
-            size = 512 if self.device.type == "cpu" else 8192
-            parts = [self.encode_ids(single[start : start + size]) for start in range(0, len(single), size)]
-            self._token_vectors = torch.from_numpy(np.concatenate(parts))
+            self._token_vectors = token_table(self)
             if path is not None:
                 partial = path.with_suffix(".partial")
                 save_file({"tokens": self._token_vectors}, partial)

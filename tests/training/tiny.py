@@ -10,20 +10,18 @@ from typing import Any
 from tests.training.conftest import WORDS
 
 
-def write_cocondenser(folder: Path, *, dropout: float = 0.1, width: int = 32) -> Path:
-    """A plain Hugging Face BERT: no sentence-transformers files, so [CLS], not normalised, dot product."""
+def write_cocondenser(folder: Path, *, dropout: float = 0.1, width: int = 32, head: bool = False) -> Path:
+    """A plain Hugging Face BERT: no sentence-transformers files, so [CLS], not normalised, dot product.
+
+    With a ``head`` it is one for masked language models.
+    """
     import torch
     import transformers
-    from tokenizers import BertWordPieceTokenizer
 
-    folder.mkdir(parents=True)
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    vocabulary = special + sorted({*WORDS, *letters, *(f"##{letter}" for letter in letters)})
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    vocabulary = _write_tokenizer(folder)
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=len(vocabulary),
+        vocab_size=vocabulary,
         hidden_size=width,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -33,7 +31,49 @@ def write_cocondenser(folder: Path, *, dropout: float = 0.1, width: int = 32) ->
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
     )
-    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    model = transformers.BertForMaskedLM(config) if head else transformers.BertModel(config, add_pooling_layer=False)
+    model.save_pretrained(folder)
+    return folder
+
+
+def write_decoder(folder: Path, kind: str) -> Path:
+    """A tiny decoder, "llama" or "gpt2", with the tokenizer of the others."""
+    import torch
+    import transformers
+
+    vocabulary = _write_tokenizer(folder)
+    torch.manual_seed(0)
+    if kind == "llama":
+        config: Any = transformers.LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=32,
+            initializer_range=0.2,
+        )
+        model: Any = transformers.LlamaForCausalLM(config)
+    else:
+        config = transformers.GPT2Config(
+            vocab_size=vocabulary, n_embd=32, n_layer=2, n_head=4, n_positions=32, initializer_range=0.2
+        )
+        model = transformers.GPT2LMHeadModel(config)
+    model.save_pretrained(folder)
+    return folder
+
+
+def _write_tokenizer(folder: Path) -> int:
+    """Write a word piece tokenizer of the words that the texts are made of; returns the size of its vocabulary."""
+    import transformers
+    from tokenizers import BertWordPieceTokenizer
+
+    folder.mkdir(parents=True)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = special + sorted({*WORDS, *letters, *(f"##{letter}" for letter in letters)})
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     fast = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
     transformers.PreTrainedTokenizerFast(
         tokenizer_object=fast._tokenizer,
@@ -43,7 +83,7 @@ def write_cocondenser(folder: Path, *, dropout: float = 0.1, width: int = 32) ->
         sep_token="[SEP]",
         mask_token="[MASK]",
     ).save_pretrained(folder)
-    return folder
+    return len(vocabulary)
 
 
 def write_collection(folder: Path, *, passages: int = 90, seed: int = 5) -> Path:
