@@ -26,7 +26,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from training.card import student_card, teacher_card
-from training.graphs import quantize_rows
+from training.graphs import quantize_columns, quantize_rows
 from training.graphs_causal import CausalSizes, causal_tensors, write_causal
 from training.graphs_recurrent import RecurrentSizes, write_recurrent
 from training.graphs_transformer import EncoderSizes, student_tensors, teacher_tensors, write_transformer
@@ -133,7 +133,7 @@ def _write_recurrent(folder: Path, student: ResidualGRU | PaperRNN) -> dict[str,
 
 
 def _write_static(folder: Path, student: Static) -> dict[str, Any]:
-    """Write the table, each row times its weight, in int8; return what the configuration says of this family."""
+    """Write table, each row times its weight, and layer in int8; return what the configuration says of this family."""
     weight = student.log_weights.weight.detach().exp()
     rows, scale = quantize_rows(_numpy(student.table.weight.detach() * weight))
     tensors = {
@@ -142,7 +142,11 @@ def _write_static(folder: Path, student: Static) -> dict[str, Any]:
         "table.scale": scale,
         "weight": _numpy(weight[:, 0]),
     }
-    save_file(tensors, folder / "weights.safetensors")
+    if student.hidden:
+        for name, layer in (("inner", student.inner), ("outer", student.outer)):
+            tensors[name], tensors[f"{name}.scale"] = quantize_columns(_numpy(layer.weight.T))
+            tensors[f"{name}.bias"] = _numpy(layer.bias)
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / "weights.safetensors")
     return {"family": "static", "prefix_ids": (), "suffix_ids": (), "shape": {}}
 
 

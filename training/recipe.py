@@ -54,6 +54,8 @@ class StudentRecipe:
     family: str = "residual-gru"
     #: Units of each GRU.
     hidden: int = 512
+    #: Units of the layer behind a static student's mean; 0: the mean alone.
+    readout: int = 0
     #: GRUs on top of one another, or layers of the teacher.
     layers: int = 1
     #: Numbers of the teacher's layers, instead of the first ones.
@@ -233,7 +235,9 @@ def read_recipe(path: Path) -> Recipe:
     ``ValueError`` names an unknown or missing entry.
     """
     # What training.stage2 reads of the same file is of no account here.
-    data = {name: value for name, value in read_entries(path).items() if name not in ("data", "mine", "contrast")}
+    data = {
+        name: value for name, value in read_entries(path).items() if name not in ("data", "mine", "contrast", "light")
+    }
     if data.get("precision", "") not in PRECISIONS:
         raise ValueError(f"{path}: precision {data['precision']!r} is none of {PRECISIONS}")
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -124,7 +124,10 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             self.trunk, hidden = Trunk(trunk), trunk["width"]
         elif self.family != "static":
             raise ValueError(f"student family {self.family!r} is not known")
-        if self.family != "static":
+        if self.family == "static":
+            if hidden:
+                self.inner, self.outer = nn.Linear(self.dim, hidden), nn.Linear(hidden, self.dim)
+        else:
             self.readout = nn.Linear(2 * hidden, self.dim, bias=False)
 
     def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_options: Any) -> dict[str, Tensor]:
@@ -161,7 +164,7 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
         tokens = self.table(ids)
         vectors = mean(tokens, weights)
         if self.family == "static":
-            return vectors
+            return self._static(vectors)
         if self.family == "transformer":
             read = self._whole(ids, lengths)
         else:
@@ -169,6 +172,14 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             read = torch.cat([_last(states, lengths), mean(states, weights)], 1)
         corrected: Tensor = vectors + self.readout(read)
         return corrected
+
+    def _static(self, means: Tensor) -> Tensor:
+        """Means (n, dim), and what a hidden layer adds to them if there is one."""
+        if not self.settings.get("hidden"):
+            return means
+        unit = nn.functional.normalize(means, dim=1)
+        added: Tensor = self.outer(nn.functional.gelu(self.inner(unit * self.dim**0.5), approximate="tanh"))
+        return (unit if self.settings["similarity"] == "cosine" else means) + added
 
     def _causal(self, ids: Tensor) -> Tensor:
         """The trunk's outputs at the text's tokens, each of which looks back only."""

@@ -31,6 +31,7 @@ from training.teachers import Teacher  # noqa: E402
 
 RECIPES = {
     "static": StudentRecipe(family="static"),
+    "static with a layer": StudentRecipe(family="static", readout=24),
     "residual GRU": StudentRecipe(hidden=24),
     "residual GRU of two layers": StudentRecipe(hidden=24, layers=2),
     "RNN(1, 0)": StudentRecipe(family="rnn", hidden=32),

@@ -1,6 +1,8 @@
-"""The static student: a weighted mean of token vectors, and nothing else.
+"""The static student: a weighted mean of token vectors, and, if it is to have one, a hidden layer behind the mean.
 
-What every other student has to beat: the order of the tokens does not matter to it.
+What every other student has to beat: the order of the tokens does not matter to it. The layer lets tokens that come
+together mean something else than each of them, as in a *deep averaging network* (Iyyer et al. 2015); what is kept
+while a text is typed stays the sum.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.students.base import TokenMean, running_mean, start_weights, whole_mean
 
@@ -20,38 +22,63 @@ if TYPE_CHECKING:
 
 
 class Static(TokenMean):
-    """``normalise( Σ wᵢ E[tᵢ] / Σ wᵢ )``."""
+    """``normalise( m + W2·GELU(W1·√dim·m/|m| + b1) + b2 )``, where m = Σ wᵢ E[tᵢ] / Σ wᵢ.
+
+    Where vectors are compared by cosine, m has length 1 in the sum, too. Without ``hidden`` units it is m alone.
+    """
 
     family = "static"
     folds = True
 
-    def __init__(self, table: Tensor, log_weights: Tensor, *, similarity: str = "cosine") -> None:
+    def __init__(self, table: Tensor, log_weights: Tensor, *, hidden: int = 0, similarity: str = "cosine") -> None:
         super().__init__()
         self.similarity = similarity
         self.set_tokens(table, log_weights)
+        self.hidden = hidden
+        if hidden:
+            self.inner, self.outer = nn.Linear(self.dim, hidden), nn.Linear(hidden, self.dim)
+            # It begins as the mean alone.
+            nn.init.zeros_(self.outer.weight)
+            nn.init.zeros_(self.outer.bias)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """See :meth:`~training.students.base.Student.forward`."""
         tokens, weights = self.weigh(ids, lengths)
-        return self.finish(whole_mean(weights, tokens))
+        return self._read(whole_mean(weights, tokens))
 
     def prefixes(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """See :meth:`~training.students.base.Student.prefixes`."""
         tokens, weights = self.weigh(ids, lengths)
-        return self.finish(running_mean(weights, tokens))
+        return self._read(running_mean(weights, tokens))
+
+    def _read(self, mean: Tensor) -> Tensor:
+        """The embedding of means (…, dim)."""
+        if not self.hidden:
+            return self.finish(mean)
+        unit = nn.functional.normalize(mean, dim=-1)
+        # The tanh form is what the encoder that is served computes.
+        inner = nn.functional.gelu(self.inner(unit * self.dim**0.5), approximate="tanh")
+        return self.finish((unit if self.similarity == "cosine" else mean) + self.outer(inner))
 
     @property
     def settings(self) -> dict[str, Any]:
         """Sizes and similarity."""
-        return {"vocabulary": len(self.table.weight), "dim": self.dim, "similarity": self.similarity}
+        return {
+            "vocabulary": len(self.table.weight),
+            "dim": self.dim,
+            "hidden": self.hidden,
+            "similarity": self.similarity,
+        }
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
         """Weights of zero."""
         vocabulary, dim = settings["vocabulary"], settings["dim"]
-        return cls(torch.zeros(vocabulary, dim), torch.zeros(vocabulary), similarity=settings["similarity"])
+        table, weights = torch.zeros(vocabulary, dim), torch.zeros(vocabulary)
+        return cls(table, weights, hidden=settings.get("hidden", 0), similarity=settings["similarity"])
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:  # noqa: ARG003
+    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
         """The teacher's single-token outputs under weights from token counts."""
-        return cls(teacher.token_vectors(), start_weights(counts), similarity=teacher.similarity)
+        hidden = recipe.readout
+        return cls(teacher.token_vectors(), start_weights(counts), hidden=hidden, similarity=teacher.similarity)

@@ -94,7 +94,7 @@ def _quantized(value: np.float32) -> np.uint8:
 
 
 @njit(inline="always", cache=True)
-def _tanh(value: np.float32) -> np.float32:
+def tanh(value: np.float32) -> np.float32:
     """Tanh by a quotient of polynomials of degrees 13 and 6, as Eigen and ONNX Runtime have it."""
     x = min(max(value, _F(-7.99881172180175781)), _F(7.99881172180175781))
     square = x * x
@@ -131,12 +131,12 @@ def _gates(
     for place in range(2 * hidden):
         work[place] = _half(row[place]) + _F(sums[place]) * scale[place]
     for place in range(2 * hidden):
-        work[place] = _F(0.5) * _tanh(_F(0.5) * work[place]) + _F(0.5)
+        work[place] = _F(0.5) * tanh(_F(0.5) * work[place]) + _F(0.5)
     for place in range(hidden):
         recurrent = _F(sums[2 * hidden + place]) * scale[2 * hidden + place] + bias[place]
         work[place] = _half(row[2 * hidden + place]) + work[place] * recurrent
     for place in range(hidden):
-        new = _tanh(work[place])
+        new = tanh(work[place])
         following[state_at + place] = new + work[hidden + place] * (state[state_at + place] - new)
     for place in range(hidden):
         following[sum_at + place] = state[sum_at + place] + following[state_at + place] * weight
@@ -148,7 +148,8 @@ def _gates(
 
 
 @njit(error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
-def _square(vector: Any) -> np.float32:
+def square(vector: Any) -> np.float32:
+    """Return the square of a vector's length."""
     total = _F(0)
     for place in range(vector.shape[0]):
         total += vector[place] * vector[place]
@@ -161,13 +162,13 @@ def _read(state: Any, sums: Any, scale: Any, embedding: Any, dim: int) -> None:
     share = _F(1) / state[dim]
     for place in range(dim):
         embedding[place] = state[place] * share + _F(sums[place]) * scale[place]
-    length = _F(1) / np.sqrt(_square(embedding))
+    length = _F(1) / np.sqrt(square(embedding))
     for place in range(dim):
         embedding[place] *= length
 
 
 @njit(error_model="numpy", cache=True)
-def _multiply(vectors: Any, weights: Any, begin: Any, sums: Any, rows: int, columns: int) -> None:
+def multiply(vectors: Any, weights: Any, begin: Any, sums: Any, rows: int, columns: int) -> None:
     """Multiply each of uint8 (n, …) by a matrix of ``rows`` x ``columns``, into int32 (n, …)."""
     vector_step, sum_step = np.int64(vectors.shape[1]), np.int64(4 * sums.shape[1])
     first = 0
@@ -207,7 +208,7 @@ def _step(
     for session in range(count):
         for place in range(hidden):
             quantized[session, place] = _quantized(states[session, dim + 1 + place])
-    _multiply(quantized, recurrent, recurrent_begin, sums, hidden, 3 * hidden)
+    multiply(quantized, recurrent, recurrent_begin, sums, hidden, 3 * hidden)
     for session in range(count):
         _gates(
             rows[tokens[session]],
@@ -221,6 +222,6 @@ def _step(
             hidden,
             dim,
         )
-    _multiply(quantized, readout, readout_begin, sums, 2 * hidden, dim)
+    multiply(quantized, readout, readout_begin, sums, 2 * hidden, dim)
     for session in range(count):
         _read(following[session], sums[session], read_scale, embeddings[session], dim)

@@ -1,7 +1,8 @@
 """The fold that is a look-up: each token adds a vector and a weight, and the embedding is their quotient.
 
 As in *SwiftEmbed* (section 3.2), pynife and model2vec: after tokens t₁…tₙ the embedding is Σ wᵢ E[tᵢ] / Σ wᵢ, divided
-by its length where the teacher's vectors have length 1. Word order does not matter to it; what it costs hardly matters
+by its length where the teacher's vectors have length 1. A model may have a hidden layer that reads the embedding from
+this mean (:mod:`~typeahead.encoders.hidden_layer`). Word order does not matter to it; what it costs hardly matters
 either. The siblings :mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` read the order, too. It
 needs NumPy alone.
 
@@ -15,14 +16,16 @@ code points after which a text is cut before it is tokenized.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
 from typeahead.encoders.fold import VectorFold
+from typeahead.encoders.hidden_layer import Read, open_layer
 from typeahead.encoders.weights import read_tensors
 from typeahead.errors import ModelCorrupt
 from typeahead.models import ModelConfig
@@ -36,14 +39,18 @@ class StaticEncoder(VectorFold):
 
     _encode_batch = 1024
 
-    def __init__(self, config: ModelConfig, folder: Path) -> None:
+    def __init__(self, config: ModelConfig, folder: Path, *, compiled: bool = True) -> None:
         super().__init__(config, folder)
         self.state_size = config.dim + 1
-        self._rows = read_rows(folder, self.dim, self.tokenizer.vocabulary_size)
+        tensors = read_tensors(folder / "weights.safetensors")
+        self._rows = _rows(tensors, folder, self.dim, self.tokenizer.vocabulary_size)
         self._normalize = config.teacher.normalized
+        self._layer: Read | None = None
+        if "inner" in tensors:
+            self._layer = open_layer(tensors, self.dim, normalized=self._normalize, folder=folder, compiled=compiled)
 
     def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-        if len(tokens) == 1:
+        if len(tokens) == 1 and self._layer is None:
             # The same sums, without what it costs NumPy to look at them as a batch: half the time.
             following = self._rows[tokens[0]] + states[0]
             vector = following[:-1]
@@ -68,6 +75,8 @@ class StaticEncoder(VectorFold):
 
     def _read(self, sums: Vectors) -> Vectors:
         """The embeddings of states; zeros where no token has counted."""
+        if self._layer is not None:
+            return self._layer(sums)
         vectors, weights = sums[:, :-1], sums[:, -1:]
         if self._normalize:
             # The quotient's direction is the sum's.
@@ -78,12 +87,11 @@ class StaticEncoder(VectorFold):
         return quotient
 
 
-def read_rows(folder: Path, dim: int, vocabulary: int) -> Vectors:
-    """Read a static model's table: float32 (vocabulary, dim + 1), the weight in the last column.
+def _rows(tensors: Mapping[str, NDArray[Any]], folder: Path, dim: int, vocabulary: int) -> Vectors:
+    """A static model's table: float32 (vocabulary, dim + 1), the weight in the last column.
 
     Raises :class:`~typeahead.errors.ModelCorrupt` where table, weights, configuration and tokenizer do not fit.
     """
-    tensors = read_tensors(folder / "weights.safetensors")
     try:
         table, weight = tensors["table"], tensors["weight"]
         scale = tensors["table.scale"] if table.dtype == np.int8 else None

@@ -1,0 +1,117 @@
+"""The hidden layer behind a static model's mean: tokens that come together may mean something else than each of them.
+
+Of a mean m the embedding is normalise(m' + W2·GELU(W1·√dim·m/|m| + b1) + b2), as in a deep averaging network (Iyyer et
+al. 2015, with the mean itself beside it); m' is m/|m| where the teacher's vectors have length 1, else m. The state of a
+typing session stays the sum: the layer only reads it.
+
+``weights.safetensors`` holds it as ``inner`` int8 (dim, hidden) and ``outer`` int8 (hidden, dim), each with ``….scale``
+float32 for each column and ``….bias`` float32. What is multiplied with them is int8, too, with a scale for each row, so
+that a row has the same bits in every batch. :class:`HiddenLayer` runs in NumPy alone;
+:mod:`~typeahead.encoders.compiled_hidden` where Numba is installed (the extra "fast") and the processor has AVX-512
+VNNI.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.encoders.base import Vectors
+from typeahead.errors import ModelCorrupt
+
+#: The tensors of a layer.
+NAMES = tuple(f"{part}{kind}" for part in ("inner", "outer") for kind in ("", ".scale", ".bias"))
+_LARGEST = np.float32(127)
+#: Whole numbers that float32 adds up without rounding.
+_EXACT = 1 << 24
+#: Of GELU's tanh form.
+_SHARE, _CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
+
+#: Sums of vectors and of weights, float32 (n, dim + 1), to embeddings, float32 (n, dim).
+Read = Callable[[Vectors], Vectors]
+
+
+class HiddenLayer:
+    """Reads embeddings from sums. May be called from several threads."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], dim: int, *, normalized: bool, folder: Path) -> None:
+        hidden = tensors["inner"].shape[-1]
+        shapes = {"inner": (dim, hidden), "inner.scale": (hidden,), "inner.bias": (hidden,)}
+        shapes |= {"outer": (hidden, dim), "outer.scale": (dim,), "outer.bias": (dim,)}
+        for name, shape in shapes.items():
+            if name not in tensors or tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
+                raise ModelCorrupt(f"{folder}: {name} of the hidden layer is missing or not {shape}", folder=folder)
+        if tensors["inner"].dtype != np.int8 or tensors["outer"].dtype != np.int8:
+            raise ModelCorrupt(f"{folder}: the hidden layer is not in int8", folder=folder)
+        self._normalized = normalized
+        # Whole numbers, so that products are exact in whatever order they are added up.
+        self._inner, self._outer = (_whole(tensors[name]) for name in ("inner", "outer"))
+        self._inner_scale, self._inner_bias = tensors["inner.scale"], tensors["inner.bias"]
+        self._outer_scale, self._outer_bias = tensors["outer.scale"], tensors["outer.bias"]
+        self._root = np.float32(math.sqrt(dim))
+
+    def __call__(self, sums: Vectors) -> Vectors:
+        """Read the embeddings of float32 (n, dim + 1): float32 (n, dim); zeros where no token has counted."""
+        vectors, weights = sums[:, :-1], sums[:, -1:]
+        length = np.sqrt(np.vecdot(vectors, vectors))[:, None]
+        unit = (vectors / np.where(length == 0, np.float32(1), length)).astype(np.float32)
+        inner = _product(unit * self._root, self._inner, self._inner_scale) + self._inner_bias
+        hidden = np.float32(0.5) * inner * (1 + np.tanh(_SHARE * (inner + _CUBE * inner * inner * inner)))
+        mean = unit if self._normalized else vectors / np.where(weights == 0, np.float32(1), weights)
+        found = mean + _product(hidden, self._outer, self._outer_scale) + self._outer_bias
+        if self._normalized:
+            found /= np.sqrt(np.vecdot(found, found))[:, None]
+        found[length[:, 0] == 0] = 0
+        result: Vectors = found
+        return result
+
+
+def _whole(weights: NDArray[np.int8]) -> NDArray[Any]:
+    return weights.astype(np.float32 if len(weights) * 127 * 127 < _EXACT else np.float64)
+
+
+def _product(rows: Vectors, weights: NDArray[Any], scale: Vectors) -> Vectors:
+    """Multiply rows, each rounded to int8 by its own scale, by int8 columns: float32."""
+    largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.float32(1e-12)) / _LARGEST
+    sums = np.rint(rows / largest).astype(weights.dtype) @ weights
+    found: Vectors = sums.astype(np.float32) * (largest * scale)
+    return found
+
+
+def open_layer(
+    tensors: Mapping[str, NDArray[Any]], dim: int, *, normalized: bool, folder: Path, compiled: bool = True
+) -> Read:
+    """The layer of a model, compiled where that can be and gives the same but for rounding."""
+    layer = HiddenLayer(tensors, dim, normalized=normalized, folder=folder)
+    if not (compiled and normalized):
+        return layer
+    try:
+        from typeahead.encoders.compiled_hidden import CompiledLayer, fits
+    except ImportError:
+        return layer
+    except RuntimeError as error:  # no folder that Numba may write to
+        warnings.warn(
+            f"the hidden layer is not compiled, and so slower ({error}): set NUMBA_CACHE_DIR to a folder to write to",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return layer
+    if not fits(dim, tensors["inner"].shape[1]):
+        return layer
+    fast = CompiledLayer(tensors, dim)
+    probe = np.random.default_rng(0).standard_normal((5, dim + 1)).astype(np.float32)
+    if not np.allclose(fast(probe), layer(probe), atol=2e-3):
+        warnings.warn(
+            "the compiled hidden layer gives other vectors on this processor than NumPy, which is used instead and is "
+            "slower",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return layer
+    return fast
