@@ -27,13 +27,15 @@ class Batch:
     """Queries, all passages of the batch, and how they belong together.
 
     ``target`` int64 (queries,) is the place of each query's positive; ``barred`` bool (queries, passages) marks
-    passages that are no negative of a query, since they are relevant to it, too.
+    passages that are no negative of a query, since they are relevant to it, too. ``files`` are the numbers of the files
+    that the queries are from.
     """
 
     queries: list[Text]
     passages: list[Passage]
     target: Tensor
     barred: Tensor
+    files: tuple[int, ...] = ()
 
 
 def group_paths(stage2: Stage2, one: ContrastRecipe, run: Path, *, write: bool) -> list[Path]:
@@ -87,9 +89,14 @@ class Groups:
         return "-".join(file.digest for file in self._files)
 
     def __getitem__(self, row: int) -> Group:
-        for file in self._files:
+        number, place = self._place(row)
+        return self._files[number][place]
+
+    def _place(self, row: int) -> tuple[int, int]:
+        """The file that a row is of, and its row there."""
+        for number, file in enumerate(self._files):
             if row < len(file):
-                return file[row]
+                return number, row
             row -= len(file)
         raise IndexError(row)
 
@@ -125,7 +132,7 @@ class Groups:
         barred = torch.tensor([[key in own for key in keys] for own in relevant])
         places = torch.tensor(target)
         barred[torch.arange(len(target)), places] = False
-        return Batch(queries, passages, places, barred)
+        return Batch(queries, passages, places, barred, tuple(self._place(row)[0] for row in rows.tolist()))
 
 
 def held_out_pool(groups: Sequence[Group]) -> tuple[list[Passage], list[list[int]]]:

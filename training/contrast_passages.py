@@ -91,25 +91,28 @@ class Passages:
 
     def save(self, folder: Path, recipe: Recipe) -> None:
         """Write an encoder that was trained as a folder like the teacher's, and a recipe whose teacher it is."""
-        if not self.trained:
-            return
-        final, partial = folder / PASSAGES, folder / f"{PASSAGES}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        # A pooler is no part of what was trained, and in coCondenser's format random from the start.
-        state = {
-            name: value for name, value in self.encoder.model.state_dict().items() if not name.startswith("pooler.")
-        }
-        self.teacher.model.save_pretrained(partial, state_dict=state)
-        self.teacher.tokenizer.save_pretrained(partial)
-        source = Path(self.teacher.path)
-        for name in _SETTINGS:
-            if (source / name).is_file():
-                shutil.copy(source / name, partial / name)
-        if (source / "1_Pooling").is_dir():
-            shutil.copytree(source / "1_Pooling", partial / "1_Pooling")
-        shutil.rmtree(final, ignore_errors=True)
-        partial.replace(final)
-        (folder / "recipe.toml").write_text(with_teacher(recipe.path, final), encoding="utf-8")
+        if self.trained:
+            save_passage_encoder(self.teacher, folder, recipe)
+
+
+def save_passage_encoder(teacher: Teacher, folder: Path, recipe: Recipe) -> Path:
+    """Write a teacher that was trained to a round's folder, and a recipe whose teacher it is; returns where it lies."""
+    final, partial = folder / PASSAGES, folder / f"{PASSAGES}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    # A pooler is no part of what was trained, and in coCondenser's format random from the start.
+    state = {name: value for name, value in teacher.model.state_dict().items() if not name.startswith("pooler.")}
+    teacher.model.save_pretrained(partial, state_dict=state)
+    teacher.tokenizer.save_pretrained(partial)
+    source = Path(teacher.path)
+    for name in _SETTINGS:
+        if (source / name).is_file():
+            shutil.copy(source / name, partial / name)
+    if (source / "1_Pooling").is_dir():
+        shutil.copytree(source / "1_Pooling", partial / "1_Pooling")
+    shutil.rmtree(final, ignore_errors=True)
+    partial.replace(final)
+    (folder / "recipe.toml").write_text(with_teacher(recipe.path, final), encoding="utf-8")
+    return final
 
 
 def with_teacher(path: Path, teacher: Path) -> str:

@@ -68,9 +68,16 @@ class PassageEncoder(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Encode ids with special tokens, padded on the right."""
+        return self.pool(*self.outputs(ids, lengths))
+
+    def outputs(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The model's outputs float32 (n, longest, width), and which of them are no padding: int64 (n, longest)."""
         mask = (torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)).long()
-        hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
-        vectors = self._teacher.pool(hidden.float(), mask)
+        return self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float(), mask
+
+    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """The vectors float32 (n, dim) of outputs."""
+        vectors = self._teacher.pool(hidden, mask)
         # Students give unit vectors for a cosine; not every teacher whose similarity it is does.
         return nn.functional.normalize(vectors, dim=1) if self._teacher.similarity == "cosine" else vectors
 
@@ -78,7 +85,7 @@ class PassageEncoder(nn.Module):
 @torch.inference_mode()
 def encode(module: nn.Module, ids: Sequence[Sequence[int]], device: torch.device) -> np.ndarray:
     """Encode id sequences by a student or a :class:`PassageEncoder` as it is, to float32 (n, dim), in their order."""
-    filler = module.filler if isinstance(module, PassageEncoder) else 0
+    filler = int(getattr(module, "filler", 0))
     parts: list[tuple[list[int], np.ndarray]] = []
     for rows in batches_by_length([len(one) for one in ids], _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS):
         padded, lengths = pad([ids[row] for row in rows], filler)

@@ -95,15 +95,14 @@ class RoundRun(ABC):
         self._modules = dict(modules)
         seen: set[int] = set()
         self._parameters: list[nn.Parameter] = []
-        groups = []
+        groups: list[dict[str, Any]] = []
         for module, rate in rates:
             own = [one for one in module.parameters() if one.requires_grad and id(one) not in seen]
             seen.update(map(id, own))
             self._parameters += own
             if own:
                 groups.append({"params": own, "rate": rate})
-        first = groups[0]["rate"]
-        self.optimizer = torch.optim.AdamW(groups, lr=first, weight_decay=self.one.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.one.rate, weight_decay=self.one.weight_decay, fused=True)
         entries = {name: value for name, value in asdict(self.one).items() if name != "name"}
         self.log = RunLog(
             self.folder,
@@ -135,10 +134,10 @@ class RoundRun(ABC):
     def save(self) -> None:
         """Write what was trained, :data:`~training.rounds.STUDENT` last."""
 
-    def prepare(self) -> None:
-        """What is done once before the first batch."""
+    def prepare(self) -> None:  # noqa: B027
+        """What is done once before the first batch: nothing, unless a kind of round says so."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027
         """``RuntimeError`` if something changed that may not."""
 
     @property

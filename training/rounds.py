@@ -38,7 +38,7 @@ def result_of(run: Path, one: MineRecipe | ContrastRecipe) -> Path:
     return run / one.name / (NEGATIVES if isinstance(one, MineRecipe) else STUDENT)
 
 
-def next_round(run: Path, rounds: tuple[MineRecipe, ...] | tuple[ContrastRecipe, ...]) -> str | None:
+def next_round(run: Path, rounds: Sequence[MineRecipe | ContrastRecipe]) -> str | None:
     """The name of the first round that is not done."""
     return next((one.name for one in rounds if not result_of(run, one).is_file()), None)
 

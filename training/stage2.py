@@ -1,4 +1,4 @@
-"""The parts of a recipe that stage 2 reads: ``[data]``, ``[[mine]]`` and ``[[contrast]]``.
+"""The parts of a recipe that stage 2 reads: ``[data]``, ``[[mine]]``, ``[[contrast]]`` and ``[[light]]``.
 
 A recipe may hold several rounds of mining and of training. Each has a name, which is that of its folder in the run,
 and says which of the others it builds on. The paper's order (appendix B) is: negatives by BM25, a first model,
@@ -80,7 +80,41 @@ class ContrastRecipe:
     development: float = 0.02
 
 
-Round = TypeVar("Round", MineRecipe, ContrastRecipe)
+@dataclass(frozen=True)
+class LightRecipe(ContrastRecipe):
+    """A round of LightRetriever's training. Rates and losses default to the paper's, or its code's."""
+
+    #: "teacher", or the name of an earlier round, whose passage encoder it goes on with.
+    start: str = TEACHER
+    #: What stands before each token of a query: one for each entry of ``groups``, one for all, or the teacher's own.
+    prompts: tuple[str, ...] = ()
+    #: Whether queries are means of token vectors, and whether they are counts of tokens.
+    dense: bool = True
+    sparse: bool = True
+    rate: float = 2e-5
+    #: Of the head that gives passages their weights of tokens; 0: ``rate``.
+    head_rate: float = 0.0
+    temperature: float = 0.02
+    sparse_temperature: float = 1.0
+    #: Weight of the KL divergence from whole queries' scores, and of the whole queries' own loss.
+    alignment: float = 1.0
+    symmetric: float = 1.0
+    #: Matryoshka: first entries of the vectors that are trained for themselves, too. None: all of them alone.
+    dimensions: tuple[int, ...] = ()
+    #: "count" or "set": whether a token that comes twice counts twice.
+    counts: str = "count"
+    #: Weight of the FLOPS regulariser, and the share of the steps after which it is all there.
+    flops: float = 1e-3
+    flops_warmup: float = 0.3
+    #: Weights that a passage keeps, the largest; 0: all.
+    top_k: int = 0
+    #: Rank of low-rank adapters, in which alone the model is trained; 0: all of its weights are.
+    lora_rank: int = 0
+    lora_alpha: int = 32
+    lora_dropout: float = 0.1
+
+
+Round = TypeVar("Round", MineRecipe, ContrastRecipe, LightRecipe)
 
 
 @dataclass(frozen=True)
@@ -92,6 +126,7 @@ class Stage2:
     separator: str
     mine: tuple[MineRecipe, ...]
     contrast: tuple[ContrastRecipe, ...]
+    light: tuple[LightRecipe, ...]
     path: Path
 
     def mining(self, name: str) -> MineRecipe:
@@ -101,6 +136,10 @@ class Stage2:
     def training(self, name: str) -> ContrastRecipe:
         """The round of training of that name; ``ValueError`` if there is none."""
         return _named(self.contrast, name, f"{self.path} [[contrast]]")
+
+    def lighting(self, name: str) -> LightRecipe:
+        """The round of LightRetriever's training of that name; ``ValueError`` if there is none."""
+        return _named(self.light, name, f"{self.path} [[light]]")
 
 
 def _named(rounds: tuple[Round, ...], name: str, where: str) -> Round:
@@ -129,25 +168,27 @@ def read_stage2(path: Path) -> Stage2:
     separator = str((data or {}).pop("separator", " "))
     mine = tuple(_take(MineRecipe, one, f"{path} [[mine]]") for one in recipe.get("mine", []))
     contrast = tuple(_take(ContrastRecipe, one, f"{path} [[contrast]]") for one in recipe.get("contrast", []))
+    light = tuple(_take(LightRecipe, one, f"{path} [[light]]") for one in recipe.get("light", []))
     stage2 = Stage2(
-        None if data is None else _take(DataRecipe, data, f"{path} [data]"), separator, mine, contrast, path
+        None if data is None else _take(DataRecipe, data, f"{path} [data]"), separator, mine, contrast, light, path
     )
     _check(stage2)
     return stage2
 
 
 def _check(stage2: Stage2) -> None:
-    names = [one.name for one in stage2.mine] + [one.name for one in stage2.contrast]
+    names = [one.name for one in stage2.mine] + [one.name for one in (*stage2.contrast, *stage2.light)]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"{stage2.path}: two rounds are called {name!r}")
     trained = [one.name for one in stage2.contrast]
-    for name in trained:
+    lit = [one.name for one in stage2.light]
+    for name in (*trained, *lit):
         if name in (DISTILLED, TEACHER, BM25):
-            raise ValueError(f"{stage2.path}: a [[contrast]] cannot be called {name!r}, which has a meaning of its own")
+            raise ValueError(f"{stage2.path}: no round can be called {name!r}, which has a meaning of its own")
     for miner in stage2.mine:
-        if miner.by not in (BM25, TEACHER, DISTILLED, *trained):
-            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: by = {miner.by!r} is no [[contrast]]")
+        if miner.by not in (BM25, TEACHER, DISTILLED, *trained, *lit):
+            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: by = {miner.by!r} is no round of training")
         if not 0 < miner.negatives <= miner.depth - miner.skip:
             raise ValueError(
                 f"{stage2.path} [[mine]] {miner.name}: {miner.negatives} negatives out of {miner.depth} hits"
@@ -160,9 +201,26 @@ def _check(stage2: Stage2) -> None:
             raise ValueError(f"{where}: start = {one.start!r} is neither {DISTILLED!r} nor an earlier round")
         if one.passages not in ("trained", "frozen"):
             raise ValueError(f"{where}: passages = {one.passages!r} is neither 'trained' nor 'frozen'")
-        if not one.groups:
-            raise ValueError(f"{where}: groups is empty")
-        for source in one.groups:
-            kind, _, name = source.partition(":")
-            if kind == "mine":
-                stage2.mining(name)
+        _check_groups(stage2, one, where)
+    for place, light in enumerate(stage2.light):
+        where = f"{stage2.path} [[light]] {light.name}"
+        if light.start not in (TEACHER, *lit[:place]):
+            raise ValueError(f"{where}: start = {light.start!r} is neither {TEACHER!r} nor an earlier round")
+        if light.passages != "trained":
+            raise ValueError(f"{where}: its passages are always trained")
+        if not (light.dense or light.sparse):
+            raise ValueError(f"{where}: neither dense nor sparse: there is nothing to train")
+        if len(light.prompts) not in (0, 1, len(light.groups)):
+            raise ValueError(f"{where}: {len(light.prompts)} prompts for {len(light.groups)} entries of groups")
+        if light.counts not in ("count", "set"):
+            raise ValueError(f"{where}: counts = {light.counts!r} is neither 'count' nor 'set'")
+        _check_groups(stage2, light, where)
+
+
+def _check_groups(stage2: Stage2, one: ContrastRecipe, where: str) -> None:
+    if not one.groups:
+        raise ValueError(f"{where}: groups is empty")
+    for source in one.groups:
+        kind, _, name = source.partition(":")
+        if kind == "mine":
+            stage2.mining(name)

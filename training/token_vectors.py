@@ -57,7 +57,7 @@ class TokenEncoder(nn.Module):
 
     def _encode(self, tokens: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
         if self.causal:
-            parts = [self._blocks(part, before, after) for part in tokens.split(_BLOCKS)]
+            parts = [self._blocks(part, before, after) for part in torch.split(tokens, _BLOCKS)]
         else:
             parts = [self._rows(tokens, before, after)]
         hidden = torch.cat(parts).float()
@@ -113,11 +113,12 @@ def reads_leftwards(teacher: Teacher) -> bool:
 
 @torch.inference_mode()
 def token_table(teacher: Teacher, prompt: str | None = None) -> Tensor:
-    """The vectors of all tokens behind a prompt (a query's, if none is given): float32 (vocabulary, dim), on the CPU."""
+    """The vectors of all tokens behind a prompt, by default that of queries: float32 (vocabulary, dim), on the CPU."""
     encoder = TokenEncoder(teacher, () if prompt is None else (prompt,))
     rows = _CPU_ROWS if teacher.device.type == "cpu" else _GPU_ROWS
     parts = []
-    for tokens in torch.arange(teacher.model.config.vocab_size).split(rows):
+    for start in range(0, teacher.model.config.vocab_size, rows):
+        tokens = torch.arange(start, min(start + rows, teacher.model.config.vocab_size))
         ids = torch.stack([torch.zeros_like(tokens), tokens], 1).to(teacher.device)
         parts.append(encoder(ids, torch.full_like(tokens, 2)).cpu())
     return torch.cat(parts)

@@ -47,7 +47,7 @@ def test_a_recipe_without_these_parts_has_no_rounds(tmp_path: Path) -> None:
     ("old", "new", "reason"),
     [
         ('name = "dense"', 'name = "first"', "two rounds are called 'first'"),
-        ('name = "first"', 'name = "teacher"', "cannot be called 'teacher'"),
+        ('name = "first"', 'name = "teacher"', "no round can be called 'teacher'"),
         ('by = "first"', 'by = "none"', "by = 'none' is no"),
         ('by = "first"', "negatives = 300", "300 negatives out of 200 hits"),
         ('by = "first"', "negatives = 0", "0 negatives"),

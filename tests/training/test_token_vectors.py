@@ -1,4 +1,4 @@
-"""Vectors of single tokens: whatever the model, they are those of each token alone, and a gradient goes through them."""
+"""Vectors of single tokens: they are those of each token alone, whatever the model, and a gradient goes through."""
 
 from __future__ import annotations
 
