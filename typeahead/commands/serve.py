@@ -112,6 +112,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_server_arguments(parser)
     parser.add_argument(
+        "--lexical",
+        choices=["words", "sparse"],
+        default="words",
+        help="what a hybrid searches beside the vectors: the documents' words, or the weights of tokens that "
+        "python -m training.sparse_passages left in the index",
+    )
+    parser.add_argument(
         "--workers",
         type=_workers,
         default=1,
@@ -173,7 +180,8 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
         return
     from typeahead.index import open_index
 
-    with open_index(index) as opened:
+    # The demonstration has no such choice.
+    with open_index(index, lexical=getattr(options, "lexical", "words")) as opened:
         opened.check_teacher(encoder.config)
         serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -16,12 +16,16 @@ from typeahead.index.documents import DOCUMENT_CACHE_BYTES, Document, Documents
 from typeahead.index.fusion import Fused, Ranking
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
 from typeahead.index.projection import REDUCED, project, read_projection
+from typeahead.index.sparse import SPARSE, SparseWords
 from typeahead.index.staging import DOCUMENTS
 from typeahead.index.vectors import VectorSearch, open_vectors
 from typeahead.index.words import Words
 
 if TYPE_CHECKING:
     from typeahead.models import ModelConfig
+
+#: What the lexical arm of a hybrid searches: the words of documents, or the weights that a sparse encoder gave tokens.
+Lexical = Literal["words", "sparse"]
 
 #: How often a reader starts again because a newer index took the place of the one that it was opening.
 _ATTEMPTS = 3
@@ -52,9 +56,11 @@ class Index:
         vectors: VectorSearch,
         documents: Documents,
         projection: Vectors | None = None,
+        lexical: Lexical = "words",
     ) -> None:
         self.folder = folder
         self.manifest = manifest
+        self._lexical = lexical
         self._projection = projection
         self._vectors = vectors
         self._documents = documents
@@ -104,17 +110,30 @@ class Index:
         return [[_hit(documents[hit.row], hit.score, hit.arms) for hit in hits] for hits in fused]
 
     def match(self, text: str, depth: int) -> Ranking:
-        """Find the ``depth`` documents that hold the words of ``text``, the last of which may be unfinished.
+        """Find the ``depth`` documents that answer to the words of ``text``: rows and scores, best first.
 
-        Rows and scores, best first: see :mod:`typeahead.index.words`, which says what is raised, too.
+        By :mod:`typeahead.index.words`, for which the last word may be unfinished, or :mod:`typeahead.index.sparse`,
+        whichever the index was opened with; they say what is raised, too.
         """
         self._documents.check_open()
         return self._words.search(text, depth)
 
     @cached_property
-    def _words(self) -> Words:
+    def _words(self) -> Words | SparseWords:
         # Opened by the first search that wants it: most never do.
+        if self._lexical == "sparse":
+            return SparseWords(self.generation / SPARSE, self.manifest.count)
         return Words(self._documents.path, self.manifest.count)
+
+    @property
+    def generation(self) -> Path:
+        """The folder of the files that are in force."""
+        return self.folder / self.manifest.generation
+
+    def documents(self, rows: Sequence[int]) -> list[Document]:
+        """Return the documents of some rows; raises as :meth:`search` does."""
+        found = self._documents.read(rows)
+        return [found[row] for row in rows]
 
     def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Find the rows of the ``k`` most similar documents with their scores; otherwise as :meth:`search`."""
@@ -162,7 +181,11 @@ class Index:
 
 
 def open_index(
-    path: Path, *, document_cache_bytes: int = DOCUMENT_CACHE_BYTES, search_candidates: int | None = None
+    path: Path,
+    *,
+    document_cache_bytes: int = DOCUMENT_CACHE_BYTES,
+    search_candidates: int | None = None,
+    lexical: Lexical = "words",
 ) -> Index:
     """Open the index in folder ``path`` for reading; it may be replaced while it is open.
 
@@ -171,12 +194,13 @@ def open_index(
         document_cache_bytes: how much of the documents that were found last is kept in memory; 0 for nothing.
         search_candidates: how many candidates a search of an HNSW graph holds: more find more and take longer. By
             default what the index's manifest says.
+        lexical: what :meth:`Index.match` searches; "sparse" needs what ``python -m training.sparse_passages`` wrote.
 
     Raises:
         IndexNotFound: there is no index, or one that is not finished.
         IndexCorrupt: a file is missing or cut short, or parts disagree; the message names the file.
         IndexTooNew: it was written in a later format.
-        MissingExtra: it needs FAISS, which is not installed.
+        MissingExtra: it needs FAISS, or SciPy for "sparse", which is not installed.
         ValueError: ``search_candidates`` is below 1 or above 100,000.
     """
     if search_candidates is not None and not 1 <= search_candidates <= MOST_CANDIDATES:
@@ -185,17 +209,17 @@ def open_index(
     manifest = Manifest.read(path)
     for _ in range(_ATTEMPTS):
         try:
-            return _open(path, manifest, document_cache_bytes, search_candidates)
+            return _open(path, manifest, document_cache_bytes, search_candidates, lexical)
         except IndexCorrupt:
             # A newer index may have come into force since the manifest was read, and this one's files be gone.
             now = Manifest.read(path)
             if now.generation == manifest.generation:
                 raise
             manifest = now
-    return _open(path, manifest, document_cache_bytes, search_candidates)
+    return _open(path, manifest, document_cache_bytes, search_candidates, lexical)
 
 
-def _open(path: Path, manifest: Manifest, cache_bytes: int, candidates: int | None) -> Index:
+def _open(path: Path, manifest: Manifest, cache_bytes: int, candidates: int | None, lexical: Lexical) -> Index:
     manifest.verify_files(path)
     generation = path / manifest.generation
     documents = Documents(generation / DOCUMENTS, manifest.count, cache_bytes=cache_bytes)
@@ -215,7 +239,15 @@ def _open(path: Path, manifest: Manifest, cache_bytes: int, candidates: int | No
     except BaseException:
         documents.close()
         raise
-    return Index(path, manifest, vectors, documents, projection)
+    index = Index(path, manifest, vectors, documents, projection, lexical)
+    if lexical == "sparse":
+        try:
+            # All of it is read at once: a server is to find out before its first query.
+            _ = index._words
+        except BaseException:
+            index.close()
+            raise
+    return index
 
 
 def _hit(document: Document, score: float, arms: tuple[str, ...] = ()) -> Hit:
