@@ -25,7 +25,8 @@ _NOT_STATED = "not stated: add it to training/terms.toml"
 _STUDENTS = {
     "static": """\
 A static query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. An embedding is the weighted mean of the vectors of its tokens, in whatever order.
+vectors is searched as it is. An embedding is the weighted mean of the vectors of its tokens, in whatever
+order{readout}.
 """,
     "rnn": """\
 A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
@@ -135,6 +136,7 @@ def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: s
         teacher=recipe.teacher.id.rsplit("/", 1)[-1],
         student=student,
         layers=len(student.teacher_layers) or student.layers,
+        readout=f", and what a hidden layer of {student.readout:,} units reads from it" if student.readout else "",
         residual=", and a weighted mean of token vectors beside them" if student.residual else "",
     )
     runtime = "NumPy" if student.family == "static" else "ONNX Runtime"
@@ -146,13 +148,21 @@ def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: s
     parts = [
         introduction,
         _figures(figures),
-        f"## Training\n\n`python -m training.distill training/recipes/{recipe.path.name}`, seed {recipe.seed}. Figures "
+        f"## Training\n\n{_command(recipe, run)}, seed {recipe.seed}. Figures "
         "on a development split; *agreement* is the share of the teacher's ten nearest passages that the student has "
         "in its own ten.\n\n" + markdown(rows),
         "## Training texts and their terms\n\nMS MARCO and TREC texts are for non-commercial research: decide for your "
         "use whether a model distilled on them suits it.\n\n" + markdown(_sources(recipe)),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _command(recipe: Recipe, run: Path) -> str:
+    """What was run, as the run's own log says it, in backticks."""
+    log = run / "LOG.md"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    said = next((line for line in lines if line.startswith("`python -m ")), "")
+    return said or f"`python -m training.distill training/recipes/{recipe.path.name}`"
 
 
 def teacher_card(name: str, teacher: Any, recipe: Recipe, figures: Sequence[Path]) -> str:

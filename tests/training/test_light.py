@@ -16,22 +16,26 @@ pytest.importorskip("accelerate", reason="training needs accelerate")
 
 from accelerate.state import AcceleratorState  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
+from scipy.sparse import csr_array  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 import typeahead  # noqa: E402
+from tests.server.fakes import MeanEncoder  # noqa: E402
 from tests.training import tiny  # noqa: E402
 from tests.training.test_contrast import write_groups_of  # noqa: E402
-from training import export, light, round_run  # noqa: E402
+from training import export, light, light_evaluate, round_run, sparse_passages  # noqa: E402
 from training.light import LightRun, alignment  # noqa: E402
 from training.light_model import SPARSE, mean_of_tokens, token_counts  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.round_run import accelerator_of  # noqa: E402
 from training.sparse_head import HEAD, SparseHead  # noqa: E402
+from training.sparse_passages import SparsePassages  # noqa: E402
 from training.stage2 import read_stage2  # noqa: E402
 from training.students import Static, load_student  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 from training.token_vectors import token_table  # noqa: E402
 from typeahead.encoders.static import StaticEncoder  # noqa: E402
+from typeahead.index import Document, build_index, open_index  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -125,8 +129,9 @@ def test_it_learns_to_find_passages_by_look_up_and_by_counts(
     assert [entry["stage"] for entry in log] == ["start", *["one"] * 12]
     assert log[-1]["loss"] < 0.8 * log[1]["loss"]
     assert log[-1]["look-up mrr@10"] > 2 * log[0]["look-up mrr@10"]
-    # A random model passes its tokens on, so that a table tied in begins with what the passage holds.
-    assert log[-1]["sparse mrr@10"] > (0.3 if teacher == "plain" else log[0]["sparse mrr@10"])
+    # A random model passes its tokens on, so that a table tied in begins where others arrive.
+    if teacher != "plain":
+        assert log[-1]["sparse mrr@10"] > log[0]["sparse mrr@10"]
     assert "# tiny: one" in (tmp_path / "run" / "one" / "LOG.md").read_text()
 
 
@@ -190,6 +195,69 @@ def test_chunks_have_the_gradient_of_the_whole_batch(tmp_path: Path, folder: Pat
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
         torch.testing.assert_close(found[1][name], gradient, atol=1e-4, rtol=1e-2, msg=name)
+
+
+def test_an_index_gets_weights_of_tokens_and_a_round_its_figures(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recipe(tmp_path, folder, teacher="masked", pooling="mean", epochs=12, settings="top_k = 20")
+    run = tmp_path / "run"
+    train(path, run)
+    collection = str(folder / "collection")
+    json_path = tmp_path / "figures.json"
+    arguments = ["--weight", "0.5", "--out", str(run), "--json", str(json_path), "--threads", "1"]
+    light_evaluate.main([str(path), "one", collection, *arguments])
+    rows = json.loads(json_path.read_text())["rows"]
+    found = {(row["queries by"], row["setting"]): row["nDCG@10"] for row in rows}
+    assert found["both", "sparse weight 0.5"] > 0.2
+    assert found["look-up", ""] > 0.1
+    assert {"whole queries", "look-up", "counts of tokens", "both"} == {system for system, _ in found}
+    assert len(found) == len(rows) == 2 + 1 + 1 + 2 * 4 + 6
+
+    # The same passages as an index, whose vectors are of no account here.
+    documents = [
+        Document(one["_id"], one["title"], one["text"])
+        for one in map(json.loads, (folder / "collection" / "corpus.jsonl").read_text().splitlines())
+    ]
+    build_index(documents, tmp_path / "index", MeanEncoder())
+    sparse_passages.main([str(run / "one" / "passages"), str(tmp_path / "index"), "--threads", "1"])
+    assert "weights a passage" in capsys.readouterr().out
+    encoder = SparsePassages(run / "one" / "passages")
+    weights = encoder.encode([one.passage for one in documents])
+    assert np.diff(weights.indptr).max() <= 20
+    query = "boil egg fast egg"
+    ids = encoder.teacher.tokenizer(query, add_special_tokens=False)["input_ids"]
+    scores = weights.toarray()[:, ids].sum(axis=1)
+    with open_index(tmp_path / "index", lexical="sparse") as index:
+        best = index.match(query, 5)
+    assert [row for row, _ in best] == np.argsort(-scores, kind="stable")[:5].tolist()
+    np.testing.assert_allclose([score for _, score in best], -np.sort(-scores)[:5], rtol=1e-5)
+
+
+def test_the_largest_weights_of_each_row_are_kept() -> None:
+    weights = csr_array(np.array([[0, 3, 1, 2], [0, 0, 0, 1], [0, 0, 0, 0]], np.float32))
+    assert light_evaluate.largest(weights, 2).toarray().tolist() == [[0, 3, 0, 2], [0, 0, 0, 1], [0, 0, 0, 0]]
+
+
+def test_a_folder_without_a_head_has_no_sparse_passages(folder: Path) -> None:
+    with pytest.raises(ValueError, match="no head of a sparse encoder"):
+        SparsePassages(folder / "bert")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("dense = false\nsparse = false", "neither dense nor sparse"),
+        ('passages = "frozen"', "always trained"),
+        ('start = "two"', "neither 'teacher' nor an earlier round"),
+        ('counts = "twice"', "neither 'count' nor 'set'"),
+        ('prompts = ["a", "b"]', "2 prompts for 1 entries of groups"),
+        ("flop = 1", "unknown flop"),
+    ],
+)
+def test_a_round_that_makes_no_sense_is_named(tmp_path: Path, folder: Path, line: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_stage2(recipe(tmp_path, folder, settings=line))
 
 
 class Killed(BaseException):
