@@ -2,10 +2,10 @@
 
     python -m benchmarks.dimensions DATASET --query-encoder minilm-gru [--passage-encoder ENCODER] [--json PATH]
 
-``axes`` is what ``typeahead index --dimensions`` does (:mod:`typeahead.index.projection`): passages and queries are
-brought into the axes of the passages' largest second moments. ``cut`` keeps the first entries of both, as is done with
-models that were trained for it. Length 1 after either. Passages are encoded once, into the cache that ``typeahead
-evaluate`` has; exact search.
+``index`` is what ``typeahead index --dimensions`` does (:mod:`typeahead.index.projection`): passages and queries are
+brought where passages keep their neighbours; ``axes`` is where that begins, the axes of their largest second moments.
+``cut`` keeps the first entries of both, as is done with models that were trained for it. Length 1 after each. Passages
+are encoded once, into the cache that ``typeahead evaluate`` has; exact search.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typeahead.evaluate.passages import PassageVectors, encode_passages
 from typeahead.evaluate.peers import load_peer, load_peers
 from typeahead.evaluate.runs import Run
 from typeahead.evaluate.search import search
-from typeahead.index.projection import principal_axes, project
+from typeahead.index.projection import axes_of, principal_axes, project
 from typeahead.tables import report
 
 _MEASURE = "nDCG@10"
@@ -39,11 +39,14 @@ def table(
     vectors = passages.to_array()
     lines = []
     for count in (vectors.shape[1], *dimensions):
-        axes = principal_axes(vectors, count)
-        cut = np.eye(vectors.shape[1], count, dtype=np.float32)
+        projections = {
+            "index": axes_of(vectors, count, cosine=True),
+            "axes": principal_axes(vectors, count),
+            "cut": np.eye(vectors.shape[1], count, dtype=np.float32),
+        }
         for label, asked in queries.items():
             line: dict[str, Any] = {"query encoder": label, "dimensions": count}
-            for name, projection in (("axes", axes), ("cut", cut)):
+            for name, projection in projections.items():
                 reduced = PassageVectors.from_arrays(passages.ids, project(vectors, projection, cosine=True))
                 line[name] = _score(dataset, reduced, project(asked, projection, cosine=True))
             lines.append(line)
@@ -52,10 +55,14 @@ def table(
         {
             "query encoder": line["query encoder"],
             "dimensions": line["dimensions"],
-            f"{_MEASURE}, axes": round(line["axes"], 4),
-            "of all, axes %": round(100 * line["axes"] / whole[line["query encoder"]]["axes"], 1),
-            f"{_MEASURE}, cut": round(line["cut"], 4),
-            "of all, cut %": round(100 * line["cut"] / whole[line["query encoder"]]["cut"], 1),
+            **{
+                title: value
+                for name in ("index", "axes", "cut")
+                for title, value in (
+                    (f"{_MEASURE}, {name}", round(line[name], 4)),
+                    (f"of all, {name} %", round(100 * line[name] / whole[line["query encoder"]][name], 1)),
+                )
+            },
         }
         for line in sorted(lines, key=lambda line: list(queries).index(line["query encoder"]))
     ]

@@ -26,6 +26,7 @@ def test_axes_keep_what_lies_in_a_subspace_and_a_cut_does_not(tmp_path: Path) ->
     passages = PassageVectors.from_arrays(names, vectors)
     lines = table(open_dataset(folder), passages, {"itself": vectors}, [3])
     assert [line["dimensions"] for line in lines] == [12, 3]
-    assert lines[0]["nDCG@10, axes"] == lines[0]["nDCG@10, cut"] == 1
+    assert lines[0]["nDCG@10, index"] == lines[0]["nDCG@10, axes"] == lines[0]["nDCG@10, cut"] == 1
+    assert lines[1]["of all, index %"] == 100
     assert lines[1]["of all, axes %"] == 100
     assert lines[1]["of all, cut %"] == 0  # what is left of them is nothing

@@ -1,4 +1,4 @@
-"""Indexes of fewer dimensions: the axes are NumPy's own, and every encoder of the teacher searches them."""
+"""Indexes of fewer dimensions: they keep neighbours, and every encoder of the teacher searches them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typeahead.errors import IndexCorrupt, IndexTooNew, SourceError, TypeaheadEr
 from typeahead.index import Document, Teacher, adopt_index, build_index, open_index
 from typeahead.index import build as build_module
 from typeahead.index.manifest import MANIFEST, Manifest
-from typeahead.index.projection import principal_axes, project
+from typeahead.index.projection import axes_of, divergence, keep_neighbours, principal_axes, project
 
 TEXTS = [f"passage {number}" for number in range(300)]
 DOCUMENTS = [Document(str(row), "", text) for row, text in enumerate(TEXTS)]
@@ -43,6 +43,47 @@ def test_vectors_of_a_subspace_lose_nothing_in_it() -> None:
     np.testing.assert_allclose(ours @ ours.T, vectors @ vectors.T, atol=1e-4)
 
 
+def test_the_gradient_is_that_of_the_divergence() -> None:
+    rng = np.random.default_rng(2)
+    vectors = low_rank(12, 8, 8)
+    projection = rng.standard_normal((8, 3)).astype(np.float32)
+    _, gradient = divergence(vectors, projection, 5)
+    direction = rng.standard_normal((8, 3)).astype(np.float32)
+    step = np.float32(1e-3)
+    above, _ = divergence(vectors, projection + step * direction, 5)
+    below, _ = divergence(vectors, projection - step * direction, 5)
+    assert float(np.sum(gradient * direction)) == pytest.approx((above - below) / (2 * step), rel=0.02)
+
+
+def test_a_rotation_disturbs_no_neighbour() -> None:
+    vectors = low_rank(30, 8, 8)
+    value, gradient = divergence(vectors, principal_axes(vectors, 8), 10)
+    assert value == pytest.approx(0, abs=1e-4)
+    assert abs(gradient).max() < 1e-3
+
+
+def test_neighbours_that_the_largest_axes_leave_out_are_kept() -> None:
+    # Four directions in which all vectors differ much, and one by which each has one near neighbour.
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((400, 12)) * np.array([3.0] * 4 + [1.0] * 8)
+    vectors = np.repeat(vectors, 2, axis=0) + rng.standard_normal((800, 12)) * 0.2
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    def kept(projection: np.ndarray) -> float:
+        """The share of vectors whose nearest other one is still that."""
+        reduced = project(vectors, projection, cosine=True)
+        nearest = [np.argmax(one @ one.T - 2 * np.eye(800), axis=1) for one in (vectors, reduced)]
+        return float(np.mean(nearest[0] == nearest[1]))
+
+    axes = principal_axes(vectors, 5)
+    found = keep_neighbours(vectors, axes)
+    assert kept(found) > kept(axes) + 0.02
+    np.testing.assert_array_equal(keep_neighbours(vectors, axes, steps=20), keep_neighbours(vectors, axes, steps=20))
+    # Vectors of an older index, and fewer than a batch.
+    np.testing.assert_allclose(axes_of(vectors[:2], 1, cosine=True), principal_axes(vectors[:2], 1))
+    assert axes_of(vectors[:50].astype(np.float16), 3, cosine=True).shape == (12, 3)
+
+
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 @pytest.mark.parametrize("backend", ["exact", "hnsw"])
 def test_a_query_of_the_encoders_dimension_finds_what_its_projection_finds(
@@ -52,8 +93,8 @@ def test_a_query_of_the_encoders_dimension_finds_what_its_projection_finds(
     manifest = build_index(DOCUMENTS, tmp_path / "index", encoder, dimensions=6, backend=backend)
     assert (manifest.dim, manifest.dimensions, manifest.format_version) == (16, 6, 2)
     vectors = encoder.encode(TEXTS)
-    axes = principal_axes(vectors, 6)
     cosine = similarity == "cosine"
+    axes = axes_of(vectors, 6, cosine=cosine)
     with open_index(tmp_path / "index") as index:
         index.check_teacher(encoder.config)
         queries = encoder.encode(["passage 7", "rain"])

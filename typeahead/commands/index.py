@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dimensions",
         type=int,
         metavar="N",
-        help="of the index, if fewer than the vectors': their principal axes; any encoder of the teacher searches it",
+        help="of the index, if fewer than the vectors': a projection that keeps their neighbours; any encoder of the "
+        "teacher searches it",
     )
     parser.add_argument(
         "--format", choices=["auto", "jsonl", "csv", "tsv", "beir", "notes"], default="auto", help="kind of the source"
