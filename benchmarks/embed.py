@@ -1,9 +1,11 @@
 """Batches of embeddings over HTTP, and the look-up behind them: what SwiftEmbed's tables measure.
 
-    python -m benchmarks.embed --encoder MODEL [rates] [lengths] [dimensions] [formats] [--json PATH]
+    python -m benchmarks.embed --encoder MODEL [rates] [steps] [lengths] [dimensions] [formats] [--json PATH]
 
 rates       over loopback, server on core 0, client on core 1, closed loop: requests and texts a second and latency of
             ``POST /v1/embed`` by format, texts in a request and connections (tables 2 and 5)
+steps       in process: a step of the model's own, in a batch of 128 as the engine takes it, and its two parts: adding
+            rows to sums, and reading embeddings from them
 lengths     in process: time of a text of 1 to 512 tokens (table 8)
 dimensions  in process: time of a text and of a step by dimension, random tables (table 4)
 formats     in process: bytes and time to write 100 vectors as JSON, as lines, and as they are (table 11)
@@ -38,7 +40,7 @@ from typeahead.server.formats import Format, write_binary, write_json, write_lin
 from typeahead.static_import import import_static
 from typeahead.tables import report
 
-TABLES = ("rates", "lengths", "dimensions", "formats")
+TABLES = ("rates", "steps", "lengths", "dimensions", "formats")
 #: Texts in a request, and connections.
 _LOADS = ((1, 1), (1, 8), (1, 64), (1, 256), (10, 1), (10, 64), (100, 1), (100, 64))
 _FORMATS = (Format.BINARY, Format.JSON)
@@ -90,6 +92,21 @@ def rates(
                     }
                 )
     return table
+
+
+def steps(encoder: StaticEncoder) -> list[Any]:
+    """One line."""
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, encoder.tokenizer.vocabulary_size, 128)
+    sums = encoder._rows.take(rng.integers(0, encoder.tokenizer.vocabulary_size, 128), axis=0)
+    return [
+        {
+            "a step of 128 µs": round(_step_micros(encoder), 3),
+            "of it the sums µs": round(_micros(lambda: sums + encoder._rows.take(tokens, axis=0)) / 128, 3),
+            "of it the embeddings µs": round(_micros(lambda: encoder._read(sums)) / 128, 3),
+            "one embedding alone µs": round(_micros(lambda: encoder._read(sums[:1])), 2),
+        }
+    ]
 
 
 def lengths(encoder: StaticEncoder, queries: Sequence[str]) -> list[Any]:
@@ -202,6 +219,7 @@ def main(arguments: Sequence[str]) -> None:
     facts = {"queries": asked, "encoder": encoder.config.name}
     makers: dict[str, Callable[[], list[Any]]] = {
         "rates": lambda: rates(chosen.encoder, queries, chosen.seconds, (chosen.server_cores, chosen.client_core)),
+        "steps": lambda: steps(encoder),
         "lengths": lambda: lengths(encoder, queries),
         "dimensions": lambda: dimensions(queries),
         "formats": lambda: formats(encoder, queries),

@@ -98,7 +98,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("index", type=Path, help="with weights of tokens")
     parser.add_argument("queries", type=Path, help="a text a line, or source<TAB>text")
     parser.add_argument("--count", type=int, default=300, help="queries that are typed")
-    parser.add_argument("--json", type=Path)
     chosen = parser.parse_args(arguments)
     lines = chosen.queries.read_text(encoding="utf-8").splitlines()
     queries = random.Random(1).sample([line.rpartition("\t")[2] for line in lines], chosen.count)

@@ -8,11 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
-from benchmarks import embed, keystroke, load, scale, soak, tree, typed
+from benchmarks import embed, keystroke, load, scale, soak, sparse, tree, typed
 from benchmarks.native import has_compiler
-from tests.static import write_model2vec
+from tests.server.fakes import MeanEncoder
+from tests.static import TOKENIZER, VOCABULARY, write_model2vec
+from typeahead.index import Document, build_index, open_index
+from typeahead.index.sparse import SPARSE, write_sparse
 from typeahead.static_import import import_static
 
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
@@ -59,12 +64,37 @@ def test_embed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {name: json.loads((tmp_path / f"out-{name}.json").read_text())["rows"] for name in embed.TABLES}
     assert [(row["texts a request"], row["errors"]) for row in found["rates"]] == [(1, 0), (10, 0)] * 2
     assert all(row["texts/s"] > 0 for row in found["rates"])
+    assert all(value > 0 for value in found["steps"][0].values())
     assert [row["tokens"] for row in found["lengths"]] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
     assert [row["dimension"] for row in found["dimensions"]] == [8, 16]
     (binary,) = (row for row in found["formats"] if row["format"].endswith("float32"))
     assert binary["bytes"] == 100 * 24 * 4
     with pytest.raises(SystemExit):
         embed.main(["--encoder", "minilm-gru"])
+
+
+def test_sparse(figures: Callable[..., Any], tmp_path: Path) -> None:
+    pytest.importorskip("seismic", reason="the comparison needs pyseismic-lsr")
+    from scipy.sparse import csr_array
+
+    texts = [f"read the file {number} line by line" for number in range(200)]
+    build_index([Document(str(row), "", text) for row, text in enumerate(texts)], tmp_path / "index", MeanEncoder())
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    weights = np.zeros((200, VOCABULARY), np.float32)
+    for row, text in enumerate(texts):
+        weights[row, tokenizer.encode(text, add_special_tokens=False).ids] = 1 + row / 100
+    with open_index(tmp_path / "index") as index:
+        write_sparse(index.generation / SPARSE, csr_array(weights), tokenizer.to_str(), counts="count")
+    (tmp_path / "queries.tsv").write_text("".join(f"source\tfile {number}\n" for number in range(30)))
+    data = figures(sparse.main, str(tmp_path / "index"), str(tmp_path / "queries.tsv"), "--count", "10")
+    assert data["rows"][0] | {"p50 µs": 1, "p99 µs": 1} == {
+        "engine": "SciPy, exact",
+        "p50 µs": 1,
+        "p99 µs": 1,
+        "recall@10": 1.0,
+    }
+    assert [row["engine"][:7] for row in data["rows"][1:]] == ["Seismic"] * 2
+    assert all(row["p50 µs"] > 0 for row in data["rows"])
 
 
 def test_tree(figures: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import typeahead
 from tests.static import VOCABULARY, random_table, write_model2vec
 from typeahead.encoders import hidden_layer
 from typeahead.encoders.base import Vectors
@@ -18,7 +19,7 @@ from typeahead.encoders.hidden_layer import NAMES, HiddenLayer, open_layer
 from typeahead.encoders.static import StaticEncoder
 from typeahead.engine import Engine
 from typeahead.errors import ModelCorrupt
-from typeahead.models import cosines, read_config, write_config
+from typeahead.models import Golden, cosines, find, read_config, write_config
 from typeahead.static_import import import_static
 
 DIM, HIDDEN = 64, 192
@@ -168,3 +169,11 @@ def test_a_session_has_the_bits_of_the_whole_text_whoever_is_stepped_with_it(mod
         for session, text in zip(sessions, texts, strict=True):
             np.testing.assert_array_equal(session.embedding, encoder.encode([text])[0])
         assert encoder.tokenizer.vocabulary_size == VOCABULARY
+
+
+def test_the_static_model_that_ships_needs_no_compiler() -> None:
+    folder = find("minilm-static")
+    plain = StaticEncoder(read_config(folder), folder, compiled=False)
+    texts = ["how to boil an egg", "egg", "capital of portugal lisbon history", "exercise " * 90]
+    assert cosines(typeahead.load("minilm-static").encode(texts), plain.encode(texts)).min() > 0.9999
+    assert Golden.read(folder).agreement(plain) > 0.9995
