@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from torch import nn
+from torch import Tensor, nn
 
 from training.inputs import passage_ids, query_ids
-from training.light_model import mean_of_tokens, token_counts
+from training.light_model import PassageSide, mean_of_tokens, token_counts
 from training.recipe import Recipe, read_recipe
 from training.rounds import PASSAGES
 from training.sparse_passages import SparsePassages
 from training.stage2 import LightRecipe, read_stage2
 from training.teachers import Teacher
 from training.token_vectors import token_table
+from typeahead.evaluate.collection import Passage
 from typeahead.evaluate.datasets import Dataset, open_dataset
 from typeahead.evaluate.metrics import mean, per_query
 from typeahead.evaluate.runs import Run
@@ -41,59 +42,59 @@ _WEIGHTS = (512, 256, 128, 64, 32, 16)
 _DIMENSIONS = (256, 128, 64, 32)
 
 
-class Evaluation:
-    """One collection, encoded by the model of one round."""
+class Encoded:
+    """A collection's passages, encoded by the model of one round."""
 
-    def __init__(self, recipe: Recipe, one: LightRecipe, run: Path, dataset: Dataset) -> None:
-        self._dataset = dataset
-        passages = list(dataset.passages())
-        self._ids = [passage.id for passage in passages]
-        texts = [passage.text for passage in passages]
+    def __init__(self, recipe: Recipe, one: LightRecipe, run: Path, passages: Sequence[Passage]) -> None:
+        self.one = one
+        self.max_tokens = recipe.student.max_tokens
+        self.names = [passage.id for passage in passages]
         folder = run / one.name / PASSAGES
-        if one.sparse:
-            model = SparsePassages(folder)
-            self._teacher = model.teacher
-            self.weights: csr_array | None = model.encode(texts, max(_WEIGHTS))
-        else:
-            self._teacher, self.weights = Teacher(str(folder)), None
-        self._counts = one.counts
-        ids = passage_ids(self._teacher, texts, one.passage_tokens)
-        # The teacher's own settings, so that what is measured is what would be indexed.
-        self._passages = self._unit(torch.from_numpy(self._teacher.encode_ids_by_length(ids)))
-        queries = list(dataset.queries.values())
-        self._tokens = query_ids(self._teacher, queries, recipe.student.max_tokens)
-        prompt = (one.prompts or (self._teacher.query_prompt,))[0]
-        before, after = self._teacher.special_ids(prompt)
+        model = SparsePassages(folder) if one.sparse else None
+        self.teacher = model.teacher if model else Teacher(str(folder))
+        side = model.side if model else PassageSide(self.teacher, None).eval()
+        ids = passage_ids(self.teacher, [passage.text for passage in passages], one.passage_tokens)
+        vectors, self.weights = side.encode(ids, max(_WEIGHTS))
+        self.vectors = torch.from_numpy(vectors)
+        self.prompt = (one.prompts or (self.teacher.query_prompt,))[0]
+        self.table = token_table(self.teacher, self.prompt)
+
+    def unit(self, vectors: Tensor) -> Tensor:
+        """Of length 1, where that is how they are compared."""
+        return nn.functional.normalize(vectors, dim=1) if self.teacher.similarity == "cosine" else vectors
+
+
+class Evaluation:
+    """The queries of one split over them."""
+
+    def __init__(self, encoded: Encoded, dataset: Dataset) -> None:
+        self._encoded, self._dataset = encoded, dataset
+        teacher = encoded.teacher
+        self._tokens = query_ids(teacher, list(dataset.queries.values()), encoded.max_tokens)
+        before, after = teacher.special_ids(encoded.prompt)
         whole = [[*before, *tokens, *after] for tokens in self._tokens]
-        table = token_table(self._teacher, prompt)
         self.queries = {
-            "whole queries": self._unit(torch.from_numpy(self._teacher.encode_ids_by_length(whole))),
-            "look-up": mean_of_tokens(table, self._tokens, normalize=self._cosine),
+            "whole queries": encoded.unit(torch.from_numpy(teacher.encode_ids_by_length(whole))),
+            "look-up": mean_of_tokens(encoded.table, self._tokens, normalize=teacher.similarity == "cosine"),
         }
-
-    @property
-    def _cosine(self) -> bool:
-        return self._teacher.similarity == "cosine"
-
-    def _unit(self, vectors: torch.Tensor) -> torch.Tensor:
-        return nn.functional.normalize(vectors, dim=1) if self._cosine else vectors
 
     def dense(self, queries: str, dimensions: int | None = None) -> list[Ranking]:
         """The rankings of the queries by their vectors' first entries."""
-        asked, passages = (self._unit(part[:, :dimensions]) for part in (self.queries[queries], self._passages))
+        unit = self._encoded.unit
+        asked, passages = (unit(part[:, :dimensions]) for part in (self.queries[queries], self._encoded.vectors))
         return _best((asked @ passages.T).numpy())
 
     def sparse(self, keep: int) -> tuple[list[Ranking], float]:
         """The rankings by counts of tokens, and the weights that a passage has on average, ``keep`` at most."""
-        assert self.weights is not None
-        kept = largest(self.weights, keep)
-        counts = token_counts(self._tokens, kept.shape[1], self._counts)
+        assert self._encoded.weights is not None
+        kept = largest(self._encoded.weights, keep)
+        counts = token_counts(self._tokens, kept.shape[1], self._encoded.one.counts)
         return _best((counts @ kept.T).toarray()), kept.nnz / kept.shape[0]
 
     def score(self, rankings: Sequence[Ranking]) -> float:
         """The measure of rankings, as a fraction."""
         hits = {
-            query: [(self._ids[row], score) for row, score in ranking]
+            query: [(self._encoded.names[row], score) for row, score in ranking]
             for query, ranking in zip(self._dataset.queries, rankings, strict=True)
         }
         found = mean(per_query(Run("light", hits), self._dataset.qrels, self._dataset.relevant_from))[MEASURE]
@@ -133,7 +134,7 @@ def rows_of(found: Evaluation, one: LightRecipe, weights: Sequence[float]) -> li
     if one.dense:
         for system in found.queries:
             add(system, "", found.dense(system))
-    if found.weights is not None:
+    if one.sparse:
         sparse, active = found.sparse(one.top_k or max(_WEIGHTS))
         add("counts of tokens", f"{active:.0f} weights a passage", sparse)
         for weight in weights if one.dense else ():
@@ -146,7 +147,7 @@ def rows_of(found: Evaluation, one: LightRecipe, weights: Sequence[float]) -> li
     for system in found.queries if one.dense else ():
         for dimensions in _DIMENSIONS:
             add(system, f"{dimensions} dimensions", found.dense(system, dimensions))
-    for keep in _WEIGHTS if found.weights is not None else ():
+    for keep in _WEIGHTS if one.sparse else ():
         sparse, active = found.sparse(keep)
         add("counts of tokens", f"at most {keep} weights, {active:.0f} a passage", sparse)
     return rows
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("round")
     parser.add_argument("dataset", help="a BEIR folder, or an id of ir_datasets")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", nargs="+", default=["test"], help="each gets a table")
     parser.add_argument("--relevant-from", type=int, help="grade from which a passage is relevant")
     parser.add_argument("--weight", type=float, nargs="+", default=[0.3], help="of the sparse arm in both")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
@@ -167,10 +168,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     recipe, one = read_recipe(options.recipe), read_stage2(options.recipe).lighting(options.round)
-    dataset = open_dataset(options.dataset, split=options.split, relevant_from=options.relevant_from)
-    found = Evaluation(recipe, one, options.out or Path("runs") / recipe.name, dataset)
-    title = f"{recipe.name}, {one.name}, on {dataset.name} ({options.split}): {len(dataset.queries)} queries"
-    report(title, rows_of(found, one, options.weight), json_path=options.json)
+    datasets = {
+        split: open_dataset(options.dataset, split=split, relevant_from=options.relevant_from)
+        for split in options.split
+    }
+    first = next(iter(datasets.values()))
+    encoded = Encoded(recipe, one, options.out or Path("runs") / recipe.name, list(first.passages()))
+    for split, dataset in datasets.items():
+        title = f"{recipe.name}, {one.name}, on {dataset.name} ({split}): {len(dataset.queries)} queries"
+        path = options.json and options.json.with_name(f"{options.json.stem}-{split}{options.json.suffix}")
+        report(title, rows_of(Evaluation(encoded, dataset), one, options.weight), json_path=path)
 
 
 if __name__ == "__main__":

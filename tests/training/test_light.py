@@ -205,14 +205,27 @@ def test_an_index_gets_weights_of_tokens_and_a_round_its_figures(
     train(path, run)
     collection = str(folder / "collection")
     json_path = tmp_path / "figures.json"
-    arguments = ["--weight", "0.5", "--out", str(run), "--json", str(json_path), "--threads", "1"]
+    arguments = [
+        "--split",
+        "train",
+        "test",
+        "--weight",
+        "0.5",
+        "--out",
+        str(run),
+        "--json",
+        str(json_path),
+        "--threads",
+        "1",
+    ]
     light_evaluate.main([str(path), "one", collection, *arguments])
-    rows = json.loads(json_path.read_text())["rows"]
+    rows = json.loads((tmp_path / "figures-test.json").read_text())["rows"]
     found = {(row["queries by"], row["setting"]): row["nDCG@10"] for row in rows}
     assert found["both", "sparse weight 0.5"] > 0.2
     assert found["look-up", ""] > 0.1
     assert {"whole queries", "look-up", "counts of tokens", "both"} == {system for system, _ in found}
     assert len(found) == len(rows) == 2 + 1 + 1 + 2 * 4 + 6
+    assert (tmp_path / "figures-train.json").is_file()
 
     # The same passages as an index, whose vectors are of no account here.
     documents = [

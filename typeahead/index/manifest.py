@@ -3,7 +3,7 @@
 Format, version 2::
 
     manifest.json           JSON object, the fields of :class:`Manifest`; names the generation that is in force
-    generation-<n>/         one finished index; no file of it changes after the manifest names it
+    generation-<n>/         one finished index; none of its files changes after the manifest names it
         documents.sqlite    the documents by row number, see ``documents``
         vectors.npy         NumPy array (count, dim), float32 or float16, C order, little-endian; row i is document i.
                             Backends "exact" and "hnsw", without ``dimensions``
@@ -13,6 +13,8 @@ Format, version 2::
         adopted.faiss       somebody's own FAISS index, byte for byte. Backend "faiss"
         labels.npy          int64 (count,), ascending: FAISS label of each row, where labels are not row numbers.
                             Backend "faiss"
+        sparse.safetensors  weights of tokens, see ``sparse``: not the build's, but added to a finished index by whoever
+                            has a sparse encoder, and so not among ``files``
     generation-<n+1>/       a build that is under way or was killed, see ``staging``
     build.lock              held by a process that builds
 
