@@ -96,7 +96,7 @@ def test_models_are_listed_shown_and_verified(capsys: pytest.CaptureFixture[str]
     assert main(["models", "minilm-gru"]) == 0
     assert json.loads(capsys.readouterr().out)["dim"] == 384
     assert main(["models", "--verify"]) == 0
-    assert capsys.readouterr().out.count("as they should be") == 2
+    assert capsys.readouterr().out.count("as they should be") == 3
 
 
 def test_texts_are_encoded_to_json_lines_or_an_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

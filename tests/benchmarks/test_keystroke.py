@@ -54,7 +54,7 @@ def test_a_step_and_its_products_are_timed_in_one_run(encoder: Any) -> None:
     if "bare_product" in facts:
         assert facts["bare_product"].startswith("skipped: ")
     else:
-        assert facts["step_/_product"] > 1
+        assert facts["step_/_product"] > 0
 
 
 @pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
