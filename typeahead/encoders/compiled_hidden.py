@@ -36,16 +36,15 @@ class CompiledLayer:
     def __init__(self, tensors: Mapping[str, NDArray[Any]], dim: int) -> None:
         inner, outer = tensors["inner"], tensors["outer"]
         self._dim = dim
-        self._arrays = (
-            pack(inner),
-            offsets(inner, _ZERO_POINT),
-            np.ascontiguousarray(tensors["inner.scale"]),
-            np.ascontiguousarray(tensors["inner.bias"]),
-            pack(outer),
-            offsets(outer, _ZERO_POINT),
-            np.ascontiguousarray(tensors["outer.scale"]),
-            np.ascontiguousarray(tensors["outer.bias"]),
-        )
+        # Both matrices in one array, and so on: Numba takes its time for each argument.
+        parts = [pack(inner), pack(outer)]
+        memory = np.empty(inner.size + outer.size + 64, np.int8)
+        start = -memory.ctypes.data % 64
+        weights = memory[start : start + inner.size + outer.size]
+        weights[:] = np.concatenate(parts)
+        begins = np.concatenate([offsets(inner, _ZERO_POINT), offsets(outer, _ZERO_POINT)])
+        names = ("inner.scale", "inner.bias", "outer.scale", "outer.bias")
+        self._arrays = (weights, begins, np.concatenate([tensors[name] for name in names]))
 
     def __call__(self, sums: Vectors) -> Vectors:
         """Read the embeddings of float32 (n, dim + 1): float32 (n, dim); zeros where no token has counted."""
@@ -53,18 +52,37 @@ class CompiledLayer:
         _read(np.ascontiguousarray(sums), *self._arrays, embeddings)
         return embeddings
 
+    def advance(self, sums: Vectors, rows: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        """Add the rows of ``tokens`` int64 (n,) to sums, and read: following sums, and embeddings.
 
-@njit(inline="never", error_model="numpy", fastmath={"contract", "reassoc", "nnan", "ninf"}, cache=True)
-def _quantize(values: Any, quantized: Any) -> np.float32:
-    """Round float32 (n,) to uint8 (n,) round 128, and return the scale."""
+        The same as adding first, in one call: to find a row and add it takes NumPy longer than adding takes.
+        """
+        following = np.empty_like(sums)
+        embeddings = np.empty((len(sums), self._dim), np.float32)
+        _advance(sums, rows, tokens, following, *self._arrays, embeddings)
+        return following, embeddings
+
+
+@njit(error_model="numpy", fastmath={"reassoc", "nnan", "nsz"}, cache=True)
+def _largest(values: Any) -> np.float32:
+    """Of the absolute values, and no less than 1e-12."""
     largest = _F(1e-12)
     for place in range(values.shape[0]):
         largest = max(largest, abs(values[place]))
-    scale = largest / _F(127)
+    return largest
+
+
+# Apart from the former: sums in another order would cancel what rounds.
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def _quantize(values: Any, quantized: Any) -> np.float32:
+    """Round float32 (n,) to uint8 (n,) round 128, and return the scale."""
+    largest: np.float32 = _largest(values)
+    share = _F(127) / largest
     for place in range(values.shape[0]):
         # Halves to even: a float32 beyond 2²³ has no room for fractions.
-        rounded = (values[place] / scale + _F(12_582_912.0)) - _F(12_582_912.0)
+        rounded = (values[place] * share + _F(12_582_912.0)) - _F(12_582_912.0)
         quantized[place] = np.uint8(np.int32(rounded) + _ZERO_POINT)
+    scale: np.float32 = largest / _F(127)
     return scale
 
 
@@ -79,29 +97,24 @@ def _activate(sums: Any, row_scale: np.float32, scale: Any, bias: Any, hidden: A
 
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
-def _finish(unit: Any, root: np.float32, sums: Any, row_scale: np.float32, scale: Any, bias: Any, found: Any) -> None:
+def _finish(mean: Any, share: np.float32, sums: Any, row_scale: np.float32, scale: Any, bias: Any, found: Any) -> None:
     for place in range(found.shape[0]):
-        found[place] = unit[place] / root + _F(sums[place]) * (row_scale * scale[place]) + bias[place]
+        found[place] = mean[place] * share + _F(sums[place]) * (row_scale * scale[place]) + bias[place]
     length = _F(1) / np.sqrt(square(found))
     for place in range(found.shape[0]):
         found[place] *= length
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _read(
-    sums: Any,
-    inner: Any,
-    inner_begin: Any,
-    inner_scale: Any,
-    inner_bias: Any,
-    outer: Any,
-    outer_begin: Any,
-    outer_scale: Any,
-    outer_bias: Any,
-    embeddings: Any,
-) -> None:
-    count, dim, width = embeddings.shape[0], embeddings.shape[1], inner_bias.shape[0]
+def _read(sums: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any) -> None:
+    count, dim = embeddings.shape
+    width = begins.shape[0] - dim
+    inner, outer = weights[: dim * width], weights[dim * width :]
+    inner_begin, outer_begin = begins[:width], begins[width:]
+    inner_scale, inner_bias = numbers[:width], numbers[width : 2 * width]
+    outer_scale, outer_bias = numbers[2 * width : 2 * width + dim], numbers[2 * width + dim :]
     root = np.sqrt(_F(dim))
+    share = _F(1) / root
     means = np.empty((count, dim), np.float32)
     hidden = np.empty(width, np.float32)
     scales = np.empty(count, np.float32)
@@ -120,6 +133,17 @@ def _read(
         scales[row] = _quantize(hidden, wide[row])
     multiply(wide, outer, outer_begin, found, width, dim)
     for row in range(count):
-        _finish(means[row], root, found[row], scales[row], outer_scale, outer_bias, embeddings[row])
+        _finish(means[row], share, found[row], scales[row], outer_scale, outer_bias, embeddings[row])
         if not means[row].any():
             embeddings[row, :] = _F(0)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _advance(
+    sums: Any, rows: Any, tokens: Any, following: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any
+) -> None:
+    for session in range(sums.shape[0]):
+        row = rows[tokens[session]]
+        for place in range(sums.shape[1]):
+            following[session, place] = sums[session, place] + row[place]
+    _read(following, weights, begins, numbers, embeddings)

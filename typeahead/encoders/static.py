@@ -16,7 +16,7 @@ code points after which a text is cut before it is tokenized.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,15 @@ class StaticEncoder(VectorFold):
         self._rows = _rows(tensors, folder, self.dim, self.tokenizer.vocabulary_size)
         self._normalize = config.teacher.normalized
         self._layer: Read | None = None
+        #: The layer with the adding before it in one function, where it is compiled.
+        self._fused: Callable[[Vectors, Vectors, NDArray[np.int64]], tuple[Vectors, Vectors]] | None = None
         if "inner" in tensors:
             self._layer = open_layer(tensors, self.dim, normalized=self._normalize, folder=folder, compiled=compiled)
+            self._fused = getattr(self._layer, "advance", None)
 
     def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        if self._fused is not None:
+            return self._fused(states, self._rows, tokens)
         if len(tokens) == 1 and self._layer is None:
             # The same sums, without what it costs NumPy to look at them as a batch: half the time.
             following = self._rows[tokens[0]] + states[0]
