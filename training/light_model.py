@@ -2,8 +2,8 @@
 
 The teacher's model is trained as it encodes passages to vectors and, with a :class:`~training.sparse_head.SparseHead`,
 to weights of tokens; single tokens behind a prompt, whose mean is a query's vector; and, as what the look-up is to
-come close to, whole queries. The sides of it (:class:`Tokens`, :class:`WholeQueries`, :class:`PassageSide`) share its
-weights, and are what :mod:`training.gradcache` takes.
+come close to, whole queries. The sides of it (:class:`PassageSide`, :class:`~training.token_vectors.TokenEncoder` and
+:class:`~training.inputs.PassageEncoder`) share its weights, and are what :mod:`training.gradcache` takes.
 """
 
 from __future__ import annotations
