@@ -25,7 +25,7 @@ from typeahead.evaluate.passages import PassageVectors, encode_passages
 from typeahead.evaluate.peers import load_peer, load_peers
 from typeahead.evaluate.runs import Run
 from typeahead.evaluate.search import search
-from typeahead.index.projection import axes_of, principal_axes, project
+from typeahead.index.projection import principal_axes, project, projection_of
 from typeahead.tables import report
 
 _MEASURE = "nDCG@10"
@@ -40,7 +40,7 @@ def table(
     lines = []
     for count in (vectors.shape[1], *dimensions):
         projections = {
-            "index": axes_of(vectors, count, cosine=True),
+            "index": projection_of(vectors, count, cosine=True),
             "axes": principal_axes(vectors, count),
             "cut": np.eye(vectors.shape[1], count, dtype=np.float32),
         }

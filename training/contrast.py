@@ -18,10 +18,10 @@ from training.contrast_data import Batch, held_out_pool
 from training.contrast_passages import Passages
 from training.gradcache import Side
 from training.inputs import encode, query_ids
-from training.recipe import Recipe, read_recipe
-from training.round_run import DEVELOPMENT, RoundRun, accelerator_of, contrastive_loss, reciprocal_rank, share_of_all
-from training.rounds import STUDENT, command_line, next_round, open_teacher, student_path
-from training.stage2 import ContrastRecipe, Stage2, read_stage2
+from training.recipe import Recipe
+from training.round_run import DEVELOPMENT, RoundRun, contrastive_loss, reciprocal_rank, run_command, share_of_all
+from training.rounds import STUDENT, open_teacher, student_path
+from training.stage2 import ContrastRecipe, Stage2
 from training.students import Student, load_student, save_student
 
 
@@ -117,14 +117,8 @@ def _make_dense(student: Student) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = command_line("training.contrast", __doc__.split("\n\n")[0], arguments)
-    recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
-    run = options.out or Path("runs") / recipe.name
-    name = options.round or next_round(run, stage2.contrast)
-    if name is None:
-        print(f"all {len(stage2.contrast)} rounds of training in {run} are done")
-        return
-    Contrast(recipe, stage2, stage2.training(name), run, accelerator_of(recipe, cpu=options.cpu)).train()
+    description = __doc__.split("\n\n")[0]
+    run_command(Contrast, description, lambda stage2: stage2.contrast, Stage2.training, arguments)
 
 
 if __name__ == "__main__":

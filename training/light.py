@@ -30,19 +30,19 @@ from training.contrast_data import Batch, held_out_pool
 from training.data import Passage
 from training.gradcache import Side
 from training.light_model import Light, mean_of_tokens
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe
 from training.round_run import (
     DEVELOPMENT,
     RoundRun,
-    accelerator_of,
     contrastive_loss,
     cross_entropy,
     reciprocal_rank,
+    run_command,
     share_of_all,
 )
-from training.rounds import STUDENT, command_line, next_round, open_teacher, seed_of
+from training.rounds import STUDENT, open_teacher, seed_of
 from training.sparse_head import flops
-from training.stage2 import LightRecipe, Stage2, read_stage2
+from training.stage2 import LightRecipe, Stage2
 from training.students import Static, save_student
 from training.token_vectors import token_table
 
@@ -187,14 +187,8 @@ def alignment(scores: Tensor, targets: Tensor, barred: Tensor) -> Tensor:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = command_line("training.light", __doc__.split("\n\n")[0], arguments)
-    recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
-    run = options.out or Path("runs") / recipe.name
-    name = options.round or next_round(run, stage2.light)
-    if name is None:
-        print(f"all {len(stage2.light)} rounds of training in {run} are done")
-        return
-    LightRun(recipe, stage2, stage2.lighting(name), run, accelerator_of(recipe, cpu=options.cpu)).train()
+    description = __doc__.split("\n\n")[0]
+    run_command(LightRun, description, lambda stage2: stage2.light, Stage2.lighting, arguments)
 
 
 if __name__ == "__main__":

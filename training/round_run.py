@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from training.contrast_data import Batch, Groups, group_paths
 from training.gradcache import Loss, Side, backward
-from training.recipe import Recipe
-from training.rounds import STUDENT, claim, fingerprint, seed_of
+from training.recipe import Recipe, read_recipe
+from training.rounds import STUDENT, claim, command_line, fingerprint, next_round, seed_of
 from training.runlog import RunLog
-from training.stage2 import ContrastRecipe, Stage2
+from training.stage2 import ContrastRecipe, Stage2, read_stage2
 from training.teachers import Teacher
 
 #: Batches between two checkpoints.
@@ -274,6 +274,24 @@ def share_of_all(accelerator: Accelerator, own: Tensor, count: int) -> Tensor:
     found = [gathered[number, : part.stop - part.start] for number, part in enumerate(parts)]
     found[accelerator.process_index] = own
     return torch.cat(found)
+
+
+def run_command(
+    kind: type[RoundRun],
+    description: str,
+    rounds: Callable[[Stage2], Sequence[ContrastRecipe]],
+    find: Callable[[Stage2, str], ContrastRecipe],
+    arguments: Sequence[str] | None,
+) -> None:
+    """The command line of a kind of round: run the one that is named, or the first of ``rounds`` that is not done."""
+    options = command_line(kind.program, description, arguments)
+    recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
+    run = options.out or Path("runs") / recipe.name
+    name = options.round or next_round(run, rounds(stage2))
+    if name is None:
+        print(f"all {len(rounds(stage2))} rounds of training in {run} are done")
+        return
+    kind(recipe, stage2, find(stage2, name), run, accelerator_of(recipe, cpu=options.cpu)).train()
 
 
 def accelerator_of(recipe: Recipe, *, cpu: bool) -> Accelerator:

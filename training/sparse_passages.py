@@ -38,10 +38,9 @@ class SparsePassages:
         self.counts: str = said["counts"]
         self.top_k: int = said["top_k"]
         self._max_tokens: int = said["max_tokens"]
-        # The head's own weights are float32, whatever the model is run in.
-        head = SparseHead.of(Teacher(str(folder), device=device)).requires_grad_(False)
-        head.dtype = getattr(torch, dtype)
         self.teacher = Teacher(str(folder), dtype=dtype, device=device)
+        head = SparseHead.of(self.teacher).requires_grad_(False)
+        head.dtype = getattr(torch, dtype)
         self.side = PassageSide(self.teacher, head).eval()
 
     def encode(self, texts: Sequence[str], top_k: int | None = None) -> csr_array:

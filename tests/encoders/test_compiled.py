@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
-import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -119,27 +118,17 @@ def test_a_step_that_gives_other_vectors_is_not_used_and_said_so(monkeypatch: py
     assert not encoder.compiled
 
 
-@pytest.fixture
-def without_compiled(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.delitem(sys.modules, "typeahead.encoders.compiled", raising=False)
-    return monkeypatch
-
-
 @pytest.mark.parametrize("error", [ImportError("no numba"), RuntimeError("no locator available")])
 def test_without_numba_or_a_place_for_what_it_compiles_the_graph_is_used(
-    without_compiled: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    original = builtins.__import__
+    def refuse(_: str) -> None:
+        raise error
 
-    def refusing(name: str, *arguments: Any, **options: Any) -> Any:
-        if name == "typeahead.encoders.compiled":
-            raise error
-        return original(name, *arguments, **options)
-
-    without_compiled.setattr(builtins, "__import__", refusing)
+    monkeypatch.setattr("typeahead.encoders.compiling.importlib", SimpleNamespace(import_module=refuse))
     config = models.read_config(FOLDER)
     if isinstance(error, RuntimeError):
-        with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        with pytest.warns(RuntimeWarning, match="the step is not compiled.*NUMBA_CACHE_DIR"):
             encoder = RecurrentEncoder(config, FOLDER)
     else:
         encoder = RecurrentEncoder(config, FOLDER)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import typeahead
 from tests.static import VOCABULARY, random_table, write_model2vec
 from typeahead.encoders import hidden_layer
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.hidden_layer import NAMES, HiddenLayer, open_layer
+from typeahead.encoders.hidden_layer import HiddenLayer, open_layer
 from typeahead.encoders.static import StaticEncoder
 from typeahead.engine import Engine
 from typeahead.errors import ModelCorrupt
@@ -108,6 +110,31 @@ def test_a_layer_that_comes_out_otherwise_when_compiled_is_left_alone(monkeypatc
     assert type(layer) is HiddenLayer
 
 
+@pytest.mark.parametrize("error", [ImportError("no numba"), RuntimeError("no locator available")])
+def test_without_numba_or_a_place_for_what_it_compiles_numpy_runs_the_layer(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr("typeahead.encoders.compiling.importlib", SimpleNamespace(import_module=refuse))
+    expected = (
+        pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR") if isinstance(error, RuntimeError) else nullcontext()
+    )
+    with expected:
+        layer = open_layer(layer_tensors(), DIM, normalized=True, folder=HERE)
+    assert type(layer) is HiddenLayer
+
+
+def test_a_step_is_the_same_as_adding_first() -> None:
+    rows, tokens = sums_of(30), np.array([3, 3, 29, 0])
+    sums = sums_of(40)[36:]
+    for layer in layers():
+        following, embeddings = layer.advance(sums, rows, tokens)
+        np.testing.assert_array_equal(following, sums + rows[tokens])
+        np.testing.assert_array_equal(embeddings, layer(following))
+
+
 def test_nothing_that_counts_has_no_embedding() -> None:
     for layer in layers():
         assert not layer(np.zeros((2, DIM + 1), np.float32)).any()
@@ -128,7 +155,7 @@ def test_products_too_long_for_float32_are_still_exact() -> None:
     assert int((rows.astype(whole.dtype) @ whole)[0, 1]) == 127 * (1024 * 127 + 1024 * 126)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [f"{part}{kind}" for part in ("inner", "outer") for kind in ("", ".scale", ".bias")])
 def test_a_layer_without_one_of_its_tensors_or_with_nan_is_named(name: str) -> None:
     tensors = layer_tensors()
     without = {key: value for key, value in tensors.items() if key != name}

@@ -15,7 +15,7 @@ from typeahead.errors import IndexCorrupt, IndexTooNew, SourceError, TypeaheadEr
 from typeahead.index import Document, Teacher, adopt_index, build_index, open_index
 from typeahead.index import build as build_module
 from typeahead.index.manifest import MANIFEST, Manifest
-from typeahead.index.projection import axes_of, divergence, keep_neighbours, principal_axes, project
+from typeahead.index.projection import divergence, keep_neighbours, principal_axes, project, projection_of
 
 TEXTS = [f"passage {number}" for number in range(300)]
 DOCUMENTS = [Document(str(row), "", text) for row, text in enumerate(TEXTS)]
@@ -80,8 +80,8 @@ def test_neighbours_that_the_largest_axes_leave_out_are_kept() -> None:
     assert kept(found) > kept(axes) + 0.02
     np.testing.assert_array_equal(keep_neighbours(vectors, axes, steps=20), keep_neighbours(vectors, axes, steps=20))
     # Vectors of an older index, and fewer than a batch.
-    np.testing.assert_allclose(axes_of(vectors[:2], 1, cosine=True), principal_axes(vectors[:2], 1))
-    assert axes_of(vectors[:50].astype(np.float16), 3, cosine=True).shape == (12, 3)
+    np.testing.assert_allclose(projection_of(vectors[:2], 1, cosine=True), principal_axes(vectors[:2], 1))
+    assert projection_of(vectors[:50].astype(np.float16), 3, cosine=True).shape == (12, 3)
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
@@ -94,7 +94,7 @@ def test_a_query_of_the_encoders_dimension_finds_what_its_projection_finds(
     assert (manifest.dim, manifest.dimensions, manifest.format_version) == (16, 6, 2)
     vectors = encoder.encode(TEXTS)
     cosine = similarity == "cosine"
-    axes = axes_of(vectors, 6, cosine=cosine)
+    axes = projection_of(vectors, 6, cosine=cosine)
     with open_index(tmp_path / "index") as index:
         index.check_teacher(encoder.config)
         queries = encoder.encode(["passage 7", "rain"])

@@ -21,14 +21,12 @@ def teacher_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch", reason="training needs PyTorch")
     transformers = pytest.importorskip("transformers", reason="training needs transformers")
     folder = tmp_path_factory.mktemp("tiny-teacher")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = special + sorted(
-        {*WORDS, *"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")}
-    )
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    from tests.training.tiny import write_tokenizer
+
+    vocabulary = write_tokenizer(folder)
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=len(vocabulary),
+        vocab_size=vocabulary,
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -37,17 +35,6 @@ def teacher_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initializer_range=0.3,
     )
     transformers.BertModel(config).save_pretrained(folder)
-    from tokenizers import BertWordPieceTokenizer
-
-    fast = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=True)
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=fast._tokenizer,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    ).save_pretrained(folder)
     modules = [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},

@@ -18,7 +18,7 @@ def write_cocondenser(folder: Path, *, dropout: float = 0.1, width: int = 32, he
     import torch
     import transformers
 
-    vocabulary = _write_tokenizer(folder)
+    vocabulary = write_tokenizer(folder)
     torch.manual_seed(0)
     config = transformers.BertConfig(
         vocab_size=vocabulary,
@@ -41,7 +41,7 @@ def write_decoder(folder: Path, kind: str) -> Path:
     import torch
     import transformers
 
-    vocabulary = _write_tokenizer(folder)
+    vocabulary = write_tokenizer(folder)
     torch.manual_seed(0)
     if kind == "llama":
         config: Any = transformers.LlamaConfig(
@@ -64,12 +64,12 @@ def write_decoder(folder: Path, kind: str) -> Path:
     return folder
 
 
-def _write_tokenizer(folder: Path) -> int:
+def write_tokenizer(folder: Path) -> int:
     """Write a word piece tokenizer of the words that the texts are made of; returns the size of its vocabulary."""
     import transformers
     from tokenizers import BertWordPieceTokenizer
 
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary = special + sorted({*WORDS, *letters, *(f"##{letter}" for letter in letters)})

@@ -17,6 +17,7 @@ import typeahead
 from typeahead.encoders.base import Encoder
 
 if TYPE_CHECKING:
+    from typeahead.index.folder import Lexical
     from typeahead.server import ServerConfig
 
 #: Settings of the server that are plain numbers, with their help. Their defaults are the server's own.
@@ -162,8 +163,10 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
     )
 
 
-def run_server(options: argparse.Namespace, index: Path | None, passages: Encoder | None) -> None:
-    """Serve until told to stop."""
+def run_server(
+    options: argparse.Namespace, index: Path | None, passages: Encoder | None, *, lexical: Lexical = "words"
+) -> None:
+    """Serve until told to stop; ``lexical`` is what a hybrid searches beside the vectors."""
     from typeahead.server import serve
     from typeahead.server.run import Worker
 
@@ -180,8 +183,7 @@ def run_server(options: argparse.Namespace, index: Path | None, passages: Encode
         return
     from typeahead.index import open_index
 
-    # The demonstration has no such choice.
-    with open_index(index, lexical=getattr(options, "lexical", "words")) as opened:
+    with open_index(index, lexical=lexical) as opened:
         opened.check_teacher(encoder.config)
         serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
 
@@ -215,4 +217,4 @@ def run(options: argparse.Namespace) -> None:
         ).run()
         return
     passages = typeahead.load(options.passage_encoder) if options.passage_encoder else None
-    run_server(options, options.index, passages)
+    run_server(options, options.index, passages, lexical=options.lexical)

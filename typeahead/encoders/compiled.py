@@ -22,7 +22,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.vnni import COLUMNS, VECTORS, offsets, pack, product_of_four, product_of_one, supported
+from typeahead.encoders.kernels import multiply, square, tanh
+from typeahead.encoders.vnni import COLUMNS, offsets, pack, supported
 from typeahead.encoders.weights import read_tensors
 from typeahead.models import ModelConfig
 
@@ -93,23 +94,6 @@ def _quantized(value: np.float32) -> np.uint8:
     return np.uint8(np.int32(rounded) + _ZERO_POINT)
 
 
-@njit(inline="always", cache=True)
-def tanh(value: np.float32) -> np.float32:
-    """Tanh by a quotient of polynomials of degrees 13 and 6, as Eigen and ONNX Runtime have it."""
-    x = min(max(value, _F(-7.99881172180175781)), _F(7.99881172180175781))
-    square = x * x
-    above = square * _F(-2.76076847742355e-16) + _F(2.00018790482477e-13)
-    above = above * square + _F(-8.60467152213735e-11)
-    above = above * square + _F(5.12229709037114e-08)
-    above = above * square + _F(1.48572235717979e-05)
-    above = above * square + _F(6.37261928875436e-04)
-    above = above * square + _F(4.89352455891786e-03)
-    below = square * _F(1.19825839466702e-06) + _F(1.18534705686654e-04)
-    below = below * square + _F(2.26843463243900e-03)
-    below = below * square + _F(4.89352518554385e-03)
-    return above * x / below
-
-
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def _gates(
     row: Any,
@@ -147,15 +131,6 @@ def _gates(
         quantized[hidden + place] = _quantized(following[sum_at + place] * share)
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
-def square(vector: Any) -> np.float32:
-    """Return the square of a vector's length."""
-    total = _F(0)
-    for place in range(vector.shape[0]):
-        total += vector[place] * vector[place]
-    return total
-
-
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def _read(state: Any, sums: Any, scale: Any, embedding: Any, dim: int) -> None:
     """The embedding of one session, of length 1."""
@@ -165,23 +140,6 @@ def _read(state: Any, sums: Any, scale: Any, embedding: Any, dim: int) -> None:
     length = _F(1) / np.sqrt(square(embedding))
     for place in range(dim):
         embedding[place] *= length
-
-
-@njit(error_model="numpy", cache=True)
-def multiply(vectors: Any, weights: Any, begin: Any, sums: Any, rows: int, columns: int) -> None:
-    """Multiply each of uint8 (n, …) by a matrix of ``rows`` x ``columns``, into int32 (n, …)."""
-    vector_step, sum_step = np.int64(vectors.shape[1]), np.int64(4 * sums.shape[1])
-    first = 0
-    while first < vectors.shape[0]:
-        source, target = vectors[first:].ctypes.data, sums[first:].ctypes.data
-        if vectors.shape[0] - first >= VECTORS:
-            product_of_four(
-                source, vector_step, weights.ctypes.data, begin.ctypes.data, target, sum_step, rows, columns
-            )
-            first += VECTORS
-        else:
-            product_of_one(source, vector_step, weights.ctypes.data, begin.ctypes.data, target, sum_step, rows, columns)
-            first += 1
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

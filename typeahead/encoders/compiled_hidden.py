@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.compiled import multiply, square, tanh
+from typeahead.encoders.kernels import multiply, square, tanh
 from typeahead.encoders.vnni import COLUMNS, offsets, pack, supported
 
 _ZERO_POINT = 128

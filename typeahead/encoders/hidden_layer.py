@@ -15,26 +15,32 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
+from typeahead.encoders.compiling import import_compiled
 from typeahead.errors import ModelCorrupt
 
-#: The tensors of a layer.
-NAMES = tuple(f"{part}{kind}" for part in ("inner", "outer") for kind in ("", ".scale", ".bias"))
 _LARGEST = np.float32(127)
 #: Whole numbers that float32 adds up without rounding.
 _EXACT = 1 << 24
 #: Of GELU's tanh form.
 _SHARE, _CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
 
-#: Sums of vectors and of weights, float32 (n, dim + 1), to embeddings, float32 (n, dim).
-Read = Callable[[Vectors], Vectors]
+
+class Layer(Protocol):
+    """Reads embeddings float32 (n, dim) from sums of vectors and of weights, float32 (n, dim + 1)."""
+
+    def __call__(self, sums: Vectors) -> Vectors:
+        """Read the embeddings of sums; zeros where no token has counted."""
+
+    def advance(self, sums: Vectors, rows: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        """Add the rows of ``tokens`` int64 (n,) to sums, and read: following sums, and embeddings."""
 
 
 class HiddenLayer:
@@ -57,7 +63,7 @@ class HiddenLayer:
         self._root = np.float32(math.sqrt(dim))
 
     def __call__(self, sums: Vectors) -> Vectors:
-        """Read the embeddings of float32 (n, dim + 1): float32 (n, dim); zeros where no token has counted."""
+        """See :class:`Layer`."""
         vectors, weights = sums[:, :-1], sums[:, -1:]
         length = np.sqrt(np.vecdot(vectors, vectors))[:, None]
         unit = (vectors / np.where(length == 0, np.float32(1), length)).astype(np.float32)
@@ -70,6 +76,11 @@ class HiddenLayer:
         found[length[:, 0] == 0] = 0
         result: Vectors = found
         return result
+
+    def advance(self, sums: Vectors, rows: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        """See :class:`Layer`."""
+        following: Vectors = rows.take(tokens, axis=0) + sums
+        return following, self(following)
 
 
 def _whole(weights: NDArray[np.int8]) -> NDArray[Any]:
@@ -86,25 +97,13 @@ def _product(rows: Vectors, weights: NDArray[Any], scale: Vectors) -> Vectors:
 
 def open_layer(
     tensors: Mapping[str, NDArray[Any]], dim: int, *, normalized: bool, folder: Path, compiled: bool = True
-) -> Read:
+) -> Layer:
     """The layer of a model, compiled where that can be and gives the same but for rounding."""
     layer = HiddenLayer(tensors, dim, normalized=normalized, folder=folder)
-    if not (compiled and normalized):
+    module = import_compiled("compiled_hidden", "the hidden layer") if compiled and normalized else None
+    if module is None or not module.fits(dim, tensors["inner"].shape[1]):
         return layer
-    try:
-        from typeahead.encoders.compiled_hidden import CompiledLayer, fits
-    except ImportError:
-        return layer
-    except RuntimeError as error:  # no folder that Numba may write to
-        warnings.warn(
-            f"the hidden layer is not compiled, and so slower ({error}): set NUMBA_CACHE_DIR to a folder to write to",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return layer
-    if not fits(dim, tensors["inner"].shape[1]):
-        return layer
-    fast = CompiledLayer(tensors, dim)
+    fast: Layer = module.CompiledLayer(tensors, dim)
     probe = np.random.default_rng(0).standard_normal((5, dim + 1)).astype(np.float32)
     if not np.allclose(fast(probe), layer(probe), atol=2e-3):
         warnings.warn(

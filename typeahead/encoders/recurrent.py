@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
+from typeahead.encoders.compiling import import_compiled
 from typeahead.encoders.fold import VectorFold, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig
@@ -81,15 +82,5 @@ class RecurrentEncoder(VectorFold):
 
 def _compiled(config: ModelConfig, weights: Path, rows: NDArray[np.float16]) -> Step | None:
     """Compile the step, if Numba is there and the student and the processor are of the kind."""
-    try:
-        from typeahead.encoders.compiled import CompiledStep, fits
-    except ImportError:
-        return None
-    except RuntimeError as error:  # no folder that Numba may write to
-        warnings.warn(
-            f"the step is not compiled, and so slower ({error}): set NUMBA_CACHE_DIR to a folder to write to",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-    return CompiledStep(config, weights, rows) if fits(config) else None
+    module = import_compiled("compiled", "the step")
+    return module.CompiledStep(config, weights, rows) if module is not None and module.fits(config) else None

@@ -16,7 +16,7 @@ code points after which a text is cut before it is tokenized.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
 from typeahead.encoders.fold import VectorFold
-from typeahead.encoders.hidden_layer import Read, open_layer
+from typeahead.encoders.hidden_layer import Layer, open_layer
 from typeahead.encoders.weights import read_tensors
 from typeahead.errors import ModelCorrupt
 from typeahead.models import ModelConfig
@@ -45,17 +45,14 @@ class StaticEncoder(VectorFold):
         tensors = read_tensors(folder / "weights.safetensors")
         self._rows = _rows(tensors, folder, self.dim, self.tokenizer.vocabulary_size)
         self._normalize = config.teacher.normalized
-        self._layer: Read | None = None
-        #: The layer with the adding before it in one function, where it is compiled.
-        self._fused: Callable[[Vectors, Vectors, NDArray[np.int64]], tuple[Vectors, Vectors]] | None = None
+        self._layer: Layer | None = None
         if "inner" in tensors:
             self._layer = open_layer(tensors, self.dim, normalized=self._normalize, folder=folder, compiled=compiled)
-            self._fused = getattr(self._layer, "advance", None)
 
     def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-        if self._fused is not None:
-            return self._fused(states, self._rows, tokens)
-        if len(tokens) == 1 and self._layer is None:
+        if self._layer is not None:
+            return self._layer.advance(states, self._rows, tokens)
+        if len(tokens) == 1:
             # The same sums, without what it costs NumPy to look at them as a batch: half the time.
             following = self._rows[tokens[0]] + states[0]
             vector = following[:-1]

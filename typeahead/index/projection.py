@@ -41,7 +41,7 @@ def check_dimensions(dimensions: int | None, dim: int) -> None:
 def reduce_vectors(folder: Path, dimensions: int, *, cosine: bool) -> None:
     """Write what becomes of ``vectors.npy`` in ``folder`` in ``dimensions``, and the projection, beside it."""
     vectors = map_vectors(folder / VECTORS)
-    projection = axes_of(vectors, dimensions, cosine=cosine)
+    projection = projection_of(vectors, dimensions, cosine=cosine)
     # What a killed build left is of no use: its projection may be another.
     (folder / REDUCED).unlink(missing_ok=True)
     writer = VectorWriter(folder / REDUCED, dimensions, vectors.dtype.str)
@@ -54,7 +54,7 @@ def reduce_vectors(folder: Path, dimensions: int, *, cosine: bool) -> None:
     np.save(folder / PROJECTION, projection, allow_pickle=False)
 
 
-def axes_of(vectors: NDArray[np.floating], dimensions: int, *, cosine: bool) -> Vectors:
+def projection_of(vectors: NDArray[np.floating], dimensions: int, *, cosine: bool) -> Vectors:
     """The projection of an index: float32 (dim, dimensions)."""
     axes = principal_axes(vectors, dimensions)
     # A rotation loses nothing, and of two vectors neither has a neighbour to choose.

@@ -13,6 +13,7 @@ hold ``format_version``, ``counts`` ("count" or "set"), and ``documents``, how m
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ class SparseWords:
                 raise ValueError(f"{len(starts) - 1} columns for {self._tokenizer.vocabulary_size} tokens")
         except (SafetensorError, KeyError, ValueError) as error:
             raise IndexCorrupt(f"{path}: {error}: write it again", folder=path.parent) from error
+        # What the tokenizer remembers belongs to one thread at a time.
+        self._lock = threading.Lock()
         self._set = said["counts"] == "set"
         #: SciPy's compressed columns (documents, vocabulary).
         self.weights = csc_array((weights, rows, starts), shape=(count, len(starts) - 1))
@@ -92,7 +95,9 @@ class SparseWords:
         Raises :class:`~typeahead.errors.TextError` for a lone surrogate.
         """
         check_text(text)
-        tokens, counts = np.unique(np.array(self._tokenizer.encode(text), np.int64), return_counts=True)
+        with self._lock:
+            ids = self._tokenizer.encode(text)
+        tokens, counts = np.unique(np.array(ids, np.int64), return_counts=True)
         return tokens, np.ones(len(tokens), np.float32) if self._set else counts.astype(np.float32)
 
     def search(self, text: str, depth: int) -> Ranking:
