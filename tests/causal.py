@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from math import erf
 from pathlib import Path
 
@@ -18,7 +19,7 @@ EPSILON = 1e-12
 GOLDEN_TEXTS = ("how to boil an egg", "x", "東京の天気 tomorrow")
 
 
-def float_weights(vocabulary: int) -> dict[str, np.ndarray]:
+def float_weights(vocabulary: int, *, dim: int = DIM, ahead: bool = False) -> dict[str, np.ndarray]:
     """Random weights as float32, by the names that the graphs give them."""
     rng = np.random.default_rng(5)
 
@@ -27,11 +28,13 @@ def float_weights(vocabulary: int) -> dict[str, np.ndarray]:
 
     weights = {
         "words": normal(vocabulary, WIDTH, scale=0.5),
-        "table": normal(vocabulary, DIM, scale=0.1),
+        "table": normal(vocabulary, dim, scale=0.1),
         "token_weight": rng.uniform(0.01, 1, (vocabulary, 1)).astype(np.float32),
         "positions": normal(MAX_TOKENS + 2, WIDTH, scale=0.3),
-        "readout": normal(2 * WIDTH, DIM, scale=0.1),
+        "readout": normal(2 * WIDTH, dim, scale=0.1),
     }
+    if ahead:
+        weights["ahead"] = normal(2 * WIDTH, dim, scale=0.1)
     norms = ["words"]
     for number in range(LAYERS):
         for name, inputs, outputs in (
@@ -50,7 +53,12 @@ def float_weights(vocabulary: int) -> dict[str, np.ndarray]:
 
 
 def by_numpy(
-    weights: Mapping[str, np.ndarray], start: tuple[int, ...], tokens: tuple[int, ...], *, normalize: bool = True
+    weights: Mapping[str, np.ndarray],
+    start: tuple[int, ...],
+    tokens: tuple[int, ...],
+    *,
+    normalize: bool = True,
+    readout: str = "readout",
 ) -> np.ndarray:
     """The embedding of ``tokens`` in float64, from the formulas in the encoder's docstring, all tokens at once."""
     w = {name: tensor.astype(np.float64) for name, tensor in weights.items()}
@@ -81,11 +89,18 @@ def by_numpy(
         x = norm(x + dense(gelu, f"{number}.down"), f"{number}.down")
     hidden, weight = x[len(start) :], w["token_weight"][list(tokens)]
     read = np.concatenate([hidden[-1], (weight * hidden).sum(0) / weight.sum()])
-    embedding = (weight * w["table"][list(tokens)]).sum(0) / weight.sum() + read @ w["readout"]
+    embedding = (weight * w["table"][list(tokens)]).sum(0) / weight.sum() + read @ w[readout]
     return np.asarray(embedding / np.linalg.norm(embedding) if normalize else embedding)
 
 
-def write_folder(folder: Path, *, normalize: bool = True, prefix_ids: tuple[int, ...] = (101,)) -> Path:
+def write_folder(
+    folder: Path,
+    *,
+    normalize: bool = True,
+    prefix_ids: tuple[int, ...] = (101,),
+    dim: int = DIM,
+    ahead: bool = False,
+) -> Path:
     """Write a model folder as the export writes it, golden vectors of its own included."""
     from training.graphs import quantize_rows
     from training.graphs_causal import CausalSizes, quantize_blocks, write_causal
@@ -94,19 +109,19 @@ def write_folder(folder: Path, *, normalize: bool = True, prefix_ids: tuple[int,
     shipped = models.find("minilm-gru")
     shutil.copy(shipped / "tokenizer.json", folder)
     tensors: dict[str, np.ndarray] = {}
-    for name, weight in float_weights(30_522).items():
+    for name, weight in float_weights(30_522, dim=dim, ahead=ahead).items():
         if name in ("words", "table"):
             tensors[name], tensors[f"{name}.scale"] = quantize_rows(weight)
         elif weight.ndim == 2 and name not in ("positions", "token_weight"):
             tensors[name], tensors[f"{name}.scale"] = quantize_blocks(weight)
         else:
             tensors[name] = weight
-    sizes = CausalSizes(LAYERS, HEADS, WIDTH, DIM, EPSILON, normalize)
+    sizes = CausalSizes(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead)
     write_causal(folder, tensors, sizes)
-    teacher = models.read_config(shipped).teacher
+    teacher = replace(models.read_config(shipped).teacher, normalized=normalize)
     similarity = "cosine" if normalize else "dot"
     config = ModelConfig(
-        "random", "causal", "query", DIM, similarity, teacher, MAX_TOKENS, prefix_ids, (), sizes.shape(), {}
+        "random", "causal", "query", dim, similarity, teacher, MAX_TOKENS, prefix_ids, (), sizes.shape(), {}
     )
     vectors = CausalEncoder(config, folder).encode(GOLDEN_TEXTS)
     (folder / "golden.json").write_text(Golden(GOLDEN_TEXTS, vectors, 0.9995).to_json(), encoding="utf-8")

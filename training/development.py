@@ -8,11 +8,12 @@ also fed the first part of each query's characters, and judged by what the teach
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from training.data import Example
 from training.students import Student
@@ -80,9 +81,10 @@ class Development:
     def evaluate(self, student: Student) -> dict[str, float]:
         """Mean cosine and agreement for each file, and agreement for each share typed."""
         figures = {}
+        device = next(iter(student.parameters())).device
         for name, one in self._sets.items():
             for share, ids in one.ids.items():
-                vectors = _encode(student, ids)
+                vectors = _encode(student if share == 1.0 else student.ahead, ids, device)
                 found = _nearest(vectors, one.passages)
                 shared = [len(set(a) & set(b)) for a, b in zip(found.tolist(), one.nearest.tolist(), strict=True)]
                 agreement = round(float(np.mean(shared)) / DEPTH, 4)
@@ -99,15 +101,16 @@ def _begin(text: str, share: float) -> str:
     return text[: max(1, round(share * len(text)))]
 
 
-def _encode(student: Student, ids: Sequence[Sequence[int]]) -> np.ndarray:
-    """The student's vectors of token sequences, float32 (n, dim), in batches of like length."""
-    device = next(iter(student.parameters())).device
+def _encode(
+    encode: Callable[[Tensor, Tensor], Tensor], ids: Sequence[Sequence[int]], device: torch.device
+) -> np.ndarray:
+    """A student's vectors of token sequences, float32 (n, dim), in batches of like length."""
     order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
     parts = []
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
         padded, lengths = pad([ids[row] for row in rows])
-        parts.append(student(padded.to(device), lengths.to(device)).float().cpu().numpy())
+        parts.append(encode(padded.to(device), lengths.to(device)).float().cpu().numpy())
     vectors: np.ndarray = np.concatenate(parts)
     return vectors[np.argsort(order)]
 

@@ -160,6 +160,7 @@ def _write_causal(folder: Path, student: Causal, max_tokens: int) -> dict[str, A
         dim=student.dim,
         epsilon=trunk["epsilon"],
         normalize=student.similarity == "cosine",
+        ahead=student.guess is not None,
     )
     positions = len(student.start_ids) + max_tokens
     write_causal(folder, causal_tensors(_state(student), layers=sizes.layers, positions=positions), sizes)

@@ -40,10 +40,17 @@ class CausalSizes:
     epsilon: float
     #: Whether embeddings are divided by their length.
     normalize: bool
+    #: Whether there is a second read-out, ``ahead``.
+    ahead: bool = False
 
     def shape(self) -> dict[str, int]:
         """The sizes that ``config.json`` states."""
-        return {"layers": self.layers, "heads": self.heads, "width": self.width}
+        shape = {"layers": self.layers, "heads": self.heads, "width": self.width}
+        return shape | {"readouts": 2} if self.ahead else shape
+
+    def readouts(self) -> list[str]:
+        """Names of the read-outs' weights."""
+        return ["readout", "ahead"] if self.ahead else ["readout"]
 
 
 def block_of(inputs: int) -> int:
@@ -132,8 +139,9 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
 
     Needs ``positions`` float32 (positions, width) with the embedding of token type 0 added, ``words.norm``, for each
     layer n ``n.qkv``, ``n.attention``, ``n.up`` and ``n.down`` with ``.scale`` and ``.bias``, ``n.attention.norm`` and
-    ``n.down.norm`` with ``.bias``, and ``readout`` with ``.scale``. The rows of the whole vocabulary, which
-    :func:`write_causal_fold` gives, are an input.
+    ``n.down.norm`` with ``.bias``, and ``readout`` with ``.scale``, with a second read-out ``ahead`` likewise. The rows
+    of the whole vocabulary, which :func:`write_causal_fold` gives, are an input. ``embedding`` holds what the read-outs
+    give, one behind the other.
 
     ``past`` float16 (1, length, 2 layers heads, width / heads) holds of each earlier token, for each layer, its keys
     and its values, head by head. ``length`` is their number, ``total`` one more. ``sums`` is the sum of weighted token
@@ -172,11 +180,15 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     # Where only the direction counts, sums do as well as means.
     total, hidden_sum, weight_sum = graph.split(next_sums, [dim, width, 1])
     read = graph.op("Concat", graph.op("Mul", hidden, weight_sum), hidden_sum, axis=-1)
-    embedding = graph.op("Add", total, graph.dense(read, "readout", 2 * width, bias=False))
-    if sizes.normalize:
-        embedding = graph.op("LpNormalization", embedding, axis=-1, p=2)
-    else:
-        embedding = graph.op("Div", embedding, weight_sum)
+    embeddings = []
+    for name in sizes.readouts():
+        embedding = graph.op("Add", total, graph.dense(read, name, 2 * width, bias=False))
+        if sizes.normalize:
+            embedding = graph.op("LpNormalization", embedding, axis=-1, p=2)
+        else:
+            embedding = graph.op("Div", embedding, weight_sum)
+        embeddings.append(embedding)
+    embedding = graph.op("Concat", *embeddings, axis=-1) if sizes.ahead else embeddings[0]
     entry = graph.op("Cast", graph.op("Concat", *kept, axis=-1), to=float16)
     graph.write(
         path,
@@ -191,14 +203,15 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
         {
             "kept": (entry, float16, [1, 1, 2 * layers * width]),
             "next_sums": (next_sums, float32, [1, 1, dim + width + 1]),
-            "embedding": (embedding, float32, [1, 1, dim]),
+            "embedding": (embedding, float32, [1, 1, len(embeddings) * dim]),
         },
     )
 
 
 def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSizes) -> None:
     """Write the weights and all graphs of a causal student into ``folder``."""
-    weights = write_weights(folder, tensors)
+    # The graphs hold it as an attribute; the compiled step reads it here.
+    weights = write_weights(folder, tensors | {"epsilon": np.array([sizes.epsilon], np.float32)})
     write_causal_fold(folder / "fold.onnx", weights, sizes)
     for variant, int8 in (("", True), ("-float32", False)):
         write_causal_step(folder / f"step{variant}.onnx", weights, sizes, int8=int8)
@@ -215,6 +228,8 @@ def causal_tensors(state: Mapping[str, np.ndarray], *, layers: int, positions: i
     tensors["token_weight"] = np.exp(state["log_weights.weight"])
     tensors["positions"] = state["trunk.positions"][:positions]
     tensors["readout"], tensors["readout.scale"] = quantize_blocks(state["readout.weight"].T)
+    if "guess.weight" in state:
+        tensors["ahead"], tensors["ahead.scale"] = quantize_blocks((state["readout.weight"] + state["guess.weight"]).T)
     norms = {"words": "trunk.norm"}
     for number in range(layers):
         for name in ("qkv", "attention", "up", "down"):

@@ -49,9 +49,9 @@ class Step:
     """What an objective sees of a batch of n texts.
 
     ``vectors`` float32 (n, dim) are the student's, ``targets`` the teacher's. ``prefixes`` float32 (n, longest, dim)
-    are the student's after each token, if the family has them and an objective asks for them. ``cut_rows`` (m,) says
-    which texts were also cut at a random character, ``cut_vectors`` (m, dim) what the student gave for them, and
-    ``cut_share`` (m,) which share of the characters was left.
+    say where the text is going after each token, if the family has them and an objective asks for them. ``cut_rows``
+    (m,) says which texts were also cut at a random character, ``cut_vectors`` (m, dim) where the student sees them
+    going, and ``cut_share`` (m,) which share of the characters was left.
     """
 
     rows: np.ndarray
@@ -218,11 +218,13 @@ class Objectives:
             whole_ids = torch.cat([nn.functional.pad(part, (0, longest - part.shape[1])) for part in (ids, more_ids)])
             whole_lengths = torch.cat([lengths, more_lengths])
         prefixes = None
-        if self._prefix and self._prefix.tokens and student.folds:
-            after_each = student.prefixes(whole_ids, whole_lengths)
-            vectors, prefixes = last_of(after_each, whole_lengths), after_each[:n, : ids.shape[1]]
+        if self._prefix and student.folds:
+            vectors, after_each = student.whole_and_ahead(whole_ids, whole_lengths)
+            cut_vectors = last_of(after_each, whole_lengths)[n:]
+            prefixes = after_each[:n, : ids.shape[1]] if self._prefix.tokens else None
         else:
             vectors = student(whole_ids, whole_lengths)
+            cut_vectors = vectors[n:]
         return Step(
             rows=rows,
             ids=ids,
@@ -231,7 +233,7 @@ class Objectives:
             vectors=vectors[:n],
             prefixes=prefixes,
             cut_rows=torch.tensor(cut_rows, dtype=torch.int64, device=device),
-            cut_vectors=vectors[n:],
+            cut_vectors=cut_vectors,
             cut_share=torch.tensor(cut_share, dtype=torch.float32, device=device),
             similarity=student.similarity,
             rng=rng,

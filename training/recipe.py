@@ -68,6 +68,10 @@ class StudentRecipe:
     table: str = "tied"
     #: Whether ST(k) adds its read-out to the weighted mean of token vectors instead of pooling.
     residual: bool = False
+    #: How much of the teacher's own pooling "causal" starts with, beside the mean of token vectors; 0 for nothing.
+    pooled: float = 0.0
+    #: Whether "causal" has a read-out of its own for where unfinished text is going, which "prefix" then trains.
+    ahead: bool = False
     #: Training texts of more word pieces, special tokens not counted, are left out.
     max_tokens: int = 96
 
@@ -147,6 +151,8 @@ class StageRecipe:
     epochs: int
     #: Texts taken of each file, in its order; 0, or nothing said, for all.
     limits: tuple[int, ...] = ()
+    #: The share of these texts that is taken, drawn once.
+    share: float = 1.0
     batch: int = 256
     #: Learning rates at the start of the stage and at its end; in between a cosine. Of tables, of all other weights,
     #: and of those among them that start from nothing while others start from the teacher (not said: as the others).

@@ -105,8 +105,11 @@ def _write_native(folder: Path, student: TruncatedTransformer, teacher: Teacher)
 
 
 def _write_own(folder: Path, student: Student, teacher: Teacher, max_tokens: int) -> None:
-    _json(folder / "student.json", {"family": student.family, **student.settings, "max_tokens": max_tokens})
-    tensors = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
+    # The library encodes whole texts: what guesses where unfinished ones are going stays here.
+    settings = {name: value for name, value in student.settings.items() if name != "ahead"}
+    _json(folder / "student.json", {"family": student.family, **settings, "max_tokens": max_tokens})
+    state = student.state_dict().items()
+    tensors = {name: tensor.contiguous() for name, tensor in state if not name.startswith("guess.")}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer = teacher.tokenizer.backend_tokenizer
     tokenizer.no_truncation()

@@ -153,6 +153,8 @@ class Corpus:
         chosen &= self._share < stage.truncated
         if stage.max_tokens:
             chosen &= self.texts.lengths <= stage.max_tokens
+        if stage.share < 1:
+            chosen &= np.random.default_rng(len(chosen)).random(len(chosen)) < stage.share
         return np.flatnonzero(chosen)
 
 

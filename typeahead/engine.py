@@ -44,6 +44,8 @@ class Engine:
 
     def __init__(self, encoder: IncrementalEncoder, *, cache_bytes: int = 256 << 20) -> None:
         self.encoder = encoder
+        #: Whether :meth:`ahead` says something else than :meth:`embeddings`.
+        self.looks_ahead = getattr(encoder, "readouts", 1) > 1
         self.tree = PrefixTree(
             _states(encoder, 1).slot_bytes,
             capacity=cache_bytes,
@@ -87,14 +89,24 @@ class Engine:
 
     def embeddings(self, sessions: Sequence[Session]) -> Vectors:
         """Copy the embeddings of sessions that were just advanced: float32 (n, dim), zeros where there is no token."""
+        return self._read(sessions)[:, : self.encoder.dim]
+
+    def ahead(self, sessions: Sequence[Session]) -> Vectors:
+        """Copy where the texts of sessions that were just advanced are going, likewise."""
+        return self._read(sessions)[:, -self.encoder.dim :]
+
+    def _read(self, sessions: Sequence[Session]) -> Vectors:
         vectors = self._states.embeddings([session.slot for session in sessions])
         for row, session in enumerate(sessions):
             if session.slot == ROOT:
                 vectors[row] = 0
         return vectors
 
-    def embedding(self, session: Session) -> Vectors | None:
-        """Copy the embedding of the text that was last advanced, read-only; what the cache dropped is encoded again."""
+    def read(self, session: Session) -> Vectors | None:
+        """Copy all that is read of the text that was last advanced: float32 (readouts x dim,), read-only.
+
+        What the cache dropped is encoded again; None for a text without a token.
+        """
         if session.slot == ROOT:
             return None
         if self.tree.generation(session.slot) != session.generation:

@@ -25,6 +25,7 @@ class Session:
     """
 
     __slots__ = (
+        "_ahead",
         "_embedding",
         "_engine",
         "_head",
@@ -58,6 +59,7 @@ class Session:
         self.slot = ROOT
         self.generation = 0
         self._embedding: Vectors | None = None
+        self._ahead: Vectors | None = None
         # What stands before the word that is being typed, and its tokens.
         self._head = ""
         self._head_tokens: tuple[int, ...] = ()
@@ -66,8 +68,23 @@ class Session:
     def embedding(self) -> Vectors | None:
         """float32 (dim,), read-only, of the last text that was advanced; None for a text without a token."""
         if self._embedding is None:
-            self._embedding = self._engine.embedding(self)
+            self._read()
         return self._embedding
+
+    @property
+    def ahead(self) -> Vectors | None:
+        """Where that text is going, likewise: the embedding that the finished text may have, by the encoder's guess.
+
+        It is :attr:`embedding` for an encoder that does not guess (``engine.looks_ahead``).
+        """
+        if self._ahead is None:
+            self._read()
+        return self._ahead
+
+    def _read(self) -> None:
+        read, dim = self._engine.read(self), self._engine.encoder.dim
+        if read is not None:
+            self._embedding, self._ahead = read[:dim], read[-dim:]
 
     def set_text(self, text: str) -> None:
         """Take ``text`` as the whole present text; the engine has still to advance this session.
@@ -126,6 +143,6 @@ class Session:
         """Take what the engine computed for ``tokens``; the engine calls it."""
         if slot != self.slot or generation != self.generation:
             self.slot, self.generation = slot, generation
-            self._embedding = None
+            self._embedding = self._ahead = None
         self.advanced = tokens
         self.pending = False

@@ -36,7 +36,7 @@ class States(Protocol):
         """
 
     def embeddings(self, slots: Sequence[int]) -> Vectors:
-        """Copy the embeddings of ``slots``: float32 (n, dim)."""
+        """Copy the embeddings of ``slots``, with whatever else the encoder reads: float32 (n, readouts x dim)."""
 
     def forget(self, slot: int) -> None:
         """Give up what a slot holds."""
@@ -50,8 +50,8 @@ class ArrayStates:
 
     def __init__(self, step: Step, start: Vectors, dim: int, slots: int) -> None:
         self._step = step
-        self._states = _matrix(slots, len(start))
-        self._embeddings = _matrix(slots, dim)
+        self._states = matrix(slots, len(start))
+        self._embeddings = matrix(slots, dim)
         self._states[0] = start
         self.slot_bytes = start.nbytes + 4 * dim
 
@@ -85,9 +85,10 @@ class ObjectStates:
     def __init__(self, encoder: IncrementalEncoder, slots: int) -> None:
         self._encoder = encoder
         self._states: list[Any] = [None] * slots
-        self._embeddings = _matrix(slots, encoder.dim)
+        width = getattr(encoder, "readouts", 1) * encoder.dim
+        self._embeddings = matrix(slots, width)
         self._states[0] = encoder.start()
-        self.slot_bytes: int = self._states[0].nbytes + 4 * encoder.dim
+        self.slot_bytes: int = self._states[0].nbytes + 4 * width
 
     def step(self, parents: Sequence[int], tokens: Sequence[int], children: Sequence[int]) -> None:
         """See :meth:`States.step`."""
@@ -107,16 +108,16 @@ class ObjectStates:
         self._states[slot] = None
 
 
-def _matrix(rows: int, width: int) -> Vectors:
-    """Make float32 (rows, width), zeros, whose memory is taken page by page as rows are written.
+def matrix(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any]:
+    """Make an array (rows, width), zeros, whose memory is taken page by page as rows are written.
 
     NumPy asks for huge pages. The first key to write into one then waits while the system clears two megabytes, which
     on a virtual machine took 5 ms, ten times a second while the cache of a busy server fills.
     """
-    memory = mmap.mmap(-1, max(1, 4 * rows * width))
+    memory = mmap.mmap(-1, max(1, np.dtype(dtype).itemsize * rows * width))
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, np.float32, rows * width).reshape(rows, width)
+    return np.frombuffer(memory, dtype, rows * width).reshape(rows, width)
 
 
 def check_vectors(vectors: Vectors) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
+import typeahead
 from tests.evaluate.typing_fixtures import IDS, PASSAGES, Judgements, LetterEncoder, Scripted, screens
 from typeahead.encoders.base import Vectors
+from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.errors import SourceError
@@ -77,6 +80,28 @@ def test_the_session_shows_what_the_whole_prefixes_would(student: RecurrentEncod
     for query, one, other in zip(HOSTILE, typed, whole, strict=True):
         assert one.shape == (1, len(query), DEPTH)
         np.testing.assert_array_equal(one, other)
+
+
+def test_who_looks_ahead_is_shown_what_the_text_will_find(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="graphs are written with onnx")
+    from tests.causal import write_folder
+
+    encoder = typeahead.load(write_folder(tmp_path / "model", dim=64, ahead=True))
+    assert isinstance(encoder, CausalEncoder)
+    vectors = encoder.encode([f"passage {number}" for number in range(2 * DEPTH)])
+
+    class Passages:
+        def top(self, found: Vectors, _progress: object = None) -> np.ndarray:
+            return np.argsort(-(found @ vectors.T))[:, :DEPTH]
+
+    query = "how to boil"
+    ends = range(1, len(query) + 1)
+    for ahead, encode in ((True, encoder.encode_ahead), (False, encoder.encode)):
+        typist = SessionTypist("session", encoder, cast("VisibleSearch", Passages()), ahead=ahead)
+        (typed,) = typist.typed([query])
+        expected = np.argsort(-(encode([query[:end] for end in ends]) @ vectors.T))[:, :DEPTH]
+        np.testing.assert_array_equal(typed[0], expected)
+        assert ("where the text is going" in typist.facts["typing"]) == ahead
 
 
 def test_whole_texts_show_what_sorting_all_scores_shows(student: RecurrentEncoder, passages: PassageVectors) -> None:

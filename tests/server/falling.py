@@ -30,7 +30,9 @@ class Desk:
         config = ServerConfig(fallback_tokens=5, **settings)
         self.fallback = Fallback(self.whole, self.encoder, config, self.metrics, clock=lambda: self.now_ns)
         engine = Engine(self.encoder)
-        self.pipeline = Pipeline(engine, index, snippet_chars=20, max_search_batch=4, fallback=self.fallback)
+        # No machine is so busy that keystrokes are turned away.
+        patient: dict[str, Any] = {"snippet_chars": 20, "max_search_batch": 4, "max_turn_ms": 1e6}
+        self.pipeline = Pipeline(engine, index, fallback=self.fallback, **patient)
 
     def ask(self, text: str, *, best: bool = False, due: Stage = Stage.STEPPED) -> Asked:
         return Asked(self.pipeline, text, best=best, due=due)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.fakes import TITLES, BruteForceIndex, FakeHit, MeanEncoder
+from tests.server.fakes import TITLES, BruteForceIndex, FakeHit, GuessingEncoder, MeanEncoder
 from typeahead.engine import Engine
 from typeahead.server.pipeline import MAX_TITLE, MAX_URL, Pipeline
 from typeahead.server.query import Query, Stage
@@ -39,6 +39,7 @@ class Watched:
         k: int = 2,
         due: Stage = Stage.SEARCHED,
         entered: bool = False,
+        typing: bool = False,
         last: Query | None = None,
     ) -> None:
         self.changed = asyncio.Event()
@@ -46,6 +47,7 @@ class Watched:
         session.set_text(text)
         self.query = Query(session, k, due, self.changed.set, wanted=1, shown=True)
         self.query.entered = entered
+        self.query.typing = typing
         self.query.last = last
         pipeline.step(self.query)
 
@@ -319,5 +321,95 @@ def test_what_stands_for_a_keystroke_does_not_for_enter() -> None:
             entered = await Watched(pipeline, "boil an egg now", entered=True, last=first).reach(Stage.SEARCHED)
             assert index.batches == [1, 1]
             assert json.loads(entered.hits) != json.loads(first.hits)
+
+    run(test)
+
+
+def first_title(query: Query) -> str:
+    title: str = json.loads(query.hits)[0]["title"]
+    return title
+
+
+def test_a_keystroke_is_answered_with_what_the_text_will_find_and_searched_for_itself_behind() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, GuessingEncoder()) as pipeline:
+            query = await Watched(pipeline, "boil an egg", typing=True).reach(Stage.SEARCHED)
+            assert first_title(query) == "bake bread"
+            async with asyncio.timeout(10):
+                while query.stood:
+                    await asyncio.sleep(0)
+            assert first_title(query) == "boil an egg"
+            assert index.batches == [1, 1]
+
+    run(test)
+
+
+def test_a_guess_is_for_who_is_typing_and_not_for_enter() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, GuessingEncoder()) as pipeline:
+            for entered in (False, True):
+                watched = Watched(pipeline, "boil an egg", typing=entered, entered=entered)
+                query = await watched.reach(Stage.SEARCHED)
+                assert first_title(query) == "boil an egg"
+                assert not query.stood
+            assert index.batches == [1, 1]
+        async with started(BruteForceIndex(), GuessingEncoder(), look_ahead=False) as pipeline:
+            assert (
+                first_title(await Watched(pipeline, "boil an egg", typing=True).reach(Stage.SEARCHED)) == "boil an egg"
+            )
+
+    run(test)
+
+
+def test_enter_during_the_search_for_a_guess_waits_for_its_own() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, GuessingEncoder()) as pipeline:
+            index.gate.clear()
+            watched = Watched(pipeline, "boil an egg", typing=True)
+            await asyncio.to_thread(index.await_search)
+            watched.query.entered = True
+            index.gate.set()
+            assert first_title(await watched.reach(Stage.SEARCHED)) == "boil an egg"
+            assert not watched.query.stood
+            assert index.batches == [1, 1]
+
+    run(test)
+
+
+def test_a_key_that_changes_no_token_shows_the_guess_again_and_is_searched_for_itself() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, GuessingEncoder()) as pipeline:
+            index.gate.clear()
+            first = Watched(pipeline, "boil an egg", typing=True)
+            await asyncio.to_thread(index.await_search)
+            index.gate.set()
+            before = await first.reach(Stage.SEARCHED)
+            pipeline.drop(before)
+            again = await Watched(pipeline, "boil an egg ", typing=True, last=before).reach(Stage.SEARCHED)
+            assert first_title(again) == "bake bread"
+            async with asyncio.timeout(10):
+                while again.stood:
+                    await asyncio.sleep(0)
+            assert first_title(again) == "boil an egg"
+
+    run(test)
+
+
+def test_a_guess_that_nobody_waits_for_any_more_is_not_searched_behind() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, GuessingEncoder()) as pipeline:
+            index.gate.clear()
+            watched = Watched(pipeline, "boil an egg", typing=True)
+            await asyncio.to_thread(index.await_search)
+            watched.query.wanted = 0
+            index.gate.set()
+            await watched.reach(Stage.SEARCHED)
+            await Watched(pipeline, "café au lait").reach(Stage.SEARCHED)
+            assert index.batches == [1, 1]
 
     run(test)

@@ -78,6 +78,28 @@ def test_every_prefix_has_the_embedding_that_training_gave_it(student: Causal, r
     assert cosines(np.array(embeddings), expected).min() > 0.998
 
 
+def test_where_unfinished_text_is_going_is_what_training_gave_it(recipe: Recipe, tmp_path: Path) -> None:
+    teacher = Teacher.of(recipe.teacher)
+    torch.manual_seed(3)
+    looking = dataclasses.replace(recipe.student, ahead=True)
+    student = Causal.start(looking, teacher, np.arange(1, teacher.model.config.vocab_size + 1)).eval()
+    assert student.guess is not None
+    for layer in (student.readout, student.guess):
+        torch.nn.init.normal_(layer.weight, 0, 0.1)
+    encoder = exported(student, dataclasses.replace(recipe, student=looking), tmp_path)
+    assert encoder.readouts == 2
+    for text in TEXTS:
+        tokens = torch.tensor([encoder.tokenizer.encode(text)])
+        with torch.inference_mode():
+            expected = student.ahead(tokens, torch.tensor([tokens.shape[1]])).numpy()
+        assert cosines(encoder.encode_ahead([text]), expected)[0] > 0.998
+    assert cosines(encoder.encode(TEXTS), encoder.encode_ahead(TEXTS)).min() < 0.99
+    session = encoder.session()
+    session.update(TEXTS[1])
+    np.testing.assert_array_equal(session.ahead, encoder.encode_ahead(TEXTS[1:2])[0])
+    np.testing.assert_array_equal(session.embedding, encoder.encode(TEXTS[1:2])[0])
+
+
 def test_a_text_may_be_as_long_as_the_teachers_and_no_longer(student: Causal, recipe: Recipe, tmp_path: Path) -> None:
     encoder = exported(student, recipe, tmp_path)
     assert encoder.max_tokens == 30

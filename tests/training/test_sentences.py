@@ -21,7 +21,10 @@ from training.students import Student, save_student  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 from typeahead.models import cosines  # noqa: E402
 
-CAUSAL = {"causal(2)": StudentRecipe(family="causal", layers=2)}
+CAUSAL = {
+    "causal(2)": StudentRecipe(family="causal", layers=2),
+    "causal(2), looking ahead": StudentRecipe(family="causal", layers=2, ahead=True),
+}
 OWN = {**FOLDS, **CAUSAL, "ST(2) with token vectors": WHOLE["ST(2) with token vectors"]}
 NATIVE = {name: student for name, student in WHOLE.items() if not student.residual}
 

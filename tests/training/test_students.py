@@ -19,6 +19,7 @@ from tests.training.tiny import write_cocondenser  # noqa: E402
 from training.recipe import StudentRecipe  # noqa: E402
 from training.students import (  # noqa: E402
     FAMILIES,
+    Causal,
     PaperRNN,
     ResidualGRU,
     Student,
@@ -39,6 +40,7 @@ RECIPES = {
         family="rnn", hidden=20, layers=2, feed_forward=1, inner=40, table="free"
     ),
     "causal": StudentRecipe(family="causal", layers=2),
+    "causal, looking ahead": StudentRecipe(family="causal", layers=2, ahead=True),
     "causal, trained table": StudentRecipe(family="causal", layers=1, table="trained"),
     "transformer": StudentRecipe(family="transformer", layers=2),
     "transformer with token vectors": StudentRecipe(family="transformer", teacher_layers=(1,), residual=True),
@@ -87,6 +89,48 @@ def test_the_embedding_after_each_token_is_that_of_the_tokens_so_far(
                     alone = student(ids[row : row + 1, :end], torch.tensor([end]))[0]
                     torch.testing.assert_close(found[row, end - 1], alone, rtol=1e-4, atol=1e-5)
         assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("name", FOLDS)
+def test_where_text_is_going_is_said_after_each_token_and_beside_what_it_is(name: str, teacher: Teacher) -> None:
+    student = trained(RECIPES[name], teacher)
+    ids, lengths = some_ids(teacher)
+    with torch.inference_mode():
+        whole, after_each = student.whole_and_ahead(ids, lengths)
+        torch.testing.assert_close(whole, student(ids, lengths), rtol=1e-4, atol=1e-5)
+        for end in range(1, 10):
+            rows = lengths >= end
+            ahead = student.ahead(ids[rows, :end], torch.full((int(rows.sum()),), end))
+            torch.testing.assert_close(after_each[rows, end - 1], ahead, rtol=1e-4, atol=1e-5)
+        apart = (student.ahead(ids, lengths) - whole).abs().max()
+    assert (apart > 0.01) == ("ahead" in name)
+
+
+def test_what_is_learnt_of_unfinished_text_leaves_the_read_out_of_whole_text_alone(teacher: Teacher) -> None:
+    student = trained(RECIPES["causal, looking ahead"], teacher)
+    loss: Any = student.ahead(*some_ids(teacher)).square().sum()
+    loss.backward()
+    assert isinstance(student, Causal)
+    assert student.guess is not None
+    assert student.guess.weight.grad is not None
+    assert student.readout.weight.grad is None
+
+
+def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: Teacher, dot_teacher: Teacher) -> None:
+    recipe = StudentRecipe(family="causal", layers=2, pooled=0.5)
+    counts = np.arange(teacher.model.config.vocab_size) + 1
+    student, plain = (build(one, teacher, counts) for one in (recipe, RECIPES["causal"]))
+    assert isinstance(student, Causal)
+    last, mean = student.readout.weight.detach().chunk(2, dim=1)
+    assert not last.any()
+    assert torch.equal(mean, 0.5 * torch.eye(student.dim))
+    assert all(
+        torch.equal(plain.state_dict()[name], one)
+        for name, one in student.state_dict().items()
+        if name != "readout.weight"
+    )
+    with pytest.raises(ValueError, match="pools its first token"):
+        build(recipe, dot_teacher, counts)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -8,7 +8,7 @@ alone, without special tokens and without prompt; a student that needs those add
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from training.recipe import StudentRecipe
     from training.teachers import Teacher
 
+#: Reads (…, 2 states) as (…, dim).
+Reading = Callable[[Tensor], Tensor]
 #: Smoothing of the weights' start: a / (a + p(token)).
 _SMOOTHING = 1e-3
 
@@ -53,6 +55,19 @@ class Student(nn.Module):
         finite. ``TypeError`` for a family that is no fold.
         """
         raise TypeError(f"{self.family} is no fold: it has no embedding after each token")
+
+    def ahead(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Where unfinished texts are going: float32 (n, dim). What :meth:`forward` gives, unless a family says more."""
+        vectors: Tensor = self(ids, lengths)
+        return vectors
+
+    def whole_and_ahead(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What :meth:`forward` gives, and after each token what :meth:`ahead` gives: (n, dim), (n, longest, dim).
+
+        ``TypeError`` for a family that is no fold.
+        """
+        after_each = self.prefixes(ids, lengths)
+        return last_of(after_each, lengths), after_each
 
     def finish(self, vectors: Tensor) -> Tensor:
         """Normalise (…, dim) where the similarity is cosine: float32."""
@@ -111,14 +126,14 @@ class TokenMean(Student):
         present = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
         return self.table(ids), self.log_weights(ids).exp() * present.unsqueeze(2)
 
-    def corrected(self, tokens: Tensor, weights: Tensor, states: Tensor, lengths: Tensor, readout: nn.Linear) -> Tensor:
+    def corrected(self, tokens: Tensor, weights: Tensor, states: Tensor, lengths: Tensor, readout: Reading) -> Tensor:
         """Mean of the token vectors, plus ``readout`` of [last state; weighted mean of the states]: (n, dim)."""
         with exact(states):
             read = torch.cat([last_of(states, lengths), whole_mean(weights, states)], 1)
             mean = whole_mean(weights, tokens)
         return self.finish(mean + readout(read))
 
-    def corrected_prefixes(self, tokens: Tensor, weights: Tensor, states: Tensor, readout: nn.Linear) -> Tensor:
+    def corrected_prefixes(self, tokens: Tensor, weights: Tensor, states: Tensor, readout: Reading) -> Tensor:
         """The same after each token: (n, longest, dim)."""
         with exact(states):
             read = torch.cat([states, running_mean(weights, states)], 2)

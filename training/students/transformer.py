@@ -34,7 +34,12 @@ class Causal(TokenMean):
 
         embedding = normalise( Σ wᵢ E[tᵢ] / Σ wᵢ  +  U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] )
 
-    ``U`` starts at zero, so that training starts from the weighted mean of the teacher's single-token outputs.
+    ``U`` starts at zero, so that training starts from the weighted mean of the teacher's single-token outputs; or, with
+    ``pooled``, with that multiple of the teacher's pooling: with all of its layers that is the teacher itself, but for
+    what its tokens see.
+
+    With ``ahead`` there is a second read-out, which starts as the first one: where a text that is still being typed is
+    going. So one can learn to guess, and the other never has to.
     """
 
     family = "causal"
@@ -48,12 +53,17 @@ class Causal(TokenMean):
         *,
         start_ids: Sequence[int],
         similarity: str = "cosine",
+        ahead: bool = False,
     ) -> None:
         super().__init__()
         self.trunk, self.start_ids, self.similarity = trunk, tuple(start_ids), similarity
         self.set_tokens(table, log_weights)
         self.readout = nn.Linear(2 * trunk.width, self.dim, bias=False)
         nn.init.zeros_(self.readout.weight)
+        #: What the second read-out has beyond the first.
+        self.guess = nn.Linear(2 * trunk.width, self.dim, bias=False) if ahead else None
+        if self.guess is not None:
+            nn.init.zeros_(self.guess.weight)
 
     def _states(self, ids: Tensor) -> Tensor:
         """The trunk's outputs at the text's tokens: float32 (n, longest, width)."""
@@ -71,34 +81,65 @@ class Causal(TokenMean):
         tokens, weights = self.weigh(ids, lengths)
         return self.corrected_prefixes(tokens, weights, self._states(ids), self.readout)
 
+    def ahead(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """See :meth:`~training.students.base.Student.ahead`."""
+        tokens, weights = self.weigh(ids, lengths)
+        return self.corrected(tokens, weights, self._states(ids), lengths, self._guessed)
+
+    def whole_and_ahead(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`~training.students.base.Student.whole_and_ahead`."""
+        tokens, weights = self.weigh(ids, lengths)
+        states = self._states(ids)
+        whole = self.corrected(tokens, weights, states, lengths, self.readout)
+        return whole, self.corrected_prefixes(tokens, weights, states, self._guessed)
+
+    def _guessed(self, read: Tensor) -> Tensor:
+        """What the second read-out reads, or the first one where there is no other."""
+        if self.guess is None:
+            known: Tensor = self.readout(read)
+            return known
+        # What it has of the first one is no reason for that to change.
+        guessed: Tensor = nn.functional.linear(read, self.readout.weight.detach()) + self.guess(read)
+        return guessed
+
     def fresh_parameters(self) -> list[nn.Parameter]:
-        """The read-out: all else starts from the teacher."""
-        return list(self.readout.parameters())
+        """The read-outs: all else starts from the teacher."""
+        return [*self.readout.parameters(), *(() if self.guess is None else self.guess.parameters())]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The trunk's sizes, the start and the similarity."""
+        """The trunk's sizes, the start, the similarity, and whether there is a second read-out."""
         own = {"dim": self.dim, "start_ids": list(self.start_ids), "similarity": self.similarity}
-        return {"trunk": self.trunk.settings, **own}
+        return {"trunk": self.trunk.settings, **own, "ahead": self.guess is not None}
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
         """Weights still to be loaded."""
         trunk = Trunk(**settings["trunk"])
         table = torch.zeros(trunk.vocabulary, settings["dim"])
-        own = {name: settings[name] for name in ("start_ids", "similarity")}
+        own = {name: settings[name] for name in ("start_ids", "similarity", "ahead")}
         return cls(trunk, table, torch.zeros(len(table)), **own)
 
     @classmethod
     def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
-        """The teacher's layers and single-token outputs, and a read-out that adds nothing yet."""
-        return cls(
+        """The teacher's layers and single-token outputs, and a read-out that adds its pooling or nothing yet.
+
+        ``ValueError`` for ``pooled`` with a teacher that pools [CLS], which sees nothing under a causal mask.
+        """
+        student = cls(
             Trunk.of_teacher(teacher, _picked(recipe), train_words=recipe.table == "trained"),
             teacher.token_vectors(),
             start_weights(counts),
             start_ids=teacher.special_ids()[0],
             similarity=teacher.similarity,
+            ahead=recipe.ahead,
         )
+        if recipe.pooled:
+            if teacher.pooling == "cls":
+                raise ValueError("pooled: the teacher pools its first token, which under a causal mask sees no other")
+            last, mean = student.readout.weight.detach().chunk(2, dim=1)
+            (mean if teacher.pooling == "mean" else last).fill_diagonal_(recipe.pooled)
+        return student
 
 
 class TruncatedTransformer(TokenMean):

@@ -92,6 +92,12 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         help="search the words beside the vectors, the last one as it is being typed, and put both rankings together: "
         "by their scores or by their ranks",
     )
+    parser.add_argument(
+        "--no-look-ahead",
+        dest="look_ahead",
+        action="store_false",
+        help="answer each key with what its text finds as it is, and not with what the encoder guesses the whole will",
+    )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
     parser.add_argument(
         "--otel",
@@ -159,6 +165,7 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
         examples=tuple(options.example),
         otel=options.otel,
         hybrid=options.hybrid,
+        look_ahead=options.look_ahead,
         **{name: getattr(options, name) for name in _LIMITS},
     )
 

@@ -46,7 +46,8 @@ class IncrementalEncoder(Encoder, Protocol):
     """An encoder whose state after a token prefix extends to the next token in one step.
 
     A state may refer to the state that it extends, as long as it never changes it: the cache keeps a prefix longer than
-    what extends it.
+    what extends it. One with ``readouts`` = 2 says two things of each prefix: what it means as it is, and what the
+    text that it may become will mean; :meth:`step` gives the second behind the first, float32 (n, 2 dim).
     """
 
     tokenizer: IncrementalTokenizer

@@ -7,6 +7,9 @@ of token vectors Σ wᵢ E[tᵢ] / Σ wᵢ and a correction U [hₙ ; Σ wᵢ h�
 :mod:`~typeahead.encoders.recurrent` has the same read-out over a GRU, whose step costs a third and does not grow with
 the text.
 
+A student may have a second read-out of the same two, for where an unfinished text is going
+(:meth:`~typeahead.encoders.fold.FoldEncoder.encode_ahead`).
+
 A state holds what its own token adds, and refers to the state before it for the rest; so prefixes share what they have
 in common, wherever they branch.
 """
@@ -14,16 +17,24 @@ in common, wherever they branch.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
+from typeahead.encoders.compiling import import_compiled
 from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig
+from typeahead.states import ObjectStates, States
+
+#: What the compiled step must agree with the graph in. Products alike, entries are rounded to int8 the other way now
+#: and then.
+_LEAST_COSINE = 0.9995
 
 
 class CausalState:
@@ -52,15 +63,17 @@ class CausalEncoder(FoldEncoder):
     ``fold.onnx`` gives what the step looks up for a token: word embedding, weighted vector and weight. It is run for
     the whole vocabulary at loading, 47 MB as float16. The step's inputs are described where it is written, in
     ``training/graphs_causal.py``. The configuration's ``prefix_ids`` ([CLS], a prompt) stand before every text; they
-    are attended to and are in no sum. :meth:`step` may be called from several threads; a session belongs to one.
+    are attended to and are in no sum. ``compiled`` lets the step be a compiled function instead of a graph, where that
+    can be (:attr:`compiled` tells). :meth:`step` may be called from several threads; a session belongs to one.
     """
 
     # A batch is not faster, and would keep what is kept of all its tokens.
     _encode_batch = 1
 
-    def __init__(self, config: ModelConfig, folder: Path, *, variant: str = "") -> None:
+    def __init__(self, config: ModelConfig, folder: Path, *, variant: str = "", compiled: bool = True) -> None:
         super().__init__(config, folder)
         shape = config.shape
+        self.readouts = shape.get("readouts", 1)
         self._run = open_graph(folder / f"step{variant}.onnx", fuse=False).run
         fold = open_graph(folder / "fold.onnx")
         self._rows = rows_of_vocabulary(fold, self.tokenizer.vocabulary_size, shape["width"] + config.dim + 1)
@@ -68,41 +81,87 @@ class CausalEncoder(FoldEncoder):
         # Made once, since to make an array of one number takes longer than a node of the graph.
         self._lengths = np.arange(config.max_tokens + len(config.prefix_ids) + 1, dtype=np.int32).reshape(-1, 1, 1)
         self._totals = self._lengths.reshape(-1) + 1
-        zeros = np.zeros((1, 1, config.dim + shape["width"] + 1), np.float32)
+        self._compiled: Any = None
+        self._start = self._begin_anew()
+        step = _compiled(config, folder, self._rows) if compiled and not variant else None
+        if step is not None and self._agrees(step):
+            self._compiled = step
+            self._start = self._begin_anew()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether steps are run by :mod:`typeahead.encoders.compiled_causal`."""
+        return self._compiled is not None
+
+    def _begin_anew(self) -> CausalState:
+        """Step what stands before every text."""
+        zeros = np.zeros((1, 1, self.dim + self.config.shape["width"] + 1), np.float32)
         # It has no entry: what it keeps is there for its size alone.
-        state = CausalState(None, bytes(4 * shape["layers"] * shape["width"]), zeros, 0)
-        for token in config.prefix_ids:
-            state = self.step((state,), np.array((token,), np.int64))[0][0]
+        state = CausalState(None, bytes(4 * self.config.shape["layers"] * self.config.shape["width"]), zeros, 0)
+        for token in self.config.prefix_ids:
+            state, _ = self._step(state, token)
         state.sums = zeros
-        self._start = state
+        return state
+
+    def _agrees(self, step: Any) -> bool:
+        """Whether a step gives what the graph gives, but for rounding; a warning where it does not."""
+        state = self._start
+        for token in range(self.tokenizer.vocabulary_size // 16, self.tokenizer.vocabulary_size, 1 << 12):
+            _, _, found = self._run_compiled(step, state, token)
+            state, expected = self._run_graph(state, token)
+            if not _cosine(found, expected[0]) > _LEAST_COSINE:
+                warnings.warn(
+                    f"{self.config.name}: the compiled step gives other vectors on this processor than ONNX Runtime, "
+                    "which is used instead and is slower",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                return False
+        return True
 
     def start(self) -> CausalState:
         """Return the state before any token of the text."""
         return self._start
 
+    def states(self, slots: int) -> States:
+        """Make a place for ``slots`` states and embeddings."""
+        if self._compiled is None:
+            return ObjectStates(self, slots)
+        states: States = self._compiled.states(_matrix(self._start), slots)
+        return states
+
     def step(self, states: Sequence[CausalState], tokens: NDArray[np.int64]) -> tuple[Sequence[CausalState], Vectors]:
         """Extend each state by one token; see :class:`~typeahead.encoders.base.IncrementalEncoder`.
 
-        One after the other: the products' kernel gives other bits for several rows than for one, which int8 rounding
-        makes larger (cosine 0.9997), and is but 1.2 to 1.6 times as fast for eight.
+        One after the other: the graph's products give other bits for several rows than for one, which int8 rounding
+        makes larger (cosine 0.9997), and are but 1.2 to 1.6 times as fast for eight.
         """
-        if len(states) == 1:
-            state, embedding = self._step(states[0], tokens)
-            return (state,), embedding
-        stepped = [self._step(state, tokens[row : row + 1]) for row, state in enumerate(states)]
+        stepped = [self._step(state, int(token)) for state, token in zip(states, tokens, strict=True)]
         return [state for state, _ in stepped], np.concatenate([embedding for _, embedding in stepped])
 
-    def _step(self, state: CausalState, token: NDArray[np.int64]) -> tuple[CausalState, Vectors]:
+    def _step(self, state: CausalState, token: int) -> tuple[CausalState, Vectors]:
+        """Step one state; the embedding is float32 (1, dim)."""
+        if self._compiled is None:
+            return self._run_graph(state, token)
+        kept, sums, embedding = self._run_compiled(self._compiled, state, token)
+        return CausalState(state, kept.tobytes(), sums.reshape(1, 1, -1), state.length + 1), embedding[None]
+
+    def _run_compiled(self, step: Any, state: CausalState, token: int) -> tuple[NDArray[np.uint16], Vectors, Vectors]:
+        result: tuple[NDArray[np.uint16], Vectors, Vectors]
+        result = step(_matrix(state), np.arange(state.length), token, state.sums.reshape(-1))
+        return result
+
+    def _run_graph(self, state: CausalState, token: int) -> tuple[CausalState, Vectors]:
         length = state.length
         kept, sums, embedding = self._run(
             None,
             {
                 "rows": self._rows,
-                "token": token[None],
+                "token": np.array([[token]], np.int64),
                 "length": self._lengths[length],
                 "total": self._totals[length, ...],
                 "sums": state.sums,
-                "past": np.frombuffer(b"".join(_path(state)), np.float16).reshape(1, length, *self._entry),
+                "past": _matrix(state).view(np.float16).reshape(1, length, *self._entry),
             },
         )
         return CausalState(state, kept.tobytes(), sums, length + 1), embedding[0]
@@ -116,11 +175,22 @@ class CausalEncoder(FoldEncoder):
         return self.step(states, tokens)
 
 
-def _path(state: CausalState) -> list[bytes]:
-    """What is kept of every token up to a state, the first token first."""
+def _matrix(state: CausalState) -> NDArray[np.uint16]:
+    """Keys and values of every token up to a state, the first token first: bits of float16 (length, …)."""
     path: list[bytes] = []
     while state.before is not None:
         path.append(state.kept)
         state = state.before
     path.reverse()
-    return path
+    entries = len(state.kept) // 2
+    return np.frombuffer(b"".join(path), np.uint16).reshape(len(path), entries)
+
+
+def _cosine(a: Vectors, b: Vectors) -> float:
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def _compiled(config: ModelConfig, folder: Path, rows: NDArray[np.float16]) -> Any | None:
+    """Compile the step, if Numba is there and the student and the processor are of the kind."""
+    module = import_compiled("compiled_causal", "the step")
+    return None if module is None else module.CompiledStep.of(config, folder, rows)

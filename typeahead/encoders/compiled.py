@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.kernels import multiply, square, tanh
+from typeahead.encoders.kernels import half, multiply, square, tanh
 from typeahead.encoders.vnni import COLUMNS, offsets, pack, supported
 from typeahead.encoders.weights import read_tensors
 from typeahead.models import ModelConfig
@@ -77,16 +75,6 @@ class CompiledStep:
         return following, embeddings
 
 
-@intrinsic
-def _half(_context: Any, _value: Any) -> Any:
-    """float16, given as its bits in a uint16, to float32: Numba has no float16 on the CPU."""
-
-    def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
-
-    return types.float32(types.uint16), write
-
-
 @njit(cache=True)
 def _quantized(value: np.float32) -> np.uint8:
     """Round an entry in (-1, 1) to uint8 round 128, halves to even: a float32 beyond 2²³ has no room for fractions."""
@@ -108,17 +96,17 @@ def _gates(
     dim: int,
 ) -> None:
     """The GRU and the running sums of one session; loops over one operation each, as LLVM vectorises them so."""
-    weight = _half(row[3 * hidden + dim + 1])
+    weight = half(row[3 * hidden + dim + 1])
     state_at, sum_at = dim + 1, dim + 1 + hidden
     for place in range(dim + 1):
-        following[place] = state[place] + _half(row[3 * hidden + place])
+        following[place] = state[place] + half(row[3 * hidden + place])
     for place in range(2 * hidden):
-        work[place] = _half(row[place]) + _F(sums[place]) * scale[place]
+        work[place] = half(row[place]) + _F(sums[place]) * scale[place]
     for place in range(2 * hidden):
         work[place] = _F(0.5) * tanh(_F(0.5) * work[place]) + _F(0.5)
     for place in range(hidden):
         recurrent = _F(sums[2 * hidden + place]) * scale[2 * hidden + place] + bias[place]
-        work[place] = _half(row[2 * hidden + place]) + work[place] * recurrent
+        work[place] = half(row[2 * hidden + place]) + work[place] * recurrent
     for place in range(hidden):
         new = tanh(work[place])
         following[state_at + place] = new + work[hidden + place] * (state[state_at + place] - new)

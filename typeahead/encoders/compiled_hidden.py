@@ -16,8 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.kernels import multiply, square, tanh
-from typeahead.encoders.vnni import COLUMNS, offsets, pack, supported
+from typeahead.encoders.kernels import largest, multiply, square, tanh
+from typeahead.encoders.vnni import COLUMNS, aligned, offsets, pack, supported
 
 _ZERO_POINT = 128
 # Numba compiles closures over globals as constants, and a Python float would make everything float64.
@@ -37,11 +37,7 @@ class CompiledLayer:
         inner, outer = tensors["inner"], tensors["outer"]
         self._dim = dim
         # Both matrices in one array, and so on: Numba takes its time for each argument.
-        parts = [pack(inner), pack(outer)]
-        memory = np.empty(inner.size + outer.size + 64, np.int8)
-        start = -memory.ctypes.data % 64
-        weights = memory[start : start + inner.size + outer.size]
-        weights[:] = np.concatenate(parts)
+        weights = aligned(np.concatenate([pack(inner), pack(outer)]))
         begins = np.concatenate([offsets(inner, _ZERO_POINT), offsets(outer, _ZERO_POINT)])
         names = ("inner.scale", "inner.bias", "outer.scale", "outer.bias")
         self._arrays = (weights, begins, np.concatenate([tensors[name] for name in names]))
@@ -63,26 +59,17 @@ class CompiledLayer:
         return following, embeddings
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "nnan", "nsz"}, cache=True)
-def _largest(values: Any) -> np.float32:
-    """Of the absolute values, and no less than 1e-12."""
-    largest = _F(1e-12)
-    for place in range(values.shape[0]):
-        largest = max(largest, abs(values[place]))
-    return largest
-
-
-# Apart from the former: sums in another order would cancel what rounds.
+# Apart from looking for the largest: sums in another order would cancel what rounds.
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def _quantize(values: Any, quantized: Any) -> np.float32:
     """Round float32 (n,) to uint8 (n,) round 128, and return the scale."""
-    largest: np.float32 = _largest(values)
-    share = _F(127) / largest
+    bound: np.float32 = largest(values)
+    share = _F(127) / bound
     for place in range(values.shape[0]):
         # Halves to even: a float32 beyond 2²³ has no room for fractions.
         rounded = (values[place] * share + _F(12_582_912.0)) - _F(12_582_912.0)
         quantized[place] = np.uint8(np.int32(rounded) + _ZERO_POINT)
-    scale: np.float32 = largest / _F(127)
+    scale: np.float32 = bound / _F(127)
     return scale
 
 

@@ -33,6 +33,8 @@ class FoldEncoder(ABC):
 
     #: Texts that are stepped together by :meth:`encode`.
     _encode_batch: ClassVar[int]
+    #: 2 where the encoder also says where unfinished text is going; see :meth:`encode_ahead`.
+    readouts = 1
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self.config = config
@@ -68,9 +70,20 @@ class FoldEncoder(ABC):
         A text without a token, such as "", has no embedding: its row is zero. Texts beyond ``max_tokens`` tokens are
         cut there, as the teacher cuts them. Raises :class:`~typeahead.errors.TextError`.
         """
+        return self._encode(texts)[:, : self.dim]
+
+    def encode_ahead(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts that are still being typed to where they are going: float32 (n, dim), else like :meth:`encode`.
+
+        What :meth:`encode` gives, for an encoder that says nothing more of them.
+        """
+        return self._encode(texts)[:, -self.dim :]
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        """All read-outs of texts, side by side."""
         check_texts(texts)
         ids = [self.tokenizer.encode(text)[: self.max_tokens] for text in texts]
-        vectors = np.zeros((len(ids), self.dim), np.float32)
+        vectors = np.zeros((len(ids), self.readouts * self.dim), np.float32)
         # The longest first: the texts that still have a token at a position are then the first rows.
         order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
         for first in range(0, len(order), self._encode_batch):
@@ -79,8 +92,8 @@ class FoldEncoder(ABC):
         return vectors
 
     def _encode_ids(self, ids: Sequence[Sequence[int]]) -> Vectors:
-        """Encode token ids, the longest first, to float32 (n, dim); zeros where there are none."""
-        vectors = np.zeros((len(ids), self.dim), np.float32)
+        """Encode token ids, the longest first, to float32 (n, readouts x dim); zeros where there are none."""
+        vectors = np.zeros((len(ids), self.readouts * self.dim), np.float32)
         states = self._begin(len(ids))
         alive = len(ids)
         for position in range(len(ids[0])):

@@ -17,10 +17,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-#: Sums of one instruction, instructions side by side, and bytes that each takes of a vector.
-_LANES, _ABREAST, _BYTES = 16, 4, 4
+#: Sums of one instruction, bytes that each of them takes of a vector, and instructions side by side.
+LANES, BYTES = 16, 4
+_ABREAST = 4
 #: Columns that are computed together; the number of columns of a matrix is a multiple of it.
-COLUMNS = _LANES * _ABREAST
+COLUMNS = LANES * _ABREAST
+_CACHE_LINE = 64
 #: Vectors that are multiplied together: weights are read once for all of them.
 VECTORS = 4
 
@@ -37,14 +39,19 @@ def pack(matrix: NDArray[np.int8]) -> NDArray[np.int8]:
     Rows must be a multiple of 4, columns of :data:`COLUMNS`; ``ValueError`` otherwise.
     """
     rows, columns = matrix.shape
-    if rows % _BYTES or columns % COLUMNS:
+    if rows % BYTES or columns % COLUMNS:
         raise ValueError(f"a matrix of {rows} x {columns} cannot be packed")
-    blocks = matrix.reshape(rows // _BYTES, _BYTES, columns // COLUMNS, _ABREAST, _LANES).transpose(2, 0, 3, 4, 1)
-    memory = np.empty(matrix.size + 64, np.int8)
-    start = -memory.ctypes.data % 64
-    packed = memory[start : start + matrix.size]
-    packed[:] = blocks.reshape(-1)
-    return packed
+    blocks = matrix.reshape(rows // BYTES, BYTES, columns // COLUMNS, _ABREAST, LANES).transpose(2, 0, 3, 4, 1)
+    return aligned(blocks.reshape(-1))
+
+
+def aligned(values: NDArray[Any]) -> NDArray[Any]:
+    """Copy bytes (n,) to where a cache line begins."""
+    memory = np.empty(values.size + _CACHE_LINE, values.dtype)
+    start = -memory.ctypes.data % _CACHE_LINE
+    copied = memory[start : start + values.size]
+    copied[:] = values
+    return copied
 
 
 def offsets(matrix: NDArray[np.int8], zero_point: int) -> NDArray[np.int32]:
@@ -78,53 +85,67 @@ def _product(count: int) -> Any:
     return product
 
 
-def _write(context: Any, builder: Any, arguments: Any, count: int) -> Any:
-    vectors, vector_step, weights, begin, sums, sum_step, rows, columns = arguments
-    byte, int32, int64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-    lanes = ir.VectorType(int32, _LANES)
-    multiply = cgutils.get_or_insert_function(
+def number(value: int) -> Any:
+    """Give an integer as LLVM has it."""
+    return ir.Constant(ir.IntType(64), value)
+
+
+def load_as(builder: Any, pointer: Any, offset: Any, kind: Any, align: int) -> Any:
+    """Load a value of ``kind`` that lies ``offset`` bytes behind a pointer to bytes."""
+    value = builder.load(builder.bitcast(builder.gep(pointer, [offset]), kind.as_pointer()))
+    value.align = align
+    return value
+
+
+def spread(builder: Any, value: Any) -> Any:
+    """Fill all lanes of a vector with one value."""
+    nothing = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+    one = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+def multiplier(builder: Any) -> Any:
+    """Declare ``vpdpbusd``: sums int32, then four uint8 and four int8 for each of them."""
+    lanes = ir.VectorType(ir.IntType(32), LANES)
+    return cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(lanes, [lanes] * 3), "llvm.x86.avx512.vpdpbusd.512"
     )
+
+
+def _write(context: Any, builder: Any, arguments: Any, count: int) -> Any:
+    vectors, vector_step, weights, begin, sums, sum_step, rows, columns = arguments
+    byte, int32 = ir.IntType(8), ir.IntType(32)
+    lanes = ir.VectorType(int32, LANES)
+    multiply = multiplier(builder)
     vectors, weights, begin, sums = (
         builder.inttoptr(address, byte.as_pointer()) for address in (vectors, weights, begin, sums)
     )
-
-    def number(value: int) -> Any:
-        return ir.Constant(int64, value)
-
-    def at(pointer: Any, offset: Any, kind: Any) -> Any:
-        return builder.bitcast(builder.gep(pointer, [offset]), kind.as_pointer())
-
-    def load(pointer: Any, align: int) -> Any:
-        value = builder.load(pointer)
-        value.align = align
-        return value
-
     totals = [[cgutils.alloca_once(builder, lanes) for _ in range(_ABREAST)] for _ in range(count)]
     with cgutils.for_range_slice(builder, number(0), columns, number(COLUMNS), inc=True) as (column, _):
         block = builder.gep(weights, [builder.mul(column, rows)])
         first = builder.mul(column, number(4))
         for abreast in range(_ABREAST):
-            start = load(at(begin, builder.add(first, number(64 * abreast)), lanes), 4)
+            start = load_as(builder, begin, builder.add(first, number(64 * abreast)), lanes, 4)
             for vector in range(count):
                 builder.store(start, totals[vector][abreast])
-        with cgutils.for_range(builder, builder.udiv(rows, number(_BYTES))) as loop:
-            quad = builder.mul(loop.index, number(_BYTES * COLUMNS))
-            read = [load(at(block, builder.add(quad, number(64 * abreast)), lanes), 64) for abreast in range(_ABREAST)]
+        with cgutils.for_range(builder, builder.udiv(rows, number(BYTES))) as loop:
+            quad = builder.mul(loop.index, number(BYTES * COLUMNS))
+            read = [
+                load_as(builder, block, builder.add(quad, number(64 * abreast)), lanes, 64)
+                for abreast in range(_ABREAST)
+            ]
             for vector in range(count):
-                place = builder.add(builder.mul(vector_step, number(vector)), builder.mul(loop.index, number(_BYTES)))
-                four = load(at(vectors, place, int32), 1)
-                nothing = ir.Constant(lanes, ir.Undefined)
-                one = builder.insert_element(nothing, four, ir.Constant(int32, 0))
-                spread = builder.shuffle_vector(one, nothing, ir.Constant(lanes, [0] * _LANES))
+                place = builder.add(builder.mul(vector_step, number(vector)), builder.mul(loop.index, number(BYTES)))
+                four = spread(builder, load_as(builder, vectors, place, int32, 1))
                 for abreast in range(_ABREAST):
                     total = totals[vector][abreast]
-                    builder.store(builder.call(multiply, [builder.load(total), spread, read[abreast]]), total)
+                    builder.store(builder.call(multiply, [builder.load(total), four, read[abreast]]), total)
         for vector in range(count):
             row = builder.add(builder.mul(sum_step, number(vector)), first)
             for abreast in range(_ABREAST):
-                place = at(sums, builder.add(row, number(64 * abreast)), lanes)
-                builder.store(builder.load(totals[vector][abreast]), place).align = 4
+                place = builder.gep(sums, [builder.add(row, number(64 * abreast))])
+                target = builder.bitcast(place, lanes.as_pointer())
+                builder.store(builder.load(totals[vector][abreast]), target).align = 4
     return context.get_dummy_value()
 
 

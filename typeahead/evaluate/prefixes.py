@@ -33,7 +33,8 @@ gain, the ideal ranking of all that is judged). Empty V(i) count 0.
 - *Retained of the whole query*: a mean over the mean quality of the teacher's V(n) on the same queries.
 - *Retained of the same prefix*: a mean over the same mean of the teacher that is fed each prefix.
 
-At 100% typed and 0 characters left, the quality of a system that answers each key is its ordinary nDCG@10.
+At 100% typed and 0 characters left, the quality of a system that answers each key is its ordinary nDCG@10, but for an
+encoder that guesses where the text is going, which goes on guessing until Enter.
 
 *Keystrokes to the first relevant passage*: the smallest i for which V(i) holds a passage whose grade is at least the
 collection's threshold; none if there is no such i. The median counts none as more than any number; the mean is over

@@ -71,19 +71,24 @@ class VisibleSearch:
 
 
 class SessionTypist:
-    """An incremental encoder behind a typing session, as the server runs it; every key is answered."""
+    """An incremental encoder behind a typing session, as the server runs it; every key is answered.
+
+    With ``ahead``, by what the text finds that it is going to be, where the encoder guesses that.
+    """
 
     draws = 1
 
-    def __init__(self, name: str, encoder: IncrementalEncoder, search: VisibleSearch) -> None:
+    def __init__(self, name: str, encoder: IncrementalEncoder, search: VisibleSearch, *, ahead: bool = False) -> None:
         self.name = name
         self._engine = Engine(encoder)
         self._search = search
+        self._ahead = ahead
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """How it types."""
-        return {"typing": "each key through a session"}
+        guessing = self._ahead and self._engine.looks_ahead
+        return {"typing": "each key through a session" + (", searched for where the text is going" if guessing else "")}
 
     def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
         """Type each query into a session of its own; see :class:`~typeahead.evaluate.prefixes.Typist`."""
@@ -94,11 +99,12 @@ class SessionTypist:
             place = np.full(len(query), NOTHING, np.int64)
             for at in range(len(query)):
                 session.update(query[: at + 1])
-                if session.embedding is None or not query[: at + 1].strip():
+                vector = session.ahead if self._ahead else session.embedding
+                if vector is None or not query[: at + 1].strip():
                     continue
                 # A key that leaves the tokens alone leaves the very same vector.
-                if not vectors or session.embedding is not vectors[-1]:
-                    vectors.append(session.embedding)
+                if not vectors or vector is not vectors[-1]:
+                    vectors.append(vector)
                 place[at] = len(vectors) - 1
             places.append(place)
             if progress:

@@ -108,6 +108,7 @@ class App:
             max_waiting_searches=config.max_waiting_searches,
             max_turn_ms=config.max_turn_ms,
             anytime=config.anytime,
+            look_ahead=config.look_ahead,
             fallback=stand_in,
             lexical=lexical,
         )

@@ -70,6 +70,9 @@ class ServerConfig:
     #: Cosine of the embedding to that of the session's last search from which what that found is shown for a keystroke;
     #: 1 for no other embedding than the same. Enter always shows what its own search found.
     anytime: float = THRESHOLD
+    #: Whether keystrokes are answered with what the whole text is going to find, where the encoder guesses that. Enter
+    #: always shows what the text itself finds.
+    look_ahead: bool = True
     #: Whether words are searched beside vectors, and how both rankings become one: "off", "linear" or "rrf", see
     #: :mod:`typeahead.index.fusion`. With words every key is searched, as every key may change them.
     hybrid: Literal["off", "linear", "rrf"] = "off"

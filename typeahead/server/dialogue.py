@@ -308,6 +308,7 @@ class Dialogue:
     def _new_query(self, due: Stage, before: Query | None) -> Query:
         hello = self._conversation.hello
         query = Query(self._session, hello.k, due, self._wake, shown=hello.dtype is not None)
+        query.typing = True
         if before is not None:
             query.last = before.last if before.found is None else before
         return query

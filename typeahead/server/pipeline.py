@@ -34,7 +34,7 @@ from typeahead.server.fallback import Fallback
 from typeahead.server.lexical import HybridIndex, LexicalArm
 from typeahead.server.marks import Marker
 from typeahead.server.metrics import Reason
-from typeahead.server.query import Hit, Query, Stage
+from typeahead.server.query import Hit, Query, Result, Stage
 from typeahead.server.snippets import snippet, telling_words
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,7 @@ class Pipeline:
         max_waiting_searches: int = 256,
         max_turn_ms: float = 15.0,
         anytime: float = THRESHOLD,
+        look_ahead: bool = True,
         fallback: Fallback | None = None,
         lexical: LexicalArm | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
@@ -96,6 +97,7 @@ class Pipeline:
         self._max_waiting_searches = max_waiting_searches
         self._max_turn_ns = round(max_turn_ms * 1e6)
         self._anytime = anytime
+        self._looks_ahead = look_ahead and engine.looks_ahead and index is not None
         #: Searches that were made, and keystrokes for which the results of an earlier one stood.
         self.searched = 0
         self.stood = 0
@@ -204,7 +206,8 @@ class Pipeline:
 
         That is the new one; but Enter takes the place of the keystroke that has waited the longest. Where the embedding
         has hardly moved since the session's last search, what that found is the answer, and the query is searched
-        behind the others, so that Enter finds the results of its own search.
+        behind the others, so that Enter finds the results of its own search. So it is where the encoder says where a
+        text is going: a keystroke is answered with what that finds.
         """
         if query.embedding is None:
             query.stage = Stage.SEARCHED
@@ -217,9 +220,7 @@ class Pipeline:
             query.stage = Stage.SEARCHED
             self.stood += 1
             if query.stood:
-                with self._searchable:
-                    self._behind[query] = None
-                    self._searchable.notify()
+                self._search_behind(query)
             query.notify()
             return
         turned_away = None
@@ -242,10 +243,11 @@ class Pipeline:
         last = query.last
         if last is None or query.k > last.k:
             return None
-        if may_stand(last.embedding, query.embedding, 1):
-            query.found, query.last = last.found, None
+        if may_stand(last.sought, query.seeking, 1):
+            query.found, query.sought, query.last = last.found, last.sought, None
+            query.stood = query.seeking is not query.embedding
             return query.found
-        if query.entered or not may_stand(last.embedding, query.embedding, self._anytime):
+        if query.entered or not may_stand(last.sought, query.seeking, self._anytime):
             return None
         query.stood = True
         return last.found
@@ -289,6 +291,11 @@ class Pipeline:
             sessions = [query.session for query in needed]
             for query, embedding in zip(needed, self.engine.embeddings(sessions), strict=True):
                 query.embedding = embedding if query.session.tokens else None
+        typed = [query for query in batch if query.typing] if self._looks_ahead else []
+        if typed:
+            sessions = [query.session for query in typed]
+            for query, ahead in zip(typed, self.engine.ahead(sessions), strict=True):
+                query.ahead = ahead if query.session.tokens else None
         name = self._name
         for query in batch:
             query.encoder = name
@@ -360,29 +367,45 @@ class Pipeline:
     def _search_batch(self, batch: list[Query]) -> None:
         assert self._index is not None
         started_ns = time.perf_counter_ns()
-        # _search() lets no query without an embedding through.
-        vectors = np.stack([query.embedding for query in batch if query.embedding is not None])
+        # search() lets no query without an embedding through.
+        sought = [vector for query in batch if (vector := query.seeking) is not None]
+        vectors = np.stack(sought)
         k = max(query.k for query in batch)
         found = self._index.search(vectors, k) if self._lexical is None else self._lexical.search(batch, vectors, k)
         found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
         written_ns = time.perf_counter_ns()
-        for query, hits, those in zip(batch, written, found, strict=True):
-            query.hits = hits
-            query.found = those
-            query.search_ns = found_ns - started_ns
-            query.serialize_ns = written_ns - found_ns
+        for query, hits, those, vector in zip(batch, written, found, sought, strict=True):
+            query.result = Result(hits, those, vector, found_ns - started_ns, written_ns - found_ns)
 
     def _searched(self, batch: list[Query], failed: list[Query]) -> None:
         self.searched += len(batch) - len(failed)
         for query in batch:
             if query not in failed:
-                query.stage = Stage.SEARCHED
-                query.stood = False
-                query.last = None
-                query.notify()
+                self._found(query)
             elif not query.stood:
                 self._fail(query)
+
+    def _found(self, query: Query) -> None:
+        """Give on a query that was searched; where that was for what it will be, its own search is to come."""
+        assert query.result is not None
+        guessed = query.result.sought is not query.embedding
+        if guessed and query.entered:
+            # Enter was pressed meanwhile.
+            self.search(query)
+            return
+        query.take_result()
+        query.stood = guessed
+        query.stage = Stage.SEARCHED
+        query.last = None
+        if query.stood and query.wanted:
+            self._search_behind(query)
+        query.notify()
+
+    def _search_behind(self, query: Query) -> None:
+        with self._searchable:
+            self._behind[query] = None
+            self._searchable.notify()
 
     def write_hits(self, hits: Sequence[Hit], text: str) -> bytes:
         """Write the hits of a query's text as a JSON array: what of the passages fits on a page, its words marked."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from typeahead.encoders.base import Vectors
 from typeahead.index.fusion import Ranking
@@ -51,13 +51,25 @@ class Stage(IntEnum):
     SEARCHED = 2
 
 
+class Result(NamedTuple):
+    """What a search found for a query."""
+
+    #: As a JSON array.
+    written: bytes
+    hits: Sequence[Hit]
+    #: float32 (dim,) that was searched for.
+    sought: Vectors
+    search_ns: int
+    #: What writing the hits as JSON took.
+    serialize_ns: int
+
+
 class Query:
     """The present text of a session, as work: ``due`` is the stage that it has to reach.
 
     ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
-    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`hits`, :attr:`found`,
-    :attr:`search_ns` and :attr:`serialize_ns`, which the search thread sets before it hands the query back, and
-    for :attr:`words`, which the thread of the lexical arm sets.
+    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`result`, which the search thread
+    sets before it hands the query back, and for :attr:`words`, which the thread of the lexical arm sets.
     """
 
     # What most queries never change stands in the class: one is made for each key.
@@ -65,6 +77,8 @@ class Query:
     failed = False
     #: Whether it failed for want of room.
     shed = False
+    #: Whether somebody is typing it, and may go on: what it finds may be what the whole text is going to find.
+    typing = False
     #: Whether Enter was pressed on it.
     entered = False
     #: Whether the fallback was asked and failed.
@@ -73,11 +87,17 @@ class Query:
     encoder = ""
     #: float32 (dim,); None until the text was encoded, for one without a token, and where nobody needs it.
     embedding: Vectors | None = None
+    #: Where the text is going, likewise, if the encoder guesses that and somebody is typing it.
+    ahead: Vectors | None = None
     #: JSON array, once searched.
     hits = b"[]"
-    #: What the search found that the hits are of, if it was this query's own or would be the same.
+    #: What the search found that the hits are of, if it was this query's own or would be the same, and the vector that
+    #: it was made for.
     found: Sequence[Hit] | None = None
-    #: Whether the hits are those of an earlier search, and this query's own might be others.
+    sought: Vectors | None = None
+    #: What the search thread found, until the event loop takes it: what a reply shows does not change meanwhile.
+    result: Result | None = None
+    #: Whether the hits are not those of the text as it is: an earlier search's, or those of where it is going.
     stood = False
     #: The session's last query that was searched, until this one is.
     last: Query | None = None
@@ -114,6 +134,20 @@ class Query:
         self.wanted = wanted
         #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
         self.best = best
+
+    def take_result(self) -> None:
+        """Make what the search thread found this query's own."""
+        assert self.result is not None
+        self.hits, self.found, self.sought, self.search_ns, self.serialize_ns = self.result
+        self.result = None
+
+    @property
+    def seeking(self) -> Vectors | None:
+        """What is to be searched for: where the text is going while it is typed, the text itself from Enter on.
+
+        So is it behind a search whose results stand already, that Enter finds its own.
+        """
+        return self.embedding if self.ahead is None or self.entered or self.stood else self.ahead
 
 
 class Work(Protocol):

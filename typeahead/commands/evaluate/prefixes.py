@@ -1,8 +1,9 @@
 """How good the results are while one still types: every query of a collection fed character by character.
 
-Incremental encoders type through sessions, as they are served; encoders of whole texts are given every prefix; beside
-them the passages' own encoder, BM25 with a prefix match and, with --traces, the passages' encoder behind a debounce of
-150 ms. The definitions of all figures stand in the module typeahead.evaluate.prefixes.
+Incremental encoders type through sessions, as they are served: one that guesses where the text is going is searched by
+its guess, and beside that by the text as it is. Encoders of whole texts are given every prefix; beside them the
+passages' own encoder, BM25 with a prefix match and, with --traces, the passages' encoder behind a debounce of 150 ms.
+The definitions of all figures stand in the module typeahead.evaluate.prefixes.
 """
 
 from __future__ import annotations
@@ -61,8 +62,15 @@ def run(options: argparse.Namespace) -> None:
     # The passages' encoder types whole prefixes, under the name that it has been given as a query encoder, too.
     whole = [peer.label for peer in peers if peer.key == passage_encoder.key and not peer.incremental]
     name = whole[0] if whole else passage_encoder.label
+    # An encoder that guesses where text is going also types without that.
+    plain = {
+        peer.label: f"{peer.label}, not looking ahead"
+        for peer in peers
+        if peer.incremental and getattr(peer.encoder, "readouts", 1) > 1
+    }
     lexical, debounced = "BM25, last word as prefix", f"{name}, debounced {typists.DEBOUNCE_MS:.0f} ms"
-    names = [name, *(peer.label for peer in peers if peer.label not in whole), lexical, debounced]
+    labels = [peer.label for peer in peers if peer.label not in whole]
+    names = [name, *labels, *plain.values(), lexical, debounced]
     if len(set(names)) < len(names):
         raise TypeaheadError(f"two systems have the same name: {'; '.join(names)}; name one with LABEL=ENCODER")
     dataset = common.open_collection(options)
@@ -73,7 +81,9 @@ def run(options: argparse.Namespace) -> None:
     skipped = []
     for peer in peers:
         if peer.incremental:
-            systems.append(typists.SessionTypist(peer.label, peer.encoder, search))
+            systems.append(typists.SessionTypist(peer.label, peer.encoder, search, ahead=True))
+            if peer.label in plain:
+                systems.append(typists.SessionTypist(plain[peer.label], peer.encoder, search))
         elif peer.retriever is not None:
             reason = "matches whole words only; BM25 with a prefix match is there"
             skipped.append({"query_encoder": peer.label, "skipped": reason})

@@ -1,0 +1,242 @@
+"""The compiled step of the causal student equals the graph and the formulas, in a tree of prefixes as alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("numba", reason="the compiled step needs the extra 'fast'")
+pytest.importorskip("onnx", reason="graphs are written with onnx")
+
+from numba import njit
+
+import typeahead
+from tests.causal import by_numpy, float_weights, write_folder
+from tests.texts import texts
+from typeahead.encoders.attention import add_shares, scores_of
+from typeahead.encoders.causal import CausalEncoder
+from typeahead.encoders.compiled_causal import CompiledStates, CompiledStep
+from typeahead.encoders.kernels import erf, exp, largest
+from typeahead.encoders.vnni import COLUMNS, supported
+from typeahead.encoders.vnni_blocks import pack_blocks, product_of_blocks
+from typeahead.engine import Engine
+from typeahead.errors import EncoderError
+from typeahead.models import cosines
+
+needs_vnni = pytest.mark.skipif(not supported(), reason="this processor has no AVX-512 VNNI")
+
+DIM = COLUMNS
+TEXTS = ["how to boil an egg", "x", "東京の天気 tomorrow", "한국어 검색", "naive cafe " * 30]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("compiled"), dim=DIM, ahead=True)
+
+
+@pytest.fixture(scope="module")
+def compiled(folder: Path) -> CausalEncoder:
+    encoder = typeahead.load(folder)
+    assert isinstance(encoder, CausalEncoder)
+    assert encoder.compiled
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def graph(compiled: CausalEncoder, folder: Path) -> CausalEncoder:
+    encoder = CausalEncoder(compiled.config, folder, compiled=False)
+    assert not encoder.compiled
+    return encoder
+
+
+@needs_vnni
+@settings(max_examples=100, deadline=None)
+@given(text=texts)
+def test_whatever_is_typed_both_read_outs_are_the_graphs(
+    compiled: CausalEncoder, graph: CausalEncoder, text: str
+) -> None:
+    for ours, theirs in (
+        (compiled.encode([text]), graph.encode([text])),
+        (compiled.encode_ahead([text]), graph.encode_ahead([text])),
+    ):
+        # An entry that is rounded the other way to int8 shifts the result by a few parts in a thousand.
+        assert np.abs(ours - theirs).max() < 0.02
+        assert not theirs.any() or cosines(ours, theirs)[0] > 0.9995
+
+
+@needs_vnni
+@pytest.mark.parametrize("text", TEXTS)
+def test_steps_agree_with_the_formulas_in_float64(compiled: CausalEncoder, text: str) -> None:
+    weights = float_weights(30_522, dim=DIM, ahead=True)
+    tokens = compiled.tokenizer.encode(text)
+    for vectors, readout in ((compiled.encode([text]), "readout"), (compiled.encode_ahead([text]), "ahead")):
+        expected = by_numpy(weights, (101,), tokens, readout=readout)
+        assert vectors[0] @ expected.astype(np.float32) > 0.999
+
+
+@needs_vnni
+def test_the_read_outs_differ(compiled: CausalEncoder) -> None:
+    assert compiled.readouts == 2
+    assert compiled.encode(TEXTS[:1])[0] @ compiled.encode_ahead(TEXTS[:1])[0] < 0.99
+
+
+@needs_vnni
+@settings(max_examples=30, deadline=None)
+@given(typed=st.lists(texts, min_size=1, max_size=8))
+def test_in_a_tree_that_drops_prefixes_a_text_has_the_same_bits(compiled: CausalEncoder, typed: list[str]) -> None:
+    probe = Engine(compiled)
+    # Room for one text of the greatest length: others push each other out.
+    engine = Engine(compiled, cache_bytes=probe.tree.node_bytes * compiled.max_tokens)
+    sessions = [engine.session(max_chars=4096) for _ in typed]
+    for session, text in zip(sessions, typed, strict=True):
+        session.set_text(text)
+    engine.advance(sessions)
+    for session, text in zip(sessions, typed, strict=True):
+        if session.tokens:
+            np.testing.assert_array_equal(session.embedding, compiled.encode([text])[0])
+            np.testing.assert_array_equal(session.ahead, compiled.encode_ahead([text])[0])
+        else:
+            assert session.embedding is None
+            assert session.ahead is None
+
+
+@needs_vnni
+@pytest.mark.parametrize("prefix_ids", [(), (101, 7953, 1024)])
+def test_any_start_stands_before_the_text(tmp_path: Path, prefix_ids: tuple[int, ...]) -> None:
+    encoder = typeahead.load(write_folder(tmp_path / "model", dim=DIM, prefix_ids=prefix_ids))
+    assert isinstance(encoder, CausalEncoder)
+    assert encoder.compiled
+    expected = by_numpy(float_weights(30_522, dim=DIM), prefix_ids, encoder.tokenizer.encode("how to boil an egg"))
+    assert encoder.encode(["how to boil an egg"])[0] @ expected.astype(np.float32) > 0.999
+    session = encoder.session()
+    session.update("how to boil an egg")
+    np.testing.assert_array_equal(session.embedding, encoder.encode(["how to boil an egg"])[0])
+    np.testing.assert_array_equal(session.ahead, session.embedding)
+
+
+@needs_vnni
+def test_embeddings_of_a_dot_product_student_keep_their_length(tmp_path: Path) -> None:
+    encoder = typeahead.load(write_folder(tmp_path / "model", dim=DIM, normalize=False))
+    expected = by_numpy(float_weights(30_522, dim=DIM), (101,), encoder.tokenizer.encode("an egg"), normalize=False)
+    assert encoder.compiled  # type: ignore[union-attr]
+    assert np.linalg.norm(encoder.encode(["an egg"])) == pytest.approx(np.linalg.norm(expected), rel=0.02)
+
+
+@needs_vnni
+def test_a_step_that_gives_other_vectors_is_not_used_and_said_so(
+    compiled: CausalEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = CompiledStep.__call__
+
+    def wrong(self: CompiledStep, *arguments: Any) -> Any:
+        kept, sums, read = step(self, *arguments)
+        return kept, sums, np.roll(read, 1)
+
+    monkeypatch.setattr(CompiledStep, "__call__", wrong)
+    with pytest.warns(RuntimeWarning, match="used instead"):
+        encoder = CausalEncoder(compiled.config, folder)
+    assert not encoder.compiled
+
+
+@needs_vnni
+def test_weights_that_give_no_number_are_an_error(compiled: CausalEncoder) -> None:
+    states = compiled.states(4)
+    assert isinstance(states, CompiledStates)
+    states._vectors[0] = np.nan
+    with pytest.raises(EncoderError, match="NaN"):
+        states.step([0], [2129], [1])
+
+
+def test_sizes_that_are_not_of_the_kind_are_left_to_the_graph(causal: CausalEncoder) -> None:
+    assert causal.dim % COLUMNS
+    assert not causal.compiled
+
+
+@njit
+def multiply(
+    vector: Any, scale: Any, begin: Any, weights: Any, scales: Any, bias: Any, result: Any, block: int
+) -> None:
+    product_of_blocks(
+        vector.ctypes.data,
+        scale.ctypes.data,
+        begin.ctypes.data,
+        weights.ctypes.data,
+        scales.ctypes.data,
+        bias.ctypes.data,
+        result.ctypes.data,
+        np.int64(scale.shape[0]),
+        np.int64(block),
+        np.int64(result.shape[0]),
+    )
+
+
+@needs_vnni
+@pytest.mark.parametrize(("blocks", "block", "columns"), [(1, 4, COLUMNS), (3, 128, 1152), (12, 128, 384)])
+def test_a_product_is_numpys_at_the_largest_values_too(blocks: int, block: int, columns: int) -> None:
+    rng = np.random.default_rng(blocks)
+    matrix = rng.integers(1, 256, (columns, blocks, block)).astype(np.uint8)
+    matrix[0], matrix[1] = 255, 1
+    vector = rng.integers(-127, 128, (blocks, block)).astype(np.int8)
+    vector[0] = 127
+    scale, scales = (rng.uniform(0.1, 1, shape).astype(np.float32) for shape in ((blocks,), (columns, blocks)))
+    bias, result = rng.normal(size=columns).astype(np.float32), np.empty(columns, np.float32)
+    begin = (-128 * vector.astype(np.int32).sum(1)).astype(np.int32)
+    weights, packed = pack_blocks(matrix, scales)
+    memory = np.empty(weights.size + 64, np.uint8)
+    at = -memory.ctypes.data % 64
+    memory[at : at + weights.size] = weights
+    multiply(vector.reshape(-1), scale, begin, memory[at : at + weights.size], packed, bias, result, block)
+    whole = np.einsum("cbk,bk->cb", matrix.astype(np.int64) - 128, vector.astype(np.int64))
+    np.testing.assert_allclose(result, bias + (whole * scales * scale).sum(1), rtol=1e-5, atol=1e-2)
+
+
+@pytest.mark.parametrize(("columns", "block"), [(COLUMNS + 1, 4), (COLUMNS, 6)])
+def test_a_matrix_of_another_shape_is_not_packed(columns: int, block: int) -> None:
+    with pytest.raises(ValueError, match=f"{columns} columns in blocks of {block}"):
+        pack_blocks(np.zeros((columns, 1, block), np.uint8), np.zeros((columns, 1), np.float32))
+
+
+@njit
+def attend(query: Any, key: Any, scores: Any, shares: Any, result: Any) -> None:
+    heads, chunks = np.int64(scores.shape[0]), np.int64(query.shape[0] // scores.shape[0] // 16)
+    scores_of(query.ctypes.data, key.ctypes.data, scores.ctypes.data, heads, chunks)
+    add_shares(shares.ctypes.data, key.ctypes.data, result.ctypes.data, heads, chunks)
+
+
+@needs_vnni
+@pytest.mark.parametrize(("heads", "size"), [(1, 16), (12, 32), (4, 64)])
+def test_scores_and_shares_of_heads_are_numpys(heads: int, size: int) -> None:
+    rng = np.random.default_rng(heads)
+    query, result = (rng.normal(size=heads * size).astype(np.float32) for _ in range(2))
+    key, shares = rng.normal(size=heads * size).astype(np.float16), rng.uniform(size=heads).astype(np.float32)
+    scores, before = np.empty(heads, np.float32), result.copy()
+    attend(query, key.view(np.uint16), scores, shares, result)
+    float_key = key.astype(np.float32)
+    np.testing.assert_allclose(scores, (query * float_key).reshape(heads, size).sum(1), atol=1e-5)
+    np.testing.assert_allclose(result, before + np.repeat(shares, size) * float_key, atol=1e-6)
+
+
+@njit
+def each(values: Any, exponentials: Any, errors: Any) -> None:
+    for place in range(values.shape[0]):
+        exponentials[place] = exp(-abs(values[place]))
+        errors[place] = erf(values[place])
+
+
+def test_exponential_and_error_function_are_those_of_math() -> None:
+    values = np.concatenate([np.linspace(-100, 100, 4001), np.linspace(-4, 4, 4001)]).astype(np.float32)
+    exponentials, errors = np.empty_like(values), np.empty_like(values)
+    each(values, exponentials, errors)
+    np.testing.assert_allclose(exponentials, np.exp(-np.abs(values.astype(np.float64))), rtol=3e-7, atol=1e-37)
+    np.testing.assert_allclose(errors, [math.erf(value) for value in values], atol=3e-7)
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0], [3.0, -7.5], [-0.0, 1e-20], [np.inf, 1.0]])
+def test_the_largest_is_found_whatever_its_sign(values: list[float]) -> None:
+    assert largest(np.array(values, np.float32)) == max(np.abs(np.array(values, np.float32)).max(), np.float32(1e-12))
