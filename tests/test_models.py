@@ -41,8 +41,12 @@ def test_shipped_models_are_whole_small_and_reproduce_their_golden_vectors(name:
         encoder = typeahead.load(name)
     assert encoder.config.name == name
     assert Golden.read(folder).agreement(encoder) > 0.9999
-    assert sum(path.stat().st_size for path in folder.iterdir()) <= 25e6
+    assert max(path.stat().st_size for path in folder.iterdir()) <= 25e6
     assert {path.name for path in folder.iterdir()} == {*encoder.config.files, "config.json"}
+
+
+def test_all_shipped_models_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in models_folder().glob("*/*")) <= 100e6
 
 
 def test_both_shipped_models_share_one_teacher() -> None:

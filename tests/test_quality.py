@@ -50,9 +50,9 @@ def test_passages_in_int8_are_the_float32_teachers(teacher: object, passage_enco
     assert found.min() > 0.98
 
 
-@pytest.mark.parametrize("name", ["minilm-gru", "minilm-static"])
-def test_queries_point_where_the_teacher_points(teacher: object, name: str) -> None:
+# The mean over the development split's queries is 0.90, 0.91 and 0.97; far below it, something is broken.
+@pytest.mark.parametrize(("name", "mean"), [("minilm-gru", 0.88), ("minilm-static", 0.88), ("minilm-causal", 0.95)])
+def test_queries_point_where_the_teacher_points(teacher: object, name: str, mean: float) -> None:
     found = cosines(typeahead.load(name).encode(QUERIES), teacher.encode(QUERIES))  # type: ignore[attr-defined]
-    # The mean over the development split's queries is 0.90 and 0.91; far below it, something is broken.
-    assert found.mean() > 0.88
+    assert found.mean() > mean
     assert np.all(found > 0.7)

@@ -47,9 +47,12 @@ and a correction read from a GRU of {student.hidden} units; a keystroke takes on
 A causal query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
 vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
 and a correction read from {layers} of the teacher's layers, fine-tuned to look back only; a keystroke runs them
-over the new token alone.
+over the new token alone.{ahead}
 """,
 }
+
+_AHEAD = """
+A second read-out guesses where a text is going while it is typed: `session.ahead` beside `session.embedding`."""
 
 _STUDENT = """\
 # {name}
@@ -137,6 +140,7 @@ def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: s
         student=student,
         layers=len(student.teacher_layers) or student.layers,
         readout=f", and what a hidden layer of {student.readout:,} units reads from it" if student.readout else "",
+        ahead=_AHEAD if student.ahead else "",
         residual=", and a weighted mean of token vectors beside them" if student.residual else "",
     )
     runtime = "NumPy" if student.family == "static" else "ONNX Runtime"

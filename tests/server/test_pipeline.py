@@ -333,7 +333,7 @@ def first_title(query: Query) -> str:
 def test_a_keystroke_is_answered_with_what_the_text_will_find_and_searched_for_itself_behind() -> None:
     async def test() -> None:
         index = BruteForceIndex()
-        async with started(index, GuessingEncoder()) as pipeline:
+        async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
             query = await Watched(pipeline, "boil an egg", typing=True).reach(Stage.SEARCHED)
             assert first_title(query) == "bake bread"
             async with asyncio.timeout(10):
@@ -348,14 +348,14 @@ def test_a_keystroke_is_answered_with_what_the_text_will_find_and_searched_for_i
 def test_a_guess_is_for_who_is_typing_and_not_for_enter() -> None:
     async def test() -> None:
         index = BruteForceIndex()
-        async with started(index, GuessingEncoder()) as pipeline:
+        async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
             for entered in (False, True):
                 watched = Watched(pipeline, "boil an egg", typing=entered, entered=entered)
                 query = await watched.reach(Stage.SEARCHED)
                 assert first_title(query) == "boil an egg"
                 assert not query.stood
             assert index.batches == [1, 1]
-        async with started(BruteForceIndex(), GuessingEncoder(), look_ahead=False) as pipeline:
+        async with started(BruteForceIndex(), GuessingEncoder()) as pipeline:
             assert (
                 first_title(await Watched(pipeline, "boil an egg", typing=True).reach(Stage.SEARCHED)) == "boil an egg"
             )
@@ -366,7 +366,7 @@ def test_a_guess_is_for_who_is_typing_and_not_for_enter() -> None:
 def test_enter_during_the_search_for_a_guess_waits_for_its_own() -> None:
     async def test() -> None:
         index = BruteForceIndex()
-        async with started(index, GuessingEncoder()) as pipeline:
+        async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
             index.gate.clear()
             watched = Watched(pipeline, "boil an egg", typing=True)
             await asyncio.to_thread(index.await_search)
@@ -382,7 +382,7 @@ def test_enter_during_the_search_for_a_guess_waits_for_its_own() -> None:
 def test_a_key_that_changes_no_token_shows_the_guess_again_and_is_searched_for_itself() -> None:
     async def test() -> None:
         index = BruteForceIndex()
-        async with started(index, GuessingEncoder()) as pipeline:
+        async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
             index.gate.clear()
             first = Watched(pipeline, "boil an egg", typing=True)
             await asyncio.to_thread(index.await_search)
@@ -402,7 +402,7 @@ def test_a_key_that_changes_no_token_shows_the_guess_again_and_is_searched_for_i
 def test_a_guess_that_nobody_waits_for_any_more_is_not_searched_behind() -> None:
     async def test() -> None:
         index = BruteForceIndex()
-        async with started(index, GuessingEncoder()) as pipeline:
+        async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
             index.gate.clear()
             watched = Watched(pipeline, "boil an egg", typing=True)
             await asyncio.to_thread(index.await_search)

@@ -99,6 +99,9 @@ def test_a_stage_trains_on_its_files_limits_and_lengths(
     assert found.texts.lengths[large].max() == 3
     assert not {found.texts.texts[row] for row in small} & {one.text for one in found.held_out[tmp_path / "texts.tsv"]}
     assert any(found.texts.texts[row].startswith("open file") for row in large)
+    half = found.rows(dataclasses.replace(second, share=0.5))
+    assert set(half) < set(large)
+    assert 0.35 < len(half) / len(large) < 0.65
 
 
 def test_truncated_texts_are_the_first_words_and_have_targets_of_their_own(

@@ -93,10 +93,10 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         "by their scores or by their ranks",
     )
     parser.add_argument(
-        "--no-look-ahead",
-        dest="look_ahead",
-        action="store_false",
-        help="answer each key with what its text finds as it is, and not with what the encoder guesses the whole will",
+        "--look-ahead",
+        action="store_true",
+        help="answer each key with what the encoder guesses that the whole text will find, where it guesses that, and "
+        "Enter with what the text finds as it is",
     )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
     parser.add_argument(

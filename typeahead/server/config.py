@@ -72,7 +72,7 @@ class ServerConfig:
     anytime: float = THRESHOLD
     #: Whether keystrokes are answered with what the whole text is going to find, where the encoder guesses that. Enter
     #: always shows what the text itself finds.
-    look_ahead: bool = True
+    look_ahead: bool = False
     #: Whether words are searched beside vectors, and how both rankings become one: "off", "linear" or "rrf", see
     #: :mod:`typeahead.index.fusion`. With words every key is searched, as every key may change them.
     hybrid: Literal["off", "linear", "rrf"] = "off"

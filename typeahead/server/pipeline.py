@@ -82,7 +82,7 @@ class Pipeline:
         max_waiting_searches: int = 256,
         max_turn_ms: float = 15.0,
         anytime: float = THRESHOLD,
-        look_ahead: bool = True,
+        look_ahead: bool = False,
         fallback: Fallback | None = None,
         lexical: LexicalArm | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
