@@ -32,7 +32,7 @@ class States(Protocol):
         """Extend the state in each of ``parents`` by one token, and write the results into ``children``.
 
         Raises :class:`~typeahead.errors.EncoderError` for an embedding that is NaN or infinite, and what the encoder
-        raises; nothing is written then.
+        raises; what stands in ``children`` then counts for nothing.
         """
 
     def embeddings(self, slots: Sequence[int]) -> Vectors:

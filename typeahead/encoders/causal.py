@@ -4,8 +4,8 @@ The layers are the teacher's, fine-tuned under a causal mask, so that nothing of
 added: of each token, its keys and values in every layer are kept, and a step computes the new token alone, which
 attends to all of them. With the last layer's outputs h₁…hₙ the embedding is the L2-normalised sum of the weighted mean
 of token vectors Σ wᵢ E[tᵢ] / Σ wᵢ and a correction U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ]. The sibling
-:mod:`~typeahead.encoders.recurrent` has the same read-out over a GRU, whose step costs a third and does not grow with
-the text.
+:mod:`~typeahead.encoders.recurrent` has the same read-out over a GRU, whose step costs a tenth of six
+layers' and does not grow with the text.
 
 A student may have a second read-out of the same two, for where an unfinished text is going
 (:meth:`~typeahead.encoders.fold.FoldEncoder.encode_ahead`).
@@ -17,7 +17,6 @@ in common, wherever they branch.
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.compiling import import_compiled
+from typeahead.encoders.compiling import import_compiled, warn_of_other_vectors
 from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig
@@ -110,12 +109,7 @@ class CausalEncoder(FoldEncoder):
             _, _, found = self._run_compiled(step, state, token)
             state, expected = self._run_graph(state, token)
             if not _cosine(found, expected[0]) > _LEAST_COSINE:
-                warnings.warn(
-                    f"{self.config.name}: the compiled step gives other vectors on this processor than ONNX Runtime, "
-                    "which is used instead and is slower",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                warn_of_other_vectors(self.config.name)
                 return False
         return True
 

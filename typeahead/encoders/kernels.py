@@ -125,7 +125,7 @@ def largest(values: Any) -> np.float32:
     """Of the absolute values of float32 (n,), and no less than 1e-12.
 
     Without their signs, floats are ordered as their bits are: LLVM vectorises the greatest of integers, and not that of
-    floats, which took four times as long.
+    floats.
     """
     bits = values.view(np.int32)
     found = np.int32(0)

@@ -14,14 +14,13 @@ and what is not bounded like it has a scale for each row: no row's result depend
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.compiling import import_compiled
+from typeahead.encoders.compiling import import_compiled, warn_of_other_vectors
 from typeahead.encoders.fold import VectorFold, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models import ModelConfig
@@ -62,12 +61,7 @@ class RecurrentEncoder(VectorFold):
             expected, embeddings = self._run_graph(states, tokens)
             stepped, found = step(states, tokens)
             if not (np.allclose(stepped, expected, atol=1e-3) and np.allclose(found, embeddings, atol=1e-3)):
-                warnings.warn(
-                    f"{self.config.name}: the compiled step gives other vectors on this processor than ONNX Runtime, "
-                    "which is used instead and is slower",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                warn_of_other_vectors(self.config.name)
                 return False
             states = expected
         return True
