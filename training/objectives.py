@@ -35,7 +35,6 @@ from training.recipe import (
     StageRecipe,
 )
 from training.students import Student
-from training.students.base import last_of
 from training.teachers import Teacher
 from training.texts import Texts, pad
 from training.vectors import VectorCache
@@ -206,31 +205,26 @@ class Objectives:
         return torch.stack([self._weights[name] * loss(step) for name, loss in self._losses.items()]).sum()
 
     def _run(self, student: Student, rows: np.ndarray, rng: np.random.Generator) -> Step:
-        """Run the student over whole and cut texts together."""
+        """Run the student over whole and cut texts."""
         device = self.teacher.device
         ids, lengths, targets = (tensor.to(device) for tensor in self.texts.tensors(rows))
-        n = len(rows)
         cut_rows, cut_share, cut_ids = self._cut(rows, rng)
-        whole_ids, whole_lengths = ids, lengths
-        if cut_ids:
-            more_ids, more_lengths = (tensor.to(device) for tensor in pad(cut_ids))
-            longest = max(ids.shape[1], more_ids.shape[1])
-            whole_ids = torch.cat([nn.functional.pad(part, (0, longest - part.shape[1])) for part in (ids, more_ids)])
-            whole_lengths = torch.cat([lengths, more_lengths])
         prefixes = None
         if self._prefix and student.folds:
-            vectors, after_each = student.whole_and_ahead(whole_ids, whole_lengths)
-            cut_vectors = last_of(after_each, whole_lengths)[n:]
-            prefixes = after_each[:n, : ids.shape[1]] if self._prefix.tokens else None
+            vectors, after_each = student.whole_and_ahead(ids, lengths, alone=self._prefix.alone)
+            prefixes = after_each if self._prefix.tokens else None
         else:
-            vectors = student(whole_ids, whole_lengths)
-            cut_vectors = vectors[n:]
+            vectors = student(ids, lengths)
+        cut_vectors = vectors[:0]
+        if self._prefix and cut_ids:
+            more_ids, more_lengths = (tensor.to(device) for tensor in pad(cut_ids))
+            cut_vectors = student.ahead(more_ids, more_lengths, alone=self._prefix.alone)
         return Step(
             rows=rows,
             ids=ids,
             lengths=lengths,
             targets=targets,
-            vectors=vectors[:n],
+            vectors=vectors,
             prefixes=prefixes,
             cut_rows=torch.tensor(cut_rows, dtype=torch.int64, device=device),
             cut_vectors=cut_vectors,

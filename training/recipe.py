@@ -124,6 +124,9 @@ class PrefixObjective:
     cut: float = 0.25
     #: Whether the embedding after each token counts. Families that are no fold have none: they learn from cuts alone.
     tokens: bool = True
+    #: Whether the read-out for unfinished text learns alone, and what it reads stays as it is: whole text loses nothing
+    #: then. Only for students with ``ahead``.
+    alone: bool = False
 
 
 #: "" is what ``accelerate launch`` says.
@@ -248,7 +251,7 @@ def read_recipe(path: Path) -> Recipe:
         raise ValueError(f"{path}: precision {data['precision']!r} is none of {PRECISIONS}")
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     try:
-        return _take(
+        recipe = _take(
             Recipe,
             data
             | {
@@ -262,3 +265,8 @@ def read_recipe(path: Path) -> Recipe:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
+    for stage in recipe.stages:
+        prefix = stage.objectives.get("prefix")
+        if isinstance(prefix, PrefixObjective) and prefix.alone and not recipe.student.ahead:
+            raise ValueError(f"{path}: stage {stage.name!r}: prefix learns alone only what [student] ahead = true adds")
+    return recipe

@@ -337,3 +337,17 @@ def test_the_prefix_objective_moves_unfinished_text_towards_the_whole(teacher_fo
     # After one, two and three of six words; at the end the two are alike.
     assert (cosines["prefix"][:3] > cosines["plain"][:3]).all()
     assert cosines["prefix"][-1].item() == pytest.approx(cosines["plain"][-1].item(), abs=0.005)
+
+
+def test_what_is_learnt_alone_changes_nothing_of_whole_text(teacher_folder: Path, tmp_path: Path) -> None:
+    weights = []
+    for number, prefix in enumerate(("", "prefix = { cut = 0.5, alone = true }")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        stage = f"[stages.objectives]\ncosine = {{}}\n{prefix}"
+        student = 'family = "causal"\nlayers = 1\nahead = true'
+        weights.append(train(write_recipe(folder, teacher_folder, student, stage=stage), folder / "run"))
+    guesses = [one.pop("guess.weight") for one in weights]
+    assert not guesses[0].any()
+    assert guesses[1].any()
+    assert_same(*weights)

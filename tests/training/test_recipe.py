@@ -81,3 +81,13 @@ def test_an_objective_or_entry_of_a_stage_that_there_is_not_is_named(tmp_path: P
     path.write_text("name = 'x'\n" + BASE + stage + "\n")
     with pytest.raises(ValueError, match=message):
         read_recipe(path)
+
+
+def test_nothing_learns_alone_without_a_read_out_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    alone = "[stages.objectives]\nprefix = { alone = true }\n"
+    path.write_text("name = 'x'\n" + BASE + alone)
+    with pytest.raises(ValueError, match=r"'second'.*ahead = true"):
+        read_recipe(path)
+    path.write_text("name = 'x'\n" + BASE.replace("layers = 2", "layers = 2, family = 'causal', ahead = true") + alone)
+    assert read_recipe(path).stages[1].objectives["prefix"]

@@ -116,6 +116,21 @@ def test_what_is_learnt_of_unfinished_text_leaves_the_read_out_of_whole_text_alo
     assert student.readout.weight.grad is None
 
 
+def test_the_read_out_of_unfinished_text_can_learn_alone(teacher: Teacher) -> None:
+    student = trained(RECIPES["causal, looking ahead"], teacher)
+    ids, lengths = some_ids(teacher)
+    whole, after_each = student.whole_and_ahead(ids, lengths, alone=True)
+    cut = student.ahead(ids, lengths, alone=True)
+    for found, expected in zip((whole, after_each), student.whole_and_ahead(ids, lengths), strict=True):
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(cut, student.ahead(ids, lengths))
+    loss: Any = after_each.square().sum() + cut.square().sum()
+    loss.backward()
+    learning = {name for name, parameter in student.named_parameters() if parameter.grad is not None}
+    assert learning == {"guess.weight"}
+    assert whole.requires_grad
+
+
 def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: Teacher, dot_teacher: Teacher) -> None:
     recipe = StudentRecipe(family="causal", layers=2, pooled=0.5)
     counts = np.arange(teacher.model.config.vocab_size) + 1

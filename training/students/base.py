@@ -56,12 +56,15 @@ class Student(nn.Module):
         """
         raise TypeError(f"{self.family} is no fold: it has no embedding after each token")
 
-    def ahead(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Where unfinished texts are going: float32 (n, dim). What :meth:`forward` gives, unless a family says more."""
+    def ahead(self, ids: Tensor, lengths: Tensor, *, alone: bool = False) -> Tensor:  # noqa: ARG002
+        """Where unfinished texts are going: float32 (n, dim). What :meth:`forward` gives, unless a family says more.
+
+        ``alone`` lets no gradient through to what :meth:`forward` needs, for families with weights of their own here.
+        """
         vectors: Tensor = self(ids, lengths)
         return vectors
 
-    def whole_and_ahead(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def whole_and_ahead(self, ids: Tensor, lengths: Tensor, *, alone: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """What :meth:`forward` gives, and after each token what :meth:`ahead` gives: (n, dim), (n, longest, dim).
 
         ``TypeError`` for a family that is no fold.

@@ -81,16 +81,20 @@ class Causal(TokenMean):
         tokens, weights = self.weigh(ids, lengths)
         return self.corrected_prefixes(tokens, weights, self._states(ids), self.readout)
 
-    def ahead(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def ahead(self, ids: Tensor, lengths: Tensor, *, alone: bool = False) -> Tensor:
         """See :meth:`~training.students.base.Student.ahead`."""
-        tokens, weights = self.weigh(ids, lengths)
-        return self.corrected(tokens, weights, self._states(ids), lengths, self._guessed)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not alone):
+            tokens, weights = self.weigh(ids, lengths)
+            states = self._states(ids)
+        return self.corrected(tokens, weights, states, lengths, self._guessed)
 
-    def whole_and_ahead(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def whole_and_ahead(self, ids: Tensor, lengths: Tensor, *, alone: bool = False) -> tuple[Tensor, Tensor]:
         """See :meth:`~training.students.base.Student.whole_and_ahead`."""
         tokens, weights = self.weigh(ids, lengths)
         states = self._states(ids)
         whole = self.corrected(tokens, weights, states, lengths, self.readout)
+        if alone:
+            tokens, weights, states = tokens.detach(), weights.detach(), states.detach()
         return whole, self.corrected_prefixes(tokens, weights, states, self._guessed)
 
     def _guessed(self, read: Tensor) -> Tensor:
