@@ -1,6 +1,6 @@
 """Time of the last word and of a whole query for every encoder, side by side, one query at a time on one thread.
 
-Prints percentiles of 1,020 repetitions of which 20 warm up, and how many tokens the last word and the query have. With
+Prints percentiles of the repetitions, of which 20 warm up, and how many tokens the last word and the query have. With
 --throughput it also times 65,536 queries in batches, tokenization apart, on --threads.
 """
 
@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "queries", type=Path, metavar="QUERIES", help="a text file, one query a line; of a TSV its last column"
     )
     common.add_query_encoders(parser, threads=1)
+    parser.add_argument(
+        "--repetitions", type=common.at_least(21), default=1020, help="of each encoder, 20 to warm up included"
+    )
     parser.add_argument("--throughput", action="store_true", help="time queries in batches, too")
     parser.add_argument(
         "--batches", type=common.at_least(1), nargs="+", metavar="SIZE", help="batch sizes (default: 16 to 8,192)"
@@ -46,7 +49,9 @@ def run(options: argparse.Namespace) -> None:
             f"{', '.join(peer.label for peer in peers)}: nothing here encodes, so nothing can be timed"
         )
     with Progress() as progress:
-        latencies = online.measure(peers, queries, seed=options.seed, progress=progress)
+        latencies = online.measure(
+            peers, queries, repetitions=options.repetitions, seed=options.seed, progress=progress
+        )
     rows, token_rows = latencies.rows(), latencies.token_rows()
     blocks = [
         f"Latency, {latencies.repetitions - latencies.warm_up:,} repetitions, batch 1, one thread",
