@@ -2,9 +2,10 @@
 
     python -m benchmarks.causal_step [--layers 2 4 6] [--after 1 10 30 60]
 
-Batch one, one thread, in a tree of prefixes, as a keystroke is stepped: compiled, and as ONNX Runtime's graph. The
-models that ship are timed in the same run, ``minilm-doc`` on the whole text, all in turns. Needs
-``typeahead[training]``; ``training`` is found as it runs from the root of the checkout.
+One thread, in a tree of prefixes, as a keystroke is stepped: compiled, and as ONNX Runtime's graph. The models that
+ship are timed in the same run, all in turns: ``minilm-causal`` for four keystrokes at once, too, and beside
+``minilm-doc`` on the whole text. Needs ``typeahead[training]``; ``training`` is found as it runs from the root of the
+checkout.
 """
 
 from __future__ import annotations
@@ -63,12 +64,13 @@ def random_student(layers: int, folder: Path, *, compiled: bool) -> CausalEncode
     return CausalEncoder(own, folder, compiled=compiled)
 
 
-def step_after(encoder: CausalEncoder | RecurrentEncoder, tokens: int) -> Callable[[], object]:
-    """A step behind so many tokens, in a tree that holds no other."""
-    states = encoder.states(tokens + 2)
+def step_after(encoder: CausalEncoder | RecurrentEncoder, tokens: int, *, count: int = 1) -> Callable[[], object]:
+    """``count`` steps behind so many tokens, in a tree that holds no other."""
+    states = encoder.states(tokens + 1 + count)
     for slot in range(tokens):
         states.step([slot], [2000 + slot], [slot + 1])
-    return lambda: states.step([tokens], [3000], [tokens + 1])
+    new, children = ([first + row for row in range(count)] for first in (3000, tokens + 1))
+    return lambda: states.step([tokens] * count, new, children)
 
 
 def main() -> None:
@@ -86,12 +88,12 @@ def main() -> None:
         for how in ("compiled", "graph"):
             with tempfile.TemporaryDirectory() as folder:
                 encoders[f"{layers} layers, {how}"] = random_student(layers, Path(folder), compiled=how == "compiled")
-    whole = typeahead.load("minilm-doc")
     timed = [(name, after, step_after(encoder, after)) for name, encoder in encoders.items() for after in options.after]
-    texts = [" ".join(["egg"] * (after + 1)) for after in options.after]
+    timed += [("minilm-causal, four at once", after, step_after(shipped[1], after, count=4)) for after in options.after]
     timed += [
-        ("minilm-doc, the whole text", after, partial(whole.encode, [text]))
-        for after, text in zip(options.after, texts, strict=True)
+        (f"{one.config.name}, the whole text", after, partial(one.encode, [" ".join(["egg"] * (after + 1))]))
+        for one in (shipped[1], typeahead.load("minilm-doc"))
+        for after in options.after
     ]
     spent: list[list[float]] = [[] for _ in timed]
     for _ in range(ROUNDS):

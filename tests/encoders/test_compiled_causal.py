@@ -23,8 +23,8 @@ from typeahead.encoders.attention import add_shares, scores_of
 from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.compiled_causal import CompiledStates, CompiledStep
 from typeahead.encoders.kernels import erf, exp, largest
-from typeahead.encoders.vnni import COLUMNS, supported
-from typeahead.encoders.vnni_blocks import pack_blocks, product_of_blocks
+from typeahead.encoders.vnni import COLUMNS, VECTORS, supported
+from typeahead.encoders.vnni_blocks import blocks_of_four, blocks_of_one, pack_blocks
 from typeahead.engine import Engine
 from typeahead.errors import EncoderError
 from typeahead.models import cosines
@@ -145,6 +145,26 @@ def test_a_step_that_gives_other_vectors_is_not_used_and_said_so(
 
 
 @needs_vnni
+@pytest.mark.parametrize("count", range(1, 10))
+def test_tokens_that_are_stepped_together_get_what_each_gets_alone(compiled: CausalEncoder, count: int) -> None:
+    together, alone = compiled.states(40), compiled.states(40)
+    # Behind texts of other lengths, some of them the same.
+    for slot in range(5):
+        for states in (together, alone):
+            states.step([slot], [2000 + slot], [slot + 1])
+    parents, tokens = [0, 5, 2, 2, 4, 1, 0, 3, 5][:count], [3000 + 7 * row for row in range(count)]
+    children = [10 + 3 * row for row in range(count)]
+    together.step(parents, tokens, children)
+    for parent, token, child in zip(parents, tokens, children, strict=True):
+        alone.step([parent], [token], [child])
+    for states in (together, alone):
+        # And what they keep is there for the next token.
+        states.step(children[-1:], [2129], [39])
+    for slots in ([*children, 39], [1, 5]):
+        np.testing.assert_array_equal(together.embeddings(slots), alone.embeddings(slots))
+
+
+@needs_vnni
 def test_weights_that_give_no_number_are_an_error(compiled: CausalEncoder) -> None:
     states = compiled.states(4)
     assert isinstance(states, CompiledStates)
@@ -158,22 +178,31 @@ def test_sizes_that_are_not_of_the_kind_are_left_to_the_graph(causal: CausalEnco
     assert not causal.compiled
 
 
-@njit
-def multiply(
-    vector: Any, scale: Any, begin: Any, weights: Any, scales: Any, bias: Any, result: Any, block: int
-) -> None:
-    product_of_blocks(
-        vector.ctypes.data,
-        scale.ctypes.data,
-        begin.ctypes.data,
-        weights.ctypes.data,
-        scales.ctypes.data,
-        bias.ctypes.data,
-        result.ctypes.data,
-        np.int64(scale.shape[0]),
-        np.int64(block),
-        np.int64(result.shape[0]),
-    )
+def multiplying(product: Any) -> Any:
+    @njit
+    def multiply(
+        vectors: Any, scale: Any, begin: Any, weights: Any, scales: Any, bias: Any, result: Any, block: int
+    ) -> None:
+        product(
+            vectors.ctypes.data,
+            np.int64(vectors.strides[0]),
+            scale.ctypes.data,
+            begin.ctypes.data,
+            np.int64(scale.strides[0]),
+            weights.ctypes.data,
+            scales.ctypes.data,
+            bias.ctypes.data,
+            result.ctypes.data,
+            np.int64(result.strides[0]),
+            np.int64(scale.shape[1]),
+            np.int64(block),
+            np.int64(result.shape[1]),
+        )
+
+    return multiply
+
+
+multiply_one, multiply_four = multiplying(blocks_of_one), multiplying(blocks_of_four)
 
 
 @needs_vnni
@@ -182,18 +211,25 @@ def test_a_product_is_numpys_at_the_largest_values_too(blocks: int, block: int, 
     rng = np.random.default_rng(blocks)
     matrix = rng.integers(1, 256, (columns, blocks, block)).astype(np.uint8)
     matrix[0], matrix[1] = 255, 1
-    vector = rng.integers(-127, 128, (blocks, block)).astype(np.int8)
-    vector[0] = 127
-    scale, scales = (rng.uniform(0.1, 1, shape).astype(np.float32) for shape in ((blocks,), (columns, blocks)))
-    bias, result = rng.normal(size=columns).astype(np.float32), np.empty(columns, np.float32)
-    begin = (-128 * vector.astype(np.int32).sum(1)).astype(np.int32)
+    vectors = rng.integers(-127, 128, (VECTORS, blocks, block)).astype(np.int8)
+    vectors[0, 0], vectors[1, 0] = 127, -127
+    scale, scales = (rng.uniform(0.1, 1, shape).astype(np.float32) for shape in ((VECTORS, blocks), (columns, blocks)))
+    bias, result = rng.normal(size=columns).astype(np.float32), np.empty((VECTORS, columns), np.float32)
+    begin = (-128 * vectors.astype(np.int32).sum(2)).astype(np.int32)
     weights, packed = pack_blocks(matrix, scales)
     memory = np.empty(weights.size + 64, np.uint8)
     at = -memory.ctypes.data % 64
     memory[at : at + weights.size] = weights
-    multiply(vector.reshape(-1), scale, begin, memory[at : at + weights.size], packed, bias, result, block)
-    whole = np.einsum("cbk,bk->cb", matrix.astype(np.int64) - 128, vector.astype(np.int64))
-    np.testing.assert_allclose(result, bias + (whole * scales * scale).sum(1), rtol=1e-5, atol=1e-2)
+    read = memory[at : at + weights.size]
+    multiply_four(vectors.reshape(VECTORS, -1), scale, begin, read, packed, bias, result, block)
+    whole = np.einsum("cbk,vbk->vcb", matrix.astype(np.int64) - 128, vectors.astype(np.int64))
+    expected = bias + (whole * scales * scale[:, None]).sum(2)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-2)
+    alone = np.empty((1, columns), np.float32)
+    for row in range(VECTORS):
+        vector = vectors[row : row + 1].reshape(1, -1)
+        multiply_one(vector, scale[row : row + 1], begin[row : row + 1], read, packed, bias, alone, block)
+        np.testing.assert_array_equal(alone[0], result[row])
 
 
 @pytest.mark.parametrize(("columns", "block"), [(COLUMNS + 1, 4), (COLUMNS, 6)])

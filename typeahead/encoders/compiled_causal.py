@@ -1,9 +1,11 @@
 """The step of the causal student as one compiled function, over the products of :mod:`typeahead.encoders.vnni_blocks`.
 
-A step reads every weight of the layers once for one token: what it takes is what it takes to read them, so that here,
-where a graph of a hundred nodes adds to that what each node costs, six layers take about as long as two in ONNX Runtime
-(``python -m benchmarks.causal_step``). Activations are quantised as there, each block of entries with its own scale, so
-that only the last bits differ, and with them now and then how an entry is rounded.
+A step reads every weight of the layers once: what it takes is what it takes to read them, so that here, where a graph
+of a hundred nodes adds to that what each node costs, six layers take about as long as two in ONNX Runtime
+(``python -m benchmarks.causal_step``). Tokens of several texts, or of one that is there as a whole, are stepped
+together, up to four for one reading, and each gets the bits that it would get alone. Activations are quantised as in
+the graph, each block of entries with its own scale, so that only the last bits differ, and with them now and then how
+an entry is rounded.
 
 A token's keys and values are a row of a matrix, and a step is told the rows of all tokens before it, so that nothing is
 gathered or copied for attention. :class:`CompiledStates` keeps the rows of a whole tree of prefixes in such a matrix.
@@ -22,8 +24,8 @@ from numpy.typing import NDArray
 from typeahead.encoders.attention import add_shares, scores_of
 from typeahead.encoders.base import Vectors
 from typeahead.encoders.kernels import erf, exp, half, largest, square, to_half
-from typeahead.encoders.vnni import BYTES, COLUMNS, LANES, aligned, supported
-from typeahead.encoders.vnni_blocks import pack_blocks, product_of_blocks
+from typeahead.encoders.vnni import BYTES, COLUMNS, LANES, VECTORS, aligned, supported
+from typeahead.encoders.vnni_blocks import blocks_of_four, blocks_of_one, pack_blocks
 from typeahead.encoders.weights import read_tensors
 from typeahead.models import ModelConfig
 from typeahead.states import check_vectors, matrix
@@ -92,10 +94,23 @@ class CompiledStep:
         ``past`` uint16 (n, layers x 2 x width) are the bits of float16; ``sums`` float32 (dim + width + 1,). Returns
         the token's own keys and values, its sums, and float32 (read-outs x dim,).
         """
-        kept, following = np.empty(self.kept, np.uint16), np.empty_like(sums)
-        read = np.empty(self.read, np.float32)
-        _step(self.rows[token], past, path, sums, *self.arrays, kept, following, read)
-        return kept, following, read
+        kept, vectors = np.empty((2, self.kept), np.uint16), np.empty((2, self.read + self.sums), np.float32)
+        vectors[0, self.read :] = sums
+        tokens, lengths, (first, second) = np.array([token]), np.array([len(path)]), np.arange(2).reshape(2, 1)
+        _steps(self.rows, past, path[None], lengths, kept, vectors, first, tokens, second, *self.arrays)
+        return kept[1], vectors[1, self.read :], vectors[1, : self.read]
+
+    def encode(self, start: NDArray[np.uint16], tokens: Sequence[int]) -> Vectors:
+        """Step by all tokens of a text: what is read behind the last one, float32 (read-outs x dim,).
+
+        ``start`` holds the rows of what stands before every text; there is at least one token.
+        """
+        # The first row is for the sums before any token.
+        before, count = len(start) + 1, len(start) + 1 + len(tokens)
+        kept, vectors = np.empty((count, self.kept), np.uint16), np.empty((count, self.read + self.sums), np.float32)
+        kept[1:before], vectors[before - 1] = start, 0
+        _step_text(self.rows, kept, vectors, before, np.array(tokens), *self.arrays)
+        return vectors[-1, : self.read]
 
     def states(self, start: NDArray[np.uint16], slots: int) -> CompiledStates:
         """Make a place for a tree's states; ``start`` holds the rows of what stands before every text."""
@@ -131,13 +146,11 @@ class CompiledStates:
         self.slot_bytes = 2 * step.kept + 4 * (step.read + step.sums) + 8
 
     def step(self, parents: Sequence[int], tokens: Sequence[int], children: Sequence[int]) -> None:
-        """See :meth:`~typeahead.states.States.step`: one after the other, as there is nothing that rows share."""
+        """See :meth:`~typeahead.states.States.step`."""
         compiled, vectors = self._compiled, self._vectors
-        for parent, token, child in zip(parents, tokens, children, strict=True):
-            _step_slot(
-                compiled.rows, self._kept, vectors, self._tree, self._before, parent, token, child, *compiled.arrays
-            )
-            check_vectors(vectors[child, : compiled.read])
+        slots = np.array(parents), np.array(tokens), np.array(children)
+        _step_slots(compiled.rows, self._kept, vectors, self._tree, self._before, *slots, *compiled.arrays)
+        check_vectors(vectors.take(slots[2], axis=0)[:, : compiled.read])
 
     def embeddings(self, slots: Sequence[int]) -> Vectors:
         """See :meth:`~typeahead.states.States.embeddings`."""
@@ -230,30 +243,47 @@ def _attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int
 
 
 @njit(inline="never", error_model="numpy", cache=True)
-def _dense(
-    values: Any,
-    block: int,
-    weights: Any,
-    scales: Any,
-    bias: Any,
-    result: Any,
-    room: Any,
-) -> None:
-    """Multiply float32 (n,) by the matrix that ``weights`` and ``scales`` begin with."""
+def _dense(values: Any, count: int, block: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any) -> None:
+    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix that ``weights`` and ``scales`` begin with."""
     quantized, own, begins = room
-    _quantize(values, block, quantized, own, begins)
-    product_of_blocks(
-        quantized.ctypes.data,
-        own.ctypes.data,
-        begins.ctypes.data,
-        weights.ctypes.data,
-        scales.ctypes.data,
-        bias.ctypes.data,
-        result.ctypes.data,
-        np.int64(values.shape[0] // block),
-        np.int64(block),
-        np.int64(result.shape[0]),
-    )
+    for row in range(count):
+        _quantize(values[row], block, quantized[row], own[row], begins[row])
+    vectors, step = quantized.ctypes.data, np.int64(quantized.strides[0])
+    blocks, columns = np.int64(values.shape[1] // block), np.int64(result.shape[1])
+    matrix, theirs, start, found = weights.ctypes.data, scales.ctypes.data, bias.ctypes.data, result.ctypes.data
+    scale, begin, apart = own.ctypes.data, begins.ctypes.data, np.int64(own.strides[0])
+    if values.shape[0] == 1:
+        blocks_of_one(
+            vectors,
+            step,
+            scale,
+            begin,
+            apart,
+            matrix,
+            theirs,
+            start,
+            found,
+            4 * columns,
+            blocks,
+            np.int64(block),
+            columns,
+        )
+    else:
+        blocks_of_four(
+            vectors,
+            step,
+            scale,
+            begin,
+            apart,
+            matrix,
+            theirs,
+            start,
+            found,
+            4 * columns,
+            blocks,
+            np.int64(block),
+            columns,
+        )
 
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
@@ -285,91 +315,156 @@ def _finish(following: Any, normalize: bool, embedding: Any) -> None:
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _step(
-    row: Any,
+def _steps(
+    rows: Any,
     past: Any,
-    path: Any,
-    sums: Any,
+    paths: Any,
+    lengths: Any,
+    kept: Any,
+    vectors: Any,
+    parents: Any,
+    tokens: Any,
+    children: Any,
     weights: Any,
     numbers: Any,
     sizes: Any,
     epsilon: np.float32,
     normalize: bool,
-    kept: Any,
-    following: Any,
-    found: Any,
 ) -> None:
+    """Step up to four tokens, from the rows ``parents`` of ``vectors`` to its rows ``children`` and those of ``kept``.
+
+    Before each token stand the first of ``lengths`` entries of its row of ``paths``, which are rows of ``past``. Where
+    that is ``kept``, a token may stand behind one that comes before it here.
+    """
+    count, longest = tokens.shape[0], lengths.max()
     layers, heads, width, inner = sizes[0], sizes[1], sizes[2], sizes[3]
     narrow, wide, read_block = sizes[4], sizes[5], sizes[6]
-    dim = sums.shape[0] - width - 1
+    own = vectors.shape[1] - rows.shape[1]
+    dim = rows.shape[1] - width - 1
     scales, bias = numbers, numbers[sizes[7] :]
     norm = bias[sizes[8] :]
-    position = norm[sizes[9] + path.shape[0] * width :]
-    word, hidden, mixed = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
-    packed, up, read = np.empty(3 * width, np.float32), np.empty(inner, np.float32), np.empty(2 * width, np.float32)
+    positions = norm[sizes[9] :]
+    # What one has to multiply, or four: rows without a token are multiplied along, and stay as they are here.
+    abreast = 1 if count == 1 else VECTORS
+    word, hidden = np.empty((abreast, width), np.float32), np.empty((abreast, width), np.float32)
+    mixed, packed = np.empty((abreast, width), np.float32), np.empty((abreast, 3 * width), np.float32)
+    up, read = np.empty((abreast, inner), np.float32), np.empty((abreast, 2 * width), np.float32)
+    embedding = np.empty((abreast, dim), np.float32)
     most = max(inner, 2 * width)
-    room = (np.empty(most, np.int8), np.empty(most // 4, np.float32), np.empty(most // 4, np.int32))
-    scores = np.empty((path.shape[0] + 3, heads), np.float32)
-    for place in range(width):
-        word[place] = half(row[place])
-    _add_and_norm(word, position, norm, epsilon, hidden)
+    room = (
+        np.zeros((abreast, most), np.int8),
+        np.zeros((abreast, most // 4), np.float32),
+        np.zeros((abreast, most // 4), np.int32),
+    )
+    scores = np.empty((longest + 3, heads), np.float32)
+    for row in range(count):
+        looked_up = rows[tokens[row]]
+        for place in range(width):
+            word[row, place] = half(looked_up[place])
+        _add_and_norm(word[row], positions[lengths[row] * width :], norm, epsilon, hidden[row])
     norm = norm[2 * width :]
     for layer in range(layers):
-        _dense(hidden, narrow, weights, scales, bias, packed, room)
+        _dense(hidden, count, narrow, weights, scales, bias, packed, room)
         weights, scales = weights[3 * width * width :], scales[3 * width * width // narrow :]
         bias = bias[3 * width :]
-        for place in range(2 * width):
-            kept[2 * layer * width + place] = to_half(packed[width + place])
-        _attend(packed, past, path, kept, 2 * layer * width, heads, scores, mixed)
-        _dense(mixed, narrow, weights, scales, bias, word, room)
+        first = 2 * layer * width
+        for row in range(count):
+            new = kept[children[row]]
+            for place in range(2 * width):
+                new[first + place] = to_half(packed[row, width + place])
+            _attend(packed[row], past, paths[row, : lengths[row]], new, first, heads, scores, mixed[row])
+        _dense(mixed, count, narrow, weights, scales, bias, word, room)
         weights, scales = weights[width * width :], scales[width * width // narrow :]
         bias = bias[width:]
-        _add_and_norm(word, hidden, norm, epsilon, mixed)
+        for row in range(count):
+            _add_and_norm(word[row], hidden[row], norm, epsilon, mixed[row])
         norm = norm[2 * width :]
-        _dense(mixed, narrow, weights, scales, bias, up, room)
+        _dense(mixed, count, narrow, weights, scales, bias, up, room)
         weights, scales = weights[width * inner :], scales[width * inner // narrow :]
         bias = bias[inner:]
-        _gelu(up)
-        _dense(up, wide, weights, scales, bias, word, room)
+        for row in range(count):
+            _gelu(up[row])
+        _dense(up, count, wide, weights, scales, bias, word, room)
         weights, scales = weights[width * inner :], scales[width * inner // wide :]
         bias = bias[width:]
-        _add_and_norm(word, mixed, norm, epsilon, hidden)
+        for row in range(count):
+            _add_and_norm(word[row], mixed[row], norm, epsilon, hidden[row])
         norm = norm[2 * width :]
-    _sum_up(row, sums, hidden, following, read)
-    for first in range(0, found.shape[0], dim):
-        embedding = found[first : first + dim]
-        _dense(read, read_block, weights, scales, bias, embedding, room)
-        _finish(following, normalize, embedding)
+    for row in range(count):
+        sums, following = vectors[parents[row], own:], vectors[children[row], own:]
+        _sum_up(rows[tokens[row]], sums, hidden[row], following, read[row])
+    for first in range(0, own, dim):
+        _dense(read, count, read_block, weights, scales, bias, embedding, room)
         weights, scales = weights[2 * width * dim :], scales[2 * width * dim // read_block :]
+        for row in range(count):
+            found = vectors[children[row], first : first + dim]
+            for place in range(dim):
+                found[place] = embedding[row, place]
+            _finish(vectors[children[row], own:], normalize, found)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _step_slot(
+def _step_slots(
     rows: Any,
     kept: Any,
     vectors: Any,
     tree: Any,
     before: Any,
-    parent: int,
-    token: int,
-    child: int,
+    parents: Any,
+    tokens: Any,
+    children: Any,
     weights: Any,
     numbers: Any,
     sizes: Any,
     epsilon: np.float32,
     normalize: bool,
 ) -> None:
-    """Step from one slot of a tree to another."""
-    own = vectors.shape[1] - rows.shape[1]
-    length = before.shape[0] + tree[parent, 1]
-    path = np.empty(length, np.int64)
-    slot = parent
-    for place in range(length - 1, before.shape[0] - 1, -1):
-        path[place] = slot
-        slot = tree[slot, 0]
-    for place in range(before.shape[0]):
-        path[place] = before[place]
-    found, following = vectors[child, :own], vectors[child, own:]
-    sums = vectors[parent, own:]
-    _step(rows[token], kept, path, sums, weights, numbers, sizes, epsilon, normalize, kept[child], following, found)
-    tree[child, 0], tree[child, 1] = parent, tree[parent, 1] + 1
+    """Step from slots of a tree to others, four at a time."""
+    start = before.shape[0]
+    for first in range(0, parents.shape[0], VECTORS):
+        last = min(first + VECTORS, parents.shape[0])
+        lengths = np.empty(last - first, np.int64)
+        for row in range(last - first):
+            lengths[row] = start + tree[parents[first + row], 1]
+        paths = np.empty((last - first, lengths.max()), np.int64)
+        for row in range(last - first):
+            slot = parents[first + row]
+            for place in range(lengths[row] - 1, start - 1, -1):
+                paths[row, place] = slot
+                slot = tree[slot, 0]
+            for place in range(start):
+                paths[row, place] = before[place]
+        _steps(
+            rows, kept, paths, lengths, kept, vectors, parents[first:last], tokens[first:last], children[first:last],
+            weights, numbers, sizes, epsilon, normalize,
+        )  # fmt: skip
+        for row in range(last - first):
+            child, parent = children[first + row], parents[first + row]
+            tree[child, 0], tree[child, 1] = parent, tree[parent, 1] + 1
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _step_text(
+    rows: Any,
+    kept: Any,
+    vectors: Any,
+    before: int,
+    tokens: Any,
+    weights: Any,
+    numbers: Any,
+    sizes: Any,
+    epsilon: np.float32,
+    normalize: bool,
+) -> None:
+    """Step from row to row, four tokens at a time, behind the rows 1 to ``before`` of ``kept``."""
+    for first in range(0, tokens.shape[0], VECTORS):
+        some = tokens[first : first + VECTORS]
+        children = np.arange(before + first, before + first + some.shape[0])
+        paths = np.empty((some.shape[0], children[-1]), np.int64)
+        for row in range(some.shape[0]):
+            paths[row] = np.arange(1, children[-1] + 1)
+        parents = children - 1
+        _steps(
+            rows, kept, paths, parents, kept, vectors, parents, some, children,
+            weights, numbers, sizes, epsilon, normalize,
+        )  # fmt: skip

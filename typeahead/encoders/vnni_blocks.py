@@ -1,8 +1,9 @@
-"""Products of one int8 vector with a uint8 matrix whose inputs have a scale for each block, by AVX-512 VNNI.
+"""Products of int8 vectors with a uint8 matrix whose inputs have a scale for each block, by AVX-512 VNNI.
 
 The sibling :mod:`~typeahead.encoders.vnni` has one scale for a whole column and gives integers; here each block of
 inputs has its own, on both sides, as in ONNX Runtime's ``MatMulNBits``, so the product gives float32. Here it is the
-matrix that is unsigned: its bytes are those of the file, and what 128 stands for costs one number a block.
+matrix that is unsigned: its bytes are those of the file, and what 128 stands for costs one number a block. Sums are
+added up in the same order however many vectors are multiplied together, so that a result does not depend on it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from typeahead.encoders.vnni import BYTES, COLUMNS, LANES, load_as, multiplier, number, spread
+from typeahead.encoders.vnni import BYTES, COLUMNS, LANES, VECTORS, load_as, multiplier, number, spread
 
 _ABREAST = COLUMNS // LANES
 
@@ -34,69 +35,97 @@ def pack_blocks(matrix: NDArray[np.uint8], scale: NDArray[np.float32]) -> tuple[
     return lanes.transpose(0, 3, 4, 1, 2, 5).reshape(-1), np.ascontiguousarray(scales).reshape(-1)
 
 
-@intrinsic
-def product_of_blocks(
-    _context: Any,
-    vector: Any,
-    vector_scale: Any,
-    begin: Any,
-    weights: Any,
-    weight_scale: Any,
-    bias: Any,
-    result: Any,
-    blocks: Any,
-    block: Any,
-    columns: Any,
-) -> Any:
-    """Multiply a vector by a matrix of ``columns``; all arguments are addresses and sizes, as integers.
+def _product(count: int) -> Any:
+    """Make the product of ``count`` vectors with a matrix of ``columns``; all arguments are addresses and sizes.
 
-    ``vector`` int8 (blocks x block,) has ``vector_scale`` float32 (blocks,); ``begin`` int32 (blocks,) is -128 times
-    the sum of each block. ``weights`` and ``weight_scale`` come from :func:`pack_blocks`. ``result`` float32
-    (columns,) is ``bias`` plus the product.
+    ``vectors`` int8 (blocks x block,) lie ``vector_step`` bytes apart. ``vector_scale`` float32 (blocks,) and ``begin``
+    int32 (blocks,), -128 times the sum of each block, lie ``block_step`` bytes apart. ``weights`` and ``weight_scale``
+    come from :func:`pack_blocks`. ``result`` float32 (columns,) is ``bias`` plus the product, and the next one's lies
+    ``result_step`` bytes behind it.
     """
-    arguments = (vector, vector_scale, begin, weights, weight_scale, bias, result, blocks, block, columns)
-    return types.void(*arguments), lambda context, builder, _, values: _write(context, builder, values)
+
+    @intrinsic
+    def product(
+        _context: Any,
+        vectors: Any,
+        vector_step: Any,
+        vector_scale: Any,
+        begin: Any,
+        block_step: Any,
+        weights: Any,
+        weight_scale: Any,
+        bias: Any,
+        result: Any,
+        result_step: Any,
+        blocks: Any,
+        block: Any,
+        columns: Any,
+    ) -> Any:
+        inputs = (vectors, vector_step, vector_scale, begin, block_step)
+        signature = types.void(*inputs, weights, weight_scale, bias, result, result_step, blocks, block, columns)
+        return signature, lambda context, builder, _, arguments: _write(context, builder, arguments, count)
+
+    return product
 
 
-def _write(context: Any, builder: Any, arguments: Any) -> Any:
-    addresses, (blocks, block, columns) = arguments[:7], arguments[7:]
+def _write(context: Any, builder: Any, arguments: Any, count: int) -> Any:
     byte, int32, float32 = ir.IntType(8), ir.IntType(32), ir.FloatType()
     integers, floats = ir.VectorType(int32, LANES), ir.VectorType(float32, LANES)
     multiply = multiplier(builder)
-    vector, vector_scale, begin, weights, weight_scale, bias, result = (
-        builder.inttoptr(address, byte.as_pointer()) for address in addresses
+    vectors, vector_scale, begin, weights, weight_scale, bias, result = (
+        builder.inttoptr(arguments[place], byte.as_pointer()) for place in (0, 2, 3, 5, 6, 7, 8)
     )
-    totals = [cgutils.alloca_once(builder, floats) for _ in range(_ABREAST)]
-    sums = [cgutils.alloca_once(builder, integers) for _ in range(_ABREAST)]
+    vector_step, block_step, result_step, blocks, block, columns = (arguments[place] for place in (1, 4, 9, 10, 11, 12))
+    totals, sums = (
+        [[cgutils.alloca_once(builder, kind) for _ in range(_ABREAST)] for _ in range(count)]
+        for kind in (floats, integers)
+    )
     quads = builder.udiv(block, number(BYTES))
     with cgutils.for_range_slice(builder, number(0), columns, number(COLUMNS), inc=True) as (column, _):
         first = builder.mul(column, number(4))
         matrix = builder.gep(weights, [builder.mul(column, builder.mul(blocks, block))])
         scales = builder.gep(weight_scale, [builder.mul(first, blocks)])
-        for abreast, total in enumerate(totals):
-            builder.store(load_as(builder, bias, builder.add(first, number(64 * abreast)), floats, 4), total)
+        for abreast in range(_ABREAST):
+            start = load_as(builder, bias, builder.add(first, number(64 * abreast)), floats, 4)
+            for vector in range(count):
+                builder.store(start, totals[vector][abreast])
         with cgutils.for_range(builder, blocks) as outer:
             place = builder.mul(outer.index, number(4))
-            start = spread(builder, load_as(builder, begin, place, int32, 4))
-            for one in sums:
-                builder.store(start, one)
+            own_places = [builder.add(place, builder.mul(block_step, number(vector))) for vector in range(count)]
+            for vector, own_place in enumerate(own_places):
+                start = spread(builder, load_as(builder, begin, own_place, int32, 4))
+                for one in sums[vector]:
+                    builder.store(start, one)
             inputs = builder.mul(outer.index, block)
             with cgutils.for_range(builder, quads) as inner:
                 quad = builder.add(inputs, builder.mul(inner.index, number(BYTES)))
-                four = spread(builder, load_as(builder, vector, quad, int32, 1))
                 row = builder.mul(quad, number(COLUMNS))
-                for abreast, one in enumerate(sums):
-                    read = load_as(builder, matrix, builder.add(row, number(64 * abreast)), integers, 64)
-                    builder.store(builder.call(multiply, [builder.load(one), read, four]), one)
-            own = spread(builder, load_as(builder, vector_scale, place, float32, 4))
+                read = [
+                    load_as(builder, matrix, builder.add(row, number(64 * abreast)), integers, 64)
+                    for abreast in range(_ABREAST)
+                ]
+                for vector in range(count):
+                    at = builder.add(quad, builder.mul(vector_step, number(vector)))
+                    four = spread(builder, load_as(builder, vectors, at, int32, 1))
+                    for weight, one in zip(read, sums[vector], strict=True):
+                        builder.store(builder.call(multiply, [builder.load(one), weight, four]), one)
             theirs = builder.mul(place, number(COLUMNS))
-            for abreast, (one, total) in enumerate(zip(sums, totals, strict=True)):
+            for abreast in range(_ABREAST):
                 scale = load_as(builder, scales, builder.add(theirs, number(64 * abreast)), floats, 4)
-                product = builder.sitofp(builder.load(one), floats)
-                scaled = builder.fmul(product, builder.fmul(scale, own))
-                builder.store(builder.fadd(builder.load(total), scaled), total)
-        for abreast, total in enumerate(totals):
-            place = builder.add(first, number(64 * abreast))
-            target = builder.bitcast(builder.gep(result, [place]), floats.as_pointer())
-            builder.store(builder.load(total), target).align = 4
+                for vector, own_place in enumerate(own_places):
+                    own = spread(builder, load_as(builder, vector_scale, own_place, float32, 4))
+                    product = builder.sitofp(builder.load(sums[vector][abreast]), floats)
+                    scaled = builder.fmul(product, builder.fmul(scale, own))
+                    total = totals[vector][abreast]
+                    builder.store(builder.fadd(builder.load(total), scaled), total)
+        for vector in range(count):
+            row = builder.add(first, builder.mul(result_step, number(vector)))
+            for abreast, total in enumerate(totals[vector]):
+                place = builder.gep(result, [builder.add(row, number(64 * abreast))])
+                target = builder.bitcast(place, floats.as_pointer())
+                builder.store(builder.load(total), target).align = 4
     return context.get_dummy_value()
+
+
+blocks_of_one = _product(1)
+blocks_of_four = _product(VECTORS)
