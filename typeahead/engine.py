@@ -1,9 +1,9 @@
 """Runs the steps of many sessions, each step once.
 
 What sessions wait for is collected as paths in the tree of token prefixes; the missing nodes of all paths are computed
-wave by wave, one batch a wave. Two sessions that type the same words share the steps. The tree is in
-:mod:`typeahead.prefixes`, what was computed in :mod:`typeahead.states`, a single person's text in
-:mod:`typeahead.session`.
+wave by wave, one batch a wave, or all at once where the states let a step stand behind another of its batch. Two
+sessions that type the same words share the steps. The tree is in :mod:`typeahead.prefixes`, what was computed in
+:mod:`typeahead.states`, a single person's text in :mod:`typeahead.session`.
 """
 
 from __future__ import annotations
@@ -148,33 +148,41 @@ class Engine:
                 self._states.forget(slot)
 
     def _step(self, wave: Sequence[_Path]) -> None:
-        """Move every path one token on; paths that share a node and a token share the step."""
+        """Move every path one token on, or to its end; paths that share a node and a token share the step."""
         tree = self.tree
         child = tree.child
+        chains = self._states.chains
+        # The new nodes. One that has no slot yet is known by ~number, which is negative.
         parents: list[int] = []
         tokens: list[int] = []
-        # Paths that wait for a new node, and which of the new ones it is.
-        waiting: list[tuple[_Path, int]] = []
         new: dict[tuple[int, int], int] = {}
+        # Where each path that waits for a new node has got to.
+        waiting: list[tuple[_Path, int]] = []
         for path in wave:
-            parent, token = path.slot, path.tokens[path.depth]
-            path.depth += 1
-            known = child(parent, token)
-            if known is not None:
-                path.slot = known
-                self._cached += 1
-                continue
-            number = new.setdefault((parent, token), len(parents))
-            if number == len(parents):
-                parents.append(parent)
-                tokens.append(token)
-                path.session.steps += 1
+            node, end = path.slot, len(path.tokens) if chains else path.depth + 1
+            while path.depth < end:
+                parent, token = node, path.tokens[path.depth]
+                path.depth += 1
+                known = child(parent, token) if parent >= 0 else None
+                if known is not None:
+                    node = known
+                    self._cached += 1
+                    continue
+                node = new.setdefault((parent, token), ~len(parents))
+                if node == ~len(parents):
+                    parents.append(parent)
+                    tokens.append(token)
+                    path.session.steps += 1
+                else:
+                    self._cached += 1
+            if node >= 0:
+                path.slot = node
             else:
-                self._cached += 1
-            waiting.append((path, number))
+                waiting.append((path, node))
         if not parents:
             return
         slots = tree.reserve(len(parents))
+        parents = [parent if parent >= 0 else slots[~parent] for parent in parents]
         try:
             self._states.step(parents, tokens, slots)
         except BaseException:
@@ -182,8 +190,8 @@ class Engine:
             raise
         tree.insert(parents, tokens, slots)
         self._computed += len(parents)
-        for path, number in waiting:
-            path.slot = slots[number]
+        for path, node in waiting:
+            path.slot = slots[~node]
 
 
 class _Path:

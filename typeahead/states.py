@@ -27,6 +27,8 @@ class States(Protocol):
     """States and embeddings in slots 0 to n - 1; slot 0 holds the start state and no embedding."""
 
     slot_bytes: int
+    #: Whether one of ``parents`` may be one of ``children`` that stands before it in the same step.
+    chains: bool
 
     def step(self, parents: Sequence[int], tokens: Sequence[int], children: Sequence[int]) -> None:
         """Extend the state in each of ``parents`` by one token, and write the results into ``children``.
@@ -47,6 +49,8 @@ class ArrayStates:
 
     The memory is taken when a slot is first written to.
     """
+
+    chains = False
 
     def __init__(self, step: Step, start: Vectors, dim: int, slots: int) -> None:
         self._step = step
@@ -81,6 +85,8 @@ class ArrayStates:
 
 class ObjectStates:
     """States that only their encoder knows, one object a slot."""
+
+    chains = False
 
     def __init__(self, encoder: IncrementalEncoder, slots: int) -> None:
         self._encoder = encoder

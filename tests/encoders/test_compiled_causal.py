@@ -165,6 +165,22 @@ def test_tokens_that_are_stepped_together_get_what_each_gets_alone(compiled: Cau
 
 
 @needs_vnni
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_token_may_stand_behind_another_of_the_same_step(compiled: CausalEncoder, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+    parents = [data.draw(st.integers(0, row)) for row in range(count)]
+    tokens = data.draw(st.lists(st.integers(1000, 30_000), min_size=count, max_size=count))
+    children = list(range(1, count + 1))
+    together, alone = compiled.states(count + 1), compiled.states(count + 1)
+    assert together.chains
+    together.step(parents, tokens, children)
+    for parent, token, child in zip(parents, tokens, children, strict=True):
+        alone.step([parent], [token], [child])
+    np.testing.assert_array_equal(together.embeddings(children), alone.embeddings(children))
+
+
+@needs_vnni
 def test_weights_that_give_no_number_are_an_error(compiled: CausalEncoder) -> None:
     states = compiled.states(4)
     assert isinstance(states, CompiledStates)

@@ -134,6 +134,8 @@ class CompiledStates:
     ``start`` uint16 (n, …) are the keys and values of what stands before every text.
     """
 
+    chains = True
+
     def __init__(self, step: CompiledStep, start: NDArray[np.uint16], slots: int) -> None:
         self._compiled = step
         self._kept = matrix(slots + len(start), step.kept, np.uint16)
@@ -425,7 +427,9 @@ def _step_slots(
         last = min(first + VECTORS, parents.shape[0])
         lengths = np.empty(last - first, np.int64)
         for row in range(last - first):
-            lengths[row] = start + tree[parents[first + row], 1]
+            child, parent = children[first + row], parents[first + row]
+            tree[child, 0], tree[child, 1] = parent, tree[parent, 1] + 1
+            lengths[row] = start + tree[parent, 1]
         paths = np.empty((last - first, lengths.max()), np.int64)
         for row in range(last - first):
             slot = parents[first + row]
@@ -438,9 +442,6 @@ def _step_slots(
             rows, kept, paths, lengths, kept, vectors, parents[first:last], tokens[first:last], children[first:last],
             weights, numbers, sizes, epsilon, normalize,
         )  # fmt: skip
-        for row in range(last - first):
-            child, parent = children[first + row], parents[first + row]
-            tree[child, 0], tree[child, 1] = parent, tree[parent, 1] + 1
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
