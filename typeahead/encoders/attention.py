@@ -1,8 +1,8 @@
 """Attention of one token over rows of float16, with vectors of sixteen written out.
 
 LLVM turns sums over one head's few entries into loops with more round them than in them; written as here, they take a
-fraction of the time. All arguments are addresses and sizes, as integers. What attends is the step of
-:mod:`~typeahead.encoders.compiled_causal`.
+fraction of the time. All arguments are addresses and sizes, as integers. What attends is in
+:mod:`~typeahead.encoders.causal_layers`.
 """
 
 from __future__ import annotations

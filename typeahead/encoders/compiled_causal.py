@@ -1,4 +1,4 @@
-"""The step of the causal student as one compiled function, over the products of :mod:`typeahead.encoders.vnni_blocks`.
+"""The step of the causal student as one compiled function, put together of :mod:`typeahead.encoders.causal_layers`.
 
 A step reads every weight of the layers once: what it takes is what it takes to read them, so that here, where a graph
 of a hundred nodes adds to that what each node costs, six layers take about as long as two in ONNX Runtime
@@ -21,18 +21,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from typeahead.encoders.attention import add_shares, scores_of
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.kernels import erf, exp, half, largest, square, to_half
+from typeahead.encoders.causal_layers import add_and_norm, attend, dense, finish, gelu, sum_up
+from typeahead.encoders.kernels import half, to_half
 from typeahead.encoders.vnni import BYTES, COLUMNS, LANES, VECTORS, aligned, supported
-from typeahead.encoders.vnni_blocks import blocks_of_four, blocks_of_one, pack_blocks
+from typeahead.encoders.vnni_blocks import pack_blocks
 from typeahead.encoders.weights import read_tensors
 from typeahead.models import ModelConfig
 from typeahead.states import check_vectors, matrix
 
-# Numba compiles closures over globals as constants, and a Python float would make everything float64.
-_F = np.float32
-_ROOT_HALF = _F(0.5**0.5)
 _PRODUCTS = ("qkv", "attention", "up", "down")
 _NORMS = ("attention", "down")
 #: Of the text as it is, and of where it is going.
@@ -67,7 +64,7 @@ class CompiledStep:
             aligned(np.concatenate([weights for weights, _ in packed])),
             np.concatenate(parts),
             np.array([layers, heads, width, len(tensors["0.up"]), *blocks, *(len(part) for part in parts[:3])]),
-            _F(tensors["epsilon"][0]),
+            np.float32(tensors["epsilon"][0]),
             config.teacher.normalized,
         )
 
@@ -162,160 +159,6 @@ class CompiledStates:
         """Nothing: the slot's memory is written over when it is used again."""
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
-def _quantize(values: Any, block: int, quantized: Any, scales: Any, begins: Any) -> None:
-    """Round float32 (n,) to int8, each block by its largest entry; ``begins`` make up for weights round 128."""
-    for number in range(values.shape[0] // block):
-        part, found = values[number * block : (number + 1) * block], quantized[number * block : (number + 1) * block]
-        bound = largest(part)
-        share = _F(127) / bound
-        for place in range(block):
-            # Halves to even: a float32 beyond 2²³ has no room for fractions.
-            rounded = (part[place] * share + _F(12_582_912.0)) - _F(12_582_912.0)
-            found[place] = np.int8(np.int32(rounded))
-        total = np.int32(0)
-        for place in range(block):
-            total += np.int32(found[place])
-        scales[number] = bound / _F(127)
-        begins[number] = np.int32(-128) * total
-
-
-@njit(inline="never", error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
-def _add_and_norm(values: Any, other: Any, norm: Any, epsilon: np.float32, result: Any) -> None:
-    """LayerNorm of a sum of two float32 (n,); ``norm`` (2n,) holds weight and bias."""
-    count = result.shape[0]
-    total = _F(0)
-    for place in range(count):
-        result[place] = values[place] + other[place]
-        total += result[place]
-    mean = total / _F(count)
-    for place in range(count):
-        result[place] -= mean
-    scale = _F(1) / np.sqrt(square(result) / _F(count) + epsilon)
-    for place in range(count):
-        result[place] = result[place] * scale * norm[place] + norm[count + place]
-
-
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
-def _gelu(values: Any) -> None:
-    for place in range(values.shape[0]):
-        value = values[place]
-        values[place] = _F(0.5) * value * (_F(1) + erf(value * _ROOT_HALF))
-
-
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
-def _attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int, room: Any, result: Any) -> None:
-    """Attention of one token over the rows ``path`` of ``past``, and over itself, whose row is ``kept``.
-
-    Keys begin at ``first`` of each row, values follow; ``packed`` begins with the token's query. ``room``
-    (n + 3, heads) is for the scores of each, their greatest and their sum.
-    """
-    width, before = result.shape[0], path.shape[0]
-    chunks = np.int64(width // heads // LANES)
-    query, key, value = packed.ctypes.data, np.int64(2 * first), np.int64(2 * (first + width))
-    shares, greatest, total = room[: before + 1], room[before + 1], room[before + 2]
-    for row in range(before):
-        scores_of(query, past[path[row]].ctypes.data + key, shares[row].ctypes.data, heads, chunks)
-    scores_of(query, kept.ctypes.data + key, shares[before].ctypes.data, heads, chunks)
-    for head in range(heads):
-        greatest[head] = shares[before, head]
-        total[head] = _F(0)
-    for row in range(before):
-        for head in range(heads):
-            greatest[head] = max(greatest[head], shares[row, head])
-    root = _F(1) / np.sqrt(_F(width // heads))
-    for row in range(before + 1):
-        for head in range(heads):
-            shares[row, head] = (shares[row, head] - greatest[head]) * root
-    flat = shares.reshape(-1)
-    for place in range(flat.shape[0]):
-        flat[place] = exp(flat[place])
-    for row in range(before + 1):
-        for head in range(heads):
-            total[head] += shares[row, head]
-    for place in range(width):
-        result[place] = _F(0)
-    for row in range(before):
-        add_shares(shares[row].ctypes.data, past[path[row]].ctypes.data + value, result.ctypes.data, heads, chunks)
-    add_shares(shares[before].ctypes.data, kept.ctypes.data + value, result.ctypes.data, heads, chunks)
-    for head in range(heads):
-        share = _F(1) / total[head]
-        for place in range(head * (width // heads), (head + 1) * (width // heads)):
-            result[place] *= share
-
-
-@njit(inline="never", error_model="numpy", cache=True)
-def _dense(values: Any, count: int, block: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any) -> None:
-    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix that ``weights`` and ``scales`` begin with."""
-    quantized, own, begins = room
-    for row in range(count):
-        _quantize(values[row], block, quantized[row], own[row], begins[row])
-    vectors, step = quantized.ctypes.data, np.int64(quantized.strides[0])
-    blocks, columns = np.int64(values.shape[1] // block), np.int64(result.shape[1])
-    matrix, theirs, start, found = weights.ctypes.data, scales.ctypes.data, bias.ctypes.data, result.ctypes.data
-    scale, begin, apart = own.ctypes.data, begins.ctypes.data, np.int64(own.strides[0])
-    if values.shape[0] == 1:
-        blocks_of_one(
-            vectors,
-            step,
-            scale,
-            begin,
-            apart,
-            matrix,
-            theirs,
-            start,
-            found,
-            4 * columns,
-            blocks,
-            np.int64(block),
-            columns,
-        )
-    else:
-        blocks_of_four(
-            vectors,
-            step,
-            scale,
-            begin,
-            apart,
-            matrix,
-            theirs,
-            start,
-            found,
-            4 * columns,
-            blocks,
-            np.int64(block),
-            columns,
-        )
-
-
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
-def _sum_up(row: Any, sums: Any, hidden: Any, following: Any, read: Any) -> None:
-    """Add a token's vector, output and weight to the sums; ``read`` is what the read-out reads."""
-    width = hidden.shape[0]
-    dim = following.shape[0] - width - 1
-    weight = half(row[width + dim])
-    for place in range(dim):
-        following[place] = sums[place] + half(row[width + place])
-    for place in range(width):
-        following[dim + place] = sums[dim + place] + hidden[place] * weight
-    total = sums[dim + width] + weight
-    following[dim + width] = total
-    # Where only the direction counts, sums do as well as means.
-    for place in range(width):
-        read[place] = hidden[place] * total
-        read[width + place] = following[dim + place]
-
-
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
-def _finish(following: Any, normalize: bool, embedding: Any) -> None:
-    dim = embedding.shape[0]
-    for place in range(dim):
-        embedding[place] += following[place]
-    share = _F(1) / (np.sqrt(square(embedding)) if normalize else following[following.shape[0] - 1])
-    for place in range(dim):
-        embedding[place] *= share
-
-
 @njit(nogil=True, error_model="numpy", cache=True)
 def _steps(
     rows: Any,
@@ -363,10 +206,10 @@ def _steps(
         looked_up = rows[tokens[row]]
         for place in range(width):
             word[row, place] = half(looked_up[place])
-        _add_and_norm(word[row], positions[lengths[row] * width :], norm, epsilon, hidden[row])
+        add_and_norm(word[row], positions[lengths[row] * width :], norm, epsilon, hidden[row])
     norm = norm[2 * width :]
     for layer in range(layers):
-        _dense(hidden, count, narrow, weights, scales, bias, packed, room)
+        dense(hidden, count, narrow, weights, scales, bias, packed, room)
         weights, scales = weights[3 * width * width :], scales[3 * width * width // narrow :]
         bias = bias[3 * width :]
         first = 2 * layer * width
@@ -374,35 +217,35 @@ def _steps(
             new = kept[children[row]]
             for place in range(2 * width):
                 new[first + place] = to_half(packed[row, width + place])
-            _attend(packed[row], past, paths[row, : lengths[row]], new, first, heads, scores, mixed[row])
-        _dense(mixed, count, narrow, weights, scales, bias, word, room)
+            attend(packed[row], past, paths[row, : lengths[row]], new, first, heads, scores, mixed[row])
+        dense(mixed, count, narrow, weights, scales, bias, word, room)
         weights, scales = weights[width * width :], scales[width * width // narrow :]
         bias = bias[width:]
         for row in range(count):
-            _add_and_norm(word[row], hidden[row], norm, epsilon, mixed[row])
+            add_and_norm(word[row], hidden[row], norm, epsilon, mixed[row])
         norm = norm[2 * width :]
-        _dense(mixed, count, narrow, weights, scales, bias, up, room)
+        dense(mixed, count, narrow, weights, scales, bias, up, room)
         weights, scales = weights[width * inner :], scales[width * inner // narrow :]
         bias = bias[inner:]
         for row in range(count):
-            _gelu(up[row])
-        _dense(up, count, wide, weights, scales, bias, word, room)
+            gelu(up[row])
+        dense(up, count, wide, weights, scales, bias, word, room)
         weights, scales = weights[width * inner :], scales[width * inner // wide :]
         bias = bias[width:]
         for row in range(count):
-            _add_and_norm(word[row], mixed[row], norm, epsilon, hidden[row])
+            add_and_norm(word[row], mixed[row], norm, epsilon, hidden[row])
         norm = norm[2 * width :]
     for row in range(count):
         sums, following = vectors[parents[row], own:], vectors[children[row], own:]
-        _sum_up(rows[tokens[row]], sums, hidden[row], following, read[row])
+        sum_up(rows[tokens[row]], sums, hidden[row], following, read[row])
     for first in range(0, own, dim):
-        _dense(read, count, read_block, weights, scales, bias, embedding, room)
+        dense(read, count, read_block, weights, scales, bias, embedding, room)
         weights, scales = weights[2 * width * dim :], scales[2 * width * dim // read_block :]
         for row in range(count):
             found = vectors[children[row], first : first + dim]
             for place in range(dim):
                 found[place] = embedding[row, place]
-            _finish(vectors[children[row], own:], normalize, found)
+            finish(vectors[children[row], own:], normalize, found)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

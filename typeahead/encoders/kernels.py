@@ -1,7 +1,7 @@
 """Small functions that several compiled ones call: Numba puts them where they are called, or calls them as C is.
 
 :mod:`~typeahead.encoders.vnni` is below them, the steps of :mod:`~typeahead.encoders.compiled` and
-:mod:`~typeahead.encoders.compiled_causal` and the layer of :mod:`~typeahead.encoders.compiled_hidden` above.
+:mod:`~typeahead.encoders.causal_layers` and the layer of :mod:`~typeahead.encoders.compiled_hidden` above.
 """
 
 from __future__ import annotations
