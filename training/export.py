@@ -96,7 +96,9 @@ def _finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, mi
     for path in sorted(folder.iterdir()):
         # Not its mode: safetensors writes files that the owner alone may read.
         shutil.copyfile(path, out / path.name)
-        print(f"{path.stat().st_size / 1e6:8.2f} MB {out / path.name}")
+    # After all of it is there: whoever reads this may go away.
+    for path in sorted(out.iterdir()):
+        print(f"{path.stat().st_size / 1e6:8.2f} MB {path}")
     return load(out)
 
 
