@@ -141,12 +141,13 @@ def on_its_own(run: Trained, out: Path) -> Row:
     return row
 
 
-def times(queries: Path, models: Mapping[str, str], repetitions: int, out: Path) -> list[Row]:
+def times(queries: Path, models: Mapping[str, str], repetitions: int | None, out: Path) -> list[Row]:
     """For each model the 50th and 95th percentile of its last word and of its whole query, in microseconds."""
     json_file = out / "latency.json"
     # In a process of its own, where nothing stands beside it that training left.
     command = [sys.executable, "-m", "typeahead", "evaluate", "latency", str(queries), "--json", str(json_file)]
-    command += ["--repetitions", str(repetitions), "--query-encoder", *_labelled(models)]
+    command += ["--repetitions", str(repetitions)] if repetitions else []
+    command += ["--query-encoder", *_labelled(models)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     found = json.loads(json_file.read_text(encoding="utf-8"))["latency"]["latencies"]
     by_label = {one["label"]: one for one in found}
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--collection", type=Path, nargs="+", default=[], help="judged collections")
     parser.add_argument("--queries", type=Path, help="queries to time, one a line; of a TSV its last column")
-    parser.add_argument("--repetitions", type=int, default=1020, help="as in typeahead evaluate latency")
+    parser.add_argument("--repetitions", type=int, help="as in typeahead evaluate latency")
     parser.add_argument(
         "--also", nargs="+", default=[], metavar="MODEL", help="more rows: models that are there already"
     )

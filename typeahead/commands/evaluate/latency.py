@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common.add_query_encoders(parser, threads=1)
     parser.add_argument(
-        "--repetitions", type=common.at_least(21), default=1020, help="of each encoder, 20 to warm up included"
+        "--repetitions", type=common.at_least(21), help="of each encoder, 20 to warm up included (default: 1,020)"
     )
     parser.add_argument("--throughput", action="store_true", help="time queries in batches, too")
     parser.add_argument(
@@ -49,9 +49,8 @@ def run(options: argparse.Namespace) -> None:
             f"{', '.join(peer.label for peer in peers)}: nothing here encodes, so nothing can be timed"
         )
     with Progress() as progress:
-        latencies = online.measure(
-            peers, queries, repetitions=options.repetitions, seed=options.seed, progress=progress
-        )
+        repetitions = options.repetitions or online.REPETITIONS
+        latencies = online.measure(peers, queries, repetitions=repetitions, seed=options.seed, progress=progress)
     rows, token_rows = latencies.rows(), latencies.token_rows()
     blocks = [
         f"Latency, {latencies.repetitions - latencies.warm_up:,} repetitions, batch 1, one thread",
