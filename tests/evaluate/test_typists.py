@@ -12,6 +12,7 @@ import pytest
 
 import typeahead
 from tests.evaluate.typing_fixtures import IDS, PASSAGES, Judgements, LetterEncoder, Scripted, screens
+from typeahead.completion import Vocabulary
 from typeahead.encoders.base import Vectors
 from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
@@ -102,6 +103,23 @@ def test_who_looks_ahead_is_shown_what_the_text_will_find(tmp_path: Path) -> Non
         expected = np.argsort(-(encode([query[:end] for end in ends]) @ vectors.T))[:, :DEPTH]
         np.testing.assert_array_equal(typed[0], expected)
         assert ("where the text is going" in typist.facts["typing"]) == ahead
+
+
+def test_whose_words_are_finished_is_shown_what_the_finished_text_finds(student: RecurrentEncoder) -> None:
+    vectors = student.encode([f"passage {number}" for number in range(2 * DEPTH)])
+
+    class Passages:
+        def top(self, found: Vectors, _progress: object = None) -> np.ndarray:
+            return np.argsort(-(found @ vectors.T))[:, :DEPTH]
+
+    typist = SessionTypist(
+        "session", student, cast("VisibleSearch", Passages()), vocabulary=Vocabulary({"passage": 3, "13": 1})
+    )
+    (typed,) = typist.typed(["passage 13 "])
+    finished = ["p", *["passage"] * 6, "passage ", "passage 1", "passage 13", "passage 13 "]
+    expected = np.argsort(-(student.encode(finished) @ vectors.T))[:, :DEPTH]
+    np.testing.assert_array_equal(typed[0], expected)
+    assert "commonest" in typist.facts["typing"]
 
 
 def test_whole_texts_show_what_sorting_all_scores_shows(student: RecurrentEncoder, passages: PassageVectors) -> None:

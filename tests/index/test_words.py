@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.texts import texts
 from typeahead.errors import IndexCorrupt, TextError
+from typeahead.evaluate.datasets import Passage
 from typeahead.evaluate.lexical import LexicalIndex
 from typeahead.index import words as module
 from typeahead.index.documents import Document, DocumentWriter
-from typeahead.index.words import Words
+from typeahead.index.words import Words, count_words
 
 DOCUMENTS = [
     Document("boil", "Boiling", "How to boil an egg: boil water, then add the egg."),
@@ -145,3 +146,24 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     words.close()
     with pytest.raises(IndexCorrupt, match="cannot be read"):
         Words(tmp_path / "none.sqlite", 1)
+
+
+def test_it_is_counted_how_many_documents_hold_a_word(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = count_words(path)
+    assert counts["boil"] == 1
+    assert counts["water"] == 2
+    assert counts["creme"] == 1
+    assert "crème" not in counts
+    passages = [Passage(document.id, f"{document.title} {document.text}") for document in DOCUMENTS]
+    with LexicalIndex(passages) as index:
+        assert index.word_counts() == counts
+    monkeypatch.setattr(module, "MOST_WORDS", 3)
+    assert sorted(count_words(path).values(), reverse=True) == sorted(counts.values(), reverse=True)[:3]
+
+
+def test_words_of_a_broken_file_are_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "generation-1" / "documents.sqlite"
+    path.parent.mkdir()
+    path.write_bytes(b"nothing of the kind" * 100)
+    with pytest.raises(IndexCorrupt, match="build the index again"):
+        count_words(path)

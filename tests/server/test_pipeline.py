@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.server.fakes import TITLES, BruteForceIndex, FakeHit, GuessingEncoder, MeanEncoder
+from typeahead.completion import Completions, Vocabulary
 from typeahead.engine import Engine
 from typeahead.server.pipeline import MAX_TITLE, MAX_URL, Pipeline
 from typeahead.server.query import Query, Stage
@@ -341,6 +342,66 @@ def test_a_keystroke_is_answered_with_what_the_text_will_find_and_searched_for_i
                     await asyncio.sleep(0)
             assert first_title(query) == "boil an egg"
             assert index.batches == [1, 1]
+
+    run(test)
+
+
+def test_an_unfinished_word_is_answered_as_the_word_that_it_may_become() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        engine = Engine(MeanEncoder())
+        completions = Completions(engine, Vocabulary({"bread": 3, "egg": 2}))
+        pipeline = Pipeline(engine, index, snippet_chars=20, max_search_batch=4, completions=completions)
+        pipeline.start()
+        try:
+            typing = await Watched(pipeline, "bake bre", typing=True).reach(Stage.SEARCHED)
+            assert json.loads(typing.hits)[0]["score"] == pytest.approx(1.0, abs=1e-5)
+            assert first_title(typing) == "bake bread"
+            async with asyncio.timeout(10):
+                while typing.stood:
+                    await asyncio.sleep(0)
+            assert json.loads(typing.hits)[0]["score"] < 0.99
+            entered = await Watched(pipeline, "bake bre", entered=True).reach(Stage.SEARCHED)
+            assert json.loads(entered.hits)[0]["score"] < 0.99
+        finally:
+            pipeline.stop(timeout=5)
+
+    run(test)
+
+
+def test_words_are_not_finished_where_many_are_typing_and_what_needs_no_finishing_is_searched_once() -> None:
+    async def test() -> None:
+        for text, count, expected in (("bake bre", 8, True), ("bake bre", 9, False), ("bake bread ", 1, False)):
+            index = BruteForceIndex()
+            engine = Engine(MeanEncoder())
+            completions = Completions(engine, Vocabulary({"bread": 3, "egg": 2}))
+            pipeline = Pipeline(engine, index, snippet_chars=20, max_search_batch=4, completions=completions)
+            pipeline.start()
+            try:
+                watched = [Watched(pipeline, text, typing=True) for _ in range(count)]
+                queries = [await one.reach(Stage.SEARCHED) for one in watched]
+                assert [query.ahead is not None for query in queries] == [expected] * count
+            finally:
+                pipeline.stop(timeout=5)
+            assert expected or sum(index.batches) == count
+
+    run(test)
+
+
+def test_a_way_to_finish_a_word_that_breaks_the_encoder_costs_that_key_and_no_other() -> None:
+    async def test() -> None:
+        encoder = MeanEncoder()
+        engine = Engine(encoder)
+        encoder.poison = encoder.tokenizer.encode("poison")[0]
+        completions = Completions(engine, Vocabulary({"poison": 1, "bread": 1}))
+        pipeline = Pipeline(engine, BruteForceIndex(), snippet_chars=20, max_search_batch=4, completions=completions)
+        pipeline.start()
+        try:
+            ill, well = Watched(pipeline, "bake poi", typing=True), Watched(pipeline, "bake bre", typing=True)
+            assert (await ill.reach(Stage.SEARCHED)).failed
+            assert first_title(await well.reach(Stage.SEARCHED)) == "bake bread"
+        finally:
+            pipeline.stop(timeout=5)
 
     run(test)
 

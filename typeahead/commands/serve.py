@@ -98,6 +98,14 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         help="answer each key with what the encoder guesses that the whole text will find, where it guesses that, and "
         "Enter with what the text finds as it is",
     )
+    parser.add_argument(
+        "--complete",
+        type=int,
+        default=defaults["complete"],
+        metavar="N",
+        help="answer each key with what the text will find once its last word is finished, taken for the N commonest "
+        "words of the index that begin like it (8 is a good number), and Enter as above; 0 for not at all",
+    )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
     parser.add_argument(
         "--otel",
@@ -166,6 +174,7 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
         otel=options.otel,
         hybrid=options.hybrid,
         look_ahead=options.look_ahead,
+        complete=options.complete,
         **{name: getattr(options, name) for name in _LIMITS},
     )
 

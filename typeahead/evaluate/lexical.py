@@ -139,6 +139,13 @@ class LexicalIndex:
             found.append(terms)
         return found
 
+    def word_counts(self) -> dict[str, int]:
+        """How many passages hold each word."""
+        self._connection.execute(
+            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.counts USING fts5vocab('main', 'passages', 'row')"
+        )
+        return dict(self._connection.execute("SELECT term, doc FROM temp.counts"))
+
     def match(self, expression: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """All passages that match an FTS5 query: row numbers int64 (n,) and scores float64 (n,)."""
         hits = self._connection.execute("SELECT rowid, -rank FROM passages WHERE passages MATCH ?", (expression,))

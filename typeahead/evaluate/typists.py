@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.completion import COUNT, Completions, Vocabulary
 from typeahead.encoders.base import IncrementalEncoder, Vectors
 from typeahead.engine import Engine
 from typeahead.errors import SourceError
@@ -27,6 +28,7 @@ from typeahead.evaluate.ports import Progress, TextEncoder
 from typeahead.evaluate.prefixes import DEPTH, NOTHING, Screens, Typist
 from typeahead.evaluate.search import Backend, search
 from typeahead.evaluate.traces import read_traces
+from typeahead.session import Session
 
 #: Milliseconds without a key after which a debounced system encodes.
 DEBOUNCE_MS = 150.0
@@ -73,22 +75,36 @@ class VisibleSearch:
 class SessionTypist:
     """An incremental encoder behind a typing session, as the server runs it; every key is answered.
 
-    With ``ahead``, by what the text finds that it is going to be, where the encoder guesses that.
+    With ``ahead``, by what the text finds that it is going to be, where the encoder guesses that; with a
+    ``vocabulary``, by what it finds once its last word is finished (:mod:`typeahead.completion`).
     """
 
     draws = 1
 
-    def __init__(self, name: str, encoder: IncrementalEncoder, search: VisibleSearch, *, ahead: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        encoder: IncrementalEncoder,
+        search: VisibleSearch,
+        *,
+        ahead: bool = False,
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
         self.name = name
         self._engine = Engine(encoder)
         self._search = search
         self._ahead = ahead
+        self._completions = None if vocabulary is None else Completions(self._engine, vocabulary)
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """How it types."""
-        guessing = self._ahead and self._engine.looks_ahead
-        return {"typing": "each key through a session" + (", searched for where the text is going" if guessing else "")}
+        typing = "each key through a session"
+        if self._completions is not None:
+            typing += f", its last word taken for the {COUNT} commonest of the collection that begin like it"
+        elif self._ahead and self._engine.looks_ahead:
+            typing += ", searched for where the text is going"
+        return {"typing": typing}
 
     def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
         """Type each query into a session of its own; see :class:`~typeahead.evaluate.prefixes.Typist`."""
@@ -99,7 +115,7 @@ class SessionTypist:
             place = np.full(len(query), NOTHING, np.int64)
             for at in range(len(query)):
                 session.update(query[: at + 1])
-                vector = session.ahead if self._ahead else session.embedding
+                vector = self._sought(session)
                 if vector is None or not query[: at + 1].strip():
                     continue
                 # A key that leaves the tokens alone leaves the very same vector.
@@ -112,6 +128,11 @@ class SessionTypist:
         shape = (len(vectors), self._engine.encoder.dim)
         stacked = np.stack(vectors) if vectors else np.zeros(shape, np.float32)
         return _screens(places, self._search.top(stacked, progress))
+
+    def _sought(self, session: Session) -> Vectors | None:
+        if self._completions is None:
+            return session.ahead if self._ahead else session.embedding
+        return self._completions.ahead([session])[0] if session.tokens else None
 
 
 class WholeTextTypist:

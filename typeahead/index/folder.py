@@ -19,7 +19,7 @@ from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.sparse import SPARSE, SparseWords
 from typeahead.index.staging import DOCUMENTS
 from typeahead.index.vectors import VectorSearch, open_vectors
-from typeahead.index.words import Words
+from typeahead.index.words import Words, count_words
 
 if TYPE_CHECKING:
     from typeahead.models import ModelConfig
@@ -117,6 +117,11 @@ class Index:
         """
         self._documents.check_open()
         return self._words.search(text, depth)
+
+    def word_counts(self) -> dict[str, int]:
+        """How many documents hold each of the commonest words; see :func:`~typeahead.index.words.count_words`."""
+        self._documents.check_open()
+        return count_words(self._documents.path)
 
     @cached_property
     def _words(self) -> Words | SparseWords:

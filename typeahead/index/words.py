@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +30,9 @@ COMMON = 5_000
 _REMEMBERED = 8 << 20
 #: Pieces of text whose words are remembered; they are dropped together, and 4,096 of them take no time.
 _PIECES = 4096
+
+#: Words that :func:`count_words` gives at most, the commonest: some 60 MB of strings.
+MOST_WORDS = 500_000
 
 #: The words of a text are asked of FTS5 itself: a table of texts, and its list of words by place.
 _SCHEMA = """
@@ -62,15 +66,10 @@ class Words:
         self._remembered = 0
         self._pieces: dict[str, tuple[str, ...]] = {}
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1",
-                uri=True,
-                check_same_thread=False,
-                isolation_level=None,
-            )
+            self._connection = _open(path)
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise self._corrupt(error) from error
+            raise _corrupt(path, error) from error
 
     def search(self, text: str, depth: int) -> list[tuple[int, float]]:
         """Find the ``depth`` documents of the highest scores: rows with scores, best first, ties by row.
@@ -83,7 +82,7 @@ class Words:
             with self._lock:
                 return self._best([self._term(term) for term in self.terms(text)], depth)
         except sqlite3.Error as error:
-            raise self._corrupt(error) from error
+            raise _corrupt(self.path, error) from error
 
     def terms(self, text: str) -> list[str]:
         """The FTS5 query of each word of ``text`` that counts."""
@@ -149,7 +148,27 @@ class Words:
         with self._lock:
             self._connection.close()
 
-    def _corrupt(self, error: sqlite3.Error) -> IndexCorrupt:
-        return IndexCorrupt(
-            f"the words of {self.path} cannot be read ({error}): build the index again", folder=self.path.parent.parent
-        )
+
+def count_words(path: Path) -> dict[str, int]:
+    """How many documents of the SQLite file ``path`` hold each word, of the :data:`MOST_WORDS` commonest.
+
+    Raises :class:`~typeahead.errors.IndexCorrupt` for a file that cannot be read.
+    """
+    try:
+        with closing(_open(path)) as connection:
+            connection.execute("CREATE VIRTUAL TABLE temp.counts USING fts5vocab('main', 'words', 'row')")
+            rows = connection.execute("SELECT term, doc FROM temp.counts ORDER BY doc DESC LIMIT ?", (MOST_WORDS,))
+            return dict(rows)
+    except sqlite3.Error as error:
+        raise _corrupt(path, error) from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+
+
+def _corrupt(path: Path, error: sqlite3.Error) -> IndexCorrupt:
+    return IndexCorrupt(
+        f"the words of {path} cannot be read ({error}): build the index again", folder=path.parent.parent
+    )

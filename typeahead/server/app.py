@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from typeahead.completion import Completions, Vocabulary
 from typeahead.encoders.base import Encoder, IncrementalEncoder
 from typeahead.engine import Engine
 from typeahead.index.fusion import Fusion
@@ -109,6 +110,7 @@ class App:
             max_turn_ms=config.max_turn_ms,
             anytime=config.anytime,
             look_ahead=config.look_ahead,
+            completions=_completions(config, engine, index),
             fallback=stand_in,
             lexical=lexical,
         )
@@ -284,6 +286,15 @@ def _lexical_arm(config: ServerConfig, index: SearchIndex | None) -> LexicalArm 
             "hybrid", f"is {config.hybrid}, and there is no index whose words could be searched: give one"
         )
     return LexicalArm(index, Fusion(config.hybrid, config.lexical_weight), wait_ms=config.lexical_wait_ms)
+
+
+def _completions(config: ServerConfig, engine: Engine, index: SearchIndex | None) -> Completions | None:
+    """The words that unfinished ones are taken for, where that is asked for."""
+    if not config.complete:
+        return None
+    if index is None:
+        raise ConfigError("complete", f"is {config.complete}, and there is no index that has words: give one")
+    return Completions(engine, Vocabulary(index.word_counts()), count=config.complete)
 
 
 def _pages(web: Path) -> list[BaseRoute]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from typeahead.completion import MAX_COUNT
 from typeahead.errors import TypeaheadError
 from typeahead.index.fusion import METHODS
 from typeahead.server.anytime import THRESHOLD
@@ -73,6 +74,9 @@ class ServerConfig:
     #: Whether keystrokes are answered with what the whole text is going to find, where the encoder guesses that. Enter
     #: always shows what the text itself finds.
     look_ahead: bool = False
+    #: Words of the index that a word which is being typed is taken for, so that keystrokes are answered with what the
+    #: finished text is going to find; 0 for none. See :mod:`typeahead.completion`. Enter as above.
+    complete: int = 0
     #: Whether words are searched beside vectors, and how both rankings become one: "off", "linear" or "rrf", see
     #: :mod:`typeahead.index.fusion`. With words every key is searched, as every key may change them.
     hybrid: Literal["off", "linear", "rrf"] = "off"
@@ -165,6 +169,8 @@ class ServerConfig:
             raise ConfigError("lexical_weight", f"is {self.lexical_weight}: it has to be from 0 to 1")
         if not 0 <= self.lexical_wait_ms < float("inf"):
             raise ConfigError("lexical_wait_ms", f"is {self.lexical_wait_ms}: it cannot be negative or endless")
+        if not 0 <= self.complete <= MAX_COUNT:
+            raise ConfigError("complete", f"is {self.complete}: give 0 for no words, and {MAX_COUNT} at most")
         if self.client_reports < 0:
             raise ConfigError("client_reports", f"is {self.client_reports}: give 0 to read none")
         if self.fallback_tokens < 0:

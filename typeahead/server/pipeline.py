@@ -26,6 +26,7 @@ from typing import Protocol
 import numpy as np
 import orjson
 
+from typeahead.completion import Completions
 from typeahead.encoders.base import Vectors
 from typeahead.engine import MAX_BATCH, Engine
 from typeahead.models import ModelConfig
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 #: For how long new people are turned away after a keystroke was.
 _OVERLOAD_NS = 10**9
+#: Keystrokes of one batch up to which their last words are finished: others should not wait for the steps of more.
+_MOST_COMPLETED = 8
 
 #: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.
 MAX_TITLE = 300
@@ -68,6 +71,9 @@ class SearchIndex(HybridIndex, Protocol):
     def search(self, queries: Vectors, k: int) -> Sequence[Sequence[Hit]]:
         """Return the ``k`` best hits for each row of float32 (n, dim), best first."""
 
+    def word_counts(self) -> dict[str, int]:
+        """Return how many documents hold each word."""
+
 
 class Pipeline:
     """The queues between sessions, engine and index. Belongs to one event loop; all methods are called on it."""
@@ -83,6 +89,7 @@ class Pipeline:
         max_turn_ms: float = 15.0,
         anytime: float = THRESHOLD,
         look_ahead: bool = False,
+        completions: Completions | None = None,
         fallback: Fallback | None = None,
         lexical: LexicalArm | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
@@ -97,7 +104,8 @@ class Pipeline:
         self._max_waiting_searches = max_waiting_searches
         self._max_turn_ns = round(max_turn_ms * 1e6)
         self._anytime = anytime
-        self._looks_ahead = look_ahead and engine.looks_ahead and index is not None
+        self._completions = None if index is None else completions
+        self._looks_ahead = (look_ahead or completions is not None) and engine.looks_ahead and index is not None
         #: Searches that were made, and keystrokes for which the results of an earlier one stood.
         self.searched = 0
         self.stood = 0
@@ -274,6 +282,8 @@ class Pipeline:
         started_ns = time.perf_counter_ns()
         try:
             self.engine.advance([query.session for query in batch])
+            self._read(batch)
+            self._look_ahead(batch)
         except Exception as error:
             if self.fallback is None:
                 log.exception("a batch of %d sessions could not be stepped", len(batch))
@@ -285,22 +295,38 @@ class Pipeline:
                     self._advance([query])
             return
         spent_ns = time.perf_counter_ns() - started_ns
-        # One copy out of the cache for all of them, where somebody needs it.
-        needed = [query for query in batch if query.shown or self._index is not None]
-        if needed:
-            sessions = [query.session for query in needed]
-            for query, embedding in zip(needed, self.engine.embeddings(sessions), strict=True):
-                query.embedding = embedding if query.session.tokens else None
-        typed = [query for query in batch if query.typing] if self._looks_ahead else []
-        if typed:
-            sessions = [query.session for query in typed]
-            for query, ahead in zip(typed, self.engine.ahead(sessions), strict=True):
-                query.ahead = ahead if query.session.tokens else None
         name = self._name
         for query in batch:
             query.encoder = name
             query.step_ns = spent_ns
             self._stepped(query)
+
+    def _read(self, batch: list[Query]) -> None:
+        """Take the embeddings where somebody needs them, by one copy out of the cache for all of them."""
+        needed = [query for query in batch if query.shown or self._index is not None]
+        if needed:
+            sessions = [query.session for query in needed]
+            for query, embedding in zip(needed, self.engine.embeddings(sessions), strict=True):
+                query.embedding = embedding if query.session.tokens else None
+
+    def _look_ahead(self, batch: list[Query]) -> None:
+        """Ask where the texts are going that are still being typed."""
+        if self._completions is None and not self._looks_ahead:
+            return
+        typed = [query for query in batch if query.typing]
+        if not typed:
+            return
+        sessions = [query.session for query in typed]
+        if self._completions is not None and len(typed) <= _MOST_COMPLETED:
+            guesses = self._completions.ahead(sessions)
+        elif self._looks_ahead:
+            guesses = self.engine.ahead(sessions)
+        else:
+            return
+        for query, guess in zip(typed, guesses, strict=True):
+            # A guess that is the text as it is needs no search of its own.
+            if query.embedding is not None and not np.array_equal(guess, query.embedding):
+                query.ahead = guess
 
     def _stepped(self, query: Query) -> None:
         query.stage = Stage.STEPPED

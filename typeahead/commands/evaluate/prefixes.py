@@ -1,8 +1,9 @@
 """How good the results are while one still types: every query of a collection fed character by character.
 
 Incremental encoders type through sessions, as they are served: one that guesses where the text is going is searched by
-its guess, and beside that by the text as it is. Encoders of whole texts are given every prefix; beside them the
-passages' own encoder, BM25 with a prefix match and, with --traces, the passages' encoder behind a debounce of 150 ms.
+its guess, and beside that by the text as it is, and each by what it makes of the text with its last word finished by
+words of the passages. Encoders of whole texts are given every prefix; beside them the passages' own encoder, BM25 with
+a prefix match and, with --traces, the passages' encoder behind a debounce of 150 ms.
 The definitions of all figures stand in the module typeahead.evaluate.prefixes.
 """
 
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Type, search at every key, score."""
+    from typeahead.completion import Vocabulary
     from typeahead.evaluate import plots, prefix_report, tables, typists
     from typeahead.progress import Progress
     from typeahead.tables import markdown
@@ -68,9 +70,10 @@ def run(options: argparse.Namespace) -> None:
         for peer in peers
         if peer.incremental and getattr(peer.encoder, "readouts", 1) > 1
     }
+    completed = {peer.label: f"{peer.label}, words finished" for peer in peers if peer.incremental}
     lexical, debounced = "BM25, last word as prefix", f"{name}, debounced {typists.DEBOUNCE_MS:.0f} ms"
     labels = [peer.label for peer in peers if peer.label not in whole]
-    names = [name, *labels, *plain.values(), lexical, debounced]
+    names = [name, *labels, *plain.values(), *completed.values(), lexical, debounced]
     if len(set(names)) < len(names):
         raise TypeaheadError(f"two systems have the same name: {'; '.join(names)}; name one with LABEL=ENCODER")
     dataset = common.open_collection(options)
@@ -90,6 +93,11 @@ def run(options: argparse.Namespace) -> None:
         elif peer.label not in whole:
             systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
     with Progress() as progress, _word_index(dataset, options.cache) as words:
+        vocabulary = Vocabulary(words.word_counts())
+        for peer in peers:
+            if peer.label in completed:
+                system = typists.SessionTypist(completed[peer.label], peer.encoder, search, vocabulary=vocabulary)
+                systems.append(system)
         systems.append(typists.LexicalTypist(lexical, words))
         if gaps is None:
             skipped.append(
