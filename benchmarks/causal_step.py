@@ -2,10 +2,10 @@
 
     python -m benchmarks.causal_step [--layers 2 4 6] [--after 1 10 30 60]
 
-One thread, in a tree of prefixes, as a keystroke is stepped: compiled, and as ONNX Runtime's graph. The models that
-ship are timed in the same run, all in turns: ``minilm-causal`` for four keystrokes at once, too, and beside
-``minilm-doc`` on the whole text. Needs ``typeahead[training]``; ``training`` is found as it runs from the root of the
-checkout.
+One thread, in a tree of prefixes, as a keystroke is stepped: compiled, with feed-forward weights of eight bits and of
+four, and as ONNX Runtime's graph. The models that ship are timed in the same run, all in turns: ``minilm-causal`` for
+four keystrokes at once, too, and beside ``minilm-doc`` on the whole text. Needs ``typeahead[training]``; ``training``
+is found as it runs from the root of the checkout.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WIDTH, HEADS, INNER, VOCABULARY, CLS = 384, 12, 1536, 30_522, 101
 ROUNDS, STEPS = 10, 200
 
 
-def random_student(layers: int, folder: Path, *, compiled: bool) -> CausalEncoder:
+def random_student(layers: int, folder: Path, *, compiled: bool, bits: int) -> CausalEncoder:
     """A causal student that was never trained."""
     rng = np.random.default_rng(0)
 
@@ -53,11 +53,12 @@ def random_student(layers: int, folder: Path, *, compiled: bool) -> CausalEncode
         dense |= {f"{number}.{name}": shape for name, shape in sizes.items()}
         norms += [f"{number}.attention", f"{number}.down"]
     for name, shape in dense.items():
-        tensors[name], tensors[f"{name}.scale"] = quantize_blocks(normal(*shape))
+        own_bits = bits if name.endswith((".up", ".down")) else 8
+        tensors[name], tensors[f"{name}.scale"] = quantize_blocks(normal(*shape), own_bits)
         tensors[f"{name}.bias"] = np.zeros(shape[1], np.float32)
     for name in norms:
         tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = np.ones(WIDTH, np.float32), np.zeros(WIDTH, np.float32)
-    student = CausalSizes(layers, HEADS, WIDTH, WIDTH, 1e-12, normalize=True)
+    student = CausalSizes(layers, HEADS, WIDTH, WIDTH, 1e-12, normalize=True, feed_forward_bits=bits)
     write_causal(folder, tensors, student)
     shutil.copy(shipped / "tokenizer.json", folder)
     own = replace(config, name=f"causal, {layers} layers", family="causal", prefix_ids=(CLS,), shape=student.shape())
@@ -85,9 +86,9 @@ def main() -> None:
     ]
     encoders = {f"{one.config.name}, {'compiled' if one.compiled else 'graph'}": one for one in shipped}
     for layers in options.layers:
-        for how in ("compiled", "graph"):
+        for how, compiled, bits in (("compiled", True, 8), ("compiled, four bits", True, 4), ("graph", False, 8)):
             with tempfile.TemporaryDirectory() as folder:
-                encoders[f"{layers} layers, {how}"] = random_student(layers, Path(folder), compiled=how == "compiled")
+                encoders[f"{layers} layers, {how}"] = random_student(layers, Path(folder), compiled=compiled, bits=bits)
     timed = [(name, after, step_after(encoder, after)) for name, encoder in encoders.items() for after in options.after]
     timed += [("minilm-causal, four at once", after, step_after(shipped[1], after, count=4)) for after in options.after]
     timed += [

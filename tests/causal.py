@@ -52,6 +52,19 @@ def float_weights(vocabulary: int, *, dim: int = DIM, ahead: bool = False) -> di
     return weights
 
 
+def four_bit_weights(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same weights, those of the feed-forward layers as four bits keep them."""
+    from training.graphs_causal import quantize_blocks
+
+    kept = dict(weights)
+    for name, weight in weights.items():
+        if name.endswith((".up", ".down")):
+            packed, scale = quantize_blocks(weight, 4)
+            levels = np.stack([packed & 15, packed >> 4], -1).reshape(*scale.shape, -1).astype(np.float32) - 8
+            kept[name] = (levels * scale[:, :, None]).reshape(len(scale), -1).T
+    return kept
+
+
 def by_numpy(
     weights: Mapping[str, np.ndarray],
     start: tuple[int, ...],
@@ -100,6 +113,7 @@ def write_folder(
     prefix_ids: tuple[int, ...] = (101,),
     dim: int = DIM,
     ahead: bool = False,
+    feed_forward_bits: int = 8,
 ) -> Path:
     """Write a model folder as the export writes it, golden vectors of its own included."""
     from training.graphs import quantize_rows
@@ -113,10 +127,11 @@ def write_folder(
         if name in ("words", "table"):
             tensors[name], tensors[f"{name}.scale"] = quantize_rows(weight)
         elif weight.ndim == 2 and name not in ("positions", "token_weight"):
-            tensors[name], tensors[f"{name}.scale"] = quantize_blocks(weight)
+            bits = feed_forward_bits if name.endswith((".up", ".down")) else 8
+            tensors[name], tensors[f"{name}.scale"] = quantize_blocks(weight, bits)
         else:
             tensors[name] = weight
-    sizes = CausalSizes(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead)
+    sizes = CausalSizes(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead, feed_forward_bits)
     write_causal(folder, tensors, sizes)
     teacher = replace(models.read_config(shipped).teacher, normalized=normalize)
     similarity = "cosine" if normalize else "dot"

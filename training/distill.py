@@ -28,6 +28,7 @@ from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
 from training.runlog import RunLog
 from training.students import build, save_student
 from training.students.files import read_metadata
+from training.students.rounding import set_rounding
 from training.teachers import Teacher
 from training.texts import Corpus
 from training.vectors import VectorCache
@@ -166,6 +167,7 @@ class Run:
         rows = self.corpus.rows(stage)
         if not len(rows):
             raise ValueError(f"stage {stage.name!r} has no text")
+        set_rounding(self.student, on=stage.rounded)
         per_epoch = math.ceil(len(rows) / stage.batch)
         objectives = Objectives(stage, self.texts, rows, self.teacher, self._cache, self.recipe.seed)
         shown = not self.accelerator.is_main_process or None

@@ -163,9 +163,15 @@ def _write_causal(folder: Path, student: Causal, max_tokens: int) -> dict[str, A
         epsilon=trunk["epsilon"],
         normalize=student.similarity == "cosine",
         ahead=student.guess is not None,
+        feed_forward_bits=trunk["feed_forward_bits"],
     )
-    positions = len(student.start_ids) + max_tokens
-    write_causal(folder, causal_tensors(_state(student), layers=sizes.layers, positions=positions), sizes)
+    tensors = causal_tensors(
+        _state(student),
+        layers=sizes.layers,
+        positions=len(student.start_ids) + max_tokens,
+        feed_forward_bits=sizes.feed_forward_bits,
+    )
+    write_causal(folder, tensors, sizes)
     start = tuple(student.start_ids)
     return {"family": "causal", "prefix_ids": start, "suffix_ids": (), "shape": sizes.shape()}
 

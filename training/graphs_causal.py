@@ -18,8 +18,8 @@ from onnx import TensorProto
 
 from training.graphs import Graph, WeightsFile, quantize_rows
 
-#: The largest block of activations, and of weights of one output, that has a scale of its own.
-BLOCK = 128
+#: The largest block of activations, and of weights of one output, that has a scale of its own, by bits of a weight.
+BLOCK = {8: 128, 4: 64}
 _SMALLEST_BLOCK = 16
 _MICROSOFT = "com.microsoft"
 #: Both tables have a file of their own: of a teacher of 384 dimensions, all three are below 25 MB.
@@ -42,33 +42,48 @@ class CausalSizes:
     normalize: bool
     #: Whether there is a second read-out, ``ahead``.
     ahead: bool = False
+    #: Bits of the feed-forward layers' weights: 8 or 4.
+    feed_forward_bits: int = 8
 
     def shape(self) -> dict[str, int]:
         """The sizes that ``config.json`` states."""
         shape = {"layers": self.layers, "heads": self.heads, "width": self.width}
-        return shape | {"readouts": 2} if self.ahead else shape
+        if self.ahead:
+            shape["readouts"] = 2
+        if self.feed_forward_bits != 8:
+            shape["feed_forward_bits"] = self.feed_forward_bits
+        return shape
 
     def readouts(self) -> list[str]:
         """Names of the read-outs' weights."""
         return ["readout", "ahead"] if self.ahead else ["readout"]
 
 
-def block_of(inputs: int) -> int:
+def block_of(inputs: int, bits: int = 8) -> int:
     """Entries of a row of ``inputs`` entries that share a scale: a power of two, as large as divides the row."""
-    block = BLOCK
+    block = BLOCK[bits]
     while block > _SMALLEST_BLOCK and inputs % block:
         block //= 2
     return block
 
 
-def quantize_blocks(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Quantise float32 (in, out) to uint8 (out, blocks, block) round 128, and scales float32 (out, blocks).
 
-    This is the layout of ``MatMulNBits``. The last block is filled with zeros.
+    This is the layout of ``MatMulNBits``. The last block is filled with zeros. Of four ``bits``, round 8, a byte holds
+    two weights, the earlier one in its lower half: uint8 (out, blocks, block / 2). What is furthest from zero in a
+    block is the lowest of their sixteen levels, -8, so that the scale has its sign: with one level more than if
+    both ends were alike, the others lie closer.
     """
     inputs, outputs = weight.shape
-    block = block_of(inputs)
+    block = block_of(inputs, bits)
     padded = np.pad(weight.T, ((0, 0), (0, -inputs % block))).reshape(outputs, -1, block)
+    if bits == 4:
+        high, low = padded.max(2, keepdims=True), padded.min(2, keepdims=True)
+        extreme = np.where(high >= -low, high, low)
+        scale = np.where(np.abs(extreme) < 1e-12, 1e-12, extreme / -8).astype(np.float32)
+        levels = (np.clip(np.rint(padded / scale), -8, 7) + 8).astype(np.uint8)
+        return levels[:, :, ::2] | levels[:, :, 1::2] << 4, scale.squeeze(2)
     scale = np.maximum(np.abs(padded).max(2, keepdims=True) / 127, 1e-12).astype(np.float32)
     return (np.rint(padded / scale) + 128).astype(np.uint8), scale.squeeze(2)
 
@@ -105,9 +120,10 @@ class _Step(Graph):
         super().__init__(*weights, int8=int8)
         self._sizes = sizes
 
-    def dense(self, value: str, name: str, inputs: int, *, bias: bool = True) -> str:
+    def dense(self, value: str, name: str, inputs: int, *, bias: bool = True, bits: int = 8) -> str:
         """Product of float32 rows of ``inputs`` entries with a weight of :func:`quantize_blocks`."""
-        outputs, blocks, block = self.shape(name)
+        outputs, blocks, size = self.shape(name)
+        block = size * 8 // bits
         if self.int8:
             # The kernel's level 4 is the one that quantises activations to int8.
             return self.op(
@@ -117,11 +133,21 @@ class _Step(Graph):
                 domain=_MICROSOFT,
                 K=inputs,
                 N=outputs,
-                bits=8,
+                bits=bits,
                 block_size=block,
                 accuracy_level=4,
             )
-        centred = self.op("Sub", self.op("Cast", self.weight(name), to=TensorProto.FLOAT), self.constant(128.0))
+        weight = self.weight(name)
+        if bits == 4:
+            halves = (
+                self.op("BitwiseAnd", weight, self.constant(15, np.uint8)),
+                self.op("BitShift", weight, self.constant(4, np.uint8), direction="RIGHT"),
+            )
+            last = self.constant([-1], np.int64)
+            apart = self.op("Concat", *(self.op("Unsqueeze", half, last) for half in halves), axis=-1)
+            weight = self.op("Reshape", apart, self.constant([outputs, blocks, block], np.int64))
+        zero = self.constant(float(1 << bits - 1))
+        centred = self.op("Sub", self.op("Cast", weight, to=TensorProto.FLOAT), zero)
         scale = self.op("Unsqueeze", self.weight(f"{name}.scale"), self.constant([2], np.int64))
         matrix = self.op("Reshape", self.op("Mul", centred, scale), self.constant([outputs, blocks * block], np.int64))
         (used, *_) = self.split(matrix, [inputs, blocks * block - inputs]) if blocks * block > inputs else [matrix]
@@ -148,7 +174,7 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     vectors, the sum of weighted outputs, and the sum of weights. ``kept`` is the new token's entry of ``past``.
     """
     graph = _Step(weights, sizes, int8=int8)
-    layers, heads, width, dim = sizes.layers, sizes.heads, sizes.width, sizes.dim
+    layers, heads, width, dim, bits = sizes.layers, sizes.heads, sizes.width, sizes.dim, sizes.feed_forward_bits
     float32, float16, int64, int32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.INT32
 
     row = graph.op("Cast", graph.op("Gather", "rows", "token"), to=float32)
@@ -171,8 +197,8 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
             outputs=3,
         ).split(" ")
         hidden = graph.norm_sum(graph.dense(attended, f"{number}.attention", width), hidden, f"{number}.attention")
-        inner = graph.op("Gelu", graph.dense(hidden, f"{number}.up", width))
-        down = graph.dense(inner, f"{number}.down", graph.shape(f"{number}.up")[0])
+        inner = graph.op("Gelu", graph.dense(hidden, f"{number}.up", width, bits=bits))
+        down = graph.dense(inner, f"{number}.down", graph.shape(f"{number}.up")[0], bits=bits)
         hidden = graph.norm_sum(down, hidden, f"{number}.down")
 
     added = graph.op("Concat", weighted, graph.op("Mul", hidden, weight), weight, axis=-1)
@@ -217,11 +243,14 @@ def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSize
         write_causal_step(folder / f"step{variant}.onnx", weights, sizes, int8=int8)
 
 
-def causal_tensors(state: Mapping[str, np.ndarray], *, layers: int, positions: int) -> dict[str, np.ndarray]:
+def causal_tensors(
+    state: Mapping[str, np.ndarray], *, layers: int, positions: int, feed_forward_bits: int = 8
+) -> dict[str, np.ndarray]:
     """The weights of a :class:`training.students.Causal`, its state dict as float32 arrays, as the graphs name them.
 
     ``positions`` is how many tokens a text has at most, the start's included.
     """
+    bits = {"qkv": 8, "attention": 8, "up": feed_forward_bits, "down": feed_forward_bits}
     tensors: dict[str, np.ndarray] = {}
     tensors["words"], tensors["words.scale"] = quantize_rows(state["trunk.words.weight"])
     tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight"])
@@ -232,9 +261,9 @@ def causal_tensors(state: Mapping[str, np.ndarray], *, layers: int, positions: i
         tensors["ahead"], tensors["ahead.scale"] = quantize_blocks((state["readout.weight"] + state["guess.weight"]).T)
     norms = {"words": "trunk.norm"}
     for number in range(layers):
-        for name in ("qkv", "attention", "up", "down"):
+        for name in bits:
             source, key = f"trunk.layers.{number}.{name}", f"{number}.{name}"
-            tensors[key], tensors[f"{key}.scale"] = quantize_blocks(state[f"{source}.weight"].T)
+            tensors[key], tensors[f"{key}.scale"] = quantize_blocks(state[f"{source}.weight"].T, bits[name])
             tensors[f"{key}.bias"] = state[f"{source}.bias"]
         for name in ("attention", "down"):
             norms[f"{number}.{name}"] = f"trunk.layers.{number}.{name}_norm"

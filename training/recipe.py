@@ -72,6 +72,8 @@ class StudentRecipe:
     pooled: float = 0.0
     #: Whether "causal" has a read-out of its own for where unfinished text is going, which "prefix" then trains.
     ahead: bool = False
+    #: Bits of the weights of "causal"'s feed-forward layers once exported: 8 or 4. Rounding to four is trained along.
+    feed_forward_bits: int = 8
     #: Training texts of more word pieces, special tokens not counted, are left out.
     max_tokens: int = 96
 
@@ -173,6 +175,8 @@ class StageRecipe:
     max_tokens: int = 0
     #: The share of the texts of which a second one is made, cut after a random word; its target is its own.
     truncated: float = 0.0
+    #: Whether products see weights of four bits as such, in a student that has any; or in float32 still.
+    rounded: bool = True
     #: Whether the batches of the first epoch come in order of length, short ones first.
     curriculum: bool = False
 
@@ -265,6 +269,8 @@ def read_recipe(path: Path) -> Recipe:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
+    if recipe.student.feed_forward_bits not in (4, 8):
+        raise ValueError(f"{path} [student]: feed_forward_bits {recipe.student.feed_forward_bits} is neither 4 nor 8")
     for stage in recipe.stages:
         prefix = stage.objectives.get("prefix")
         if isinstance(prefix, PrefixObjective) and prefix.alone and not recipe.student.ahead:

@@ -23,6 +23,7 @@ from transformers import BertConfig, BertModel
 from training.card import student_card
 from training.recipe import Recipe
 from training.students import Student, TruncatedTransformer, load_student
+from training.students.rounding import rounded_state
 from training.teachers import Teacher
 from typeahead.models import cosines
 
@@ -108,7 +109,7 @@ def _write_own(folder: Path, student: Student, teacher: Teacher, max_tokens: int
     # The library encodes whole texts: what guesses where unfinished ones are going stays here.
     settings = {name: value for name, value in student.settings.items() if name != "ahead"}
     _json(folder / "student.json", {"family": student.family, **settings, "max_tokens": max_tokens})
-    state = student.state_dict().items()
+    state = rounded_state(student).items()
     tensors = {name: tensor.contiguous() for name, tensor in state if not name.startswith("guess.")}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer = teacher.tokenizer.backend_tokenizer

@@ -17,14 +17,20 @@ pytest.importorskip("onnx", reason="graphs are written with onnx")
 from numba import njit
 
 import typeahead
-from tests.causal import by_numpy, float_weights, write_folder
+from tests.causal import by_numpy, float_weights, four_bit_weights, write_folder
 from tests.texts import texts
 from typeahead.encoders.attention import add_shares, scores_of
 from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.compiled_causal import CompiledStates, CompiledStep
 from typeahead.encoders.kernels import erf, exp, largest
 from typeahead.encoders.vnni import COLUMNS, VECTORS, supported
-from typeahead.encoders.vnni_blocks import blocks_of_four, blocks_of_one, pack_blocks
+from typeahead.encoders.vnni_blocks import (
+    blocks_of_four,
+    blocks_of_one,
+    half_bytes_of_four,
+    half_bytes_of_one,
+    pack_blocks,
+)
 from typeahead.engine import Engine
 from typeahead.errors import EncoderError
 from typeahead.models import cosines
@@ -35,9 +41,15 @@ DIM = COLUMNS
 TEXTS = ["how to boil an egg", "x", "東京の天気 tomorrow", "한국어 검색", "naive cafe " * 30]
 
 
+@pytest.fixture(scope="module", params=[8, 4])
+def bits(request: pytest.FixtureRequest) -> int:
+    """Bits of the feed-forward layers."""
+    return int(request.param)
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("compiled"), dim=DIM, ahead=True)
+def folder(bits: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("compiled"), dim=DIM, ahead=True, feed_forward_bits=bits)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +84,9 @@ def test_whatever_is_typed_both_read_outs_are_the_graphs(
 
 @needs_vnni
 @pytest.mark.parametrize("text", TEXTS)
-def test_steps_agree_with_the_formulas_in_float64(compiled: CausalEncoder, text: str) -> None:
+def test_steps_agree_with_the_formulas_in_float64(compiled: CausalEncoder, bits: int, text: str) -> None:
     weights = float_weights(30_522, dim=DIM, ahead=True)
+    weights = four_bit_weights(weights) if bits == 4 else weights
     tokens = compiled.tokenizer.encode(text)
     for vectors, readout in ((compiled.encode([text]), "readout"), (compiled.encode_ahead([text]), "ahead")):
         expected = by_numpy(weights, (101,), tokens, readout=readout)
@@ -218,40 +231,58 @@ def multiplying(product: Any) -> Any:
     return multiply
 
 
-multiply_one, multiply_four = multiplying(blocks_of_one), multiplying(blocks_of_four)
+multiply = {
+    (8, 1): multiplying(blocks_of_one),
+    (8, VECTORS): multiplying(blocks_of_four),
+    (4, 1): multiplying(half_bytes_of_one),
+    (4, VECTORS): multiplying(half_bytes_of_four),
+}
 
 
 @needs_vnni
-@pytest.mark.parametrize(("blocks", "block", "columns"), [(1, 4, COLUMNS), (3, 128, 1152), (12, 128, 384)])
-def test_a_product_is_numpys_at_the_largest_values_too(blocks: int, block: int, columns: int) -> None:
+@pytest.mark.parametrize(
+    ("bits", "blocks", "block", "columns"),
+    [
+        (8, 1, 4, COLUMNS),
+        (8, 3, 128, 1152),
+        (8, 12, 128, 384),
+        (4, 1, 8, COLUMNS),
+        (4, 6, 64, 1536),
+        (4, 24, 64, 384),
+        (4, 5, 16, COLUMNS),
+    ],
+)
+def test_a_product_is_numpys_at_the_largest_values_too(bits: int, blocks: int, block: int, columns: int) -> None:
     rng = np.random.default_rng(blocks)
-    matrix = rng.integers(1, 256, (columns, blocks, block)).astype(np.uint8)
-    matrix[0], matrix[1] = 255, 1
+    zero = 1 << bits - 1
+    matrix = rng.integers(0, 2 * zero, (columns, blocks, block)).astype(np.uint8)
+    matrix[0], matrix[1] = 2 * zero - 1, 0
     vectors = rng.integers(-127, 128, (VECTORS, blocks, block)).astype(np.int8)
     vectors[0, 0], vectors[1, 0] = 127, -127
     scale, scales = (rng.uniform(0.1, 1, shape).astype(np.float32) for shape in ((VECTORS, blocks), (columns, blocks)))
     bias, result = rng.normal(size=columns).astype(np.float32), np.empty((VECTORS, columns), np.float32)
-    begin = (-128 * vectors.astype(np.int32).sum(2)).astype(np.int32)
-    weights, packed = pack_blocks(matrix, scales)
+    begin = (-zero * vectors.astype(np.int32).sum(2)).astype(np.int32)
+    halves = matrix if bits == 8 else matrix[:, :, ::2] | matrix[:, :, 1::2] << 4
+    weights, packed = pack_blocks(halves, scales, bits)
     memory = np.empty(weights.size + 64, np.uint8)
     at = -memory.ctypes.data % 64
     memory[at : at + weights.size] = weights
     read = memory[at : at + weights.size]
-    multiply_four(vectors.reshape(VECTORS, -1), scale, begin, read, packed, bias, result, block)
-    whole = np.einsum("cbk,vbk->vcb", matrix.astype(np.int64) - 128, vectors.astype(np.int64))
+    multiply[bits, VECTORS](vectors.reshape(VECTORS, -1), scale, begin, read, packed, bias, result, block)
+    whole = np.einsum("cbk,vbk->vcb", matrix.astype(np.int64) - zero, vectors.astype(np.int64))
     expected = bias + (whole * scales * scale[:, None]).sum(2)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-2)
     alone = np.empty((1, columns), np.float32)
     for row in range(VECTORS):
         vector = vectors[row : row + 1].reshape(1, -1)
-        multiply_one(vector, scale[row : row + 1], begin[row : row + 1], read, packed, bias, alone, block)
+        multiply[bits, 1](vector, scale[row : row + 1], begin[row : row + 1], read, packed, bias, alone, block)
         np.testing.assert_array_equal(alone[0], result[row])
 
 
-@pytest.mark.parametrize(("columns", "block"), [(COLUMNS + 1, 4), (COLUMNS, 6)])
-def test_a_matrix_of_another_shape_is_not_packed(columns: int, block: int) -> None:
+@pytest.mark.parametrize(("bits", "columns", "block"), [(8, COLUMNS + 1, 4), (8, COLUMNS, 6), (4, COLUMNS, 4)])
+def test_a_matrix_of_another_shape_is_not_packed(bits: int, columns: int, block: int) -> None:
     with pytest.raises(ValueError, match=f"{columns} columns in blocks of {block}"):
-        pack_blocks(np.zeros((columns, 1, block), np.uint8), np.zeros((columns, 1), np.float32))
+        pack_blocks(np.zeros((columns, 1, block * bits // 8), np.uint8), np.zeros((columns, 1), np.float32), bits)
 
 
 @njit

@@ -19,6 +19,7 @@ from training import export  # noqa: E402
 from training.graphs_causal import block_of, quantize_blocks  # noqa: E402
 from training.recipe import Recipe, StudentRecipe, read_recipe  # noqa: E402
 from training.students import Causal, save_student  # noqa: E402
+from training.students.rounding import rounded  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
 from typeahead.models import Golden, cosines  # noqa: E402
@@ -41,6 +42,15 @@ def student(recipe: Recipe) -> Causal:
     return student.eval()
 
 
+@pytest.fixture(params=[8, 4])
+def any_student(request: pytest.FixtureRequest, student: Causal) -> Causal:
+    """The student, or one of four bits with the same weights."""
+    settings = student.settings
+    other = Causal.empty(settings | {"trunk": settings["trunk"] | {"feed_forward_bits": request.param}})
+    other.load_state_dict(student.state_dict())
+    return other.eval()
+
+
 def exported(student: Causal, recipe: Recipe, folder: Path) -> CausalEncoder:
     run = folder / "run"
     run.mkdir()
@@ -52,7 +62,8 @@ def exported(student: Causal, recipe: Recipe, folder: Path) -> CausalEncoder:
     return encoder
 
 
-def test_the_exported_step_equals_pytorch(student: Causal, recipe: Recipe, tmp_path: Path) -> None:
+def test_the_exported_step_equals_pytorch(any_student: Causal, recipe: Recipe, tmp_path: Path) -> None:
+    student = any_student
     encoder = exported(student, recipe, tmp_path)
     expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
     assert cosines(encoder.encode(TEXTS), expected).min() > 0.998
@@ -125,3 +136,27 @@ def test_blocks_divide_a_row_or_are_filled_with_zeros(inputs: int, block: int) -
     restored = ((quantized.astype(np.float32) - 128) * scale[:, :, None]).reshape(10, -1)
     np.testing.assert_allclose(restored[:, :inputs].T, weight, atol=float(scale.max()) / 2 + 1e-6)
     assert not restored[:, inputs:].any()
+
+
+@pytest.mark.parametrize(("inputs", "block"), [(384, 64), (1536, 64), (96, 32), (312, 16)])
+def test_four_bits_are_levels_of_the_largest_and_training_sees_them(inputs: int, block: int) -> None:
+    weight = np.random.default_rng(0).normal(size=(inputs, 10)).astype(np.float32)
+    weight[:block, 0] = 0
+    weight[0, 1], weight[1, 1] = 5, -5
+    assert block_of(inputs, 4) == block
+    packed, scale = quantize_blocks(weight, 4)
+    assert packed.shape == (10, -(-inputs // block), block // 2)
+    assert packed.dtype == np.uint8
+    levels = np.stack([packed & 15, packed >> 4], -1).reshape(*packed.shape[:2], block).astype(np.float32) - 8
+    restored = (levels * scale[:, :, None]).reshape(10, -1)
+    assert not restored[:, inputs:].any()
+    restored = restored[:, :inputs].T
+    np.testing.assert_array_equal(rounded(torch.from_numpy(weight.T.copy())).numpy().T, restored)
+    padded = np.pad(weight.T, ((0, 0), (0, -inputs % block))).reshape(10, -1, block)
+    furthest = np.take_along_axis(padded, np.abs(padded).argmax(2)[:, :, None], 2)[:, :, 0]
+    np.testing.assert_allclose(levels.min(2), np.where(furthest, -8, 0))
+    np.testing.assert_allclose(-8 * scale, furthest, atol=1e-10)
+    # Half a level, but on the other side of zero, which has one level less.
+    wide = np.repeat(scale, block, axis=1)[:, :inputs].T
+    most = np.where(weight * wide > 0, 1.0, 0.5) * np.abs(wide)
+    assert (np.abs(restored - weight) <= most + 1e-6).all()

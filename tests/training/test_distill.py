@@ -339,6 +339,20 @@ def test_the_prefix_objective_moves_unfinished_text_towards_the_whole(teacher_fo
     assert cosines["prefix"][-1].item() == pytest.approx(cosines["plain"][-1].item(), abs=0.005)
 
 
+def test_a_stage_rounds_weights_of_four_bits_unless_it_says_not_to(teacher_folder: Path, tmp_path: Path) -> None:
+    found = {}
+    for name, bits, stage in (("eight", 8, ""), ("four", 4, ""), ("later", 4, "rounded = false")):
+        folder = tmp_path / name
+        folder.mkdir()
+        student = f'family = "causal"\nlayers = 1\nfeed_forward_bits = {bits}'
+        found[name] = train(write_recipe(folder, teacher_folder, student, stage=stage), folder / "run")
+    assert_same(found["later"], found["eight"])
+    apart = {name for name, tensor in found["four"].items() if not torch.equal(tensor, found["eight"][name])}
+    assert "trunk.layers.0.up.weight" in apart
+    student = load_student(tmp_path / "four" / "run")
+    assert student.settings["trunk"]["feed_forward_bits"] == 4
+
+
 def test_what_is_learnt_alone_changes_nothing_of_whole_text(teacher_folder: Path, tmp_path: Path) -> None:
     weights = []
     for number, prefix in enumerate(("", "prefix = { cut = 0.5, alone = true }")):

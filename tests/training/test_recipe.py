@@ -28,6 +28,14 @@ def test_a_recipe_without_a_teacher_says_so(tmp_path: Path) -> None:
         read_recipe(path)
 
 
+def test_feed_forward_layers_have_four_bits_or_eight(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    entries = "name = 'x'\nseed = 1\ncache = 'c'\ndevelopment = 0.1\nstages = []\nteacher = { id = 'x' }\n"
+    path.write_text(entries + "student = { feed_forward_bits = 6 }\n")
+    with pytest.raises(ValueError, match="feed_forward_bits 6"):
+        read_recipe(path)
+
+
 def test_the_shipped_recipes_can_be_read() -> None:
     folder = Path(__file__).parent.parent.parent / "training" / "recipes"
     for path in folder.rglob("*.toml"):

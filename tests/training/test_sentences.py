@@ -24,6 +24,7 @@ from typeahead.models import cosines  # noqa: E402
 CAUSAL = {
     "causal(2)": StudentRecipe(family="causal", layers=2),
     "causal(2), looking ahead": StudentRecipe(family="causal", layers=2, ahead=True),
+    "causal(2), four bits": StudentRecipe(family="causal", layers=2, feed_forward_bits=4),
 }
 OWN = {**FOLDS, **CAUSAL, "ST(2) with token vectors": WHOLE["ST(2) with token vectors"]}
 NATIVE = {name: student for name, student in WHOLE.items() if not student.residual}

@@ -28,6 +28,7 @@ from training.students import (  # noqa: E402
     load_student,
     save_student,
 )
+from training.students.rounding import RoundedLinear, rounded_state, set_rounding  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 
 RECIPES = {
@@ -41,6 +42,7 @@ RECIPES = {
     ),
     "causal": StudentRecipe(family="causal", layers=2),
     "causal, looking ahead": StudentRecipe(family="causal", layers=2, ahead=True),
+    "causal, four bits": StudentRecipe(family="causal", layers=2, feed_forward_bits=4),
     "causal, trained table": StudentRecipe(family="causal", layers=1, table="trained"),
     "transformer": StudentRecipe(family="transformer", layers=2),
     "transformer with token vectors": StudentRecipe(family="transformer", teacher_layers=(1,), residual=True),
@@ -129,6 +131,27 @@ def test_the_read_out_of_unfinished_text_can_learn_alone(teacher: Teacher) -> No
     learning = {name for name, parameter in student.named_parameters() if parameter.grad is not None}
     assert learning == {"guess.weight"}
     assert whole.requires_grad
+
+
+def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(teacher: Teacher) -> None:
+    student = trained(RECIPES["causal, four bits"], teacher)
+    plain = trained(RECIPES["causal"], teacher)
+    ids, lengths = some_ids(teacher)
+    rounded = student(ids, lengths)
+    set_rounding(student, on=False)
+    torch.testing.assert_close(student(ids, lengths), plain(ids, lengths))
+    plain.load_state_dict(rounded_state(student))
+    torch.testing.assert_close(rounded, plain(ids, lengths))
+    assert (rounded - student(ids, lengths)).abs().max() > 1e-3
+    set_rounding(student, on=True)
+    student.zero_grad()
+    student(ids, lengths).square().sum().backward()
+    plain(ids, lengths).square().sum().backward()
+    layers = [name for name, module in student.named_modules() if isinstance(module, RoundedLinear)]
+    assert len(layers) == 4
+    for name in layers:
+        # A gradient passes as if there were no rounding behind it.
+        torch.testing.assert_close(student.get_submodule(name).weight.grad, plain.get_submodule(name).weight.grad)
 
 
 def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: Teacher, dot_teacher: Teacher) -> None:

@@ -131,7 +131,12 @@ class Causal(TokenMean):
         ``ValueError`` for ``pooled`` with a teacher that pools [CLS], which sees nothing under a causal mask.
         """
         student = cls(
-            Trunk.of_teacher(teacher, _picked(recipe), train_words=recipe.table == "trained"),
+            Trunk.of_teacher(
+                teacher,
+                _picked(recipe),
+                train_words=recipe.table == "trained",
+                feed_forward_bits=recipe.feed_forward_bits,
+            ),
             teacher.token_vectors(),
             start_weights(counts),
             start_ids=teacher.special_ids()[0],

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import torch
 from torch import Tensor, nn
 
+from training.students.rounding import RoundedLinear
+
 if TYPE_CHECKING:
     from training.teachers import Teacher
 
@@ -35,11 +37,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
 class Layer(nn.Module):
     """One BERT layer: attention and feed-forward, each followed by its addition and LayerNorm."""
 
-    def __init__(self, width: int, heads: int, inner: int, epsilon: float) -> None:
+    def __init__(self, width: int, heads: int, inner: int, epsilon: float, *, feed_forward_bits: int = 8) -> None:
         super().__init__()
         self.heads = heads
+        linear = RoundedLinear if feed_forward_bits == 4 else nn.Linear
         self.qkv, self.attention = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.up, self.down = linear(width, inner), linear(inner, width)
         self.attention_norm, self.down_norm = nn.LayerNorm(width, epsilon), nn.LayerNorm(width, epsilon)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -73,7 +76,7 @@ class Trunk(nn.Module):
     """Word and position embeddings, and layers over them.
 
     ``words`` (vocabulary, width) is frozen unless ``train_words``; ``positions`` (positions, width) has the embedding
-    of token type 0 added.
+    of token type 0 added. Of ``feed_forward_bits``, 8 or 4, the layers see four (:mod:`~training.students.rounding`).
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Trunk(nn.Module):
         positions: int,
         epsilon: float,
         train_words: bool = False,
+        feed_forward_bits: int = 8,
     ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {
@@ -98,13 +102,16 @@ class Trunk(nn.Module):
             "positions": positions,
             "epsilon": epsilon,
             "train_words": train_words,
+            "feed_forward_bits": feed_forward_bits,
         }
         self.vocabulary, self.width = vocabulary, width
         self.words = nn.Embedding(vocabulary, width, sparse=train_words)
         self.words.weight.requires_grad_(train_words)
         self.positions = nn.Parameter(torch.zeros(positions, width))
         self.norm = nn.LayerNorm(width, epsilon)
-        self.layers = nn.ModuleList(Layer(width, heads, inner, epsilon) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            Layer(width, heads, inner, epsilon, feed_forward_bits=feed_forward_bits) for _ in range(layers)
+        )
 
     def forward(self, ids: Tensor, lengths: Tensor | None = None, *, causal: bool = False) -> Tensor:
         """Run int64 ``ids`` (n, length) through all layers: float32 (n, length, width).
@@ -125,7 +132,9 @@ class Trunk(nn.Module):
 
     @classmethod
     @torch.no_grad()
-    def of_teacher(cls, teacher: Teacher, picked: Sequence[int], *, train_words: bool) -> Self:
+    def of_teacher(
+        cls, teacher: Teacher, picked: Sequence[int], *, train_words: bool, feed_forward_bits: int = 8
+    ) -> Self:
         """Copy the teacher's layers of these numbers, in this order."""
         config = teacher.model.config
         model = teacher.precise_model()
@@ -145,6 +154,7 @@ class Trunk(nn.Module):
             positions=config.max_position_embeddings,
             epsilon=config.layer_norm_eps,
             train_words=train_words,
+            feed_forward_bits=feed_forward_bits,
         )
         embeddings = model.embeddings
         trunk.words.weight.copy_(embeddings.word_embeddings.weight)

@@ -15,7 +15,7 @@ from numba import njit
 from typeahead.encoders.attention import add_shares, scores_of
 from typeahead.encoders.kernels import erf, exp, half, largest, square
 from typeahead.encoders.vnni import LANES
-from typeahead.encoders.vnni_blocks import blocks_of_four, blocks_of_one
+from typeahead.encoders.vnni_blocks import blocks_of_four, blocks_of_one, half_bytes_of_four, half_bytes_of_one
 
 # Numba compiles closures over globals as constants, and a Python float would make everything float64.
 _F = np.float32
@@ -23,8 +23,8 @@ _ROOT_HALF = _F(0.5**0.5)
 
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
-def _quantize(values: Any, block: int, quantized: Any, scales: Any, begins: Any) -> None:
-    """Round float32 (n,) to int8, each block by its largest entry; ``begins`` make up for weights round 128."""
+def _quantize(values: Any, block: int, zero: int, quantized: Any, scales: Any, begins: Any) -> None:
+    """Round float32 (n,) to int8, each block by its largest entry; ``begins`` make up for weights round ``zero``."""
     for number in range(values.shape[0] // block):
         part, found = values[number * block : (number + 1) * block], quantized[number * block : (number + 1) * block]
         bound = largest(part)
@@ -37,7 +37,7 @@ def _quantize(values: Any, block: int, quantized: Any, scales: Any, begins: Any)
         for place in range(block):
             total += np.int32(found[place])
         scales[number] = bound / _F(127)
-        begins[number] = np.int32(-128) * total
+        begins[number] = np.int32(-zero) * total
 
 
 @njit(inline="never", error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
@@ -106,20 +106,30 @@ def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int,
 
 
 @njit(inline="never", error_model="numpy", cache=True)
-def dense(values: Any, count: int, block: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any) -> None:
-    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix that ``weights`` and ``scales`` begin with."""
+def dense(
+    values: Any, count: int, block: int, bits: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any
+) -> None:
+    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix that ``weights`` and ``scales`` begin with.
+
+    A weight has 8 or 4 ``bits``.
+    """
     quantized, own, begins = room
     for row in range(count):
-        _quantize(values[row], block, quantized[row], own[row], begins[row])
+        _quantize(values[row], block, 1 << bits - 1, quantized[row], own[row], begins[row])
     vectors, step = quantized.ctypes.data, np.int64(quantized.strides[0])
     blocks, width, columns = np.int64(values.shape[1] // block), np.int64(block), np.int64(result.shape[1])
     matrix, theirs, start, found = weights.ctypes.data, scales.ctypes.data, bias.ctypes.data, result.ctypes.data
     scale, begin, apart = own.ctypes.data, begins.ctypes.data, np.int64(own.strides[0])
     arguments = (vectors, step, scale, begin, apart, matrix, theirs, start, found, 4 * columns, blocks, width, columns)
-    if values.shape[0] == 1:
-        blocks_of_one(*arguments)
+    if bits == 8:
+        if values.shape[0] == 1:
+            blocks_of_one(*arguments)
+        else:
+            blocks_of_four(*arguments)
+    elif values.shape[0] == 1:
+        half_bytes_of_one(*arguments)
     else:
-        blocks_of_four(*arguments)
+        half_bytes_of_four(*arguments)
 
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)

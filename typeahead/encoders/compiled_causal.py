@@ -31,6 +31,7 @@ from typeahead.models import ModelConfig
 from typeahead.states import check_vectors, matrix
 
 _PRODUCTS = ("qkv", "attention", "up", "down")
+_FEED_FORWARD = ("up", "down")
 _NORMS = ("attention", "down")
 #: Of the text as it is, and of where it is going.
 READOUTS = ("readout", "ahead")
@@ -46,7 +47,9 @@ class CompiledStep:
         layers, heads, width = (config.shape[name] for name in ("layers", "heads", "width"))
         readouts = READOUTS[: config.shape.get("readouts", 1)]
         names = [f"{layer}.{name}" for layer in range(layers) for name in _PRODUCTS]
-        packed = [pack_blocks(tensors[name], tensors[f"{name}.scale"]) for name in (*names, *readouts)]
+        packed = [
+            pack_blocks(tensors[name], tensors[f"{name}.scale"], _bits(config, name)) for name in (*names, *readouts)
+        ]
         norms = ["words", *(f"{layer}.{name}" for layer in range(layers) for name in _NORMS)]
         numbers = (
             [scales for _, scales in packed],
@@ -55,7 +58,8 @@ class CompiledStep:
             [tensors["positions"].reshape(-1)],
         )
         parts = [np.concatenate(one) for one in numbers]
-        blocks = [tensors[name].shape[2] for name in ("0.qkv", "0.down", "readout")]
+        bits = _bits(config, "0.up")
+        blocks = [tensors[name].shape[2] * 8 // _bits(config, name) for name in ("0.qkv", "0.up", "0.down", "readout")]
         #: Entries of a token's keys and values, of its sums, and of what is read of them.
         self.kept, self.sums, self.read = 2 * layers * width, config.dim + width + 1, config.dim * len(readouts)
         self.rows = rows.view(np.uint16)
@@ -63,7 +67,7 @@ class CompiledStep:
         self.arrays = (
             aligned(np.concatenate([weights for weights, _ in packed])),
             np.concatenate(parts),
-            np.array([layers, heads, width, len(tensors["0.up"]), *blocks, *(len(part) for part in parts[:3])]),
+            np.array([layers, heads, width, len(tensors["0.up"]), bits, *blocks, *(len(part) for part in parts[:3])]),
             np.float32(tensors["epsilon"][0]),
             config.teacher.normalized,
         )
@@ -78,8 +82,8 @@ class CompiledStep:
         if "epsilon" not in tensors or config.shape["width"] // config.shape["heads"] % LANES:
             return None
         for name, inputs in _inputs(config, len(tensors["0.up"])):
-            columns, blocks, block = tensors[name].shape
-            if columns % COLUMNS or block % BYTES or blocks * block != inputs:
+            columns, blocks, size = tensors[name].shape
+            if columns % COLUMNS or size % BYTES or blocks * size * 8 // _bits(config, name) != inputs:
                 return None
         return cls(config, tensors, rows)
 
@@ -112,6 +116,11 @@ class CompiledStep:
     def states(self, start: NDArray[np.uint16], slots: int) -> CompiledStates:
         """Make a place for a tree's states; ``start`` holds the rows of what stands before every text."""
         return CompiledStates(self, start, slots)
+
+
+def _bits(config: ModelConfig, name: str) -> int:
+    """Bits of a weight of a product."""
+    return config.shape.get("feed_forward_bits", 8) if name.split(".")[-1] in _FEED_FORWARD else 8
 
 
 def _inputs(config: ModelConfig, inner: int) -> list[tuple[str, int]]:
@@ -183,12 +192,12 @@ def _steps(
     """
     count, longest = tokens.shape[0], lengths.max()
     layers, heads, width, inner = sizes[0], sizes[1], sizes[2], sizes[3]
-    narrow, wide, read_block = sizes[4], sizes[5], sizes[6]
+    bits, narrow, up_block, down_block, read_block = sizes[4], sizes[5], sizes[6], sizes[7], sizes[8]
     own = vectors.shape[1] - rows.shape[1]
     dim = rows.shape[1] - width - 1
-    scales, bias = numbers, numbers[sizes[7] :]
-    norm = bias[sizes[8] :]
-    positions = norm[sizes[9] :]
+    scales, bias = numbers, numbers[sizes[9] :]
+    norm = bias[sizes[10] :]
+    positions = norm[sizes[11] :]
     # What one has to multiply, or four: rows without a token are multiplied along, and stay as they are here.
     abreast = 1 if count == 1 else VECTORS
     word, hidden = np.empty((abreast, width), np.float32), np.empty((abreast, width), np.float32)
@@ -209,7 +218,7 @@ def _steps(
         add_and_norm(word[row], positions[lengths[row] * width :], norm, epsilon, hidden[row])
     norm = norm[2 * width :]
     for layer in range(layers):
-        dense(hidden, count, narrow, weights, scales, bias, packed, room)
+        dense(hidden, count, narrow, 8, weights, scales, bias, packed, room)
         weights, scales = weights[3 * width * width :], scales[3 * width * width // narrow :]
         bias = bias[3 * width :]
         first = 2 * layer * width
@@ -218,19 +227,19 @@ def _steps(
             for place in range(2 * width):
                 new[first + place] = to_half(packed[row, width + place])
             attend(packed[row], past, paths[row, : lengths[row]], new, first, heads, scores, mixed[row])
-        dense(mixed, count, narrow, weights, scales, bias, word, room)
+        dense(mixed, count, narrow, 8, weights, scales, bias, word, room)
         weights, scales = weights[width * width :], scales[width * width // narrow :]
         bias = bias[width:]
         for row in range(count):
             add_and_norm(word[row], hidden[row], norm, epsilon, mixed[row])
         norm = norm[2 * width :]
-        dense(mixed, count, narrow, weights, scales, bias, up, room)
-        weights, scales = weights[width * inner :], scales[width * inner // narrow :]
+        dense(mixed, count, up_block, bits, weights, scales, bias, up, room)
+        weights, scales = weights[width * inner * bits // 8 :], scales[width * inner // up_block :]
         bias = bias[inner:]
         for row in range(count):
             gelu(up[row])
-        dense(up, count, wide, weights, scales, bias, word, room)
-        weights, scales = weights[width * inner :], scales[width * inner // wide :]
+        dense(up, count, down_block, bits, weights, scales, bias, word, room)
+        weights, scales = weights[width * inner * bits // 8 :], scales[width * inner // down_block :]
         bias = bias[width:]
         for row in range(count):
             add_and_norm(word[row], mixed[row], norm, epsilon, hidden[row])
@@ -239,7 +248,7 @@ def _steps(
         sums, following = vectors[parents[row], own:], vectors[children[row], own:]
         sum_up(rows[tokens[row]], sums, hidden[row], following, read[row])
     for first in range(0, own, dim):
-        dense(read, count, read_block, weights, scales, bias, embedding, room)
+        dense(read, count, read_block, 8, weights, scales, bias, embedding, room)
         weights, scales = weights[2 * width * dim :], scales[2 * width * dim // read_block :]
         for row in range(count):
             found = vectors[children[row], first : first + dim]

@@ -1,0 +1,55 @@
+"""Weights of four bits in training: products see them rounded, and gradients pass as if they were not.
+
+A student learns so to do with the weights that it will have once exported; the rounding is that of
+:func:`training.graphs_causal.quantize_blocks`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from training.graphs_causal import block_of
+
+
+def rounded(weight: Tensor) -> Tensor:
+    """Round float32 (out, in) to the sixteen levels of each block of a row, in float32.
+
+    The gradient is passed on unchanged (*Estimating or propagating gradients through stochastic neurons*, 3).
+    """
+    block = block_of(weight.shape[1], 4)
+    padded = nn.functional.pad(weight.detach(), (0, -weight.shape[1] % block))
+    blocks = padded.view(len(weight), -1, block)
+    high, low = blocks.amax(2, keepdim=True), blocks.amin(2, keepdim=True)
+    extreme = torch.where(high >= -low, high, low)
+    scale = torch.where(extreme.abs() < 1e-12, 1e-12, extreme / -8)
+    levels = (blocks / scale).round().clamp(-8, 7) * scale
+    return weight + (levels.view(padded.shape)[:, : weight.shape[1]] - weight.detach())
+
+
+class RoundedLinear(nn.Linear):
+    """A linear layer whose products see its weights as four bits keep them."""
+
+    #: Off where a student is still to be trained in float32.
+    rounds = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (…, in) to (…, out)."""
+        return nn.functional.linear(x, rounded(self.weight) if self.rounds else self.weight, self.bias)
+
+
+def set_rounding(student: nn.Module, *, on: bool) -> None:
+    """Whether the products of a student see rounded weights, where it has any."""
+    for module in student.modules():
+        if isinstance(module, RoundedLinear):
+            module.rounds = on
+
+
+@torch.no_grad()
+def rounded_state(student: nn.Module) -> dict[str, Tensor]:
+    """The state dict with the weights that the products see."""
+    state: dict[str, Tensor] = dict(student.state_dict())
+    for name, module in student.named_modules():
+        if isinstance(module, RoundedLinear):
+            state[f"{name}.weight"] = rounded(module.weight)
+    return state
