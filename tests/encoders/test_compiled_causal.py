@@ -262,7 +262,7 @@ def test_a_product_is_numpys_at_the_largest_values_too(bits: int, blocks: int, b
     scale, scales = (rng.uniform(0.1, 1, shape).astype(np.float32) for shape in ((VECTORS, blocks), (columns, blocks)))
     bias, result = rng.normal(size=columns).astype(np.float32), np.empty((VECTORS, columns), np.float32)
     begin = (-zero * vectors.astype(np.int32).sum(2)).astype(np.int32)
-    halves = matrix if bits == 8 else matrix[:, :, ::2] | matrix[:, :, 1::2] << 4
+    halves = matrix if bits == 8 else (matrix[:, :, ::2] | matrix[:, :, 1::2] << 4).astype(np.uint8)
     weights, packed = pack_blocks(halves, scales, bits)
     memory = np.empty(weights.size + 64, np.uint8)
     at = -memory.ctypes.data % 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -182,6 +183,9 @@ class BruteForceIndex:
         if self.broken or (self.poison is not None and (queries == self.poison).all(axis=1).any()):
             raise RuntimeError("the index broke")
         return [self._hits(scores, k) for scores in queries @ self._vectors.T]
+
+    def word_counts(self) -> dict[str, int]:
+        return dict(Counter(word for title in TITLES for word in set(title.split())))
 
     def match(self, text: str, depth: int) -> list[tuple[int, float]]:
         self.matched.append(text)

@@ -32,6 +32,8 @@ from typeahead.server.config import ConfigError, ServerConfig, parse_origin
         ("snippet_chars", 15),
         ("max_bodies", 0),
         ("body_seconds", 0),
+        ("complete", -1),
+        ("complete", 33),
         ("allowed_hosts", ("https://example.org",)),
         ("allowed_hosts", ("example.org:8765",)),
         ("allowed_hosts", ("",)),

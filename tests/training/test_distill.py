@@ -349,8 +349,7 @@ def test_a_stage_rounds_weights_of_four_bits_unless_it_says_not_to(teacher_folde
     assert_same(found["later"], found["eight"])
     apart = {name for name, tensor in found["four"].items() if not torch.equal(tensor, found["eight"][name])}
     assert "trunk.layers.0.up.weight" in apart
-    student = load_student(tmp_path / "four" / "run")
-    assert student.settings["trunk"]["feed_forward_bits"] == 4
+    assert load_student(tmp_path / "four" / "run").settings["trunk"]["feed_forward_bits"] == 4
 
 
 def test_what_is_learnt_alone_changes_nothing_of_whole_text(teacher_folder: Path, tmp_path: Path) -> None:
