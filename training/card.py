@@ -69,7 +69,7 @@ _SESSION = """\
     session = typeahead.load("{name}").session()
     session.update("how to b")
 
-Weights are int8, run by {runtime}."""
+Weights are int8{four_bits}, run by {runtime}."""
 
 _WHOLE = """\
     import typeahead
@@ -144,7 +144,10 @@ def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: s
         residual=", and a weighted mean of token vectors beside them" if student.residual else "",
     )
     runtime = "NumPy" if student.family == "static" else "ONNX Runtime"
-    usage = usage or (_WHOLE if student.family == "transformer" else _SESSION).format(name=recipe.name, runtime=runtime)
+    four_bits = ", those of feed-forward layers of four bits" if student.feed_forward_bits == 4 else ""
+    usage = usage or (_WHOLE if student.family == "transformer" else _SESSION).format(
+        name=recipe.name, runtime=runtime, four_bits=four_bits
+    )
     introduction = _STUDENT.format(name=recipe.name, introduction=what, usage=usage)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     columns = list(dict.fromkeys(key for entry in log for key in entry))

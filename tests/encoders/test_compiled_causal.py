@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,17 @@ def test_weights_that_give_no_number_are_an_error(compiled: CausalEncoder) -> No
 def test_sizes_that_are_not_of_the_kind_are_left_to_the_graph(causal: CausalEncoder) -> None:
     assert causal.dim % COLUMNS
     assert not causal.compiled
+
+
+@needs_vnni
+@pytest.mark.parametrize("stated", [0, 3, 4, 8])
+def test_bits_that_the_weights_do_not_have_are_left_to_the_graph(
+    compiled: CausalEncoder, graph: CausalEncoder, folder: Path, bits: int, stated: int
+) -> None:
+    shape = compiled.config.shape | {"feed_forward_bits": stated}
+    encoder = CausalEncoder(replace(compiled.config, shape=shape), folder)
+    assert encoder.compiled == (stated == bits)
+    np.testing.assert_array_equal(encoder.encode(TEXTS), (compiled if encoder.compiled else graph).encode(TEXTS))
 
 
 def multiplying(product: Any) -> Any:

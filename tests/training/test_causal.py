@@ -16,6 +16,7 @@ pytest.importorskip("onnx", reason="training needs onnx")
 import typeahead  # noqa: E402
 from tests.training.conftest import WORDS  # noqa: E402
 from training import export  # noqa: E402
+from training.card import student_card  # noqa: E402
 from training.graphs_causal import block_of, quantize_blocks  # noqa: E402
 from training.recipe import Recipe, StudentRecipe, read_recipe  # noqa: E402
 from training.students import Causal, save_student  # noqa: E402
@@ -125,6 +126,11 @@ def test_the_card_says_what_the_student_is(student: Causal, recipe: Recipe, tmp_
     card = (tmp_path / "model" / "README.md").read_text()
     assert "A causal query encoder" in card
     assert "2 of the teacher's layers" in card
+    assert "Weights are int8, run by" in card
+    four = dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, feed_forward_bits=4))
+    assert "Weights are int8, those of feed-forward layers of four bits, run by" in student_card(
+        four, tmp_path / "run", ()
+    )
 
 
 @pytest.mark.parametrize(("inputs", "block"), [(384, 128), (1536, 128), (64, 64), (96, 32), (48, 16), (312, 16)])

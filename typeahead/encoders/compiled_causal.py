@@ -78,8 +78,10 @@ class CompiledStep:
         if not supported():
             return None
         tensors = read_tensors(folder / "weights.safetensors")
-        # A file of an earlier version, heads of odd sizes, or a product whose last block is filled up.
+        # A file of an earlier version, heads of odd sizes, other bits, or a product whose last block is filled up.
         if "epsilon" not in tensors or config.shape["width"] // config.shape["heads"] % LANES:
+            return None
+        if _bits(config, "0.up") not in (4, 8):
             return None
         for name, inputs in _inputs(config, len(tensors["0.up"])):
             columns, blocks, size = tensors[name].shape
