@@ -213,7 +213,7 @@ def test_sizes_that_are_not_of_the_kind_are_left_to_the_graph(causal: CausalEnco
 def test_bits_that_the_weights_do_not_have_are_left_to_the_graph(
     compiled: CausalEncoder, graph: CausalEncoder, folder: Path, bits: int, stated: int
 ) -> None:
-    shape = compiled.config.shape | {"feed_forward_bits": stated}
+    shape = {**compiled.config.shape, "feed_forward_bits": stated}
     encoder = CausalEncoder(replace(compiled.config, shape=shape), folder)
     assert encoder.compiled == (stated == bits)
     np.testing.assert_array_equal(encoder.encode(TEXTS), (compiled if encoder.compiled else graph).encode(TEXTS))
