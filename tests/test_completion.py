@@ -94,6 +94,18 @@ def test_a_guess_is_the_mean_of_the_ways_to_finish_the_last_word(student: Recurr
     np.testing.assert_array_equal(sessions[0].embedding, student.encode(["How to BOI"])[0])
 
 
+def test_a_word_without_a_token_is_no_way_to_finish_one(student: RecurrentEncoder) -> None:
+    class Nothing(Vocabulary):
+        def complete(self, _beginning: str, _count: int) -> list[tuple[str, int]]:
+            return [("\x00", 1)]
+
+    engine = Engine(student)
+    session = engine.session()
+    session.update("ab")
+    (found,) = Completions(engine, Nothing({})).ahead([session])
+    np.testing.assert_array_equal(found, session.embedding)
+
+
 def test_of_dot_products_the_mean_keeps_its_length() -> None:
     encoder = MeanEncoder(similarity="dot")
     engine = Engine(encoder)

@@ -125,7 +125,7 @@ def _section(data: dict[str, Any]) -> str:
         facts = {"passage encoder": data["passage_encoder"], "relevant from grade": data["relevant_from"]}
     else:
         title, rows = data["title"], data["rows"]
-        facts = {key: value for key, value in data.items() if key not in ("title", "hardware", "rows")}
+        facts = {key: value for key, value in data.items() if key not in ("title", "hardware", "rows", "command")}
     lines = [f"## {title}", "", markdown(rows), "", *([f"- `{data['command']}`"] if "command" in data else [])]
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items()]
     lines.append("- measured on: " + ", ".join(f"{name} {value}" for name, value in data["hardware"].items()))

@@ -93,9 +93,10 @@ class Completions:
         self._engine.advance([one for texts in finished for one, _ in texts])
         for row, texts in enumerate(finished):
             # Read one by one, as a cache that is nearly full may have dropped the first ones for the last.
-            vectors = [(one.ahead, weight) for one, weight in texts]
+            read = ((one.ahead, weight) for one, weight in texts)
+            vectors = [(vector, weight) for vector, weight in read if vector is not None]
             if vectors:
-                guesses[row] = self._mean([(vector, weight) for vector, weight in vectors if vector is not None])
+                guesses[row] = self._mean(vectors)
         return guesses
 
     def _finished(self, session: Session) -> list[tuple[Session, float]]:
@@ -106,9 +107,13 @@ class Completions:
         begun = session.text[: open_word.start()]
         texts = []
         encoder = self._engine.encoder
+        head: str = ""
+        head_tokens: tuple[int, ...] = ()
         for word, documents in self._vocabulary.complete(fold(open_word[0]), self._count):
             one = self._engine.session(max_chars=session.max_chars)
-            one.tokens = encoder.tokenizer.encode(begun + word)[: encoder.max_tokens]
+            # What stands before the word is tokenized for the first of them alone.
+            tokens, head, head_tokens = encoder.tokenizer.encode_on(begun + word, head, head_tokens)
+            one.tokens = tokens[: encoder.max_tokens]
             one.pending = True
             texts.append((one, documents**0.5))
         return texts

@@ -17,9 +17,15 @@ from typeahead.server.query import Query, Stage
 
 @asynccontextmanager
 async def started(
-    index: BruteForceIndex | None, encoder: MeanEncoder | None = None, **options: Any
+    index: BruteForceIndex | None,
+    encoder: MeanEncoder | None = None,
+    *,
+    words: dict[str, int] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Pipeline]:
-    pipeline = Pipeline(Engine(encoder or MeanEncoder()), index, snippet_chars=20, max_search_batch=4, **options)
+    engine = Engine(encoder or MeanEncoder())
+    completions = None if words is None else Completions(engine, Vocabulary(words))
+    pipeline = Pipeline(engine, index, snippet_chars=20, max_search_batch=4, completions=completions, **options)
     pipeline.start()
     try:
         yield pipeline
@@ -348,12 +354,7 @@ def test_a_keystroke_is_answered_with_what_the_text_will_find_and_searched_for_i
 
 def test_an_unfinished_word_is_answered_as_the_word_that_it_may_become() -> None:
     async def test() -> None:
-        index = BruteForceIndex()
-        engine = Engine(MeanEncoder())
-        completions = Completions(engine, Vocabulary({"bread": 3, "egg": 2}))
-        pipeline = Pipeline(engine, index, snippet_chars=20, max_search_batch=4, completions=completions)
-        pipeline.start()
-        try:
+        async with started(BruteForceIndex(), words={"bread": 3, "egg": 2}) as pipeline:
             typing = await Watched(pipeline, "bake bre", typing=True).reach(Stage.SEARCHED)
             assert json.loads(typing.hits)[0]["score"] == pytest.approx(1.0, abs=1e-5)
             assert first_title(typing) == "bake bread"
@@ -363,27 +364,29 @@ def test_an_unfinished_word_is_answered_as_the_word_that_it_may_become() -> None
             assert json.loads(typing.hits)[0]["score"] < 0.99
             entered = await Watched(pipeline, "bake bre", entered=True).reach(Stage.SEARCHED)
             assert json.loads(entered.hits)[0]["score"] < 0.99
-        finally:
-            pipeline.stop(timeout=5)
 
     run(test)
 
 
-def test_words_are_not_finished_where_many_are_typing_and_what_needs_no_finishing_is_searched_once() -> None:
+@pytest.mark.parametrize(("count", "guessed"), [(8, True), (9, False)])
+def test_words_are_not_finished_where_many_are_typing(count: int, guessed: bool) -> None:
     async def test() -> None:
-        for text, count, expected in (("bake bre", 8, True), ("bake bre", 9, False), ("bake bread ", 1, False)):
-            index = BruteForceIndex()
-            engine = Engine(MeanEncoder())
-            completions = Completions(engine, Vocabulary({"bread": 3, "egg": 2}))
-            pipeline = Pipeline(engine, index, snippet_chars=20, max_search_batch=4, completions=completions)
-            pipeline.start()
-            try:
-                watched = [Watched(pipeline, text, typing=True) for _ in range(count)]
-                queries = [await one.reach(Stage.SEARCHED) for one in watched]
-                assert [query.ahead is not None for query in queries] == [expected] * count
-            finally:
-                pipeline.stop(timeout=5)
-            assert expected or sum(index.batches) == count
+        async with started(BruteForceIndex(), words={"bread": 3}) as pipeline:
+            watched = [Watched(pipeline, "bake bre", typing=True) for _ in range(count)]
+            queries = [await one.reach(Stage.SEARCHED) for one in watched]
+            assert [query.ahead is not None for query in queries] == [guessed] * count
+
+    run(test)
+
+
+def test_a_guess_that_is_the_text_itself_is_searched_once() -> None:
+    async def test() -> None:
+        index = BruteForceIndex()
+        async with started(index, words={"bread": 3}) as pipeline:
+            query = await Watched(pipeline, "bake bread ", typing=True).reach(Stage.SEARCHED)
+            assert query.ahead is None
+            assert not query.stood
+        assert index.batches == [1]
 
     run(test)
 
@@ -391,17 +394,11 @@ def test_words_are_not_finished_where_many_are_typing_and_what_needs_no_finishin
 def test_a_way_to_finish_a_word_that_breaks_the_encoder_costs_that_key_and_no_other() -> None:
     async def test() -> None:
         encoder = MeanEncoder()
-        engine = Engine(encoder)
         encoder.poison = encoder.tokenizer.encode("poison")[0]
-        completions = Completions(engine, Vocabulary({"poison": 1, "bread": 1}))
-        pipeline = Pipeline(engine, BruteForceIndex(), snippet_chars=20, max_search_batch=4, completions=completions)
-        pipeline.start()
-        try:
+        async with started(BruteForceIndex(), encoder, words={"poison": 1, "bread": 1}) as pipeline:
             ill, well = Watched(pipeline, "bake poi", typing=True), Watched(pipeline, "bake bre", typing=True)
             assert (await ill.reach(Stage.SEARCHED)).failed
             assert first_title(await well.reach(Stage.SEARCHED)) == "bake bread"
-        finally:
-            pipeline.stop(timeout=5)
 
     run(test)
 

@@ -8,6 +8,8 @@ results over a loopback websocket, typed at the recorded pace.
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,4 +69,5 @@ def run(options: argparse.Namespace) -> None:
 
         typed = latency.sample(traces, options.websocket_traces)
         rows += type_over_websocket(options.index, options.encoder, typed, facts)
+    facts["command"] = shlex.join(["typeahead", *sys.argv[1:]])
     report("Keystrokes", rows, json_path=options.json, **facts)

@@ -31,7 +31,7 @@ _REMEMBERED = 8 << 20
 #: Pieces of text whose words are remembered; they are dropped together, and 4,096 of them take no time.
 _PIECES = 4096
 
-#: Words that :func:`count_words` gives at most, the commonest: some 60 MB of strings.
+#: Words that :func:`count_words` gives at most, the commonest, so that their memory is bounded.
 MOST_WORDS = 500_000
 
 #: The words of a text are asked of FTS5 itself: a table of texts, and its list of words by place.
