@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,19 @@ def test_a_token_may_stand_behind_another_of_the_same_step(compiled: CausalEncod
     for parent, token, child in zip(parents, tokens, children, strict=True):
         alone.step([parent], [token], [child])
     np.testing.assert_array_equal(together.embeddings(children), alone.embeddings(children))
+
+
+@needs_vnni
+def test_reading_an_embedding_takes_no_more_memory_in_a_large_cache(compiled: CausalEncoder) -> None:
+    states = compiled.states(20_000)
+    states.step([0], [2129], [1])
+    tracemalloc.start()
+    try:
+        states.embeddings([1])
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000
 
 
 @needs_vnni

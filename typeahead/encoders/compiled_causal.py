@@ -164,7 +164,8 @@ class CompiledStates:
 
     def embeddings(self, slots: Sequence[int]) -> Vectors:
         """See :meth:`~typeahead.states.States.embeddings`."""
-        return self._vectors[:, : self._compiled.read].take(slots, axis=0)
+        # In this order: to take rows of a part of the columns, NumPy first copies that part of all rows.
+        return self._vectors.take(slots, axis=0)[:, : self._compiled.read]
 
     def forget(self, slot: int) -> None:
         """Nothing: the slot's memory is written over when it is used again."""
