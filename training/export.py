@@ -31,6 +31,7 @@ from training.graphs_causal import CausalSizes, causal_tensors, write_causal
 from training.graphs_recurrent import RecurrentSizes, write_recurrent
 from training.graphs_transformer import EncoderSizes, student_tensors, teacher_tensors, write_transformer
 from training.recipe import Recipe, read_recipe
+from training.smoothing import input_peaks, random_ids
 from training.students import Causal, PaperRNN, ResidualGRU, Static, Student, TruncatedTransformer, load_student
 from training.teachers import Teacher
 from typeahead.encoders.base import Encoder, Vectors
@@ -176,7 +177,9 @@ def _write_causal(folder: Path, student: Causal, max_tokens: int) -> dict[str, A
     return {"family": "causal", "prefix_ids": start, "suffix_ids": (), "shape": sizes.shape()}
 
 
-def _write_transformer(folder: Path, student: TruncatedTransformer, max_tokens: int) -> dict[str, Any]:
+def _write_transformer(
+    folder: Path, student: TruncatedTransformer, teacher: Teacher, max_tokens: int
+) -> dict[str, Any]:
     """Write weights and graphs; return what the configuration says of this family."""
     before, after = student.prefix_ids, student.suffix_ids
     trunk = student.trunk.settings
@@ -188,17 +191,24 @@ def _write_transformer(folder: Path, student: TruncatedTransformer, max_tokens: 
         normalize=student.similarity == "cosine",
         residual=(len(before), len(after)) if student.residual else None,
     )
-    tensors = student_tensors(_state(student), sizes, positions=len(before) + max_tokens + len(after))
+    ids = random_ids(teacher, before, after)
+    readers = {
+        f"{number}.{name}": student.trunk.get_submodule(f"layers.{number}.{name}")
+        for number in range(sizes.layers)
+        for name in ("qkv", "up")
+    }
+    peaks = input_peaks(lambda: student.trunk(ids), readers)
+    tensors = student_tensors(_state(student), peaks, sizes, positions=len(before) + max_tokens + len(after))
     write_transformer(folder, tensors, sizes)
     return {"family": "transformer", "prefix_ids": before, "suffix_ids": after, "shape": {"layers": sizes.layers}}
 
 
-def _write_student(folder: Path, student: Student, max_tokens: int) -> dict[str, Any]:
+def _write_student(folder: Path, student: Student, teacher: Teacher, max_tokens: int) -> dict[str, Any]:
     """Write weights and graphs; return what the configuration says of the family."""
     if isinstance(student, Causal):
         return _write_causal(folder, student, max_tokens)
     if isinstance(student, TruncatedTransformer):
-        return _write_transformer(folder, student, max_tokens)
+        return _write_transformer(folder, student, teacher, max_tokens)
     if isinstance(student, ResidualGRU | PaperRNN):
         return _write_recurrent(folder, student)
     if isinstance(student, Static):
@@ -214,7 +224,7 @@ def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]
     max_tokens = max_tokens_of(teacher)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        described = _write_student(folder, student, max_tokens)
+        described = _write_student(folder, student, teacher, max_tokens)
         # A server that has an encoder of whole texts gives it what is longer.
         described["shape"] |= {"trained_tokens": recipe.student.max_tokens}
         save_tokenizer(teacher, folder)
@@ -248,10 +258,17 @@ def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        tensors = teacher_tensors(_state(teacher.model), layers=sizes.layers, positions=teacher.max_length)
+        before, after = teacher.special_ids(teacher.passage_prompt)
+        ids = random_ids(teacher, before, after)
+        readers = {
+            f"{number}.{name}": reader
+            for number, layer in enumerate(teacher.model.encoder.layer)
+            for name, reader in (("qkv", layer.attention.self.query), ("up", layer.intermediate.dense))
+        }
+        peaks = input_peaks(lambda: teacher.model(input_ids=ids), readers)
+        tensors = teacher_tensors(_state(teacher.model), peaks, layers=sizes.layers, positions=teacher.max_length)
         write_transformer(folder, tensors, sizes)
         save_tokenizer(teacher, folder)
-        before, after = teacher.special_ids(teacher.passage_prompt)
         config = ModelConfig(
             name=name,
             family="transformer",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -21,6 +22,8 @@ from safetensors.numpy import save_file
 _OPSET = 20
 _IR_VERSION = 10
 _ZERO_POINT = 128
+#: Levels for what is below zero where that is little.
+_LOW_ZERO_POINT = 24
 _TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.int64): TensorProto.INT64,
@@ -69,6 +72,15 @@ class WeightsFile:
         for key, value in (("location", self.path.name), ("offset", self._data + begin), ("length", end - begin)):
             proto.external_data.add(key=key, value=str(value))
         return proto
+
+
+class Rows(NamedTuple):
+    """Rows of activations on their way into a product: as they are, or as uint8 with a scale each."""
+
+    values: str
+    scale: str = ""
+    #: The level that stands for zero.
+    zero_point: int = 0
 
 
 class Graph:
@@ -133,30 +145,40 @@ class Graph:
         inputs += ["", self.weight(bias)] if bias else []
         return self.op("MatMulIntegerToFloat", *inputs, domain="com.microsoft")
 
-    def quantize(self, value: str, scale: str) -> str:
-        """float32 to uint8 round 128 with a constant scale."""
-        return self.op("QuantizeLinear", value, scale, self.constant(_ZERO_POINT, np.uint8))
+    def quantize(self, value: str, scale: str, zero_point: int = _ZERO_POINT) -> str:
+        """float32 to uint8 round ``zero_point`` with a constant scale."""
+        return self.op("QuantizeLinear", value, scale, self.constant(zero_point, np.uint8))
 
-    def quantize_each(self, value: str) -> tuple[str, str]:
-        """uint8 rows and float32 scales, of each row its largest entry's: no row looks at another text's.
+    def quantize_each(self, value: str) -> Rows:
+        """uint8 rows round 128, each with a scale, its largest entry's: no row looks at another text's.
 
         In a float32 graph the rows stay as they are, and there is no scale.
         """
         if not self.int8:
-            return value, ""
+            return Rows(value)
         largest = self.op("ReduceMax", self.op("Abs", value), self.constant([-1], np.int64), keepdims=1)
         scale = self.op("Mul", self.op("Max", largest, self.constant(1e-6)), self.constant(1 / 127))
-        return self.quantize(self.op("Div", value, scale), self.constant(1.0)), scale
+        return Rows(self.quantize(self.op("Div", value, scale), self.constant(1.0)), scale, _ZERO_POINT)
 
-    def dense_each(self, source: tuple[str, str], weight: str, *, bias: str = "") -> str:
-        """Product of what :meth:`quantize_each` gave with a weight, as float32.
+    def quantize_above(self, value: str, least: float) -> Rows:
+        """The same of rows whose entries are at least ``least``, a little below zero: most levels are above zero."""
+        if not self.int8:
+            return Rows(value)
+        largest = self.op("ReduceMax", value, self.constant([-1], np.int64), keepdims=1)
+        needed = self.op("Mul", largest, self.constant(1 / (255 - _LOW_ZERO_POINT)))
+        scale = self.op("Max", needed, self.constant(-least / _LOW_ZERO_POINT))
+        rows = self.quantize(self.op("Div", value, scale), self.constant(1.0), _LOW_ZERO_POINT)
+        return Rows(rows, scale, _LOW_ZERO_POINT)
+
+    def dense_each(self, source: Rows, weight: str, *, bias: str = "") -> str:
+        """Product of quantised rows with a weight, as float32.
 
         Added up as integers, so that it is the same to the bit however many rows there are.
         """
-        rows, scale = source
+        rows, scale, zero_point = source
         if not self.int8:
             return self.dense_float(rows, weight, bias=bias)
-        product = self.op("MatMulInteger", rows, self.weight(weight), self.constant(_ZERO_POINT, np.uint8))
+        product = self.op("MatMulInteger", rows, self.weight(weight), self.constant(zero_point, np.uint8))
         scaled = self.op("Mul", self.op("Cast", product, to=TensorProto.FLOAT), scale)
         result = self.op("Mul", scaled, self.weight(f"{weight}.scale"))
         return self.op("Add", result, self.weight(bias)) if bias else result

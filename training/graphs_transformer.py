@@ -1,9 +1,10 @@
 """The ONNX graph of a transformer that reads whole texts: a BERT teacher, or ST(k), which was cut from one.
 
-Activations are quantised row by row, so that a text's vector does not depend on its batch. Both come with their own
-special tokens, which the runtime puts round a text's; a student may add its read-out to a weighted mean of token
-vectors, which are of the text's own tokens alone. The sibling :mod:`training.graphs_causal` has the transformer that a
-key-value cache makes a fold.
+Activations are quantised row by row, so that a text's vector does not depend on its batch. What LayerNorms give is made
+more even before (:mod:`training.smoothing`); what GELU gives, hardly ever below zero, has most of its levels above.
+Both come with their own special tokens, which the runtime puts round a text's; a student may add its read-out to a
+weighted mean of token vectors, which are of the text's own tokens alone. The sibling :mod:`training.graphs_causal` has
+the transformer that a key-value cache makes a fold.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from training.graphs import Graph, WeightsFile, quantize_columns, quantize_rows
+from training.graphs import Graph, Rows, WeightsFile, quantize_columns, quantize_rows
+from training.smoothing import divisors
 
+#: Below the least value of GELU.
+_LEAST_GELU = -0.17
+#: Products that read the same rows, and what those are called.
+_READERS = {"qkv": ("query", "key", "value"), "up": ("up",)}
 #: The sum of the weights of a text without a token, so that its mean is zero.
 _LEAST = 1e-30
 
@@ -47,8 +53,13 @@ _BERT = {
 }
 
 
-def teacher_tensors(state: Mapping[str, np.ndarray], *, layers: int, positions: int) -> dict[str, np.ndarray]:
-    """The weights of a ``transformers`` BertModel, its state dict as float32 arrays, as the graph names them."""
+def teacher_tensors(
+    state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], *, layers: int, positions: int
+) -> dict[str, np.ndarray]:
+    """The weights of a ``transformers`` BertModel, its state dict as float32 arrays, as the graph names them.
+
+    ``peaks`` float32 (width,) are the largest inputs of each layer's ``n.qkv`` and ``n.up``.
+    """
     found = {
         "words": state["embeddings.word_embeddings.weight"],
         "positions": state["embeddings.position_embeddings.weight"][:positions]
@@ -64,10 +75,12 @@ def teacher_tensors(state: Mapping[str, np.ndarray], *, layers: int, positions: 
         for name, source in (("attention", "attention.output"), ("down", "output")):
             found[f"{number}.{name}.norm"] = state[f"{layer}.{source}.LayerNorm.weight"]
             found[f"{number}.{name}.norm.bias"] = state[f"{layer}.{source}.LayerNorm.bias"]
-    return _quantized(found)
+    return _quantized(found, peaks)
 
 
-def student_tensors(state: Mapping[str, np.ndarray], sizes: EncoderSizes, *, positions: int) -> dict[str, np.ndarray]:
+def student_tensors(
+    state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], sizes: EncoderSizes, *, positions: int
+) -> dict[str, np.ndarray]:
     """The weights of a :class:`training.students.TruncatedTransformer`, likewise."""
     found = {
         "words": state["trunk.words.weight"],
@@ -91,12 +104,18 @@ def student_tensors(state: Mapping[str, np.ndarray], sizes: EncoderSizes, *, pos
             "token_weight": np.exp(state["log_weights.weight"]),
             "readout": state["readout.weight"],
         }
-    return _quantized(found)
+    return _quantized(found, peaks)
 
 
-def _quantized(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _quantized(found: dict[str, np.ndarray], peaks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Tables by row, products (out, in) by output; the rest stays float32."""
     tensors: dict[str, np.ndarray] = {}
+    for name, peak in peaks.items():
+        layer, rows = name.split(".")
+        products = [f"{layer}.{product}" for product in _READERS[rows]]
+        divided = divisors(peak, *(found[product] for product in products))
+        found |= {product: found[product] * divided for product in products}
+        tensors[f"{name}.factor"] = 1 / divided
     for name, tensor in found.items():
         if name in ("words", "table"):
             tensors[name], tensors[f"{name}.scale"] = quantize_rows(tensor)
@@ -122,8 +141,9 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
     """Write the encoder with its pooling, as :class:`training.teachers.Teacher` or the student runs it.
 
     Needs ``words`` (with ``.scale``), ``positions`` (token type 0 added), and for each layer n ``n.query``, ``n.key``,
-    ``n.value``, ``n.attention``, ``n.up``, ``n.down`` with ``.scale`` and ``.bias``; for each normalisation ``.norm``
-    and ``.norm.bias``; with token vectors ``table`` and ``readout`` with ``.scale``, and ``token_weight``.
+    ``n.value``, ``n.attention``, ``n.up``, ``n.down`` with ``.scale`` and ``.bias``, and ``n.qkv.factor`` and
+    ``n.up.factor``, by which rows are multiplied first; for each normalisation ``.norm`` and ``.norm.bias``; with token
+    vectors ``table`` and ``readout`` with ``.scale``, and ``token_weight``.
     """
     graph = Graph(*weights, int8=int8)
     int64, float32 = TensorProto.INT64, TensorProto.FLOAT
@@ -131,7 +151,10 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
     def norm(value: str, name: str) -> str:
         return graph.norm(value, name, epsilon=sizes.epsilon)
 
-    def dense(source: tuple[str, str], name: str) -> str:
+    def evened(value: str, name: str) -> Rows:
+        return graph.quantize_each(graph.op("Mul", value, graph.weight(f"{name}.factor")))
+
+    def dense(source: Rows, name: str) -> str:
         return graph.dense_each(source, name, bias=f"{name}.bias")
 
     row, scale = graph.rows("words", "ids")
@@ -141,15 +164,16 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
     hidden = norm(graph.op("Add", graph.dequantize(row, scale), positions), "words")
     key_mask = graph.op("Cast", "mask", to=TensorProto.INT32)
     for number in range(sizes.layers):
-        source = graph.quantize_each(hidden)
+        source = evened(hidden, f"{number}.qkv")
         query, key, value = (dense(source, f"{number}.{part}") for part in ("query", "key", "value"))
         context = graph.op(
             "MultiHeadAttention", query, key, value, "", key_mask, domain="com.microsoft", num_heads=sizes.heads
         )
         attended = dense(graph.quantize_each(context), f"{number}.attention")
         hidden = norm(graph.op("Add", attended, hidden), f"{number}.attention")
-        inner = graph.op("Gelu", dense(graph.quantize_each(hidden), f"{number}.up"))
-        hidden = norm(graph.op("Add", dense(graph.quantize_each(inner), f"{number}.down"), hidden), f"{number}.down")
+        inner = graph.op("Gelu", dense(evened(hidden, f"{number}.up"), f"{number}.up"))
+        down = dense(graph.quantize_above(inner, _LEAST_GELU), f"{number}.down")
+        hidden = norm(graph.op("Add", down, hidden), f"{number}.down")
     embedding = _residual(graph, hidden, sizes.residual) if sizes.residual else _pooled(graph, hidden, sizes.pooling)
     if sizes.normalize:
         embedding = graph.op("LpNormalization", embedding, axis=1, p=2)
