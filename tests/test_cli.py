@@ -15,6 +15,9 @@ import pytest
 
 import typeahead
 from typeahead.cli import COMMANDS, main, parser
+from typeahead.commands.search import _Searcher, describe
+from typeahead.encoders.base import IncrementalEncoder
+from typeahead.index import open_index
 from typeahead.models import shipped_models
 
 DOCUMENTS = [
@@ -58,6 +61,7 @@ def test_bad_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixtu
         (["encode", "\udc80"], "lone surrogate"),
         (["encode", "egg", "--out", "/nowhere/vectors.npy"], "/nowhere/vectors.npy: No such file"),
         (["search", "/nowhere", "egg"], "/nowhere"),
+        (["search", "/nowhere", "egg", "--complete", "33"], "--complete is 33: give 0 for no words, and 32 at most"),
         (["serve", "--index", "/nowhere"], "/nowhere"),
         (["serve", "--encoder", "minilm-doc"], "minilm-doc cannot encode what is typed"),
         (["serve", "--max-chars", "0"], "max_chars is 0"),
@@ -168,6 +172,19 @@ def test_a_reader_that_goes_away_is_no_traceback(index: Path) -> None:
         process.stdin.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+def test_half_a_word_may_be_finished_by_the_words_of_the_index_but_not_at_enter(index: Path) -> None:
+    encoder = typeahead.load("minilm-gru")
+    assert isinstance(encoder, IncrementalEncoder)
+    with open_index(index) as opened:
+        plain, finishing = (_Searcher(encoder, opened, 3, complete) for complete in (0, 8))
+        half, whole = "the termi", "the terminal"
+        assert describe(plain.hits(half)) == plain.lines(half)[:-1] == describe(finishing.hits(half))
+        assert finishing.lines(half)[:-1] == describe(plain.hits(whole))
+        assert plain.lines(half)[:-1] != finishing.lines(half)[:-1]
+        assert finishing.lines("")[:-1] == finishing.lines(" ")[:-1] == []
+        assert finishing.lines("\udc80") == plain.lines("\udc80")
 
 
 def test_results_follow_the_keys_in_a_terminal(index: Path) -> None:

@@ -18,8 +18,8 @@ import typeahead
 from typeahead.commands import input_lines
 
 if TYPE_CHECKING:
+    from typeahead.encoders.base import IncrementalEncoder, Vectors
     from typeahead.index import Hit, Index
-    from typeahead.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", metavar="QUERY", help="print the results of this query and end")
     parser.add_argument("--encoder", default="minilm-gru", help="encoder of what is typed: a model's name or folder")
     parser.add_argument("-k", type=int, default=8, help="number of results")
+    parser.add_argument(
+        "--complete",
+        type=int,
+        default=0,
+        metavar="N",
+        help="on a terminal, show at each key what the text will find once its last word is finished, taken for the N "
+        "commonest words of the index that begin like it (8 is a good number), and at Enter what it finds as it is",
+    )
     parser.add_argument("--json", action="store_true", help="print results as JSON lines")
 
 
@@ -47,21 +55,36 @@ def describe(hits: Sequence[Hit]) -> list[str]:
 
 
 class _Searcher:
-    """A session and an index."""
+    """A session and an index; while one types, the words that the last one of the text may become."""
 
-    def __init__(self, session: Session, index: Index, k: int) -> None:
-        self._session, self._index, self._k = session, index, k
+    def __init__(self, encoder: IncrementalEncoder, index: Index, k: int, complete: int) -> None:
+        from typeahead.completion import Completions, Vocabulary
+        from typeahead.engine import Engine
+
+        engine = Engine(encoder)
+        self._session, self._index, self._k = engine.session(max_chars=4096), index, k
+        self._completions = Completions(engine, Vocabulary(index.word_counts()), count=complete) if complete else None
 
     def hits(self, text: str) -> list[Hit]:
+        """What a whole text finds."""
         self._session.update(text)
-        if self._session.embedding is None:
-            return []
-        return self._index.search(self._session.embedding[None], self._k)[0]
+        return self._found(self._session.embedding)
+
+    def _typed(self, text: str) -> list[Hit]:
+        """What a text finds that is being typed."""
+        self._session.update(text)
+        if self._completions is None or not self._session.tokens:
+            return self._found(self._session.embedding)
+        return self._found(self._completions.ahead([self._session])[0])
+
+    def _found(self, vector: Vectors | None) -> list[Hit]:
+        return [] if vector is None else self._index.search(vector[None], self._k)[0]
 
     def lines(self, text: str) -> list[str]:
+        """What stands below a text that is being typed."""
         start = time.perf_counter()
         try:
-            lines = describe(self.hits(text))
+            lines = describe(self._typed(text))
         except typeahead.TypeaheadError as error:
             return [str(error)]
         took = (time.perf_counter() - start) * 1000
@@ -70,19 +93,25 @@ class _Searcher:
 
 def run(options: argparse.Namespace) -> None:
     """Answer one query, each line of a pipe, or every key."""
+    from typeahead.completion import MAX_COUNT
     from typeahead.encoders.base import IncrementalEncoder
     from typeahead.index import open_index
     from typeahead.terminal import clean, prompt
 
     if options.k < 1:
         raise typeahead.TypeaheadError(f"-k is {options.k}, it must be at least 1")
+    if not 0 <= options.complete <= MAX_COUNT:
+        raise typeahead.TypeaheadError(
+            f"--complete is {options.complete}: give 0 for no words, and {MAX_COUNT} at most"
+        )
     encoder = typeahead.load(options.encoder)
     if not isinstance(encoder, IncrementalEncoder):
         raise typeahead.TypeaheadError(f"{options.encoder} cannot encode what is typed: give a query encoder")
     with open_index(options.index) as index:
         index.check_teacher(encoder.config)
-        searcher = _Searcher(encoder.session(max_chars=4096), index, options.k)
-
+        # Words matter at each key alone.
+        typing = options.query is None and sys.stdin.isatty() and sys.stdout.isatty()
+        searcher = _Searcher(encoder, index, options.k, options.complete if typing else 0)
         refused = False
 
         def answer(query: str) -> None:
@@ -100,7 +129,7 @@ def run(options: argparse.Namespace) -> None:
 
         if options.query is not None:
             answer(options.query)
-        elif sys.stdin.isatty() and sys.stdout.isatty():
+        elif typing:
             while (query := prompt("search: ", searcher.lines)) is not None:
                 answer(query)
         else:
