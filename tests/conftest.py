@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 # First: selenium brings trio, whose plugin for Hypothesis warns where it is loaded by Hypothesis and not before it.
@@ -19,6 +20,13 @@ del hypothesis
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def one_thread_of_pytorch() -> None:
+    """For models this small a second thread is but waited for, long where other programs have its core."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

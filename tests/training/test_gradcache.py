@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
@@ -21,15 +19,6 @@ from training.teachers import Teacher  # noqa: E402
 CPU = torch.device("cpu")
 QUERIES = ["boil", "boil egg fast", "rain sun", "walk home read file line", "zebra", "cat dog"]
 PASSAGES = [f"{query} {word}" for query in QUERIES for word in ("big", "small green", "open close slow fast")]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Products this small lose more to a second thread than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def loss_of(vectors: list[Tensor]) -> Tensor:
