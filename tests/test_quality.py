@@ -46,8 +46,8 @@ def test_passages_in_int8_are_the_float32_teachers(teacher: object, passage_enco
     passages = [doc[:800] for doc in docs if len(doc) > 60][:40]
     found = cosines(passage_encoder.encode(passages), teacher.encode(passages))  # type: ignore[attr-defined]
     assert len(passages) > 20
-    assert found.mean() > 0.993
-    assert found.min() > 0.98
+    assert found.mean() > 0.998
+    assert found.min() > 0.995
 
 
 # The mean over the development split's queries is 0.90, 0.91 and 0.97; far below it, something is broken.
