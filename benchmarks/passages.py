@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -51,6 +53,7 @@ def main() -> None:
         f"Passages of {collection.name}, {options.threads} threads",
         rows,
         json_path=options.json,
+        command=shlex.join(["python", "-m", "benchmarks.passages", *sys.argv[1:]]),
         mean_cosine=round(float(found.mean()), 5),
         first_percentile_of_the_cosine=round(float(np.percentile(found, 1)), 5),
         smallest_cosine=round(float(found.min()), 5),
