@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.fakes import MeanEncoder
-from tests.server.running import running
+from tests.server.running import eventually, metric, running
 from typeahead.index import Document, build_index, open_index
 from typeahead.server import ConfigError, ServerConfig, create_app
 
@@ -27,6 +27,8 @@ def test_a_key_finds_what_the_finished_text_finds_and_enter_what_the_text_finds(
             typed = client.hear()["hits"]
             assert [hit["id"] for hit in typed] == ids
             assert typed[0]["score"] == pytest.approx(expected[0][1], abs=1e-5)
+            # The server's first, the guess's, and behind it the text's own, which Enter asks for.
+            eventually(lambda: metric(server, 'typeahead_searches_total{source="computed"}') == 3)
             client.say(seq=2, submit=True)
             entered = client.hear()
             plain = index.search(MeanEncoder().encode(["bake bre"]), 5)[0]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.fakes import TITLES, BruteForceIndex, FakeHit, GuessingEncoder, MeanEncoder
 from typeahead.completion import Completions, Vocabulary
+from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
 from typeahead.server.pipeline import MAX_TITLE, MAX_URL, Pipeline
 from typeahead.server.query import Query, Stage
@@ -433,6 +434,41 @@ def test_enter_during_the_search_for_a_guess_waits_for_its_own() -> None:
             assert first_title(await watched.reach(Stage.SEARCHED)) == "boil an egg"
             assert not watched.query.stood
             assert index.batches == [1, 1]
+
+    run(test)
+
+
+class StepwiseIndex(BruteForceIndex):
+    """Closes its gate behind each search."""
+
+    def search(self, queries: Vectors, k: int) -> list[list[FakeHit]]:
+        hits = super().search(queries, k)
+        self.gate.clear()
+        return hits
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_enter_during_its_own_search_behind_a_guess_shares_it(broken: bool) -> None:
+    async def test() -> None:
+        index = StepwiseIndex()
+        async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
+            watched = Watched(pipeline, "boil an egg", typing=True)
+            assert first_title(await watched.reach(Stage.SEARCHED)) == "bake bread"
+            for _ in range(2):
+                await asyncio.to_thread(index.await_search)
+            # The second search waits at the gate, and Enter is pressed.
+            query = watched.query
+            query.stage, query.stood, query.entered = Stage.STEPPED, False, True
+            pipeline.search(query)
+            index.broken = broken
+            index.gate.set()
+            await watched.reach(Stage.SEARCHED)
+            assert query.failed is broken
+            assert first_title(query) == ("bake bread" if broken else "boil an egg")
+            index.broken = False
+            index.gate.set()
+            await Watched(pipeline, "café au lait").reach(Stage.SEARCHED)
+            assert index.batches == [1, 1, 1]
 
     run(test)
 

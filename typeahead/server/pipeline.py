@@ -121,6 +121,8 @@ class Pipeline:
         self._to_search: dict[Query, None] = {}
         #: Searched when nothing else is to be: queries that were answered with what an earlier search had found.
         self._behind: dict[Query, None] = {}
+        #: What the search thread took and has not given back.
+        self._searching: set[Query] = set()
         self._searchable = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -233,6 +235,8 @@ class Pipeline:
             return
         turned_away = None
         with self._searchable:
+            if query in self._searching:
+                return  # Enter, and its own search is under way already
             self._behind.pop(query, None)
             if len(self._to_search) >= self._max_waiting_searches:
                 turned_away = next((waiting for waiting in self._to_search if not waiting.entered), None)
@@ -362,9 +366,9 @@ class Pipeline:
     def _run_searches(self) -> None:
         assert self._loop is not None
         while (batch := self._next_searches()) is not None:
-            failed = self._try_searches(batch)
+            results = self._try_searches(batch)
             try:
-                self._loop.call_soon_threadsafe(self._searched, batch, failed)
+                self._loop.call_soon_threadsafe(self._searched, batch, results)
             except RuntimeError:  # the loop was closed while the search ran
                 return
 
@@ -379,18 +383,18 @@ class Pipeline:
             batch = list(islice(queue, self._max_search_batch))
             for query in batch:
                 del queue[query]
+            self._searching.update(batch)
             return batch
 
-    def _try_searches(self, batch: list[Query]) -> list[Query]:
-        """Search, one by one where a batch fails, and return the queries that cannot be searched."""
+    def _try_searches(self, batch: list[Query]) -> list[Result | None]:
+        """Search, one by one where a batch fails; None for a query that cannot be searched."""
         try:
-            self._search_batch(batch)
+            return [*self._search_batch(batch)]
         except Exception:
             log.exception("a batch of %d searches failed", len(batch))
-            return batch if len(batch) == 1 else [query for query in batch if self._try_searches([query])]
-        return []
+            return [None] if len(batch) == 1 else [self._try_searches([query])[0] for query in batch]
 
-    def _search_batch(self, batch: list[Query]) -> None:
+    def _search_batch(self, batch: list[Query]) -> list[Result]:
         assert self._index is not None
         started_ns = time.perf_counter_ns()
         # search() lets no query without an embedding through.
@@ -400,27 +404,30 @@ class Pipeline:
         found = self._index.search(vectors, k) if self._lexical is None else self._lexical.search(batch, vectors, k)
         found_ns = time.perf_counter_ns()
         written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
-        written_ns = time.perf_counter_ns()
-        for query, hits, those, vector in zip(batch, written, found, sought, strict=True):
-            query.result = Result(hits, those, vector, found_ns - started_ns, written_ns - found_ns)
+        search_ns, serialize_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
+        return [
+            Result(hits, those, vector, search_ns, serialize_ns)
+            for hits, those, vector in zip(written, found, sought, strict=True)
+        ]
 
-    def _searched(self, batch: list[Query], failed: list[Query]) -> None:
-        self.searched += len(batch) - len(failed)
-        for query in batch:
-            if query not in failed:
-                self._found(query)
+    def _searched(self, batch: list[Query], results: list[Result | None]) -> None:
+        with self._searchable:
+            self._searching.difference_update(batch)
+        for query, result in zip(batch, results, strict=True):
+            if result is not None:
+                self.searched += 1
+                self._found(query, result)
             elif not query.stood:
                 self._fail(query)
 
-    def _found(self, query: Query) -> None:
+    def _found(self, query: Query, result: Result) -> None:
         """Give on a query that was searched; where that was for what it will be, its own search is to come."""
-        assert query.result is not None
-        guessed = query.result.sought is not query.embedding
+        guessed = result.sought is not query.embedding
         if guessed and query.entered:
             # Enter was pressed meanwhile.
             self.search(query)
             return
-        query.take_result()
+        query.take(result)
         query.stood = guessed
         query.stage = Stage.SEARCHED
         query.last = None

@@ -68,8 +68,8 @@ class Query:
     """The present text of a session, as work: ``due`` is the stage that it has to reach.
 
     ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
-    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`result`, which the search thread
-    sets before it hands the query back, and for :attr:`words`, which the thread of the lexical arm sets.
+    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`words`, which the thread of the
+    lexical arm sets: what a reply shows does not change meanwhile.
     """
 
     # What most queries never change stands in the class: one is made for each key.
@@ -95,8 +95,6 @@ class Query:
     #: it was made for.
     found: Sequence[Hit] | None = None
     sought: Vectors | None = None
-    #: What the search thread found, until the event loop takes it: what a reply shows does not change meanwhile.
-    result: Result | None = None
     #: Whether the hits are not those of the text as it is: an earlier search's, or those of where it is going.
     stood = False
     #: The session's last query that was searched, until this one is.
@@ -135,11 +133,9 @@ class Query:
         #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
         self.best = best
 
-    def take_result(self) -> None:
-        """Make what the search thread found this query's own."""
-        assert self.result is not None
-        self.hits, self.found, self.sought, self.search_ns, self.serialize_ns = self.result
-        self.result = None
+    def take(self, result: Result) -> None:
+        """Make what a search found this query's own."""
+        self.hits, self.found, self.sought, self.search_ns, self.serialize_ns = result
 
     @property
     def seeking(self) -> Vectors | None:
