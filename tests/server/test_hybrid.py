@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, eventually, metric, running
+from typeahead.engine import Engine
 from typeahead.index import Document, build_index, open_index
 from typeahead.index.fusion import Fusion
 from typeahead.server import ConfigError, ServerConfig, create_app
+from typeahead.server.lexical import LexicalArm
+from typeahead.server.query import Query, Stage
 
 #: Longer than any test: for those in which nothing may come late.
 PATIENT: dict[str, Any] = {"lexical_wait_ms": 1000 * PATIENCE}
@@ -88,6 +92,36 @@ def test_words_of_a_key_that_a_newer_one_overtook_are_not_looked_up() -> None:
         index.words_gate.set()
         assert client.hear_until(5)[-1]["hits"][0]["title"] == "bake bread"
     assert index.matched[-2:] == ["bake", "bake bread"]
+
+
+@pytest.mark.parametrize("searching", [False, True])
+def test_a_search_waits_for_no_words_of_a_query_that_nobody_wants_any_more(searching: bool) -> None:
+    index = BruteForceIndex()
+    index.words_gate.clear()
+    arm = LexicalArm(index, Fusion("linear", 0.5), wait_ms=1000 * PATIENCE)
+    session = Engine(MeanEncoder()).session()
+    session.set_text("bread")
+    # The first is being looked up for, the second waits for that.
+    queries = [Query(session, 3, Stage.SEARCHED, lambda: None, wanted=1) for _ in range(2)]
+    arm.start()
+    try:
+        for query in queries:
+            arm.ask(query)
+        vectors = MeanEncoder().encode(["bread"] * 2)
+        with ThreadPoolExecutor() as pool:
+            if searching:
+                found = pool.submit(arm.search, queries, vectors, 3)
+                index.await_search()
+            for query in queries:
+                arm.drop(query)
+            if not searching:
+                found = pool.submit(arm.search, queries, vectors, 3)
+            # Sooner than it would wait for words.
+            assert [len(hits) for hits in found.result(PATIENCE / 2)] == [3, 3]
+        assert (arm.found, arm.late) == (0, 0)
+    finally:
+        index.words_gate.set()
+        arm.stop(PATIENCE)
 
 
 def test_words_that_cannot_be_looked_up_leave_the_vectors_hits(caplog: pytest.LogCaptureFixture) -> None:

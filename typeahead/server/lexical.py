@@ -41,6 +41,8 @@ class LexicalArm:
         self._index = index
         self._wait_seconds = wait_ms / 1000
         self._waiting: dict[Query, None] = {}
+        #: Those, and the one that is being looked up for: what a search waits for.
+        self._awaited: set[Query] = set()
         self._changed = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -69,13 +71,16 @@ class LexicalArm:
         query.asked = True
         with self._changed:
             self._waiting[query] = None
+            self._awaited.add(query)
             self._changed.notify_all()
 
     def drop(self, query: Query) -> None:
-        """Forget a query that nobody wants."""
+        """Forget a query that nobody wants; a search that has taken it already waits no longer for its words."""
         if query.asked:
             with self._changed:
                 self._waiting.pop(query, None)
+                self._awaited.discard(query)
+                self._changed.notify_all()
 
     def search(self, queries: Sequence[Query], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
         """Find the ``k`` best hits of both arms for each query. Called on the search thread."""
@@ -87,16 +92,15 @@ class LexicalArm:
         )
 
     def _rankings(self, queries: Sequence[Query], deadline: float) -> list[Ranking | None]:
-        """What was found for each query, None for what is not there in time."""
+        """What was found for each query, None for what is not there in time, or nobody wants any more."""
         with self._changed:
-            while any(query.words is None for query in queries) and not self._stopped:
+            while not self._awaited.isdisjoint(queries) and not self._stopped:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     break
             found = [query.words for query in queries]
-        late = found.count(None)
-        self.late += late
-        self.found += len(found) - late
+            self.late += len(self._awaited.intersection(queries))
+        self.found += len(found) - found.count(None)
         return found
 
     def _run(self) -> None:
@@ -115,4 +119,5 @@ class LexicalArm:
                 words = ()
             with self._changed:
                 query.words = words
+                self._awaited.discard(query)
                 self._changed.notify_all()
