@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# First: selenium brings trio, whose plugin for Hypothesis warns where it is loaded by Hypothesis and not before it.
-import hypothesis
 import pytest
+
+# First: selenium brings trio, whose plugin for Hypothesis warns where it is loaded by Hypothesis and not before it.
+from hypothesis import HealthCheck, settings
 
 import typeahead
 from typeahead.encoders.causal import CausalEncoder
@@ -16,7 +17,10 @@ from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.static import StaticEncoder
 from typeahead.encoders.transformer import TransformerEncoder
 
-del hypothesis
+# The same examples in each run, however slow the machine is. `--hypothesis-profile explore` draws new ones.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"

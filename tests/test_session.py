@@ -24,7 +24,7 @@ def assert_current(session: Session, encoder: FoldEncoder) -> None:
         np.testing.assert_array_equal(session.embedding, encoder.encode([session.text])[0])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_after_any_edits_the_embedding_is_that_of_the_whole_text(fold: FoldEncoder, data: st.DataObject) -> None:
     session = fold.session()

@@ -68,7 +68,7 @@ def test_vectors_are_those_of_model2vec(name: str, tmp_path: Path) -> None:
     ours = import_static(folder, tmp_path / "model")
     assert ours.config.teacher.normalized is config["normalize"]
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.lists(texts.filter(lambda text: "[" not in text), min_size=1, max_size=4))
     def check(batch: list[str]) -> None:
         expected = theirs.encode(batch, use_multiprocessing=False)

@@ -85,7 +85,7 @@ def test_incremental_tokens_equal_the_tokens_of_the_whole_string(name: str) -> N
     reference.encode_special_tokens = True
     assert tokenizer.splits_at_spaces is splits
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(texts)
     def check(text: str) -> None:
         assert list(tokenizer.encode(text)) == reference.encode(text, add_special_tokens=False).ids
@@ -165,7 +165,7 @@ def test_tokens_from_the_last_safe_boundary_on_equal_those_of_the_whole_string(n
     tokenizer = IncrementalTokenizer(Tokenizer.from_str(reference.to_str()))
     reference.encode_special_tokens = True
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(st.tuples(texts, st.integers(0, 40), st.integers(0, 12)), max_size=8))
     def check(edits: list[tuple[str, int, int]]) -> None:
         text, head = "", ""

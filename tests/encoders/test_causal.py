@@ -57,7 +57,7 @@ def test_the_int8_graph_is_close_to_the_float32_one(causal: CausalEncoder, causa
     assert cosines(causal.encode(TEXTS), precise.encode(TEXTS)).min() > 0.999
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(texts, min_size=1, max_size=8))
 def test_a_text_has_the_same_bits_in_every_batch(causal: CausalEncoder, batch: list[str]) -> None:
     together = causal.encode(batch)
@@ -131,7 +131,7 @@ def test_embeddings_of_a_dot_product_student_keep_their_length(
     np.testing.assert_allclose(vector / np.linalg.norm(vector), causal.encode(["how to boil an egg"])[0], atol=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(texts)
 def test_embeddings_have_length_one_or_are_zero_for_text_without_a_token(causal: CausalEncoder, text: str) -> None:
     length = np.linalg.norm(causal.encode([text])[0])

@@ -47,7 +47,7 @@ def graph() -> RecurrentEncoder:
 
 
 @needs_vnni
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=texts)
 def test_whatever_is_typed_its_embedding_is_the_graphs(
     compiled: RecurrentEncoder, graph: RecurrentEncoder, text: str

@@ -70,7 +70,7 @@ def graph(compiled: CausalEncoder, folder: Path) -> CausalEncoder:
 
 
 @needs_vnni
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=texts)
 def test_whatever_is_typed_both_read_outs_are_the_graphs(
     compiled: CausalEncoder, graph: CausalEncoder, text: str
@@ -103,7 +103,7 @@ def test_the_read_outs_differ(compiled: CausalEncoder) -> None:
 
 
 @needs_vnni
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(typed=st.lists(texts, min_size=1, max_size=8))
 def test_in_a_tree_that_drops_prefixes_a_text_has_the_same_bits(compiled: CausalEncoder, typed: list[str]) -> None:
     probe = Engine(compiled)
@@ -181,7 +181,7 @@ def test_tokens_that_are_stepped_together_get_what_each_gets_alone(compiled: Cau
 
 
 @needs_vnni
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_token_may_stand_behind_another_of_the_same_step(compiled: CausalEncoder, data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 12))

@@ -61,7 +61,7 @@ def test_int8_steps_agree_with_the_formulas_in_float64(student: RecurrentEncoder
     assert cosines(student.encode([text]), expected[None].astype(np.float32))[0] > 0.999
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(texts, min_size=1, max_size=20))
 def test_a_text_has_the_same_vector_in_every_batch(student: RecurrentEncoder, batch: list[str]) -> None:
     together = student.encode(batch)
@@ -69,7 +69,7 @@ def test_a_text_has_the_same_vector_in_every_batch(student: RecurrentEncoder, ba
         np.testing.assert_allclose(student.encode([text])[0], vector, atol=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(texts)
 def test_embeddings_have_length_one_or_are_zero_for_text_without_a_token(student: RecurrentEncoder, text: str) -> None:
     length = np.linalg.norm(student.encode([text])[0])

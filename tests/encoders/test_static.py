@@ -36,7 +36,7 @@ def test_it_is_an_incremental_encoder(static: StaticEncoder) -> None:
     assert isinstance(static, IncrementalEncoder)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(texts)
 def test_an_embedding_is_the_direction_of_its_tokens_mean(static: StaticEncoder, text: str) -> None:
     # Unknown words are left out.
@@ -48,7 +48,7 @@ def test_an_embedding_is_the_direction_of_its_tokens_mean(static: StaticEncoder,
         assert not vector.any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(texts, min_size=1, max_size=8))
 def test_a_text_has_the_same_bits_in_every_batch(static: StaticEncoder, batch: list[str]) -> None:
     together = static.encode(batch)

@@ -12,7 +12,7 @@ from typeahead.encoders.transformer import TransformerEncoder, batches_by_length
 from typeahead.errors import TextError
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(texts, min_size=1, max_size=12))
 def test_a_text_has_the_same_vector_in_every_batch(passage_encoder: TransformerEncoder, batch: list[str]) -> None:
     together = passage_encoder.encode(batch)
@@ -44,7 +44,7 @@ def test_a_lone_surrogate_is_refused(passage_encoder: TransformerEncoder) -> Non
         passage_encoder.encode(["\ud800"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(1, 256), max_size=60), st.integers(1, 2000))
 def test_batches_hold_every_row_once_and_keep_to_their_size(lengths: list[int], batch_tokens: int) -> None:
     batches = batches_by_length(lengths, batch_tokens)

@@ -105,7 +105,7 @@ def test_fts5_operators_are_words(index: LexicalIndex, text: str) -> None:
 
 @given(texts)
 @example("[\x00\ufdd0\U000f0000 x")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_text_can_be_typed(index: LexicalIndex, text: str) -> None:
     rows = [row for row, _ in index.search(text, 10)]
     assert len(rows) == len(set(rows))
@@ -151,7 +151,7 @@ def test_scores_are_those_of_the_formula_after_each_key(index: LexicalIndex, tex
 
 @given(texts)
 @example("egg egg boil e")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_sums_over_words_are_fts5_s_own_scores(index: LexicalIndex, text: str) -> None:
     (terms,) = index.terms([text])
     if terms:

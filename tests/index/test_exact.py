@@ -68,7 +68,7 @@ def test_finds_what_scoring_every_row_finds(kind: object, count: int, k: int) ->
 
 
 @given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 70), st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_finds_what_scoring_every_row_finds_in_any_shape(seed: int, count: int, dim: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     vectors = KINDS[seed % len(KINDS)](rng, count, dim)

@@ -72,7 +72,7 @@ def test_a_csv_field_may_hold_line_breaks_and_be_huge(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r")), min_size=1, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_csv_and_json_write_is_read_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     folder = tmp_path_factory.getbasetemp()
     table = io.StringIO()

@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: str) -> Path:
 
 
 @pytest.mark.parametrize("counts", ["count", "set"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(texts)
 def test_scores_are_counts_times_weights_and_ties_go_by_row(folder: Path, counts: str, text: str) -> None:
     words = SparseWords(folder / counts, COUNT)

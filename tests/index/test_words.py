@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tests.texts import texts
 from typeahead.errors import IndexCorrupt, TextError
@@ -76,7 +76,7 @@ def test_any_word_may_match_and_the_last_by_its_beginning(words: Words, text: st
     assert found(words, text) == ids
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(texts)
 def test_words_are_those_of_the_whole_text_and_scores_fts5s_own(words: Words, text: str) -> None:
     terms = words.terms(text)

@@ -25,7 +25,7 @@ ACTIONS: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ACTIONS, max_size=30), st.integers(1, 3))
 def test_whatever_fails_each_seq_has_one_answer_in_order_and_it_is_the_named_encoders(
     script: list[Any], room: int
