@@ -79,8 +79,9 @@ class LexicalArm:
         if query.asked:
             with self._changed:
                 self._waiting.pop(query, None)
-                self._awaited.discard(query)
-                self._changed.notify_all()
+                if query in self._awaited:
+                    self._awaited.remove(query)
+                    self._changed.notify_all()
 
     def search(self, queries: Sequence[Query], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
         """Find the ``k`` best hits of both arms for each query. Called on the search thread."""

@@ -386,10 +386,10 @@ class Pipeline:
             self._searching.update(batch)
             return batch
 
-    def _try_searches(self, batch: list[Query]) -> list[Result | None]:
+    def _try_searches(self, batch: list[Query]) -> Sequence[Result | None]:
         """Search, one by one where a batch fails; None for a query that cannot be searched."""
         try:
-            return [*self._search_batch(batch)]
+            return self._search_batch(batch)
         except Exception:
             log.exception("a batch of %d searches failed", len(batch))
             return [None] if len(batch) == 1 else [self._try_searches([query])[0] for query in batch]
@@ -410,7 +410,7 @@ class Pipeline:
             for hits, those, vector in zip(written, found, sought, strict=True)
         ]
 
-    def _searched(self, batch: list[Query], results: list[Result | None]) -> None:
+    def _searched(self, batch: list[Query], results: Sequence[Result | None]) -> None:
         with self._searchable:
             self._searching.difference_update(batch)
         for query, result in zip(batch, results, strict=True):
