@@ -13,6 +13,7 @@ from typeahead.encoders.fold import FoldEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.engine import MAX_BATCH, MAX_BATCH_TOKENS, Engine
 from typeahead.errors import EncoderError
+from typeahead.session import Session
 
 WORDS = [*"how to boil an egg in the rain without a pot or pan".split(), "東京", "한국어", "naïve", "😀", "über"]
 
@@ -54,9 +55,10 @@ def test_a_sessions_result_does_not_depend_on_other_sessions(fold: FoldEncoder) 
     assert sessions[17].embedding @ alone.embedding >= 0.99999
 
 
-def test_steps_that_two_sessions_share_are_run_once(fold: FoldEncoder) -> None:
+def test_steps_that_sessions_of_one_scope_share_are_run_once(fold: FoldEncoder) -> None:
     engine = Engine(fold)
-    first, second, third = (engine.session() for _ in range(3))
+    scope = engine.scope()
+    first, second, third = (engine.session(scope=scope) for _ in range(3))
     first.set_text("how to boil an egg")
     second.set_text("how to boil an egg")
     third.set_text("how to fry an egg")
@@ -65,6 +67,18 @@ def test_steps_that_two_sessions_share_are_run_once(fold: FoldEncoder) -> None:
     assert engine.stats.steps_cached == 5 + 2
     assert first.steps + second.steps + third.steps == 8
     assert first.embedding is not None
+    np.testing.assert_array_equal(first.embedding, second.embedding)
+
+
+def test_sessions_share_no_step_unless_they_are_given_one_scope(fold: FoldEncoder) -> None:
+    engine = Engine(fold)
+    first, second = engine.session(), engine.session()
+    first.update("how to boil an egg")
+    second.set_text("how to boil an egg")
+    assert not engine.knows(second)
+    engine.advance([second])
+    assert second.steps == first.steps == 5
+    assert engine.stats.steps_cached == 0
     np.testing.assert_array_equal(first.embedding, second.embedding)
 
 
@@ -156,21 +170,54 @@ def test_the_matrices_of_a_cache_have_room_for_its_bytes_and_one_batch() -> None
     assert engine.tree.slots * engine.tree.node_bytes <= (64 << 20) + (MAX_BATCH_TOKENS + 1) * engine.tree.node_bytes
 
 
-def test_an_embedding_that_the_cache_has_dropped_is_encoded_again(fold: FoldEncoder) -> None:
-    engine = Engine(fold, cache_bytes=Engine(fold).tree.node_bytes * fold.max_tokens)
-    first, other = engine.session(), engine.session()
-    first.update("how to boil an egg")
+def dropped(engine: Engine, session: Session) -> None:
+    """Have others type until the cache has dropped all that a session had in it."""
+    other = engine.session()
     rng = random.Random(17)
-    for _ in range(150):
+    while engine.tree.longest(session.tokens, session.scope)[1]:
         other.update(" ".join(rng.choice(WORDS) for _ in range(12)))
-    assert engine.tree.generation(first.slot) != first.generation
-    np.testing.assert_array_equal(first.embedding, fold.encode(["how to boil an egg"])[0])
-    other.update("bake bread")
-    other.set_text("bake brea")
-    np.testing.assert_array_equal(other.embedding, fold.encode(["bake bread"])[0])
 
 
-def test_embeddings_of_many_sessions_are_copied_at_once(fold: FoldEncoder) -> None:
+@pytest.mark.parametrize("key", ["boil an egg ", "Boil an egg", "boil  an egg", "boil an egg"])
+def test_a_key_that_changes_no_token_keeps_the_embedding_when_the_cache_has_turned_over(
+    fold: FoldEncoder, key: str
+) -> None:
+    engine = Engine(fold, cache_bytes=Engine(fold).tree.node_bytes * fold.max_tokens)
+    session = engine.session()
+    session.update("boil an egg")
+    dropped(engine, session)
+    session.set_text(key)
+    engine.advance([session])
+    expected = fold.encode([key])[0]
+    np.testing.assert_array_equal(session.embedding, expected)
+    np.testing.assert_array_equal(engine.embeddings([session])[0], expected)
+
+
+def test_what_one_batch_drops_of_another_in_the_same_call_was_read_before(fold: FoldEncoder) -> None:
+    engine = Engine(fold, cache_bytes=Engine(fold).tree.node_bytes * fold.max_tokens)
+    sessions = [engine.session(max_chars=2000) for _ in range(MAX_BATCH + 40)]
+    for number, session in enumerate(sessions):
+        session.set_text(f"{number} " + "how to boil an egg " * 4)
+    engine.advance(sessions)
+    assert len(engine.tree) < len({session.tokens[0] for session in sessions}) * 20
+    expected = fold.encode([session.text for session in sessions])
+    assert (np.einsum("nd,nd->n", engine.embeddings(sessions), expected) >= 0.99999).all()
+
+
+def test_a_sessions_embedding_is_its_own_memory(fold: FoldEncoder) -> None:
+    engine = Engine(fold)
+    sessions = [engine.session() for _ in range(3)]
+    for session, text in zip(sessions, ("egg", "bake bread", "how to boil"), strict=True):
+        session.set_text(text)
+    engine.advance(sessions)
+    for session in sessions:
+        assert session.embedding is not None
+        base = session.embedding if session.embedding.base is None else session.embedding.base
+        assert base.nbytes <= 2 * 4 * fold.dim
+        assert not session.embedding.flags.writeable
+
+
+def test_embeddings_of_many_sessions_come_as_one_array(fold: FoldEncoder) -> None:
     engine = Engine(fold)
     sessions = [engine.session() for _ in range(3)]
     for session, text in zip(sessions, ("egg", "", "how to boil"), strict=True):

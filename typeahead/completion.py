@@ -85,18 +85,18 @@ class Completions:
     def ahead(self, sessions: Sequence[Session]) -> Vectors:
         """Where the texts of sessions that were just advanced are going: float32 (n, dim), zeros where no token is.
 
-        That is what :meth:`Engine.ahead <typeahead.engine.Engine.ahead>` says of each way to finish the last word.
-        Raises what :meth:`Engine.advance <typeahead.engine.Engine.advance>` raises.
+        That is the mean of what the encoder says of each way to finish the last word. Raises what
+        :meth:`Engine.advance <typeahead.engine.Engine.advance>` raises.
         """
-        guesses = self._engine.ahead(sessions)
         finished = [self._finished(session) for session in sessions]
         self._engine.advance([one for texts in finished for one, _ in texts])
-        for row, texts in enumerate(finished):
-            # Read one by one, as a cache that is nearly full may have dropped the first ones for the last.
-            read = ((one.ahead, weight) for one, weight in texts)
-            vectors = [(vector, weight) for vector, weight in read if vector is not None]
+        guesses = np.zeros((len(sessions), self._engine.encoder.dim), np.float32)
+        for guess, session, texts in zip(guesses, sessions, finished, strict=True):
+            vectors = [(one.ahead, weight) for one, weight in texts if one.ahead is not None]
             if vectors:
-                guesses[row] = self._mean(vectors)
+                guess[:] = self._mean(vectors)
+            elif session.ahead is not None:
+                guess[:] = session.ahead
         return guesses
 
     def _finished(self, session: Session) -> list[tuple[Session, float]]:
@@ -107,10 +107,10 @@ class Completions:
         begun = session.text[: open_word.start()]
         texts = []
         encoder = self._engine.encoder
-        head: str = ""
+        head = ""
         head_tokens: tuple[int, ...] = ()
         for word, documents in self._vocabulary.complete(fold(open_word[0]), self._count):
-            one = self._engine.session(max_chars=session.max_chars)
+            one = self._engine.session(max_chars=session.max_chars, scope=session.scope)
             # What stands before the word is tokenized for the first of them alone.
             tokens, head, head_tokens = encoder.tokenizer.encode_on(begun + word, head, head_tokens)
             one.tokens = tokens[: encoder.max_tokens]

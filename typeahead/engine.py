@@ -1,9 +1,14 @@
 """Runs the steps of many sessions, each step once.
 
 What sessions wait for is collected as paths in the tree of token prefixes; the missing nodes of all paths are computed
-wave by wave, one batch a wave, or all at once where the states let a step stand behind another of its batch. Two
-sessions that type the same words share the steps. The tree is in :mod:`typeahead.prefixes`, what was computed in
-:mod:`typeahead.states`, a single person's text in :mod:`typeahead.session`.
+wave by wave, one batch a wave, or all at once where the states let a step stand behind another of its batch. Then each
+session is given a copy of what it reads, and only after that may the tree drop nodes: outside :meth:`Engine.advance`
+nobody holds a place in the cache, so nobody can read what has come to lie there since. The tree is in
+:mod:`typeahead.prefixes`, what was computed in :mod:`typeahead.states`, a single person's text in
+:mod:`typeahead.session`.
+
+Sessions of one scope share the steps of what they type alike. Each session has a scope of its own unless it is given
+one, since who shares a cache can tell by the time of a reply what others have typed.
 """
 
 from __future__ import annotations
@@ -11,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from typeahead.encoders.base import IncrementalEncoder, Vectors
-from typeahead.prefixes import ROOT, PrefixTree
+from typeahead.prefixes import PrefixTree, Scope
 from typeahead.session import Session
 from typeahead.states import ObjectStates, States
 
@@ -44,7 +51,7 @@ class Engine:
 
     def __init__(self, encoder: IncrementalEncoder, *, cache_bytes: int = 256 << 20) -> None:
         self.encoder = encoder
-        #: Whether :meth:`ahead` says something else than :meth:`embeddings`.
+        #: Whether a session's ``ahead`` says something else than its ``embedding``.
         self.looks_ahead = getattr(encoder, "readouts", 1) > 1
         self.tree = PrefixTree(
             _states(encoder, 1).slot_bytes,
@@ -63,9 +70,16 @@ class Engine:
         """What was computed and what was found, and how full the tree is."""
         return EngineStats(self._computed, self._cached, len(self.tree), self.tree.nbytes, self.tree.capacity)
 
-    def session(self, *, max_chars: int = 512) -> Session:
-        """Start a session whose texts have at most ``max_chars`` code points."""
-        return Session(self, max_chars)
+    def scope(self) -> Scope:
+        """Begin a scope, for sessions that may share what is remembered of their texts."""
+        return self.tree.scope()
+
+    def session(self, *, max_chars: int = 512, scope: Scope | None = None) -> Session:
+        """Start a session whose texts have at most ``max_chars`` code points, in a scope of its own if none is given.
+
+        Within a scope everybody can find out, by how long a step takes, whether a text was typed before.
+        """
+        return Session(self, max_chars, self.scope() if scope is None else scope)
 
     def advance(self, sessions: Sequence[Session]) -> None:
         """Bring the embedding of each session up to its text.
@@ -76,76 +90,67 @@ class Engine:
         batch: list[Session] = []
         tokens = 0
         for session in sessions:
+            if not session.pending:
+                continue
             if batch and (len(batch) == MAX_BATCH or tokens + len(session.tokens) > MAX_BATCH_TOKENS):
                 self._advance(batch)
                 batch, tokens = [], 0
             batch.append(session)
             tokens += len(session.tokens)
-        self._advance(batch)
+        if batch:
+            self._advance(batch)
 
     def knows(self, session: Session) -> bool:
         """Whether no step is needed for a session's present text."""
-        return self.tree.longest(session.tokens)[1] == len(session.tokens)
+        return self.tree.longest(session.tokens, session.scope)[1] == len(session.tokens)
 
     def embeddings(self, sessions: Sequence[Session]) -> Vectors:
-        """Copy the embeddings of sessions that were just advanced: float32 (n, dim), zeros where there is no token."""
-        return self._read(sessions)[:, : self.encoder.dim]
-
-    def ahead(self, sessions: Sequence[Session]) -> Vectors:
-        """Copy where the texts of sessions that were just advanced are going, likewise."""
-        return self._read(sessions)[:, -self.encoder.dim :]
-
-    def _read(self, sessions: Sequence[Session]) -> Vectors:
-        vectors = self._states.embeddings([session.slot for session in sessions])
+        """Copy the embeddings that sessions were last given: float32 (n, dim), zeros where there is no token."""
+        vectors = np.zeros((len(sessions), self.encoder.dim), np.float32)
         for row, session in enumerate(sessions):
-            if session.slot == ROOT:
-                vectors[row] = 0
+            if session.embedding is not None:
+                vectors[row] = session.embedding
         return vectors
-
-    def read(self, session: Session) -> Vectors | None:
-        """Copy all that is read of the text that was last advanced: float32 (readouts x dim,), read-only.
-
-        What the cache dropped is encoded again; None for a text without a token.
-        """
-        if session.slot == ROOT:
-            return None
-        if self.tree.generation(session.slot) != session.generation:
-            again = self.session(max_chars=session.max_chars)
-            again.tokens = session.advanced
-            again.pending = True
-            self._advance((again,))
-            session.slot, session.generation = again.slot, again.generation
-        vector: Vectors = self._states.embeddings((session.slot,))[0]
-        vector.flags.writeable = False
-        return vector
 
     def _advance(self, sessions: Sequence[Session]) -> None:
         tree = self.tree
         paths: list[_Path] = []
         wave: list[_Path] = []
         for session in sessions:
-            if session.pending:
-                tokens = session.tokens
-                slot, depth = tree.longest(tokens)
-                path = _Path(session, tokens, slot, depth)
-                paths.append(path)
-                self._cached += depth
-                session.steps = 0
-                if depth < len(tokens):
-                    wave.append(path)
+            tokens = session.tokens
+            node, depth = tree.longest(tokens, session.scope)
+            path = _Path(session, tokens, node, depth)
+            paths.append(path)
+            self._cached += depth
+            session.steps = 0
+            if depth < len(tokens):
+                wave.append(path)
         try:
             while wave:
                 self._step(wave)
                 wave = [path for path in wave if path.depth < len(path.tokens)]
-            for path in paths:
-                slot = path.slot
-                path.session.advance_to(path.tokens, slot, tree.generation(slot))
+            self._hand_over(paths)
         finally:
             # After a step that failed too, as the steps before it have grown the tree.
             for path in paths:
-                tree.touch(path.slot)
+                tree.touch(path.node)
             for slot in tree.evict():
                 self._states.forget(slot)
+
+    def _hand_over(self, paths: Sequence[_Path]) -> None:
+        """Give each session its copy of what was computed for its tokens."""
+        read = self._states.embeddings([self.tree.slot_of(path.node) for path in paths])
+        dim = self.encoder.dim
+        for path, row in zip(paths, read, strict=True):
+            if not path.tokens:
+                path.session.take(None, None)
+                continue
+            if len(paths) > 1:
+                # A row would keep the whole array alive as long as any of its sessions.
+                row = row.copy()
+            row.flags.writeable = False
+            embedding = row[:dim]
+            path.session.take(embedding, row[-dim:] if self.looks_ahead else embedding)
 
     def _step(self, wave: Sequence[_Path]) -> None:
         """Move every path one token on, or to its end; paths that share a node and a token share the step."""
@@ -159,7 +164,7 @@ class Engine:
         # Where each path that waits for a new node has got to.
         waiting: list[tuple[_Path, int]] = []
         for path in wave:
-            node, end = path.slot, len(path.tokens) if chains else path.depth + 1
+            node, end = path.node, len(path.tokens) if chains else path.depth + 1
             while path.depth < end:
                 parent, token = node, path.tokens[path.depth]
                 path.depth += 1
@@ -176,7 +181,7 @@ class Engine:
                 else:
                     self._cached += 1
             if node >= 0:
-                path.slot = node
+                path.node = node
             else:
                 waiting.append((path, node))
         if not parents:
@@ -184,25 +189,25 @@ class Engine:
         slots = tree.reserve(len(parents))
         parents = [parent if parent >= 0 else slots[~parent] for parent in parents]
         try:
-            self._states.step(parents, tokens, slots)
+            self._states.step([tree.slot_of(parent) for parent in parents], tokens, slots)
         except BaseException:
             tree.release(slots)
             raise
         tree.insert(parents, tokens, slots)
         self._computed += len(parents)
         for path, node in waiting:
-            path.slot = slots[~node]
+            path.node = slots[~node]
 
 
 class _Path:
-    """How far one session's tokens have been found or computed."""
+    """How far one session's tokens have been found or computed; it ends before the tree may drop its node."""
 
-    __slots__ = ("depth", "session", "slot", "tokens")
+    __slots__ = ("depth", "node", "session", "tokens")
 
-    def __init__(self, session: Session, tokens: tuple[int, ...], slot: int, depth: int) -> None:
+    def __init__(self, session: Session, tokens: tuple[int, ...], node: int, depth: int) -> None:
         self.session = session
         self.tokens = tokens
-        self.slot = slot
+        self.node = node
         self.depth = depth
 
 

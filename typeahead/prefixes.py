@@ -1,11 +1,16 @@
 """The cache: which token prefixes are known, in one tree for all sessions, bounded in bytes.
 
 A node is a token prefix and has a number, its slot; its parent is the prefix without the last token. What the encoder
-computed for it lies in the same slot of :mod:`typeahead.states`; stepping is done by :mod:`typeahead.engine`. Sessions
-hold no nodes: they look their tokens up at each key, so whatever the cache drops is computed again and nothing else
-changes. The least recently used leaves go first.
+computed for it lies in the same slot of :mod:`typeahead.states`; stepping is done by :mod:`typeahead.engine`. A slot's
+number is good until the next :meth:`PrefixTree.evict` and no longer, so nobody keeps one: sessions look their tokens up
+at each key and copy what they read. Whatever the cache drops is computed again, and nothing else changes. The least
+recently used leaves go first.
 
-The tree is one dictionary from (parent's slot, token), packed into one integer, to the child's slot. Integers are
+Prefixes lie below the root of a *scope*, which is a person or people who trust each other. A cached prefix answers
+sooner than one that is not, so a tree that strangers share tells each of them what the others typed. Scopes have no
+node in common; they share the slots and the bound.
+
+The tree is one dictionary from (parent's number, token), packed into one integer, to the child's slot. Integers are
 nothing to the garbage collector, where an object for each node, with a dictionary of children, is what its full passes
 walk through while every session waits.
 """
@@ -15,10 +20,16 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Sequence
+from typing import NewType
 
 import numpy as np
 
+#: The slot of the start state, which stands for the root of every scope.
 ROOT = 0
+
+#: Whose typing may share what is remembered, as :meth:`PrefixTree.scope` gives it.
+Scope = NewType("Scope", int)
+
 #: Token ids have 32 bits in every tokenizer.
 _TOKEN_BITS = 32
 #: Bytes of a node beside its state and embedding: its entry in the dictionary (a dictionary that has just grown is a
@@ -32,7 +43,8 @@ class PrefixTree:
     """Token prefixes that were encoded, at most ``capacity`` bytes of them after each :meth:`evict`.
 
     ``slot_bytes`` are those of a state with its embedding; ``headroom`` is how many nodes may be inserted beyond the
-    capacity before :meth:`evict`. Slots lie below :attr:`slots`; the root's is :data:`ROOT`. Not thread-safe.
+    capacity before :meth:`evict`. Slots lie below :attr:`slots`; the numbers from there on are the roots of scopes, in
+    which nothing is kept: see :meth:`slot_of`. Not thread-safe.
     """
 
     def __init__(self, slot_bytes: int, *, capacity: int, headroom: int) -> None:
@@ -41,12 +53,13 @@ class PrefixTree:
         self._limit = capacity // self.node_bytes
         self.slots = 1 + self._limit + headroom
         self._children: dict[int, int] = {}
-        # By slot: where the node hangs in the dictionary, how many children it has, and the batch that last used it,
-        # 0 for a free slot. A slot that is used again has another generation.
-        self._keys = array("q", bytes(8 * self.slots))
+        # By slot: the node's parent and token, how many children it has, and the batch that last used it, 0 for a free
+        # slot.
+        self._parents = array("q", bytes(8 * self.slots))
+        self._tokens = array("q", bytes(8 * self.slots))
         self._degrees = array("q", bytes(8 * self.slots))
         self._used = array("q", bytes(8 * self.slots))
-        self._generations = array("q", bytes(8 * self.slots))
+        self._scopes = 0
         self._free: list[int] = []
         # Leaves to drop, the oldest last, each with the batch that had last used it.
         self._oldest: list[tuple[int, int]] = []
@@ -61,10 +74,20 @@ class PrefixTree:
         """Bytes that the nodes take."""
         return len(self._children) * self.node_bytes
 
-    def longest(self, tokens: Sequence[int]) -> tuple[int, int]:
-        """Return the slot of the longest known prefix of ``tokens``, and its length."""
+    def scope(self) -> Scope:
+        """Begin a scope that shares nothing with any other."""
+        # Numbers are never used again, so that what an ended scope left here cannot be found by a later one.
+        self._scopes += 1
+        return Scope(self.slots + self._scopes)
+
+    def slot_of(self, node: int) -> int:
+        """Return where the state of a node lies, :data:`ROOT` for the root of a scope."""
+        return node if node < self.slots else ROOT
+
+    def longest(self, tokens: Sequence[int], scope: Scope) -> tuple[int, int]:
+        """Return the node of the longest prefix of ``tokens`` that is known in ``scope``, and its length."""
         find = self._children.get
-        slot = ROOT
+        slot: int = scope
         for depth, token in enumerate(tokens):
             child = find(slot << _TOKEN_BITS | token)
             if child is None:
@@ -73,7 +96,7 @@ class PrefixTree:
         return slot, len(tokens)
 
     def child(self, slot: int, token: int) -> int | None:
-        """Return the slot of the prefix in ``slot`` extended by ``token``, None if it is not known."""
+        """Return the slot of the prefix ``slot``, or of the scope's root, extended by ``token``; None if not known."""
         return self._children.get(slot << _TOKEN_BITS | token)
 
     def reserve(self, count: int) -> list[int]:
@@ -92,23 +115,21 @@ class PrefixTree:
         self._free += slots
 
     def insert(self, parents: Sequence[int], tokens: Sequence[int], slots: Sequence[int]) -> None:
-        """Add each prefix in ``parents`` extended by its token, as a reserved slot."""
-        children, keys, degrees, used, batch = self._children, self._keys, self._degrees, self._used, self._batch
+        """Add each prefix in ``parents``, or root of a scope, extended by its token, as a reserved slot."""
+        children, degrees, used, batch, end = self._children, self._degrees, self._used, self._batch, self.slots
+        above, last = self._parents, self._tokens
         for parent, token, slot in zip(parents, tokens, slots, strict=True):
-            key = parent << _TOKEN_BITS | token
-            children[key] = slot
-            keys[slot] = key
-            degrees[parent] += 1
+            children[parent << _TOKEN_BITS | token] = slot
+            above[slot] = parent
+            last[slot] = token
+            if parent < end:
+                degrees[parent] += 1
             used[slot] = batch
 
-    def generation(self, slot: int) -> int:
-        """Return a number that tells this use of the slot from earlier and later ones."""
-        return self._generations[slot]
-
-    def touch(self, slot: int) -> None:
+    def touch(self, node: int) -> None:
         """Mark a node as just used. Those before it on its path stay as long as it does."""
-        if slot != ROOT:
-            self._used[slot] = self._batch
+        if node < self.slots:
+            self._used[node] = self._batch
 
     def evict(self) -> list[int]:
         """Drop least recently used leaves until the tree is within its capacity, and return their slots.
@@ -143,13 +164,12 @@ class PrefixTree:
         self._oldest = list(zip(leaves.tolist(), used[leaves].tolist(), strict=True))
 
     def _drop(self, slot: int) -> None:
-        key = self._keys[slot]
-        del self._children[key]
-        parent = key >> _TOKEN_BITS
-        self._degrees[parent] -= 1
-        # Whoever used the longer prefix used the shorter one.
-        if parent != ROOT and self._used[parent] < self._used[slot]:
-            self._used[parent] = self._used[slot]
+        parent = self._parents[slot]
+        del self._children[parent << _TOKEN_BITS | self._tokens[slot]]
+        if parent < self.slots:
+            self._degrees[parent] -= 1
+            # Whoever used the longer prefix used the shorter one.
+            if self._used[parent] < self._used[slot]:
+                self._used[parent] = self._used[slot]
         self._used[slot] = 0
-        self._generations[slot] += 1
         self._free.append(slot)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from typeahead.encoders.base import Vectors
 from typeahead.errors import BadEdit, TextTooLong
-from typeahead.prefixes import ROOT
+from typeahead.prefixes import Scope
 from typeahead.tokens import check_text
 
 if TYPE_CHECKING:
@@ -21,70 +21,48 @@ class Session:
     """The text in one search box and its embedding.
 
     Made by :meth:`Engine.session() <typeahead.engine.Engine.session>`. Whatever the edits before, the embedding is
-    that of the whole present text. A change that is refused leaves text and embedding as they were.
+    that of the whole present text. A change that is refused leaves text and embedding as they were. A session owns what
+    it was given of the cache, some 1.5 kB, and refers to nothing in there.
     """
 
     __slots__ = (
-        "_ahead",
-        "_embedding",
         "_engine",
         "_head",
         "_head_tokens",
-        "advanced",
-        "generation",
+        "ahead",
+        "embedding",
         "max_chars",
         "pending",
-        "slot",
+        "scope",
         "steps",
         "text",
         "tokens",
     )
 
-    def __init__(self, engine: Engine, max_chars: int) -> None:
+    def __init__(self, engine: Engine, max_chars: int, scope: Scope) -> None:
         if max_chars < 1:
             raise ValueError(f"max_chars is {max_chars}, it must be at least 1")
         self._engine = engine
         #: Longest text that is taken, in code points.
         self.max_chars = max_chars
+        #: With whom it shares what is remembered of texts.
+        self.scope = scope
         #: The present text.
         self.text = ""
         #: Its token ids, cut at the encoder's ``max_tokens``.
         self.tokens: tuple[int, ...] = ()
         #: Whether :attr:`embedding` still belongs to an earlier text.
         self.pending = False
-        #: Steps that the last advance computed for this session; 0 where other keys or sessions had done them.
+        #: Steps that the last advance computed for this session; 0 where earlier keys or its scope had done them.
         self.steps = 0
-        #: The tokens that were last advanced, and where the engine keeps what it computed for them.
-        self.advanced: tuple[int, ...] = ()
-        self.slot = ROOT
-        self.generation = 0
-        self._embedding: Vectors | None = None
-        self._ahead: Vectors | None = None
+        #: float32 (dim,), read-only, of the last text that was advanced; None for a text without a token.
+        self.embedding: Vectors | None = None
+        #: Where that text is going, likewise: the embedding that the finished text may have, by the encoder's guess. It
+        #: is :attr:`embedding` for an encoder that does not guess (``engine.looks_ahead``).
+        self.ahead: Vectors | None = None
         # What stands before the word that is being typed, and its tokens.
         self._head = ""
         self._head_tokens: tuple[int, ...] = ()
-
-    @property
-    def embedding(self) -> Vectors | None:
-        """float32 (dim,), read-only, of the last text that was advanced; None for a text without a token."""
-        if self._embedding is None:
-            self._read()
-        return self._embedding
-
-    @property
-    def ahead(self) -> Vectors | None:
-        """Where that text is going, likewise: the embedding that the finished text may have, by the encoder's guess.
-
-        It is :attr:`embedding` for an encoder that does not guess (``engine.looks_ahead``).
-        """
-        if self._ahead is None:
-            self._read()
-        return self._ahead
-
-    def _read(self) -> None:
-        read, dim = self._engine.read(self), self._engine.encoder.dim
-        if read is not None:
-            self._embedding, self._ahead = read[:dim], read[-dim:]
 
     def set_text(self, text: str) -> None:
         """Take ``text`` as the whole present text; the engine has still to advance this session.
@@ -139,10 +117,7 @@ class Session:
         if self.pending:
             self._engine.advance((self,))
 
-    def advance_to(self, tokens: tuple[int, ...], slot: int, generation: int) -> None:
-        """Take what the engine computed for ``tokens``; the engine calls it."""
-        if slot != self.slot or generation != self.generation:
-            self.slot, self.generation = slot, generation
-            self._embedding = self._ahead = None
-        self.advanced = tokens
+    def take(self, embedding: Vectors | None, ahead: Vectors | None) -> None:
+        """Take, for good, what the engine read for :attr:`tokens`, None if there are none; the engine calls it."""
+        self.embedding, self.ahead = embedding, ahead
         self.pending = False

@@ -12,6 +12,7 @@ from tests.server.fakes import TITLES, BruteForceIndex, FakeHit, GuessingEncoder
 from typeahead.completion import Completions, Vocabulary
 from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
+from typeahead.prefixes import Scope
 from typeahead.server.pipeline import MAX_TITLE, MAX_URL, Pipeline
 from typeahead.server.query import Query, Stage
 
@@ -49,9 +50,10 @@ class Watched:
         entered: bool = False,
         typing: bool = False,
         last: Query | None = None,
+        scope: Scope | None = None,
     ) -> None:
         self.changed = asyncio.Event()
-        session = pipeline.engine.session()
+        session = pipeline.engine.session(scope=scope)
         session.set_text(text)
         self.query = Query(session, k, due, self.changed.set, wanted=1, shown=True)
         self.query.entered = entered
@@ -253,18 +255,21 @@ def test_beyond_so_many_waiting_searches_new_keystrokes_are_turned_away_but_ente
     run(test)
 
 
-def test_a_turn_that_takes_too_long_serves_what_the_cache_holds_and_turns_the_rest_away() -> None:
+def test_a_turn_that_takes_too_long_serves_what_the_cache_holds_of_ones_own_and_turns_the_rest_away() -> None:
     async def test() -> None:
         now = [0]
         async with started(None, max_turn_ms=20, clock=lambda: now[0]) as pipeline:
-            await Watched(pipeline, "boil an egg", due=Stage.STEPPED).reach(Stage.STEPPED)
+            scope = pipeline.engine.scope()
+            await Watched(pipeline, "boil an egg", due=Stage.STEPPED, scope=scope).reach(Stage.STEPPED)
             early = Watched(pipeline, "bake bread", due=Stage.STEPPED)
             now[0] = 21_000_000
-            known = Watched(pipeline, "boil an egg", due=Stage.STEPPED)
+            known = Watched(pipeline, "boil an egg", due=Stage.STEPPED, scope=scope)
+            strange = Watched(pipeline, "boil an egg", due=Stage.STEPPED)
             late = Watched(pipeline, "poach an egg", due=Stage.STEPPED)
             entered = Watched(pipeline, "café au lait", due=Stage.STEPPED, entered=True)
             assert not late.query.failed  # a newer key of the same person may be read yet
-            assert (await late.reach(Stage.STEPPED)).shed
+            for watched in (late, strange):
+                assert (await watched.reach(Stage.STEPPED)).shed
             for watched in (early, known, entered):
                 assert not (await watched.reach(Stage.STEPPED)).failed
             assert pipeline.overloaded

@@ -306,12 +306,10 @@ class Pipeline:
             self._stepped(query)
 
     def _read(self, batch: list[Query]) -> None:
-        """Take the embeddings where somebody needs them, by one copy out of the cache for all of them."""
-        needed = [query for query in batch if query.shown or self._index is not None]
-        if needed:
-            sessions = [query.session for query in needed]
-            for query, embedding in zip(needed, self.engine.embeddings(sessions), strict=True):
-                query.embedding = embedding if query.session.tokens else None
+        """Take the embeddings where somebody needs them."""
+        for query in batch:
+            if query.shown or self._index is not None:
+                query.embedding = query.session.embedding
 
     def _look_ahead(self, batch: list[Query]) -> None:
         """Ask where the texts are going that are still being typed."""
@@ -320,16 +318,16 @@ class Pipeline:
         typed = [query for query in batch if query.typing]
         if not typed:
             return
-        sessions = [query.session for query in typed]
+        guesses: Sequence[Vectors | None]
         if self._completions is not None and len(typed) <= _MOST_COMPLETED:
-            guesses = self._completions.ahead(sessions)
+            guesses = list(self._completions.ahead([query.session for query in typed]))
         elif self._looks_ahead:
-            guesses = self.engine.ahead(sessions)
+            guesses = [query.session.ahead for query in typed]
         else:
             return
         for query, guess in zip(typed, guesses, strict=True):
             # A guess that is the text as it is needs no search of its own.
-            if query.embedding is not None and not np.array_equal(guess, query.embedding):
+            if guess is not None and query.embedding is not None and not np.array_equal(guess, query.embedding):
                 query.ahead = guess
 
     def _stepped(self, query: Query) -> None:
@@ -354,7 +352,8 @@ class Pipeline:
             self._fail(query)
         else:
             # In a session of its own, as the one that it came from may be further.
-            query.session = self.engine.session(max_chars=query.session.max_chars)
+            before = query.session
+            query.session = self.engine.session(max_chars=before.max_chars, scope=before.scope)
             query.session.set_text(query.text)
             self._step_soon(query)
 
