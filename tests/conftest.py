@@ -20,7 +20,20 @@ from typeahead.encoders.transformer import TransformerEncoder
 # The same examples in each run, however slow the machine is. `--hypothesis-profile explore` draws new ones.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", settings.get_profile("explore"), derandomize=True)
+# Many examples of what `examples` says; meant for the stateful tests, an hour for all of them.
+settings.register_profile("deep", settings.get_profile("explore"), max_examples=2000, stateful_step_count=50)
 settings.load_profile("suite")
+
+
+def examples(few: int) -> settings:
+    """So many short examples in the suite, and as many as `--hypothesis-profile deep` says where that is chosen."""
+    deep = settings.get_profile("deep")
+    return (
+        deep
+        if settings.default.max_examples == deep.max_examples
+        else settings(max_examples=few, stateful_step_count=30)
+    )
+
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
