@@ -10,7 +10,7 @@ so. Recall is the share of the true 10 best, by a matrix product over all vector
 The index is made by ``adopt_index`` and opened and searched as a server does it: one thread, one query at a time,
 documents included. Two kinds of opening are timed: *cold*, after the kernel was told to forget the files, and *warm*.
 The same index is searched with several numbers of candidates, and in batches to tell how much of a search is FAISS and
-how much is everything else (which holds Python's lock for a part of it), with documents read from SQLite and kept.
+how much is everything else (which holds Python's lock for a part of it).
 
 ``--compare`` builds other structures over the same vectors by FAISS alone and scores their candidates anew likewise:
 ``hnsw:M:CANDIDATES:CODES`` (codes as QT_8bit, QT_fp16), or a FAISS factory string, searched at several ``nprobe``.
@@ -38,7 +38,6 @@ from benchmarks.search import points
 from typeahead.evaluate.search import search as exact_search
 from typeahead.index import Document, Index, Manifest, Teacher, adopt_index, open_index
 from typeahead.index.approximate import import_faiss, map_faiss, read_faiss
-from typeahead.index.documents import DOCUMENT_CACHE_BYTES
 from typeahead.index.vectors import map_vectors
 from typeahead.tables import markdown, report
 
@@ -254,10 +253,10 @@ class _Timed:
             self.seconds += time.perf_counter() - started
 
 
-def batched(folder: Path, collection: Collection, cache_bytes: int) -> list[Row]:
+def batched(folder: Path, collection: Collection) -> list[Row]:
     """Microseconds a query in batches: the graph, and all else. The second of two rounds counts."""
     found = []
-    with open_index(folder, document_cache_bytes=cache_bytes) as index:
+    with open_index(folder) as index:
         graph = index._vectors._graph = _Timed(index._vectors._graph)  # type: ignore[attr-defined]
         for size in BATCHES:
             for _ in range(2):
@@ -268,7 +267,6 @@ def batched(folder: Path, collection: Collection, cache_bytes: int) -> list[Row]
             queries = len(collection.queries) // size * size
             found.append(
                 {
-                    "documents": "kept" if cache_bytes else "read from SQLite",
                     "queries a call": size,
                     "us a query": 1e6 * total / queries,
                     "FAISS": 1e6 * graph.seconds / queries,
@@ -352,7 +350,7 @@ def main() -> None:
                 rows.append({"structure": "typeahead", "candidates": candidates} | measured(find, collection))
         for spec in options.compare:
             rows += compared(spec, collection, folder)
-        parts["batches"] = batched(place, collection, 0) + batched(place, collection, DOCUMENT_CACHE_BYTES)
+        parts["batches"] = batched(place, collection)
         for part, table in parts.items():
             print(f"{part}\n\n{markdown(table)}\n")
         title = f"{collection.count:,} vectors, {collection.dim} dimensions, top {K}, one query at a time, one thread"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -197,14 +198,19 @@ def of_few_tokens(encoder: Any) -> Any:
     return few
 
 
+def run(encoder: Any) -> None:
+    known: dict[str, tuple[Vectors, Vectors]] = {}
+    # Whatever makes a machine will do, though Hypothesis's types know classes alone.
+    machine: Any = partial(Typing, encoder, known)
+    run_state_machine_as_test(machine, settings=examples(25))
+
+
 def test_any_encoder(fold: FoldEncoder) -> None:
-    encoder, known = of_few_tokens(fold), dict[str, tuple[Vectors, Vectors]]()
-    run_state_machine_as_test(lambda: Typing(encoder, known), settings=examples(25))
+    run(of_few_tokens(fold))
 
 
 def test_an_encoder_whose_states_are_objects_and_that_guesses() -> None:
     encoder, mean = of_few_tokens(GuessingEncoder()), of_few_tokens(MeanEncoder())
     encoder.encode = mean.encode
     encoder.encode_ahead = lambda texts: mean.encode(["bake bread" if text.split() else "" for text in texts])
-    known: dict[str, tuple[Vectors, Vectors]] = {}
-    run_state_machine_as_test(lambda: Typing(encoder, known), settings=examples(25))
+    run(encoder)

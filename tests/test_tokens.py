@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from tests.texts import ALPHABETS, texts
 from typeahead.errors import ModelCorrupt, TextError
 from typeahead.paths import models_folder
-from typeahead.tokens import IncrementalTokenizer, check_text
+from typeahead.tokens import IncrementalTokenizer, check_text, whole_words
 
 CORPUS = [
     "how to boil an egg without a pot",
@@ -115,29 +117,26 @@ def test_names_of_special_tokens_are_text() -> None:
     assert 102 not in IncrementalTokenizer(word_piece()).encode("what does [SEP] mean")
 
 
-def test_the_memo_is_bounded_and_forgetting_changes_nothing() -> None:
-    tokenizer = IncrementalTokenizer(word_piece(), memo_size=9)
-    once = []
-    for n in range(20):
-        once.append(tokenizer.encode(f"word number{n} here"))
-        assert len(tokenizer._memo) + len(tokenizer._older) + len(tokenizer._dropped) <= 9
-    assert [tokenizer.encode(f"word number{n} here") for n in range(20)] == once
+def test_words_that_are_known_beforehand_have_the_tokenizers_own_ids() -> None:
+    reference = word_piece()
+    known = whole_words(json.loads(reference.to_str()))
+    assert len(known) > 40_000
+    for part, encoding in zip(known, reference.encode_batch(list(known), add_special_tokens=False), strict=True):
+        assert tuple(encoding.ids) == known[part]
 
 
-def test_only_the_changed_word_is_tokenized_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_word_is_known_beforehand_where_an_added_token_may_cut_it() -> None:
+    tokenizer = word_piece()
+    tokenizer.add_tokens(["oil"])
+    assert whole_words(json.loads(tokenizer.to_str())) == {}
+
+
+def test_nothing_that_was_encoded_is_remembered() -> None:
     tokenizer = IncrementalTokenizer(word_piece())
-    tokenizer.encode("what is the weather in lis")
-    asked: list[str] = []
-    original = tokenizer._part
-
-    def recording(part: str) -> tuple[int, ...]:
-        asked.append(part)
-        return original(part)
-
-    monkeypatch.setattr(tokenizer, "_part", recording)
-    tokenizer.encode("what is the weather in lisb")
-    tokenizer.encode("what was the weather in lisb")
-    assert asked == [" lisb", " was"]
+    before = pickle.dumps([tokenizer._known, sorted(vars(tokenizer))])
+    tokenizer.encode("what is the weather in lisbx")
+    tokenizer.encode_on("what is the weather in lisbx", "", ())
+    assert pickle.dumps([tokenizer._known, sorted(vars(tokenizer))]) == before
 
 
 def test_a_lone_surrogate_is_refused_with_its_position() -> None:
@@ -181,7 +180,6 @@ def test_tokens_from_the_last_safe_boundary_on_equal_those_of_the_whole_string(n
 def test_only_the_word_that_is_being_typed_is_tokenized(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = IncrementalTokenizer(word_piece())
     _, head, head_ids = tokenizer.encode_on("how to boil", "", ())
-    monkeypatch.setattr(tokenizer, "_memo", {})
     asked: list[str] = []
     original = tokenizer._part
 

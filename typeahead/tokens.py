@@ -1,8 +1,10 @@
 """Text to token ids, key by key: only the word that changed is tokenized again.
 
 A text is cut at *safe boundaries*, places where the tokens of the whole are the tokens of the parts, one after the
-other; the parts are looked up in a bounded memo, and a part that is new goes to the tokenizer. So typing, deleting,
-pasting and edits in the middle are one case, nothing depends on the text before, and sessions share what they type.
+other. Whoever types keeps the tokens of the parts before the last one; the vocabulary's own words are looked up, and
+any other part goes to the tokenizer. So typing, deleting, pasting and edits in the middle are one case, and nothing
+depends on the text before. Nothing that was typed is remembered here: what one person typed would be found sooner by
+the next, who could tell it by the time.
 
 Where a boundary is safe depends on the tokenizer. For pipelines that split on white space and that are known here, it
 is before a single space between two visible characters; every other tokenizer gets whole texts, which is slower and
@@ -15,7 +17,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from json import loads
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,10 @@ _SAFE_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "By
 #: Of these at least one must be in the pipeline, since the others do not split on spaces.
 _SPLITTING_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace"}
 
-#: Parts beyond this length are tokenized without being remembered.
-_LONGEST_REMEMBERED = 64
+#: Pre-tokenizers to which a space between words is a boundary and nothing else.
+_SPACE_DROPPING_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
+#: An entry of a vocabulary that is a word by itself, whatever the normalizer does about case and accents.
+_PLAIN_WORD = re.compile(r"[a-z0-9]+")
 
 
 def check_text(text: object, *, what: str = "the text") -> str:
@@ -90,27 +93,41 @@ def splits_at_spaces(pipeline: Mapping[str, Any]) -> bool:
     )
 
 
+def whole_words(pipeline: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Token ids of parts of texts that are a word of the vocabulary, with a space before it or without.
+
+    Read off a ``tokenizer.json`` of WordPiece, which takes the longest entry that a word begins with: the word itself.
+    Of any other kind of tokenizer nothing is known.
+    """
+    kinds = {stage["type"] for stage in _stages(pipeline.get("pre_tokenizer"), "pretokenizers")}
+    model = pipeline["model"]
+    added = any(not token["special"] for token in pipeline.get("added_tokens", []))
+    if model["type"] != "WordPiece" or added or not kinds or not kinds <= _SPACE_DROPPING_PRE_TOKENIZERS:
+        return {}
+    longest = model.get("max_input_chars_per_word", 100)
+    known = {
+        word: (token,) for word, token in model["vocab"].items() if len(word) <= longest and _PLAIN_WORD.fullmatch(word)
+    }
+    return known | {f" {word}": ids for word, ids in known.items()}
+
+
 class IncrementalTokenizer:
-    """A ``tokenizers`` tokenizer that remembers the parts of texts.
+    """A ``tokenizers`` tokenizer for texts that grow.
 
     Special tokens are never added, and their names in a text ("[SEP]") are text: what people type does not control
     the encoder. Nothing is padded here, and nothing is cut unless ``max_chars`` says after how many code points.
-    ``memo_size`` bounds the number of remembered parts.
+    Safe to use from several threads.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_chars: int | None = None, memo_size: int = 65_536) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_chars: int | None = None) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         self._max_chars = sys.maxsize if max_chars is None else max_chars
-        # Parts go from here to the older ones and come back when they are met again. What is older still is dropped one
-        # by one: to free 65,536 of them together takes 3 ms, in which every session waits.
-        self._memo: dict[str, tuple[int, ...]] = {}
-        self._older: dict[str, tuple[int, ...]] = {}
-        self._dropped: dict[str, tuple[int, ...]] = {}
-        self._generation = max(1, memo_size // 3)
-        self.splits_at_spaces = splits_at_spaces(loads(tokenizer.to_str()))
+        pipeline = loads(tokenizer.to_str())
+        self.splits_at_spaces = splits_at_spaces(pipeline)
+        self._known = whole_words(pipeline) if self.splits_at_spaces else {}
 
     @classmethod
     def from_file(cls, path: Path, *, max_chars: int | None = None) -> IncrementalTokenizer:
@@ -130,13 +147,12 @@ class IncrementalTokenizer:
         """Token ids of ``text``, which :func:`check_text` has passed."""
         if len(text) > self._max_chars:
             text = text[: self._max_chars]
-        memo = self._memo
         if not self.splits_at_spaces:
-            return memo.get(text) or self._part(text)
+            return self._part(text)
+        known = self._known
         ids: list[int] = []
         for part in _SAFE_BOUNDARY.split(text):
-            known = memo.get(part)
-            ids += self._part(part) if known is None else known
+            ids += known.get(part) or self._part(part)
         return tuple(ids)
 
     def encode_on(
@@ -150,37 +166,23 @@ class IncrementalTokenizer:
         if len(text) > self._max_chars:
             text = text[: self._max_chars]
         if not self.splits_at_spaces:
-            return self._memo.get(text) or self._part(text), "", ()
+            return self._part(text), "", ()
         if head and text.startswith(head):
             start = len(head) - 2
             tail = text[start:]
         else:
             start, tail, head_ids, head = 0, text, (), ""
-        memo = self._memo
+        known = self._known
         if tail.find(" ", 1) < 0:
-            known = memo.get(tail)
-            return head_ids + (self._part(tail) if known is None else known), head, head_ids
+            return head_ids + (known.get(tail) or self._part(tail)), head, head_ids
         *whole, last = _SAFE_BOUNDARY.split(tail)
         if whole:
             ids = list(head_ids)
             for part in whole:
-                known = memo.get(part)
-                ids += self._part(part) if known is None else known
+                ids += known.get(part) or self._part(part)
             head_ids = tuple(ids)
             head = text[: len(text) - len(last) + 2]
-        known = memo.get(last)
-        return head_ids + (self._part(last) if known is None else known), head, head_ids
+        return head_ids + (known.get(last) or self._part(last)), head, head_ids
 
     def _part(self, part: str) -> tuple[int, ...]:
-        ids = self._older.get(part)
-        if ids is None:
-            ids = tuple(self._tokenizer.encode(part, add_special_tokens=False).ids)
-        if len(part) <= _LONGEST_REMEMBERED:
-            if len(self._memo) >= self._generation:
-                # Where several threads encode, what one of them loses costs a call to come back.
-                self._memo, self._older, self._dropped = {}, self._memo, self._older
-            self._memo[part] = ids
-            if self._dropped:
-                with suppress(KeyError):  # another thread took the last one
-                    self._dropped.popitem()
-        return ids
+        return tuple(self._tokenizer.encode(part, add_special_tokens=False).ids)

@@ -129,6 +129,24 @@ def test_what_is_remembered_is_bounded_and_forgetting_changes_nothing(
     large.close()
 
 
+def test_what_one_scope_looked_up_is_looked_up_again_for_another(path: Path) -> None:
+    words = Words(path, len(DOCUMENTS))
+    words.search("rain", 10)  # SQLite reads the schema once
+    asked: list[str] = []
+    words._connection.set_trace_callback(asked.append)
+
+    def look_ups(scope: int) -> int:
+        asked.clear()
+        words.search("boil water", 10, scope)
+        return len(asked)
+
+    first = look_ups(1)
+    assert first > 0
+    assert look_ups(1) == 0
+    assert look_ups(2) == first
+    words.close()
+
+
 def test_a_lone_surrogate_is_refused(words: Words) -> None:
     with pytest.raises(TextError, match="lone surrogate"):
         words.search("egg \ud800", 10)

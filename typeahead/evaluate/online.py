@@ -12,7 +12,6 @@ repetition starts with an empty one, so that nothing is found that an earlier qu
 
 from __future__ import annotations
 
-import copy
 import gc
 import os
 import random
@@ -23,7 +22,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
@@ -135,24 +133,15 @@ def count_tokens(name: str, tokenizer: IncrementalTokenizer, queries: Sequence[s
     return TokenCounts(name, Percentiles.of(last), Percentiles.of(whole))
 
 
-class _Tokenizer(IncrementalTokenizer):
-    def forget(self) -> None:
-        """Remember no word, as after a start."""
-        self._memo = {}
-
-
 class _Whole:
     """Times an encoder of whole texts."""
 
-    def __init__(self, encoder: Any, tokenizer: _Tokenizer | None) -> None:
+    def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
-        self._tokenizer = tokenizer
         self.durations: dict[str, list[float]] = {"full": []}
 
     def run(self, query: str) -> Vectors:
         """Time one repetition; gives the embedding."""
-        if self._tokenizer is not None:
-            self._tokenizer.forget()
         start = time.perf_counter_ns()
         vectors = self._encoder.encode([query])
         self.durations["full"].append((time.perf_counter_ns() - start) / 1000)
@@ -163,9 +152,8 @@ class _Whole:
 class _Incremental(_Whole):
     """Times a session, too."""
 
-    def __init__(self, encoder: Any, tokenizer: _Tokenizer) -> None:
-        super().__init__(encoder, tokenizer)
-        self._tokenizer: _Tokenizer = tokenizer
+    def __init__(self, encoder: Any) -> None:
+        super().__init__(encoder)
         self.durations |= {"online": [], "key": [], "enter": []}
 
     def run(self, query: str) -> Vectors:
@@ -182,8 +170,7 @@ class _Incremental(_Whole):
         return whole
 
     def _session(self, typed: Sequence[str]) -> Session:
-        """A session with an empty cache in which ``typed`` was typed, nothing else remembered."""
-        self._tokenizer.forget()
+        """A session with an empty cache in which ``typed`` was typed."""
         session = Engine(self._encoder).session(max_chars=1 << 20)
         for text in typed:
             session.update(text)
@@ -202,11 +189,7 @@ class _Incremental(_Whole):
 
 
 def _timer(peer: Peer) -> _Whole:
-    if peer.folder is None:
-        return _Whole(peer.encoder, None)
-    encoder = copy.copy(peer.encoder)
-    tokenizer = encoder.tokenizer = _Tokenizer(Tokenizer.from_file(str(peer.folder / "tokenizer.json")))
-    return _Incremental(encoder, tokenizer) if peer.incremental else _Whole(encoder, tokenizer)
+    return _Incremental(peer.encoder) if peer.folder is not None and peer.incremental else _Whole(peer.encoder)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ A row number joins a document to its vector; ``exact`` and ``approximate`` know 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from typeahead.errors import IndexCorrupt, IndexFolderError, SourceError
-from typeahead.index.document_cache import DocumentCache
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -32,10 +32,11 @@ CREATE VIRTUAL TABLE words USING fts5(title, text, content='documents', content_
 INSERT INTO words(words) VALUES('rebuild');
 INSERT INTO words(words) VALUES('optimize');
 """
+#: All that is found, as one row of text. Python gives its lock away while SQLite looks for a row, and to take it back
+#: for each of eight is what takes the time where other threads are busy.
+_READ = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM documents WHERE row IN ({})"
 #: Rows named in one statement. SQLite before 3.32 takes no more than 999 variables.
 _ROWS_PER_QUERY = 500
-#: Bytes of documents that a reader keeps in memory unless it is told otherwise: some 100,000 of 400 characters.
-DOCUMENT_CACHE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +130,15 @@ class Documents:
 
     Opened read-only and as immutable: SQLite takes no locks and looks for no journal, which saves a quarter
     of a query, and the file may be unlinked by a newer index while it is open. That is also why there is one connection
-    behind a lock and none opened later. Documents that were read last are kept, ``cache_bytes`` of them;
-    ``python -m benchmarks.search_scale`` tells how long 8 take from SQLite and from memory.
+    behind a lock and none opened later. Eight documents take some 30 µs. None is kept for the next reader, who could
+    tell by the time of an answer what somebody else has found.
 
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is missing, no such database or holds not ``count``
     rows.
     """
 
-    def __init__(self, path: Path, count: int, *, cache_bytes: int = DOCUMENT_CACHE_BYTES) -> None:
+    def __init__(self, path: Path, count: int) -> None:
         self.path = path
-        self._cache = DocumentCache(cache_bytes)
         self._lock = threading.Lock()
         self._closed = False
         try:
@@ -163,36 +163,26 @@ class Documents:
             raise
 
     def read(self, rows: Sequence[int]) -> dict[int, Document]:
-        """The documents of ``rows``: those that are not held in memory are read in one query (one for each 500).
+        """The documents of ``rows``, in one query (one for each 500).
 
         Raises :class:`~typeahead.errors.IndexCorrupt` if one cannot be read, and
         :class:`~typeahead.errors.IndexFolderError` after :meth:`close`.
         """
         self.check_open()
-        found, missing = self._cache.get(rows)
-        if missing:
-            fetched = self._fetch(missing)
-            self._cache.put(fetched)
-            found |= fetched
-        return found
-
-    def _fetch(self, rows: Sequence[int]) -> dict[int, Document]:
-        """Read ``rows``, of which none comes twice, from the file."""
+        wanted = list(dict.fromkeys(rows))
         found: dict[int, Document] = {}
-        for start in range(0, len(rows), _ROWS_PER_QUERY):
-            part = rows[start : start + _ROWS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT row, id, title, text, url FROM documents WHERE row IN ({marks})"
+        for start in range(0, len(wanted), _ROWS_PER_QUERY):
+            part = wanted[start : start + _ROWS_PER_QUERY]
+            query = _READ.format(",".join("?" * len(part)))
             try:
                 with self._lock:
                     self.check_open()
-                    fetched = self._connection.execute(query, part).fetchall()
-            except sqlite3.DatabaseError as error:
+                    (fetched,) = self._connection.execute(query, part).fetchone()
+                found |= {row: Document(*values) for row, *values in json.loads(fetched)}
+            except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: text that is not UTF-8
                 raise self._corrupt(str(error)) from error
-            for row, *values in fetched:
-                found[row] = Document(*values)
-        if len(found) != len(rows):
-            missing = next(row for row in rows if row not in found)
+        if len(found) != len(wanted):
+            missing = next(row for row in wanted if row not in found)
             raise self._corrupt(f"document {missing} is missing")
         return found
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexCorrupt, TeacherMismatch
-from typeahead.index.documents import DOCUMENT_CACHE_BYTES, Document, Documents
+from typeahead.index.documents import Document, Documents
 from typeahead.index.fusion import Fused, Ranking
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
 from typeahead.index.projection import REDUCED, project, read_projection
@@ -109,14 +109,15 @@ class Index:
         documents = self._documents.read([hit.row for hits in fused for hit in hits])
         return [[_hit(documents[hit.row], hit.score, hit.arms) for hit in hits] for hits in fused]
 
-    def match(self, text: str, depth: int) -> Ranking:
+    def match(self, text: str, depth: int, scope: int = 0) -> Ranking:
         """Find the ``depth`` documents that answer to the words of ``text``: rows and scores, best first.
 
-        By :mod:`typeahead.index.words`, for which the last word may be unfinished, or :mod:`typeahead.index.sparse`,
-        whichever the index was opened with; they say what is raised, too.
+        What is remembered of one ``scope`` makes no other's search faster. By :mod:`typeahead.index.words`, for which
+        the last word may be unfinished, or :mod:`typeahead.index.sparse`, whichever the index was opened with; they say
+        what is raised, too.
         """
         self._documents.check_open()
-        return self._words.search(text, depth)
+        return self._words.search(text, depth, scope)
 
     def word_counts(self) -> dict[str, int]:
         """How many documents hold each of the commonest words; see :func:`~typeahead.index.words.count_words`."""
@@ -188,7 +189,6 @@ class Index:
 def open_index(
     path: Path,
     *,
-    document_cache_bytes: int = DOCUMENT_CACHE_BYTES,
     search_candidates: int | None = None,
     lexical: Lexical = "words",
 ) -> Index:
@@ -196,7 +196,6 @@ def open_index(
 
     Args:
         path: the folder.
-        document_cache_bytes: how much of the documents that were found last is kept in memory; 0 for nothing.
         search_candidates: how many candidates a search of an HNSW graph holds: more find more and take longer. By
             default what the index's manifest says.
         lexical: what :meth:`Index.match` searches; "sparse" needs what ``python -m training.sparse_passages`` wrote.
@@ -214,20 +213,20 @@ def open_index(
     manifest = Manifest.read(path)
     for _ in range(_ATTEMPTS):
         try:
-            return _open(path, manifest, document_cache_bytes, search_candidates, lexical)
+            return _open(path, manifest, search_candidates, lexical)
         except IndexCorrupt:
             # A newer index may have come into force since the manifest was read, and this one's files be gone.
             now = Manifest.read(path)
             if now.generation == manifest.generation:
                 raise
             manifest = now
-    return _open(path, manifest, document_cache_bytes, search_candidates, lexical)
+    return _open(path, manifest, search_candidates, lexical)
 
 
-def _open(path: Path, manifest: Manifest, cache_bytes: int, candidates: int | None, lexical: Lexical) -> Index:
+def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexical) -> Index:
     manifest.verify_files(path)
     generation = path / manifest.generation
-    documents = Documents(generation / DOCUMENTS, manifest.count, cache_bytes=cache_bytes)
+    documents = Documents(generation / DOCUMENTS, manifest.count)
     try:
         candidates = candidates or manifest.search_candidates
         projection = None

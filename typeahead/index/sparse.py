@@ -100,11 +100,12 @@ class SparseWords:
         tokens, counts = np.unique(np.array(ids, np.int64), return_counts=True)
         return tokens, np.ones(len(tokens), np.float32) if self._set else counts.astype(np.float32)
 
-    def search(self, text: str, depth: int) -> Ranking:
+    def search(self, text: str, depth: int, scope: int = 0) -> Ranking:
         """Find the ``depth`` documents of the highest scores above zero: rows and scores, best first, ties by row.
 
-        Raises as :meth:`query`.
+        Nothing is remembered, for no ``scope``. Raises as :meth:`query`.
         """
+        del scope
         tokens, counts = self.query(text)
         if not len(tokens):
             return ()

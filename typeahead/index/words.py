@@ -5,7 +5,8 @@ BM25 by SQLite's FTS5 over the table ``words`` of :mod:`typeahead.index.document
 own characters follows it. A document's score is the sum of FTS5's ``bm25()`` over the words that match, its sign turned
 so that higher is better (https://sqlite.org/fts5.html#the_bm25_function).
 
-What a word finds is remembered, so a key costs the look-up of one word and a sum of arrays. A word that more than
+What a word finds is remembered for whoever asked, so a key costs the look-up of one word and a sum of arrays; to
+others it is as if nobody had asked, since a look-up takes up to 8 ms, by which they could tell. A word that more than
 :data:`COMMON` documents hold tells little and takes long: it counts for nothing, and neither does a single letter that
 may still become any word. The sibling ``vectors`` is the other arm, ``fusion`` makes one ranking of both.
 """
@@ -61,38 +62,39 @@ class Words:
         self.path = path
         self._count = count
         self._lock = threading.Lock()
-        #: What each term has found, the one that was asked for last at the end.
-        self._found: dict[str, _Found] = {}
+        #: What each term has found for each scope, the one that was asked for last at the end.
+        self._found: dict[tuple[int, str], _Found] = {}
         self._remembered = 0
-        self._pieces: dict[str, tuple[str, ...]] = {}
+        self._pieces: dict[tuple[int, str], tuple[str, ...]] = {}
         try:
             self._connection = _open(path)
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise _corrupt(path, error) from error
 
-    def search(self, text: str, depth: int) -> list[tuple[int, float]]:
+    def search(self, text: str, depth: int, scope: int = 0) -> list[tuple[int, float]]:
         """Find the ``depth`` documents of the highest scores: rows with scores, best first, ties by row.
 
-        Raises :class:`~typeahead.errors.TextError` for a lone surrogate, and :class:`~typeahead.errors.IndexCorrupt`
-        where the file cannot be read.
+        What is remembered of one ``scope`` (:mod:`typeahead.prefixes`) makes no other's search faster. Raises
+        :class:`~typeahead.errors.TextError` for a lone surrogate, and :class:`~typeahead.errors.IndexCorrupt` where the
+        file cannot be read.
         """
         check_text(text)
         try:
             with self._lock:
-                return self._best([self._term(term) for term in self.terms(text)], depth)
+                return self._best([self._term(term, scope) for term in self.terms(text, scope)], depth)
         except sqlite3.Error as error:
             raise _corrupt(self.path, error) from error
 
-    def terms(self, text: str) -> list[str]:
+    def terms(self, text: str, scope: int = 0) -> list[str]:
         """The FTS5 query of each word of ``text`` that counts."""
         # Blanks part words in every script, so pieces between them can be looked at one by one.
         *whole, last = text.split(" ")
-        words = [word for piece in whole for word in self._words(piece)]
-        ending = self._words(last)
+        words = [word for piece in whole for word in self._words(piece, scope)]
+        ending = self._words(last, scope)
         terms = [f'"{word}"' for word in (*words, *ending)]
         # One more letter tells whether the last word is still open: an open one takes it in.
-        if ending and len(self._words(f"{last}x")) == len(ending):
+        if ending and len(self._words(f"{last}x", scope)) == len(ending):
             word = ending[-1]
             if len(word) == 1 and word.isascii():
                 terms.pop()
@@ -100,9 +102,9 @@ class Words:
                 terms[-1] += " *"
         return terms
 
-    def _words(self, piece: str) -> tuple[str, ...]:
+    def _words(self, piece: str, scope: int) -> tuple[str, ...]:
         """FTS5's words of a piece of text."""
-        known = self._pieces.get(piece)
+        known = self._pieces.get((scope, piece))
         if known is None:
             execute = self._connection.execute
             execute("INSERT INTO temp.texts(rowid, text) VALUES(1, ?)", (piece,))
@@ -110,19 +112,19 @@ class Words:
             execute("INSERT INTO temp.texts(texts) VALUES('delete-all')")
             if len(self._pieces) >= _PIECES:
                 self._pieces.clear()
-            self._pieces[piece] = known
+            self._pieces[scope, piece] = known
         return known
 
-    def _term(self, term: str) -> _Found:
+    def _term(self, term: str, scope: int) -> _Found:
         """Rows that match a term, and their scores; nothing for one that is too common."""
-        found = self._found.pop(term, None)
+        found = self._found.pop((scope, term), None)
         if found is None:
             count, rows, scores = self._connection.execute(_MATCH, (term, COMMON + 1)).fetchone()
             found = _NOTHING
             if 0 < count <= COMMON:
                 found = np.fromstring(rows, np.int32, sep=" "), np.fromstring(scores, np.float32, sep=" ")
             self._remembered += len(found[0]) + 1
-        self._found[term] = found
+        self._found[scope, term] = found
         while self._remembered > _REMEMBERED and len(self._found) > 1:
             self._remembered -= len(self._found.pop(next(iter(self._found)))[0]) + 1
         return found

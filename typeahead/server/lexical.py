@@ -23,8 +23,11 @@ log = logging.getLogger(__name__)
 class HybridIndex(Protocol):
     """What is needed of an index."""
 
-    def match(self, text: str, depth: int) -> Ranking:
-        """Return the ``depth`` best rows for the words of a text, with scores, best first; from any thread."""
+    def match(self, text: str, depth: int, scope: int) -> Ranking:
+        """Return the ``depth`` best rows for the words of a text, with scores, best first; from any thread.
+
+        What is remembered of one scope must not make another's search faster.
+        """
 
     def rank(self, queries: Vectors, k: int) -> Sequence[Ranking]:
         """Return the rows of the ``k`` best hits for each row of float32 (n, dim), with their scores, best first."""
@@ -114,7 +117,7 @@ class LexicalArm:
                 query = next(iter(self._waiting))
                 del self._waiting[query]
             try:
-                words = self._index.match(query.text, self.fusion.depth)
+                words = self._index.match(query.text, self.fusion.depth, query.scope)
             except Exception:
                 log.exception("the words of a query could not be looked up")
                 words = ()

@@ -6,7 +6,8 @@ wherever they match. :mod:`typeahead.server.snippets` chooses the part of a pass
 
 It runs for each hit of each keystroke, so it looks for plain strings instead of compiling a pattern for a query that
 lives for a few milliseconds: 4 to 8 µs a hit. Texts beyond ASCII are folded character by character, which takes some
-25 µs, and remembered, as the same documents come again with the next key (``python -m benchmarks.marks``).
+25 µs, and remembered, as the same documents come again with the next key (``python -m benchmarks.marks``). Each scope
+(:mod:`typeahead.prefixes`) has its own, as the time would tell which documents others were shown.
 """
 
 from __future__ import annotations
@@ -62,12 +63,13 @@ _folds = _Folds()
 
 
 class Marker:
-    """The words of one query, ready to be found in many texts."""
+    """The words of one query, ready to be found in many texts; what is remembered of these is its ``scope``'s alone."""
 
-    __slots__ = ("_words",)
+    __slots__ = ("_scope", "_words")
 
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, scope: int = 0) -> None:
         self._words = _words(query)
+        self._scope = scope
 
     def spans(self, text: str) -> Spans:
         """Where the words stand in ``text``: ``(start, end)`` in code points, in order, apart from each other."""
@@ -75,7 +77,7 @@ class Marker:
             return []
         if text.isascii():
             return _join(self._find(text.lower()))
-        folded, origins = _fold(text)
+        folded, origins = _fold(text, self._scope)
         found = _join(self._find(folded))
         return found if origins is None else _join([_back(span, text, origins) for span in found])
 
@@ -130,9 +132,10 @@ def _parts(run: str) -> list[str]:
     return [run]
 
 
-@lru_cache(maxsize=512)
-def _fold(text: str) -> tuple[str, Sequence[int] | None]:
+@lru_cache(maxsize=2048)
+def _fold(text: str, scope: int) -> tuple[str, Sequence[int] | None]:
     """The folded text, and for each of its characters where it comes from; None where that is the same place."""
+    del scope  # it tells one scope's entries of the cache from another's
     parts = [_folds[character] for character in text]
     folded = "".join(parts)
     if len(folded) == len(text) and all(parts):

@@ -226,7 +226,7 @@ class Pipeline:
         if self._lexical is not None:
             self._lexical.ask(query)
         elif (hits := self._standing(query)) is not None:
-            query.hits = self.write_hits(hits[: query.k], query.text)
+            query.hits = self.write_hits(hits[: query.k], query.text, query.scope)
             query.stage = Stage.SEARCHED
             self.stood += 1
             if query.stood:
@@ -352,8 +352,7 @@ class Pipeline:
             self._fail(query)
         else:
             # In a session of its own, as the one that it came from may be further.
-            before = query.session
-            query.session = self.engine.session(max_chars=before.max_chars, scope=before.scope)
+            query.session = self.engine.session(max_chars=query.session.max_chars, scope=query.scope)
             query.session.set_text(query.text)
             self._step_soon(query)
 
@@ -402,7 +401,9 @@ class Pipeline:
         k = max(query.k for query in batch)
         found = self._index.search(vectors, k) if self._lexical is None else self._lexical.search(batch, vectors, k)
         found_ns = time.perf_counter_ns()
-        written = [self.write_hits(hits[: query.k], query.text) for query, hits in zip(batch, found, strict=True)]
+        written = [
+            self.write_hits(hits[: query.k], query.text, query.scope) for query, hits in zip(batch, found, strict=True)
+        ]
         search_ns, serialize_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
         return [
             Result(hits, those, vector, search_ns, serialize_ns)
@@ -439,9 +440,9 @@ class Pipeline:
             self._behind[query] = None
             self._searchable.notify()
 
-    def write_hits(self, hits: Sequence[Hit], text: str) -> bytes:
+    def write_hits(self, hits: Sequence[Hit], text: str, scope: int = 0) -> bytes:
         """Write the hits of a query's text as a JSON array: what of the passages fits on a page, its words marked."""
-        words, marker = telling_words(text), Marker(text)
+        words, marker = telling_words(text), Marker(text, scope)
         written = []
         for hit in hits:
             title, passage = _cut(hit.title, MAX_TITLE), snippet(hit.text, words, self._snippet_chars)

@@ -124,6 +124,8 @@ class Query:
         self.due = due
         self.notify = notify
         self.shown = shown
+        #: With whom it shares what is remembered of texts.
+        self.scope = session.scope
         #: What is searched for; by the time of the search the session may be further.
         self.text = session.text
         #: How many tokens that is.
