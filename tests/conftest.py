@@ -28,11 +28,7 @@ settings.load_profile("suite")
 def examples(few: int) -> settings:
     """So many short examples in the suite, and as many as `--hypothesis-profile deep` says where that is chosen."""
     deep = settings.get_profile("deep")
-    return (
-        deep
-        if settings.default.max_examples == deep.max_examples
-        else settings(max_examples=few, stateful_step_count=30)
-    )
+    return deep if settings.default == deep else settings(max_examples=few, stateful_step_count=30)
 
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from typeahead.access import Tokens
 from typeahead.errors import BadEdit, ProtocolError, TextError, TextTooLong
 from typeahead.protocol import (
     MAX_SEQ,
@@ -25,7 +26,7 @@ from typeahead.protocol import (
 
 
 def talk(token: str | None = None, limits: Limits | None = None) -> Conversation:
-    return Conversation(limits or Limits(), token=token)
+    return Conversation(limits or Limits(), Tokens(token))
 
 
 def refused(conversation: Conversation, frame: str | bytes) -> ProtocolError:

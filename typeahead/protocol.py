@@ -19,8 +19,8 @@ The server answers in the order of ``seq``. A keystroke that a newer one overtoo
 each submit and each refused message are::
 
     {"hello": {…what was agreed, see write_hello…}}
-    {"seq": 1, "hits": […], "encoder": "…", "timing_us": {"queue", "tokenize", "step", "search", "serialize", "total"}}
-    {"seq": 3, "hits": […], "submit": true, "ready": true, "encoder": "…", "timing_us": {…}}
+    {"seq": 1, "hits": […], "encoder": "…"}
+    {"seq": 3, "hits": […], "submit": true, "ready": true, "encoder": "…"}
     {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
 
 A hit is ``{"id", "score", "title", "text", "url", "marks": {"title": [[0, 3]], "text": []}}``. Its ``text`` is a part
@@ -30,6 +30,9 @@ words stand in title and text as they are sent: ``[start, end)`` in code points,
 "lexical" or both. Nothing that is sent is HTML; what shows it has to treat it as text.
 ``hits`` is missing where no search was due: by the hello's ``search``, or because the server has no index. Fields may
 be added to what the server says; a client leaves alone what it does not know.
+
+Operators, who show a token of their own in the hello, get another field with each reply: ``"timing_us": {"queue",
+"tokenize", "step", "search", "serialize", "total"}``, where its time went. Everybody gets it if the server is told so.
 
 ``encoder`` names the model that encoded the text; it is missing where there was no text yet. That is the server's
 ``encoder``, or its ``fallback`` where it has one (the answer to the hello names both, ``fallback`` null without one):
@@ -81,7 +84,6 @@ int8       3      ``round(127 · x / max|x|)``: the embedding's direction; divid
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 from collections.abc import Collection
@@ -91,6 +93,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
+from typeahead.access import Access, Tokens
 from typeahead.errors import BadEdit, ProtocolError, TextError, TextTooLong
 
 SUBPROTOCOL: Final = "typeahead.v1"
@@ -191,15 +194,16 @@ class State(Enum):
 class Conversation:
     """What one client may say: each frame becomes a message, or a :class:`ProtocolError` to send back.
 
-    ``token`` is the bearer token that the server asks for, if it does: then the first message has to be a hello with
-    that token. :attr:`hello` holds what holds for the session, the defaults until a hello says otherwise.
+    Where ``tokens`` ask for one, the first message has to be a hello with it. :attr:`hello` holds what holds for the
+    session, the defaults until a hello says otherwise, and :attr:`access` what the client may do.
     """
 
-    __slots__ = ("_last_seq", "_limits", "_token", "hello", "state")
+    __slots__ = ("_last_seq", "_limits", "_tokens", "access", "hello", "state")
 
-    def __init__(self, limits: Limits, *, token: str | None = None) -> None:
+    def __init__(self, limits: Limits, tokens: Tokens | None = None) -> None:
         self._limits = limits
-        self._token = None if token is None else token.encode()
+        self._tokens = tokens or Tokens()
+        self.access = self._tokens.access(b"")
         self._last_seq = -1
         self.state = State.START
         self.hello = Hello(k=limits.default_k)
@@ -207,7 +211,7 @@ class Conversation:
     @property
     def authorized(self) -> bool:
         """Whether keystrokes are taken: at once without a token, after the right hello with one."""
-        return self._token is None or self.state is State.OPEN
+        return self.access > Access.NONE
 
     def receive(self, frame: str | bytes) -> Message:
         """Read a text frame: its text, or its payload as it came.
@@ -308,11 +312,9 @@ class Conversation:
         return self.hello
 
     def _authorize(self, token: Any) -> None:
-        if self._token is None:
-            return
-        # In a time that does not tell how much of it was right.
         given = token.encode(errors="surrogatepass") if type(token) is str else b""
-        if not hmac.compare_digest(given, self._token):
+        self.access = self._tokens.access(given)
+        if self.access is Access.NONE:
             self.state = State.CLOSED
             raise ProtocolError("unauthorized", "the token is missing or wrong")
 

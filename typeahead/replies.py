@@ -50,7 +50,7 @@ def write_hello(
 def write_reply(
     seq: int,
     hits: bytes | None,
-    timing_us: tuple[int, int, int, int, int, int],
+    timing_us: tuple[int, int, int, int, int, int] | None,
     *,
     ready: bool | None = None,
     encoder: str = "",
@@ -58,7 +58,7 @@ def write_reply(
     """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any.
 
     ``encoder`` names the model that encoded the text, empty where none did; ``timing_us`` are the microseconds of
-    queue, tokenize, step, search and serialize, and all of them together.
+    queue, tokenize, step, search and serialize, and all of them together, None for who may not see them.
     """
     # Put together by hand: of all that a reply takes, building dictionaries for orjson was the largest part.
     return b"".join(
@@ -67,11 +67,12 @@ def write_reply(
             b"" if hits is None else b',"hits":' + hits,
             b"" if ready is None else _SUBMIT[ready],
             _encoder_field(encoder),
-            b',"timing_us":{"queue":%d,"tokenize":%d,"step":%d,"search":%d,"serialize":%d,"total":%d}}' % timing_us,
+            b"}" if timing_us is None else _TIMING % timing_us,
         )
     )
 
 
+_TIMING = b',"timing_us":{"queue":%d,"tokenize":%d,"step":%d,"search":%d,"serialize":%d,"total":%d}}'
 _SUBMIT = {True: b',"submit":true,"ready":true', False: b',"submit":true,"ready":false'}
 
 

@@ -31,9 +31,10 @@ def eventually(condition: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline, "it never came to that"
 
 
-def metric(server: Running, name: str) -> float:
+def metric(server: Running, name: str, *, token: str | None = None) -> float:
     """What /metrics says."""
-    for line in httpx.get(f"{server.http}/metrics").text.splitlines():
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    for line in httpx.get(f"{server.http}/metrics", headers=headers).text.splitlines():
         if line.startswith(f"{name} "):
             return float(line.rpartition(" ")[2])
     raise AssertionError(f"no metric {name}")

@@ -29,6 +29,8 @@ from typeahead.server.config import ConfigError, ServerConfig, parse_origin
         ("token", ""),
         ("token", "käse"),
         ("token", "two\nlines"),
+        ("operator_token", ""),
+        ("shared_cache", True),
         ("snippet_chars", 15),
         ("max_bodies", 0),
         ("body_seconds", 0),
@@ -48,8 +50,25 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(setting: str, value: A
     assert caught.value.setting == setting
 
 
-def test_the_token_is_not_shown() -> None:
-    assert "s3cret" not in repr(ServerConfig(token="s3cret"))
+def test_tokens_are_not_shown_and_operators_have_one_of_their_own() -> None:
+    assert "s3cret" not in repr(ServerConfig(token="s3cret", operator_token="0s3cret"))
+    with pytest.raises(ConfigError, match="operator_token"):
+        ServerConfig(token="s3cret", operator_token="s3cret")
+
+
+@pytest.mark.parametrize(
+    ("settings", "public"),
+    [
+        ({}, False),
+        ({"host": "::1"}, False),
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "search.example"}, True),
+        ({"allowed_hosts": ("search.example",)}, True),
+        ({"allowed_origins": ("https://example.org",)}, True),
+    ],
+)
+def test_a_server_that_others_than_this_machine_reach_is_public(settings: dict[str, Any], public: bool) -> None:
+    assert ServerConfig(**settings).public is public
 
 
 @pytest.mark.parametrize(

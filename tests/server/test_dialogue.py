@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.server.fakes import MeanEncoder
+from typeahead.access import Tokens
 from typeahead.encoders.base import Vectors
 from typeahead.engine import Engine
 from typeahead.protocol import Conversation, Limits
@@ -126,7 +127,7 @@ class Desk:
         self.metrics = ServerMetrics("mean")
         self.wakes = 0
         self.dialogue = Dialogue(
-            Conversation(Limits(max_chars=max_chars, fallback=fallback), token=token),
+            Conversation(Limits(max_chars=max_chars, fallback=fallback), Tokens(token, "operator")),
             self.work.engine.session(max_chars=max_chars),
             self.work,
             self.metrics,
@@ -134,6 +135,7 @@ class Desk:
             wake=self._wake,
             clock=clock,
             max_pending=max_pending,
+            timings=True,
         )
 
     def _wake(self) -> None:

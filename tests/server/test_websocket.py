@@ -36,10 +36,9 @@ def test_typing_editing_and_enter_are_answered_as_the_contract_says(client: Clie
     assert first["seq"] == 1
     client.say(seq=2, edit={"at": 10, "del": 0, "ins": "g"})
     second = client.hear()
-    assert list(second) == ["seq", "hits", "encoder", "timing_us"]
+    assert list(second) == ["seq", "hits", "encoder"]
     assert list(second["hits"][0]) == ["id", "score", "title", "text", "url", "marks"]
     assert second["hits"][0]["title"] == "boil an egg"
-    assert list(second["timing_us"]) == ["queue", "tokenize", "step", "search", "serialize", "total"]
     client.say(seq=3, submit=True)
     third = client.hear()
     assert (third["seq"], third["submit"], third["ready"]) == (3, True, True)
@@ -225,6 +224,43 @@ def chatter(client: Client) -> None:
     while True:
         client.connection.send("x")
         client.hear()
+
+
+def test_where_the_time_went_is_told_to_operators_and_to_all_if_the_server_is_told_so() -> None:
+    stages = ["queue", "tokenize", "step", "search", "serialize", "total"]
+
+    def told(server: Running, token: str | None) -> bool:
+        with server.client(token=token) as client:
+            if token is None:
+                client.say(hello={})
+                client.hear()
+            client.say(seq=1, text="boil an egg")
+            reply = client.hear()
+        assert list(reply.get("timing_us", stages)) == stages
+        return "timing_us" in reply
+
+    with running(BruteForceIndex(), operator_token="0per") as server:
+        assert [told(server, token) for token in (None, "wr0ng", "0per")] == [False, False, True]
+    with running(BruteForceIndex(), token="s3cret", operator_token="0per") as server:
+        assert [told(server, token) for token in ("s3cret", "0per")] == [False, True]
+    with running(BruteForceIndex(), timings=True) as server:
+        assert told(server, None)
+
+
+def test_strangers_share_nothing_that_is_remembered_and_holders_of_a_token_if_the_server_is_told_so() -> None:
+    def cached(server: Running, token: str | None) -> float:
+        for _ in range(2):
+            with server.client(token=token) as client:
+                client.say(seq=1, text="boil an egg")
+                client.hear()
+        return metric(server, 'typeahead_steps_total{source="cached"}', token=token)
+
+    with running(BruteForceIndex()) as server:
+        assert cached(server, None) == 0
+    with running(BruteForceIndex(), token="s3cret") as server:
+        assert cached(server, "s3cret") == 0
+    with running(BruteForceIndex(), token="s3cret", shared_cache=True) as server:
+        assert cached(server, "s3cret") == 3
 
 
 def test_a_client_without_its_token_is_closed_however_much_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from typeahead.access import Tokens
 from typeahead.errors import ProtocolError
 from typeahead.protocol import (
     SUBPROTOCOL,
@@ -209,7 +210,7 @@ class ScriptedServer:
         return Response(status, status.phrase, headers, body)
 
     async def _converse(self, connection: ServerConnection) -> None:
-        conversation, text = Conversation(self._limits, token=self.token), ""
+        conversation, text = Conversation(self._limits, Tokens(self.token)), ""
         with self._changed:
             self.sessions += 1
             if connection.subprotocol != SUBPROTOCOL:

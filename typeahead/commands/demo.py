@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import typeahead
-from typeahead.commands.serve import add_server_arguments, run_server
+from typeahead.commands.serve import add_server_arguments, read_config, run_server
 from typeahead.progress import Progress
 
 #: What the page offers while its field is empty.
@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> None:
     from typeahead.demo import ensure_demo_index
 
     options.example = options.example or EXAMPLES
+    # Whoever tries it at home is the operator.
+    options.timings |= not read_config(options).public
     encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
     with Progress() as progress:
         index = ensure_demo_index(options.folder, encoder, progress)

@@ -1,7 +1,8 @@
 """Serve an index: the search box at /, typing over a websocket, searches and embeddings over HTTP.
 
 Without --index only embeddings are served. A bearer token that clients must bring is taken from the environment
-variable TYPEAHEAD_TOKEN or from --token-file, never from the command line, where every user of the machine can read it.
+variable TYPEAHEAD_TOKEN or from --token-file, never from the command line, where every user of the machine can read it;
+so is that of operators, who see metrics, dashboard and exact timings (TYPEAHEAD_OPERATOR_TOKEN, --operator-token-file).
 """
 
 from __future__ import annotations
@@ -108,6 +109,18 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token that clients must bring")
     parser.add_argument(
+        "--operator-token-file", type=Path, help="file with the bearer token for metrics, dashboard and exact timings"
+    )
+    parser.add_argument(
+        "--timings", action="store_true", help="tell every client, not just operators, where each reply's time went"
+    )
+    parser.add_argument(
+        "--shared-cache",
+        action="store_true",
+        help="let all who bring the token share what is remembered of typed texts: fewer steps, but each of them can "
+        "find out, by the time of a reply, what another has typed",
+    )
+    parser.add_argument(
         "--otel",
         action="store_true",
         help="send OpenTelemetry traces, one from the first key to Enter and without the text, to the collector that "
@@ -158,18 +171,15 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
     """Make the server's settings of the arguments and the environment."""
     from typeahead.server import ServerConfig
 
-    token = os.environ.get("TYPEAHEAD_TOKEN")
-    if options.token_file:
-        try:
-            token = options.token_file.read_text(encoding="utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise typeahead.TypeaheadError(f"{options.token_file} is not UTF-8: {error}") from error
     return ServerConfig(
         host=options.host,
         port=options.port,
         allowed_origins=tuple(options.allowed_origin),
         allowed_hosts=tuple(options.allowed_host),
-        token=token,
+        token=_token("TYPEAHEAD_TOKEN", options.token_file),
+        operator_token=_token("TYPEAHEAD_OPERATOR_TOKEN", options.operator_token_file),
+        timings=options.timings,
+        shared_cache=options.shared_cache,
         examples=tuple(options.example),
         otel=options.otel,
         hybrid=options.hybrid,
@@ -177,6 +187,16 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
         complete=options.complete,
         **{name: getattr(options, name) for name in _LIMITS},
     )
+
+
+def _token(variable: str, file: Path | None) -> str | None:
+    """A token from its file, or else from the environment."""
+    if file is None:
+        return os.environ.get(variable)
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise typeahead.TypeaheadError(f"{file} is not UTF-8: {error}") from error
 
 
 def run_server(

@@ -26,7 +26,7 @@ from typeahead.evaluate.traces import Keystroke
 @contextmanager
 def server_process(index: Path | None, encoder: str) -> Iterator[tuple[str, int]]:
     """Run ``typeahead serve``; gives its address and process id."""
-    command = [sys.executable, "-m", "typeahead", "serve", "--encoder", encoder, "--port", "0"]
+    command = [sys.executable, "-m", "typeahead", "serve", "--encoder", encoder, "--port", "0", "--timings"]
     command += ["--index", str(index)] if index else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -11,10 +10,13 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from typeahead.access import Access, Tokens
 from typeahead.encoders.base import Encoder
 from typeahead.errors import ProtocolError
 from typeahead.protocol import load_object
 from typeahead.server.config import ServerConfig
+
+_WANTS_TOKEN = 'this server wants a token: send the header "Authorization: Bearer …"'
 
 NO_STORE = {"cache-control": "no-store"}
 
@@ -63,29 +65,42 @@ class Gate:
 
     def __init__(self, config: ServerConfig, status: Callable[[], str]) -> None:
         self._config = config
+        self._tokens = Tokens(config.token, config.operator_token)
         self._status = status
         self._reading = 0
 
-    def admit(self, headers: Mapping[bytes, bytes]) -> None:
-        """Raise :class:`ApiError` for another origin's page, without the token, and while the server is not ready."""
+    def admit(self, headers: Mapping[bytes, bytes]) -> Access:
+        """Say what a request may do.
+
+        Raises :class:`ApiError` for another origin's page, without the token, and while the server is not ready.
+        """
         origin = headers.get(b"origin")
         if origin is not None and not self._config.allows(
             origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1")
         ):
             raise ApiError(403, "this origin may not ask: the server's allowed_origins say who may")
-        self.authorize(headers)
+        access = self._access(headers)
+        if access is Access.NONE:
+            raise ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
         if (status := self._status()) != "ready":
             raise ApiError(503, f"the server is {status}: try again", code="not_ready")
+        return access
 
-    def authorize(self, headers: Mapping[bytes, bytes]) -> None:
-        """Raise :class:`ApiError` where a token is asked for and not brought."""
-        if self._config.token is None:
-            return
+    def authorize_operator(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raise :class:`ApiError` for who may not see how the server is.
+
+        Where there is no token for operators, whoever has the clients' may see it. Without any token
+        that is everybody on a server that only its own machine reaches, and nobody on any other.
+        """
+        access = self._access(headers)
+        if access is Access.NONE or (access is Access.CLIENT and self._config.operator_token is not None):
+            raise ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
+        if access is Access.CLIENT and not self._tokens.asked_for and self._config.public:
+            raise ApiError(403, "strangers reach this server: give it a token for operators, TYPEAHEAD_OPERATOR_TOKEN")
+
+    def _access(self, headers: Mapping[bytes, bytes]) -> Access:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        right = hmac.compare_digest(given.strip(), self._config.token.encode())
-        if scheme.lower() != b"bearer" or not right:
-            message = 'this server wants a token: send the header "Authorization: Bearer …"'
-            raise ApiError(401, message, code="invalid_api_key")
+        return self._tokens.access(given.strip() if scheme.lower() == b"bearer" else b"")
 
     async def body(self, receive: Receive, limit: int) -> bytes:
         """Read a body of at most ``limit`` bytes, by ASGI's ``receive``."""

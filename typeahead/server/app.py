@@ -110,6 +110,7 @@ class App:
             max_turn_ms=config.max_turn_ms,
             anytime=config.anytime,
             look_ahead=config.look_ahead,
+            shared_cache=config.shared_cache,
             completions=_completions(config, engine, index),
             fallback=stand_in,
             lexical=lexical,

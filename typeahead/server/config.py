@@ -50,8 +50,17 @@ class ServerConfig:
     #: (DNS rebinding) is of its own origin, and only the name gives it away. On other addresses an empty tuple accepts
     #: any name, so put the public names here, and for a proxy that passes them on to a loopback address as well.
     allowed_hosts: tuple[str, ...] = ()
-    #: Bearer token that sessions, searches, embeddings and metrics ask for, if any.
+    #: Bearer token that sessions, searches and embeddings ask for, if any.
     token: str | None = field(default=None, repr=False)
+    #: Bearer token of operators: it opens metrics, dashboard and exact timings, and all that :attr:`token` opens.
+    #: Without one the first two go by :attr:`token`. Where strangers may come (:attr:`public`) and there is no token at
+    #: all, nobody gets them.
+    operator_token: str | None = field(default=None, repr=False)
+    #: Whether every client is told with each reply where its time went, to the microsecond; otherwise operators alone.
+    timings: bool = False
+    #: Whether all who bring :attr:`token` share what is remembered of typed texts. That saves steps where many type the
+    #: same, and lets each of them find out, by the time of a reply, what another has typed.
+    shared_cache: bool = False
 
     #: Code points of a typed text.
     max_chars: int = 512
@@ -181,8 +190,14 @@ class ServerConfig:
             raise ConfigError("snippet_chars", f"is {self.snippet_chars}: it has to be at least {MIN_SNIPPET}")
         if self.default_k > self.max_k:
             raise ConfigError("default_k", f"is {self.default_k}, more than max_k, which is {self.max_k}")
-        if self.token is not None and (not self.token or not self.token.isascii() or not self.token.isprintable()):
-            raise ConfigError("token", "has to be printable ASCII, and not empty: it travels in an HTTP header")
+        for name in ("token", "operator_token"):
+            token = getattr(self, name)
+            if token is not None and (not token or not token.isascii() or not token.isprintable()):
+                raise ConfigError(name, "has to be printable ASCII, and not empty: it travels in an HTTP header")
+        if self.operator_token is not None and self.operator_token == self.token:
+            raise ConfigError("operator_token", "is that of clients too: give operators one of their own")
+        if self.shared_cache and self.token is None:
+            raise ConfigError("shared_cache", "is for people who trust each other: give them a token")
         for origin in self.allowed_origins:
             if origin != "*" and parse_origin(origin) is None:
                 raise ConfigError(
@@ -191,6 +206,11 @@ class ServerConfig:
         for name in self.allowed_hosts:
             if _host_name(name) is None or (":" in name and not name.endswith("]")):
                 raise ConfigError("allowed_hosts", f"holds {name!r}: give a name or an address, such as example.org")
+
+    @property
+    def public(self) -> bool:
+        """Whether others than this machine's own users may reach the server, by its address or through a proxy."""
+        return bool(self.allowed_hosts or self.allowed_origins) or not _is_loopback(self.host)
 
     def allows_host(self, host: str | None) -> bool:
         """Whether a request with this Host header is meant for this server, whoever sent it."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import orjson
 
+from typeahead.access import Tokens
 from typeahead.protocol import (
     CLOSE_FULL,
     CLOSE_IDLE,
@@ -53,14 +54,15 @@ class Connection:
         #: Set when the connection is gone.
         self.ended = asyncio.Event()
         self.dialogue = Dialogue(
-            Conversation(endpoint.limits, token=config.token),
-            endpoint.pipeline.engine.session(max_chars=config.max_chars),
+            Conversation(endpoint.limits, endpoint.tokens),
+            endpoint.pipeline.engine.session(max_chars=config.max_chars, scope=endpoint.pipeline.shared_scope),
             endpoint.pipeline,
             endpoint.metrics,
             greet=endpoint.greet,
             wake=self.writable,
             clock=time.perf_counter_ns,
             max_pending=config.max_pending,
+            timings=config.timings,
             trace=None if endpoint.tracing is None else endpoint.tracing.session(),
         )
         channel.attach(self)
@@ -125,6 +127,7 @@ class TypeEndpoint:
         self.pipeline = pipeline
         self.metrics = metrics
         self.tracing = tracing
+        self.tokens = Tokens(config.token, config.operator_token)
         encoder = pipeline.engine.encoder.config
         # By dot product the length of a vector counts, and int8 frames do not carry it.
         dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from typeahead.access import Access
 from typeahead.errors import ProtocolError, TextError
 from typeahead.protocol import (
     Conversation,
@@ -77,7 +78,8 @@ class Dialogue:
     """What one client said, what is still to be answered, and what to send next.
 
     ``greet`` writes the answer to a hello; ``wake`` is called whenever :meth:`take` may have something new, and
-    ``clock`` tells nanoseconds. ``trace`` is told of each reply, where there are traces.
+    ``clock`` tells nanoseconds. ``timings`` lets a client see where the time of its replies went who is no operator.
+    ``trace`` is told of each reply, where there are traces.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Dialogue:
         wake: Callable[[], None],
         clock: Callable[[], int],
         max_pending: int,
+        timings: bool = False,
         trace: SessionTrace | None = None,
     ) -> None:
         self._conversation = conversation
@@ -102,6 +105,7 @@ class Dialogue:
         self._wake = wake
         self._clock = clock
         self._max_pending = max_pending
+        self._timings = timings
         self._trace = trace
         self._replies: deque[_Turn | bytes] = deque()
         self._keystroke: _Turn | None = None
@@ -340,17 +344,20 @@ class Dialogue:
         if turn.stage < turn.needs is Stage.SEARCHED:
             search_ns, serialize_ns = min(query.search_ns, total_ns), min(query.serialize_ns, total_ns)
         queue_ns = max(0, total_ns - tokenize_ns - step_ns - search_ns - serialize_ns)
-        text = write_reply(
-            turn.seq,
-            query.hits if turn.needs is Stage.SEARCHED else None,
-            (
+        timing_us = None
+        if self._timings or self._conversation.access is Access.OPERATOR:
+            timing_us = (
                 queue_ns // 1000,
                 tokenize_ns // 1000,
                 step_ns // 1000,
                 search_ns // 1000,
                 serialize_ns // 1000,
                 total_ns // 1000,
-            ),
+            )
+        text = write_reply(
+            turn.seq,
+            query.hits if turn.needs is Stage.SEARCHED else None,
+            timing_us,
             ready=turn.ready,
             encoder=query.encoder,
         )

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from typeahead.access import Access
 from typeahead.encoders.base import Encoder, Vectors
 from typeahead.errors import EncoderError, TextError
 from typeahead.protocol import Quality
@@ -93,17 +94,17 @@ class HttpApi:
         return json_response({"status": status}, status=200 if status == "ready" else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus' text format; with the token, where there is one."""
+        """Prometheus' text format, for operators."""
         try:
-            self._gate.authorize(_headers(request))
+            self._gate.authorize_operator(_headers(request))
         except ApiError as error:
             return error.response()
         return Response(await self._metrics(), headers=NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def dashboard(self, request: Request) -> Response:
-        """``GET /v1/dashboard``: :mod:`typeahead.server.dashboard`; with the token, where there is one."""
+        """``GET /v1/dashboard``: :mod:`typeahead.server.dashboard`, for operators."""
         try:
-            self._gate.authorize(_headers(request))
+            self._gate.authorize_operator(_headers(request))
         except ApiError as error:
             return error.response()
         return json_response(await self._dashboard())
@@ -125,7 +126,7 @@ class HttpApi:
             return error.response()
         return Response(status_code=204, headers=NO_STORE)
 
-    async def embeddings(self, fields: dict[str, Any]) -> Response:
+    async def embeddings(self, fields: dict[str, Any], _access: Access) -> Response:
         """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings.
 
         Beside OpenAI's fields each embedding has ``encoder``, the model that made it: the one that was asked for, or
@@ -161,7 +162,7 @@ class HttpApi:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
 
-    async def search(self, fields: dict[str, Any]) -> Response:
+    async def search(self, fields: dict[str, Any], access: Access) -> Response:
         """``POST /v1/search`` with ``{"query": "…", "k": 8, "quality": "fast"}``: hits as over the websocket."""
         arrived_ns = time.perf_counter_ns()
         if not self._pipeline.searches:
@@ -175,13 +176,16 @@ class HttpApi:
             query = await self.find(text, k, best=self._best(fields))
         except TextError as error:
             raise ApiError(400, str(error), param="query") from None
-        timing_us = {"step": query.step_ns // 1000, "search": query.search_ns // 1000}
-        timing_us["total"] = (time.perf_counter_ns() - arrived_ns) // 1000
-        return json_response({"hits": orjson.Fragment(query.hits), "encoder": query.encoder, "timing_us": timing_us})
+        answer: dict[str, Any] = {"hits": orjson.Fragment(query.hits), "encoder": query.encoder}
+        if self._config.timings or access is Access.OPERATOR:
+            total_ns = time.perf_counter_ns() - arrived_ns
+            spent_ns = {"step": query.step_ns, "search": query.search_ns, "total": total_ns}
+            answer["timing_us"] = {stage: spent // 1000 for stage, spent in spent_ns.items()}
+        return json_response(answer)
 
     async def find(self, text: str, k: int, *, best: bool = False) -> Query:
         """Take a text through the pipeline. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
-        session = self._pipeline.engine.session(max_chars=self._config.max_chars)
+        session = self._pipeline.engine.session(max_chars=self._config.max_chars, scope=self._pipeline.shared_scope)
         session.set_text(text)
         changed = asyncio.Event()
         query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best)
@@ -198,26 +202,28 @@ class HttpApi:
         return query
 
     def _api(
-        self, handle: Callable[[dict[str, Any]], Awaitable[Response]], known: tuple[str, ...]
+        self, handle: Callable[[dict[str, Any], Access], Awaitable[Response]], known: tuple[str, ...]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Wrap what answers a JSON object with the fields ``known`` into what answers a request."""
 
         async def guarded(request: Request) -> Response:
             try:
-                self._gate.admit(_headers(request))
+                access = self._gate.admit(_headers(request))
                 fields = await self._body(request, known, self._config.max_body_bytes)
-                return await self._run(handle, fields)
+                return await self._run(handle, fields, access)
             except ApiError as error:
                 return error.response()
 
         return guarded
 
-    async def _run(self, handle: Callable[[dict[str, Any]], Awaitable[Response]], fields: dict[str, Any]) -> Response:
+    async def _run(
+        self, handle: Callable[[dict[str, Any], Access], Awaitable[Response]], fields: dict[str, Any], access: Access
+    ) -> Response:
         if self._running >= self._config.max_requests:
             raise ApiError(503, "too many requests at a time: try again", code="overloaded")
         self._running += 1
         try:
-            return await handle(fields)
+            return await handle(fields, access)
         finally:
             self._running -= 1
 

@@ -89,6 +89,7 @@ class Pipeline:
         max_turn_ms: float = 15.0,
         anytime: float = THRESHOLD,
         look_ahead: bool = False,
+        shared_cache: bool = False,
         completions: Completions | None = None,
         fallback: Fallback | None = None,
         lexical: LexicalArm | None = None,
@@ -105,6 +106,8 @@ class Pipeline:
         self._max_turn_ns = round(max_turn_ms * 1e6)
         self._anytime = anytime
         self._completions = None if index is None else completions
+        #: With whom all who type share what is remembered of their texts; None where each keeps to themselves.
+        self.shared_scope = engine.scope() if shared_cache else None
         self._looks_ahead = (look_ahead or completions is not None) and engine.looks_ahead and index is not None
         #: Searches that were made, and keystrokes for which the results of an earlier one stood.
         self.searched = 0

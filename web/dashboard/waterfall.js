@@ -93,6 +93,7 @@ export class Waterfall extends EventTarget {
     const [first] = answer.hits;
     const results = answer.hits.length === 1 ? "1 result" : `${answer.hits.length} results`;
     setText(byId("own-answer"), first === undefined ? "No results." : `${results}, first: ${oneLine(first.title || first.text, 80)}`);
+    byId("own-withheld").hidden = Number.isFinite(answer.timing.total);
     afterFrame(() => {
       this.#log.painted(answer, receivedAt, performance.now());
       this.#show();
