@@ -1,12 +1,13 @@
-"""Steps that the shared tree of token prefixes saves, on real queries that many people type at the same time.
+"""Steps that a shared tree of token prefixes saves, on real queries that many people type at the same time.
 
     python -m benchmarks.tree [--queries FILE] [--count 20000] [--sessions 128] [--json PATH]
 
 Queries are drawn at random and typed key by key, each by a session of its own; --sessions of them type at a time, and
-each key is that of a session chosen at random (--seed). Computed are the engine's own steps. What it takes without
-sharing is counted beside it: each session alone, with a cache of its own prefixes that forgets nothing. The tree has a
-bounded cache, so it loses what a long time ago somebody typed; --cache-bytes says how much it may keep. Without a file
-of queries they are made up, and share less than real ones do.
+each key is that of a session chosen at random (--seed). Computed are the engine's own steps, where each session has a
+scope of its own, as on a server, and where all are in one (serve --shared-cache). What it takes without sharing is
+counted beside it: each session alone, with a cache of its own prefixes that forgets nothing. The tree has a bounded
+cache, so it loses what a long time ago somebody typed; --cache-bytes says how much it may keep. Without a file of
+queries they are made up, and share less than real ones do.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,19 @@ def alone(paths: Sequence[tuple[int, ...]]) -> int:
     return len(known)
 
 
-def type_interleaved(engine: Engine, queries: Sequence[str], *, at_a_time: int, seed: int) -> tuple[int, float]:
+def type_interleaved(
+    engine: Engine, queries: Sequence[str], *, at_a_time: int, seed: int, shared: bool = True
+) -> tuple[int, float]:
     """Type all queries on ``engine``; gives the keys, and the seconds that tokenization and engine took."""
     sessions: dict[int, Session] = {}
+    scope = engine.scope() if shared else None
     seconds = 0.0
     keys = 0
     for pressed in interleaved(queries, at_a_time, seed):
         start = time.perf_counter()
         for number, text in pressed:
             if number not in sessions:
-                sessions[number] = engine.session(max_chars=1 << 20)
+                sessions[number] = engine.session(max_chars=1 << 20, scope=scope)
             sessions[number].set_text(text)
         engine.advance([sessions[number] for number, _ in pressed])
         seconds += time.perf_counter() - start
@@ -77,11 +81,11 @@ def type_interleaved(engine: Engine, queries: Sequence[str], *, at_a_time: int, 
 
 
 def measure(
-    encoder: IncrementalEncoder, queries: Sequence[str], *, at_a_time: int, cache_bytes: int, seed: int
+    encoder: IncrementalEncoder, queries: Sequence[str], *, at_a_time: int, cache_bytes: int, seed: int, shared: bool
 ) -> dict[str, Any]:
     """Type all queries, and count."""
     engine = Engine(encoder, cache_bytes=cache_bytes)
-    keys, seconds = type_interleaved(engine, queries, at_a_time=at_a_time, seed=seed)
+    keys, seconds = type_interleaved(engine, queries, at_a_time=at_a_time, seed=seed, shared=shared)
     needed = 0
     every: set[tuple[int, ...]] = set()
     for query in queries:
@@ -90,6 +94,7 @@ def measure(
         every.update(path[:end] for path in paths for end in range(1, len(path) + 1))
     computed = engine.stats.steps_computed
     return {
+        "sessions": "share" if shared else "apart",
         "queries": len(queries),
         "typing at a time": at_a_time,
         "cache MB": cache_bytes / 1e6,
@@ -119,9 +124,18 @@ def main(arguments: Sequence[str]) -> None:
     if not isinstance(encoder, IncrementalEncoder):
         raise TypeaheadError(f"{chosen.encoder} encodes whole texts: give a query encoder")
     table = []
-    for capacity in chosen.cache_bytes:
+    for capacity, shared in product(chosen.cache_bytes, (False, True)):
         try:
-            table.append(measure(encoder, queries, at_a_time=chosen.sessions, cache_bytes=capacity, seed=chosen.seed))
+            table.append(
+                measure(
+                    encoder,
+                    queries,
+                    at_a_time=chosen.sessions,
+                    cache_bytes=capacity,
+                    seed=chosen.seed,
+                    shared=shared,
+                )
+            )
         except ValueError as error:
             raise TypeaheadError(f"--cache-bytes: {error}") from error
     report("Shared tree", table, json_path=chosen.json, typing=typing, encoder=encoder.config.name, seed=chosen.seed)
