@@ -34,6 +34,7 @@ from benchmarks.typed import Trace, load_traces
 from typeahead.encoders.base import IncrementalEncoder
 from typeahead.engine import Engine
 from typeahead.errors import TypeaheadError
+from typeahead.prefixes import Scope
 from typeahead.tables import report
 
 #: Bytes of the cache: what is typed in a run must all be found again.
@@ -71,12 +72,16 @@ def rounds_of(traces: Sequence[Trace], people: int, keys: int) -> list[list[str]
     return typed
 
 
-def type_all(engine: Engine, typed: Sequence[Sequence[str]], *, begun: Sequence[str] = ()) -> Stages:
+def type_all(
+    engine: Engine, typed: Sequence[Sequence[str]], *, begun: Sequence[str] = (), scopes: Sequence[Scope] = ()
+) -> Stages:
     """New sessions on ``engine`` type; everybody presses a key in each round.
 
-    ``begun`` are the texts that they have before that, one each, whose time is not counted.
+    ``begun`` are the texts that they have before that, one each, whose time is not counted. ``scopes`` are theirs, one
+    each; without, all are new, and nobody finds what was typed in an earlier call.
     """
-    sessions = [engine.session(max_chars=4096) for _ in typed]
+    scopes = scopes or [engine.scope() for _ in typed]
+    sessions = [engine.session(max_chars=4096, scope=scope) for scope in scopes]
     for session, text in zip(sessions, begun, strict=False):
         session.set_text(text)
     engine.advance(sessions)
@@ -107,10 +112,11 @@ def measure(encoder_name: str, traces: Sequence[Trace], people: int, keys: int) 
     encoder: Any = typeahead.load(encoder_name)
     engine = Engine(encoder, cache_bytes=_CACHE_BYTES)
     typed = rounds_of(traces, people, keys)
+    scopes = [engine.scope() for _ in typed]
     processor, wall = time.process_time(), time.perf_counter()
-    first = type_all(engine, typed)
+    first = type_all(engine, typed, scopes=scopes)
     used = (time.process_time() - processor) / (time.perf_counter() - wall)
-    again = type_all(engine, typed)
+    again = type_all(engine, typed, scopes=scopes)
     if again.steps:
         raise TypeaheadError(f"{again.steps} steps were done again: the cache is too small for {keys} keys")
     a_key = 1e-3 / first.keys

@@ -32,7 +32,8 @@ def test_everybody_types_traces_of_their_own() -> None:
 def test_what_was_typed_before_takes_no_step(encoder: Any) -> None:
     engine = Engine(encoder)
     typed = rounds_of(synthetic_traces(4, seed=0), 4, 200)
-    first, again = type_all(engine, typed), type_all(engine, typed)
+    scopes = [engine.scope() for _ in typed]
+    first, again = type_all(engine, typed, scopes=scopes), type_all(engine, typed, scopes=scopes)
     assert first.keys == again.keys == 200
     assert first.steps > 0
     assert again.steps == 0

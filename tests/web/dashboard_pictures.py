@@ -73,7 +73,9 @@ def main() -> None:
         build_index([*documents(os.path), *documents(json), *documents(statistics)], Path(folder, "index"), passages)
         with (
             open_index(Path(folder, "index")) as index,
-            running(index, encoder=typeahead.load("minilm-gru"), passages=passages, web=web_folder(), timings=True) as server,
+            running(
+                index, encoder=typeahead.load("minilm-gru"), passages=passages, web=web_folder(), timings=True
+            ) as server,
             TypingLoad(server.http, people=12),
         ):
             driver = start_browser(Path(folder, "profile"))
