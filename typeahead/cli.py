@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from typeahead import __version__
 from typeahead.errors import TypeaheadError
+from typeahead.telemetry import silence_libraries
 
 #: Name, help. Each is a module of :mod:`typeahead.commands` with ``add_arguments(parser)`` and ``run(options)``.
 COMMANDS = (
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    silence_libraries()
     try:
         options = parser(command).parse_args(arguments)
         options.arguments = arguments
