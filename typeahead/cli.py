@@ -20,6 +20,7 @@ COMMANDS = (
     ("demo", "search the documentation of this Python in the browser"),
     ("serve", "serve an index: search box, websocket, HTTP"),
     ("index", "build an index of documents, or adopt one that exists"),
+    ("verify", "read every byte of an index or a model and say what is wrong"),
     ("search", "search an index in the terminal, as you type"),
     ("encode", "turn texts into embeddings"),
     ("evaluate", "measure retrieval quality"),

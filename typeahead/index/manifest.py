@@ -43,7 +43,7 @@ from typeahead.sealed import is_sealed, read_json, seal
 from typeahead.sums import FileEntry, ends_sha256
 
 FORMAT_VERSION = 2
-MANIFEST = "manifest.json"
+MANIFEST, LOCK, RECIPE = "manifest.json", "build.lock", "recipe.json"
 SIMILARITIES = ("cosine", "dot")
 BACKENDS = ("exact", "hnsw", "faiss")
 #: More candidates than that make a search slower than looking at every vector.
