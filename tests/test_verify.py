@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.flipping import KINDS, flipped, places, write_index
@@ -143,18 +146,40 @@ def test_an_interrupted_build_beside_an_index_is_nothing_wrong(copy: Callable[[s
     assert verify_folder(folder).wrong == ()
 
 
-def test_parts_that_are_whole_must_agree_as_well(copy: Callable[[str], Path]) -> None:
-    """Here the sums are right, and the labels are not what a search takes for granted."""
-    import numpy as np
+def unordered(labels: Path) -> None:
+    found = np.load(labels)
+    np.save(labels, np.concatenate([found[1:], found[:1]]))
 
-    folder = copy("faiss")
 
-    def unordered(path: Path) -> None:
-        labels = np.load(path)
-        np.save(path, np.concatenate([labels[1:], labels[:1]]))
+def one_less(documents: Path) -> None:
+    with closing(sqlite3.connect(documents)) as connection, connection:
+        connection.execute("DELETE FROM documents WHERE row = 5")
 
-    add_file(folder, "labels.npy", unordered)
-    assert [line for line in verify_folder(folder).wrong if "labels.npy is not ascending" in line]
+
+def broken_page(documents: Path) -> None:
+    """The first page of the words, whose sums are then taken."""
+    with closing(sqlite3.connect(documents)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'words_docsize'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with documents.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "damage", "said"),
+    [
+        ("faiss", "labels.npy", unordered, "is not ascending"),
+        ("exact", "documents.sqlite", one_less, "holds 399 documents, not 400"),
+        ("exact", "documents.sqlite", broken_page, "is damaged"),
+    ],
+)
+def test_parts_must_agree_though_their_sums_are_right(
+    copy: Callable[[str], Path], kind: str, name: str, damage: Damage, said: str
+) -> None:
+    folder = copy(kind)
+    path = add_file(folder, name, damage)
+    assert [line for line in verify_folder(folder).wrong if str(path) in line and said in line]
 
 
 def unseal(folder: Path) -> None:
