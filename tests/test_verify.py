@@ -277,3 +277,26 @@ def test_a_server_that_verifies_refuses_before_it_listens(
     with flipped(path, path.stat().st_size // 2, 3):
         assert main(arguments) == 1
     assert capsys.readouterr().err == f"typeahead serve: {path} is not what was written: build the index again\n"
+
+
+def test_workers_do_not_verify_what_was_verified_before_they_were_started(
+    copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy("exact")
+    served: list[Path | None] = []
+    monkeypatch.setattr("typeahead.commands.serve.run_server", lambda _options, index, *_, **__: served.append(index))
+    path = folder / "generation-1" / "vectors.npy"
+    with flipped(path, path.stat().st_size // 2, 3):
+        assert main(["serve", "--verify", "--index", str(folder), "--workers", "2", "--worker", "3,4"]) == 0
+    assert served == [folder]
+
+
+def test_a_server_that_verifies_says_so_and_serves(
+    copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not on standard output, whose first line is the address."""
+    monkeypatch.setattr("typeahead.commands.serve.run_server", lambda *_, **__: None)
+    assert main(["serve", "--verify", "--index", str(copy("exact")), "--encoder", "minilm-static"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(": ")[1].split(",")[0] for line in err.splitlines()] == ["index", "model"]
