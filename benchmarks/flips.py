@@ -2,11 +2,12 @@
 
     python -m benchmarks.flips [--trials 200] [--documents 2000] [--seed 0] [--kinds KIND …] [--json PATH]
 
-An exact index, an HNSW graph, an adopted FAISS index (inverted lists) and a copy of a shipped model share the flips. Half of the bits are drawn from all bytes alike, half from all files alike, so that small files come up
-too. After each flip the folder is verified, and it is opened and asked for what it gave before: the best 10 of 64
-queries with their texts, and what 8 words find; a model, for the embeddings of the queries. An answer is as before if
-scores and embeddings differ by less than 0.001 and nothing else differs. Each of it happens in a process of its own, as
-a damaged file may end one. Exit status 1 if verify misses a flip.
+An exact index, an HNSW graph, an adopted FAISS index (inverted lists) and a copy of a shipped model share the flips.
+Half of the bits are drawn from all bytes alike, half from all files alike, so that small files come up too. After each
+flip the folder is verified, and it is opened and asked for what it gave before: the best 10 of 64 queries with their
+texts, and what 8 words find; a model, for the embeddings of the queries. An answer is as before if scores and
+embeddings differ by less than 0.001 and nothing else differs. Each of it happens in a process of its own, as a damaged
+file may end one. Exit status 1 if verify misses a flip.
 """
 
 from __future__ import annotations

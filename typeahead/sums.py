@@ -9,7 +9,8 @@ from pathlib import Path
 
 #: Bytes at each end that a quick look reads.
 _END = 1 << 16
-_CHUNK = 1 << 20
+#: Bytes that are read at once, no fewer than at an end.
+_CHUNK = 1 << 18
 
 #: Told how many more bytes were read.
 Tell = Callable[[int], object]
