@@ -308,7 +308,8 @@ def write_config(folder: Path, config: ModelConfig) -> ModelConfig:
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != CONFIG}
     values = {field.name: getattr(config, field.name) for field in fields(config)} | {"files": files}
     complete = ModelConfig(**values)
-    (folder / CONFIG).write_text(complete.to_json(), encoding="utf-8")
+    # The sum is of the bytes: line ends stay as they are.
+    (folder / CONFIG).write_text(complete.to_json(), encoding="utf-8", newline="")
     return complete
 
 

@@ -183,7 +183,7 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Replace ``folder/manifest.json`` atomically, on disk when this returns."""
         temporary = folder / (MANIFEST + ".partial")
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
             file.write(seal(asdict(self)))
             file.flush()
             os.fsync(file.fileno())
