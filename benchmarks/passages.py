@@ -20,7 +20,7 @@ import numpy as np
 import typeahead
 from typeahead.evaluate.datasets import open_dataset
 from typeahead.evaluate.peers import SentenceTransformerTeacher
-from typeahead.models import cosines
+from typeahead.golden import cosines
 from typeahead.tables import report
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from typeahead import models
 from typeahead.encoders.causal import CausalEncoder
-from typeahead.models import Golden, ModelConfig, write_config
+from typeahead.golden import Golden
+from typeahead.models import ModelConfig, write_config
 
 LAYERS, HEADS, WIDTH, INNER, DIM, MAX_TOKENS = 2, 4, 64, 128, 48, 254
 EPSILON = 1e-12

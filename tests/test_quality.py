@@ -13,7 +13,7 @@ import pytest
 
 import typeahead
 from typeahead.encoders.transformer import TransformerEncoder
-from typeahead.models import cosines
+from typeahead.golden import cosines
 
 QUERIES = [
     "how to boil an egg",

@@ -3,3 +3,7 @@
 Needs PyTorch (``pip install "typeahead[training]"``). Imports :mod:`typeahead` for what training and
 serving must agree on (tokenization, model folders); the runtime package never imports this one.
 """
+
+from typeahead.telemetry import silence_libraries
+
+silence_libraries()

@@ -35,7 +35,9 @@ from training.smoothing import input_peaks, random_ids
 from training.students import Causal, PaperRNN, ResidualGRU, Static, Student, TruncatedTransformer, load_student
 from training.teachers import Teacher
 from typeahead.encoders.base import Encoder, Vectors
-from typeahead.models import GOLDEN_TEXTS, Golden, ModelConfig, TeacherInfo, file_sha256, load, write_config
+from typeahead.golden import GOLDEN_TEXTS, Golden
+from typeahead.models import ModelConfig, TeacherInfo, load, write_config
+from typeahead.sums import file_sha256
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

@@ -28,7 +28,7 @@ from training.recipe import Recipe
 from training.stage2 import DISTILLED, TEACHER, ContrastRecipe, DataRecipe, MineRecipe, Stage2
 from training.students import Student, load_student
 from training.teachers import Teacher
-from typeahead.models import file_sha256
+from typeahead.sums import file_sha256
 
 NEGATIVES, STUDENT, PASSAGES = "negatives.jsonl", "student.safetensors", "passages"
 

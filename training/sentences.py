@@ -25,7 +25,7 @@ from training.recipe import Recipe
 from training.students import Student, TruncatedTransformer, load_student
 from training.students.rounding import rounded_state
 from training.teachers import Teacher
-from typeahead.models import cosines
+from typeahead.golden import cosines
 
 _MIN_COSINE = 0.9999
 _NAMESPACE = "sentence_transformers.models"

@@ -23,6 +23,7 @@ from training.teachers import Teacher
 from typeahead.index import open_index
 from typeahead.index.sparse import SPARSE as FILE
 from typeahead.index.sparse import write_sparse
+from typeahead.index.staging import add_file
 
 #: Documents that are read at a time.
 _PART = 2048
@@ -75,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tokenizer = encoder.teacher.tokenizer.backend_tokenizer
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        path = index.generation / FILE
-        write_sparse(path, weights, tokenizer.to_str(), counts=encoder.counts)
+        text, counts = tokenizer.to_str(), encoder.counts
+        path = add_file(options.index, FILE, lambda path: write_sparse(path, weights, text, counts=counts))
     print(f"{path}: {weights.nnz / weights.shape[0]:.1f} weights a passage, {path.stat().st_size / 1e6:.1f} MB")
 
 

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 
 from typeahead import __version__
 from typeahead.errors import TypeaheadError
+from typeahead.telemetry import silence_libraries
 
 #: Name, help. Each is a module of :mod:`typeahead.commands` with ``add_arguments(parser)`` and ``run(options)``.
 COMMANDS = (
     ("demo", "search the documentation of this Python in the browser"),
     ("serve", "serve an index: search box, websocket, HTTP"),
     ("index", "build an index of documents, or adopt one that exists"),
+    ("verify", "read every byte of an index or a model and say what is wrong"),
     ("search", "search an index in the terminal, as you type"),
     ("encode", "turn texts into embeddings"),
     ("evaluate", "measure retrieval quality"),
@@ -50,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    silence_libraries()
     try:
         options = parser(command).parse_args(arguments)
         options.arguments = arguments

@@ -2,7 +2,8 @@
 
 The format, version 1::
 
-    config.json         what follows in :class:`ModelConfig`, and the sha256 of every other file
+    config.json         what follows in :class:`ModelConfig`, the sha256 of every other file, and one of itself, which
+                        models of before do not have: see :mod:`typeahead.sealed`
     tokenizer.json      as the `tokenizers` library writes it
     weights.safetensors the weights, once; the graphs name byte ranges of it as their external data
     *.safetensors       large tables, apart, so that no file is beyond what hosts of code take; used in the same way
@@ -19,20 +20,19 @@ whose int8 products miss them (u8 × s8 saturates without VNNI) runs the float32
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
+import re
+import reprlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
-from typeahead.encoders.base import Encoder, Vectors
 from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew
+from typeahead.golden import GOLDEN, Golden
 from typeahead.paths import models_folder
+from typeahead.sealed import SEAL, SealBroken, is_sealed, read_json, seal
+from typeahead.sums import file_sha256
 
 if TYPE_CHECKING:
     from typeahead.encoders.causal import CausalEncoder
@@ -43,25 +43,10 @@ if TYPE_CHECKING:
     Loaded: TypeAlias = CausalEncoder | RecurrentEncoder | StaticEncoder | TransformerEncoder
 
 FORMAT_VERSION = 1
+CONFIG = "config.json"
 
 #: Far above any dimension or length, and small enough that nothing is allocated before the weights disagree.
 _LARGEST_SIZE = 1 << 20
-
-#: Written for this purpose; short, long, rare words, digits, other scripts, marks that normalisation removes.
-GOLDEN_TEXTS = (
-    "how to boil an egg",
-    "h",
-    "weather tomorrow in lisbon",
-    "what does a NullPointerException mean, and where does it come from?",
-    "naïve café résumé",
-    "Übergrößenträger",
-    "東京の天気",
-    "한국어 검색",
-    "погода завтра",
-    "price of 2.5 kg flour in 1999 ($)",
-    "the effect of regular exercise on blood pressure in older adults with diabetes mellitus and hypertension",
-    "👩‍👩‍👧‍👦 family emoji",
-)
 
 #: Files that a folder of each family must list, beside those that all have.
 _GRAPHS = {
@@ -71,8 +56,9 @@ _GRAPHS = {
     "transformer": ("encoder.onnx", "encoder-float32.onnx"),
 }
 
-#: The largest ``config.json`` or ``golden.json`` that is read, in bytes.
-_MAX_JSON = 4 << 20
+#: The largest ``config.json`` that is read, in bytes.
+_MAX_CONFIG = 4 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +106,10 @@ class ModelConfig:
     def from_json(cls, data: Any, folder: Path) -> ModelConfig:
         """Check and take what ``config.json`` holds."""
         if not isinstance(data, dict):
-            raise ModelCorrupt(f"{folder / 'config.json'} holds no JSON object", folder=folder)
+            raise ModelCorrupt(f"{folder / CONFIG} holds no JSON object", folder=folder)
         version = data.get("format_version")
-        if not isinstance(version, int):
-            raise ModelCorrupt(f"{folder / 'config.json'} has no format_version", folder=folder)
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise ModelCorrupt(f"{folder / CONFIG} has no format_version", folder=folder)
         if version > FORMAT_VERSION:
             raise ModelTooNew(
                 f"{folder} has format version {version}, this typeahead reads up to {FORMAT_VERSION}: upgrade",
@@ -132,102 +118,81 @@ class ModelConfig:
         try:
             values = {field.name: data[field.name] for field in fields(cls)}
             values["teacher"] = TeacherInfo(**values["teacher"])
-            values["prefix_ids"] = tuple(map(int, values["prefix_ids"]))
-            values["suffix_ids"] = tuple(map(int, values["suffix_ids"]))
-            values["shape"] = {str(key): int(value) for key, value in values["shape"].items()}
-            values["dim"], values["max_tokens"] = int(values["dim"]), int(values["max_tokens"])
-            values["files"] = dict(values["files"])
+            for name in ("prefix_ids", "suffix_ids"):
+                values[name] = tuple(_whole(name, one, 0) for one in _list(name, values[name]))
+            values["shape"] = {name: _whole(name, size, 1) for name, size in values["shape"].items()}
+            values["files"] = dict(values["files"].items())
             config = cls(**values)
             config._check()
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            raise ModelCorrupt(f"{folder / 'config.json'}: missing or wrong field: {error}", folder=folder) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ModelCorrupt(f"{folder / CONFIG}: missing or wrong field: {error}", folder=folder) from error
         return config
 
     def _check(self) -> None:
         """Raise ``ValueError`` for a value that no model has."""
-        sizes = {"dim": self.dim, "max_tokens": self.max_tokens, **self.shape}
-        for name, size in sizes.items():
-            if not 1 <= size <= _LARGEST_SIZE:
-                raise ValueError(f"{name} is {size}")
+        for name, size in (("dim", self.dim), ("max_tokens", self.max_tokens)):
+            _whole(name, size, 1)
+        _whole("teacher.max_tokens", self.teacher.max_tokens, 1)
         for name, value, known in (
             ("role", self.role, ("query", "passage", "both")),
             ("similarity", self.similarity, ("cosine", "dot")),
             ("format_version", self.format_version, range(1, FORMAT_VERSION + 1)),
         ):
             if value not in known:
-                raise ValueError(f"{name} is {value!r}")
-        for name, text in (("name", self.name), ("family", self.family), ("teacher.name", self.teacher.name)):
+                raise ValueError(f"{name} is {reprlib.repr(value)}")
+        if not isinstance(self.teacher.normalized, bool):
+            raise ValueError(f"teacher.normalized is {reprlib.repr(self.teacher.normalized)}, not true or false")
+        if not isinstance(self.teacher.revision, str):
+            raise ValueError(f"teacher.revision is {reprlib.repr(self.teacher.revision)}, not a text")
+        for name, text in (
+            ("name", self.name),
+            ("family", self.family),
+            ("teacher.name", self.teacher.name),
+            ("teacher.pooling", self.teacher.pooling),
+        ):
             if not isinstance(text, str) or not text:
-                raise ValueError(f"{name} is {text!r}")
+                raise ValueError(f"{name} is {reprlib.repr(text)}, not a text")
+        for file, digest in self.files.items():
+            if not is_plain_name(file) or file == CONFIG:
+                raise ValueError(f"{reprlib.repr(file)} is not a plain file name")
+            if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+                raise ValueError(f"{reprlib.repr(digest)} is no SHA-256 of {file}")
 
     def to_json(self) -> str:
         """The text of ``config.json``."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        return seal(asdict(self))
 
 
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """Texts and their expected vectors; ``min_cosine`` is what this very graph must reach on any processor."""
-
-    texts: tuple[str, ...]
-    vectors: Vectors
-    min_cosine: float
-
-    @classmethod
-    def read(cls, folder: Path) -> Golden:
-        """Read ``golden.json``."""
-        data = _read_json(folder / "golden.json", folder)
-        try:
-            texts = tuple(data["texts"])
-            raw = base64.b64decode(data["vectors"], validate=True)
-            vectors = np.frombuffer(raw, "<f4").reshape(len(texts), -1)
-            return cls(texts, vectors, float(data["min_cosine"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelCorrupt(f"{folder / 'golden.json'}: {error}", folder=folder) from error
-
-    def to_json(self) -> str:
-        """The text of ``golden.json``; vectors are little-endian float32 in base64."""
-        raw = base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()
-        return json.dumps({"min_cosine": self.min_cosine, "texts": self.texts, "vectors": raw}, indent=1) + "\n"
-
-    def agreement(self, encoder: Encoder) -> float:
-        """The smallest cosine of what ``encoder`` gives for the texts to what it should give."""
-        vectors = encoder.encode(self.texts)
-        if vectors.shape != self.vectors.shape or not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
-            return -1.0
-        return float(cosines(vectors, self.vectors).min())
+def is_plain_name(name: str) -> bool:
+    """Whether ``name`` is that of a file within a folder on every system, and nothing that leads elsewhere."""
+    return (
+        0 < len(name) <= 200
+        and name.isprintable()
+        and not set(name) & set('/\\:*?"<>|')
+        and name not in (".", "..")
+        and name == name.strip()
+    )
 
 
-def cosines(a: Vectors, b: Vectors) -> Vectors:
-    """Cosine of each row of ``a`` to the same row of ``b``: float32 (n,)."""
-    result: Vectors = np.einsum("nd,nd->n", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-    return result
+def _whole(name: str, value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _LARGEST_SIZE:
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not a whole number from {least} to {_LARGEST_SIZE}")
+    return value
 
 
-def _read_json(path: Path, folder: Path) -> Any:
-    try:
-        if path.stat().st_size > _MAX_JSON:
-            raise ModelCorrupt(f"{path} is larger than {_MAX_JSON} bytes", folder=folder)
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
-    except (ValueError, RecursionError) as error:
-        raise ModelCorrupt(f"{path} is not JSON: {error}", folder=folder) from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not a list")
+    return value
 
 
 def find(name_or_path: str | Path) -> Path:
     """The folder of a shipped model's name, or of a path."""
     path = Path(name_or_path)
-    if (path / "config.json").is_file():
+    if (path / CONFIG).is_file():
         return path
     shipped = models_folder() / path
-    if len(path.parts) == 1 and (shipped / "config.json").is_file():
+    if len(path.parts) == 1 and (shipped / CONFIG).is_file():
         return shipped
     raise ModelNotFound(
         f"no model {str(name_or_path)!r}: neither a folder with a config.json nor one of {', '.join(shipped_models())}"
@@ -241,11 +206,9 @@ def shipped_models() -> list[str]:
 
 def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
     """Read ``config.json``, and unless told not to, check the sha256 of every file that it names."""
-    config = ModelConfig.from_json(_read_json(folder / "config.json", folder), folder)
+    config, _ = open_config(folder)
     for name, expected in config.files.items() if verify else ():
         path = folder / name
-        if Path(name).name != name:
-            raise ModelCorrupt(f"{folder}: {name!r} is not a plain file name", folder=folder)
         if not path.is_file():
             raise ModelCorrupt(f"{path} is missing: fetch the model again", folder=folder)
         if file_sha256(path) != expected:
@@ -253,6 +216,25 @@ def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
                 f"{path} does not have the sha256 that config.json states: fetch it again", folder=folder
             )
     return config
+
+
+def open_config(folder: Path, *, check_seal: bool = True) -> tuple[ModelConfig, bool]:
+    """Read ``config.json`` alone, and tell whether it carries a sum of itself; :func:`read_config` checks the files."""
+    path = folder / CONFIG
+    try:
+        data, text = read_json(path, _MAX_CONFIG)
+        config = ModelConfig.from_json(data, folder)
+        return config, is_sealed(data, text) if check_seal else SEAL in data
+    except SealBroken as error:
+        raise ModelCorrupt(
+            f"{path} is damaged ({error}): fetch the model again, or, if you changed the file yourself, run "
+            f"`typeahead verify --seal {folder}`",
+            folder=folder,
+        ) from error
+    except OSError as error:
+        raise ModelCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
+    except ValueError as error:
+        raise ModelCorrupt(f"{path} is damaged ({error}): fetch the model again", folder=folder) from error
 
 
 def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
@@ -264,9 +246,9 @@ def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
     """
     folder = find(name_or_path)
     config = read_config(folder)
-    for needed in ("tokenizer.json", "golden.json", "weights.safetensors", *_GRAPHS.get(config.family, ())):
+    for needed in ("tokenizer.json", GOLDEN, "weights.safetensors", *_GRAPHS.get(config.family, ())):
         if needed not in config.files:
-            raise ModelCorrupt(f"{folder / 'config.json'} does not list {needed}", folder=folder)
+            raise ModelCorrupt(f"{folder / CONFIG} does not list {needed}", folder=folder)
     make = _maker(config, folder, threads)
     golden = Golden.read(folder)
     encoder, agreement = _try(make, "", golden, folder)
@@ -323,10 +305,11 @@ def _maker(config: ModelConfig, folder: Path, threads: int) -> Callable[[str], L
 
 def write_config(folder: Path, config: ModelConfig) -> ModelConfig:
     """Write ``config.json`` with the sha256 of every file that now lies in ``folder``."""
-    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != "config.json"}
+    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != CONFIG}
     values = {field.name: getattr(config, field.name) for field in fields(config)} | {"files": files}
     complete = ModelConfig(**values)
-    (folder / "config.json").write_text(complete.to_json(), encoding="utf-8")
+    # The sum is of the bytes: line ends stay as they are.
+    (folder / CONFIG).write_text(complete.to_json(), encoding="utf-8", newline="")
     return complete
 
 

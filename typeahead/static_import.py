@@ -39,7 +39,9 @@ from typeahead.encoders.base import Vectors
 from typeahead.encoders.static import StaticEncoder
 from typeahead.encoders.weights import read_tensors
 from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound
-from typeahead.models import GOLDEN_TEXTS, Golden, ModelConfig, TeacherInfo, file_sha256, load, write_config
+from typeahead.golden import GOLDEN_TEXTS, Golden
+from typeahead.models import ModelConfig, TeacherInfo, load, write_config
+from typeahead.sums import file_sha256
 
 #: Tokens of a text where the folder bounds them nowhere: every one of them may take a place in the cache.
 MAX_TOKENS = 16_384

@@ -21,7 +21,9 @@ from typeahead.encoders.base import Encoder, IncrementalEncoder
 from typeahead.encoders.causal import CausalEncoder, CausalState
 from typeahead.engine import Engine
 from typeahead.errors import ModelCorrupt, TextError
-from typeahead.models import Golden, cosines, write_config
+from typeahead.golden import Golden, cosines
+from typeahead.models import write_config
+from typeahead.sealed import seal
 
 TEXTS = [
     "how to boil an egg",
@@ -178,7 +180,7 @@ def test_a_file_that_is_missing_or_damaged_is_named(folder: Path, name: str) -> 
 )
 def test_a_configuration_that_does_not_fit_is_refused(folder: Path, values: dict[str, Any]) -> None:
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | values))
+    (folder / "config.json").write_text(seal(config | values))
     with pytest.raises(ModelCorrupt):
         typeahead.load(folder)
 

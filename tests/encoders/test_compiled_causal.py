@@ -35,7 +35,7 @@ from typeahead.encoders.vnni_blocks import (
 )
 from typeahead.engine import Engine
 from typeahead.errors import EncoderError
-from typeahead.models import cosines
+from typeahead.golden import cosines
 
 needs_vnni = pytest.mark.skipif(not supported(), reason="this processor has no AVX-512 VNNI")
 

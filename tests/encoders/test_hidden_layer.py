@@ -21,7 +21,8 @@ from typeahead.encoders.hidden_layer import HiddenLayer, open_layer
 from typeahead.encoders.static import StaticEncoder
 from typeahead.engine import Engine
 from typeahead.errors import ModelCorrupt
-from typeahead.models import Golden, cosines, find, read_config, write_config
+from typeahead.golden import Golden, cosines
+from typeahead.models import find, read_config, write_config
 from typeahead.static_import import import_static
 
 DIM, HIDDEN = 64, 192

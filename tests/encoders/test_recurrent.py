@@ -12,7 +12,8 @@ from tests.texts import texts
 from typeahead.encoders.base import Encoder, IncrementalEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import TextError
-from typeahead.models import cosines, find
+from typeahead.golden import cosines
+from typeahead.models import find
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

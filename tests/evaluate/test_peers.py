@@ -20,7 +20,8 @@ from typeahead.errors import MissingExtra, ModelError, ModelNotFound
 from typeahead.evaluate.datasets import Passage
 from typeahead.evaluate.peers import Peer, load_peer, load_peers, onnx_teacher, static
 from typeahead.evaluate.peers.base import TypeaheadStages
-from typeahead.models import cosines, find, read_config
+from typeahead.golden import cosines
+from typeahead.models import find, read_config
 
 TEXTS = [
     "boil egg",

@@ -16,6 +16,7 @@ from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.errors import IndexCorrupt
 from typeahead.index import Manifest, build_index, open_index
 from typeahead.index.approximate import HnswVectors, build_graph, map_faiss, read_faiss, search_candidates
+from typeahead.sealed import seal
 
 Matrix = NDArray[np.float32]
 
@@ -160,7 +161,7 @@ def rewrite(folder: Path, candidates: object) -> None:
         del data["search_candidates"]
     else:
         data["search_candidates"] = candidates
-    path.write_text(json.dumps(data))
+    path.write_text(seal(data))
 
 
 def test_a_manifest_from_before_candidates_were_recorded_is_read(folder: Path) -> None:

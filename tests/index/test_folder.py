@@ -20,6 +20,7 @@ from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexCorrupt, IndexFolderError, IndexNotFound, IndexTooNew, MissingExtra, TeacherMismatch
 from typeahead.index import Document, Index, Manifest, build_index, open_index
 from typeahead.index.documents import Documents
+from typeahead.sealed import seal
 
 FILES = ["documents.sqlite", "vectors.npy", "graph.faiss"]
 
@@ -69,7 +70,7 @@ def test_a_file_of_another_index_is_noticed(folder: Path, tmp_path: Path, name: 
         open_index(folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][name] = json.loads((other / "manifest.json").read_text())["files"][name]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(seal(manifest))
     with pytest.raises(IndexCorrupt, match=r"400|shape|holds"):
         open_index(folder)
 
@@ -90,7 +91,7 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
     def apply(text: str) -> str:
         data = json.loads(text)
         change(data)
-        return json.dumps(data)
+        return seal(data)
 
     return apply
 

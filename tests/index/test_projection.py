@@ -16,6 +16,7 @@ from typeahead.index import Document, Teacher, adopt_index, build_index, open_in
 from typeahead.index import build as build_module
 from typeahead.index.manifest import MANIFEST, Manifest
 from typeahead.index.projection import divergence, keep_neighbours, principal_axes, project, projection_of
+from typeahead.sealed import seal
 
 TEXTS = [f"passage {number}" for number in range(300)]
 DOCUMENTS = [Document(str(row), "", text) for row, text in enumerate(TEXTS)]
@@ -186,10 +187,10 @@ def test_damage_is_named(tmp_path: Path) -> None:
         ({"dimensions": 5}, "has not the shape"),
         ({"format_version": 3}, "index format 3"),
     ):
-        (tmp_path / "index" / MANIFEST).write_text(json.dumps(data | values))
+        (tmp_path / "index" / MANIFEST).write_text(seal(data | values))
         with pytest.raises((IndexCorrupt, IndexTooNew), match=message):
             open_index(tmp_path / "index")
-    (tmp_path / "index" / MANIFEST).write_text(json.dumps(data))
+    (tmp_path / "index" / MANIFEST).write_text(seal(data))
     (tmp_path / "index" / manifest.generation / "projection.npy").unlink()
     with pytest.raises(IndexCorrupt, match=r"projection\.npy cannot be read"):
         open_index(tmp_path / "index")

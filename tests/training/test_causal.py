@@ -23,7 +23,7 @@ from training.students import Causal, save_student  # noqa: E402
 from training.students.rounding import rounded  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
-from typeahead.models import Golden, cosines  # noqa: E402
+from typeahead.golden import Golden, cosines  # noqa: E402
 
 TEXTS = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz", " ".join(WORDS)]
 

@@ -27,7 +27,7 @@ from training.students import load_student  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 from typeahead.cli import main as typeahead_main  # noqa: E402
 from typeahead.encoders.base import Encoder  # noqa: E402
-from typeahead.models import cosines  # noqa: E402
+from typeahead.golden import cosines  # noqa: E402
 
 STAGES = """
 [[stages]]

@@ -28,7 +28,7 @@ from typeahead.encoders.recurrent import RecurrentEncoder  # noqa: E402
 from typeahead.encoders.static import StaticEncoder  # noqa: E402
 from typeahead.encoders.transformer import TransformerEncoder  # noqa: E402
 from typeahead.errors import ModelCorrupt, ModelError  # noqa: E402
-from typeahead.models import Golden, cosines  # noqa: E402
+from typeahead.golden import Golden, cosines  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS = sorted(path for path in (ROOT / "training/recipes/table1").glob("*.toml") if path.stem != "common")

@@ -36,6 +36,7 @@ from training.teachers import Teacher  # noqa: E402
 from training.token_vectors import token_table  # noqa: E402
 from typeahead.encoders.static import StaticEncoder  # noqa: E402
 from typeahead.index import Document, build_index, open_index  # noqa: E402
+from typeahead.verify import verify_folder  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +236,7 @@ def test_an_index_gets_weights_of_tokens_and_a_round_its_figures(
     build_index(documents, tmp_path / "index", MeanEncoder())
     sparse_passages.main([str(run / "one" / "passages"), str(tmp_path / "index"), "--threads", "1"])
     assert "weights a passage" in capsys.readouterr().out
+    assert verify_folder(tmp_path / "index").wrong == ()
     encoder = SparsePassages(run / "one" / "passages")
     weights = encoder.encode([one.passage for one in documents])
     assert np.diff(weights.indptr).max() <= 20

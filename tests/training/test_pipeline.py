@@ -23,7 +23,7 @@ from training.students import ResidualGRU  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
 from training.texts import Texts  # noqa: E402
 from training.vectors import VectorCache  # noqa: E402
-from typeahead.models import Golden, cosines  # noqa: E402
+from typeahead.golden import Golden, cosines  # noqa: E402
 
 
 def train(recipe: Path, out: Path) -> dict[str, Any]:

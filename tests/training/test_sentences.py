@@ -19,7 +19,7 @@ from training import export, sentences  # noqa: E402
 from training.recipe import Recipe, StudentRecipe, TeacherRecipe, read_recipe  # noqa: E402
 from training.students import Student, save_student  # noqa: E402
 from training.teachers import Teacher  # noqa: E402
-from typeahead.models import cosines  # noqa: E402
+from typeahead.golden import cosines  # noqa: E402
 
 CAUSAL = {
     "causal(2)": StudentRecipe(family="causal", layers=2),

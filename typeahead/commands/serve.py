@@ -153,6 +153,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes that share the port; one that dies is replaced, and /metrics tells of all of them. Each has "
         "the limits, the cache and the model to itself",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="before listening, read every byte of the index and the models as typeahead verify does, and refuse to "
+        "serve what is not as it was written",
+    )
     # Given by the process that starts the workers: the numbers of the sockets that it hands on.
     parser.add_argument("--worker", type=_handles, help=argparse.SUPPRESS)
 
@@ -238,6 +244,11 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
 
 def run(options: argparse.Namespace) -> None:
     """Load and serve, or have other processes do it."""
+    if options.verify and options.worker is None:
+        from typeahead.commands.verify import refuse_unless_verified
+
+        served = (options.index, options.encoder, options.fallback, options.passage_encoder)
+        refuse_unless_verified(dict.fromkeys(name for name in served if name is not None))
     if options.workers > 1 and options.worker is None:
         from typeahead.server.supervisor import Supervisor
 

@@ -16,9 +16,9 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from typeahead.errors import IndexCorrupt, IndexFolderError, SourceError
+from typeahead.index.database import check_schema, harden, open_database
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -65,9 +65,21 @@ class DocumentWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
-        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone():
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+        try:
+            harden(self._connection)
+            self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+            if not self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+            check_schema(self._connection, finished=False)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.OperationalError):
+                # A full disk and the like is no damage.
+                raise
+            raise IndexCorrupt(
+                f"{path}, which an interrupted build left, is damaged ({error}): build with --no-resume",
+                folder=path.parent.parent,
+            ) from error
 
     @property
     def count(self) -> int:
@@ -128,10 +140,9 @@ class DocumentWriter:
 class Documents:
     """Reads documents by row, from any thread.
 
-    Opened read-only and as immutable: SQLite takes no locks and looks for no journal, which saves a quarter
-    of a query, and the file may be unlinked by a newer index while it is open. That is also why there is one connection
-    behind a lock and none opened later. Eight documents take some 30 µs. None is kept for the next reader, who could
-    tell by the time of an answer what somebody else has found.
+    Opened as immutable, which saves a quarter of a query, and the file may be unlinked by a newer index while it is
+    open. That is also why there is one connection behind a lock and none opened later. Eight documents take some 30 µs.
+    None is kept for the next reader, who could tell by the time of an answer what somebody else has found.
 
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is missing, no such database or holds not ``count``
     rows.
@@ -142,12 +153,11 @@ class Documents:
         self._lock = threading.Lock()
         self._closed = False
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True, check_same_thread=False
-            )
+            self._connection = open_database(path)
         except sqlite3.Error as error:
             raise self._corrupt(str(error)) from error
         try:
+            self._connection.execute("PRAGMA query_only=ON")
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             if version != _SCHEMA_VERSION:
                 raise self._corrupt(f"schema {version}, not {_SCHEMA_VERSION}")

@@ -36,18 +36,12 @@ class Int8Rows:
     """
 
     def __init__(self, rows: NDArray[np.int8]) -> None:
-        import onnxruntime
+        from typeahead.encoders.onnx import open_session
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         count, dim = rows.shape
         step = max(1, _BLOCK_BYTES // dim)
         self._sessions: list[Any] = [
-            onnxruntime.InferenceSession(
-                _graph(rows[start : start + step]), options, providers=["CPUExecutionProvider"]
-            )
-            for start in range(0, count, step)
+            open_session(_graph(rows[start : start + step])) for start in range(0, count, step)
         ]
 
     def dot(self, queries: NDArray[np.uint8]) -> NDArray[np.float32]:

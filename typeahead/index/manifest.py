@@ -13,14 +13,14 @@ Format, version 2::
         adopted.faiss       somebody's own FAISS index, byte for byte. Backend "faiss"
         labels.npy          int64 (count,), ascending: FAISS label of each row, where labels are not row numbers.
                             Backend "faiss"
-        sparse.safetensors  weights of tokens, see ``sparse``: not the build's, but added to a finished index by whoever
-                            has a sparse encoder, and so not among ``files``
+        sparse.safetensors  weights of tokens, see ``sparse``: added to a finished index by whoever has a sparse encoder
     generation-<n+1>/       a build that is under way or was killed, see ``staging``
     build.lock              held by a process that builds
 
 Vectors are the teacher's own. Under similarity "cosine" each has length 1, so both similarities are searched by inner
-product. ``files`` states of each file its size in bytes and ``ends_sha256``, the SHA-256 of its first and its last
-65,536 bytes (of the whole, if it is shorter than both together).
+product. ``files`` states of each file its size and sums, see :class:`~typeahead.sums.FileEntry`: every start looks at
+sizes and ends, ``typeahead verify`` reads all of it. The manifest carries a sum of itself, see ``sealed``. Indexes
+that were written before have neither whole sums nor that one, and open all the same.
 
 A reader takes the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
 manifest by one atomic rename, and only then deletes the generations before it. So a reader finds the old index or the
@@ -30,19 +30,20 @@ version 2 has more is ``dimensions``; an index without is written as version 1, 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
+import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from typeahead.errors import IndexCorrupt, IndexNotFound, IndexTooNew
+from typeahead.sealed import is_sealed, read_json, seal
+from typeahead.sums import FileEntry, ends_sha256
 
 FORMAT_VERSION = 2
-MANIFEST = "manifest.json"
+MANIFEST, LOCK, RECIPE = "manifest.json", "build.lock", "recipe.json"
 SIMILARITIES = ("cosine", "dot")
 BACKENDS = ("exact", "hnsw", "faiss")
 #: More candidates than that make a search slower than looking at every vector.
@@ -50,8 +51,11 @@ MOST_CANDIDATES = 100_000
 
 #: The largest manifest that is read, in bytes.
 _MAX_MANIFEST = 1 << 20
-_END = 1 << 16
+#: Far above any index, and small enough that no arithmetic with them overflows.
+_MOST_DIMENSIONS, _MOST_DOCUMENTS, _MOST_BYTES = 1 << 20, 1 << 40, 1 << 50
 _GENERATION = re.compile(r"generation-([1-9][0-9]{0,17})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DOCUMENTS, _VECTORS, _LABELS = "documents.sqlite", "vectors.npy", "labels.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,6 @@ class Teacher:
 
     def __str__(self) -> str:
         return self.name if not self.revision else f"{self.name}@{self.revision[:12]}"
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """What one file of a generation must look like."""
-
-    bytes: int
-    ends_sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> FileEntry:
-        """Describe the file as it is now."""
-        size = path.stat().st_size
-        return cls(size, _ends_sha256(path, size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,30 +106,27 @@ class Manifest:
         """
         path = folder / MANIFEST
         try:
-            with path.open("rb") as file:
-                raw = file.read(_MAX_MANIFEST + 1)
+            data, text = read_json(path, _MAX_MANIFEST)
+            if not isinstance(data, dict):
+                raise ValueError("it holds no JSON object")
+            version = _integer(data["format_version"], 1)
+            if version > FORMAT_VERSION:
+                raise IndexTooNew(
+                    f"{folder} has index format {version}, this typeahead reads up to {FORMAT_VERSION}: "
+                    "upgrade typeahead",
+                    folder=folder,
+                )
+            sealed = is_sealed(data, text)
+            manifest = cls._from_json(data)
+            if manifest.has_sums and not sealed:
+                raise ValueError("it has no sum of itself")
         except (FileNotFoundError, NotADirectoryError):
             raise IndexNotFound(_not_found(folder), folder=folder) from None
         except OSError as error:
             raise IndexCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
-        try:
-            if len(raw) > _MAX_MANIFEST:
-                raise ValueError(f"it is longer than {_MAX_MANIFEST} bytes")
-            data = json.loads(raw.decode("utf-8"))
-            if not isinstance(data, dict):
-                raise ValueError("it holds no JSON object")
-            version = _integer(data["format_version"], 1)
-        except (KeyError, ValueError, RecursionError) as error:
-            raise IndexCorrupt(f"{path} is damaged ({_reason(error)}): build the index again", folder=folder) from error
-        if version > FORMAT_VERSION:
-            raise IndexTooNew(
-                f"{folder} has index format {version}, this typeahead reads up to {FORMAT_VERSION}: upgrade typeahead",
-                folder=folder,
-            )
-        try:
-            return cls._from_json(data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise IndexCorrupt(f"{path} is damaged ({_reason(error)}): build the index again", folder=folder) from error
+        return manifest
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Manifest:
@@ -149,35 +136,55 @@ class Manifest:
         values["teacher"] = Teacher(
             _text(values["teacher"]["name"]), None if revision is None else _text(revision) or None
         )
+        if not values["teacher"].name:
+            raise ValueError("the teacher's name is empty")
         for name in ("source", "created"):
             values[name] = _text(values[name])
-        values["dim"], values["count"] = _integer(values["dim"], 1), _integer(values["count"], 0)
+        values["dim"] = _integer(values["dim"], 1, _MOST_DIMENSIONS)
+        values["count"] = _integer(values["count"], 0, _MOST_DOCUMENTS)
         if values["search_candidates"] is not None:
             _integer(values["search_candidates"], 1, MOST_CANDIDATES)
         if values["dimensions"] is not None:
             _integer(values["dimensions"], 1, values["dim"])
         if values["similarity"] not in SIMILARITIES:
-            raise ValueError(f"similarity {values['similarity']!r} is none of {SIMILARITIES}")
+            raise ValueError(f"similarity {_short(values['similarity'])} is none of {SIMILARITIES}")
         if values["backend"] not in BACKENDS:
-            raise ValueError(f"backend {values['backend']!r} is none of {BACKENDS}")
+            raise ValueError(f"backend {_short(values['backend'])} is none of {BACKENDS}")
         # Both become paths: a name that leads elsewhere must not be followed.
         if not _GENERATION.fullmatch(_text(values["generation"])):
-            raise ValueError(f"generation {values['generation']!r} is no generation folder")
+            raise ValueError(f"generation {_short(values['generation'])} is no generation folder")
         for name in values["files"]:
             if not re.fullmatch(r"[a-z]+\.[a-z]+", name):
-                raise ValueError(f"{name!r} is no file name of an index")
-        values["files"] = {
-            name: FileEntry(_integer(entry["bytes"], 0), _text(entry["ends_sha256"]))
-            for name, entry in values["files"].items()
-        }
-        return cls(**values)
+                raise ValueError(f"{_short(name)} is no file name of an index")
+        values["files"] = {name: _entry(entry) for name, entry in values["files"].items()}
+        manifest = cls(**values)
+        if missing := sorted(manifest.required_files - set(manifest.files)):
+            raise ValueError(f"files does not list {', '.join(missing)}")
+        return manifest
+
+    @property
+    def required_files(self) -> set[str]:
+        """The files that every index of this kind has."""
+        if self.backend == "faiss":
+            return {_DOCUMENTS, "adopted.faiss"}
+        vectors = {_VECTORS} if self.dimensions is None else {"reduced.npy", "projection.npy"}
+        return {_DOCUMENTS, *vectors, *(["graph.faiss"] if self.backend == "hnsw" else [])}
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether the sum of every file's whole content is known."""
+        return all(entry.sha256 is not None for entry in self.files.values())
+
+    def with_sums(self, folder: Path) -> Manifest:
+        """The same with the sizes and sums of the files that lie in the generation now, whatever they were."""
+        paths = sorted((folder / self.generation).iterdir())
+        return replace(self, files={path.name: FileEntry.of(path) for path in paths})
 
     def write(self, folder: Path) -> None:
         """Replace ``folder/manifest.json`` atomically, on disk when this returns."""
         temporary = folder / (MANIFEST + ".partial")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(asdict(self), file, indent=2, ensure_ascii=False)
-            file.write("\n")
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(seal(asdict(self)))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(folder / MANIFEST)
@@ -187,11 +194,15 @@ class Manifest:
         """Check every file of the generation, in well under a millisecond each.
 
         Sizes find files that were cut short, the ends find ones that belong to another index. A flipped bit in the
-        middle is not looked for: hashing a gigabyte would take a second of every start. SQLite and FAISS check their
-        own structure as they read, and :class:`~typeahead.index.exact.ExactVectors` reads all vectors anyway.
+        middle is not looked for: hashing a gigabyte would take a second of every start. :mod:`typeahead.verify` does.
 
         Raises :class:`~typeahead.errors.IndexCorrupt`, which names the file.
         """
+        if _LABELS not in self.files and (folder / self.generation / _LABELS).exists():
+            # It is read where it is there, and nobody vouches for it.
+            raise IndexCorrupt(
+                f"{folder / self.generation / _LABELS} is not in the manifest: build the index again", folder=folder
+            )
         for name, entry in self.files.items():
             path = folder / self.generation / name
             try:
@@ -201,7 +212,7 @@ class Manifest:
                     raise IndexCorrupt(
                         f"{path} is {how} ({found} bytes, not {entry.bytes}): build the index again", folder=folder
                     )
-                if _ends_sha256(path, found) != entry.ends_sha256:
+                if ends_sha256(path, found) != entry.ends_sha256:
                     raise IndexCorrupt(
                         f"{path} does not have the content that the manifest states: build the index again",
                         folder=folder,
@@ -228,15 +239,6 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _ends_sha256(path: Path, size: int) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(_END))
-        if size > _END:
-            file.seek(max(_END, size - _END))
-            digest.update(file.read(_END))
-    return digest.hexdigest()
-
-
 def _not_found(folder: Path) -> str:
     if not folder.exists():
         return f"{folder} does not exist: build an index there with `typeahead index`"
@@ -249,18 +251,31 @@ def _not_found(folder: Path) -> str:
     return f"{folder} holds no index: build one with `typeahead index`"
 
 
+def _entry(data: Mapping[str, Any]) -> FileEntry:
+    ends, whole = data["ends_sha256"], data.get("sha256")
+    for digest in (ends,) if whole is None else (ends, whole):
+        if not _SHA256.fullmatch(_text(digest)):
+            raise ValueError(f"{_short(digest)} is no SHA-256")
+    return FileEntry(_integer(data["bytes"], 0, _MOST_BYTES), ends, whole)
+
+
 def _integer(value: Any, least: int, most: int | None = None) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{value!r} is no integer of at least {least}")
+        raise ValueError(f"{_short(value)} is no integer of at least {least}")
     if most is not None and value > most:
-        raise ValueError(f"{value} is more than {most}")
+        raise ValueError(f"{_short(value)} is more than {most}")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no string")
+        raise ValueError(f"{_short(value)} is no string")
     return value
+
+
+def _short(value: Any) -> str:
+    """As ``repr``, however long or deep it is."""
+    return reprlib.repr(value)
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,12 +25,13 @@ from typing import Any, Self
 
 from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
-from typeahead.index.manifest import FORMAT_VERSION, FileEntry, Manifest, Teacher, generation_number, sync_folder
+from typeahead.index.manifest import FORMAT_VERSION, Manifest, Teacher, generation_number, sync_folder
+from typeahead.index.manifest import LOCK as _LOCK
+from typeahead.index.manifest import RECIPE as _RECIPE
 from typeahead.index.vectors import VECTORS
+from typeahead.sums import FileEntry
 
 DOCUMENTS = "documents.sqlite"
-_RECIPE = "recipe.json"
-_LOCK = "build.lock"
 
 #: Told the stage ("encode", "documents", "copy", "graph" or "words"), how much of it is done, and of how much
 #: (``None``: unknown).
@@ -51,7 +54,7 @@ class Staging:
         self.out = out
         _refuse_other_folders(out)
         out.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(out)
+        self._lock = lock_folder(out)
         try:
             self.folder = _next_folder(out)
             text = json.dumps(recipe, indent=2, sort_keys=True)
@@ -174,8 +177,28 @@ def _is_empty_lock(path: Path) -> bool:
     return path.name == _LOCK and path.is_file() and not path.stat().st_size
 
 
-def _lock(out: Path) -> sqlite3.Connection:
-    """Hold ``build.lock``. A transaction of SQLite locks on every system, and ends with its process however it dies."""
+def add_file(folder: Path, name: str, write: Callable[[Path], object]) -> Path:
+    """Have ``write`` make a file, or make it anew, in the generation that is in force; its sums go to the manifest.
+
+    Raises as :meth:`Manifest.read` does, and :class:`~typeahead.errors.IndexFolderError` while a process builds there.
+    """
+    with closing(lock_folder(folder)):
+        manifest = Manifest.read(folder)
+        path = folder / manifest.generation / name
+        others = {file: entry for file, entry in manifest.files.items() if file != name}
+        if name in manifest.files:
+            # After a kill a file that is not listed is ignored, one that is not as listed is damage.
+            replace(manifest, files=others).write(folder)
+        write(path)
+        replace(manifest, files=others | {name: FileEntry.of(path)}).write(folder)
+    return path
+
+
+def lock_folder(out: Path) -> sqlite3.Connection:
+    """Hold ``build.lock`` until the connection is closed.
+
+    A transaction of SQLite locks on every system, and ends with its process however it dies.
+    """
     connection = None
     try:
         connection = sqlite3.connect(out / _LOCK, timeout=0, isolation_level=None)

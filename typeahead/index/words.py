@@ -17,12 +17,12 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.errors import IndexCorrupt
+from typeahead.index.database import open_database
 from typeahead.tokens import check_text
 
 #: Documents from which a word is too common to look all of them up: 5,000 take FTS5 some 8 ms.
@@ -35,10 +35,11 @@ _PIECES = 4096
 #: Words that :func:`count_words` gives at most, the commonest, so that their memory is bounded.
 MOST_WORDS = 500_000
 
-#: The words of a text are asked of FTS5 itself: a table of texts, and its list of words by place.
+#: The words of a text are asked of FTS5 itself: a table of texts, and its list of words by place. In a database of its
+#: own in memory, so that nothing is ever written by the connection to the documents.
 _SCHEMA = """
-CREATE VIRTUAL TABLE temp.texts USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2');
-CREATE VIRTUAL TABLE temp.texts_words USING fts5vocab('temp', 'texts', 'instance');
+CREATE VIRTUAL TABLE texts USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE texts_words USING fts5vocab('texts', 'instance');
 """
 
 #: All that matches, as one row of text: Python takes its lock back for each row, which it gives away while SQLite looks
@@ -67,8 +68,10 @@ class Words:
         self._remembered = 0
         self._pieces: dict[tuple[int, str], tuple[str, ...]] = {}
         try:
-            self._connection = _open(path)
-            self._connection.executescript(_SCHEMA)
+            self._connection = open_database(path)
+            self._connection.execute("PRAGMA query_only=ON")
+            self._tokenizer = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            self._tokenizer.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise _corrupt(path, error) from error
 
@@ -106,10 +109,10 @@ class Words:
         """FTS5's words of a piece of text."""
         known = self._pieces.get((scope, piece))
         if known is None:
-            execute = self._connection.execute
-            execute("INSERT INTO temp.texts(rowid, text) VALUES(1, ?)", (piece,))
-            known = tuple(word for (word,) in execute("SELECT term FROM temp.texts_words ORDER BY offset"))
-            execute("INSERT INTO temp.texts(texts) VALUES('delete-all')")
+            execute = self._tokenizer.execute
+            execute("INSERT INTO texts(rowid, text) VALUES(1, ?)", (piece,))
+            known = tuple(word for (word,) in execute("SELECT term FROM texts_words ORDER BY offset"))
+            execute("INSERT INTO texts(texts) VALUES('delete-all')")
             if len(self._pieces) >= _PIECES:
                 self._pieces.clear()
             self._pieces[scope, piece] = known
@@ -149,6 +152,7 @@ class Words:
         """Close the file."""
         with self._lock:
             self._connection.close()
+            self._tokenizer.close()
 
 
 def count_words(path: Path) -> dict[str, int]:
@@ -157,17 +161,12 @@ def count_words(path: Path) -> dict[str, int]:
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that cannot be read.
     """
     try:
-        with closing(_open(path)) as connection:
+        with closing(open_database(path)) as connection:
             connection.execute("CREATE VIRTUAL TABLE temp.counts USING fts5vocab('main', 'words', 'row')")
             rows = connection.execute("SELECT term, doc FROM temp.counts ORDER BY doc DESC LIMIT ?", (MOST_WORDS,))
             return dict(rows)
     except sqlite3.Error as error:
         raise _corrupt(path, error) from error
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
 
 
 def _corrupt(path: Path, error: sqlite3.Error) -> IndexCorrupt:

@@ -1,0 +1,114 @@
+"""A database that somebody else wrote is data: what could run when it is read is refused by name."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.index.hashing import HashingEncoder, documents
+from typeahead.errors import IndexCorrupt
+from typeahead.index import build_index
+from typeahead.index.database import open_database
+from typeahead.index.documents import Documents, DocumentWriter
+from typeahead.index.words import Words, count_words
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    build_index(documents(20), tmp_path, HashingEncoder())
+    return tmp_path / "generation-1" / "documents.sqlite"
+
+
+def change(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA writable_schema=ON")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+#: A column that is computed when it is read.
+GENERATED = (
+    "UPDATE sqlite_master SET sql = replace(sql, 'text TEXT NOT NULL', 'text TEXT AS (title || ''x'')') "
+    "WHERE name = 'documents'"
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "named"),
+    [
+        (["CREATE VIEW spy AS SELECT * FROM documents"], "view 'spy'"),
+        (
+            ["DROP TABLE words", "ALTER TABLE documents RENAME TO kept", "CREATE VIEW documents AS SELECT * FROM kept"],
+            "kept",
+        ),
+        (["CREATE TRIGGER spy AFTER INSERT ON documents BEGIN SELECT 1; END"], "trigger 'spy'"),
+        (["CREATE TABLE extra(x)"], "table 'extra'"),
+        (["CREATE VIRTUAL TABLE extra USING fts5(x)"], "table 'extra'"),
+        (["CREATE INDEX spy ON documents(title)"], "index 'spy'"),
+        (["DROP TABLE words"], "no table 'words'"),
+        ([GENERATED], "'documents' is not made"),
+        (
+            ["DROP TABLE words", "CREATE VIRTUAL TABLE words USING fts5(title, text)"],
+            "words",
+        ),
+    ],
+)
+def test_what_is_not_an_index_s_is_named(path: Path, statements: list[str], named: str) -> None:
+    change(path, *statements)
+    for open_it in (lambda: Documents(path, 20), lambda: Words(path, 20), lambda: count_words(path)):
+        with pytest.raises(IndexCorrupt, match=named) as caught:
+            open_it()
+        assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_written_by_whoever_reads(path: Path) -> None:
+    reader, words = Documents(path, 20), Words(path, 20)
+    for connection in (reader._connection, words._connection):
+        for statement in ("DELETE FROM documents", "CREATE TEMP TABLE x(y)", "ATTACH ':memory:' AS other"):
+            with pytest.raises(sqlite3.OperationalError):
+                connection.execute(statement)
+        assert connection.execute("PRAGMA trusted_schema").fetchone() == (0,)
+        assert connection.execute("PRAGMA query_only").fetchone() == (1,)
+    assert words.search("title", 3)
+    words.close()
+    reader.close()
+
+
+def test_a_closed_database_leaves_no_connection_when_it_is_refused(path: Path) -> None:
+    change(path, "CREATE TABLE extra(x)")
+    with pytest.raises(sqlite3.DatabaseError, match="none of an index's"):
+        open_database(path)
+    # Where a connection were open, the schema could not be changed exclusively.
+    change(path, "DROP TABLE extra")
+    open_database(path).close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE TRIGGER spy BEFORE INSERT ON documents BEGIN SELECT RAISE(IGNORE); END", "trigger 'spy'"),
+        ("CREATE TABLE extra(x)", "table 'extra'"),
+    ],
+)
+def test_an_interrupted_build_goes_on_only_in_a_database_of_its_own(tmp_path: Path, statement: str, named: str) -> None:
+    path = tmp_path / "generation-1" / "documents.sqlite"
+    path.parent.mkdir()
+    writer = DocumentWriter(path)
+    writer.append(0, documents(3))
+    writer.close()
+    DocumentWriter(path).close()
+    change(path, statement)
+    with pytest.raises(IndexCorrupt, match=f"{named}.*--no-resume"):
+        DocumentWriter(path)
+
+
+def test_an_interrupted_build_does_not_go_on_in_a_damaged_database(tmp_path: Path) -> None:
+    path = tmp_path / "generation-1" / "documents.sqlite"
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(IndexCorrupt, match=r"damaged.*--no-resume"):
+        DocumentWriter(path)

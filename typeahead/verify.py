@@ -1,0 +1,222 @@
+"""Reads every byte of an index folder or a model folder and says what is wrong; opening one looks at little of it.
+
+An index is opened by sizes and the ends of files (:meth:`~typeahead.index.manifest.Manifest.verify_files`), a model by
+the sums of its files. Here the sums of whole files are compared, nothing may be missing, left over or a link, and the
+parts of an index must agree: SQLite's own check, rows and labels against the count. A folder that was written before
+such sums were kept fails, since a flipped bit in it would not be found; :func:`seal_folder` adds them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from typeahead import models
+from typeahead.errors import IndexCorrupt, MissingExtra, ModelCorrupt, ModelNotFound, TypeaheadError
+from typeahead.index import open_index
+from typeahead.index.database import open_database
+from typeahead.index.manifest import LOCK, MANIFEST, RECIPE, Manifest, generation_number
+from typeahead.index.staging import DOCUMENTS, lock_folder
+from typeahead.index.vectors import LABELS
+from typeahead.sums import FileEntry
+
+#: Told the stage, how many bytes were read, and of how many.
+Progress = Callable[[str, int, int | None], object]
+
+_BUILD_AGAIN = "build the index again"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a folder was found to be."""
+
+    folder: Path
+    #: "index" or "model".
+    kind: str
+    files: int
+    bytes: int
+    #: A line for each thing that is wrong, with the file's path.
+    wrong: tuple[str, ...]
+    #: A line for each thing that was not looked at.
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The line of a folder that is whole."""
+        return f"{self.folder}: {self.kind}, {self.files} files, {self.bytes / 1e6:.1f} MB, as they were written"
+
+
+def find_folder(name_or_path: str | Path) -> tuple[Path, str]:
+    """The folder of an index or a model, and which it is; a model may be given by its name.
+
+    Raises :class:`~typeahead.errors.TypeaheadError` if it is neither.
+    """
+    path = Path(name_or_path)
+    if path.is_dir() and any(one.name == MANIFEST or generation_number(one.name) for one in path.iterdir()):
+        return path, "index"
+    try:
+        return models.find(path), "model"
+    except ModelNotFound:
+        raise TypeaheadError(
+            f"{str(name_or_path)!r} is neither an index nor a model: give the folder of one, or one of the models "
+            f"{', '.join(models.shipped_models())}"
+        ) from None
+
+
+def verify_folder(name_or_path: str | Path, progress: Progress | None = None) -> Report:
+    """Verify an index or a model; see :func:`find_folder` for what may be given and is raised."""
+    folder, kind = find_folder(name_or_path)
+    return verify_index(folder, progress) if kind == "index" else verify_model(folder, progress)
+
+
+def verify_index(folder: Path, progress: Progress | None = None) -> Report:
+    """Verify an index; if a newer one takes its place meanwhile, that one."""
+    while True:
+        try:
+            manifest = Manifest.read(folder)
+            report = _verify_generation(folder, manifest, progress)
+            if not report.wrong or Manifest.read(folder).generation == manifest.generation:
+                return report
+        except IndexCorrupt as error:
+            return Report(folder, "index", 0, 0, (str(error),))
+
+
+def verify_model(folder: Path, progress: Progress | None = None) -> Report:
+    """Verify a model; its golden vectors are compared whenever it is loaded."""
+    try:
+        config, sealed = models.open_config(folder)
+    except ModelCorrupt as error:
+        return Report(folder, "model", 0, 0, (str(error),))
+    reader = _Reader("fetch the model again", progress)
+    wrong = [*reader.compare(folder, config.files), *_others(folder, {*config.files, models.CONFIG})]
+    if not sealed:
+        wrong.append(_unsealed(folder / models.CONFIG, folder))
+    return Report(folder, "model", len(config.files) + 1, reader.bytes, tuple(wrong))
+
+
+def seal_folder(name_or_path: str | Path) -> Path:
+    """Add the sums that a folder lacks, taking what lies there as right; return the folder.
+
+    A sum that is stated already must be right, but for that of a model's ``config.json``, which people edit. Raises
+    :class:`~typeahead.errors.TypeaheadError` where one is not.
+    """
+    folder, kind = find_folder(name_or_path)
+    if kind == "model":
+        config, _ = models.open_config(folder, check_seal=False)
+        for line in _Reader("fetch the model again", None).compare(folder, config.files):
+            raise ModelCorrupt(line, folder=folder)
+        models.write_config(folder, config)
+        return folder
+    with closing(lock_folder(folder)):
+        manifest = Manifest.read(folder)
+        for line in _Reader(_BUILD_AGAIN, None).compare(folder / manifest.generation, manifest.files):
+            raise IndexCorrupt(line, folder=folder)
+        manifest.with_sums(folder).write(folder)
+    return folder
+
+
+def _verify_generation(folder: Path, manifest: Manifest, progress: Progress | None) -> Report:
+    generation = folder / manifest.generation
+    reader = _Reader(_BUILD_AGAIN, progress)
+    wrong = [
+        *reader.compare(generation, manifest.files),
+        *_others(generation, {*manifest.files, RECIPE}),
+        # The next build deletes what an interrupted one has left.
+        *_others(folder, {MANIFEST, LOCK, *(path.name for path in folder.iterdir() if generation_number(path.name))}),
+    ]
+    if not manifest.has_sums:
+        wrong.append(_unsealed(folder / MANIFEST, folder))
+    notes = []
+    if (folder / LOCK).is_file() and (folder / LOCK).stat().st_size:
+        wrong.append(f"{folder / LOCK} is not empty: delete it")
+    if not any(str(generation) in line for line in wrong):
+        try:
+            wrong += _disagreements(folder, manifest)
+        except MissingExtra as error:
+            notes.append(f"{folder} was compared with its sums, but not opened: {error}")
+    return Report(folder, "index", len(manifest.files) + 1, reader.bytes, tuple(wrong), tuple(notes))
+
+
+def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """What is wrong with an index whose files are those that were written."""
+    generation = folder / manifest.generation
+    path = generation / DOCUMENTS
+    try:
+        with closing(open_database(path)) as connection:
+            found = [line for (line,) in connection.execute("PRAGMA integrity_check(1)")]
+            (rows,) = connection.execute("SELECT count(*) FROM documents").fetchone()
+        if found != ["ok"]:
+            yield f"{path} is damaged ({' '.join(found[0].split())}): {_BUILD_AGAIN}"
+        if rows != manifest.count:
+            yield f"{path} holds {rows} documents, not {manifest.count}: {_BUILD_AGAIN}"
+    except sqlite3.Error as error:
+        yield f"{path} is damaged ({error}): {_BUILD_AGAIN}"
+    try:
+        with open_index(folder):
+            pass
+    except IndexCorrupt as error:
+        yield str(error)
+    if LABELS in manifest.files and (np.diff(np.load(generation / LABELS, mmap_mode="r")) <= 0).any():
+        yield f"{generation / LABELS} is not ascending: {_BUILD_AGAIN}"
+
+
+class _Reader:
+    """Compares files with what is stated of them, and counts what it reads."""
+
+    def __init__(self, advice: str, progress: Progress | None) -> None:
+        self._advice = advice
+        self._progress = progress
+        self._total = 0
+        self.bytes = 0
+
+    def compare(self, folder: Path, stated: Mapping[str, FileEntry] | Mapping[str, str]) -> list[str]:
+        """A line for each file that is not what its entry or its sha256 states."""
+        self._total = sum((folder / name).stat().st_size for name in stated if (folder / name).is_file())
+        lines = (self._compare(folder / name, entry) for name, entry in stated.items())
+        return [line for line in lines if line is not None]
+
+    def _compare(self, path: Path, stated: FileEntry | str) -> str | None:
+        try:
+            if path.exists() and not path.is_file():
+                return f"{path} is no file: {self._advice}"
+            found = FileEntry.of(path, self._tell)
+        except FileNotFoundError:
+            return f"{path} is missing: {self._advice}"
+        except OSError as error:
+            return f"{path} cannot be read ({error.strerror}): {self._advice}"
+        same = found.sha256 == stated if isinstance(stated, str) else found == _filled(stated, found)
+        return None if same else f"{path} is not what was written: {self._advice}"
+
+    def _tell(self, count: int) -> None:
+        self.bytes += count
+        if self._progress is not None:
+            self._progress("verify", self.bytes, self._total)
+
+
+def _filled(stated: FileEntry, found: FileEntry) -> FileEntry:
+    """An entry of before knows no sum of the whole, so that any will do."""
+    return stated if stated.sha256 is not None else replace(stated, sha256=found.sha256)
+
+
+def _others(folder: Path, known: set[str]) -> Iterator[str]:
+    """A line for each thing in ``folder`` that is not ``known``, or a link."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in known:
+            yield f"{path} does not belong there: delete it"
+        elif path.is_symlink():
+            yield _link(path)
+
+
+def _link(path: Path) -> str:
+    return f"{path} is a link, and what it leads to may change: put the file itself there"
+
+
+def _unsealed(path: Path, folder: Path) -> str:
+    return (
+        f"{path} was written before all sums were kept, so that not every flipped bit is found: make the folder again, "
+        f"or, if you trust it as it is, run `typeahead verify --seal {folder}`"
+    )
