@@ -90,7 +90,7 @@ def test_every_setting_of_the_server_has_a_flag() -> None:
     options = vars(parser("serve").parse_args(["serve"]))
     # Named otherwise on the command line; the folder of the pages is the package's own business.
     renamed = {"allowed_origins": "allowed_origin", "allowed_hosts": "allowed_host", "examples": "example"}
-    renamed |= {"token": "token_file", "web": "host"}
+    renamed |= {"token": "token_file", "web": "host", "trusted_proxies": "trusted_proxy"}
     for field in fields(ServerConfig):
         assert renamed.get(field.name, field.name) in options, field.name
 

@@ -19,7 +19,8 @@ from websockets.sync.client import connect
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, eventually, running
 from typeahead.server import ListenError, ServerConfig, create_app, serve
-from typeahead.server.run import Server, listen, listener_port
+from typeahead.server.listening import listen, listener_port
+from typeahead.server.run import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 

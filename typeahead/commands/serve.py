@@ -2,6 +2,9 @@
 
 Without --index only embeddings are served. A bearer token that clients must bring is taken from the environment
 variable TYPEAHEAD_TOKEN or from --token-file, never from the command line, where every user of the machine can read it.
+
+SIGTERM, SIGINT and SIGHUP end the server: it answers what is pending and closes sessions with 1012, so that clients
+come again. Under nohup SIGHUP is ignored. A running server keeps using the old index until you start it again.
 """
 
 from __future__ import annotations
@@ -25,6 +28,10 @@ _LIMITS = {
     "max_chars": "code points of a typed text",
     "max_frame_bytes": "bytes of a websocket message",
     "max_sessions": "websocket sessions at a time",
+    "max_connections": "connections of all kinds at a time; 0 for 2000 more than sessions",
+    "max_silent_connections": "connections at a time without a request under way; beyond, the oldest makes room",
+    "max_connections_per_address": "connections of one address, or of one /64 under IPv6; 0 for any number",
+    "max_head_bytes": "bytes of a request's head",
     "max_pending": "replies that one session may wait for",
     "max_search_batch": "queries in one call of the index",
     "max_waiting_searches": "queries that may wait for a search; beyond, keystrokes are answered with 'overloaded'",
@@ -45,6 +52,7 @@ _LIMITS = {
     "max_requests": "HTTP searches and requests for embeddings at a time",
     "max_bodies": "HTTP requests whose bodies are read at a time",
     "client_reports": "reports of browsers on what people felt that are read in a second; 0 reads none",
+    "head_seconds": "seconds that a connection may go without a whole request head, at first and between requests",
     "body_seconds": "seconds that a client has to send a request's body",
     "hello_seconds": "seconds that a client has for its hello, where there is a token",
     "idle_seconds": "seconds without a message after which a session is closed",
@@ -81,6 +89,20 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="a host name that requests may name beside the server's own, such as a proxy's; may be repeated",
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address or a network of a proxy whose X-Forwarded-For or Forwarded says whose a connection is; may be "
+        "repeated",
+    )
+    parser.add_argument(
+        "--share-port",
+        action="store_true",
+        help="share the port with another server that runs there with this flag or with several workers: both are "
+        "connected to until the other one is stopped, so for upgrades alone. Without it a port in use is refused",
     )
     parser.add_argument(
         "--example", action="append", default=[], metavar="QUERY", help="a query that the page offers; may be repeated"
@@ -169,6 +191,8 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
         port=options.port,
         allowed_origins=tuple(options.allowed_origin),
         allowed_hosts=tuple(options.allowed_host),
+        trusted_proxies=tuple(options.trusted_proxy),
+        share_port=options.share_port,
         token=token,
         examples=tuple(options.example),
         otel=options.otel,

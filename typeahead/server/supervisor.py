@@ -21,8 +21,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from typeahead.errors import TypeaheadError
+from typeahead.server.listening import listen, listener_port
 from typeahead.server.registry import merge
-from typeahead.server.run import listen, listener_port
 from typeahead.server.siblings import LINE_LIMIT, Report, write_line
 from typeahead.server.slow import merge_slow
 
