@@ -10,8 +10,10 @@ come again. Under nohup SIGHUP is ignored. A running server keeps using the old 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,8 @@ from typeahead.encoders.base import Encoder
 if TYPE_CHECKING:
     from typeahead.index.folder import Lexical
     from typeahead.server import ServerConfig
+
+log = logging.getLogger(__name__)
 
 #: Settings of the server that are plain numbers, with their help. Their defaults are the server's own.
 _LIMITS = {
@@ -164,6 +168,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # Given by the process that starts the workers: the numbers of the sockets that it hands on.
     parser.add_argument("--worker", type=_handles, help=argparse.SUPPRESS)
+    # So is the folder with the manifest of the index that all of them search.
+    parser.add_argument("--pinned", type=Path, help=argparse.SUPPRESS)
 
 
 def _workers(text: str) -> int:
@@ -210,6 +216,7 @@ def run_server(
     from typeahead.server import serve
     from typeahead.server.run import Worker
 
+    configure_log()
     config = read_config(options)
     handles = getattr(options, "worker", None)
     worker = None if handles is None else Worker(handles)
@@ -222,9 +229,13 @@ def run_server(
         serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
         return
     from typeahead.index import open_index
+    from typeahead.index.manifest import Manifest
 
-    with open_index(index, lexical=lexical) as opened:
+    pinned = getattr(options, "pinned", None)
+    with open_index(index, lexical=lexical, manifest=None if pinned is None else Manifest.read(pinned)) as opened:
         opened.check_teacher(encoder.config)
+        if worker is None:
+            log.info("searching %s of %s: %d documents", opened.manifest.generation, index, opened.manifest.count)
         serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
 
 
@@ -240,21 +251,41 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
     return passages if passages is not None and name == passages.config.name else typeahead.load(name)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Load and serve, or have other processes do it."""
-    if options.workers > 1 and options.worker is None:
-        from typeahead.server.supervisor import Supervisor
+def run_workers(options: argparse.Namespace) -> None:
+    """Have other processes serve until told to stop."""
+    from typeahead.server.pinning import PinnedIndex
+    from typeahead.server.run import prepared
+    from typeahead.server.supervisor import Supervisor
 
-        config = read_config(options)
-        command = [sys.executable, "-m", "typeahead", *options.arguments]
+    configure_log()
+    config = prepared(read_config(options), warn=True)
+    with ExitStack() as stack:
+        pinned = None
+        if options.index is not None:
+            pinned = stack.enter_context(PinnedIndex(options.index))
+            pinned.take()
         Supervisor(
-            command,
+            [sys.executable, "-m", "typeahead", *options.arguments],
             config.host,
             config.port,
             count=options.workers,
             drain_seconds=config.drain_seconds,
             on_ready=_announce,
+            pinned=pinned,
+            share_port=config.share_port,
         ).run()
+
+
+def configure_log() -> None:
+    """Write the log to standard error, with times, unless this process has a log already."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("typeahead").setLevel(logging.INFO)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load and serve, or have other processes do it."""
+    if options.workers > 1 and options.worker is None:
+        run_workers(options)
         return
     passages = typeahead.load(options.passage_encoder) if options.passage_encoder else None
     run_server(options, options.index, passages, lexical=options.lexical)
