@@ -56,7 +56,7 @@ def test_who_was_answered_is_silent_from_then_on() -> None:
     first, _ = house.enter(0), house.enter(1)
     first.spoke([])
     house.now = 5.0
-    first.fell_silent()
+    first.fell_silent(Guest(house, 0))
     house.now = 10.0
     house.door.turn_out_late()
     assert house.out == [(1, Refusal.TOO_LATE)]
@@ -107,7 +107,7 @@ def test_a_forwarded_address_counts_from_a_trusted_proxy_alone() -> None:
     assert caught.value.status == 429
     another.spoke([(b"x-forwarded-for", b"198.51.100.10")])
     # The proxy keeps its connection for whoever comes next.
-    proxied.fell_silent()
+    proxied.fell_silent(Guest(house, 2))
     house.enter(4, "10.0.0.1").spoke(forwarded)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import socket
@@ -13,6 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.server.fakes import BruteForceIndex
 from tests.server.running import PATIENCE, Running, eventually, metric, running
+from typeahead.server.heads import BoundedHttp
+from typeahead.server.websocket import BoundedWebsocket
 
 BOUND = 4096
 UPGRADE = (
@@ -226,6 +229,24 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
         # More than the buffers of both sockets hold.
         connection.sendall((GET.replace(b"healthz", b"metrics") + b"\r\n") * 2000)
         eventually(lambda: metric(server, "typeahead_open_connections") == 1)
+
+
+def alive() -> int:
+    return sum(isinstance(each, BoundedHttp | BoundedWebsocket) for each in gc.get_objects())
+
+
+def test_strangers_that_are_gone_leave_no_garbage_to_collect() -> None:
+    with running(BruteForceIndex(), head_seconds=0.2) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            evil = UPGRADE + b"Origin: http://evil.example\r\n\r\n"
+            for request in (b"", GET, GET + b"Connection: close\r\n\r\n", b"nonsense\r\n\r\n", evil):
+                said(server, request)
+            # Collections would come too late: the server leaves the oldest objects alone for minutes.
+            eventually(lambda: metric(server, "typeahead_open_connections") == 1 and alive() <= 1)
+        finally:
+            gc.enable()
 
 
 def test_refused_sessions_are_counted_and_write_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:

@@ -87,8 +87,8 @@ class Door:
         self._refused = refused
         self._clock = clock
         self._log = LimitedLog(log, clock=clock)
-        #: Those that are silent by when they fell silent, the longest first, as each is added last.
-        self._silent: dict[Visit, float] = {}
+        #: Those that are silent, by when they fell silent: the longest first, as each is added last.
+        self._silent: dict[Visit, tuple[float, Guest]] = {}
         self._count = 0
         self._addresses: Counter[str] = Counter()
 
@@ -102,7 +102,7 @@ class Door:
         """
         address = None if peer is None else read_address(peer)
         proxy = address if address is not None and is_trusted(address, self.trusted) else None
-        visit = Visit(self, guest, proxy)
+        visit = Visit(self, proxy)
         if address is not None and proxy is None:
             visit.claim(address)
         try:
@@ -111,7 +111,7 @@ class Door:
             visit.release()
             raise
         self._count += 1
-        self.fell_silent(visit)
+        self.fell_silent(visit, guest)
         return visit
 
     def _make_room(self) -> None:
@@ -126,25 +126,26 @@ class Door:
         """Turn out those that have been silent for too long; to be called some times a second."""
         latest = self._clock() - self.head_seconds
         while self._silent:
-            visit, since = next(iter(self._silent.items()))
+            visit, (since, _) = next(iter(self._silent.items()))
             if since > latest:
                 return
             self._turn_out(visit, Refusal.TOO_LATE)
 
     def _turn_out(self, visit: Visit, refusal: Refusal) -> None:
+        _, guest = self._silent[visit]
         # Its place is free at once; its end comes when the event loop has closed the socket.
         visit.end()
         self.count(refusal)
-        visit.guest.turn_out(refusal)
+        guest.turn_out(refusal)
 
     def count(self, refusal: Refusal) -> None:
         """Count a refusal, and write one line of its kind a second at most."""
         self._refused[refusal].add()
         self._log.warning(_LINES[refusal])
 
-    def fell_silent(self, visit: Visit) -> None:
-        """Note that nothing of it is being answered any more."""
-        self._silent[visit] = self._clock()
+    def fell_silent(self, visit: Visit, guest: Guest) -> None:
+        """Note that nothing of it is being answered any more; ``guest`` is told if it has to go."""
+        self._silent[visit] = self._clock(), guest
 
     def spoke(self, visit: Visit) -> None:
         """Note that a whole request head came."""
@@ -172,14 +173,14 @@ class Door:
 class Visit:
     """One connection's stay, from being accepted to being lost; ``proxy`` is its peer where that is a trusted one."""
 
-    __slots__ = ("_door", "_ended", "_key", "_proxy", "guest")
+    # Without its guest, which has it: in a circle both would stay until a full collection of garbage.
+    __slots__ = ("_door", "_ended", "_key", "_proxy")
 
-    def __init__(self, door: Door, guest: Guest, proxy: Address | None) -> None:
+    def __init__(self, door: Door, proxy: Address | None) -> None:
         self._door = door
         self._proxy = proxy
         self._key: str | None = None
         self._ended = False
-        self.guest = guest
 
     def spoke(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Hear a whole request head; :class:`Refused` where its client has too many connections, or cannot be told."""
@@ -191,14 +192,14 @@ class Visit:
                 raise Refused(Refusal.MALFORMED, 400, str(error)) from None
         self._door.spoke(self)
 
-    def fell_silent(self) -> None:
-        """Hear that all requests were answered."""
+    def fell_silent(self, guest: Guest) -> None:
+        """Hear that all requests of ``guest`` were answered."""
         if self._ended:
             return
         if self._proxy is not None:
             # The connection is the proxy's; its next request may be another client's.
             self.release()
-        self._door.fell_silent(self)
+        self._door.fell_silent(self, guest)
 
     def claim(self, address: Address) -> None:
         """Count as one of an address; :class:`Refused` where that has too many."""

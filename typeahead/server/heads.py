@@ -130,6 +130,8 @@ class BoundedHttp(HttpToolsProtocol):
         """Go on as a websocket, which keeps the place at the door."""
         super().handle_websocket_upgrade()
         cast("BoundedWebsocket", self.transport.get_protocol()).visit = self._visit
+        # It knows this protocol, and would stay with it until a full collection of garbage, which is rare.
+        self.parser = None
 
     # What the parser says
 
@@ -180,7 +182,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for the next request, unless one waits already."""
         self._unanswered -= 1
         if not self._unanswered and self._visit is not None:
-            self._visit.fell_silent()
+            self._visit.fell_silent(self)
         super().on_response_complete()
 
     # Bounds

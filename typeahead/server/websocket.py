@@ -296,6 +296,9 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         if self._close_deadline is not None:
             self._close_deadline.cancel()
         self._waiting.clear()
+        if hasattr(self, "scope"):
+            # It knows this protocol, and both would stay until a full collection of garbage, which is rare.
+            cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
         super().connection_lost(exc)
         if self._receiver is not None:
             receiver, self._receiver = self._receiver, None
