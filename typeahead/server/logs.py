@@ -59,13 +59,23 @@ class RateLimit(logging.Filter):
 class LimitedLog:
     """Writes to ``logger`` under a limit of its own."""
 
-    def __init__(self, logger: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        seconds: float = LINE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._logger = logger
-        self._limit = RateLimit(clock=clock)
+        self._limit = RateLimit(seconds, clock=clock)
 
     def warning(self, message: str, *arguments: Any) -> None:
         """Write a line at level WARNING."""
         self._write(logging.WARNING, message, arguments)
+
+    def error(self, message: str, *arguments: Any) -> None:
+        """Write a line at level ERROR."""
+        self._write(logging.ERROR, message, arguments)
 
     def exception(self, message: str, *arguments: Any) -> None:
         """Write a line at level ERROR, with the traceback of the exception that is being handled."""
