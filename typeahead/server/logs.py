@@ -37,23 +37,37 @@ class RateLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` is written; notes in it how many of its kind were not."""
-        kind, now = str(record.msg), self._clock()
+        left_out = self.admit(str(record.msg))
+        if left_out is None:
+            return False
+        self.annotate(record, left_out)
+        return True
+
+    def admit(self, kind: str) -> int | None:
+        """Return how many of a kind were left out since the last one, or None where this one is left out too."""
+        now = self._clock()
         with self._lock:
             last, left_out = self._lines.get(kind, (-float("inf"), 0))
             if now - last < self._seconds:
                 self._lines[kind] = last, left_out + 1
-                return False
+                return None
             if len(self._lines) >= _MOST_KINDS:
                 self._lines.clear()
                 self._tracebacks.clear()
             self._lines[kind] = now, 0
-            if record.exc_info and now - self._tracebacks.get(kind, -float("inf")) < TRACEBACK_SECONDS:
-                record.exc_info = record.exc_text = None
-            elif record.exc_info:
-                self._tracebacks[kind] = now
+            return left_out
+
+    def annotate(self, record: logging.LogRecord, left_out: int) -> None:
+        """Take a traceback that comes too soon from a record that is written, and note how many were not."""
+        kind, now = str(record.msg), self._clock()
+        if record.exc_info:
+            with self._lock:
+                if now - self._tracebacks.get(kind, -float("inf")) < TRACEBACK_SECONDS:
+                    record.exc_info = record.exc_text = None
+                else:
+                    self._tracebacks[kind] = now
         if left_out:
             record.msg, record.args = f"{record.getMessage()} ({left_out} more such lines were left out)", ()
-        return True
 
 
 class LimitedLog:
@@ -84,6 +98,9 @@ class LimitedLog:
     def _write(self, level: int, message: str, arguments: tuple[Any, ...], *, exc_info: bool = False) -> None:
         if not self._logger.isEnabledFor(level):
             return
+        left_out = self._limit.admit(message)
+        if left_out is None:
+            return
         caller = sys._getframe(2)
         record = self._logger.makeRecord(
             self._logger.name,
@@ -95,8 +112,8 @@ class LimitedLog:
             sys.exc_info() if exc_info else None,
             caller.f_code.co_name,
         )
-        if self._limit.filter(record):
-            self._logger.handle(record)
+        self._limit.annotate(record, left_out)
+        self._logger.handle(record)
 
 
 def limit_library(name: str) -> None:
