@@ -19,7 +19,7 @@ import uvicorn
 from typeahead.errors import MissingExtra
 from typeahead.evaluate.peers.registry import load_peer
 from typeahead.server import ServerConfig, serve
-from typeahead.server.run import listen, listener_port
+from typeahead.server.listening import listen, listener_port
 
 try:
     from fastapi import Body, FastAPI, Response

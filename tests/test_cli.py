@@ -90,7 +90,7 @@ def test_every_setting_of_the_server_has_a_flag() -> None:
     options = vars(parser("serve").parse_args(["serve"]))
     # Named otherwise on the command line; the folder of the pages is the package's own business.
     renamed = {"allowed_origins": "allowed_origin", "allowed_hosts": "allowed_host", "examples": "example"}
-    renamed |= {"token": "token_file", "web": "host"}
+    renamed |= {"token": "token_file", "web": "host", "trusted_proxies": "trusted_proxy"}
     for field in fields(ServerConfig):
         assert renamed.get(field.name, field.name) in options, field.name
 
@@ -212,3 +212,12 @@ def test_results_follow_the_keys_in_a_terminal(index: Path) -> None:
     assert os.waitpid(pid, 0)[1] == 0
     os.close(terminal)
     assert b"\x1b[2J" not in shown
+
+
+def test_what_guards_the_server_is_set_by_flags() -> None:
+    from typeahead.commands.serve import read_config
+
+    flags = "--trusted-proxy 10.0.0.1 --trusted-proxy 192.168.0.0/16 --max-connections-per-address 20 --share-port"
+    config = read_config(parser("serve").parse_args(["serve", *flags.split(), "--head-seconds", "5"]))
+    assert config.trusted_proxies == ("10.0.0.1", "192.168.0.0/16")
+    assert (config.max_connections_per_address, config.share_port, config.head_seconds) == (20, True, 5.0)

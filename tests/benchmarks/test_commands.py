@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from benchmarks import embed, keystroke, load, scale, soak, sparse, tree, typed
+from benchmarks import denial, embed, keystroke, load, scale, soak, sparse, tree, typed
 from benchmarks.native import has_compiler
 from tests.server.fakes import MeanEncoder
 from tests.static import TOKENIZER, VOCABULARY, write_model2vec
@@ -29,7 +29,7 @@ PINNED = ["--server-cores", str(CORES[0]), "--client-core", str(CORES[-1])]
 def _synthetic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(typed, "TRACES", tmp_path / "none")
     monkeypatch.setattr(typed, "QUERIES", tmp_path / "none")
-    for module in (load, scale, soak):
+    for module in (denial, load, scale, soak):
         monkeypatch.setattr(module, "QUERIES", 50)
 
 
@@ -150,3 +150,18 @@ def test_soak_looks_at_the_memory_in_every_window(figures: Callable[..., Any]) -
     assert len(data["memory_MB"]) == 4
     assert isinstance(data["growth_of_memory_after_settling_%"], float)
     assert (data["keys"], data["errors"], data["unanswered"]) == (150, 0, 0)
+
+
+@needs_compiler
+def test_denial_refuses_heads_and_lets_new_people_in(
+    figures: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denial, "FILL_SECONDS", 0.1)
+    data = figures(
+        denial.main,
+        *("--descriptors", "256", "--silent", "300", "--connections", "5", "--rate", "50", "--seconds", "0.6", *PINNED),
+    )
+    assert [row["what"] for row in data["rows"]] == ["nothing else", "one header", "header lines", "silent"]
+    assert [row["unanswered"] for row in data["rows"]] == [0] * 4
+    assert data["heads_are_refused_below_128_kB"]
+    assert data["nobody_waits_30_s"]

@@ -37,6 +37,8 @@ def metrics() -> dict[str, list[Mapping[str, str]]]:
         searches_stood=int,
         words_found=int,
         words_late=int,
+        connections=int,
+        generation=0,
     )
     found: dict[str, list[Mapping[str, str]]] = {"up": [{}]}
     for family in text_string_to_metric_families(made.registry.render()):

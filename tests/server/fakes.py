@@ -143,6 +143,7 @@ class FakeHit:
 @dataclass(frozen=True, slots=True)
 class FakeManifest:
     count: int
+    generation: str = "generation-1"
 
 
 class BruteForceIndex:

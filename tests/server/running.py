@@ -17,8 +17,9 @@ from websockets.typing import Origin, Subprotocol
 from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
 from typeahead.encoders.base import Encoder
 from typeahead.server import ServerConfig, create_app
+from typeahead.server.listening import listen
 from typeahead.server.pipeline import SearchIndex
-from typeahead.server.run import Server, listen
+from typeahead.server.run import Server
 
 #: Seconds after which a test gives up on something that has to happen. Nothing waits for as long as this.
 PATIENCE = 20.0

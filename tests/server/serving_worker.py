@@ -1,16 +1,21 @@
-"""A server of several processes for the tests: ``python -m tests.server.serving_worker [--workers N] [broken]``.
+"""A server of several processes for the tests: ``python -m tests.server.serving_worker --workers N [broken | FOLDER]``.
 
-Prints its address when all are ready. With "broken", every worker ends before it is ready.
+Prints its address when all are ready. With "broken", every worker ends before it is ready; with the folder of an index,
+they search that.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from typeahead.errors import TypeaheadError
+from typeahead.index import open_index
+from typeahead.index.manifest import Manifest
 from typeahead.server import ServerConfig, serve
+from typeahead.server.pinning import PinnedIndex
 from typeahead.server.run import Worker
 from typeahead.server.supervisor import Supervisor
 
@@ -23,18 +28,28 @@ def main() -> None:
             sys.exit(3)
         handles = [int(handle) for handle in sys.argv[sys.argv.index("--worker") + 1].split(",")]
         config = ServerConfig(web=Path("/nonexistent"), drain_seconds=2.0)
-        serve(config, MeanEncoder(), BruteForceIndex(), worker=Worker(handles))
+        if "--pinned" not in sys.argv:
+            serve(config, MeanEncoder(), BruteForceIndex(), worker=Worker(handles))
+            return
+        pinned = Manifest.read(Path(sys.argv[sys.argv.index("--pinned") + 1]))
+        with open_index(Path(sys.argv[1]), manifest=pinned) as index:
+            serve(config, MeanEncoder(), index, worker=Worker(handles))
         return
-    arguments = ["broken"] if "broken" in sys.argv else []
+    count, *arguments = sys.argv[sys.argv.index("--workers") + 1 :]
+    folders = [argument for argument in arguments if argument != "broken"]
     try:
-        Supervisor(
-            [*PROGRAM, *arguments],
-            "127.0.0.1",
-            0,
-            count=int(sys.argv[sys.argv.index("--workers") + 1]),
-            drain_seconds=2.0,
-            on_ready=lambda address: print(address, flush=True),
-        ).run()
+        with PinnedIndex(Path(folders[0])) if folders else nullcontext() as pinned_index:
+            if pinned_index is not None:
+                pinned_index.take()
+            Supervisor(
+                [*PROGRAM, *arguments],
+                "127.0.0.1",
+                0,
+                count=int(count),
+                drain_seconds=2.0,
+                on_ready=lambda address: print(address, flush=True),
+                pinned=pinned_index,
+            ).run()
     except TypeaheadError as error:
         print(f"failed: {error}", flush=True)
         sys.exit(1)

@@ -33,6 +33,12 @@ from typeahead.server.config import ConfigError, ServerConfig, parse_origin
         ("shared_cache", True),
         ("snippet_chars", 15),
         ("max_bodies", 0),
+        ("head_seconds", 0),
+        ("max_head_bytes", 100),
+        ("max_silent_connections", 0),
+        ("max_connections", 100),
+        ("max_connections_per_address", -1),
+        ("trusted_proxies", ("proxy.example",)),
         ("body_seconds", 0),
         ("complete", -1),
         ("complete", 33),
@@ -153,3 +159,11 @@ def test_any_name_is_answered_off_the_loopback_without_a_list_and_where_any_page
     settings: dict[str, Any],
 ) -> None:
     assert ServerConfig(**settings).allows_host("any.example")
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "expected"),
+    [("127.0.0.1", None, False), ("localhost", None, False), ("0.0.0.0", None, True), ("0.0.0.0", "s3cret", False)],
+)
+def test_a_server_is_exposed_where_other_machines_need_no_token(host: str, token: str | None, expected: bool) -> None:
+    assert ServerConfig(host=host, token=token).exposed is expected

@@ -22,6 +22,8 @@ def metrics() -> ServerMetrics:
         searches_stood=lambda: 2,
         words_found=lambda: 4,
         words_late=lambda: 1,
+        connections=lambda: 3,
+        generation=7,
     )
     return made
 
@@ -46,6 +48,11 @@ def test_every_series_exists_from_the_start() -> None:
         "typeahead_state_cache_capacity_bytes 4000",
         'typeahead_fallback_texts_total{reason="long",outcome="shed"} 0',
         "typeahead_fallback_duration_seconds_count 0",
+        'typeahead_connections_refused_total{reason="too_large"} 0',
+        'typeahead_sessions_refused_total{reason="full"} 0',
+        "typeahead_worker_deaths_total 0",
+        "typeahead_open_connections 3",
+        "typeahead_index_generation 7",
         'encoder="minilm-gru"} 1',
     ):
         assert series in rendered

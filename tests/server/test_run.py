@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,8 @@ from websockets.sync.client import connect
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, eventually, running
 from typeahead.server import ListenError, ServerConfig, create_app, serve
-from typeahead.server.run import Server, listen, listener_port
+from typeahead.server.listening import listen, listener_port
+from typeahead.server.run import Server, prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +63,7 @@ def process(*arguments: str) -> Iterator[Process]:
             started.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_sends_pending_replies_closes_with_1012_and_ends_in_ten_seconds(number: signal.Signals) -> None:
     with process("gate") as server, connect(server.address.replace("http", "ws") + "/v1/type") as client:
         client.send('{"seq": 1, "text": "boil an egg"}')
@@ -81,6 +83,19 @@ def test_a_signal_sends_pending_replies_closes_with_1012_and_ends_in_ten_seconds
         assert server.line() == "ended"
         assert server.process.wait(PATIENCE) == 0
         assert time.monotonic() - told < 10
+
+
+def test_under_nohup_a_hangup_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        # What is ignored stays so in a process that is started, which is all that nohup does.
+        with process() as server, connect(server.address.replace("http", "ws") + "/v1/type") as client:
+            server.process.send_signal(signal.SIGHUP)
+            client.send('{"seq": 1, "text": "boil an egg"}')
+            assert json.loads(client.recv(timeout=PATIENCE))["seq"] == 1
+            assert httpx.get(f"{server.address}/readyz").json() == {"status": "ready"}
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_search_that_hangs_does_not_keep_the_server_from_ending() -> None:
@@ -142,6 +157,22 @@ def test_localhost_is_listened_on_under_one_port() -> None:
     finally:
         for listener in sockets:
             listener.close()
+
+
+@pytest.mark.parametrize(
+    ("warn", "settings", "lines"),
+    [
+        (True, {"host": "0.0.0.0"}, 1),
+        (True, {"host": "0.0.0.0", "token": "s3cret"}, 0),
+        (True, {}, 0),
+        (False, {"host": "0.0.0.0"}, 0),
+    ],
+)
+def test_a_server_that_anybody_may_search_says_so_once(
+    warn: bool, settings: dict[str, Any], lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared(ServerConfig(**settings), warn=warn)
+    assert len([message for message in caplog.messages if "without a token" in message]) == lines
 
 
 def test_what_goes_wrong_while_warming_up_ends_the_server() -> None:

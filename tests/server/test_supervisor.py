@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,13 +14,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.server.fakes import TITLES, MeanEncoder
 from tests.server.running import PATIENCE, eventually
+from typeahead.index import Document, build_index
+from typeahead.server import ListenError
+from typeahead.server.listening import listen
+from typeahead.server.supervisor import Supervisor
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="this system has no SO_REUSEPORT")
 
@@ -110,6 +117,7 @@ def test_a_worker_that_is_killed_is_replaced_and_what_it_had_counted_stays_in_th
                 type_and_hear(client, 1)
         served = server.metric('typeahead_keystrokes_total{outcome="served"}')
         assert served == 16 + len(alive) + 8
+        assert server.metric("typeahead_worker_deaths_total") == 1
 
 
 def still_there(client: ClientConnection) -> bool:
@@ -120,11 +128,12 @@ def still_there(client: ClientConnection) -> bool:
     return True
 
 
-def test_a_signal_drains_and_ends_all_of_them() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_drains_and_ends_all_of_them(number: signal.Signals) -> None:
     with servers() as server, connect(server.websocket) as client:
         type_and_hear(client, 1)
         workers = server.workers()
-        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(number)
         with pytest.raises(ConnectionClosed) as caught:
             client.recv(timeout=PATIENCE)
         assert caught.value.rcvd is not None
@@ -152,3 +161,64 @@ def test_workers_that_never_get_ready_are_given_up_with_an_error() -> None:
     with servers("broken") as server:
         assert server.first_line.startswith("failed: a worker ended with status 3 before it was ready")
         assert server.process.wait(PATIENCE) == 1
+
+
+def index_of(folder: Path, url: str) -> None:
+    """Build an index whose documents all have this address."""
+    build_index([Document(title, title, url=url) for title in TITLES], folder, MeanEncoder())
+
+
+def urls(server: Servers) -> set[object]:
+    """What is found, by whichever workers are asked."""
+    found = set()
+    for _ in range(12):
+        with connect(server.websocket) as client:
+            hits: Any = type_and_hear(client, 1)["hits"]
+            found.add(hits[0]["url"])
+    return found
+
+
+def kill_one(server: Servers) -> None:
+    victim = server.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: victim not in server.workers() and len(server.workers()) == WORKERS)
+
+
+def test_a_worker_that_is_replaced_searches_the_index_of_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    index_of(folder, "old")
+    with servers(str(folder)) as server:
+        index_of(folder, "new")
+        kill_one(server)
+        eventually(lambda: server.metric("typeahead_worker_deaths_total") == 1)
+        assert urls(server) == {"old"}
+        assert server.metric("typeahead_index_generation") == 1
+    # Nobody needs it any more.
+    assert [path.name for path in folder.glob("generation-*")] == ["generation-2"]
+
+
+def test_where_the_files_of_the_index_are_gone_all_workers_move_to_the_one_in_force(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    index_of(folder, "old")
+    with servers(str(folder)) as server, connect(server.websocket) as client:
+        type_and_hear(client, 1)
+        before = server.workers()
+        index_of(folder, "new")
+        shutil.rmtree(folder / "generation-1")
+        os.kill(before[0], signal.SIGKILL)
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=PATIENCE)
+        eventually(lambda: not set(before) & set(server.workers()) and len(server.workers()) == WORKERS)
+        assert urls(server) == {"new"}
+
+
+def test_a_second_server_on_the_port_is_refused() -> None:
+    options: dict[str, Any] = {"count": WORKERS, "drain_seconds": 1.0, "on_ready": print}
+    with servers() as server:
+        port = int(server.first_line.rpartition(":")[2])
+        with pytest.raises(ListenError, match="the port is in use"):
+            Supervisor(["true"], "127.0.0.1", port, **options)
+        with pytest.raises(ListenError, match="the port is in use"):
+            listen("127.0.0.1", port)
+        shared = Supervisor(["true"], "127.0.0.1", port, share_port=True, **options)
+        shared.close()

@@ -3,13 +3,18 @@
 Without --index only embeddings are served. A bearer token that clients must bring is taken from the environment
 variable TYPEAHEAD_TOKEN or from --token-file, never from the command line, where every user of the machine can read it;
 so is that of operators, who see metrics, dashboard and exact timings (TYPEAHEAD_OPERATOR_TOKEN, --operator-token-file).
+
+SIGTERM, SIGINT and SIGHUP end the server: it answers what is pending and closes sessions with 1012, so that clients
+come again. Under nohup SIGHUP is ignored. A running server keeps using the old index until you start it again.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +26,17 @@ if TYPE_CHECKING:
     from typeahead.index.folder import Lexical
     from typeahead.server import ServerConfig
 
+log = logging.getLogger(__name__)
+
 #: Settings of the server that are plain numbers, with their help. Their defaults are the server's own.
 _LIMITS = {
     "max_chars": "code points of a typed text",
     "max_frame_bytes": "bytes of a websocket message",
     "max_sessions": "websocket sessions at a time",
+    "max_connections": "connections of all kinds at a time; 0 for 2000 more than sessions",
+    "max_silent_connections": "connections at a time without a request under way; beyond, the oldest makes room",
+    "max_connections_per_address": "connections of one address, or of one /64 under IPv6; 0 for any number",
+    "max_head_bytes": "bytes of a request's head",
     "max_pending": "replies that one session may wait for",
     "max_search_batch": "queries in one call of the index",
     "max_waiting_searches": "queries that may wait for a search; beyond, keystrokes are answered with 'overloaded'",
@@ -46,6 +57,7 @@ _LIMITS = {
     "max_requests": "HTTP searches and requests for embeddings at a time",
     "max_bodies": "HTTP requests whose bodies are read at a time",
     "client_reports": "reports of browsers on what people felt that are read in a second; 0 reads none",
+    "head_seconds": "seconds that a connection may go without a whole request head, at first and between requests",
     "body_seconds": "seconds that a client has to send a request's body",
     "hello_seconds": "seconds that a client has for its hello, where there is a token",
     "idle_seconds": "seconds without a message after which a session is closed",
@@ -82,6 +94,20 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="a host name that requests may name beside the server's own, such as a proxy's; may be repeated",
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address or a network of a proxy whose X-Forwarded-For or Forwarded says whose a connection is; may be "
+        "repeated",
+    )
+    parser.add_argument(
+        "--share-port",
+        action="store_true",
+        help="share the port with another server that runs there with this flag or with several workers: both are "
+        "connected to until the other one is stopped, so for upgrades alone. Without it a port in use is refused",
     )
     parser.add_argument(
         "--example", action="append", default=[], metavar="QUERY", help="a query that the page offers; may be repeated"
@@ -161,6 +187,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # Given by the process that starts the workers: the numbers of the sockets that it hands on.
     parser.add_argument("--worker", type=_handles, help=argparse.SUPPRESS)
+    # So is the folder with the manifest of the index that all of them search.
+    parser.add_argument("--pinned", type=Path, help=argparse.SUPPRESS)
 
 
 def _workers(text: str) -> int:
@@ -182,6 +210,8 @@ def read_config(options: argparse.Namespace) -> ServerConfig:
         port=options.port,
         allowed_origins=tuple(options.allowed_origin),
         allowed_hosts=tuple(options.allowed_host),
+        trusted_proxies=tuple(options.trusted_proxy),
+        share_port=options.share_port,
         token=_token("TYPEAHEAD_TOKEN", options.token_file),
         operator_token=_token("TYPEAHEAD_OPERATOR_TOKEN", options.operator_token_file),
         timings=options.timings,
@@ -212,6 +242,7 @@ def run_server(
     from typeahead.server import serve
     from typeahead.server.run import Worker
 
+    configure_log()
     config = read_config(options)
     handles = getattr(options, "worker", None)
     worker = None if handles is None else Worker(handles)
@@ -224,9 +255,13 @@ def run_server(
         serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
         return
     from typeahead.index import open_index
+    from typeahead.index.manifest import Manifest
 
-    with open_index(index, lexical=lexical) as opened:
+    pinned = getattr(options, "pinned", None)
+    with open_index(index, lexical=lexical, manifest=None if pinned is None else Manifest.read(pinned)) as opened:
         opened.check_teacher(encoder.config)
+        if worker is None:
+            log.info("searching %s of %s: %d documents", opened.manifest.generation, index, opened.manifest.count)
         serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
 
 
@@ -242,6 +277,37 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
     return passages if passages is not None and name == passages.config.name else typeahead.load(name)
 
 
+def run_workers(options: argparse.Namespace) -> None:
+    """Have other processes serve until told to stop."""
+    from typeahead.server.pinning import PinnedIndex
+    from typeahead.server.run import prepared
+    from typeahead.server.supervisor import Supervisor
+
+    configure_log()
+    config = prepared(read_config(options), warn=True)
+    with ExitStack() as stack:
+        pinned = None
+        if options.index is not None:
+            pinned = stack.enter_context(PinnedIndex(options.index))
+            pinned.take()
+        Supervisor(
+            [sys.executable, "-m", "typeahead", *options.arguments],
+            config.host,
+            config.port,
+            count=options.workers,
+            drain_seconds=config.drain_seconds,
+            on_ready=_announce,
+            pinned=pinned,
+            share_port=config.share_port,
+        ).run()
+
+
+def configure_log() -> None:
+    """Write the log to standard error, with times, unless this process has a log already."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("typeahead").setLevel(logging.INFO)
+
+
 def run(options: argparse.Namespace) -> None:
     """Load and serve, or have other processes do it."""
     if options.verify and options.worker is None:
@@ -250,18 +316,7 @@ def run(options: argparse.Namespace) -> None:
         served = (options.index, options.encoder, options.fallback, options.passage_encoder)
         refuse_unless_verified(dict.fromkeys(name for name in served if name is not None))
     if options.workers > 1 and options.worker is None:
-        from typeahead.server.supervisor import Supervisor
-
-        config = read_config(options)
-        command = [sys.executable, "-m", "typeahead", *options.arguments]
-        Supervisor(
-            command,
-            config.host,
-            config.port,
-            count=options.workers,
-            drain_seconds=config.drain_seconds,
-            on_ready=_announce,
-        ).run()
+        run_workers(options)
         return
     passages = typeahead.load(options.passage_encoder) if options.passage_encoder else None
     run_server(options, options.index, passages, lexical=options.lexical)

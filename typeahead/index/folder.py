@@ -191,6 +191,7 @@ def open_index(
     *,
     search_candidates: int | None = None,
     lexical: Lexical = "words",
+    manifest: Manifest | None = None,
 ) -> Index:
     """Open the index in folder ``path`` for reading; it may be replaced while it is open.
 
@@ -199,6 +200,7 @@ def open_index(
         search_candidates: how many candidates a search of an HNSW graph holds: more find more and take longer. By
             default what the index's manifest says.
         lexical: what :meth:`Index.match` searches; "sparse" needs what ``python -m training.sparse_passages`` wrote.
+        manifest: the manifest to open it by, which may be that of an older generation; by default the one in force.
 
     Raises:
         IndexNotFound: there is no index, or one that is not finished.
@@ -210,6 +212,8 @@ def open_index(
     if search_candidates is not None and not 1 <= search_candidates <= MOST_CANDIDATES:
         raise ValueError(f"search_candidates is {search_candidates}, it must be from 1 to {MOST_CANDIDATES}")
     path = Path(path)
+    if manifest is not None:
+        return _open(path, manifest, search_candidates, lexical)
     manifest = Manifest.read(path)
     for _ in range(_ATTEMPTS):
         try:

@@ -23,9 +23,10 @@ sizes and ends, ``typeahead verify`` reads all of it. The manifest carries a sum
 that were written before have neither whole sums nor that one, and open all the same.
 
 A reader takes the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
-manifest by one atomic rename, and only then deletes the generations before it. So a reader finds the old index or the
-new one, and one that has the old files open keeps them. A folder whose ``format_version`` is later is refused. What
-version 2 has more is ``dimensions``; an index without is written as version 1, which older readers open.
+manifest by one atomic rename, and only then deletes the generations before it, unless somebody holds one (``lease``).
+So a reader finds the old index or the new one, and one that has the old files open keeps them. A folder whose
+``format_version`` is later is refused. What version 2 has more is ``dimensions``; an index without is written as
+version 1, which older readers open.
 """
 
 from __future__ import annotations

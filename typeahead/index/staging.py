@@ -25,6 +25,7 @@ from typing import Any, Self
 
 from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
+from typeahead.index.lease import delete_unless_held
 from typeahead.index.manifest import FORMAT_VERSION, Manifest, Teacher, generation_number, sync_folder
 from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
@@ -101,8 +102,8 @@ class Staging:
         manifest.write(self.out)
         (self.folder / _RECIPE).unlink()
         for path in self._others:
-            # Fails on Windows while somebody has it open; the next build tries again.
-            shutil.rmtree(path, ignore_errors=True)
+            # Fails on Windows while somebody has it open, as for what is held; the next build tries again.
+            delete_unless_held(path)
         return manifest
 
     def discard(self) -> None:

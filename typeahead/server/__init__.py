@@ -19,7 +19,8 @@ except ImportError as error:
 
 from typeahead.server.app import App, create_app
 from typeahead.server.config import ConfigError, ServerConfig
-from typeahead.server.run import ListenError, serve
+from typeahead.server.listening import ListenError
+from typeahead.server.run import serve
 
 __all__ = ["App", "ConfigError", "ListenError", "ServerConfig", "create_app", "serve"]
 

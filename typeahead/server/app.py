@@ -29,12 +29,15 @@ from typeahead.completion import Completions, Vocabulary
 from typeahead.encoders.base import Encoder, IncrementalEncoder
 from typeahead.engine import Engine
 from typeahead.index.fusion import Fusion
+from typeahead.index.manifest import generation_number
 from typeahead.paths import web_folder
+from typeahead.server.addresses import read_networks
 from typeahead.server.api import ApiError, Gate
 from typeahead.server.client_timings import ClientTimings
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.connection import TypeEndpoint
 from typeahead.server.dashboard import write_dashboard
+from typeahead.server.door import Door
 from typeahead.server.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.embedder import Embedder
 from typeahead.server.fallback import Fallback
@@ -117,6 +120,15 @@ class App:
         )
         self._tracing = start_tracing() if config.otel else None
         documents = None if index is None else index.manifest.count
+        #: Who may be connected, where the server is ours.
+        self.door = Door(
+            max_connections=config.connections,
+            max_silent=config.max_silent_connections,
+            max_per_address=config.max_connections_per_address,
+            head_seconds=config.head_seconds,
+            trusted=read_networks(config.trusted_proxies),
+            refused=self._metrics.refused_connections,
+        )
         self._endpoint = TypeEndpoint(
             config, self._pipeline, self._metrics, documents, status=lambda: self.status, tracing=self._tracing
         )
@@ -131,6 +143,8 @@ class App:
             searches_stood=lambda: self._pipeline.stood,
             words_found=lambda: 0 if lexical is None else lexical.found,
             words_late=lambda: 0 if lexical is None else lexical.late,
+            connections=lambda: len(self.door),
+            generation=0 if index is None else generation_number(index.manifest.generation) or 0,
         )
         gate = Gate(config, lambda: self.status)
         self._api = HttpApi(

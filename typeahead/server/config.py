@@ -15,10 +15,14 @@ from urllib.parse import urlsplit
 from typeahead.completion import MAX_COUNT
 from typeahead.errors import TypeaheadError
 from typeahead.index.fusion import METHODS
+from typeahead.server.addresses import read_networks
 from typeahead.server.anytime import THRESHOLD
 from typeahead.server.snippets import MIN_SNIPPET
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+#: Connections beside those of sessions, unless a number is given.
+_OTHER_CONNECTIONS = 2000
 
 #: Names of this machine that no page elsewhere can have: an address, or a name that browsers resolve themselves.
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -39,6 +43,9 @@ class ServerConfig:
     host: str = "127.0.0.1"
     #: 0 takes a free port.
     port: int = 8765
+    #: Whether the port is shared with another server of this user that shares it too: for upgrades, as both are
+    #: searched meanwhile.
+    share_port: bool = False
     #: Folder of the pages at ``/``; None for those that come with the package.
     web: Path | None = None
 
@@ -68,6 +75,17 @@ class ServerConfig:
     max_frame_bytes: int = 16 << 10
     #: Websocket sessions at a time; further ones are closed with 1013.
     max_sessions: int = 10_000
+    #: Connections of all kinds at a time; 0 for 2,000 more than sessions. Where all are taken a new one takes the place
+    #: of the oldest silent one, or gets 503 where nobody is silent.
+    max_connections: int = 0
+    #: Connections at a time that have no request under way; beyond, the oldest makes room.
+    max_silent_connections: int = 1000
+    #: Connections of one address, or of one /64 under IPv6; 0 for any number.
+    max_connections_per_address: int = 0
+    #: Addresses or networks of proxies whose ``X-Forwarded-For`` or ``Forwarded`` says whose a connection is.
+    trusted_proxies: tuple[str, ...] = ()
+    #: Bytes of a request's head: its line and its headers. A trailer and the framing of a chunk have the same bound.
+    max_head_bytes: int = 64 << 10
     #: Replies that one session may wait for. A client that asks for more is not read until some were sent.
     max_pending: int = 32
     #: Queries in one call of the index.
@@ -128,6 +146,8 @@ class ServerConfig:
     #: Whether OpenTelemetry traces are sent, to where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says; needs the ``otel`` extra.
     otel: bool = False
 
+    #: Seconds that a connection may go without a whole request head, at first and between requests.
+    head_seconds: float = 10.0
     #: Seconds that the body of an HTTP request may take to come.
     body_seconds: float = 10.0
     #: Seconds without a message after which a session is closed.
@@ -149,6 +169,7 @@ class ServerConfig:
         for name in (
             "max_chars",
             "max_sessions",
+            "max_silent_connections",
             "max_pending",
             "max_search_batch",
             "max_waiting_searches",
@@ -165,7 +186,15 @@ class ServerConfig:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be at least 1")
-        for name in ("body_seconds", "idle_seconds", "hello_seconds", "stall_seconds", "ping_seconds", "drain_seconds"):
+        for name in (
+            "head_seconds",
+            "body_seconds",
+            "idle_seconds",
+            "hello_seconds",
+            "stall_seconds",
+            "ping_seconds",
+            "drain_seconds",
+        ):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(name, f"is {getattr(self, name)}: it has to be a positive number of seconds")
         if not 0 < self.max_turn_ms < float("inf"):
@@ -184,6 +213,20 @@ class ServerConfig:
             raise ConfigError("client_reports", f"is {self.client_reports}: give 0 to read none")
         if self.fallback_tokens < 0:
             raise ConfigError("fallback_tokens", f"is {self.fallback_tokens}: give 0 for the encoder's own length")
+        if self.max_connections_per_address < 0:
+            number = self.max_connections_per_address
+            raise ConfigError("max_connections_per_address", f"is {number}: give 0 for any number")
+        if self.max_connections and self.max_connections < self.max_sessions:
+            raise ConfigError(
+                "max_connections",
+                f"is {self.max_connections}, fewer than max_sessions, which is {self.max_sessions}: give more, or 0",
+            )
+        if self.max_head_bytes < 1024:
+            raise ConfigError("max_head_bytes", f"is {self.max_head_bytes}: a browser's request alone may take 1024")
+        try:
+            read_networks(self.trusted_proxies)
+        except ValueError as error:
+            raise ConfigError("trusted_proxies", f"holds what is no address or network: {error}") from None
         if self.max_frame_bytes < 256:
             raise ConfigError("max_frame_bytes", f"is {self.max_frame_bytes}: a hello alone may take 256")
         if self.snippet_chars < MIN_SNIPPET:
@@ -211,6 +254,16 @@ class ServerConfig:
     def public(self) -> bool:
         """Whether others than this machine's own users may reach the server, by its address or through a proxy."""
         return bool(self.allowed_hosts or self.allowed_origins) or not _is_loopback(self.host)
+
+    @property
+    def connections(self) -> int:
+        """Connections of all kinds at a time."""
+        return self.max_connections or self.max_sessions + _OTHER_CONNECTIONS
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines reach the server by its address, and need no token."""
+        return self.token is None and not _is_loopback(self.host)
 
     def allows_host(self, host: str | None) -> bool:
         """Whether a request with this Host header is meant for this server, whoever sent it."""

@@ -9,6 +9,7 @@ HTTP; afterwards in the close codes of :mod:`typeahead.protocol`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -30,12 +31,24 @@ from typeahead.replies import write_hello
 from typeahead.server.channel import EXTENSION, AsgiChannel, Channel, Receive, Scope, Send
 from typeahead.server.config import ServerConfig
 from typeahead.server.dialogue import Dialogue
+from typeahead.server.logs import LimitedLog
 from typeahead.server.metrics import ServerMetrics
 from typeahead.server.pipeline import Pipeline
 from typeahead.server.tracing import Tracing
 
+log = logging.getLogger(__name__)
+
 #: Seconds between looks at which sessions are idle.
 SWEEP_SECONDS = 1.0
+
+#: What the log says of websockets that are not made sessions; see :data:`~typeahead.server.metrics.SESSION_REFUSALS`.
+_REFUSALS = {
+    "full": "refused a session with 1013: max_sessions are open already",
+    "overloaded": "refused a session with 1013: the server is overloaded",
+    "origin": "refused a session with 403: its page is of an origin that is not in allowed_origins",
+    "subprotocol": "refused a session with 400: it speaks another subprotocol",
+    "not_ready": "refused a session with 503: the server is starting or stopping",
+}
 
 
 class Connection:
@@ -141,6 +154,7 @@ class TypeEndpoint:
         self.ended = 0
         self._empty = asyncio.Event()
         self._status = status
+        self._log = LimitedLog(log)
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -162,15 +176,17 @@ class TypeEndpoint:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         offered = scope.get("subprotocols", ())
         if (status := self._status()) != "ready":
-            return await _refuse(send, 503, f"the server is {status}: try again")
+            return await self._refuse(send, "not_ready", 503, f"the server is {status}: try again")
         if not self.config.allows(_header(headers, b"origin"), _header(headers, b"host")):
-            return await _refuse(send, 403, "this origin may not connect: the server's allowed_origins say who may")
+            message = "this origin may not connect: the server's allowed_origins say who may"
+            return await self._refuse(send, "origin", 403, message)
         if offered and SUBPROTOCOL not in offered:
-            return await _refuse(send, 400, f"this server speaks the subprotocol {SUBPROTOCOL}")
+            return await self._refuse(send, "subprotocol", 400, f"this server speaks the subprotocol {SUBPROTOCOL}")
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
         full = len(self._connections) >= self.config.max_sessions
         if full or self.pipeline.overloaded:
             # A page does not get to see the status of a refused handshake, but a close code it does.
+            self._count_refused("full" if full else "overloaded")
             reason = "the server is full" if full else "the server is overloaded"
             return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": reason})
         channel = scope.get("extensions", {}).get(EXTENSION)
@@ -185,6 +201,19 @@ class TypeEndpoint:
             self.ended += 1
             if not self._connections:
                 self._empty.set()
+
+    async def _refuse(self, send: Send, reason: str, status: int, message: str) -> None:
+        """Answer the handshake with an HTTP error (ASGI extension "websocket.http.response")."""
+        self._count_refused(reason)
+        body = orjson.dumps({"error": {"message": message}})
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": body})
+
+    def _count_refused(self, reason: str) -> None:
+        """Count it, and write one line of its kind a second at most."""
+        self.metrics.refused_sessions[reason].add()
+        self._log.warning(_REFUSALS[reason])
 
     async def sweep(self) -> None:
         """Close idle sessions, for ever."""
@@ -218,11 +247,3 @@ class TypeEndpoint:
 def _header(headers: dict[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("latin-1")
-
-
-async def _refuse(send: Send, status: int, message: str) -> None:
-    """Answer the handshake with an HTTP error (ASGI extension "websocket.http.response")."""
-    body = orjson.dumps({"error": {"message": message}})
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": body})

@@ -36,6 +36,7 @@ from typeahead.server.formats import (
     write_json,
     write_line,
 )
+from typeahead.server.logs import LimitedLog
 from typeahead.states import check_vectors
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class EmbedEndpoint:
         self._embedder = embedder
         self._encoders = encoders
         self._default = default
+        self._log = LimitedLog(log)
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +152,7 @@ class EmbedEndpoint:
         except TextError as error:
             raise ApiError(400, str(error), param="texts") from None
         except Exception:
-            log.exception("%s could not encode a batch of %d texts", encoder.config.name, len(texts))
+            self._log.exception("%s could not encode a batch of %d texts", encoder.config.name, len(texts))
             raise ApiError(500, "the server could not answer this: its log says why") from None
         return vectors
 

@@ -26,6 +26,7 @@ from typing import Final
 from typeahead.encoders.base import Encoder, IncrementalEncoder, Vectors
 from typeahead.models import ModelConfig
 from typeahead.server.config import ConfigError, ServerConfig
+from typeahead.server.logs import LimitedLog
 from typeahead.server.metrics import Reason, ServerMetrics
 from typeahead.server.query import Query
 from typeahead.states import check_vectors
@@ -39,8 +40,8 @@ TRAINED_TOKENS: Final = 96
 #: Code points that nobody types in one keystroke, in scripts without spaces too.
 AT_ONCE_CHARS: Final = 16
 
-#: Nanoseconds for which one line in the log stands for all failures.
-_LOG_NS: Final = 60 * 10**9
+#: Seconds for which one line in the log stands for all failures.
+_LOG_SECONDS: Final = 60.0
 
 
 def came_at_once(before: str, after: str) -> bool:
@@ -102,7 +103,7 @@ class Fallback:
         #: The longest text, in tokens, that is the encoder's.
         self.most_tokens = config.fallback_tokens or encoder.config.shape.get("trained_tokens", TRAINED_TOKENS)
         self._clock = clock
-        self._logged_ns: int | None = None
+        self._log = LimitedLog(log, seconds=_LOG_SECONDS, clock=lambda: clock() * 1e-9)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answered: Callable[[Query, Reason, bool], None] | None = None
         #: Those that somebody waits for, with why and since when: in the queue, in the thread, or on the way back.
@@ -162,10 +163,7 @@ class Fallback:
 
     def log_failure(self, name: str, error: Exception) -> None:
         """Write one line a minute at most, without what the error says, which may be about the text."""
-        now = self._clock()
-        if self._logged_ns is None or now - self._logged_ns >= _LOG_NS:
-            self._logged_ns = now
-            log.error("%s failed (%s): see typeahead_fallback_texts_total for how often", name, type(error).__name__)
+        self._log.error("%s failed (%s): see typeahead_fallback_texts_total for how often", name, type(error).__name__)
 
     def _run(self) -> None:
         assert self._loop is not None

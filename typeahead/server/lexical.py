@@ -15,6 +15,7 @@ from typing import Protocol
 
 from typeahead.encoders.base import Vectors
 from typeahead.index.fusion import Fused, Fusion, Ranking
+from typeahead.server.logs import LimitedLog
 from typeahead.server.query import Hit, Query
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class LexicalArm:
         self._changed = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self._log = LimitedLog(log)
         #: Queries that were answered with their words, and without, as those came too late.
         self.found = 0
         self.late = 0
@@ -119,7 +121,7 @@ class LexicalArm:
             try:
                 words = self._index.match(query.text, self.fusion.depth, query.scope)
             except Exception:
-                log.exception("the words of a query could not be looked up")
+                self._log.exception("the words of a query could not be looked up")
                 words = ()
             with self._changed:
                 query.words = words

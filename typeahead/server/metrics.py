@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 import typeahead
+from typeahead.server.door import Refusal
 from typeahead.server.registry import BUCKETS, Counter, Histogram, Reading, Registry
 from typeahead.server.slow import SlowKeystrokes
 
@@ -33,6 +34,9 @@ CLIENT_TIMINGS: Final = {
 }
 #: What becomes of a report: counted; not understood; not read, as there were too many.
 REPORT_OUTCOMES: Final = ("accepted", "refused", "limited")
+#: Why a websocket is not made a session: as many as may be are open, keystrokes are turned away, the page is of another
+#: origin, the client speaks another subprotocol, the server starts or stops.
+SESSION_REFUSALS: Final = ("full", "overloaded", "origin", "subprotocol", "not_ready")
 
 
 class Reason(StrEnum):
@@ -83,6 +87,13 @@ class ReplyTimes:
             histogram.sum += spent_ns * 1e-9
 
 
+def add_worker_deaths(registry: Registry, deaths: Counter) -> None:
+    """Add what the process that starts workers counts; they have the series too, so that it is always there."""
+    registry.add(
+        "typeahead_worker_deaths_total", "counter", "Worker processes that ended without being told to.", {(): deaths}
+    )
+
+
 class ServerMetrics:
     """What this server counts. All series exist from the start, so that a rate never begins with a gap."""
 
@@ -97,6 +108,8 @@ class ServerMetrics:
         self.fallback_wait = Histogram()
         self.client = {name: Histogram() for name in CLIENT_TIMINGS}
         self.reports = {outcome: Counter() for outcome in REPORT_OUTCOMES}
+        self.refused_connections = {refusal: Counter() for refusal in Refusal}
+        self.refused_sessions = {reason: Counter() for reason in SESSION_REFUSALS}
         self.slow = SlowKeystrokes()
         #: Takes the nanoseconds of a reply: those of each of :data:`STAGES`, then the whole.
         self.replies = ReplyTimes((*self.stages.values(), self.keystroke))
@@ -155,6 +168,19 @@ class ServerMetrics:
             "Reports of browsers on what people felt, by what became of them.",
             {(("outcome", outcome),): counter for outcome, counter in self.reports.items()},
         )
+        add(
+            "typeahead_connections_refused_total",
+            "counter",
+            "Connections and requests that were refused before anybody read what they asked, by why.",
+            {(("reason", refusal.value),): counter for refusal, counter in self.refused_connections.items()},
+        )
+        add(
+            "typeahead_sessions_refused_total",
+            "counter",
+            "Websockets that were not made sessions, by why.",
+            {(("reason", reason),): counter for reason, counter in self.refused_sessions.items()},
+        )
+        add_worker_deaths(self.registry, Counter())
         build = (("version", typeahead.__version__), ("encoder", encoder))
         add("typeahead_build_info", "gauge", "Version and encoder.", {build: Reading(lambda: 1)}, combine="max")
 
@@ -189,6 +215,8 @@ class ServerMetrics:
         searches_stood: Callable[[], int],
         words_found: Callable[[], int],
         words_late: Callable[[], int],
+        connections: Callable[[], int],
+        generation: int,
     ) -> None:
         """Add what others keep count of, to be read when the metrics are."""
         add = self.registry.add
@@ -209,6 +237,14 @@ class ServerMetrics:
             "counter",
             "Searches of words in a hybrid, by whether they were there in time for the answer.",
             {(("outcome", "found"),): Reading(words_found), (("outcome", "late"),): Reading(words_late)},
+        )
+        add("typeahead_open_connections", "gauge", "Open connections of all kinds.", {(): Reading(connections)})
+        add(
+            "typeahead_index_generation",
+            "gauge",
+            "Generation of the index that is searched; 0 without an index.",
+            {(): Reading(lambda: generation)},
+            combine="max",
         )
         add("typeahead_active_sessions", "gauge", "Open websocket sessions.", {(): Reading(sessions)})
         add("typeahead_state_cache_bytes", "gauge", "Bytes in the cache of token prefixes.", {(): Reading(cache_bytes)})

@@ -33,6 +33,7 @@ from typeahead.models import ModelConfig
 from typeahead.server.anytime import THRESHOLD, may_stand
 from typeahead.server.fallback import Fallback
 from typeahead.server.lexical import HybridIndex, LexicalArm
+from typeahead.server.logs import LimitedLog
 from typeahead.server.marks import Marker
 from typeahead.server.metrics import Reason
 from typeahead.server.query import Hit, Query, Result, Stage
@@ -56,6 +57,10 @@ class Manifest(Protocol):
     @property
     def count(self) -> int:
         """Number of documents."""
+
+    @property
+    def generation(self) -> str:
+        """Name of the generation that is in force."""
 
 
 class SearchIndex(HybridIndex, Protocol):
@@ -113,6 +118,7 @@ class Pipeline:
         self.searched = 0
         self.stood = 0
         self._clock = clock
+        self._log = LimitedLog(log)
         #: When the loop began to read what it is reading now, and when a keystroke was last turned away.
         self._turn_ns: int | None = None
         self._shed_ns: int | None = None
@@ -293,7 +299,7 @@ class Pipeline:
             self._look_ahead(batch)
         except Exception as error:
             if self.fallback is None:
-                log.exception("a batch of %d sessions could not be stepped", len(batch))
+                self._log.exception("a batch of %d sessions could not be stepped", len(batch))
             # One by one, so that only whose text it was pays for it.
             if len(batch) == 1:
                 self._rescue(batch[0], error)
@@ -392,7 +398,7 @@ class Pipeline:
         try:
             return self._search_batch(batch)
         except Exception:
-            log.exception("a batch of %d searches failed", len(batch))
+            self._log.exception("a batch of %d searches failed", len(batch))
             return [None] if len(batch) == 1 else [self._try_searches([query])[0] for query in batch]
 
     def _search_batch(self, batch: list[Query]) -> list[Result]:

@@ -7,23 +7,32 @@ is drained before that; and it ends by raising the signal again, so a server tha
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
+import logging
 import signal
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
 
 from typeahead.encoders.base import Encoder
-from typeahead.errors import TypeaheadError
 from typeahead.server.app import App, create_app
 from typeahead.server.config import ServerConfig
+from typeahead.server.descriptors import fitted, raise_limit
+from typeahead.server.heads import Bounds, bounded_http
+from typeahead.server.listening import listen, listener_port
+from typeahead.server.logs import limit_library
 from typeahead.server.pipeline import SearchIndex
 from typeahead.server.siblings import Siblings
 from typeahead.server.websocket import bounded
+
+log = logging.getLogger(__name__)
+
+#: Libraries that write a line for what any client can cause.
+_NOISY = ("asyncio", "uvicorn.error")
 
 #: Looks at the clock, ten a second, between full collections of garbage; sessions that ended since the last one, or
 #: so many of those times, make one worth its pause.
@@ -34,15 +43,6 @@ _COLLECT_TIMES = 10
 #: Seconds that closing handshakes, and then HTTP requests, have after the drain.
 _CLOSING_SECONDS = 1.0
 _REQUEST_SECONDS = 1
-
-
-class ListenError(TypeaheadError):
-    """An address that cannot be listened on."""
-
-    def __init__(self, host: str, port: int, message: str) -> None:
-        super().__init__(f"cannot listen on {host}:{port}: {message}")
-        self.host = host
-        self.port = port
 
 
 class Worker:
@@ -66,19 +66,20 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
     worker: Worker | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and return.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain and return.
 
     ``on_ready`` is called with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
-    :class:`ListenError` where the port is taken, what :func:`~typeahead.server.app.create_app` raises, and what goes
-    wrong while warming up. ``index`` is not closed. A ``worker`` is one of several processes: it listens on sockets
-    that are there already.
+    :class:`~typeahead.server.listening.ListenError` where the port is taken, what
+    :func:`~typeahead.server.app.create_app` raises, and what goes wrong while warming up. ``index`` is not closed. A
+    ``worker`` is one of several processes: it listens on sockets that are there already.
     """
     # The oldest generation is collected by Server: never by itself.
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, 10**9)
     siblings = None if worker is None else worker.siblings
+    config = prepared(config, warn=worker is None)
     app = create_app(config, encoder, index, passages=passages, fallback=fallback, siblings=siblings)
-    sockets = listen(config.host, config.port) if worker is None else worker.listeners
+    sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
     try:
         Server(app, on_ready).run(sockets)
     finally:
@@ -88,58 +89,14 @@ def serve(
         raise app.failure
 
 
-def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
-    """Listen on every address of ``host``, so that "localhost" is found by whichever family a client tries first.
+def prepared(config: ServerConfig, *, warn: bool) -> ServerConfig:
+    """Raise the limit on open files, fit the settings to it, and ``warn`` of what the operator may not know.
 
-    ``shared`` lets other sockets of this user listen there too, to each of which the system gives its part of the
-    connections; where it cannot, :class:`ListenError` is raised.
+    Workers do not warn: the process that starts them has done so.
     """
-    if shared and not hasattr(socket, "SO_REUSEPORT"):
-        raise ListenError(host, port, "this system does not share a port among processes: use one worker")
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise ListenError(host, port, f"{error.strerror}: give an address of this machine as host") from error
-    sockets: list[socket.socket] = []
-    for family, kind, protocol, _, address in dict.fromkeys(found):
-        try:
-            listener = socket.socket(family, kind, protocol)
-        except OSError:  # a family that this machine does not have, such as IPv6 in a container
-            continue
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # Port 0 means any port, but the same one for all addresses.
-            listener.bind((address[0], listener_port(sockets) or port, *address[2:]))
-            listener.listen(2048)
-        except OSError as error:
-            listener.close()
-            if error.errno == errno.EADDRNOTAVAIL and family == socket.AF_INET6 and len(found) > 1:
-                continue
-            for other in sockets:
-                other.close()
-            raise ListenError(host, port, _advice(error, port)) from error
-        listener.setblocking(False)
-        sockets.append(listener)
-    if not sockets:
-        raise ListenError(host, port, "this machine has no such address: give another host")
-    return sockets
-
-
-def listener_port(sockets: list[socket.socket]) -> int:
-    """Return the port that is listened on, 0 if there is none yet."""
-    return int(sockets[0].getsockname()[1]) if sockets else 0
-
-
-def _advice(error: OSError, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "the port is in use: stop what uses it, or give another port (0 takes a free one)"
-    if error.errno == errno.EACCES:
-        return f"no permission: ports below 1024 need a privileged user, so give one from 1024 up instead of {port}"
-    return f"{error.strerror}: give an address of this machine as host"
+    if warn and config.exposed:
+        log.warning("other machines may search on %s without a token: give one by --token-file", config.host)
+    return fitted(config, raise_limit(), warn=warn)
 
 
 class Server(uvicorn.Server):
@@ -154,7 +111,8 @@ class Server(uvicorn.Server):
                 host=config.host,
                 port=config.port,
                 loop="uvloop",
-                http="httptools",
+                # "httptools", with bounds on heads and on silence.
+                http=bounded_http(app.door, Bounds(config.max_head_bytes, config.max_body_bytes, config.stall_seconds)),
                 # "websockets-sansio", with the gaps filled that let a client hold memory for ever.
                 ws=bounded(config.stall_seconds),
                 ws_max_size=config.max_frame_bytes,
@@ -172,6 +130,8 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=_REQUEST_SECONDS,
             )
         )
+        for library in _NOISY:
+            limit_library(library)
         self.app = app
         self._on_ready = on_ready
         self._collected = 0
@@ -186,6 +146,19 @@ class Server(uvicorn.Server):
             self.force_exit = True
         self.should_exit = True
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take SIGHUP as SIGTERM too, unless whoever started the server had it ignored, as ``nohup`` does."""
+        with super().capture_signals():
+            if threading.current_thread() is not threading.main_thread() or not hears_hangup():
+                yield
+                return
+            before = signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, before)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and note the address."""
         await super().startup(sockets)
@@ -193,9 +166,10 @@ class Server(uvicorn.Server):
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{listener_port(sockets or [])}"
 
     async def on_tick(self, counter: int) -> bool:
-        """Look ten times a second whether it is time to stop, or to tell that the server is ready."""
+        """Look ten times a second who was silent for too long, and whether it is time to stop or to tell: ready."""
         if counter % _COLLECT_TICKS == _COLLECT_TICKS - 1:
             self._collect()
+        self.app.door.turn_out_late()
         if self._on_ready is not None and self.app.status == "ready":
             self._on_ready(self.address)
             self._on_ready = None
@@ -226,3 +200,8 @@ class Server(uvicorn.Server):
     async def _websockets_closed(self) -> None:
         while any(getattr(connection, "close_sent", False) for connection in self.server_state.connections):
             await asyncio.sleep(0.01)
+
+
+def hears_hangup() -> bool:
+    """Whether SIGHUP exists here and is not ignored."""
+    return hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN

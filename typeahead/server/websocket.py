@@ -23,6 +23,8 @@ from websockets.protocol import OPEN
 from websockets.utils import apply_mask as apply_mask_slowly
 
 from typeahead.server.channel import EXTENSION, TURN_FRAMES, Receiver
+from typeahead.server.door import Visit
+from typeahead.server.stall import StallWatch
 
 try:
     from websockets.speedups import apply_mask
@@ -110,7 +112,9 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, stall_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stall_seconds = stall_seconds
-        self._stall_timer: asyncio.TimerHandle | None = None
+        self._stall: StallWatch | None = None
+        #: Its place at the door, which it leaves when it is lost.
+        self.visit: Visit | None = None
         self._close_deadline: asyncio.TimerHandle | None = None
         self.close_timeout = CLOSE_SECONDS
         self.blocked = False
@@ -119,6 +123,11 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         self._waiting: deque[tuple[bool, bytes]] = deque()
         self._paused = False
         self._turn_due = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, with a watch on what the client reads."""
+        super().connection_made(transport)
+        self._stall = StallWatch(self.loop, self.transport, self._stall_seconds)
 
     def handle_connect(self, event: Any) -> None:
         """Put the channel into the scope."""
@@ -164,6 +173,18 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
             data = self._receive_texts(self._receiver, data)
         if data:
             super().data_received(data)
+        if not self.handshake_initiated:
+            self._end_handshake()
+
+    def _end_handshake(self) -> None:
+        """Send what the library says to a head that it does not take, such as one with a line of more than 8 KiB.
+
+        The head came as a whole, and uvicorn waits for more: its connection would stay for ever, without a word.
+        """
+        if not self.close_sent:
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
     def _receive_texts(self, receiver: Receiver, data: bytes) -> bytes:
         """Hand over the whole text frames that ``data`` begins with, one turn of them, and return the rest."""
@@ -254,23 +275,30 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         """Watch the buffer, now that it is full."""
         super().pause_writing()
         self.blocked = True
-        if self._stall_timer is None:
-            self._watch(self.transport.get_write_buffer_size())
+        if self._stall is not None:
+            self._stall.start()
 
     def resume_writing(self) -> None:
         """Stop watching."""
         super().resume_writing()
-        self._stop_watching()
+        if self._stall is not None:
+            self._stall.stop()
         self.blocked = False
         if self._receiver is not None:
             self._receiver.writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clear the timers, and tell the receiver."""
-        self._stop_watching()
+        """Clear the timers, leave, and tell the receiver."""
+        if self._stall is not None:
+            self._stall.stop()
+        if self.visit is not None:
+            self.visit.end()
         if self._close_deadline is not None:
             self._close_deadline.cancel()
         self._waiting.clear()
+        if hasattr(self, "scope"):
+            # It knows this protocol, and both would stay until a full collection of garbage, which is rare.
+            cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
         super().connection_lost(exc)
         if self._receiver is not None:
             receiver, self._receiver = self._receiver, None
@@ -295,7 +323,8 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """Close on a frame that breaks RFC 6455 or is too large."""
-        super().handle_parser_exception()
+        if self.handshake_initiated:
+            super().handle_parser_exception()
         self._end_soon()
 
     def shutdown(self) -> None:
@@ -306,23 +335,11 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
     async def send(self, message: ASGISendEvent) -> None:
         """Send an ASGI message; waits while the buffer is full."""
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # uvicorn takes a handshake that was refused for one that was forgotten, and writes an error for each.
+            self.handshake_complete = True
         if message["type"] == "websocket.close":
             self._end_soon()
-
-    def _watch(self, size: int) -> None:
-        self._stall_timer = self.loop.call_later(self._stall_seconds, self._check, size)
-
-    def _check(self, before: int) -> None:
-        size = self.transport.get_write_buffer_size()
-        if size >= before:
-            self.transport.abort()
-        else:
-            self._watch(size)
-
-    def _stop_watching(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
 
     def _end_soon(self) -> None:
         if self._close_deadline is None:
