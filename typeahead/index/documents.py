@@ -64,9 +64,13 @@ class DocumentWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
-        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone():
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+        try:
+            self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+            if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone():
+                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
+        except BaseException:
+            self._connection.close()
+            raise
 
     @property
     def count(self) -> int:
@@ -102,7 +106,9 @@ class DocumentWriter:
                         f"document {row + 1} ({document.id!r}) holds a lone surrogate: mend its text"
                     ) from error
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # SQLite has rolled back by itself where the disk is full.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
