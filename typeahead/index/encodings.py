@@ -105,21 +105,17 @@ def _utf16(head: bytes) -> str | None:
     """Which UTF-16 without a mark ``head`` is: the zero bytes of ASCII characters have one parity."""
     even, odd = head[::2].count(0), head[1::2].count(0)
     # ASCII letters in UTF-16 are valid UTF-8, as is a text with a stray NUL; other scripts have few zeros, but are not.
-    if 4 * (even + odd) < len(head) and _is_utf8(head):
+    few = 4 * (even + odd) < len(head)
+    if few and _is(UTF8, head):
         return None
     name = "utf-16-le" if odd > 20 * even else "utf-16-be" if even > 20 * odd else None
-    if name is None:
-        return None
+    return None if name is None or (few and not _is(name, head)) else name
+
+
+def _is(name: str, head: bytes) -> bool:
+    """Whether ``head``, whose last character may be cut, is in that encoding."""
     try:
         codecs.getincrementaldecoder(name)().decode(head)
-    except UnicodeDecodeError:
-        return None
-    return name
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder(UTF8)().decode(head)
     except UnicodeDecodeError:
         return False
     return True

@@ -212,7 +212,10 @@ def _lock(out: Path) -> sqlite3.Connection:
         if connection is not None:
             connection.close()
         # The low byte of an extended code is the code.
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        code = error.sqlite_errorcode & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise
+        if code == sqlite3.SQLITE_BUSY:
             if (reason := gives_no_locks(out)) is not None:
                 raise IndexFolderError(
                     f"the file system of {out} gives no locks ({reason}): build on a local disk, and copy the folder",
