@@ -57,9 +57,11 @@ def test_a_broken_source_leaves_the_index_as_it_was(
         assert len(opened) == 3
 
 
-def test_an_index_of_nothing_is_made_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "corpus.jsonl").write_text("")
-    arguments = ["index", str(tmp_path), "--out", str(tmp_path / "index")]
+@pytest.mark.parametrize("name", ["corpus.jsonl", "no notes.pdf"])
+def test_an_index_of_nothing_is_made_on_request(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / name).write_text("")
+    arguments = ["index", str(tmp_path / "source"), "--out", str(tmp_path / "index")]
     assert main(arguments) == 1
     assert "--allow-empty" in capsys.readouterr().err
     assert main([*arguments, "--allow-empty"]) == 0

@@ -58,7 +58,7 @@ def read_notes(
             continue
         leave_out(problem, bad)
     if not found:
-        raise SourceError("holds no .md or .txt files", path=path)
+        notice(f"{path}: holds no .md or .txt files")
     for told, where in recognised.items():
         more = f" and {len(where) - 1} more" if len(where) > 1 else ""
         notice(f"{where[0]}{more}: read as {told.name}, {told.reason}")
