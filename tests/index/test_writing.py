@@ -136,3 +136,19 @@ def test_an_error_of_the_caller_s_own_source_passes(folder: Path) -> None:
     with pytest.raises(ConnectionResetError):
         build_index(source(), folder, HashingEncoder())
     assert kept(folder)
+
+
+def test_a_manifest_that_does_not_fit_loses_no_vectors(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of an index of fewer dimensions are no part of it, but what the next build goes on with."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("typeahead.index.staging.Manifest.write", full)
+        with pytest.raises(IndexFolderError, match="free some space"):
+            build_index(documents(12), folder, HashingEncoder(), dimensions=16)
+    encoder = HashingEncoder()
+    manifest = build_index(documents(12), folder, encoder, dimensions=16)
+    assert encoder.encoded == []
+    assert {path.name for path in (folder / manifest.generation).iterdir()} == set(manifest.files)
