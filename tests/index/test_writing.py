@@ -69,7 +69,7 @@ def test_a_full_disk_that_sqlite_reports_is_one_error(folder: Path, monkeypatch:
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", small)
-    with pytest.raises(IndexFolderError, match=r"database or disk is full.* stays: free some space"):
+    with pytest.raises(IndexFolderError, match=r"database or disk is full.* is kept: free some space"):
         build_index(documents(2000), folder, HashingEncoder(), batch=1000)
     monkeypatch.undo()
     assert kept(folder)

@@ -34,26 +34,26 @@ def explained(out: Path) -> Iterator[None]:
             raise
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise IndexFolderError(
-            f"{out} cannot be written ({reason}), so what was in force there stays: {advice}", folder=out
+            f"{out} cannot be written ({reason}), any index in force there is kept: {advice}", folder=out
         ) from error
 
 
 def _advice(error: OSError | sqlite3.Error, out: Path) -> str | None:
-    again = "then give the same command again"
+    again = "then run the same command again"
     if isinstance(error, sqlite3.Error):
         # The low byte of an extended code is the code.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return f"free some space, {again}"
         if code in _SQLITE_SYSTEM:
-            return f"see to it that it can be, {again}"
-        return "give the same command again with --no-resume"
+            return f"check the disk and its permissions, {again}"
+        return "run the same command again with --no-resume"
     if error.errno in _FULL:
         return f"free some space, {again}"
     # NumPy gives no number where it could write a part only.
     ours = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(out)
     if ours or error.errno in _REFUSED or (error.errno is None and type(error) is OSError):
-        return f"see to it that it can be, {again}"
+        return f"check the disk and its permissions, {again}"
     return None
 
 
