@@ -36,6 +36,50 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "index"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "flags"),
+    [
+        ("x.jsonl", "", []),
+        ("x.csv", "id,text\n", []),
+        ("x.jsonl", "{\n" * 9, ["--skip-bad-lines"]),
+        ("x.jsonl", '{"id": 1, "text": "a"}\n', []),
+    ],
+)
+def test_a_broken_source_leaves_the_index_as_it_was(
+    index: Path, tmp_path: Path, name: str, content: str, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(content)
+    assert main(["index", str(tmp_path / name), "--out", str(index), *flags]) == 1
+    error = capsys.readouterr().err
+    assert "keeps its 3 documents" in error
+    assert ("9 lines left out, the first: " in error) == bool(flags)
+    with open_index(index) as opened:
+        assert len(opened) == 3
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "no notes.pdf"])
+def test_an_index_of_nothing_is_made_on_request(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / name).write_text("")
+    arguments = ["index", str(tmp_path / "source"), "--out", str(tmp_path / "index")]
+    assert main(arguments) == 1
+    assert "--allow-empty" in capsys.readouterr().err
+    assert main([*arguments, "--allow-empty"]) == 0
+
+
+def test_a_source_may_be_piped_and_what_is_recognised_is_said(tmp_path: Path) -> None:
+    source = "".join(f"{i};Größe {i}\r\n" for i in range(5))
+    command = [sys.executable, "-m", "typeahead", "index", "-", "--out", str(tmp_path / "index"), "--format", "csv"]
+    done = subprocess.run(
+        [*command, "--max-shrink", "1"], input=f"id;text\r\n{source}".encode("cp1252"), capture_output=True, check=True
+    )
+    encoding, delimiter = done.stderr.decode().splitlines()
+    assert encoding.startswith("/dev/stdin: read as cp1252, which is a guess")
+    assert delimiter == "/dev/stdin: columns are separated by semicolons"
+    with open_index(tmp_path / "index") as opened:
+        assert opened.documents([4])[0].text == "Größe 4"
+
+
 @pytest.mark.parametrize("command", [name for name, _ in COMMANDS])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -45,7 +89,17 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nothing"], ["encode", "--nothing"], ["index"], ["search", "x", "-k", "many"]]
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["encode", "--nothing"],
+        ["index"],
+        ["search", "x", "-k", "many"],
+        ["index", "x.csv", "--out", "x", "--max-shrink", "2"],
+        ["index", "x.csv", "--out", "x", "--delimiter", "::"],
+        ["index", "x.csv", "--out", "x", "--encoding", "base64"],
+    ],
 )
 def test_bad_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

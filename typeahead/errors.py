@@ -15,6 +15,7 @@
     │   ├── IndexNotFound
     │   ├── IndexCorrupt     cut short, or its parts disagree
     │   ├── IndexTooNew
+    │   ├── ReplacementRefused  too few documents to replace an index (.before, .after)
     │   └── TeacherMismatch  built in another embedding space       (.index_teacher, .encoder_teacher)
     ├── SourceError          documents that cannot be read          (.path, .line)
     ├── PassageCacheError    passage vectors on disk that cannot be used (.path), in typeahead.evaluate
@@ -115,6 +116,18 @@ class TeacherMismatch(IndexFolderError):
         )
         self.index_teacher = index_teacher
         self.encoder_teacher = encoder_teacher
+
+
+class ReplacementRefused(IndexFolderError):
+    """A new index holds too few documents to take the place of the old one, which stays in force.
+
+    ``before`` is the number of documents in force, ``None`` where there is no index; ``after`` that of the new one.
+    """
+
+    def __init__(self, message: str, *, before: int | None, after: int, folder: Path | None = None) -> None:
+        super().__init__(message, folder=folder)
+        self.before = before
+        self.after = after
 
 
 class SourceError(TypeaheadError):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.errors import IndexCorrupt
-from typeahead.index import Manifest, build_index, open_index
+from typeahead.index import Guard, Manifest, build_index, open_index
 from typeahead.index.approximate import HnswVectors, build_graph, map_faiss, read_faiss, search_candidates
 from typeahead.sealed import seal
 
@@ -93,7 +93,7 @@ def test_an_index_outlives_its_files(folder: Path) -> None:
     queries = HashingEncoder().encode(["a", "b"])
     with open_index(folder) as index:
         before = index.search(queries, 5)
-        build_index(documents(20), folder, HashingEncoder(), backend="hnsw")
+        build_index(documents(20), folder, HashingEncoder(), backend="hnsw", guard=Guard(max_shrink=1))
         assert not (folder / "generation-1").exists()
         assert before == index.search(queries, 5)
 

@@ -15,7 +15,7 @@ import pytest
 from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.encoders.base import Vectors
 from typeahead.errors import IndexFolderError, IndexNotFound, ModelError, SourceError, TypeaheadError
-from typeahead.index import Document, Index, Manifest, build_index, open_index
+from typeahead.index import Document, Guard, Index, Manifest, build_index, open_index
 from typeahead.index.staging import Staging
 
 
@@ -49,7 +49,7 @@ def test_what_is_encoded_is_title_space_text_stripped(tmp_path: Path) -> None:
 
 
 def test_an_index_of_nothing_finds_nothing(tmp_path: Path) -> None:
-    build_index([], tmp_path / "index", HashingEncoder())
+    build_index([], tmp_path / "index", HashingEncoder(), guard=Guard(allow_empty=True))
     with open_index(tmp_path / "index") as index:
         assert len(index) == 0
         assert index.search(np.ones((1, 16), np.float32), 3) == [[]]
@@ -290,7 +290,7 @@ def test_a_graph_finds_what_the_exact_search_finds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_a_graph_over_few_vectors_works(tmp_path: Path, count: int) -> None:
-    build_index(documents(count), tmp_path, HashingEncoder(), backend="hnsw")
+    build_index(documents(count), tmp_path, HashingEncoder(), backend="hnsw", guard=Guard(allow_empty=True))
     with open_index(tmp_path) as index:
         assert count == len(index.search(np.ones((1, 16), np.float32), 20)[0])
 

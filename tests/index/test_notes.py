@@ -67,9 +67,10 @@ def test_a_file_that_is_no_text_is_named_or_counted(tmp_path: Path, content: byt
     assert bad.count == 1
 
 
-def test_a_folder_without_notes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no \.md or \.txt"):
-        list(read_source(tmp_path))
+def test_a_folder_without_notes_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    assert list(read_source(tmp_path, notice=told.append)) == []
+    assert told == [f"{tmp_path}: holds no .md or .txt files"]
 
 
 def test_an_empty_file_is_a_document_by_its_name(tmp_path: Path) -> None:

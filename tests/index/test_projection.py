@@ -12,7 +12,7 @@ import pytest
 from tests.index.hashing import HashingEncoder, config
 from typeahead.cli import main
 from typeahead.errors import IndexCorrupt, IndexTooNew, SourceError, TypeaheadError
-from typeahead.index import Document, Teacher, adopt_index, build_index, open_index
+from typeahead.index import Document, Guard, Teacher, adopt_index, build_index, open_index
 from typeahead.index import build as build_module
 from typeahead.index.manifest import MANIFEST, Manifest
 from typeahead.index.projection import divergence, keep_neighbours, principal_axes, project, projection_of
@@ -157,7 +157,7 @@ def test_a_build_that_is_killed_after_the_projection_goes_on_with_its_vectors(
 
 
 def test_an_index_of_nothing_may_have_fewer_dimensions(tmp_path: Path) -> None:
-    build_index([], tmp_path / "index", HashingEncoder(), dimensions=4)
+    build_index([], tmp_path / "index", HashingEncoder(), dimensions=4, guard=Guard(allow_empty=True))
     with open_index(tmp_path / "index") as index:
         assert index.search(HashingEncoder().encode(["rain"]), 3) == [[]]
 

@@ -129,7 +129,7 @@ def test_bad_lines_are_counted_on_request(tmp_path: Path, line: bytes, message: 
         ("x.csv", b"id,text\n1,a\n2,b,c\n", 3, "3 columns, not 2"),
         ("x.csv", b"id,text\n1,a\n2\n", 3, "1 columns, not 2"),
         ("x.csv", b'id,text\n1,"a\nb"\n2,"c" d\n', 4, "expected after"),
-        ("x.csv", b'id,text\n1,a\n2,"b\nc\n', 3, "unexpected end of data"),
+        ("x.csv", b'id,text\n1,a\n2,"b\nc\n', 3, "a quote opens in this line and is never closed"),
         ("x.csv", b"id,text\n1,a\n2,\xe4\n", 3, "not UTF-8"),
         ("x.csv", b"id,text\n1,a\n2,a\0b\n", 3, "NUL"),
         ("x.csv", b"id,id\n1,a\n", 1, "'id' twice"),
@@ -171,17 +171,10 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch:
     assert bad.count == 1
 
 
-@pytest.mark.parametrize("mark", ["utf-16-le", "utf-16-be"])
-def test_utf_16_is_named(tmp_path: Path, mark: str) -> None:
-    path = written(tmp_path, "x.csv", ("\ufeff" + CSV.decode()).encode(mark))
-    with pytest.raises(SourceError, match="UTF-16"):
-        list(read_source(path))
-
-
 def test_what_is_not_there_or_not_known_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         read_source(tmp_path / "none.jsonl")
-    with pytest.raises(SourceError, match="cannot tell"):
+    with pytest.raises(SourceError, match="--format"):
         read_source(written(tmp_path, "x.dat", b""))
     with pytest.raises(SourceError, match=r"corpus\.jsonl"):
         read_source(tmp_path, kind="beir")

@@ -1,8 +1,9 @@
 """Build an index of documents, or adopt one that exists.
 
-SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder. A build that was interrupted
-goes on where it was when the same command is given again; an older index at DIR stays in force until the new one is
-whole. With --vectors, vectors that the teacher made earlier are adopted as they are: nothing is encoded.
+SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder; a pipe will do, and - is
+standard input, both with --format. A build that was interrupted goes on where it was when the same command is given
+again; an older index at DIR stays in force until the new one is whole, and where the new one would be empty or much
+smaller. With --vectors, vectors that the teacher made earlier are adopted as they are: nothing is encoded.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typeahead
 from typeahead import models
 from typeahead.progress import Progress
 
+if TYPE_CHECKING:
+    from typeahead.index import Document, Guard, Manifest
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="the documents")
+    parser.add_argument("source", type=_source, metavar="SOURCE", help="the documents")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the index")
     parser.add_argument("--encoder", default="minilm-doc", help="encoder of the passages: a model's name or folder")
     parser.add_argument(
@@ -40,7 +46,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", metavar="NAMES", help="names, with commas, of the columns of a CSV or TSV file without a header"
     )
+    parser.add_argument(
+        "--delimiter",
+        type=_delimiter,
+        metavar="CHARACTER",
+        help="what stands between the columns of a CSV file, such as ';' or tab (default: as it looks)",
+    )
+    parser.add_argument(
+        "--encoding", type=_encoding, metavar="NAME", help="of the source, such as cp1252 (default: as it looks)"
+    )
     parser.add_argument("--skip-bad-lines", action="store_true", help="count lines that cannot be used, and go on")
+    parser.add_argument("--allow-empty", action="store_true", help="make an index even if there are no documents")
+    parser.add_argument(
+        "--max-shrink",
+        type=_share,
+        default=0.5,
+        metavar="SHARE",
+        help="keep the old index if the new one would lack more than this share of its documents, from 0 to 1",
+    )
     parser.add_argument("--batch", type=int, default=256, help="documents that are encoded and stored at a time")
     parser.add_argument("--no-resume", action="store_true", help="start again where an earlier build was interrupted")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads that encode")
@@ -57,9 +80,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _source(text: str) -> Path:
+    return Path("/dev/stdin" if text == "-" else text)
+
+
+def _delimiter(text: str) -> str:
+    text = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(text) != 1 or text in '"\r\n':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character, or tab")
+    return text
+
+
+def _encoding(text: str) -> str:
+    from typeahead.index.encodings import named
+
+    try:
+        return named(text)
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no encoding of texts that Python knows") from None
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return share
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
 def run(options: argparse.Namespace) -> None:
     """Read, encode or adopt, store."""
-    from typeahead.index import BadLines, FieldMap, Teacher, adopt_index, build_index, read_source
+    from typeahead.index import BadLines, FieldMap, Guard, read_source
 
     bad = BadLines() if options.skip_bad_lines else None
     documents = read_source(
@@ -68,12 +125,28 @@ def run(options: argparse.Namespace) -> None:
         kind=options.format,
         columns=options.columns.split(",") if options.columns else None,
         bad=bad,
+        delimiter=options.delimiter,
+        encoding=options.encoding,
+        notice=_tell,
     )
+    guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
+    try:
+        manifest = _make(options, documents, guard)
+    finally:
+        if bad and bad.count:
+            _tell(f"{bad.count:,} lines left out, the first: {bad.first[0]}")
+    dimensions = manifest.dimensions or manifest.dim
+    print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
+
+
+def _make(options: argparse.Namespace, documents: Iterator[Document], guard: Guard) -> Manifest:
+    from typeahead.index import Teacher, adopt_index, build_index
+
     with Progress() as progress:
         if options.vectors:
             config = models.read_config(models.find(options.encoder), verify=False)
             own = options.teacher in (None, config.teacher.name)
-            manifest = adopt_index(
+            return adopt_index(
                 options.vectors,
                 documents,
                 options.out,
@@ -85,20 +158,17 @@ def run(options: argparse.Namespace) -> None:
                 dimensions=options.dimensions,
                 progress=progress,
                 source=str(options.source),
+                guard=guard,
             )
-        else:
-            manifest = build_index(
-                documents,
-                options.out,
-                typeahead.load(options.encoder, threads=options.threads),
-                backend=options.backend,
-                dimensions=options.dimensions,
-                batch=options.batch,
-                progress=progress,
-                resume=not options.no_resume,
-                source=str(options.source),
-            )
-    if bad and bad.count:
-        print(f"{bad.count} lines left out, the first: {bad.first[0]}", file=sys.stderr)
-    dimensions = manifest.dimensions or manifest.dim
-    print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
+        return build_index(
+            documents,
+            options.out,
+            typeahead.load(options.encoder, threads=options.threads),
+            backend=options.backend,
+            dimensions=options.dimensions,
+            batch=options.batch,
+            progress=progress,
+            resume=not options.no_resume,
+            source=str(options.source),
+            guard=guard,
+        )

@@ -11,6 +11,7 @@ from typeahead.index.adopt import adopt_index
 from typeahead.index.build import build_index
 from typeahead.index.documents import Document
 from typeahead.index.folder import Hit, Index, open_index
+from typeahead.index.guard import Guard
 from typeahead.index.manifest import Manifest, Teacher
 from typeahead.index.sources import BadLines, FieldMap, read_source
 
@@ -18,6 +19,7 @@ __all__ = [
     "BadLines",
     "Document",
     "FieldMap",
+    "Guard",
     "Hit",
     "Index",
     "Manifest",

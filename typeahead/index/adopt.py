@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from typeahead.errors import SourceError
 from typeahead.index.approximate import build_graph, import_faiss, read_faiss
 from typeahead.index.documents import Document, DocumentWriter
+from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
 from typeahead.index.projection import REDUCED, check_dimensions, reduce_vectors
 from typeahead.index.sources import read_ids
@@ -47,6 +48,7 @@ def adopt_index(
     dimensions: int | None = None,
     progress: Progress | None = None,
     source: str = "",
+    guard: Guard = CAREFUL,
 ) -> Manifest:
     """Put the teacher's ``vectors`` with their ``documents`` in force as the index ``out``.
 
@@ -70,8 +72,10 @@ def adopt_index(
         dimensions: of the index, if fewer than the vectors', for the same: see :mod:`typeahead.index.projection`.
         progress: as for :func:`~typeahead.index.build.build_index`.
         source: where it comes from, kept in the manifest for people.
+        guard: says how few documents may replace the index in force.
 
     Raises:
+        ReplacementRefused: ``guard`` does not let so few documents through.
         SourceError: a file cannot be read; dimension, count, values or lengths are not what they must be; ids and
             documents do not match.
         IndexFolderError: as :func:`~typeahead.index.build.build_index`.
@@ -94,7 +98,8 @@ def adopt_index(
         raise SourceError(f"{len(keys)} ids for {found.count} vectors", path=ids or vectors)
     if ids is not None and keys is not None and found.order is not None:
         keys = [keys[place] for place in found.order]
-    with Staging(out, {"format_version": FORMAT_VERSION, "kind": "adopt"}, resume=False) as staging:
+    guard.check(out, found.count)
+    with Staging(out, {"format_version": FORMAT_VERSION, "kind": "adopt"}, resume=False, guard=guard) as staging:
         try:
             _store_documents(documents, keys, found.count, staging.folder / DOCUMENTS, vectors, tell)
             chosen = _store_vectors(found, vectors, similarity, backend, dimensions, staging.folder, tell)

@@ -136,7 +136,23 @@ def build_graph(vectors: NDArray[np.floating], path: Path, progress: Callable[[i
     for start in range(0, count, _CHUNK):
         graph.add(np.asarray(vectors[start : start + _CHUNK], np.float32))
         progress(min(start + _CHUNK, count))
-    faiss.write_index(graph, str(path))
+    # FAISS's own writer says nothing of what is lost when it closes a file on a full disk.
+    failures: list[OSError] = []
+    with path.open("wb") as file:
+
+        def write(data: bytes) -> None:
+            try:
+                file.write(data)
+            except OSError as error:
+                failures.append(error)
+                raise
+
+        try:
+            faiss.write_index(graph, faiss.PyCallbackIOWriter(write))
+        except RuntimeError:
+            if failures:
+                raise failures[0] from None
+            raise
 
 
 def read_faiss(path: Path) -> Any:

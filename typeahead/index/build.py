@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typeahead.encoders.base import Encoder, Vectors
 from typeahead.errors import ModelError, SourceError, TypeaheadError
 from typeahead.index.approximate import build_graph, import_faiss
 from typeahead.index.documents import Document, DocumentWriter
+from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
 from typeahead.index.projection import PROJECTION, REDUCED, check_dimensions, reduce_vectors
 from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
@@ -38,6 +40,7 @@ def build_index(
     resume: bool = True,
     source: str = "",
     total: int | None = None,
+    guard: Guard = CAREFUL,
 ) -> Manifest:
     """Encode ``documents`` and put the index in force at ``out``, in place of one that may be there.
 
@@ -56,8 +59,11 @@ def build_index(
         resume: whether to go on with what a killed call left; otherwise it is deleted.
         source: where the documents come from, kept in the manifest for people.
         total: number of documents if known, for ``progress``; taken from ``documents`` if it has a length.
+        guard: says how few documents may replace the index in force. After a refusal, the same call with another guard
+            encodes nothing again.
 
     Raises:
+        ReplacementRefused: ``guard`` does not let so few documents through.
         SourceError: two documents have the same id, or a text is not valid Unicode.
         IndexFolderError: ``out`` is something else, or another process is building there.
         ModelError: the encoder gave a vector of a wrong shape or that is not finite.
@@ -78,11 +84,19 @@ def build_index(
     config = encoder.config
     if config.similarity not in SIMILARITIES:
         raise ValueError(f"similarity {config.similarity!r} is none of {SIMILARITIES}")
-    with Staging(out, _recipe(encoder), resume=resume) as staging:
-        vectors = VectorWriter(staging.folder / VECTORS, encoder.dim)
-        store = DocumentWriter(staging.folder / DOCUMENTS)
-        try:
-            count = _encode(documents, encoder, vectors, store, batch, tell, total)
+    remaining = iter(documents)
+    first = next(remaining, None)
+    if first is None:
+        # Before anything is made, or dropped of a build that was interrupted.
+        guard.check(out, 0)
+    else:
+        remaining = itertools.chain((first,), remaining)
+    with Staging(out, _recipe(encoder), resume=resume, guard=guard) as staging:
+        with (
+            closing(VectorWriter(staging.folder / VECTORS, encoder.dim)) as vectors,
+            closing(DocumentWriter(staging.folder / DOCUMENTS)) as store,
+        ):
+            count = _encode(remaining, encoder, vectors, store, batch, tell, total, staging.check)
             chosen = choose_backend(backend, count)
             if chosen == "hnsw":
                 import_faiss()
@@ -90,9 +104,6 @@ def build_index(
             store.finish()
             tell("words", count, count)
             vectors.finish()
-        finally:
-            vectors.close()
-            store.close()
         for left in (GRAPH, REDUCED, PROJECTION):
             (staging.folder / left).unlink(missing_ok=True)
         searched = staging.folder / VECTORS
@@ -104,9 +115,6 @@ def build_index(
         if chosen == "hnsw":
             graph = staging.folder / GRAPH
             build_graph(map_vectors(searched), graph, lambda done: tell("graph", done, count))
-        if dimensions is not None:
-            # Only now: a build that is killed before goes on with them.
-            (staging.folder / VECTORS).unlink()
         return staging.commit(
             teacher=Teacher(config.teacher.name, config.teacher.revision or None),
             dim=encoder.dim,
@@ -115,6 +123,7 @@ def build_index(
             backend=chosen,
             source=source,
             dimensions=dimensions,
+            scratch=() if dimensions is None else (VECTORS,),
         )
 
 
@@ -136,27 +145,32 @@ def _recipe(encoder: Encoder) -> dict[str, Any]:
 
 
 def _encode(
-    documents: Iterable[Document],
+    documents: Iterator[Document],
     encoder: Encoder,
     vectors: VectorWriter,
     store: DocumentWriter,
     batch: int,
     tell: Progress,
     total: int | None,
+    check: Callable[[int], None],
 ) -> int:
-    """Bring ``vectors`` and ``store`` to hold exactly ``documents``; returns how many."""
-    remaining = iter(documents)
+    """Bring ``vectors`` and ``store`` to hold exactly ``documents``, unless ``check`` refuses; returns how many."""
     # Vectors are on disk before their documents are committed, so there are never fewer unless the disk lost some.
-    finished, differing = _skip_finished(remaining, store, min(store.count, vectors.rows))
+    usable = min(store.count, vectors.rows)
+    finished, differing = _skip_finished(documents, store, usable)
+    if finished < usable and not differing:
+        # The source ends here. If that is a mistake, what was encoded beyond is still wanted.
+        check(finished)
     store.truncate(finished)
     vectors.truncate(finished)
     count = finished
     tell("encode", count, total)
-    for part in _batches(itertools.chain(differing, remaining), batch):
+    for part in _batches(itertools.chain(differing, documents), batch):
         vectors.append(_vectors(encoder, part, count))
         store.append(count, part)
         count += len(part)
         tell("encode", count, total)
+    check(count)
     return count
 
 

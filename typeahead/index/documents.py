@@ -71,10 +71,10 @@ class DocumentWriter:
             if not self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
             check_schema(self._connection, finished=False)
-        except sqlite3.DatabaseError as error:
+        except BaseException as error:
             self._connection.close()
-            if isinstance(error, sqlite3.OperationalError):
-                # A full disk and the like is no damage.
+            # A full disk and the like, which is an OperationalError, is no damage.
+            if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.OperationalError):
                 raise
             raise IndexCorrupt(
                 f"{path}, which an interrupted build left, is damaged ({error}): build with --no-resume",
@@ -115,7 +115,9 @@ class DocumentWriter:
                         f"document {row + 1} ({document.id!r}) holds a lone surrogate: mend its text"
                     ) from error
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # SQLite has rolled back by itself where the disk is full.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 

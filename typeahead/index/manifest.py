@@ -184,11 +184,15 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Replace ``folder/manifest.json`` atomically, on disk when this returns."""
         temporary = folder / (MANIFEST + ".partial")
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(seal(asdict(self)))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / MANIFEST)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                file.write(seal(asdict(self)))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(folder / MANIFEST)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         sync_folder(folder)
 
     def verify_files(self, folder: Path) -> None:

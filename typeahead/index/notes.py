@@ -15,7 +15,8 @@ from pathlib import Path
 
 from typeahead.errors import SourceError
 from typeahead.index.documents import Document
-from typeahead.index.records import MAX_LINE, BadLines, decode
+from typeahead.index.encodings import UTF8, Encoding, UnreadableError, confirm, decode, decode_all, recognise
+from typeahead.index.records import MAX_LINE, OTHER_ENCODING, BadLines, Notice, leave_out, log_notice
 
 _SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 #: Words of one document: some 256 word pieces of English.
@@ -26,19 +27,25 @@ _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)?(---|\.\.\.)[ \t]*(\n|\Z)", re.D
 _FRONT_TITLE = re.compile(r"^title:[ \t]*(?P<quote>[\"']?)(?P<title>.+?)(?P=quote)[ \t]*$", re.MULTILINE)
 
 
-def read_notes(path: Path, bad: BadLines | None) -> Iterator[tuple[Path, Document]]:
+def read_notes(
+    path: Path, bad: BadLines | None, encoding: str | None = None, notice: Notice = log_notice
+) -> Iterator[tuple[Path, Document]]:
     """Stream the documents of the file ``path`` or of all files below the folder ``path``, in the order of names.
 
     Hidden files and folders are left out and links to folders not followed. A file that cannot be used is a
-    :class:`~typeahead.errors.SourceError`, or counted by ``bad``.
+    :class:`~typeahead.errors.SourceError`, or counted by ``bad``. One that is not UTF-8 is read in ``encoding``, or
+    else in what is recognised, and ``notice`` is told so once for each encoding, at the end.
     """
+    if not path.is_file() and not path.is_dir():
+        raise SourceError("notes are files with names: this is neither a file nor a folder", path=path)
     files = [path] if path.is_file() else _walk(path)
     base = path.parent if path.is_file() else path
     found = False
+    recognised: dict[Encoding, list[Path]] = {}
     for file in files:
         found = True
         try:
-            text = _read(file)
+            text = _read(file, encoding, recognised)
             key = file.relative_to(base).as_posix()
             key.encode()
         except UnicodeEncodeError:
@@ -49,11 +56,12 @@ def read_notes(path: Path, bad: BadLines | None) -> Iterator[tuple[Path, Documen
             for document in split(key, text, markdown=file.suffix.lower() != ".txt"):
                 yield file, document
             continue
-        if bad is None:
-            raise problem
-        bad.add(problem)
+        leave_out(problem, bad)
     if not found:
-        raise SourceError("holds no .md or .txt files", path=path)
+        notice(f"{path}: holds no .md or .txt files")
+    for told, where in recognised.items():
+        more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+        notice(f"{where[0]}{more}: read as {told.name}, {told.reason}")
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -67,7 +75,8 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _read(file: Path) -> str:
+def _read(file: Path, encoding: str | None, recognised: dict[Encoding, list[Path]]) -> str:
+    """Read a file; where its encoding was recognised, it is added to those."""
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_LINE + 1)
@@ -76,14 +85,33 @@ def _read(file: Path) -> str:
     if len(raw) > MAX_LINE:
         raise SourceError(f"is longer than {MAX_LINE} bytes: divide it", path=file)
     try:
-        text = decode(raw).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        found = _encoding(raw, encoding)
+        text = decode_all(raw[found.mark :], found.name)
+    except UnreadableError as error:
+        raise SourceError(f"{error}: {OTHER_ENCODING}", path=file) from None
     except ValueError as error:
         raise SourceError(str(error), path=file) from None
+    if found.reason and encoding is None:
+        recognised.setdefault(found, []).append(file)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         raise SourceError(
             "holds a NUL character, so it is no text", path=file, line=text[: text.index("\0")].count("\n") + 1
         )
     return text
+
+
+def _encoding(raw: bytes, encoding: str | None) -> Encoding:
+    if encoding is None:
+        return recognise([raw])
+    # One name is given for a whole folder, of which some notes may be UTF-8. Those of ASCII alone do not tell.
+    try:
+        if not raw.isascii():
+            decode(raw)
+            return Encoding(UTF8, 3 if raw.startswith(b"\xef\xbb\xbf") else 0)
+    except ValueError:
+        pass
+    return confirm(encoding, raw)
 
 
 def split(key: str, text: str, *, markdown: bool) -> list[Document]:

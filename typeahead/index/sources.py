@@ -1,12 +1,12 @@
-"""Documents out of files: JSONL, CSV, TSV, BEIR folders and folders of Markdown or text (those in ``notes``).
+"""Documents out of files: JSONL, CSV, TSV, BEIR folders and folders of Markdown or text.
 
-Everything streams. What cannot be used is an error that names file and line, or is counted if the caller asks for it;
-two documents of one id are always an error, with both places.
+``delimited`` reads the records of CSV and TSV, ``notes`` Markdown and text. Everything streams, once from the start, so
+that a pipe will do as well as a file. What cannot be used is an error that names file and line, or is counted if the
+caller asks for it; two documents of one id are always an error, with both places.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from typeahead.errors import SourceError
+from typeahead.index.delimited import header, read_table
 from typeahead.index.documents import Document
+from typeahead.index.encodings import named
 from typeahead.index.notes import read_notes
-from typeahead.index.records import MAX_LINE, BadLines, decode, lines
+from typeahead.index.records import BadLines, Line, Notice, leave_out, lines, log_notice
 
 KINDS = ("jsonl", "csv", "tsv", "beir", "notes")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".md": "notes", ".txt": "notes"}
@@ -38,6 +40,11 @@ class FieldMap:
     title: str | None = None
     text: str | None = None
     url: str | None = None
+
+    def are_in(self, names: Sequence[str]) -> bool:
+        """Whether ``names`` hold an id and a text."""
+        keys = ("_id", "id") if self.id is None else (self.id,)
+        return (self.text or "text") in names and any(key in names for key in keys)
 
 
 @dataclass
@@ -61,23 +68,40 @@ def read_source(
     kind: str = "auto",
     columns: Sequence[str] | None = None,
     bad: BadLines | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    notice: Notice = log_notice,
 ) -> Iterator[Document]:
     """Stream the documents of ``path``.
 
     Args:
-        path: a file or a folder.
+        path: a file, a pipe or a folder.
         fields: which fields of a record make a document; of no use to notes.
         kind: "jsonl", "csv", "tsv", "beir" (a folder with ``corpus.jsonl``), "notes" (a folder of, or one, ``.md`` or
-            ``.txt`` file); "auto" tells by name and content of the folder.
+            ``.txt`` file); "auto" tells by name and content of the folder, so that a pipe must have its kind named.
         columns: names of the columns of a CSV or TSV file without a header line; spaces round them are left out.
         bad: counts lines that cannot be used, and goes on; without it the first is an error.
+        delimiter: one character between the columns of a CSV file; ``None`` recognises comma, semicolon, tab and
+            vertical bar.
+        encoding: of the file; ``None`` recognises UTF-8, UTF-16, UTF-32 and, by a guess, older ones. In a folder of
+            notes those that are UTF-8 are read as that.
+        notice: told in one line of a delimiter other than the comma, and of an encoding other than UTF-8, that was
+            recognised; by default it is logged.
 
     Raises:
-        SourceError: there is no such file, its kind cannot be told, ``columns`` are given for another kind or name one
-            twice, a line cannot be used, or two documents have one id. The last two are raised while iterating.
-        ValueError: there is no such ``kind``.
+        SourceError: there is no such file, its kind cannot be told, ``columns`` or ``delimiter`` are given for another
+            kind, a column is named twice, a line cannot be used, or two documents have one id. The last two are raised
+            while iterating.
+        ValueError: there is no such ``kind``, ``delimiter`` or ``encoding``.
     """
     path = Path(path)
+    if encoding is not None:
+        try:
+            encoding = named(encoding)
+        except LookupError as error:
+            raise ValueError(str(error)) from None
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+        raise ValueError(f"delimiter {delimiter!r} is not one character that may stand between columns")
     fields = fields or FieldMap()
     chosen = _kind(path) if kind == "auto" else kind
     if chosen not in KINDS:
@@ -88,17 +112,31 @@ def read_source(
         raise SourceError(f"columns are for CSV and TSV files, it is read as {chosen}", path=path)
     if columns is not None:
         try:
-            columns = _header(columns, "the columns name")
+            columns = header(columns, "the columns name")
         except ValueError as error:
             raise SourceError(str(error), path=path) from None
+    if delimiter is not None and chosen != "csv":
+        raise SourceError(f"a delimiter is for CSV files, it is read as {chosen}", path=path)
     if chosen == "notes":
-        return _unique_notes(path, bad)
+        return _unique_notes(path, bad, encoding, notice)
     if chosen == "beir":
         path = path / "corpus.jsonl"
         if not path.is_file():
             raise SourceError("there is no such file: a BEIR folder holds its documents in corpus.jsonl", path=path)
-    records = _json_records(path, bad) if chosen in ("jsonl", "beir") else _table_records(path, chosen, columns, bad)
-    return _documents(records, path, fields, bad)
+    read = lines(path, encoding, notice)
+    if chosen in ("jsonl", "beir"):
+        return _documents(_json_records(read, path, bad), path, fields, bad)
+    table = read_table(
+        read,
+        path,
+        quoted=chosen == "csv",
+        delimiter=delimiter,
+        columns=columns,
+        is_header=fields.are_in,
+        bad=bad,
+        notice=notice,
+    )
+    return _documents(table, path, fields, bad)
 
 
 def _kind(path: Path) -> str:
@@ -108,7 +146,7 @@ def _kind(path: Path) -> str:
         return "beir" if (path / "corpus.jsonl").is_file() else "notes"
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None:
-        raise SourceError(f"cannot tell by its name what it holds: say which of {', '.join(KINDS)}", path=path)
+        raise SourceError(f"its name does not tell what it holds: give --format, one of {', '.join(KINDS)}", path=path)
     return kind
 
 
@@ -121,10 +159,7 @@ def _documents(records: Iterator[_Record], path: Path, fields: FieldMap, bad: Ba
         try:
             document = _document(record, fields)
         except ValueError as error:
-            problem = SourceError(str(error), path=path, line=line)
-            if bad is None:
-                raise problem from None
-            bad.add(problem)
+            leave_out(SourceError(str(error), path=path, line=line), bad)
             continue
         ids.add(document.id, path, line)
         yield document
@@ -168,90 +203,38 @@ def clean(value: Any, name: str) -> str:
     return value
 
 
-def _json_records(path: Path, bad: BadLines | None) -> Iterator[_Record]:
-    for line, raw in lines(path, bad):
-        try:
-            text = decode(raw)
+def _json_records(read: Iterator[Line], path: Path, bad: BadLines | None) -> Iterator[_Record]:
+    for line, text, problem in read:
+        if problem is None:
             if not text.strip():
                 continue
-            record = json.loads(text)
-            if not isinstance(record, dict):
-                raise ValueError(f"a JSON {type(record).__name__}, not an object")
-        except (ValueError, RecursionError) as error:
-            reason = f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
-            problem = SourceError(reason, path=path, line=line)
-            if bad is None:
-                raise problem from None
-            bad.add(problem)
-            continue
-        yield line, record
-
-
-def _table_records(path: Path, kind: str, columns: Sequence[str] | None, bad: BadLines | None) -> Iterator[_Record]:
-    """Records of a CSV (RFC 4180) or TSV file; a TSV file has no quotes, and so no line breaks in a field."""
-    # The limit is one for the whole process, and its default of 131,072 characters is less than some documents have.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
-    reached = [0]
-
-    def text_lines() -> Iterator[str]:
-        for line, raw in lines(path, bad):
-            reached[0] = line
             try:
-                yield decode(raw)
-            except ValueError as error:
-                problem = SourceError(str(error), path=path, line=line)
-                if bad is None:
-                    raise problem from None
-                bad.add(problem)
-
-    if kind == "csv":
-        reader = csv.reader(text_lines(), strict=True)
-    else:
-        reader = csv.reader(text_lines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = columns
-    while True:
-        start = reached[0] + 1
-        try:
-            row = next(reader, None)
-            if row is None:
-                return
-            if not row:
-                continue
-            if header is None:
-                header = _header(row, "the header names the column")
-                continue
-            if len(row) != len(header):
-                raise ValueError(f"{len(row)} columns, not {len(header)} as the header names")
-        except (csv.Error, ValueError) as error:
-            problem = SourceError(str(error), path=path, line=start)
-            if bad is None or header is None:
-                raise problem from None
-            bad.add(problem)
-            continue
-        yield start, dict(zip(header, row, strict=True))
+                record = json.loads(text)
+                if isinstance(record, dict):
+                    yield line, record
+                    continue
+                reason = f"a JSON {type(record).__name__}, not an object"
+            except (ValueError, RecursionError) as error:
+                reason = str(error)
+                if isinstance(error, json.JSONDecodeError):
+                    reason = f"not JSON: {error.msg} at character {error.pos + 1}"
+            problem = SourceError(reason, path=path, line=line)
+        leave_out(problem, bad)
 
 
-def _header(row: Sequence[str], who: str) -> list[str]:
-    names = [name.strip() for name in row]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{who} {twice!r} twice")
-    return names
-
-
-def _unique_notes(path: Path, bad: BadLines | None) -> Iterator[Document]:
+def _unique_notes(path: Path, bad: BadLines | None, encoding: str | None, notice: Notice) -> Iterator[Document]:
     ids = _Ids()
-    for file, document in read_notes(path, bad):
+    for file, document in read_notes(path, bad, encoding, notice):
         ids.add(document.id, file, None)
         yield document
 
 
-def read_ids(path: Path) -> list[str]:
+def read_ids(path: Path, *, encoding: str | None = None, notice: Notice = log_notice) -> list[str]:
     """Read a list of ids: a ``.npy`` array of strings or integers, a JSON array, or a text file with one a line.
 
-    Raises :class:`~typeahead.errors.SourceError`.
+    ``encoding`` and ``notice`` as for :func:`read_source`. Raises :class:`~typeahead.errors.SourceError`.
     """
-    if not path.is_file():
+    if not path.exists():
         raise SourceError("there is no such file of ids", path=path)
     if path.suffix == ".npy":
         try:
@@ -261,20 +244,19 @@ def read_ids(path: Path) -> list[str]:
         if array.ndim != 1 or array.dtype.kind not in "Uiu":
             raise SourceError(f"holds {array.dtype} {array.shape}, not a list of strings or integers", path=path)
         return [str(key) for key in array.tolist()]
-    if path.suffix == ".json":
-        try:
-            keys = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"not JSON: {error}", path=path) from error
-        if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
-            raise SourceError("holds no JSON array of strings and integers", path=path)
-        return [str(key) for key in keys]
-    found = []
-    for line, raw in lines(path, None):
-        try:
-            found.append(decode(raw).strip())
-        except ValueError as error:
-            raise SourceError(str(error), path=path, line=line) from None
-        if not found[-1]:
+    texts = []
+    for line, text, problem in lines(path, encoding, notice):
+        if problem is not None:
+            raise problem
+        if path.suffix != ".json" and not text.strip():
             raise SourceError("an empty line: one id a line", path=path, line=line)
-    return found
+        texts.append(text)
+    if path.suffix != ".json":
+        return [text.strip() for text in texts]
+    try:
+        keys = json.loads("".join(texts))
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"not JSON: {error}", path=path) from error
+    if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
+        raise SourceError("holds no JSON array of strings and integers", path=path)
+    return [str(key) for key in keys]

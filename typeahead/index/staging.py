@@ -15,8 +15,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +25,13 @@ from typing import Any, Self
 
 from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
+from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.lease import delete_unless_held
 from typeahead.index.manifest import FORMAT_VERSION, Manifest, Teacher, generation_number, sync_folder
 from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
 from typeahead.index.vectors import VECTORS
+from typeahead.index.writing import explained, gives_no_locks
 from typeahead.sums import FileEntry
 
 DOCUMENTS = "documents.sqlite"
@@ -48,14 +50,21 @@ class Staging:
 
     With ``resume``, what a killed process with the same ``recipe`` left there is kept. Raises
     :class:`~typeahead.errors.IndexFolderError` if another process is building there, or if ``out`` is something else
-    than an index, and then leaves everything as it was.
+    than an index, and then leaves everything as it was; and, also when it is left as a context, where a disk is full or
+    a file system refuses otherwise.
     """
 
-    def __init__(self, out: Path, recipe: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, out: Path, recipe: Mapping[str, Any], *, resume: bool, guard: Guard = CAREFUL) -> None:
         self.out = out
-        _refuse_other_folders(out)
-        out.mkdir(parents=True, exist_ok=True)
-        self._lock = lock_folder(out)
+        self._guard = guard
+        with explained(out):
+            _refuse_other_folders(out)
+            out.mkdir(parents=True, exist_ok=True)
+            self._lock = lock_folder(out)
+            self._prepare(recipe, resume=resume)
+
+    def _prepare(self, recipe: Mapping[str, Any], *, resume: bool) -> None:
+        out = self.out
         try:
             self.folder = _next_folder(out)
             text = json.dumps(recipe, indent=2, sort_keys=True)
@@ -68,6 +77,10 @@ class Staging:
             self._lock.close()
             raise
 
+    def check(self, count: int) -> None:
+        """Raise :class:`~typeahead.errors.ReplacementRefused` if ``count`` documents are too few."""
+        self._guard.check(self.out, count)
+
     def commit(
         self,
         *,
@@ -78,9 +91,17 @@ class Staging:
         backend: str,
         source: str,
         dimensions: int | None = None,
+        scratch: Sequence[str] = (),
     ) -> Manifest:
-        """Put this generation in force: one rename, after everything is on disk. Then delete those before it."""
-        paths = sorted(path for path in self.folder.iterdir() if path.name != _RECIPE)
+        """Put this generation in force: one rename, after everything is on disk. Then delete those before it.
+
+        Files named in ``scratch`` are no part of the index. They are deleted last: where this fails, the next build
+        goes on with them.
+
+        Raises :class:`~typeahead.errors.ReplacementRefused` if the index of before holds too many documents more.
+        """
+        self.check(count)
+        paths = sorted(path for path in self.folder.iterdir() if path.name not in (_RECIPE, *scratch))
         for path in paths:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -100,7 +121,10 @@ class Staging:
             format_version=1 if dimensions is None else FORMAT_VERSION,
         )
         manifest.write(self.out)
-        (self.folder / _RECIPE).unlink()
+        for name in (*scratch, _RECIPE):
+            # The index is in force: what is left over does no harm.
+            with suppress(OSError):
+                (self.folder / name).unlink()
         for path in self._others:
             # Fails on Windows while somebody has it open, as for what is held; the next build tries again.
             delete_unless_held(path)
@@ -121,6 +145,9 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        if error is not None:
+            with explained(self.out):
+                raise error
 
 
 def _refuse_other_folders(out: Path) -> None:
@@ -208,7 +235,15 @@ def lock_folder(out: Path) -> sqlite3.Connection:
         if connection is not None:
             connection.close()
         # The low byte of an extended code is the code.
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        code = error.sqlite_errorcode & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise
+        if code == sqlite3.SQLITE_BUSY:
+            if (reason := gives_no_locks(out)) is not None:
+                raise IndexFolderError(
+                    f"the file system of {out} gives no locks ({reason}): build on a local disk, and copy the folder",
+                    folder=out,
+                ) from error
             raise IndexFolderError(
                 f"another process is building the index {out} ({error}): wait for it, or build elsewhere", folder=out
             ) from error

@@ -1,0 +1,208 @@
+"""Tells how the bytes of a source stand for characters, and turns any encoding into UTF-8 as it is read.
+
+UTF-8 is what sources should be and what everything else here reads. A byte order mark says otherwise, as may NUL bytes
+in every other place (UTF-16) or bytes that UTF-8 does not have. A file that is UTF-8 but for a few damaged bytes stays
+UTF-8: its bad lines are errors, never letters of another encoding.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+UTF8 = "utf-8"
+
+#: Longer marks first: UTF-32's begins as UTF-16's does.
+_MARKS = (
+    (codecs.BOM_UTF8, UTF8),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_OTHER_FILES = (
+    (b"\x1f\x8b", "is compressed by gzip: unpack it, or give <(zcat FILE) with --format"),
+    (b"\x28\xb5\x2f\xfd", "is compressed by zstd: unpack it, or give <(zstdcat FILE) with --format"),
+    (b"BZh", "is compressed by bzip2: unpack it, or give <(bzcat FILE) with --format"),
+    (b"PK\x03\x04", "is a zip archive or an Excel workbook: unpack it, or save it as CSV"),
+    (b"PAR1", "is a Parquet file: export it as JSONL or CSV"),
+)
+#: What programs write that do not write Unicode. Where several fit equally well, the first is taken.
+_LEGACY = (
+    "cp1252",
+    "cp1251",
+    "gb18030",
+    "cp932",
+    "cp949",
+    "big5",
+    "euc_jp",
+    "cp1250",
+    "cp1254",
+    "cp1253",
+    "cp1255",
+    "cp1256",
+    "koi8_r",
+    "mac_roman",
+)
+#: Fewer bytes that are no UTF-8 are damage rather than an encoding.
+_FEWEST = 3
+#: Characters above ASCII that tell the encoding of a file which is not UTF-8, and bytes of lines that hold them.
+_ENOUGH, _SAMPLE = 10_000, 1 << 16
+_UNREADABLE = "\udc80"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The ``name`` of a codec, how many bytes of byte order ``mark`` to leave out, and why if it is not UTF-8."""
+
+    name: str
+    mark: int = 0
+    reason: str = ""
+
+
+class UnreadableError(ValueError):
+    """Bytes that are no characters of an encoding."""
+
+
+def named(name: str) -> str:
+    """Return Python's name of an encoding of texts; ``LookupError`` for any other name."""
+    "".encode(name)
+    return codecs.lookup(name).name.removesuffix("-sig")
+
+
+def recognise(chunks: Iterable[bytes]) -> Encoding:
+    """Tell the encoding of what ``chunks`` hold, the first of which should be long.
+
+    All are read if all are UTF-8, fewer if they are not. ``ValueError`` says what else the file is, if it is no text.
+    """
+    chunks = iter(chunks)
+    head = next(chunks, b"")
+    for magic, what in _OTHER_FILES:
+        if head.startswith(magic):
+            raise ValueError(what)
+    if (unicode := _unicode(head)) is not None:
+        return unicode
+    return Encoding(UTF8) if b"\0" in head else _utf8_or_legacy(head, chunks)
+
+
+def confirm(name: str, head: bytes) -> Encoding:
+    """Complete the encoding that somebody ``named``: by a byte order mark, and by the order of bytes in UTF-16."""
+    unicode = _unicode(head)
+    return unicode if unicode is not None and unicode.name.startswith(name) else Encoding(name)
+
+
+def _unicode(head: bytes) -> Encoding | None:
+    """The Unicode encoding that a byte order mark tells, or zero bytes."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return Encoding(name, len(mark), "" if name == UTF8 else "as its byte order mark says")
+    utf16 = _utf16(head) if b"\0" in head else None
+    return Encoding(utf16, 0, "as every other byte is zero: set --encoding if that is wrong") if utf16 else None
+
+
+def _utf16(head: bytes) -> str | None:
+    """Which UTF-16 without a mark ``head`` is: the zero bytes of ASCII characters have one parity."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    # ASCII letters in UTF-16 are valid UTF-8, as is a text with a stray NUL; other scripts have few zeros, but are not.
+    few = 4 * (even + odd) < len(head)
+    if few and _is(UTF8, head):
+        return None
+    name = "utf-16-le" if odd > 20 * even else "utf-16-be" if even > 20 * odd else None
+    return None if name is None or (few and not _is(name, head)) else name
+
+
+def _is(name: str, head: bytes) -> bool:
+    """Whether ``head``, whose last character may be cut, is in that encoding."""
+    try:
+        codecs.getincrementaldecoder(name)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _utf8_or_legacy(head: bytes, more: Iterator[bytes]) -> Encoding:
+    decoder = codecs.getincrementaldecoder(UTF8)("replace")
+    good = bad = 0
+    sample = bytearray()
+    chunk = head
+    while True:
+        following = next(more, b"")
+        if not chunk.isascii() or decoder.getstate()[0]:
+            text = decoder.decode(chunk, final=not following)
+            wrong = max(0, text.count("\ufffd") - chunk.count("\ufffd".encode()))
+            good += len(text) - len(text.encode("ascii", "ignore")) - wrong
+            bad += wrong
+            if len(sample) < _SAMPLE:
+                sample += b"\n".join(line for line in chunk.splitlines() if not line.isascii())[:_SAMPLE] + b"\n"
+            if bad and good + bad >= _ENOUGH:
+                break
+        if not following:
+            break
+        chunk = following
+    if bad < _FEWEST or 4 * good > bad:
+        return Encoding(UTF8)
+    name, others = _guess(bytes(sample))
+    # Bytes of letters form valid UTF-8 by chance: often in encodings of two bytes a letter, hardly ever in the others.
+    if name is None or (codecs.lookup(name).name.startswith(("cp125", "koi8", "mac")) and 50 * good > bad):
+        return Encoding(UTF8)
+    also = f"; {', '.join(others)} would fit as well" if others else ""
+    return Encoding(name, 0, f"which is a guess{also}: set --encoding if letters come out wrong")
+
+
+def _guess(sample: bytes) -> tuple[str | None, list[str]]:
+    """The encoding that makes most sense of ``sample``, and those that make as much sense of it."""
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:
+        return None, []
+    found = from_bytes(sample, cp_isolation=list(_LEGACY))
+    best = found.best()
+    if best is None:
+        return None, []
+    equal = [match for match in found if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
+    # Names that read the same text are one match.
+    names = sorted({name for match in equal for name in match.could_be_from_charset} & set(_LEGACY), key=_LEGACY.index)
+    if not names:
+        return None, []
+    text = sample.decode(names[0], "replace")
+    return names[0], [name for name in names[1:] if sample.decode(name, "replace") != text]
+
+
+def as_utf8(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Turn ``chunks`` of ``encoding`` into UTF-8.
+
+    Bytes that mean nothing in it become what is no UTF-8 either, so that the reader of the line finds them.
+    """
+    if encoding == UTF8:
+        yield from chunks
+        return
+    decoder = codecs.getincrementaldecoder(encoding)(_keep_unreadable.__name__)
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode(UTF8, "surrogatepass")
+    yield decoder.decode(b"", final=True).encode(UTF8, "surrogatepass")
+
+
+def decode_all(raw: bytes, encoding: str) -> str:
+    """Decode a whole text; :class:`UnreadableError` names the first byte or character that is none."""
+    return decode(b"".join(as_utf8([raw], encoding)), encoding)
+
+
+def decode(raw: bytes, encoding: str = UTF8) -> str:
+    """Decode UTF-8 that :func:`as_utf8` made of ``encoding``; raises as :func:`decode_all`."""
+    try:
+        return raw.decode(UTF8)
+    except UnicodeDecodeError as error:
+        if encoding == UTF8:
+            raise UnreadableError(f"not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start}") from None
+        at = len(raw[: error.start].decode(UTF8))
+        raise UnreadableError(f"not {encoding}: unreadable bytes at character {at}") from None
+
+
+def _keep_unreadable(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _UNREADABLE, error.end
+
+
+codecs.register_error(_keep_unreadable.__name__, _keep_unreadable)
