@@ -135,7 +135,9 @@ def test_an_index_of_another_teacher_is_refused_with_both_names(
     source = index.parent / "documents.jsonl"
     adopted = tmp_path / "adopted"
     arguments = ["index", str(source), "--out", str(adopted), "--vectors", str(vectors), "--teacher", "bge-small-en"]
-    assert main(arguments) == 0
+    assert main(arguments) == 1
+    assert "no passage encoder of bge-small-en" in capsys.readouterr().err
+    assert main([*arguments, "--unverified"]) == 0
     assert main(["search", str(adopted), "egg"]) == 1
     error = capsys.readouterr().err
     assert "bge-small-en" in error

@@ -2,7 +2,8 @@
 
 SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder. A build that was interrupted
 goes on where it was when the same command is given again; an older index at DIR stays in force until the new one is
-whole. With --vectors, vectors that the teacher made earlier are adopted as they are: nothing is encoded.
+whole. With --vectors, vectors that the teacher made earlier are adopted as they are: only a sample is encoded, to check
+that they are the vectors of these documents.
 """
 
 from __future__ import annotations
@@ -55,6 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adopt.add_argument(
         "--similarity", choices=["cosine", "dot"], help="how vectors are compared (default: as the encoder's)"
     )
+    adopt.add_argument(
+        "--normalize", action="store_true", help="divide each vector by its length; for arrays and flat FAISS indexes"
+    )
+    adopt.add_argument(
+        "--nprobe", type=int, metavar="N", help="inverted lists that a search looks into (default: as the FAISS index)"
+    )
+    adopt.add_argument(
+        "--unverified",
+        action="store_true",
+        help="do not compare vectors with what --encoder makes of their documents, and say so at each search",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -69,21 +81,33 @@ def run(options: argparse.Namespace) -> None:
         columns=options.columns.split(",") if options.columns else None,
         bad=bad,
     )
+    warnings: list[str] = []
     with Progress() as progress:
         if options.vectors:
             config = models.read_config(models.find(options.encoder), verify=False)
             own = options.teacher in (None, config.teacher.name)
+            if own and options.similarity not in (None, config.similarity):
+                raise typeahead.TypeaheadError(
+                    f"--similarity is {options.similarity}, but {config.teacher.name} compares by {config.similarity}"
+                )
             manifest = adopt_index(
                 options.vectors,
                 documents,
                 options.out,
                 teacher=Teacher(options.teacher or config.teacher.name, config.teacher.revision if own else None),
+                encoder=typeahead.load(options.encoder, threads=options.threads)
+                if own and not options.unverified
+                else None,
+                unverified=options.unverified,
                 similarity=options.similarity or config.similarity,
+                normalize=options.normalize,
                 dim=config.dim if own else None,
                 ids=options.ids,
                 backend=options.backend,
+                nprobe=options.nprobe,
                 dimensions=options.dimensions,
                 progress=progress,
+                warn=warnings.append,
                 source=str(options.source),
             )
         else:
@@ -100,5 +124,9 @@ def run(options: argparse.Namespace) -> None:
             )
     if bad and bad.count:
         print(f"{bad.count} lines left out, the first: {bad.first[0]}", file=sys.stderr)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     dimensions = manifest.dimensions or manifest.dim
     print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
+    if manifest.adoption:
+        print(f"{options.out}: {manifest.adoption}")

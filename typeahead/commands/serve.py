@@ -218,6 +218,12 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
 
 def run(options: argparse.Namespace) -> None:
     """Load and serve, or have other processes do it."""
+    # Said once, however many processes serve.
+    if options.index and options.worker is None:
+        from typeahead.index import Manifest
+
+        if warning := Manifest.read(options.index).warning:
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
     if options.workers > 1 and options.worker is None:
         from typeahead.server.supervisor import Supervisor
 

@@ -23,7 +23,15 @@ from typing import Any, Self
 
 from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
-from typeahead.index.manifest import FORMAT_VERSION, FileEntry, Manifest, Teacher, generation_number, sync_folder
+from typeahead.index.manifest import (
+    FORMAT_VERSION,
+    Adoption,
+    FileEntry,
+    Manifest,
+    Teacher,
+    generation_number,
+    sync_folder,
+)
 from typeahead.index.vectors import VECTORS
 
 DOCUMENTS = "documents.sqlite"
@@ -74,6 +82,7 @@ class Staging:
         backend: str,
         source: str,
         dimensions: int | None = None,
+        adoption: Adoption | None = None,
     ) -> Manifest:
         """Put this generation in force: one rename, after everything is on disk. Then delete those before it."""
         paths = sorted(path for path in self.folder.iterdir() if path.name != _RECIPE)
@@ -93,6 +102,7 @@ class Staging:
             files={path.name: FileEntry.of(path) for path in paths},
             search_candidates=search_candidates(count) if backend == "hnsw" else None,
             dimensions=dimensions,
+            adoption=adoption,
             format_version=1 if dimensions is None else FORMAT_VERSION,
         )
         manifest.write(self.out)
