@@ -144,6 +144,26 @@ def test_an_index_of_another_teacher_is_refused_with_both_names(
     assert "all-MiniLM-L6-v2" in error
 
 
+def test_vectors_that_nobody_checked_are_said_to_be_so_at_each_search(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "vectors.npy", np.eye(3, 384, dtype=np.float32))
+    source, adopted = index.parent / "documents.jsonl", tmp_path / "adopted"
+    arguments = ["index", str(source), "--out", str(adopted), "--vectors", str(tmp_path / "vectors.npy")]
+    assert main(arguments) == 1
+    assert "not those of their documents" in capsys.readouterr().err
+    assert main([*arguments, "--similarity", "dot"]) == 1
+    assert "compares by cosine" in capsys.readouterr().err
+    assert main([*arguments, "--unverified"]) == 0
+    printed = capsys.readouterr()
+    assert "warning: nobody has checked" in printed.err
+    assert "vectors unverified, recall@10 1.000" in printed.out
+    assert main(["search", str(adopted), "egg"]) == 0
+    assert "warning: the index is unverified" in capsys.readouterr().err
+    assert main(["serve", "--index", str(adopted), "--max-chars", "0"]) == 1
+    assert "warning: the index is unverified" in capsys.readouterr().err
+
+
 def test_vectors_that_the_teacher_made_are_adopted_as_they_are(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,6 +172,7 @@ def test_vectors_that_the_teacher_made_are_adopted_as_they_are(
     np.save(vectors, typeahead.load("minilm-doc").encode(passages))
     source, adopted = index.parent / "documents.jsonl", tmp_path / "adopted"
     assert main(["index", str(source), "--out", str(adopted), "--vectors", str(vectors)]) == 0
+    assert "vectors median cosine to the encoder 1.000, recall@10 1.000" in capsys.readouterr().out
     assert main(["search", str(adopted), "boil an egg", "-k", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["id"] == "eggs"
 

@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.index.hashing import HashingEncoder, config, documents
-from typeahead.errors import MissingExtra, SourceError
+from typeahead.errors import IndexCorrupt, MissingExtra, SourceError, TypeaheadError
 from typeahead.index import Document, Index, Manifest, Teacher, adopt_index, build_index, open_index
 
 TEACHER = Teacher("hash-teacher", "r1")
@@ -299,3 +300,116 @@ def test_an_array_needs_no_faiss_and_a_faiss_file_names_the_extra(
     adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index")
     with pytest.raises(MissingExtra, match="index"):
         adopt(tmp_path / "v.index", documents(COUNT), tmp_path / "index")
+
+
+def mixed(vectors: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Vectors at some distance from the right ones, as if something had been left out of each text."""
+    other = HashingEncoder().encode([f"something else {i}" for i in range(COUNT)])
+    changed = (1 - share) * vectors + share * other
+    result: NDArray[np.float32] = changed / np.linalg.norm(changed, axis=1, keepdims=True)
+    return result
+
+
+def test_what_was_measured_is_in_the_manifest(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    encoder = HashingEncoder()
+    adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER, encoder=encoder)
+    with open_index(tmp_path / "index") as index:
+        adoption = index.manifest.adoption
+    assert adoption is not None
+    assert adoption.cosine == pytest.approx(1)
+    assert (adoption.verified, adoption.recall, adoption.nprobe) == (True, 1.0, None)
+    assert str(adoption) == "vectors median cosine to the encoder 1.000, recall@10 1.000"
+    assert len(encoder.encoded) == 16
+
+
+@pytest.mark.parametrize("change", [lambda v: v[::-1], lambda v: mixed(v, 0.9), lambda v: -v])
+def test_vectors_of_other_documents_or_models_are_refused(
+    tmp_path: Path, vectors: NDArray[np.float32], change: Any
+) -> None:
+    np.save(tmp_path / "v.npy", change(vectors))
+    with pytest.raises(SourceError, match=r"not those of their documents.*median cosine .*another order"):
+        adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index")
+    assert not (tmp_path / "index" / "manifest.json").exists()
+
+
+def test_vectors_that_are_a_little_off_are_warned_of(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    np.save(tmp_path / "v.npy", mixed(vectors, 0.2))
+    with pytest.warns(UserWarning, match=r"median cosine to the encoder's own vectors is 0.9\d\d: was the title"):
+        adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index")
+
+
+def test_without_an_encoder_adoption_has_to_be_asked_for_and_is_told(
+    tmp_path: Path, vectors: NDArray[np.float32]
+) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    with pytest.raises(SourceError, match=r"no passage encoder of hash-teacher.*--unverified"):
+        adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER)
+    told: list[str] = []
+    adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", unverified=True, warn=told.append)
+    assert told == ["nobody has checked that these are hash-teacher's vectors of these documents"]
+    with open_index(tmp_path / "index") as index:
+        assert index.manifest.adoption is not None
+        assert not index.manifest.adoption.verified
+        assert "unverified" in (index.manifest.warning or "")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (HashingEncoder(config(teacher="other")), "is of the teacher other"),
+        (HashingEncoder(config(revision="r2")), "is of the teacher hash-teacher@r2"),
+        (HashingEncoder(config(similarity="dot")), "hash-teacher compares by dot"),
+        (HashingEncoder(replace(config(), role="query")), "encodes queries"),
+    ],
+)
+def test_an_encoder_that_cannot_tell_is_refused(
+    tmp_path: Path, vectors: NDArray[np.float32], encoder: HashingEncoder, message: str
+) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    with pytest.raises(TypeaheadError, match=message):
+        adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER, encoder=encoder)
+
+
+def test_lengths_are_divided_by_where_that_is_meant(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    longer = (vectors * np.linspace(0.1, 9, COUNT)[:, None]).astype(np.float16)
+    np.save(tmp_path / "v.npy", longer)
+    adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", normalize=True)
+    stored = np.load(tmp_path / "index" / "generation-1" / "vectors.npy")
+    assert stored.dtype == np.float16
+    np.testing.assert_allclose(np.linalg.norm(stored.astype(np.float32), axis=1), 1, atol=1e-3)
+    np.save(tmp_path / "v.npy", bad_row(vectors, 0.0))
+    with pytest.raises(SourceError, match="vector 123 has length 0, so it has no direction"):
+        adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", normalize=True)
+    with pytest.raises(TypeaheadError, match="--normalize is for cosine"):
+        adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", normalize=True, similarity="dot")
+
+
+def test_dimensions_that_lose_neighbours_are_warned_of(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    with pytest.warns(UserWarning, match=r"of the 10 nearest vectors: more --dimensions find more"):
+        adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", dimensions=3)
+    assert not (tmp_path / "index" / "generation-1" / "vectors.npy").exists()
+
+
+def test_nothing_is_adopted_too(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.zeros((0, 16), np.float32))
+    manifest = adopt(tmp_path / "v.npy", [], tmp_path / "index")
+    assert manifest.adoption is not None
+    assert manifest.adoption.recall is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("verified", 1), ("nprobe", 0), ("recall", "1"), ("cosine", True), ("verified", None)]
+)
+def test_a_manifest_of_damaged_figures_is_damaged(
+    tmp_path: Path, vectors: NDArray[np.float32], field: str, value: object
+) -> None:
+    np.save(tmp_path / "v.npy", vectors)
+    adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index")
+    path = tmp_path / "index" / "manifest.json"
+    data = json.loads(path.read_text())
+    data["adoption"][field] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(IndexCorrupt, match=r"manifest\.json is damaged"):
+        open_index(tmp_path / "index")

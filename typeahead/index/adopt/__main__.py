@@ -1,5 +1,7 @@
 """The process in which FAISS may die: see :mod:`typeahead.index.adopt.inspection`."""
 
-from typeahead.index.adopt.inspection import main
+import sys
 
-main()
+from typeahead.index.adopt.inspection import run
+
+run(sys.argv[1])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -168,9 +167,9 @@ def _try(
     return recall, f"it looks into {now} of {stored.ivf.nlist} lists, --nprobe {nprobe} finds {found:.3f}"
 
 
-def main() -> None:
-    """Do the task that is the first argument, in JSON, and leave a report."""
-    task = Task(**json.loads(sys.argv[1]))
+def run(argument: str) -> None:
+    """Do the task that is the argument, in JSON, and leave a report."""
+    task = Task(**json.loads(argument))
     try:
         result: dict[str, Any] = asdict(inspect(task))
     except (ValueError, RuntimeError, MemoryError, SourceError) as error:

@@ -218,7 +218,9 @@ class _Walk:
         if type(quantizer).__name__ not in _POSITIONAL | _IVF | {"MultiIndexQuantizer"}:
             raise ValueError(f"its lists are found by a {type(quantizer).__name__}, which cannot be checked")
         lists = faiss.downcast_InvertedLists(index.invlists)
-        if lists is None or (lists.nlist, lists.code_size) != (index.nlist, index.code_size):
+        # Packed lists count the bytes of whole blocks.
+        packed = type(lists).__name__ == "BlockInvertedLists"
+        if lists is None or lists.nlist != index.nlist or (not packed and lists.code_size != index.code_size):
             raise ValueError(f"its {name} and its inverted lists disagree: the file is damaged")
         sizes = [lists.list_size(number) for number in range(lists.nlist)]
         if sum(sizes) != index.ntotal:
@@ -227,7 +229,7 @@ class _Walk:
         tolerance = EXACT if name in _IVF_EXACT else self._coarseness(index, scalar=name in _IVF_SCALAR)
         decode = None
         # FAISS 1.15 dies of reading a vector back from packed lists that come from a file.
-        if type(lists).__name__ != "BlockInvertedLists":
+        if not packed:
 
             def decode(positions: NDArray[np.int64]) -> Vectors:
                 if index.direct_map.type != faiss.DirectMap.Hashtable:
