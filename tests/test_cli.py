@@ -172,7 +172,7 @@ def test_vectors_that_the_teacher_made_are_adopted_as_they_are(
     np.save(vectors, typeahead.load("minilm-doc").encode(passages))
     source, adopted = index.parent / "documents.jsonl", tmp_path / "adopted"
     assert main(["index", str(source), "--out", str(adopted), "--vectors", str(vectors)]) == 0
-    assert "vectors median cosine to the encoder 1.000, recall@10 1.000" in capsys.readouterr().out
+    assert "vectors checked against the encoder (median cosine 1.000), recall@10 1.000" in capsys.readouterr().out
     assert main(["search", str(adopted), "boil an egg", "-k", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["id"] == "eggs"
 

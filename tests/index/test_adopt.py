@@ -319,7 +319,7 @@ def test_what_was_measured_is_in_the_manifest(tmp_path: Path, vectors: NDArray[n
     assert adoption is not None
     assert adoption.cosine == pytest.approx(1)
     assert (adoption.verified, adoption.recall, adoption.nprobe) == (True, 1.0, None)
-    assert str(adoption) == "vectors median cosine to the encoder 1.000, recall@10 1.000"
+    assert str(adoption) == "vectors checked against the encoder (median cosine 1.000), recall@10 1.000"
     assert len(encoder.encoded) == 16
 
 
@@ -385,7 +385,11 @@ def test_lengths_are_divided_by_where_that_is_meant(tmp_path: Path, vectors: NDA
         adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", normalize=True, similarity="dot")
 
 
-def test_dimensions_that_lose_neighbours_are_warned_of(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
+def test_dimensions_that_lose_neighbours_are_warned_of(
+    tmp_path: Path, vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Descending takes seconds, and three dimensions are too few in any case.
+    monkeypatch.setattr("typeahead.index.projection.keep_neighbours", lambda _, axes: axes)
     np.save(tmp_path / "v.npy", vectors)
     with pytest.warns(UserWarning, match=r"of the 10 nearest vectors: more --dimensions find more"):
         adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", dimensions=3)

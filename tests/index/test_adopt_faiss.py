@@ -293,6 +293,21 @@ def test_lists_in_another_file_are_copied_in(
         adopt_index(Path("v.index"), given, Path("index"), teacher=TEACHER, encoder=HashingEncoder())
 
 
+@pytest.mark.usefixtures("in_this_process")
+def test_lists_in_another_file_are_refused_where_they_cannot_be_copied(
+    tmp_path: Path, vectors: NDArray[np.float32]
+) -> None:
+    """Those of an index that finds the lists of another one."""
+    index = empty("IVF16(IVF4,Flat),Flat", vectors)
+    inner: Any = faiss.downcast_index(index.quantizer)
+    lists = faiss.OnDiskInvertedLists(inner.nlist, inner.code_size, str(tmp_path / "lists.ivfdata"))
+    lists.merge_from_1(inner.invlists)
+    inner.replace_invlists(lists, False)
+    index.add(vectors)
+    with pytest.raises(SourceError, match="its lists are OnDiskInvertedLists"):
+        adopt(index, documents(COUNT), tmp_path)
+
+
 def test_a_process_that_faiss_ends_is_a_refusal(
     tmp_path: Path, vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,9 +80,10 @@ class Adoption:
     nprobe: int | None
 
     def __str__(self) -> str:
-        compared = f"median cosine to the encoder {self.cosine:.3f}" if self.cosine is not None else "as the encoder's"
-        vectors = f"vectors {compared if self.verified else 'unverified'}"
-        return f"{vectors}, recall@10 {'unknown' if self.recall is None else f'{self.recall:.3f}'}"
+        checked = "unverified" if not self.verified else "checked against the encoder"
+        if self.cosine is not None:
+            checked += f" (median cosine {self.cosine:.3f})"
+        return f"vectors {checked}, recall@10 {'unknown' if self.recall is None else f'{self.recall:.3f}'}"
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Adoption:

@@ -37,6 +37,8 @@ _IVF_CODED = {
     *("IndexIVFPQ", "IndexIVFPQR", "IndexIVFPQFastScan", "IndexIVFRaBitQ"),
     *("IndexIVFResidualQuantizer", "IndexIVFLocalSearchQuantizer"),
 }
+#: Lists that lie in the same file.
+_LISTS = {"ArrayInvertedLists", "ArrayInvertedListsPanorama", "BlockInvertedLists"}
 _POSITIONAL = _FLAT | _EXACT | _SCALAR | _CODED
 _IVF = _IVF_EXACT | _IVF_SCALAR | _IVF_CODED
 #: How far lengths of decoded vectors may be from 1 for some scalar quantizers, by name.
@@ -215,9 +217,13 @@ class _Walk:
         quantizer = faiss.downcast_index(index.quantizer)
         if quantizer is None or (quantizer.ntotal, quantizer.d) != (index.nlist, index.d):
             raise ValueError(f"its {name} has not one centroid for each list: the file is damaged")
-        if type(quantizer).__name__ not in _POSITIONAL | _IVF | {"MultiIndexQuantizer"}:
+        if type(quantizer).__name__ in _IVF:
+            self._lists(quantizer, type(quantizer).__name__)
+        elif type(quantizer).__name__ not in _POSITIONAL | {"MultiIndexQuantizer"}:
             raise ValueError(f"its lists are found by a {type(quantizer).__name__}, which cannot be checked")
         lists = faiss.downcast_InvertedLists(index.invlists)
+        if type(lists).__name__ not in _LISTS:
+            raise ValueError(f"its lists are {type(lists).__name__}, which may lie in another file: copy them in")
         # Packed lists count the bytes of whole blocks.
         packed = type(lists).__name__ == "BlockInvertedLists"
         if lists is None or lists.nlist != index.nlist or (not packed and lists.code_size != index.code_size):
