@@ -29,7 +29,7 @@ def write_index(kind: str, out: Path, *, count: int = 400) -> Path:
     faiss.write_index(index, str(source))
     ids = out.with_suffix(".ids")
     ids.write_text("".join(f"{document.id}\n" for document in documents(count)))
-    adopt_index(source, documents(count), out, teacher=Teacher("hash-teacher", "r1"), ids=ids)
+    adopt_index(source, documents(count), out, teacher=Teacher("hash-teacher", "r1"), ids=ids, encoder=encoder)
     return out
 
 

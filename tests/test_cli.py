@@ -144,7 +144,12 @@ def test_every_setting_of_the_server_has_a_flag() -> None:
     options = vars(parser("serve").parse_args(["serve"]))
     # Named otherwise on the command line; the folder of the pages is the package's own business.
     renamed = {"allowed_origins": "allowed_origin", "allowed_hosts": "allowed_host", "examples": "example"}
-    renamed |= {"token": "token_file", "web": "host", "trusted_proxies": "trusted_proxy"}
+    renamed |= {
+        "token": "token_file",
+        "operator_token": "operator_token_file",
+        "web": "host",
+        "trusted_proxies": "trusted_proxy",
+    }
     for field in fields(ServerConfig):
         assert renamed.get(field.name, field.name) in options, field.name
 
@@ -189,11 +194,33 @@ def test_an_index_of_another_teacher_is_refused_with_both_names(
     source = index.parent / "documents.jsonl"
     adopted = tmp_path / "adopted"
     arguments = ["index", str(source), "--out", str(adopted), "--vectors", str(vectors), "--teacher", "bge-small-en"]
-    assert main(arguments) == 0
+    assert main(arguments) == 1
+    assert "no passage encoder of bge-small-en" in capsys.readouterr().err
+    assert main([*arguments, "--unverified"]) == 0
     assert main(["search", str(adopted), "egg"]) == 1
     error = capsys.readouterr().err
     assert "bge-small-en" in error
     assert "all-MiniLM-L6-v2" in error
+
+
+def test_vectors_that_nobody_checked_are_said_to_be_so_at_each_search(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "vectors.npy", np.eye(3, 384, dtype=np.float32))
+    source, adopted = index.parent / "documents.jsonl", tmp_path / "adopted"
+    arguments = ["index", str(source), "--out", str(adopted), "--vectors", str(tmp_path / "vectors.npy")]
+    assert main(arguments) == 1
+    assert "not those of their documents" in capsys.readouterr().err
+    assert main([*arguments, "--similarity", "dot"]) == 1
+    assert "compares by cosine" in capsys.readouterr().err
+    assert main([*arguments, "--unverified"]) == 0
+    printed = capsys.readouterr()
+    assert "warning: nobody has checked" in printed.err
+    assert "vectors unverified, recall@10 1.000" in printed.out
+    assert main(["search", str(adopted), "egg"]) == 0
+    assert "warning: the index is unverified" in capsys.readouterr().err
+    assert main(["serve", "--index", str(adopted), "--max-chars", "0"]) == 1
+    assert "warning: the index is unverified" in capsys.readouterr().err
 
 
 def test_vectors_that_the_teacher_made_are_adopted_as_they_are(
@@ -204,6 +231,7 @@ def test_vectors_that_the_teacher_made_are_adopted_as_they_are(
     np.save(vectors, typeahead.load("minilm-doc").encode(passages))
     source, adopted = index.parent / "documents.jsonl", tmp_path / "adopted"
     assert main(["index", str(source), "--out", str(adopted), "--vectors", str(vectors)]) == 0
+    assert "vectors checked against the encoder (median cosine 1.000), recall@10 1.000" in capsys.readouterr().out
     assert main(["search", str(adopted), "boil an egg", "-k", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["id"] == "eggs"
 

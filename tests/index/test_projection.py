@@ -126,7 +126,15 @@ def test_an_index_without_is_written_as_older_readers_know_it(tmp_path: Path) ->
 def test_vectors_that_exist_are_adopted_in_fewer_dimensions(tmp_path: Path, dtype: Any) -> None:
     vectors = low_rank(300, 32, 5).astype(dtype)
     np.save(tmp_path / "vectors.npy", vectors)
-    adopt_index(tmp_path / "vectors.npy", DOCUMENTS, tmp_path / "index", teacher=Teacher("t"), dimensions=5)
+    adopt_index(
+        tmp_path / "vectors.npy",
+        DOCUMENTS,
+        tmp_path / "index",
+        teacher=Teacher("t"),
+        unverified=True,
+        dimensions=5,
+        warn=print,
+    )
     with open_index(tmp_path / "index") as index:
         queries = vectors[:4].astype(np.float32)
         assert [hits[0].id for hits in index.search(queries, 1)] == ["0", "1", "2", "3"]
@@ -175,7 +183,14 @@ def test_a_faiss_index_that_stays_one_keeps_its_dimensions(tmp_path: Path) -> No
     index.add(low_rank(20, 8, 8))
     faiss.write_index(index, str(tmp_path / "i.faiss"))
     with pytest.raises(SourceError, match="only arrays and flat indexes"):
-        adopt_index(tmp_path / "i.faiss", DOCUMENTS[:20], tmp_path / "index", teacher=Teacher("t"), dimensions=4)
+        adopt_index(
+            tmp_path / "i.faiss",
+            DOCUMENTS[:20],
+            tmp_path / "index",
+            teacher=Teacher("t"),
+            unverified=True,
+            dimensions=4,
+        )
 
 
 def test_damage_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder; a pipe will do, and - is
 standard input, both with --format. A build that was interrupted goes on where it was when the same command is given
 again; an older index at DIR stays in force until the new one is whole, and where the new one would be empty or much
-smaller. With --vectors, vectors that the teacher made earlier are adopted as they are: nothing is encoded.
+smaller. With --vectors, vectors that the teacher made earlier are adopted as they are: only a sample is encoded, to
+check that they are the vectors of these documents.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adopt.add_argument(
         "--similarity", choices=["cosine", "dot"], help="how vectors are compared (default: as the encoder's)"
     )
+    adopt.add_argument(
+        "--normalize", action="store_true", help="divide each vector by its length; for arrays and flat FAISS indexes"
+    )
+    adopt.add_argument(
+        "--nprobe", type=int, metavar="N", help="inverted lists that a search looks into (default: as the FAISS index)"
+    )
+    adopt.add_argument(
+        "--unverified",
+        action="store_true",
+        help="do not compare vectors with what --encoder makes of their documents, and say so at each search",
+    )
 
 
 def _source(text: str) -> Path:
@@ -130,45 +142,73 @@ def run(options: argparse.Namespace) -> None:
         notice=_tell,
     )
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
+    warnings: list[str] = []
     try:
-        manifest = _make(options, documents, guard)
+        with Progress() as progress:
+            if options.vectors:
+                manifest = _adopt(options, documents, guard, progress, warnings.append)
+            else:
+                manifest = _build(options, documents, guard, progress)
     finally:
         if bad and bad.count:
             _tell(f"{bad.count:,} lines left out, the first: {bad.first[0]}")
+    for warning in warnings:
+        _tell(f"warning: {warning}")
     dimensions = manifest.dimensions or manifest.dim
     print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
+    if manifest.adoption:
+        print(f"{options.out}: {manifest.adoption}")
 
 
-def _make(options: argparse.Namespace, documents: Iterator[Document], guard: Guard) -> Manifest:
-    from typeahead.index import Teacher, adopt_index, build_index
+def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Guard, progress: Progress) -> Manifest:
+    from typeahead.index import build_index
 
-    with Progress() as progress:
-        if options.vectors:
-            config = models.read_config(models.find(options.encoder), verify=False)
-            own = options.teacher in (None, config.teacher.name)
-            return adopt_index(
-                options.vectors,
-                documents,
-                options.out,
-                teacher=Teacher(options.teacher or config.teacher.name, config.teacher.revision if own else None),
-                similarity=options.similarity or config.similarity,
-                dim=config.dim if own else None,
-                ids=options.ids,
-                backend=options.backend,
-                dimensions=options.dimensions,
-                progress=progress,
-                source=str(options.source),
-                guard=guard,
-            )
-        return build_index(
-            documents,
-            options.out,
-            typeahead.load(options.encoder, threads=options.threads),
-            backend=options.backend,
-            dimensions=options.dimensions,
-            batch=options.batch,
-            progress=progress,
-            resume=not options.no_resume,
-            source=str(options.source),
-            guard=guard,
+    return build_index(
+        documents,
+        options.out,
+        typeahead.load(options.encoder, threads=options.threads),
+        backend=options.backend,
+        dimensions=options.dimensions,
+        batch=options.batch,
+        progress=progress,
+        resume=not options.no_resume,
+        source=str(options.source),
+        guard=guard,
+    )
+
+
+def _adopt(
+    options: argparse.Namespace,
+    documents: Iterator[Document],
+    guard: Guard,
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> Manifest:
+    from typeahead.index import Teacher, adopt_index
+
+    config = models.read_config(models.find(options.encoder), verify=False)
+    own = options.teacher in (None, config.teacher.name)
+    if own and options.similarity not in (None, config.similarity):
+        raise typeahead.TypeaheadError(
+            f"--similarity is {options.similarity}, but {config.teacher.name} compares by {config.similarity}"
         )
+    checks = own and not options.unverified
+    return adopt_index(
+        options.vectors,
+        documents,
+        options.out,
+        teacher=Teacher(options.teacher or config.teacher.name, config.teacher.revision if own else None),
+        encoder=typeahead.load(options.encoder, threads=options.threads) if checks else None,
+        unverified=options.unverified,
+        similarity=options.similarity or config.similarity,
+        normalize=options.normalize,
+        dim=config.dim if own else None,
+        ids=options.ids,
+        backend=options.backend,
+        nprobe=options.nprobe,
+        dimensions=options.dimensions,
+        progress=progress,
+        warn=warn,
+        source=str(options.source),
+        guard=guard,
+    )

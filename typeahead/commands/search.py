@@ -109,6 +109,8 @@ def run(options: argparse.Namespace) -> None:
         raise typeahead.TypeaheadError(f"{options.encoder} cannot encode what is typed: give a query encoder")
     with open_index(options.index) as index:
         index.check_teacher(encoder.config)
+        if index.manifest.warning:
+            print(f"warning: {index.manifest.warning}", file=sys.stderr)
         # Words matter at each key alone.
         typing = options.query is None and sys.stdin.isatty() and sys.stdout.isatty()
         searcher = _Searcher(encoder, index, options.k, options.complete if typing else 0)

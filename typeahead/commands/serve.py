@@ -315,6 +315,12 @@ def run(options: argparse.Namespace) -> None:
 
         served = (options.index, options.encoder, options.fallback, options.passage_encoder)
         refuse_unless_verified(dict.fromkeys(name for name in served if name is not None))
+    # Said once, however many processes serve.
+    if options.index and options.worker is None:
+        from typeahead.index import Manifest
+
+        if warning := Manifest.read(options.index).warning:
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
     if options.workers > 1 and options.worker is None:
         run_workers(options)
         return

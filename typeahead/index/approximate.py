@@ -94,12 +94,18 @@ class FaissVectors:
 
     ``labels`` int64 (n,), ascending, holds the label of each row where labels are not row numbers. An index that
     measures squared L2 distance holds vectors of length 1, so that the inner product is 1 - distance/2.
-    Raises ``ValueError`` if the file is no FAISS index.
+    ``nprobe`` is how many inverted lists a search looks into, ``None`` for as many as the file says.
+    Raises ``ValueError`` if the file is no FAISS index, or has no inverted lists though there is an ``nprobe``.
     """
 
-    def __init__(self, path: Path, labels: NDArray[np.int64] | None) -> None:
+    def __init__(self, path: Path, labels: NDArray[np.int64] | None, nprobe: int | None = None) -> None:
         self._faiss = import_faiss()
         self.index = map_faiss(path)
+        if nprobe is not None:
+            lists = self._faiss.try_extract_index_ivf(self.index)
+            if lists is None:
+                raise ValueError(f"{path.name} has no inverted lists, of which {nprobe} were to be searched")
+            lists.nprobe = nprobe
         self._labels = labels
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
@@ -156,8 +162,8 @@ def build_graph(vectors: NDArray[np.floating], path: Path, progress: Callable[[i
 
 
 def read_faiss(path: Path) -> Any:
-    """Read a FAISS index file; ``ValueError`` if it is none."""
-    return _read(path, 0)
+    """Read a FAISS index file; ``ValueError`` if it is none. Lists in another file are never opened for writing."""
+    return _read(path, import_faiss().IO_FLAG_READ_ONLY)
 
 
 def map_faiss(path: Path) -> Any:
@@ -177,7 +183,7 @@ def map_faiss(path: Path) -> Any:
                     pass
         except OSError as error:
             raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
-    return _read(path, flag)
+    return _read(path, flag | import_faiss().IO_FLAG_READ_ONLY)
 
 
 def _read(path: Path, flags: int) -> Any:

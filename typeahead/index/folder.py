@@ -235,7 +235,10 @@ def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexic
         candidates = candidates or manifest.search_candidates
         projection = None
         if manifest.dimensions is None:
-            vectors = open_vectors(generation, manifest.backend, manifest.count, manifest.dim, candidates)
+            nprobe = manifest.adoption.nprobe if manifest.adoption else None
+            vectors = open_vectors(
+                generation, manifest.backend, manifest.count, manifest.dim, candidates, nprobe=nprobe
+            )
         else:
             projection = read_projection(generation, manifest.dim, manifest.dimensions)
             vectors = open_vectors(

@@ -10,7 +10,8 @@ Format, version 2::
         reduced.npy         the same as (count, dimensions), in place of it where there are ``dimensions``
         projection.npy      float32 (dim, dimensions), with the former: what brings a query there, see ``projection``
         graph.faiss         FAISS IndexHNSWSQ over the same rows, METRIC_INNER_PRODUCT. Backend "hnsw"
-        adopted.faiss       somebody's own FAISS index, byte for byte. Backend "faiss"
+        adopted.faiss       somebody's own FAISS index, byte for byte (or with inverted lists that lay in another file
+                            copied in). Backend "faiss"
         labels.npy          int64 (count,), ascending: FAISS label of each row, where labels are not row numbers.
                             Backend "faiss"
         sparse.safetensors  weights of tokens, see ``sparse``: added to a finished index by whoever has a sparse encoder
@@ -71,6 +72,35 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """What adopting vectors found out about them."""
+
+    #: Whether a sample was compared with what the passage encoder makes of their documents.
+    verified: bool
+    #: Median cosine of the sample to that, where it was.
+    cosine: float | None
+    #: recall@10 of a sample of the vectors themselves, where FAISS gives them back.
+    recall: float | None
+    #: Inverted lists that a search looks into; ``None`` for what the FAISS index says.
+    nprobe: int | None
+
+    def __str__(self) -> str:
+        checked = "unverified" if not self.verified else "checked against the encoder"
+        if self.cosine is not None:
+            checked += f" (median cosine {self.cosine:.3f})"
+        return f"vectors {checked}, recall@10 {'unknown' if self.recall is None else f'{self.recall:.3f}'}"
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Adoption:
+        """Check what a manifest holds of it."""
+        if not isinstance(data["verified"], bool):
+            raise ValueError(f"verified is {data['verified']!r}, not true or false")
+        cosine, recall = (None if data[name] is None else _number(data[name]) for name in ("cosine", "recall"))
+        nprobe = None if data["nprobe"] is None else _integer(data["nprobe"], 1)
+        return cls(data["verified"], cosine, recall, nprobe)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What an index holds and where; see the module's text for the folder round it."""
 
@@ -97,6 +127,15 @@ class Manifest:
     search_candidates: int | None = None
     #: Columns of the vectors, where they were brought to fewer than ``dim``.
     dimensions: int | None = None
+    #: How the vectors were adopted; ``None`` if they were encoded, or adopted before it was recorded.
+    adoption: Adoption | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What people should know before they believe what is found: that nobody has checked adopted vectors."""
+        if self.adoption is None or self.adoption.verified:
+            return None
+        return f"the index is unverified: nobody has checked that its vectors are {self.teacher}'s of its documents"
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -131,7 +170,7 @@ class Manifest:
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Manifest:
-        data = {"search_candidates": None, "dimensions": None, **data}
+        data = {"search_candidates": None, "dimensions": None, "adoption": None, **data}
         values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
         revision = values["teacher"]["revision"]
         values["teacher"] = Teacher(
@@ -147,6 +186,8 @@ class Manifest:
             _integer(values["search_candidates"], 1, MOST_CANDIDATES)
         if values["dimensions"] is not None:
             _integer(values["dimensions"], 1, values["dim"])
+        if values["adoption"] is not None:
+            values["adoption"] = Adoption.of(values["adoption"])
         if values["similarity"] not in SIMILARITIES:
             raise ValueError(f"similarity {_short(values['similarity'])} is none of {SIMILARITIES}")
         if values["backend"] not in BACKENDS:
@@ -270,6 +311,12 @@ def _integer(value: Any, least: int, most: int | None = None) -> int:
     if most is not None and value > most:
         raise ValueError(f"{_short(value)} is more than {most}")
     return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
 
 
 def _text(value: Any) -> str:

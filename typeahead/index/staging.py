@@ -27,7 +27,7 @@ from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.lease import delete_unless_held
-from typeahead.index.manifest import FORMAT_VERSION, Manifest, Teacher, generation_number, sync_folder
+from typeahead.index.manifest import FORMAT_VERSION, Adoption, Manifest, Teacher, generation_number, sync_folder
 from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
 from typeahead.index.vectors import VECTORS
@@ -92,6 +92,7 @@ class Staging:
         source: str,
         dimensions: int | None = None,
         scratch: Sequence[str] = (),
+        adoption: Adoption | None = None,
     ) -> Manifest:
         """Put this generation in force: one rename, after everything is on disk. Then delete those before it.
 
@@ -118,6 +119,7 @@ class Staging:
             files={path.name: FileEntry.of(path) for path in paths},
             search_candidates=search_candidates(count) if backend == "hnsw" else None,
             dimensions=dimensions,
+            adoption=adoption,
             format_version=1 if dimensions is None else FORMAT_VERSION,
         )
         manifest.write(self.out)

@@ -40,12 +40,19 @@ def choose_backend(backend: str, count: int) -> str:
 
 
 def open_vectors(
-    folder: Path, backend: str, count: int, dim: int, candidates: int | None, *, name: str = VECTORS
+    folder: Path,
+    backend: str,
+    count: int,
+    dim: int,
+    candidates: int | None,
+    *,
+    name: str = VECTORS,
+    nprobe: int | None = None,
 ) -> VectorSearch:
     """Open the vectors of a generation; ``ValueError`` says which file is wrong and how.
 
     ``name`` is that of the file of vectors of ``dim``, where they are not in FAISS's. ``candidates`` are those that a
-    search of the graph holds, ``None`` as many as are usual for ``count``.
+    search of the graph holds, ``None`` as many as are usual for ``count``. ``nprobe`` is that of an adopted index.
     """
     if backend == "faiss":
         labels = None
@@ -53,7 +60,7 @@ def open_vectors(
             labels = _map(folder / LABELS)
             if labels.shape != (count,) or labels.dtype != np.int64:
                 raise ValueError(f"{LABELS} holds {labels.dtype} {labels.shape}, not int64 ({count},)")
-        adopted = FaissVectors(folder / ADOPTED, labels)
+        adopted = FaissVectors(folder / ADOPTED, labels, nprobe)
         if (adopted.index.ntotal, adopted.index.d) != (count, dim):
             raise ValueError(f"{ADOPTED} holds {adopted.index.ntotal} vectors of {adopted.index.d} dimensions")
         return adopted

@@ -1,0 +1,7 @@
+"""The process in which FAISS may die: see :mod:`typeahead.index.adopt.inspection`."""
+
+import sys
+
+from typeahead.index.adopt.inspection import run
+
+run(sys.argv[1])
