@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from typeahead.installation import install_command
+
 
 class TypeaheadError(Exception):
     """Root of all errors of this package."""
@@ -140,5 +142,5 @@ class MissingExtra(TypeaheadError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'{package} is not installed: pip install "typeahead[{extra}]"')
+        super().__init__(f"{package} is not installed: {install_command(extra)}")
         self.extra = extra
