@@ -27,4 +27,4 @@ def _is_checkout(folder: Path) -> bool:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
     except (OSError, ValueError):
         return False
-    return project.get("name") == DISTRIBUTION
+    return bool(project.get("name") == DISTRIBUTION)
