@@ -22,6 +22,7 @@
     ├── ProtocolError        a message that breaks the wire contract (.code, .seq)
     ├── ConfigError          a server setting that makes no sense   (.setting), in typeahead.server
     ├── ListenError          an address that cannot be listened on  (.host, .port), in typeahead.server
+    ├── VariableError        an environment variable that makes no sense (.variable)
     └── MissingExtra         an optional dependency is not installed (.extra)
 
 Each message says what was wrong, with the offending value, and what to do.
@@ -136,6 +137,14 @@ class ProtocolError(TypeaheadError):
         super().__init__(message)
         self.code = code
         self.seq = seq
+
+
+class VariableError(TypeaheadError):
+    """An environment variable with a value that makes no sense."""
+
+    def __init__(self, variable: str, value: str, wanted: str) -> None:
+        super().__init__(f"the environment variable {variable} is {value!r}: {wanted}")
+        self.variable = variable
 
 
 class MissingExtra(TypeaheadError, ImportError):

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from typeahead.encoders.base import Encoder, Vectors
-from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew
+from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew, VariableError
 from typeahead.paths import models_folder
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def _try(make: Callable[[str], Loaded], variant: str, golden: Golden, folder: Pa
     try:
         encoder = make(variant)
         return encoder, golden.agreement(encoder)
-    except ModelError:
+    except (ModelError, VariableError):
         raise
     except Exception as error:  # sizes that do not fit the weights fail in ONNX Runtime or NumPy, each in its own way
         raise ModelCorrupt(f"{folder}: the configuration does not fit the weights: {error}", folder=folder) from error

@@ -13,7 +13,7 @@ from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.compiling import compiling
 from typeahead.encoders.hidden_layer import HiddenLayer, open_layer
 from typeahead.encoders.recurrent import RecurrentEncoder
-from typeahead.errors import TypeaheadError
+from typeahead.errors import VariableError
 from typeahead.paths import models_folder
 
 
@@ -36,5 +36,5 @@ def test_they_are_on_unless_the_variable_is_0(monkeypatch: pytest.MonkeyPatch) -
 
 def test_another_value_is_refused_when_a_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TYPEAHEAD_COMPILED", "off")
-    with pytest.raises(TypeaheadError, match="TYPEAHEAD_COMPILED is 'off': set it to 0 "):
+    with pytest.raises(VariableError, match=r"^the environment variable TYPEAHEAD_COMPILED is 'off': set it to 0 "):
         models.load(models_folder() / "minilm-gru")

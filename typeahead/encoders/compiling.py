@@ -15,7 +15,7 @@ import os
 import warnings
 from typing import Any
 
-from typeahead.errors import TypeaheadError
+from typeahead.errors import VariableError
 
 VARIABLE = "TYPEAHEAD_COMPILED"
 
@@ -23,11 +23,11 @@ VARIABLE = "TYPEAHEAD_COMPILED"
 def compiling() -> bool:
     """Whether :data:`VARIABLE` leaves compiled steps on, as it does where it is not set.
 
-    Raises :class:`~typeahead.errors.TypeaheadError` for a value other than "0" and "1".
+    Raises :class:`~typeahead.errors.VariableError` for a value other than "0" and "1".
     """
     value = os.environ.get(VARIABLE, "1")
     if value not in ("0", "1"):
-        raise TypeaheadError(f"{VARIABLE} is {value!r}: set it to 0 to switch the compiled steps off, or to 1")
+        raise VariableError(VARIABLE, value, "set it to 0 to switch the compiled steps off, or to 1")
     return value == "1"
 
 
