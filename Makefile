@@ -10,13 +10,27 @@ AXE := axe-playwright-python==0.1.8
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint browser box clean
+.PHONY: demo test test-processors lint browser box clean
 
 demo: .venv/demo.stamp
 	$(BIN)/typeahead demo --host $(HOST) --port $(PORT)
 
 test: .venv/test.stamp .venv/node.stamp browser
 	$(BIN)/python -m pytest
+
+# What might hold on one kind of processor only, as on one without AVX-512: by OpenBLAS's kernels for those, without
+# compiled steps, and without NumPy's loops for AVX-512. The whole suite passes so, too: PROCESSOR_TESTS=tests.
+PROCESSOR_TESTS ?= tests/encoders tests/evaluate/test_products.py tests/evaluate/test_search.py tests/index/test_exact.py \
+	tests/server/test_shipped.py tests/test_engine.py tests/test_models.py tests/test_session.py
+
+test-processors: .venv/test.stamp
+	OPENBLAS_CORETYPE=Haswell $(BIN)/python -m pytest $(PROCESSOR_TESTS)
+	TYPEAHEAD_COMPILED=0 $(BIN)/python -m pytest $(PROCESSOR_TESTS)
+	NPY_DISABLE_CPU_FEATURES="$$($(BIN)/python -c $(AVX512))" $(BIN)/python -m pytest $(PROCESSOR_TESTS)
+
+# The names of these loops depend on NumPy's version.
+AVX512 = 'from numpy._core._multiarray_umath import __cpu_dispatch__ as names; \
+	print(*(name for name in names if name.startswith(("AVX512", "X86_V4"))))'
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

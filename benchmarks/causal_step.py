@@ -4,7 +4,7 @@
 
 One thread, in a tree of prefixes, as a keystroke is stepped: compiled, with feed-forward weights of eight bits and of
 four, and as ONNX Runtime's graph. The models that ship are timed in the same run, all in turns: ``minilm-causal`` for
-four keystrokes at once, too, and beside ``minilm-doc`` on the whole text. Needs ``typeahead[training]``; ``training``
+four keystrokes at once, too, and beside ``minilm-doc`` on the whole text. Needs the extra ``training``; ``training``
 is found as it runs from the root of the checkout.
 """
 

@@ -8,7 +8,7 @@ its listeners are read over the DevTools protocol; the processor time is that of
 first samples are a warm-up: the page takes the memory for its five minutes of history at once, but code is compiled as
 it is used. Growth is that of the median of the last third of the samples over that of the first third after the
 warm-up, which is five minutes where the run is longer than eight: tables and lines get longer until then, as the
-history fills. Linux only. Needs ``typeahead[test]`` and Debian's ``chromium`` and ``chromium-driver``.
+history fills. Linux only. Needs the extra ``test`` and Debian's ``chromium`` and ``chromium-driver``.
 """
 
 from __future__ import annotations

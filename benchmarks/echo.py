@@ -2,7 +2,7 @@
 
     python -m benchmarks.echo
 
-By picows on uvloop, whose parser and writer are compiled. Prints its address. Needs ``typeahead[bench]``.
+By picows on uvloop, whose parser and writer are compiled. Prints its address. Needs the extra ``bench``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from typeahead.errors import MissingExtra
+
 try:
     import picows
     import uvloop
 except ImportError as error:
-    raise SystemExit(f"benchmarks.echo needs {error.name}: pip install 'typeahead[bench]'") from error
+    raise SystemExit(str(MissingExtra(error.name or "picows", "bench"))) from error
 
 
 class Echo(picows.WSListener):  # type: ignore[misc]

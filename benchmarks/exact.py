@@ -5,8 +5,8 @@
 Vectors and queries are random and of length 1. The bare product is NumPy's, float32, of all queries by 1,024 vectors
 at a time into one buffer that is overwritten, and its scores are not looked at; it runs before and after the search,
 and the mean of both counts. Seconds by the clock depend on what else the machine does, so those of the processor are
-printed beside them. ``benchmarks.search`` times one query at a time, as a server searches. Needs
-``typeahead[evaluate]``.
+printed beside them. ``benchmarks.search`` times one query at a time, as a server searches. Needs the extra
+``evaluate``.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _build(kind: str, out: Path, count: int) -> None:
     faiss.write_index(adopted, str(source))
     teacher = Teacher(encoder.config.teacher.name, encoder.config.teacher.revision)
     # A query encoder is no judge of passages; here its vectors stand for some.
-    adopt_index(source, documents, out, teacher=teacher, unverified=True, warn=str)
+    adopt_index(source, documents, out, teacher=teacher, unverified=True, warn=lambda _: None)
 
 
 def _prepare(kind: str, folder: Path, count: int) -> Question:

@@ -5,7 +5,7 @@
 Writes a synthetic collection in MS MARCO's form, encodes it in one process that kills itself with SIGKILL in the middle
 of a shard half way, goes on in a second process, and searches there. Printed are the peak memory of both, how many
 shards were encoded twice, and how many queries, each the whole text of a passage, find that passage first. The encoder
-takes the mean of seeded random vectors of words, so that what is measured is not it. Needs ``typeahead[evaluate]``, a
+takes the mean of seeded random vectors of words, so that what is measured is not it. Needs the extra ``evaluate``, a
 POSIX system, and 1.7 GB of disk in DIR. Exit status 1 if memory passes 3 GB, a shard was encoded twice, or a query did
 not find its passage.
 """

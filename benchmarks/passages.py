@@ -2,7 +2,7 @@
 
     python -m benchmarks.passages FOLDER --teacher FOLDER [--passages 2000]
 
-Takes passages spread evenly over a BEIR folder. Needs ``typeahead[peers]``.
+Takes passages spread evenly over a BEIR folder. Needs the extra ``peers``.
 """
 
 from __future__ import annotations

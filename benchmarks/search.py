@@ -5,7 +5,7 @@
 Vectors are random points round random centres, of length 1; queries are points near some of them. Printed is the best
 and the median of 300 searches for the top 8 in milliseconds, and the share of the true top 8 that is found; for what
 is chosen also how long opening takes, and how much of that ONNX Runtime takes to lay the product's rows out anew. Needs
-``typeahead[index]``.
+the extra ``index``.
 """
 
 from __future__ import annotations

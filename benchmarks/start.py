@@ -3,7 +3,7 @@
     python -m benchmarks.start
 
 Each import and each load runs in a fresh interpreter, ten times; the server is the one that ``typeahead serve`` starts,
-asked once for an embedding. Needs ``typeahead[server]``.
+asked once for an embedding. Needs the extra ``server``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m benchmarks.step [--hidden 320 384 448 512]
 
-Needs ``typeahead[training]``; ``training`` is found as it runs from the root of the checkout.
+Needs the extra ``training``; ``training`` is found as it runs from the root of the checkout.
 """
 
 from __future__ import annotations

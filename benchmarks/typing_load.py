@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from typeahead.errors import MissingExtra
+
 _WORDS = (
     "how do i read a file line by line parse json string most frequent value of list is it directory join two paths "
     "mean and median split an extension what boil egg tie"
@@ -80,7 +82,7 @@ def start_browser(profile: Path, *, width: int = 1280, height: int = 1000) -> An
     try:
         from selenium import webdriver
     except ImportError:
-        raise SystemExit('no selenium: pip install "typeahead[test]"') from None
+        raise SystemExit(str(MissingExtra("selenium", "test"))) from None
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in (

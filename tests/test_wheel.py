@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import typeahead
 from tests.conftest import ROOT
 from typeahead import models
+from typeahead.installation import DISTRIBUTION
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True, capture_output=True)
-    (wheel,) = folder.glob("typeahead-*.whl")
+    (wheel,) = folder.glob("typeahead_search-*.whl")
     site = folder / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
@@ -58,6 +60,24 @@ def test_the_package_that_runs_is_the_wheels(installed: Path, tmp_path: Path) ->
         text=True,
     )
     assert done.stdout.splitlines() == [str(installed / "typeahead" / "__init__.py"), "(1, 384)"]
+
+
+def test_the_wheel_has_the_distributions_name_and_asks_for_no_other_of_ours(installed: Path) -> None:
+    (information,) = installed.glob("*.dist-info")
+    assert information.name.startswith("typeahead_search-")
+    lines = (information / "METADATA").read_text(encoding="utf-8").splitlines()
+    assert f"Name: {DISTRIBUTION}" in lines
+    assert f"Version: {typeahead.__version__}" in lines
+    # Extras that name others are written out, so nothing is looked up by the project's own name.
+    assert not [line for line in lines if line.startswith("Requires-Dist: typeahead")]
+    assert [line for line in lines if line.startswith("Requires-Dist: numba") and "extra == 'all'" in line]
+
+
+def test_installed_from_the_wheel_a_missing_extra_names_the_distribution(installed: Path, tmp_path: Path) -> None:
+    code = "from typeahead.errors import MissingExtra; print(MissingExtra('numba', 'fast'))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(installed), check=True, capture_output=True, text=True)
+    assert done.stdout == 'numba is not installed: pip install "typeahead-search[fast]"\n'
 
 
 def test_the_demo_starts_from_the_wheel_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:

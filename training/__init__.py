@@ -1,7 +1,7 @@
 """How the encoders in ``models/`` are trained: teachers, students, losses, recipes, export.
 
-Needs PyTorch (``pip install "typeahead[training]"``). Imports :mod:`typeahead` for what training and
-serving must agree on (tokenization, model folders); the runtime package never imports this one.
+Needs PyTorch (``pip install -e ".[training]"`` in the checkout). Imports :mod:`typeahead` for what training and serving
+must agree on (tokenization, model folders); the runtime package never imports this one.
 """
 
 from typeahead.telemetry import silence_libraries

@@ -23,6 +23,7 @@
     ├── ProtocolError        a message that breaks the wire contract (.code, .seq)
     ├── ConfigError          a server setting that makes no sense   (.setting), in typeahead.server
     ├── ListenError          an address that cannot be listened on  (.host, .port), in typeahead.server
+    ├── VariableError        an environment variable that makes no sense (.variable)
     └── MissingExtra         an optional dependency is not installed (.extra)
 
 Each message says what was wrong, with the offending value, and what to do.
@@ -31,6 +32,8 @@ Each message says what was wrong, with the offending value, and what to do.
 from __future__ import annotations
 
 from pathlib import Path
+
+from typeahead.installation import install_command
 
 
 class TypeaheadError(Exception):
@@ -149,9 +152,17 @@ class ProtocolError(TypeaheadError):
         self.seq = seq
 
 
+class VariableError(TypeaheadError):
+    """An environment variable with a value that makes no sense."""
+
+    def __init__(self, variable: str, value: str, wanted: str) -> None:
+        super().__init__(f"the environment variable {variable} is {value!r}: {wanted}")
+        self.variable = variable
+
+
 class MissingExtra(TypeaheadError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'{package} is not installed: pip install "typeahead[{extra}]"')
+        super().__init__(f"{package} is not installed: {install_command(extra)}")
         self.extra = extra

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew
+from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew, VariableError
 from typeahead.golden import GOLDEN, Golden
 from typeahead.paths import models_folder
 from typeahead.sealed import SEAL, SealBroken, is_sealed, read_json, seal
@@ -275,7 +275,7 @@ def _try(make: Callable[[str], Loaded], variant: str, golden: Golden, folder: Pa
     try:
         encoder = make(variant)
         return encoder, golden.agreement(encoder)
-    except ModelError:
+    except (ModelError, VariableError):
         raise
     except Exception as error:  # sizes that do not fit the weights fail in ONNX Runtime or NumPy, each in its own way
         raise ModelCorrupt(f"{folder}: the configuration does not fit the weights: {error}", folder=folder) from error

@@ -13,6 +13,7 @@ pytest.importorskip("numba", reason="the compiled step needs the extra 'fast'")
 
 from numba import njit
 
+from tests.encoders.compiled_marks import needs_compiled_steps
 from tests.texts import texts
 from typeahead import models
 from typeahead.encoders.compiled import CompiledStep, fits
@@ -29,8 +30,6 @@ from typeahead.paths import models_folder
 
 FOLDER = models_folder() / "minilm-gru"
 
-needs_vnni = pytest.mark.skipif(not supported(), reason="this processor has no AVX-512 VNNI")
-
 
 @pytest.fixture(scope="module")
 def compiled() -> RecurrentEncoder:
@@ -46,7 +45,7 @@ def graph() -> RecurrentEncoder:
     return encoder
 
 
-@needs_vnni
+@needs_compiled_steps
 @settings(max_examples=200)
 @given(text=texts)
 def test_whatever_is_typed_its_embedding_is_the_graphs(
@@ -58,7 +57,7 @@ def test_whatever_is_typed_its_embedding_is_the_graphs(
     assert not theirs.any() or ours @ theirs > 0.9999
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 13, 128])
 def test_a_row_has_the_same_bits_in_every_batch(compiled: RecurrentEncoder, count: int) -> None:
     rng = np.random.default_rng(count)
@@ -84,7 +83,7 @@ def multiply(vectors: Any, weights: Any, begin: Any, sums: Any, rows: int, colum
             product_of_one(source, step, weights.ctypes.data, begin.ctypes.data, target, sum_step, rows, columns)
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize("four", [False, True])
 @pytest.mark.parametrize(("rows", "columns"), [(4, COLUMNS), (384, 3 * 384), (768, 384), (12, 2 * COLUMNS)])
 def test_a_product_is_numpys_at_the_largest_values_too(rows: int, columns: int, four: bool) -> None:
@@ -104,7 +103,7 @@ def test_a_matrix_of_another_shape_is_not_packed(rows: int, columns: int) -> Non
         pack(np.zeros((rows, columns), np.int8))
 
 
-@needs_vnni
+@needs_compiled_steps
 def test_a_step_that_gives_other_vectors_is_not_used_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     step = CompiledStep.__call__
 
@@ -125,6 +124,7 @@ def test_without_numba_or_a_place_for_what_it_compiles_the_graph_is_used(
     def refuse(_: str) -> None:
         raise error
 
+    monkeypatch.setenv("TYPEAHEAD_COMPILED", "1")
     monkeypatch.setattr("typeahead.encoders.compiling.importlib", SimpleNamespace(import_module=refuse))
     config = models.read_config(FOLDER)
     if isinstance(error, RuntimeError):

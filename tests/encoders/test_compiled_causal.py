@@ -20,12 +20,13 @@ from numba import njit
 
 import typeahead
 from tests.causal import by_numpy, float_weights, four_bit_weights, write_folder
+from tests.encoders.compiled_marks import needs_compiled_steps
 from tests.texts import texts
 from typeahead.encoders.attention import add_shares, scores_of
 from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.compiled_causal import CompiledStates, CompiledStep
 from typeahead.encoders.kernels import erf, exp, largest
-from typeahead.encoders.vnni import COLUMNS, VECTORS, supported
+from typeahead.encoders.vnni import COLUMNS, VECTORS
 from typeahead.encoders.vnni_blocks import (
     blocks_of_four,
     blocks_of_one,
@@ -36,8 +37,6 @@ from typeahead.encoders.vnni_blocks import (
 from typeahead.engine import Engine
 from typeahead.errors import EncoderError
 from typeahead.golden import cosines
-
-needs_vnni = pytest.mark.skipif(not supported(), reason="this processor has no AVX-512 VNNI")
 
 DIM = COLUMNS
 TEXTS = ["how to boil an egg", "x", "東京の天気 tomorrow", "한국어 검색", "naive cafe " * 30]
@@ -69,7 +68,7 @@ def graph(compiled: CausalEncoder, folder: Path) -> CausalEncoder:
     return encoder
 
 
-@needs_vnni
+@needs_compiled_steps
 @settings(max_examples=100)
 @given(text=texts)
 def test_whatever_is_typed_both_read_outs_are_the_graphs(
@@ -85,7 +84,7 @@ def test_whatever_is_typed_both_read_outs_are_the_graphs(
         assert not theirs.any() or cosines(ours, theirs)[0] > 0.998
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize("text", TEXTS)
 def test_steps_agree_with_the_formulas_in_float64(compiled: CausalEncoder, bits: int, text: str) -> None:
     weights = float_weights(30_522, dim=DIM, ahead=True)
@@ -96,13 +95,13 @@ def test_steps_agree_with_the_formulas_in_float64(compiled: CausalEncoder, bits:
         assert vectors[0] @ expected.astype(np.float32) > 0.999
 
 
-@needs_vnni
+@needs_compiled_steps
 def test_the_read_outs_differ(compiled: CausalEncoder) -> None:
     assert compiled.readouts == 2
     assert compiled.encode(TEXTS[:1])[0] @ compiled.encode_ahead(TEXTS[:1])[0] < 0.99
 
 
-@needs_vnni
+@needs_compiled_steps
 @settings(max_examples=30)
 @given(typed=st.lists(texts, min_size=1, max_size=8))
 def test_in_a_tree_that_drops_prefixes_a_text_has_the_same_bits(compiled: CausalEncoder, typed: list[str]) -> None:
@@ -122,7 +121,7 @@ def test_in_a_tree_that_drops_prefixes_a_text_has_the_same_bits(compiled: Causal
             assert session.ahead is None
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize("prefix_ids", [(), (101, 7953, 1024)])
 def test_any_start_stands_before_the_text(tmp_path: Path, prefix_ids: tuple[int, ...]) -> None:
     encoder = typeahead.load(write_folder(tmp_path / "model", dim=DIM, prefix_ids=prefix_ids))
@@ -136,7 +135,7 @@ def test_any_start_stands_before_the_text(tmp_path: Path, prefix_ids: tuple[int,
     np.testing.assert_array_equal(session.ahead, session.embedding)
 
 
-@needs_vnni
+@needs_compiled_steps
 def test_embeddings_of_a_dot_product_student_keep_their_length(tmp_path: Path) -> None:
     encoder = typeahead.load(write_folder(tmp_path / "model", dim=DIM, normalize=False))
     expected = by_numpy(float_weights(30_522, dim=DIM), (101,), encoder.tokenizer.encode("an egg"), normalize=False)
@@ -144,7 +143,7 @@ def test_embeddings_of_a_dot_product_student_keep_their_length(tmp_path: Path) -
     assert np.linalg.norm(encoder.encode(["an egg"])) == pytest.approx(np.linalg.norm(expected), rel=0.02)
 
 
-@needs_vnni
+@needs_compiled_steps
 def test_a_step_that_gives_other_vectors_is_not_used_and_said_so(
     compiled: CausalEncoder, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +159,7 @@ def test_a_step_that_gives_other_vectors_is_not_used_and_said_so(
     assert not encoder.compiled
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize("count", range(1, 10))
 def test_tokens_that_are_stepped_together_get_what_each_gets_alone(compiled: CausalEncoder, count: int) -> None:
     together, alone = compiled.states(40), compiled.states(40)
@@ -180,7 +179,7 @@ def test_tokens_that_are_stepped_together_get_what_each_gets_alone(compiled: Cau
         np.testing.assert_array_equal(together.embeddings(slots), alone.embeddings(slots))
 
 
-@needs_vnni
+@needs_compiled_steps
 @settings(max_examples=30)
 @given(data=st.data())
 def test_a_token_may_stand_behind_another_of_the_same_step(compiled: CausalEncoder, data: st.DataObject) -> None:
@@ -196,7 +195,7 @@ def test_a_token_may_stand_behind_another_of_the_same_step(compiled: CausalEncod
     np.testing.assert_array_equal(together.embeddings(children), alone.embeddings(children))
 
 
-@needs_vnni
+@needs_compiled_steps
 def test_reading_an_embedding_takes_no_more_memory_in_a_large_cache(compiled: CausalEncoder) -> None:
     states = compiled.states(20_000)
     states.step([0], [2129], [1])
@@ -209,7 +208,7 @@ def test_reading_an_embedding_takes_no_more_memory_in_a_large_cache(compiled: Ca
     assert most < 100_000
 
 
-@needs_vnni
+@needs_compiled_steps
 def test_weights_that_give_no_number_are_an_error(compiled: CausalEncoder) -> None:
     states = compiled.states(4)
     assert isinstance(states, CompiledStates)
@@ -223,7 +222,7 @@ def test_sizes_that_are_not_of_the_kind_are_left_to_the_graph(causal: CausalEnco
     assert not causal.compiled
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize("stated", [0, 3, 4, 8])
 def test_bits_that_the_weights_do_not_have_are_left_to_the_graph(
     compiled: CausalEncoder, graph: CausalEncoder, folder: Path, bits: int, stated: int
@@ -266,7 +265,7 @@ multiply = {
 }
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize(
     ("bits", "blocks", "block", "columns"),
     [
@@ -319,7 +318,7 @@ def attend(query: Any, key: Any, scores: Any, shares: Any, result: Any) -> None:
     add_shares(shares.ctypes.data, key.ctypes.data, result.ctypes.data, heads, chunks)
 
 
-@needs_vnni
+@needs_compiled_steps
 @pytest.mark.parametrize(("heads", "size"), [(1, 16), (12, 32), (4, 64)])
 def test_scores_and_shares_of_heads_are_numpys(heads: int, size: int) -> None:
     rng = np.random.default_rng(heads)

@@ -95,14 +95,14 @@ def test_a_row_has_the_same_bits_in_every_batch() -> None:
 def test_the_compiled_layer_is_that_of_numpy_but_for_rounding() -> None:
     both = layers()
     if len(both) == 1:
-        pytest.skip("needs Numba and a processor with AVX-512 VNNI")
+        pytest.skip("needs compiled steps: Numba, a processor with AVX-512 VNNI, and TYPEAHEAD_COMPILED not 0")
     sums = sums_of(60)
     assert cosines(both[1](sums), both[0](sums)).min() > 0.9999
 
 
 def test_a_layer_that_comes_out_otherwise_when_compiled_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     if len(layers()) == 1:
-        pytest.skip("needs Numba and a processor with AVX-512 VNNI")
+        pytest.skip("needs compiled steps: Numba, a processor with AVX-512 VNNI, and TYPEAHEAD_COMPILED not 0")
     monkeypatch.setattr(
         "typeahead.encoders.compiled_hidden.CompiledLayer.__call__", lambda _, sums: np.ones_like(sums[:, :-1])
     )
@@ -118,6 +118,7 @@ def test_without_numba_or_a_place_for_what_it_compiles_numpy_runs_the_layer(
     def refuse(_: str) -> None:
         raise error
 
+    monkeypatch.setenv("TYPEAHEAD_COMPILED", "1")
     monkeypatch.setattr("typeahead.encoders.compiling.importlib", SimpleNamespace(import_module=refuse))
     expected = (
         pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR") if isinstance(error, RuntimeError) else nullcontext()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tests.evaluate.layouts import write_beir
 from typeahead.cli import main
 from typeahead.commands.evaluate import common, prefixes
@@ -123,7 +124,7 @@ def test_a_package_that_scores_is_asked_for_before_a_passage_is_encoded(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ir_measures", None)
     assert evaluate("retrieval", folder, "--query-encoder", "other", "--passage-encoder", "wide") == 1
-    assert 'ir_measures is not installed: pip install "typeahead[evaluate]"' in capsys.readouterr().err
+    assert f'ir_measures is not installed: pip install -e "{ROOT}[evaluate]"' in capsys.readouterr().err
     assert encoders["wide"].encoded == 0
 
 

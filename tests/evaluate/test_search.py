@@ -41,6 +41,13 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SLAB_ROWS", 1000)
 
 
+@pytest.fixture(params=["as BLAS is here", "as if its bits depended on places"])
+def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores of this processor's BLAS where they will do, and those that are summed again everywhere."""
+    if "if" in request.param:
+        monkeypatch.setattr(module, "depends_on_place", lambda *_: True)
+
+
 def whole(rng: np.random.Generator, count: int, dim: int) -> NDArray[np.float32]:
     """Vectors of small whole numbers: their products are exact in float32, in any order, and often tie."""
     return rng.integers(-3, 4, (count, dim)).astype(np.float32)
@@ -53,6 +60,7 @@ def by_sorting(queries: Floats, vectors: Floats, depth: int) -> tuple[NDArray[np
     return order, np.take_along_axis(scores, order, 1)
 
 
+@pytest.mark.usefixtures("_both_ways")
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("cuts", [(), (1, 600, 601, 2500), (1000, 2000), tuple(range(64, 3000, 64))])
 @pytest.mark.parametrize("depth", [1, 10, 200])
@@ -66,6 +74,7 @@ def test_search_equals_sorting_all_scores_with_ties_by_row(depth: int, cuts: Seq
     assert (rows.dtype.name, scores.dtype.name) == ("int64", "float32")
 
 
+@pytest.mark.usefixtures("_both_ways")
 @pytest.mark.parametrize("rising", [True, False])
 def test_the_order_of_rows_does_not_change_what_is_found(rising: bool) -> None:
     """In rising order every row beats those before it, and all of them pass through the buffers."""
@@ -77,6 +86,7 @@ def test_the_order_of_rows_does_not_change_what_is_found(rising: bool) -> None:
     np.testing.assert_array_equal(rows, by_sorting(queries, ordered, 50)[0])
 
 
+@pytest.mark.usefixtures("_both_ways")
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0])
 def test_of_vectors_that_are_all_the_same_the_first_rows_are_found(value: float) -> None:
     queries = np.ones((3, 4), np.float32)
@@ -93,11 +103,13 @@ def test_keys_are_ordered_as_scores_and_where_those_tie_as_rows_backwards() -> N
     np.testing.assert_array_equal(module._scores(keys), scores)
 
 
-def test_equal_vectors_have_equal_scores_wherever_they_stand() -> None:
+@pytest.mark.usefixtures("_both_ways")
+@pytest.mark.parametrize("dim", [12, 64])
+def test_equal_vectors_have_equal_scores_wherever_they_stand(dim: int) -> None:
     rng = np.random.default_rng(1)
-    different = rng.normal(size=(300, 64)).astype(np.float32)
+    different = rng.normal(size=(300, dim)).astype(np.float32)
     which = rng.integers(0, 300, 4001)
-    queries = rng.normal(size=(37, 64)).astype(np.float32)
+    queries = rng.normal(size=(37, dim)).astype(np.float32)
     rows, scores = search(queries, Shards(different[which], [77, 1999]), 400, threads=2)
     for found, values in zip(rows, scores, strict=True):
         for passage in np.unique(which[found]):
@@ -107,11 +119,13 @@ def test_equal_vectors_have_equal_scores_wherever_they_stand() -> None:
             assert copies.tolist() == np.flatnonzero(which == passage)[: len(copies)].tolist()
 
 
+@pytest.mark.usefixtures("_both_ways")
+@pytest.mark.parametrize("dim", [12, 64])
 @pytest.mark.parametrize("cuts", [(1,), (100, 101, 1700), tuple(range(64, 3000, 64))])
-def test_scores_are_the_same_bits_for_any_threads_shards_and_other_queries(cuts: Sequence[int]) -> None:
+def test_scores_are_the_same_bits_for_any_threads_shards_and_other_queries(cuts: Sequence[int], dim: int) -> None:
     rng = np.random.default_rng(6)
-    queries = rng.normal(size=(70, 64)).astype(np.float32)
-    vectors = rng.normal(size=(3000, 64)).astype(np.float32)
+    queries = rng.normal(size=(70, dim)).astype(np.float32)
+    vectors = rng.normal(size=(3000, dim)).astype(np.float32)
     rows, scores = search(queries, Shards(vectors), 50, threads=1)
     for threads, asked in [(1, 70), (2, 70), (3, 70), (2, 1), (2, 33)]:
         again_rows, again_scores = search(queries[:asked], Shards(vectors, cuts), 50, threads=threads)

@@ -156,7 +156,7 @@ def test_a_missing_extra_names_the_command_that_mends_it(monkeypatch: pytest.Mon
     for name in [name for name in sys.modules if name.startswith("opentelemetry")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtra, match=r'pip install "typeahead\[otel\]"'):
+    with pytest.raises(MissingExtra, match=r'pip install .*\[otel\]"'):
         start_tracing()
 
 

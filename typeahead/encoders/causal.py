@@ -109,7 +109,7 @@ class CausalEncoder(FoldEncoder):
             _, _, found = self._run_compiled(step, state, token)
             state, expected = self._run_graph(state, token)
             if not _cosine(found, expected[0]) > _LEAST_COSINE:
-                warn_of_other_vectors(self.config.name)
+                warn_of_other_vectors(f"{self.config.name}: the compiled step", "ONNX Runtime")
                 return False
         return True
 

@@ -3,8 +3,9 @@
 ONNX Runtime takes its time for a call and for each node, whatever the node does; the log of what was tried is in
 ``benchmarks/README.md``, the figures come from ``python -m benchmarks.keystroke``. Here all of it is one function,
 which Numba compiles when a model is loaded and keeps on disk for the next time. It is used where Numba is installed
-(the extra "fast") and the processor has AVX-512 VNNI; every other step is a graph, see
-:mod:`typeahead.encoders.recurrent`. The products are in :mod:`typeahead.encoders.vnni`.
+(the extra "fast") and the processor has AVX-512 VNNI, unless ``TYPEAHEAD_COMPILED=0`` is set
+(:mod:`typeahead.encoders.compiling`); every other step is a graph, see :mod:`typeahead.encoders.recurrent`. The
+products are in :mod:`typeahead.encoders.vnni`.
 
 Each row is computed alone, and integers are exact, so a row has the same bits in every batch. Against the graph the
 last bits of tanh differ, and with them now and then how an entry is rounded to int8.

@@ -14,7 +14,6 @@ VNNI.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.encoders.base import Vectors
-from typeahead.encoders.compiling import import_compiled
+from typeahead.encoders.compiling import import_compiled, warn_of_other_vectors
 from typeahead.errors import ModelCorrupt
 
 _LARGEST = np.float32(127)
@@ -106,11 +105,6 @@ def open_layer(
     fast: Layer = module.CompiledLayer(tensors, dim)
     probe = np.random.default_rng(0).standard_normal((5, dim + 1)).astype(np.float32)
     if not np.allclose(fast(probe), layer(probe), atol=2e-3):
-        warnings.warn(
-            "the compiled hidden layer gives other vectors on this processor than NumPy, which is used instead and is "
-            "slower",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        warn_of_other_vectors("the compiled hidden layer", "NumPy")
         return layer
     return fast

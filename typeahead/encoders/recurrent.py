@@ -61,7 +61,7 @@ class RecurrentEncoder(VectorFold):
             expected, embeddings = self._run_graph(states, tokens)
             stepped, found = step(states, tokens)
             if not (np.allclose(stepped, expected, atol=1e-3) and np.allclose(found, embeddings, atol=1e-3)):
-                warn_of_other_vectors(self.config.name)
+                warn_of_other_vectors(f"{self.config.name}: the compiled step", "ONNX Runtime")
                 return False
             states = expected
         return True

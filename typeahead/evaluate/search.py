@@ -5,6 +5,9 @@ where a matrix product is the floor. Its scores are consumed block by block whil
 compared with each query's k-th best score so far, most of them are dropped at once, and what remains is kept in a
 buffer that is cut back to the k best when it is full. Of a collection of n passages in random order some
 k·(1 + ln(n/k)) pass for each query; one in rising order of scores is slower, and still right.
+
+Where the bits of a BLAS score depend on its place (:mod:`~typeahead.evaluate.products`), BLAS only chooses, with a
+margin of the greatest rounding errors, and what passes is scored again in one order.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +25,9 @@ from numpy.typing import NDArray
 from typeahead.encoders.base import Vectors
 from typeahead.errors import MissingExtra, SourceError
 from typeahead.evaluate.ports import Progress
+from typeahead.evaluate.products import Pairs, Rows, depends_on_place, greatest_difference
 
-Rows = NDArray[np.int64]
 Backend = Literal["exact", "faiss"]
-#: Rows that follow each other, in one or more arrays float32 (n, dim), each with its first row.
-Slab = list[tuple[int, Vectors]]
 
 #: The row of a place that no passage fills; its score is minus infinity.
 NO_ROW = -1
@@ -50,6 +51,20 @@ _LARGEST = 1e17
 #: The halves of a key.
 _HALF = np.uint64(32)
 _LOW = np.uint64(2**32 - 1)
+
+
+class _Part(NamedTuple):
+    """Rows that follow each other."""
+
+    first: int
+    #: float32 (n, dim).
+    vectors: Vectors
+    #: No value's size is above it.
+    largest: float
+
+
+#: Parts that follow each other.
+_Slab = list[_Part]
 
 
 class VectorShards(Protocol):
@@ -82,9 +97,9 @@ def search(
     number. Places that nothing fills, since the collection is smaller or the query's vector is all zero (a text
     without a token), hold :data:`NO_ROW` and minus infinity.
 
-    Scores are float32 products by BLAS. With ``backend="exact"`` the result is the same for any number of threads and
-    shards, and equal vectors have equal scores (from 64 dimensions on, by the OpenBLAS of NumPy's wheels).
-    ``"faiss"`` sums in another order, and which of the rows that tie for the last place it finds is its own choice.
+    Scores are float32. With ``backend="exact"`` the result is the same for any number of threads and shards, and equal
+    vectors have equal scores; another processor may round the last bit of a score the other way. ``"faiss"`` sums in
+    another order, and which of the rows that tie for the last place it finds is its own choice.
 
     Raises :class:`~typeahead.errors.SourceError` for queries of another dimension, values that are not finite, and
     shards that do not hold all rows; :class:`~typeahead.errors.MissingExtra` without threadpoolctl, or FAISS.
@@ -118,9 +133,9 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _slabs(passages: VectorShards, progress: Progress | None, done: int, total: int) -> Iterator[Slab]:
+def _slabs(passages: VectorShards, progress: Progress | None, done: int, total: int) -> Iterator[_Slab]:
     """Yield the collection, checked, in slabs: some shards, or parts of one, of ``_SLAB_ROWS`` together."""
-    slab: Slab = []
+    slab: _Slab = []
     gathered = expected = 0
     for first, shard in passages.shards():
         if first != expected or shard.ndim != 2 or shard.shape[1] != passages.dim:
@@ -132,7 +147,7 @@ def _slabs(passages: VectorShards, progress: Progress | None, done: int, total: 
         start = 0
         while start < len(shard):
             part = shard[start : start + _SLAB_ROWS - gathered]
-            slab.append((first + start, _checked(first + start, part)))
+            slab.append(_checked(first + start, part))
             start += len(part)
             gathered += len(part)
             if gathered == _SLAB_ROWS:
@@ -148,13 +163,14 @@ def _slabs(passages: VectorShards, progress: Progress | None, done: int, total: 
         progress("search", done + expected, total)
 
 
-def _checked(first: int, part: NDArray[np.floating]) -> Vectors:
+def _checked(first: int, part: NDArray[np.floating]) -> _Part:
     vectors = np.ascontiguousarray(part, np.float32)
+    largest = max(float(vectors.max()), -float(vectors.min()))
     # A comparison with NaN is false: such a row would never be found, and never be missed.
-    if not max(float(vectors.max()), -float(vectors.min())) < _LARGEST:
+    if not largest < _LARGEST:
         row = first + int(np.argmin((np.abs(vectors) < _LARGEST).all(axis=1)))
         raise SourceError(f"the vector of passage row {row} has a value that is not finite, or above 1e17")
-    return vectors
+    return _Part(first, vectors, largest)
 
 
 def _capacity(depth: int) -> int:
@@ -162,7 +178,7 @@ def _capacity(depth: int) -> int:
     return depth + max(2 * depth, _BLOCK_ROWS)
 
 
-def _exact(queries: Vectors, slabs: Iterator[Slab], depth: int, threads: int) -> tuple[Rows, Vectors]:
+def _exact(queries: Vectors, slabs: Iterator[_Slab], depth: int, threads: int) -> tuple[Rows, Vectors]:
     try:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
@@ -170,19 +186,21 @@ def _exact(queries: Vectors, slabs: Iterator[Slab], depth: int, threads: int) ->
     count = len(queries)
     parts = threads * -(-count // (threads * _BLOCK_QUERIES))
     size = max(-(-count // parts), 1)
-    blocks = [_Block(queries[start : start + size], depth) for start in range(0, count, size)]
+    height = _padded(size, _QUERY_MULTIPLE, _LEAST_QUERIES)
     # One BLAS thread in each of ours: OpenBLAS serves one threaded product at a time, and between products the other
     # cores would wait for the selection.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        again = _scores_depend_on_place(queries.shape[1])
+        blocks = [_Block(queries[start : start + size], depth, again=again) for start in range(0, count, size)]
         room: SimpleQueue[_Room] = SimpleQueue()
         for _ in range(threads):
-            room.put(_Room(blocks[0].height))
+            room.put(_Room(height, queries.shape[1]))
 
-        def scan(block: _Block, slab: Slab) -> None:
+        def scan(block: _Block, slab: _Slab) -> None:
             taken = room.get()
             try:
-                for first, vectors in slab:
-                    block.scan(first, vectors, taken)
+                for part in slab:
+                    block.scan(part, taken)
             finally:
                 room.put(taken)
 
@@ -196,12 +214,19 @@ def _padded(count: int, multiple: int, least: int) -> int:
     return max(-(-count // multiple) * multiple, least)
 
 
-class _Room:
-    """Memory for a thread's block of scores and their marks, kept: new pages cost as much as what is done with them."""
+def _scores_depend_on_place(dim: int) -> bool:
+    # Of the least block and the largest, whatever the queries at hand: all searches must come to the same end.
+    largest = _padded(_BLOCK_QUERIES, _QUERY_MULTIPLE, _LEAST_QUERIES), _padded(_BLOCK_ROWS, _ROW_MULTIPLE, _LEAST_ROWS)
+    return depends_on_place(((_LEAST_QUERIES, _LEAST_ROWS), largest), dim)
 
-    def __init__(self, height: int) -> None:
+
+class _Room:
+    """Memory for what a thread computes, kept: new pages cost as much as what is done with them."""
+
+    def __init__(self, height: int, dim: int) -> None:
         self._scores = np.empty(height * _FIRST_ROWS, np.float32)
         self._marks = np.empty(height * _BLOCK_ROWS, np.bool_)
+        self.pairs = Pairs(dim)
 
     def scores(self, height: int, width: int) -> NDArray[np.float32]:
         """Room for float32 (height, width)."""
@@ -219,9 +244,10 @@ class _Block:
     taken, the others hold 0, which is below any key.
     """
 
-    def __init__(self, queries: Vectors, depth: int) -> None:
+    def __init__(self, queries: Vectors, depth: int, *, again: bool) -> None:
         self._count = len(queries)
         self._depth = depth
+        self._again = again
         padded = _padded(len(queries), _QUERY_MULTIPLE, _LEAST_QUERIES)
         self._queries = np.zeros((padded, queries.shape[1]), np.float32)
         self._queries[: len(queries)] = queries
@@ -230,43 +256,57 @@ class _Block:
         self._threshold[len(queries) :] = np.inf
         self._fill = np.zeros(padded, np.int64)
         self._buffer = np.zeros((padded, _capacity(depth)), np.uint64)
+        self._difference = greatest_difference(self._queries)
 
     @property
     def height(self) -> int:
         """Queries, and zeros that fill them up."""
         return len(self._queries)
 
-    def scan(self, first: int, vectors: Vectors, room: _Room) -> None:
-        """Take the rows from ``first`` on into account."""
-        start, width = 0, _FIRST_ROWS if first == 0 else _BLOCK_ROWS
-        while start < len(vectors):
-            part = vectors[start : start + width]
-            count = len(part)
+    def scan(self, part: _Part, room: _Room) -> None:
+        """Take a part of the collection into account."""
+        margin = np.zeros_like(self._threshold)
+        if self._again:
+            # What underflows is off by less than the smallest normal number.
+            margin[:] = self._difference * part.largest + np.finfo(np.float32).tiny
+        start, width = 0, _FIRST_ROWS if part.first == 0 else _BLOCK_ROWS
+        while start < len(part.vectors):
+            vectors = part.vectors[start : start + width]
+            count = len(vectors)
+            padded = vectors
             if missing := _padded(count, _ROW_MULTIPLE, _LEAST_ROWS) - count:
-                part = np.concatenate([part, np.zeros((missing, vectors.shape[1]), np.float32)])
-            scores = room.scores(self.height, len(part))
-            np.matmul(self._queries, part.T, out=scores)
+                padded = np.concatenate([vectors, np.zeros((missing, vectors.shape[1]), np.float32)])
+            scores = room.scores(self.height, len(padded))
+            np.matmul(self._queries, padded.T, out=scores)
             if width == _FIRST_ROWS and count > self._depth:
-                self._threshold[: self._count, 0] = _below_kth(scores[: self._count, :count], self._depth)
+                below = _below_kth(scores[: self._count, :count], self._depth)
+                self._threshold[: self._count, 0] = below - margin[: self._count, 0]
             for left in range(0, count, _BLOCK_ROWS):
-                self._select(first + start + left, scores[:, left : min(left + _BLOCK_ROWS, count)], room)
+                block = slice(left, min(left + _BLOCK_ROWS, count))
+                self._select(part.first + start + left, vectors[block], scores[:, block], margin, room)
             start, width = start + count, _BLOCK_ROWS
 
-    def _select(self, first: int, scores: NDArray[np.float32], room: _Room) -> None:
-        """Put the scores above their query's threshold, of rows from ``first`` on, into the buffers."""
+    def _select(
+        self, first: int, vectors: Vectors, scores: NDArray[np.float32], margin: NDArray[np.float32], room: _Room
+    ) -> None:
+        """Put the rows, from ``first`` on, whose score is above their query's threshold into the buffers."""
         capacity = self._buffer.shape[1]
         height, width = scores.shape
-        places = np.flatnonzero(np.greater(scores, self._threshold, out=room.marks(height, width)))
-        starts = np.searchsorted(places, np.arange(height + 1) * width)
-        counts = np.diff(starts)
+        places = np.flatnonzero(np.greater(scores, self._threshold - margin, out=room.marks(height, width)))
+        query, column = np.divmod(places, width)
+        if self._again:
+            found = room.pairs.products(self._queries, query, vectors, column)
+            above = found > self._threshold[query, 0]
+            query, column, found = query[above], column[above], found[above]
+        else:
+            found = scores[query, column]
+        counts = np.bincount(query, minlength=height)
         if (full := self._fill + counts > capacity).any():
             # Those that are nearly full go along: few calls on many rows.
             self._cut(np.flatnonzero(full | (self._fill > (self._depth + capacity) // 2)))
-        query = np.repeat(np.arange(height), counts)
-        column = places - query * width
         # The n-th of a query goes to its n-th free place.
-        target = np.repeat(np.arange(height) * capacity + self._fill - starts[:-1], counts) + np.arange(len(places))
-        self._buffer.reshape(-1)[target] = _keys(scores[query, column], column + first)
+        starts = np.arange(height) * capacity + self._fill - (np.cumsum(counts) - counts)
+        self._buffer.reshape(-1)[starts[query] + np.arange(len(query))] = _keys(found, column + first)
         self._fill += counts
 
     def _cut(self, which: Rows) -> None:
@@ -326,7 +366,7 @@ def _in_order(keys: NDArray[np.uint64]) -> tuple[Rows, Vectors]:
     return np.where(keys, rows, NO_ROW), np.where(keys, _scores(keys), np.float32(-np.inf))
 
 
-def _faiss(queries: Vectors, slabs: Iterator[Slab], depth: int, threads: int) -> tuple[Rows, Vectors]:
+def _faiss(queries: Vectors, slabs: Iterator[_Slab], depth: int, threads: int) -> tuple[Rows, Vectors]:
     try:
         import faiss
     except ImportError as error:
@@ -336,9 +376,9 @@ def _faiss(queries: Vectors, slabs: Iterator[Slab], depth: int, threads: int) ->
     faiss.omp_set_num_threads(threads)
     try:
         for slab in slabs:
-            vectors = slab[0][1] if len(slab) == 1 else np.concatenate([part for _, part in slab])
+            vectors = slab[0].vectors if len(slab) == 1 else np.concatenate([part.vectors for part in slab])
             scores, rows = faiss.knn(queries, vectors, min(depth, len(vectors)), metric=faiss.METRIC_INNER_PRODUCT)
-            best = np.concatenate([best, _keys(scores, rows + slab[0][0])], axis=1)
+            best = np.concatenate([best, _keys(scores, rows + slab[0].first)], axis=1)
             best.partition(best.shape[1] - depth, axis=1)
             best = best[:, -depth:]
     finally:
