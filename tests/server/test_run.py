@@ -63,6 +63,7 @@ def process(*arguments: str) -> Iterator[Process]:
             started.kill()
 
 
+@pytest.mark.usefixtures("hangup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_sends_pending_replies_closes_with_1012_and_ends_in_ten_seconds(number: signal.Signals) -> None:
     with process("gate") as server, connect(server.address.replace("http", "ws") + "/v1/type") as client:

@@ -128,6 +128,7 @@ def still_there(client: ClientConnection) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("hangup")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_drains_and_ends_all_of_them(number: signal.Signals) -> None:
     with servers() as server, connect(server.websocket) as client:

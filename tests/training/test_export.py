@@ -29,6 +29,7 @@ from typeahead.encoders.static import StaticEncoder  # noqa: E402
 from typeahead.encoders.transformer import TransformerEncoder  # noqa: E402
 from typeahead.errors import ModelCorrupt, ModelError  # noqa: E402
 from typeahead.golden import Golden, cosines  # noqa: E402
+from typeahead.sealed import seal  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS = sorted(path for path in (ROOT / "training/recipes/table1").glob("*.toml") if path.stem != "common")
@@ -182,7 +183,7 @@ def test_a_folder_whose_sizes_do_not_fit_its_graphs_is_refused(recipe_path: Path
     config = json.loads(path.read_text())
     for name in ("row", "state"):
         changed = config["shape"] | {name: config["shape"][name] + 1}
-        path.write_text(json.dumps(config | {"shape": changed}))
+        path.write_text(seal(config | {"shape": changed}))
         with pytest.raises(ModelCorrupt, match="does not fit the weights"):
             typeahead.load(tmp_path / "model")
 
