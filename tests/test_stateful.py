@@ -26,6 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+import typeahead
 from tests.conftest import examples
 from tests.server.fakes import GuessingEncoder, MeanEncoder
 from typeahead import engine as engine_module
@@ -221,15 +222,20 @@ def of_few_tokens(encoder: Any) -> Any:
     return few
 
 
-def run(encoder: Any) -> None:
+def run(encoder: Any, few: int = 100) -> None:
     known: dict[str, tuple[Vectors, Vectors]] = {}
     # Whatever makes a machine will do, though Hypothesis's types know classes alone.
     machine: Any = partial(Typing, encoder, known)
-    run_state_machine_as_test(machine, settings=examples(100))
+    run_state_machine_as_test(machine, settings=examples(few))
 
 
 def test_any_encoder(fold: FoldEncoder) -> None:
     run(of_few_tokens(fold))
+
+
+@pytest.mark.parametrize("name", ["minilm-causal", "minilm-static"])
+def test_the_other_models_that_are_shipped(name: str) -> None:
+    run(of_few_tokens(typeahead.load(name)), few=15)
 
 
 def test_an_encoder_whose_states_are_objects_and_that_guesses() -> None:

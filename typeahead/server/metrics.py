@@ -30,7 +30,7 @@ CLIENT_TIMINGS: Final = {
     "key_to_paint": "From a key's event to the end of the next frame with its results, in the browser.",
     "enter_to_paint": "From the event of Enter to the end of the next frame with its results, in the browser.",
     "round_trip": "From sending a keystroke or Enter to its reply, in the browser.",
-    "network": "Round trip less the server's own time.",
+    "network": "Round trip less the server's own time, in browsers that are told it.",
 }
 #: What becomes of a report: counted; not understood; not read, as there were too many.
 REPORT_OUTCOMES: Final = ("accepted", "refused", "limited")
