@@ -132,13 +132,13 @@ class _Numbers:
 
 
 def _one_too_many(document: Document, keys: Sequence[str] | None, count: int, labels: bool) -> str:
-    what = f"document {document.id!r} is one too many: there are"
+    what = f"document {document.id!r} is one too many:"
     if keys is None:
-        return f"{what} {count} vectors"
+        return f"{what} there are {count} vectors"
     if not labels:
-        return f"{what} no vector of that id"
+        return f"{what} no vector has that id"
     some = ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
     return (
-        f"{what} no vector of that label. The index labels its vectors {some}: these are neither row numbers (0, 1, …) "
+        f"{what} no vector has that label. The index labels its vectors {some}: these are neither row numbers (0, 1, …) "
         "nor the documents' ids. Give the id of each vector's document with --ids"
     )
