@@ -111,7 +111,7 @@ class FoldEncoder(ABC):
         return Engine(self)
 
     def session(self, *, max_chars: int = 512) -> Session:
-        """Start a typing session on this encoder's own engine. Sessions share its cache's bytes, and nothing in there."""
+        """Start a typing session on this encoder's own engine; sessions share the bound of its cache, nothing else."""
         return self._engine.session(max_chars=max_chars)
 
 

@@ -1,8 +1,9 @@
 """The HTTP side: embeddings in OpenAI's shape, searches, health and metrics.
 
 Typing goes over the websocket (:mod:`typeahead.server.connection`); these are for programs that have a whole text.
-Embeddings are the business of :mod:`typeahead.server.embedder`; a search takes the same way as a keystroke. Both take ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.fallback`), and say
-under ``"encoder"`` which model answered. Errors have OpenAI's shape, and none repeats what was sent.
+Embeddings are the business of :mod:`typeahead.server.embedder`; a search takes the same way as a keystroke. Both take
+``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.fallback`), and say under ``"encoder"`` which
+model answered. Errors have OpenAI's shape, and none repeats what was sent.
 """
 
 from __future__ import annotations

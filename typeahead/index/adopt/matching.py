@@ -139,6 +139,6 @@ def _one_too_many(document: Document, keys: Sequence[str] | None, count: int, la
         return f"{what} no vector has that id"
     some = ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
     return (
-        f"{what} no vector has that label. The index labels its vectors {some}: these are neither row numbers (0, 1, …) "
-        "nor the documents' ids. Give the id of each vector's document with --ids"
+        f"{what} no vector has that label. The index labels its vectors {some}: these are neither row numbers "
+        "(0, 1, …) nor the documents' ids. Give the id of each vector's document with --ids"
     )
