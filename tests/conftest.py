@@ -22,7 +22,7 @@ from typeahead.encoders.transformer import TransformerEncoder
 # The same examples in each run, however slow the machine is. `--hypothesis-profile explore` draws new ones.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", settings.get_profile("explore"), derandomize=True)
-# Many examples of what `examples` says; meant for the stateful tests, an hour for all of them.
+# Many examples of what `examples` says; meant for the stateful tests, which take some ten minutes so.
 settings.register_profile("deep", settings.get_profile("explore"), max_examples=2000, stateful_step_count=50)
 settings.load_profile("suite")
 
