@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from tests.texts import ALPHABETS, texts
 from typeahead.errors import ModelCorrupt, TextError
 from typeahead.paths import models_folder
-from typeahead.tokens import IncrementalTokenizer, check_text, whole_words
+from typeahead.tokens import IncrementalTokenizer, check_text, whole_pieces
 
 CORPUS = [
     "how to boil an egg without a pot",
@@ -117,26 +118,41 @@ def test_names_of_special_tokens_are_text() -> None:
     assert 102 not in IncrementalTokenizer(word_piece()).encode("what does [SEP] mean")
 
 
-def test_words_that_are_known_beforehand_have_the_tokenizers_own_ids() -> None:
+def test_pieces_that_are_looked_up_have_the_tokenizers_own_ids() -> None:
     reference = word_piece()
-    known = whole_words(json.loads(reference.to_str()))
-    assert len(known) > 40_000
-    for part, encoding in zip(known, reference.encode_batch(list(known), add_special_tokens=False), strict=True):
-        assert tuple(encoding.ids) == known[part]
+    pieces = whole_pieces(json.loads(reference.to_str()))
+    assert len(pieces) > 20_000
+    for piece, encoding in zip(pieces, reference.encode_batch(list(pieces), add_special_tokens=False), strict=True):
+        assert encoding.ids == [pieces[piece]]
 
 
-def test_no_word_is_known_beforehand_where_an_added_token_may_cut_it() -> None:
+ASCII, ASCII_REFERENCE = IncrementalTokenizer(word_piece()), word_piece()
+ASCII_REFERENCE.encode_special_tokens = True
+
+
+@settings(max_examples=1000)
+@given(st.text(st.characters(min_codepoint=0, max_codepoint=0x7F), max_size=40))
+def test_ascii_by_pieces_is_as_the_tokenizer_has_it(text: str) -> None:
+    expected = tuple(ASCII_REFERENCE.encode(text, add_special_tokens=False).ids)
+    assert ASCII.encode(text) == expected
+
+
+def test_no_piece_is_known_of_another_pipeline() -> None:
     tokenizer = word_piece()
     tokenizer.add_tokens(["oil"])
-    assert whole_words(json.loads(tokenizer.to_str())) == {}
+    assert whole_pieces(json.loads(tokenizer.to_str())) == {}
+    cased = word_piece()
+    cased.normalizer = normalizers.BertNormalizer(lowercase=False)
+    assert whole_pieces(json.loads(cased.to_str())) == {}
+    assert whole_pieces(json.loads(byte_level().to_str())) == {}
 
 
 def test_nothing_that_was_encoded_is_remembered() -> None:
     tokenizer = IncrementalTokenizer(word_piece())
-    before = pickle.dumps([tokenizer._known, sorted(vars(tokenizer))])
+    before = pickle.dumps([tokenizer._pieces, sorted(vars(tokenizer))])
     tokenizer.encode("what is the weather in lisbx")
     tokenizer.encode_on("what is the weather in lisbx", "", ())
-    assert pickle.dumps([tokenizer._known, sorted(vars(tokenizer))]) == before
+    assert pickle.dumps([tokenizer._pieces, sorted(vars(tokenizer))]) == before
 
 
 def test_a_lone_surrogate_is_refused_with_its_position() -> None:
@@ -183,7 +199,7 @@ def test_only_the_word_that_is_being_typed_is_tokenized(monkeypatch: pytest.Monk
     asked: list[str] = []
     original = tokenizer._part
 
-    def recording(part: str) -> tuple[int, ...]:
+    def recording(part: str) -> Sequence[int]:
         asked.append(part)
         return original(part)
 

@@ -1,8 +1,8 @@
 """Text to token ids, key by key: only the word that changed is tokenized again.
 
 A text is cut at *safe boundaries*, places where the tokens of the whole are the tokens of the parts, one after the
-other. Whoever types keeps the tokens of the parts before the last one; the vocabulary's own words are looked up, and
-any other part goes to the tokenizer. So typing, deleting, pasting and edits in the middle are one case, and nothing
+other. Whoever types keeps the tokens of the parts before the last one; words of the vocabulary are looked up, and all
+else goes to the tokenizer. So typing, deleting, pasting and edits in the middle are one case, and nothing
 depends on the text before. Nothing that was typed is remembered here: what one person typed would be found sooner by
 the next, who could tell it by the time.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from json import loads
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,8 @@ _SAFE_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "By
 #: Of these at least one must be in the pipeline, since the others do not split on spaces.
 _SPLITTING_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace"}
 
-#: Pre-tokenizers to which a space between words is a boundary and nothing else.
-_SPACE_DROPPING_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
-#: An entry of a vocabulary that is a word by itself, whatever the normalizer does about case and accents.
-_PLAIN_WORD = re.compile(r"[a-z0-9]+")
+#: Words and punctuation of printable ASCII in lower case, as BERT's pre-tokenizer parts them.
+_PIECES = re.compile(r"[a-z0-9]+|[!-/:-@\[-`{-~]")
 
 
 def check_text(text: object, *, what: str = "the text") -> str:
@@ -93,22 +91,22 @@ def splits_at_spaces(pipeline: Mapping[str, Any]) -> bool:
     )
 
 
-def whole_words(pipeline: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Token ids of parts of texts that are a word of the vocabulary, with a space before it or without.
+def whole_pieces(pipeline: Mapping[str, Any]) -> dict[str, int]:
+    """Token ids of the words and the punctuation that a ``tokenizer.json`` leaves whole; empty if none are known.
 
-    Read off a ``tokenizer.json`` of WordPiece, which takes the longest entry that a word begins with: the word itself.
-    Of any other kind of tokenizer nothing is known.
+    WordPiece takes the longest entry that a word begins with: of an entry of its vocabulary that is the word itself. So
+    printable ASCII is tokenized by looking up its pieces, where the pipeline is that of uncased BERT.
     """
-    kinds = {stage["type"] for stage in _stages(pipeline.get("pre_tokenizer"), "pretokenizers")}
-    model = pipeline["model"]
+    kinds = [stage["type"] for stage in _stages(pipeline.get("pre_tokenizer"), "pretokenizers")]
+    normalizers = _stages(pipeline.get("normalizer"), "normalizers")
+    uncased = [stage["type"] for stage in normalizers] == ["BertNormalizer"] and normalizers[0]["lowercase"]
     added = any(not token["special"] for token in pipeline.get("added_tokens", []))
-    if model["type"] != "WordPiece" or added or not kinds or not kinds <= _SPACE_DROPPING_PRE_TOKENIZERS:
+    model = pipeline["model"]
+    if model["type"] != "WordPiece" or kinds != ["BertPreTokenizer"] or not uncased or added:
         return {}
     longest = model.get("max_input_chars_per_word", 100)
-    known = {
-        word: (token,) for word, token in model["vocab"].items() if len(word) <= longest and _PLAIN_WORD.fullmatch(word)
-    }
-    return known | {f" {word}": ids for word, ids in known.items()}
+    vocabulary: Mapping[str, int] = model["vocab"]
+    return {piece: token for piece, token in vocabulary.items() if len(piece) <= longest and _PIECES.fullmatch(piece)}
 
 
 class IncrementalTokenizer:
@@ -127,7 +125,7 @@ class IncrementalTokenizer:
         self._max_chars = sys.maxsize if max_chars is None else max_chars
         pipeline = loads(tokenizer.to_str())
         self.splits_at_spaces = splits_at_spaces(pipeline)
-        self._known = whole_words(pipeline) if self.splits_at_spaces else {}
+        self._pieces = whole_pieces(pipeline)
 
     @classmethod
     def from_file(cls, path: Path, *, max_chars: int | None = None) -> IncrementalTokenizer:
@@ -147,12 +145,11 @@ class IncrementalTokenizer:
         """Token ids of ``text``, which :func:`check_text` has passed."""
         if len(text) > self._max_chars:
             text = text[: self._max_chars]
-        if not self.splits_at_spaces:
-            return self._part(text)
-        known = self._known
+        if not self.splits_at_spaces or text.isascii():
+            return tuple(self._part(text))
         ids: list[int] = []
         for part in _SAFE_BOUNDARY.split(text):
-            ids += known.get(part) or self._part(part)
+            ids += self._part(part)
         return tuple(ids)
 
     def encode_on(
@@ -166,23 +163,38 @@ class IncrementalTokenizer:
         if len(text) > self._max_chars:
             text = text[: self._max_chars]
         if not self.splits_at_spaces:
-            return self._part(text), "", ()
+            return tuple(self._part(text)), "", ()
         if head and text.startswith(head):
             start = len(head) - 2
             tail = text[start:]
         else:
             start, tail, head_ids, head = 0, text, (), ""
-        known = self._known
         if tail.find(" ", 1) < 0:
-            return head_ids + (known.get(tail) or self._part(tail)), head, head_ids
+            return (*head_ids, *self._part(tail)), head, head_ids
         *whole, last = _SAFE_BOUNDARY.split(tail)
         if whole:
             ids = list(head_ids)
             for part in whole:
-                ids += known.get(part) or self._part(part)
+                ids += self._part(part)
             head_ids = tuple(ids)
             head = text[: len(text) - len(last) + 2]
-        return head_ids + (known.get(last) or self._part(last)), head, head_ids
+        return (*head_ids, *self._part(last)), head, head_ids
 
-    def _part(self, part: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(part, add_special_tokens=False).ids)
+    def _part(self, part: str) -> Sequence[int]:
+        """Token ids of a text or a part of one."""
+        pieces = self._pieces
+        if not pieces or not part.isascii() or not part.isprintable():
+            return self._whole(part)
+        ids: list[int] = []
+        for piece in _PIECES.findall(part.lower()):
+            token = pieces.get(piece)
+            if token is None:
+                ids += self._whole(piece)
+            else:
+                ids.append(token)
+        return ids
+
+    def _whole(self, text: str) -> Sequence[int]:
+        """Token ids by the tokenizer itself."""
+        ids: Sequence[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
