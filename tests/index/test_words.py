@@ -115,6 +115,21 @@ def test_a_word_that_too_many_documents_hold_counts_for_nothing(
     words.close()
 
 
+def test_the_beginning_of_a_word_that_is_too_common_is_not_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMON", 5)
+    path = write(tmp_path, [Document(str(row), "", f"theatre then {row}" if row < 4 else "then") for row in range(11)])
+    words = Words(path, 11)
+    asked: list[str] = []
+    words._connection.set_trace_callback(asked.append)
+    for text in ("then ", "then", "the", "th"):
+        assert words.search(text, 10) == []
+    assert not asked
+    assert [row for row, _ in words.search("thea", 10)] == [0, 1, 2, 3]
+    words.close()
+
+
 def test_what_is_remembered_is_bounded_and_forgetting_changes_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

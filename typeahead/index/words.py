@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from bisect import bisect_left
 from contextlib import closing
 from pathlib import Path
 
@@ -49,6 +50,9 @@ SELECT count(*), group_concat(row, ' '), group_concat(score, ' ')
 FROM (SELECT rowid AS row, -rank AS score FROM words WHERE words MATCH ? LIMIT ?)
 """
 
+#: How many documents hold each word.
+_COUNTS = "CREATE VIRTUAL TABLE temp.counts USING fts5vocab('main', 'words', 'row')"
+
 _Found = tuple[NDArray[np.int32], NDArray[np.float32]]
 _NOTHING: _Found = np.empty(0, np.int32), np.empty(0, np.float32)
 
@@ -67,11 +71,17 @@ class Words:
         self._found: dict[tuple[int, str], _Found] = {}
         self._remembered = 0
         self._pieces: dict[tuple[int, str], tuple[str, ...]] = {}
+        #: Words that are too common, in order: looked up once, as each of them would take 8 ms for every scope anew.
+        self._common: list[str] = []
         try:
             self._connection = open_database(path)
             self._connection.execute("PRAGMA query_only=ON")
             self._tokenizer = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             self._tokenizer.executescript(_SCHEMA)
+            with closing(open_database(path)) as connection:
+                connection.execute(_COUNTS)
+                found = connection.execute("SELECT term FROM temp.counts WHERE doc > ?", (COMMON,))
+                self._common = sorted(term for (term,) in found)
         except sqlite3.Error as error:
             raise _corrupt(path, error) from error
 
@@ -120,6 +130,8 @@ class Words:
 
     def _term(self, term: str, scope: int) -> _Found:
         """Rows that match a term, and their scores; nothing for one that is too common."""
+        if self._is_common(term):
+            return _NOTHING
         found = self._found.pop((scope, term), None)
         if found is None:
             count, rows, scores = self._connection.execute(_MATCH, (term, COMMON + 1)).fetchone()
@@ -131,6 +143,14 @@ class Words:
         while self._remembered > _REMEMBERED and len(self._found) > 1:
             self._remembered -= len(self._found.pop(next(iter(self._found)))[0]) + 1
         return found
+
+    def _is_common(self, term: str) -> bool:
+        """Whether a term is a word that is too common, or the beginning of one."""
+        word = term[1 : term.rindex('"')]
+        at = bisect_left(self._common, word)
+        return at < len(self._common) and (
+            self._common[at].startswith(word) if term.endswith("*") else self._common[at] == word
+        )
 
     def _best(self, found: list[_Found], depth: int) -> list[tuple[int, float]]:
         found = [pair for pair in found if len(pair[0])]
@@ -162,7 +182,7 @@ def count_words(path: Path) -> dict[str, int]:
     """
     try:
         with closing(open_database(path)) as connection:
-            connection.execute("CREATE VIRTUAL TABLE temp.counts USING fts5vocab('main', 'words', 'row')")
+            connection.execute(_COUNTS)
             rows = connection.execute("SELECT term, doc FROM temp.counts ORDER BY doc DESC LIMIT ?", (MOST_WORDS,))
             return dict(rows)
     except sqlite3.Error as error:
