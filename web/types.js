@@ -24,8 +24,7 @@
 /**
  * What a `hits` event carries: the answer to a text. `submit`: to Enter; `ready`: it was there before Enter. `keyAt` is
  * the time of the key that asked, in milliseconds of the page's clock, null where no key did but a new connection;
- * `sentAt` is when the question went out. `timing` is the server's, in microseconds, and empty for
- * who is no operator.
+ * `sentAt` is when the question went out. `timing` is the server's, in microseconds; only operators get it.
  * @typedef {{seq: number, text: string, hits: Hit[], submit: boolean, ready: boolean, keyAt: number | null,
  *   sentAt: number | null, timing: Record<string, number>}} Answer
  */
