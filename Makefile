@@ -20,8 +20,8 @@ test: .venv/test.stamp .venv/node.stamp browser
 
 # What might hold on one kind of processor only, as on one without AVX-512: by OpenBLAS's kernels for those, without
 # compiled steps, and without NumPy's loops for AVX-512. The whole suite passes so, too: PROCESSOR_TESTS=tests.
-PROCESSOR_TESTS ?= tests/encoders tests/evaluate/test_products.py tests/evaluate/test_search.py tests/index/test_exact.py \
-	tests/server/test_shipped.py tests/test_engine.py tests/test_models.py tests/test_session.py
+PROCESSOR_TESTS ?= tests/encoders tests/evaluate/vectors/test_products.py tests/evaluate/vectors/test_search.py tests/index/test_exact.py \
+	tests/server/test_shipped.py tests/core/test_engine.py tests/core/test_session.py tests/models/test_loading.py
 
 test-processors: .venv/test.stamp
 	OPENBLAS_CORETYPE=Haswell $(BIN)/python -m pytest $(PROCESSOR_TESTS)

@@ -4,7 +4,7 @@
 
 Three kinds of typing over the passages of ``msmarco-mini``, one keystroke a character: its judged queries; queries of
 ``train_queries.tsv``, spread evenly; and recorded people, who correct themselves, from ``keystrokes.jsonl.gz``. After
-each keystroke a session has an embedding; ``typeahead.server.anytime`` decides by a threshold whether the results of
+each keystroke a session has an embedding; ``typeahead.search.reuse`` decides by a threshold whether the results of
 its last search stand. What is then shown is compared with what a search at every keystroke would show:
 
 *saved*: the share of keystrokes with an embedding that need no search. At threshold 1 these are the keys that leave
@@ -29,12 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import typeahead
-from typeahead.encoders.base import IncrementalEncoder, Vectors
-from typeahead.evaluate.datasets import Dataset, open_dataset
-from typeahead.evaluate.prefixes import DEPTH, NOTHING, Judge
-from typeahead.evaluate.search import search
-from typeahead.evaluate.traces import read_traces
-from typeahead.server.anytime import may_stand
+from typeahead.core.encoder import IncrementalEncoder, Vectors
+from typeahead.core.engine import Engine
+from typeahead.evaluate.data.datasets import Dataset, open_dataset
+from typeahead.evaluate.data.traces import read_traces
+from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Judge
+from typeahead.evaluate.vectors.search import search
+from typeahead.search.reuse import may_stand
 from typeahead.tables import report
 
 THRESHOLDS = (1.0, 0.999, 0.998, 0.995, 0.99, 0.98, 0.97, 0.95, 0.9)
@@ -79,8 +80,9 @@ class Typed:
 
     def __init__(self, encoder: IncrementalEncoder, texts: Sequence[Sequence[str]], passages: Passages) -> None:
         self.embeddings: list[list[Vectors | None]] = []
+        engine = Engine(encoder)
         for states in texts:
-            session = encoder.session(max_chars=4096)
+            session = engine.session(max_chars=4096)
             seen: list[Vectors | None] = []
             for text in states:
                 session.update(text)

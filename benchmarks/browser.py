@@ -3,9 +3,9 @@
     python -m benchmarks.browser --index INDEX --traces keystrokes.jsonl.gz
 
 ``typeahead serve --index INDEX`` runs on loopback, headless Chromium shows its search page, and recorded typing (see
-:mod:`typeahead.evaluate.traces`) goes into it key by key at its own pace, as key events of the browser. Each query is
-the beginning of a sentence, up to the end of the word at ``--characters``; Enter comes as long after its last key as in
-``typeahead bench``.
+:mod:`typeahead.evaluate.data.traces`) goes into it key by key at its own pace, as key events of the browser. Each query
+is the beginning of a sentence, up to the end of the word at ``--characters``; Enter comes as long after its last key as
+in ``typeahead bench``.
 
 All times are taken in the page. *Key to paint* is from the time stamp of the key's event to after the frame that shows
 its results: a task that was posted while that frame was being prepared. *Ready at Enter* is by the page's own view,
@@ -26,9 +26,9 @@ import numpy as np
 
 from benchmarks.chromium import chromium
 from typeahead.errors import TypeaheadError
-from typeahead.evaluate.latency import ENTER_AFTER_MS, sample
-from typeahead.evaluate.traces import Keystroke, read_traces
-from typeahead.evaluate.websocket import server_process
+from typeahead.evaluate.data.traces import Keystroke, read_traces
+from typeahead.evaluate.measures.latency import ENTER_AFTER_MS, sample
+from typeahead.evaluate.measures.websocket import server_process
 from typeahead.tables import report
 
 #: Seconds that a query's results may take before the benchmark gives up.

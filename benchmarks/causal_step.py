@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 
 import typeahead
-from training.graphs import quantize_rows
-from training.graphs_causal import CausalSizes, quantize_blocks, write_causal
-from typeahead import models
+from training.exporting.graphs import quantize_rows
+from training.exporting.graphs_causal import CausalSizes, quantize_blocks, write_causal
 from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
+from typeahead.models.folder import find, read_config
 from typeahead.tables import report
 
 WIDTH, HEADS, INNER, VOCABULARY, CLS = 384, 12, 1536, 30_522, 101
@@ -40,8 +40,8 @@ def random_student(layers: int, folder: Path, *, compiled: bool, bits: int) -> C
     def normal(*shape: int) -> np.ndarray:
         return rng.normal(0, shape[0] ** -0.5, shape).astype(np.float32)
 
-    shipped = models.find("minilm-gru")
-    config = models.read_config(shipped, verify=False)
+    shipped = find("minilm-gru")
+    config = read_config(shipped, verify=False)
     tensors = {"positions": normal(config.teacher.max_tokens, WIDTH)}
     tensors["token_weight"] = np.full((VOCABULARY, 1), 0.5, np.float32)
     for name in ("words", "table"):

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import options
-from typeahead.encoders.base import Vectors
-from typeahead.evaluate.datasets import Dataset, open_dataset
-from typeahead.evaluate.metrics import mean, per_query
-from typeahead.evaluate.passages import PassageVectors, encode_passages
+from typeahead.core.encoder import Vectors
+from typeahead.evaluate.data.datasets import Dataset, open_dataset
+from typeahead.evaluate.measures.metrics import mean, per_query
+from typeahead.evaluate.measures.runs import Run
 from typeahead.evaluate.peers import load_peer, load_peers
-from typeahead.evaluate.runs import Run
-from typeahead.evaluate.search import search
+from typeahead.evaluate.vectors.passages import PassageVectors, encode_passages
+from typeahead.evaluate.vectors.search import search
 from typeahead.index.projection import principal_axes, project, projection_of
 from typeahead.tables import report
 

@@ -33,11 +33,11 @@ from benchmarks.loadgen import Generator, Protocol
 from benchmarks.machine import pinned
 from benchmarks.servers import typeahead_server
 from benchmarks.typed import load_queries
+from typeahead.core.engine import Engine
 from typeahead.encoders.static import StaticEncoder
-from typeahead.engine import Engine
+from typeahead.encoders.static_import import import_static
 from typeahead.paths import models_folder
-from typeahead.server.formats import Format, write_binary, write_json, write_line
-from typeahead.static_import import import_static
+from typeahead.server.http.formats import Format, write_binary, write_json, write_line
 from typeahead.tables import report
 
 TABLES = ("rates", "steps", "lengths", "dimensions", "formats")

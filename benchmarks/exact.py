@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead import tables
-from typeahead.evaluate.search import available_cores, search
+from typeahead.evaluate.vectors.search import available_cores, search
 
 _SHARD = 1 << 17
 _BLOCK = 1024

@@ -34,7 +34,7 @@ from benchmarks import options
 from typeahead.encoders import onnx, static  # noqa: F401
 from typeahead.errors import TypeaheadError
 from typeahead.index import Document, Teacher, adopt_index, build_index, open_index
-from typeahead.models import find
+from typeahead.models.folder import find
 from typeahead.progress import Progress
 from typeahead.tables import report
 from typeahead.verify import verify_folder

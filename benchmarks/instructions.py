@@ -29,11 +29,11 @@ from benchmarks import options
 from benchmarks.keystroke import rounds_of, type_all
 from benchmarks.native import compiled
 from benchmarks.typed import synthetic_traces
-from typeahead import models
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
+from typeahead.core.engine import Engine
 from typeahead.encoders.fold import FoldEncoder
-from typeahead.engine import Engine
 from typeahead.errors import TypeaheadError
+from typeahead.models.folder import find, read_config
 from typeahead.tables import report
 
 _TOTAL = re.compile(r"^totals: (\d+)", re.MULTILINE)
@@ -43,8 +43,8 @@ class Stand(FoldEncoder):
     """Stands for a student: its tokenizer, its sizes, and a step that adds two vectors."""
 
     def __init__(self, name: str) -> None:
-        folder = models.find(name)
-        super().__init__(models.read_config(folder, verify=False), folder)
+        folder = find(name)
+        super().__init__(read_config(folder, verify=False), folder)
         self._size = self.config.shape["state"]
         self._row = np.full(self._size, 0.01, np.float32)
 

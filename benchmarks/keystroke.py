@@ -31,10 +31,10 @@ from benchmarks import options
 from benchmarks.machine import pinned
 from benchmarks.product import Product
 from benchmarks.typed import Trace, load_traces
-from typeahead.encoders.base import IncrementalEncoder
-from typeahead.engine import Engine
+from typeahead.core.encoder import IncrementalEncoder
+from typeahead.core.engine import Engine
+from typeahead.core.prefixes import Scope
 from typeahead.errors import TypeaheadError
-from typeahead.prefixes import Scope
 from typeahead.tables import report
 
 #: Bytes of the cache: what is typed in a run must all be found again.

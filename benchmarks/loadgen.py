@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import allow_files
 from benchmarks.native import compiled
 from typeahead.errors import TypeaheadError
-from typeahead.protocol import SUBPROTOCOL
+from typeahead.wire.protocol import SUBPROTOCOL
 
 #: Connections whose handshakes run at a time; listeners take 2,048 and less of them into their queue.
 _HANDSHAKES = 128

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from typeahead.server import marks
+from typeahead.search import marks
 from typeahead.tables import report
 
 QUERIES = ("a", "breast canc", "does the risk of breast cancer rise with dairy consum")

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import typeahead
-from typeahead.encoders.base import IncrementalEncoder
-from typeahead.engine import Engine
-from typeahead.evaluate.traces import read_traces
-from typeahead.server.metrics import ServerMetrics
+from typeahead.core.encoder import IncrementalEncoder
+from typeahead.core.engine import Engine
+from typeahead.evaluate.data.traces import read_traces
+from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.tables import report
 
 #: Keystrokes of one turn.

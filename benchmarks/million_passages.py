@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.evaluate.datasets import open_dataset
-from typeahead.evaluate.passages import SHARD_SIZE, encode_passages
-from typeahead.evaluate.search import search
+from typeahead.evaluate.data.datasets import open_dataset
+from typeahead.evaluate.vectors.passages import SHARD_SIZE, encode_passages
+from typeahead.evaluate.vectors.search import search
 from typeahead.progress import Progress
 from typeahead.tables import report
 

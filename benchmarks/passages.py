@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 import typeahead
-from typeahead.evaluate.datasets import open_dataset
+from typeahead.evaluate.data.datasets import open_dataset
 from typeahead.evaluate.peers import SentenceTransformerTeacher
-from typeahead.golden import cosines
+from typeahead.models.golden import cosines
 from typeahead.tables import report
 
 

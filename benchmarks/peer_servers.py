@@ -2,7 +2,7 @@
 
     python -m benchmarks.peer_servers SPEC
 
-SPEC is one of :mod:`typeahead.evaluate.peers.registry`. Encoders of whole texts are served by FastAPI on uvicorn, with
+SPEC is one of :mod:`typeahead.evaluate.peers.names`. Encoders of whole texts are served by FastAPI on uvicorn, with
 uvloop and httptools, at ``POST /embed``: ``{"text": …}`` in, the embedding's float32 bytes out, which is less to write
 and to read than JSON. One core is given to each, so the model runs on one thread, in the event loop: a pool of threads
 would only take turns. An incremental encoder is served by typeahead's own websocket. Prints its address once it is
@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import uvicorn
 
 from typeahead.errors import MissingExtra
-from typeahead.evaluate.peers.registry import load_peer
+from typeahead.evaluate.peers.names import load_peer
 from typeahead.server import ServerConfig, serve
-from typeahead.server.listening import listen, listener_port
+from typeahead.server.process.listening import listen, listener_port
 
 try:
     from fastapi import Body, FastAPI, Response

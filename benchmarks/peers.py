@@ -35,8 +35,8 @@ from benchmarks.loadgen import Fate, Generator, Outcome, Protocol
 from benchmarks.machine import pinned
 from benchmarks.servers import Running, started, typeahead_server
 from benchmarks.typed import Trace, load_queries, load_traces, varied_texts
-from typeahead.evaluate.online import Latency, measure
-from typeahead.evaluate.peers.registry import load_peers
+from typeahead.evaluate.measures.query_latency import Latency, measure
+from typeahead.evaluate.peers.names import load_peers
 from typeahead.tables import report
 
 TABLES = ("online", "people", "rates")
@@ -51,7 +51,7 @@ class Candidate:
     """A server that is compared."""
 
     encoder: str
-    #: Of :mod:`typeahead.evaluate.peers.registry`; None for ``typeahead serve``.
+    #: Of :mod:`typeahead.evaluate.peers.names`; None for ``typeahead serve``.
     spec: str | None
     http: bool
 

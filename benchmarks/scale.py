@@ -26,8 +26,8 @@ from benchmarks.load import QUERIES, Setup, Watch, answered, row
 from benchmarks.machine import allow_files, pinned
 from benchmarks.tree import type_interleaved
 from benchmarks.typed import load_queries, load_traces
-from typeahead.encoders.base import IncrementalEncoder
-from typeahead.engine import Engine
+from typeahead.core.encoder import IncrementalEncoder
+from typeahead.core.engine import Engine
 from typeahead.errors import TypeaheadError
 from typeahead.tables import report
 

@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 
 from benchmarks.browser import until
 from benchmarks.chromium import chromium
-from typeahead.evaluate.websocket import server_process
+from typeahead.evaluate.measures.websocket import server_process
 from typeahead.paths import web_folder
 
 #: Width and height in CSS pixels, and device pixels to one of them.

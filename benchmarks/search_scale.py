@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 import typeahead
 from benchmarks.search import points
-from typeahead.evaluate.search import search as exact_search
+from typeahead.evaluate.vectors.search import search as exact_search
 from typeahead.index import Document, Index, Manifest, Teacher, adopt_index, open_index
 from typeahead.index.approximate import import_faiss, map_faiss, read_faiss
 from typeahead.index.vectors import map_vectors

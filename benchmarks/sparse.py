@@ -2,8 +2,8 @@
 
     python -m benchmarks.sparse INDEX QUERIES.tsv [--count N] [--json PATH]
 
-INDEX holds weights of tokens (``python -m training.sparse_passages``). Every key of the queries is searched, one after
-the other, on one thread; tokenization counts, as it does when it is served. ``SciPy`` is what serves
+INDEX holds weights of tokens (``python -m training.light.sparse_passages``). Every key of the queries is searched, one
+after the other, on one thread; tokenization counts, as it does when it is served. ``SciPy`` is what serves
 (:mod:`typeahead.index.sparse`) and is exact; Seismic (Bruch et al. 2024; ``pip install pyseismic-lsr``) is approximate,
 at two settings of what it looks at; its recall is against SciPy's ten best.
 """

@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from typeahead.evaluate.websocket import resident_megabytes, server_process
+from typeahead.evaluate.measures.websocket import resident_megabytes, server_process
 from typeahead.tables import report
 
 REPETITIONS = 10

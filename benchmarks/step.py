@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.graphs import WeightsFile, quantize_columns
-from training.graphs_recurrent import RecurrentSizes, write_step
+from training.exporting.graphs import WeightsFile, quantize_columns
+from training.exporting.graphs_recurrent import RecurrentSizes, write_step
 from typeahead.encoders.onnx import open_graph
 from typeahead.tables import report
 

@@ -22,10 +22,10 @@ from typing import Any
 import typeahead
 from benchmarks import options
 from benchmarks.typed import load_queries
-from typeahead.encoders.base import IncrementalEncoder
-from typeahead.engine import Engine
+from typeahead.core.encoder import IncrementalEncoder
+from typeahead.core.engine import Engine
+from typeahead.core.session import Session
 from typeahead.errors import TypeaheadError
-from typeahead.session import Session
 from typeahead.tables import report
 
 

@@ -1,6 +1,6 @@
 """What is typed in the measurements: recorded typing where it is at hand, a synthetic one where it is not.
 
-Recorded are the *136M Keystrokes* extracts (:mod:`typeahead.evaluate.traces`) and files of real queries, one
+Recorded are the *136M Keystrokes* extracts (:mod:`typeahead.evaluate.data.traces`) and files of real queries, one
 ``source<TAB>query`` or ``query`` a line; neither is part of the project. A synthetic trace types made-up queries of
 words from the shipped tokenizer's own vocabulary, with gaps and corrections drawn to the recorded ones' quantiles.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from typeahead import models
 from typeahead.errors import SourceError
-from typeahead.evaluate.traces import Keystroke, read_traces
+from typeahead.evaluate.data.traces import Keystroke, read_traces
+from typeahead.models.folder import find
 
 #: Where real data lies beside a checkout.
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -70,7 +70,7 @@ def load_queries(path: Path | None, count: int, *, seed: int = 0) -> tuple[list[
 @cache
 def _words() -> Sequence[str]:
     """Whole words of the shipped tokenizer, the frequent ones first."""
-    tokenizer = json.loads((models.find("minilm-gru") / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer = json.loads((find("minilm-gru") / "tokenizer.json").read_text(encoding="utf-8"))
     return [word for word in tokenizer["model"]["vocab"] if len(word) > 1 and word.isascii() and word.isalpha()]
 
 

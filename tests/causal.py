@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from typeahead import models
 from typeahead.encoders.causal import CausalEncoder
-from typeahead.golden import Golden
-from typeahead.models import ModelConfig, write_config
+from typeahead.models.config import ModelConfig
+from typeahead.models.folder import find, read_config, write_config
+from typeahead.models.golden import Golden
 
 LAYERS, HEADS, WIDTH, INNER, DIM, MAX_TOKENS = 2, 4, 64, 128, 48, 254
 EPSILON = 1e-12
@@ -55,7 +55,7 @@ def float_weights(vocabulary: int, *, dim: int = DIM, ahead: bool = False) -> di
 
 def four_bit_weights(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The same weights, those of the feed-forward layers as four bits keep them."""
-    from training.graphs_causal import quantize_blocks
+    from training.exporting.graphs_causal import quantize_blocks
 
     kept = dict(weights)
     for name, weight in weights.items():
@@ -117,11 +117,11 @@ def write_folder(
     feed_forward_bits: int = 8,
 ) -> Path:
     """Write a model folder as the export writes it, golden vectors of its own included."""
-    from training.graphs import quantize_rows
-    from training.graphs_causal import CausalSizes, quantize_blocks, write_causal
+    from training.exporting.graphs import quantize_rows
+    from training.exporting.graphs_causal import CausalSizes, quantize_blocks, write_causal
 
     folder.mkdir(exist_ok=True)
-    shipped = models.find("minilm-gru")
+    shipped = find("minilm-gru")
     shutil.copy(shipped / "tokenizer.json", folder)
     tensors: dict[str, np.ndarray] = {}
     for name, weight in float_weights(30_522, dim=dim, ahead=ahead).items():
@@ -134,7 +134,7 @@ def write_folder(
             tensors[name] = weight
     sizes = CausalSizes(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead, feed_forward_bits)
     write_causal(folder, tensors, sizes)
-    teacher = replace(models.read_config(shipped).teacher, normalized=normalize)
+    teacher = replace(read_config(shipped).teacher, normalized=normalize)
     similarity = "cosine" if normalize else "dot"
     config = ModelConfig(
         "random", "causal", "query", dim, similarity, teacher, MAX_TOKENS, prefix_ids, (), sizes.shape(), {}

@@ -79,7 +79,7 @@ def causal(causal_folder: Path) -> CausalEncoder:
 def static(tmp_path_factory: pytest.TempPathFactory) -> StaticEncoder:
     """A static table with random rows, in a space of its own."""
     from tests.static import write_model2vec
-    from typeahead.static_import import import_static
+    from typeahead.encoders.static_import import import_static
 
     folder = tmp_path_factory.mktemp("static")
     return import_static(write_model2vec(folder / "source", normalize=True), folder / "model")

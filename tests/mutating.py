@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from typeahead.errors import TypeaheadError
-from typeahead.sealed import seal
+from typeahead.storage.sealed import seal
 
 _TEXTS = ["", "0", "NaN", "..", "/etc/passwd", "../../x", "a\0b", "x" * 5000, "\ud800", "generation-2", "dot"]
 #: Values of every type, and those at which code tends to break.

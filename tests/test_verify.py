@@ -14,15 +14,16 @@ import pytest
 
 from tests.flipping import KINDS, flipped, places, write_index
 from tests.static import write_model2vec
-from typeahead import models
 from typeahead.cli import main
+from typeahead.encoders.loading import load
+from typeahead.encoders.static_import import import_static
 from typeahead.errors import IndexFolderError, ModelCorrupt, ModelError, TypeaheadError
 from typeahead.index import open_index
 from typeahead.index.manifest import Manifest
 from typeahead.index.staging import add_file
-from typeahead.sealed import SEAL
-from typeahead.static_import import import_static
-from typeahead.sums import FileEntry, ends_sha256, file_sha256
+from typeahead.models.folder import open_config, shipped_models
+from typeahead.storage.sealed import SEAL
+from typeahead.storage.sums import FileEntry, ends_sha256, file_sha256
 from typeahead.verify import Report, seal_folder, verify_folder, verify_index
 
 
@@ -74,7 +75,7 @@ def test_each_bit_of_a_manifest_and_of_a_configuration_counts(
         with flipped(folder / name, place // 8, place % 8):
             try:
                 if kind == "model":
-                    _, sealed = models.open_config(folder)
+                    _, sealed = open_config(folder)
                 else:
                     sealed = Manifest.read(folder).has_sums
                 unnoticed += [place] if sealed else []
@@ -200,7 +201,7 @@ def test_a_folder_without_sums_opens_does_not_verify_and_can_be_sealed(
     folder = copy(kind)
     unseal(folder)
     if kind == "model":
-        models.load(folder)
+        load(folder)
     else:
         open_index(folder).close()
     with pytest.raises(SystemExit, match="1"):
@@ -223,9 +224,9 @@ def test_a_configuration_that_was_edited_is_refused_until_it_is_sealed(copy: Cal
     path = folder / "config.json"
     path.write_text(path.read_text().replace('"name": "', '"name": "my-', 1))
     with pytest.raises(ModelCorrupt, match=f"verify --seal {folder}"):
-        models.load(folder)
+        load(folder)
     seal_folder(folder)
-    assert models.load(folder).config.name.startswith("my-")
+    assert load(folder).config.name.startswith("my-")
 
 
 def test_a_file_that_is_added_later_is_verified_too(copy: Callable[[str], Path]) -> None:
@@ -263,8 +264,8 @@ def test_what_is_neither_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_shipped_model_is_verified_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", *models.shipped_models()]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(models.shipped_models())
+    assert main(["verify", *shipped_models()]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(shipped_models())
 
 
 @pytest.mark.parametrize("workers", [1, 2])

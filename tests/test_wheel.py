@@ -16,8 +16,8 @@ import pytest
 
 import typeahead
 from tests.conftest import ROOT
-from typeahead import models
 from typeahead.installation import DISTRIBUTION
+from typeahead.models.folder import find, shipped_models
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def environment(site: Path) -> Mapping[str, str]:
 
 def test_models_and_pages_are_in_the_wheel_and_nothing_of_training_or_tests(installed: Path) -> None:
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
-    for name in models.shipped_models():
-        shipped = {path.name for path in models.find(name).iterdir()}
+    for name in shipped_models():
+        shipped = {path.name for path in find(name).iterdir()}
         assert {f"typeahead/_models/{name}/{file}" for file in shipped} <= files
     pages = {path.name for path in (ROOT / "web").iterdir() if path.is_file()}
     assert {f"typeahead/_web/{page}" for page in pages} <= files

@@ -4,6 +4,9 @@ Needs PyTorch (``pip install -e ".[training]"`` in the checkout). Imports :mod:`
 must agree on (tokenization, model folders); the runtime package never imports this one.
 """
 
+from training.moved import MOVED
+from typeahead.moved import redirect
 from typeahead.telemetry import silence_libraries
 
 silence_libraries()
+redirect(MOVED)

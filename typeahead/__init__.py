@@ -16,18 +16,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from typeahead.errors import TypeaheadError
+from typeahead.moved import MOVED, redirect
 
 if TYPE_CHECKING:
-    from typeahead.models import load
+    from typeahead.encoders.loading import load
 
 __all__ = ["TypeaheadError", "__version__", "load"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+redirect(MOVED)
 
 
 def __getattr__(name: str) -> object:
     if name == "load":
-        from typeahead.models import load
+        from typeahead.encoders.loading import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

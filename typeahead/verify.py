@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from typeahead import models
 from typeahead.errors import IndexCorrupt, MissingExtra, ModelCorrupt, ModelNotFound, TypeaheadError
 from typeahead.index import open_index
 from typeahead.index.database import open_database
 from typeahead.index.manifest import LOCK, MANIFEST, RECIPE, Manifest, generation_number
 from typeahead.index.staging import DOCUMENTS, lock_folder
 from typeahead.index.vectors import LABELS
-from typeahead.sums import FileEntry
+from typeahead.models.config import CONFIG
+from typeahead.models.folder import find, open_config, shipped_models, write_config
+from typeahead.storage.sums import FileEntry
 
 #: Told the stage, how many bytes were read, and of how many.
 Progress = Callable[[str, int, int | None], object]
@@ -59,11 +60,11 @@ def find_folder(name_or_path: str | Path) -> tuple[Path, str]:
     if path.is_dir() and any(one.name == MANIFEST or generation_number(one.name) for one in path.iterdir()):
         return path, "index"
     try:
-        return models.find(path), "model"
+        return find(path), "model"
     except ModelNotFound:
         raise TypeaheadError(
             f"{str(name_or_path)!r} is neither an index nor a model: give the folder of one, or one of the models "
-            f"{', '.join(models.shipped_models())}"
+            f"{', '.join(shipped_models())}"
         ) from None
 
 
@@ -88,13 +89,13 @@ def verify_index(folder: Path, progress: Progress | None = None) -> Report:
 def verify_model(folder: Path, progress: Progress | None = None) -> Report:
     """Verify a model; its golden vectors are compared whenever it is loaded."""
     try:
-        config, sealed = models.open_config(folder)
+        config, sealed = open_config(folder)
     except ModelCorrupt as error:
         return Report(folder, "model", 0, 0, (str(error),))
     reader = _Reader("fetch the model again", progress)
-    wrong = [*reader.compare(folder, config.files), *_others(folder, {*config.files, models.CONFIG})]
+    wrong = [*reader.compare(folder, config.files), *_others(folder, {*config.files, CONFIG})]
     if not sealed:
-        wrong.append(_unsealed(folder / models.CONFIG, folder))
+        wrong.append(_unsealed(folder / CONFIG, folder))
     return Report(folder, "model", len(config.files) + 1, reader.bytes, tuple(wrong))
 
 
@@ -106,10 +107,10 @@ def seal_folder(name_or_path: str | Path) -> Path:
     """
     folder, kind = find_folder(name_or_path)
     if kind == "model":
-        config, _ = models.open_config(folder, check_seal=False)
+        config, _ = open_config(folder, check_seal=False)
         for line in _Reader("fetch the model again", None).compare(folder, config.files):
             raise ModelCorrupt(line, folder=folder)
-        models.write_config(folder, config)
+        write_config(folder, config)
         return folder
     with closing(lock_folder(folder)):
         manifest = Manifest.read(folder)

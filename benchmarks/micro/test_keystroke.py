@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import typeahead
 from benchmarks.typed import synthetic_queries
-from typeahead.engine import Engine
+from typeahead.core.engine import Engine
 
 TEXT = "how to boil an egg without"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from typeahead.protocol import Conversation, Dtype, Limits
-from typeahead.replies import write_embedding, write_reply
+from typeahead.wire.protocol import Conversation, Dtype, Limits
+from typeahead.wire.replies import write_embedding, write_reply
 
 STAGES = {"queue": 3, "tokenize": 8, "step": 45, "search": 0, "total": 56}
 

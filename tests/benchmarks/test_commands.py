@@ -16,9 +16,9 @@ from benchmarks import denial, embed, keystroke, load, scale, soak, sparse, tree
 from benchmarks.native import has_compiler
 from tests.server.fakes import MeanEncoder
 from tests.static import TOKENIZER, VOCABULARY, write_model2vec
+from typeahead.encoders.static_import import import_static
 from typeahead.index import Document, build_index, open_index
 from typeahead.index.sparse import SPARSE, write_sparse
-from typeahead.static_import import import_static
 
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
 CORES = sorted(os.sched_getaffinity(0))

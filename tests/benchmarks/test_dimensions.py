@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.dimensions import table
 from tests.evaluate.layouts import write_beir
-from typeahead.evaluate.datasets import open_dataset
-from typeahead.evaluate.passages import PassageVectors
+from typeahead.evaluate.data.datasets import open_dataset
+from typeahead.evaluate.vectors.passages import PassageVectors
 
 
 def test_axes_keep_what_lies_in_a_subspace_and_a_cut_does_not(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typeahead
 from benchmarks.keystroke import measure, rounds_of, step_against_product, step_sizes, type_all
 from benchmarks.native import compiled, has_compiler
 from benchmarks.typed import synthetic_traces
-from typeahead.engine import Engine
+from typeahead.core.engine import Engine
 from typeahead.errors import TypeaheadError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks import schedule
 from benchmarks.peers import debounced, without_empty
-from typeahead.evaluate.traces import Keystroke
+from typeahead.evaluate.data.traces import Keystroke
 
 
 def trace_of(*keys: tuple[float, str]) -> list[Keystroke]:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import ROOT
 from typeahead.server import ServerConfig
-from typeahead.server.metrics import ServerMetrics
+from typeahead.server.observe.metrics import ServerMetrics
 
 DEPLOY = ROOT / "deploy"
 

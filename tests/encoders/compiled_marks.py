@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from typeahead.encoders.compiling import VARIABLE, compiling
-from typeahead.encoders.vnni import supported
+from typeahead.encoders.compiled.importing import VARIABLE, compiling
+from typeahead.encoders.compiled.vnni import supported
 
 needs_compiled_steps = pytest.mark.skipif(
     not (supported() and compiling()),

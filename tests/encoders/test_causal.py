@@ -17,13 +17,13 @@ pytest.importorskip("onnx", reason="graphs are written with onnx")
 import typeahead
 from tests.causal import by_numpy, float_weights, write_folder
 from tests.texts import texts
-from typeahead.encoders.base import Encoder, IncrementalEncoder
+from typeahead.core.encoder import Encoder, IncrementalEncoder
+from typeahead.core.engine import Engine
 from typeahead.encoders.causal import CausalEncoder, CausalState
-from typeahead.engine import Engine
 from typeahead.errors import ModelCorrupt, TextError
-from typeahead.golden import Golden, cosines
-from typeahead.models import write_config
-from typeahead.sealed import seal
+from typeahead.models.folder import write_config
+from typeahead.models.golden import Golden, cosines
+from typeahead.storage.sealed import seal
 
 TEXTS = [
     "how to boil an egg",

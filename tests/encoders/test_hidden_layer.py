@@ -15,15 +15,15 @@ from safetensors.numpy import load_file, save_file
 
 import typeahead
 from tests.static import VOCABULARY, random_table, write_model2vec
+from typeahead.core.encoder import Vectors
+from typeahead.core.engine import Engine
 from typeahead.encoders import hidden_layer
-from typeahead.encoders.base import Vectors
 from typeahead.encoders.hidden_layer import HiddenLayer, open_layer
 from typeahead.encoders.static import StaticEncoder
-from typeahead.engine import Engine
+from typeahead.encoders.static_import import import_static
 from typeahead.errors import ModelCorrupt
-from typeahead.golden import Golden, cosines
-from typeahead.models import find, read_config, write_config
-from typeahead.static_import import import_static
+from typeahead.models.folder import find, read_config, write_config
+from typeahead.models.golden import Golden, cosines
 
 DIM, HIDDEN = 64, 192
 HERE = Path("model")
@@ -104,7 +104,7 @@ def test_a_layer_that_comes_out_otherwise_when_compiled_is_left_alone(monkeypatc
     if len(layers()) == 1:
         pytest.skip("needs compiled steps: Numba, a processor with AVX-512 VNNI, and TYPEAHEAD_COMPILED not 0")
     monkeypatch.setattr(
-        "typeahead.encoders.compiled_hidden.CompiledLayer.__call__", lambda _, sums: np.ones_like(sums[:, :-1])
+        "typeahead.encoders.compiled.hidden.CompiledLayer.__call__", lambda _, sums: np.ones_like(sums[:, :-1])
     )
     with pytest.warns(RuntimeWarning, match="gives other vectors on this processor"):
         layer = open_layer(layer_tensors(), DIM, normalized=True, folder=HERE)
@@ -119,7 +119,7 @@ def test_without_numba_or_a_place_for_what_it_compiles_numpy_runs_the_layer(
         raise error
 
     monkeypatch.setenv("TYPEAHEAD_COMPILED", "1")
-    monkeypatch.setattr("typeahead.encoders.compiling.importlib", SimpleNamespace(import_module=refuse))
+    monkeypatch.setattr("typeahead.encoders.compiled.importing.importlib", SimpleNamespace(import_module=refuse))
     expected = (
         pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR") if isinstance(error, RuntimeError) else nullcontext()
     )
@@ -205,4 +205,5 @@ def test_the_static_model_that_ships_needs_no_compiler() -> None:
     plain = StaticEncoder(read_config(folder), folder, compiled=False)
     texts = ["how to boil an egg", "egg", "capital of portugal lisbon history", "exercise " * 90]
     assert cosines(typeahead.load("minilm-static").encode(texts), plain.encode(texts)).min() > 0.9999
-    assert Golden.read(folder).agreement(plain) > 0.9995
+    golden = Golden.read(folder)
+    assert golden.agreement(plain.encode(golden.texts)) > 0.9995

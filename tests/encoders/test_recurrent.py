@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from tests.texts import texts
-from typeahead.encoders.base import Encoder, IncrementalEncoder
+from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import TextError
-from typeahead.golden import cosines
-from typeahead.models import find
+from typeahead.models.folder import find
+from typeahead.models.golden import cosines
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -13,12 +13,12 @@ from safetensors.numpy import load_file, save_file
 import typeahead
 from tests.static import VOCABULARY, random_table, write_model2vec
 from tests.texts import texts
-from typeahead.encoders.base import Encoder, IncrementalEncoder
+from typeahead.core.encoder import Encoder, IncrementalEncoder
+from typeahead.core.engine import Engine
 from typeahead.encoders.static import StaticEncoder
-from typeahead.engine import Engine
+from typeahead.encoders.static_import import import_static
 from typeahead.errors import ModelCorrupt, TextError
-from typeahead.models import read_config, write_config
-from typeahead.static_import import import_static
+from typeahead.models.folder import read_config, write_config
 
 UNKNOWN = 100
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.evaluate.datasets import Dataset, Passage
-from typeahead.evaluate.passages import PassageVectors, encode_passages
+from typeahead.evaluate.data.datasets import Dataset, Passage
+from typeahead.evaluate.vectors.passages import PassageVectors, encode_passages
 
 DIM = 4
 COUNT = 23

@@ -17,9 +17,9 @@ from tests.conftest import ROOT
 from tests.evaluate.layouts import write_beir
 from typeahead.cli import main
 from typeahead.commands.evaluate import common, prefixes
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.evaluate import peers
-from typeahead.evaluate.datasets import open_dataset
+from typeahead.evaluate.data.datasets import open_dataset
 from typeahead.evaluate.peers import Peer
 
 #: How a test loads an encoder: label, and what it is to be.
@@ -50,14 +50,14 @@ def encoders(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def load(spec: str, *, threads: int, cache: Path | None = None) -> Peer:
         del threads, cache
-        label, name = peers.registry.split_label(spec)
+        label, name = peers.names.split_label(spec)
         if name in found:
             return Peer(label, name, name, found[name])
         return original(spec, threads=1)
 
     original = peers.load_peer
     monkeypatch.setattr(peers, "load_peer", load)
-    monkeypatch.setattr(peers.registry, "load_peer", load)
+    monkeypatch.setattr(peers.names, "load_peer", load)
     return found
 
 

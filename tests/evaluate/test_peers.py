@@ -17,11 +17,11 @@ from tokenizers import Tokenizer
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.errors import MissingExtra, ModelError, ModelNotFound
-from typeahead.evaluate.datasets import Passage
+from typeahead.evaluate.data.datasets import Passage
 from typeahead.evaluate.peers import Peer, load_peer, load_peers, onnx_teacher, static
 from typeahead.evaluate.peers.base import TypeaheadStages
-from typeahead.golden import cosines
-from typeahead.models import find, read_config
+from typeahead.models.folder import find, read_config
+from typeahead.models.golden import cosines
 
 TEXTS = [
     "boil egg",

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from typeahead.encoders.base import Vectors
-from typeahead.evaluate.passages import PassageVectors
+from typeahead.core.encoder import Vectors
+from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens
 from typeahead.evaluate.ports import Progress
-from typeahead.evaluate.prefixes import DEPTH, NOTHING, Screens
+from typeahead.evaluate.vectors.passages import PassageVectors
 
 
 @dataclass

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.index import Document
-from typeahead.models import ModelConfig, TeacherInfo
+from typeahead.models.config import ModelConfig, TeacherInfo
 
 
 def config(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.errors import IndexCorrupt, MissingExtra, SourceError, TypeaheadError
 from typeahead.index import Document, Guard, Index, Manifest, Teacher, adopt_index, build_index, open_index
-from typeahead.sealed import seal
+from typeahead.storage.sealed import seal
 
 TEACHER = Teacher("hash-teacher", "r1")
 COUNT = 400

@@ -16,7 +16,7 @@ from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.errors import IndexCorrupt
 from typeahead.index import Guard, Manifest, build_index, open_index
 from typeahead.index.approximate import HnswVectors, build_graph, map_faiss, read_faiss, search_candidates
-from typeahead.sealed import seal
+from typeahead.storage.sealed import seal
 
 Matrix = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.index.hashing import HashingEncoder, config, documents
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexFolderError, IndexNotFound, ModelError, SourceError, TypeaheadError
 from typeahead.index import Document, Guard, Index, Manifest, build_index, open_index
 from typeahead.index.staging import Staging

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from tests.index.hashing import HashingEncoder, config, documents
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, IndexFolderError, IndexNotFound, IndexTooNew, MissingExtra, TeacherMismatch
 from typeahead.index import Document, Index, Manifest, build_index, open_index
 from typeahead.index.documents import Documents
-from typeahead.sealed import seal
+from typeahead.storage.sealed import seal
 
 FILES = ["documents.sqlite", "vectors.npy", "graph.faiss"]
 

@@ -17,7 +17,7 @@ from tests.mutating import check_message, written
 from typeahead.errors import IndexCorrupt, TypeaheadError
 from typeahead.index import open_index
 from typeahead.index.manifest import Manifest
-from typeahead.sealed import SEAL, seal
+from typeahead.storage.sealed import SEAL, seal
 
 
 @pytest.fixture(scope="module")

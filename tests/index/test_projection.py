@@ -16,7 +16,7 @@ from typeahead.index import Document, Guard, Teacher, adopt_index, build_index, 
 from typeahead.index import build as build_module
 from typeahead.index.manifest import MANIFEST, Manifest
 from typeahead.index.projection import divergence, keep_neighbours, principal_axes, project, projection_of
-from typeahead.sealed import seal
+from typeahead.storage.sealed import seal
 
 TEXTS = [f"passage {number}" for number in range(300)]
 DOCUMENTS = [Document(str(row), "", text) for row, text in enumerate(TEXTS)]

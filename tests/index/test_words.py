@@ -11,11 +11,12 @@ from hypothesis import given, settings
 
 from tests.texts import texts
 from typeahead.errors import IndexCorrupt, TextError
-from typeahead.evaluate.datasets import Passage
-from typeahead.evaluate.lexical import LexicalIndex
+from typeahead.evaluate.data.datasets import Passage
+from typeahead.evaluate.measures.lexical import LexicalIndex
 from typeahead.index import words as module
-from typeahead.index.documents import Document, DocumentWriter
+from typeahead.index.documents import DocumentWriter
 from typeahead.index.words import Words, count_words
+from typeahead.text.document import Document
 
 DOCUMENTS = [
     Document("boil", "Boiling", "How to boil an egg: boil water, then add the egg."),

@@ -12,13 +12,13 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
-from typeahead.engine import Engine
+from typeahead.core.encoder import Vectors
+from typeahead.core.engine import Engine
+from typeahead.core.session import Session
+from typeahead.core.tokens import IncrementalTokenizer, check_texts
 from typeahead.errors import TeacherMismatch
-from typeahead.index.fusion import Fused, Ranking
-from typeahead.models import ModelConfig, TeacherInfo, check_texts
-from typeahead.session import Session
-from typeahead.tokens import IncrementalTokenizer
+from typeahead.models.config import ModelConfig, TeacherInfo
+from typeahead.search.fusion import Fused, Ranking
 
 DIM = 16
 

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
-from typeahead.encoders.base import Vectors
-from typeahead.engine import Engine
+from typeahead.core.encoder import Vectors
+from typeahead.core.engine import Engine
 from typeahead.server.config import ServerConfig
-from typeahead.server.fallback import Fallback
-from typeahead.server.metrics import Reason, ServerMetrics
-from typeahead.server.pipeline import Pipeline
-from typeahead.server.query import Query, Stage
+from typeahead.server.observe.metrics import Reason, ServerMetrics
+from typeahead.server.typing.fallback import Fallback
+from typeahead.server.typing.pipeline import Pipeline
+from typeahead.server.typing.query import Query, Stage
 
 LONG = " ".join(f"word{number}" for number in range(6))
 

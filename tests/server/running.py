@@ -15,11 +15,11 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
-from typeahead.encoders.base import Encoder
+from typeahead.core.encoder import Encoder
 from typeahead.server import ServerConfig, create_app
-from typeahead.server.listening import listen
-from typeahead.server.pipeline import SearchIndex
-from typeahead.server.run import Server
+from typeahead.server.process.listening import listen
+from typeahead.server.process.run import Server
+from typeahead.server.typing.pipeline import SearchIndex
 
 #: Seconds after which a test gives up on something that has to happen. Nothing waits for as long as this.
 PATIENCE = 20.0

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.server.fakes import BruteForceIndex, FakeHit, MeanEncoder
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.server import ServerConfig, serve
 
 

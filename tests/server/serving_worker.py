@@ -15,9 +15,9 @@ from typeahead.errors import TypeaheadError
 from typeahead.index import open_index
 from typeahead.index.manifest import Manifest
 from typeahead.server import ServerConfig, serve
-from typeahead.server.pinning import PinnedIndex
-from typeahead.server.run import Worker
-from typeahead.server.supervisor import Supervisor
+from typeahead.server.process.pinning import PinnedIndex
+from typeahead.server.process.run import Worker
+from typeahead.server.process.supervisor import Supervisor
 
 PROGRAM = [sys.executable, "-m", "tests.server.serving_worker"]
 

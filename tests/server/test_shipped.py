@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.server.running import PATIENCE, Running, running
-from typeahead.encoders.base import Encoder
+from typeahead.core.encoder import Encoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.index import Document, build_index, open_index
-from typeahead.replies import read_embedding
+from typeahead.wire.replies import read_embedding
 
 PASSAGES = {
     "eggs": "Lower the eggs into boiling water, wait for seven minutes, then cool them under the tap.",

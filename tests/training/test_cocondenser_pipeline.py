@@ -20,14 +20,16 @@ pytest.importorskip("bm25s", reason="mining needs bm25s")
 
 import typeahead  # noqa: E402
 from tests.training import tiny  # noqa: E402
-from training import contrast, distill, export, mine  # noqa: E402
 from training.data import read_examples, read_tevatron  # noqa: E402
 from training.data.judged import Judged  # noqa: E402
+from training.exporting import export  # noqa: E402
+from training.ranking import contrast, mine  # noqa: E402
+from training.stage1 import distill  # noqa: E402
 from training.students import load_student  # noqa: E402
-from training.teachers import Teacher  # noqa: E402
+from training.teacher.teacher import Teacher  # noqa: E402
 from typeahead.cli import main as typeahead_main  # noqa: E402
-from typeahead.encoders.base import Encoder  # noqa: E402
-from typeahead.golden import cosines  # noqa: E402
+from typeahead.core.encoder import Encoder  # noqa: E402
+from typeahead.models.golden import cosines  # noqa: E402
 
 STAGES = """
 [[stages]]
@@ -115,7 +117,7 @@ def test_every_command_in_its_order_ends_with_a_model_that_is_evaluated(
     export.main(["student", str(final / "recipe.toml"), str(final), str(tmp_path / "student")])
     export.main(["teacher", str(final / "recipe.toml"), str(tmp_path / "passages")])
     queries, passages = typeahead.load(tmp_path / "student"), typeahead.load(tmp_path / "passages")
-    assert "not stated: add it to training/terms.toml" in (tmp_path / "student" / "README.md").read_text()
+    assert "not stated: add it to training/exporting/terms.toml" in (tmp_path / "student" / "README.md").read_text()
     assert queries.config.teacher.revision == passages.config.teacher.revision
     assert queries.config.similarity == passages.config.similarity == "dot"
 

@@ -29,7 +29,7 @@ from training.students import (  # noqa: E402
     save_student,
 )
 from training.students.rounding import RoundedLinear, rounded_state, set_rounding  # noqa: E402
-from training.teachers import Teacher  # noqa: E402
+from training.teacher.teacher import Teacher  # noqa: E402
 
 RECIPES = {
     "static": StudentRecipe(family="static"),

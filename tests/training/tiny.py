@@ -151,7 +151,7 @@ def start_student(recipe: Path, run: Path) -> None:
 
     from training.recipe import read_recipe
     from training.students import build, save_student
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
     read = read_recipe(recipe)
     teacher = Teacher.of(read.teacher)

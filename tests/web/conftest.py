@@ -14,10 +14,9 @@ from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.web.scripted import Hit, ScriptedServer
 from typeahead.paths import web_folder
-from typeahead.server.marks import Marker
-
-from .scripted import Hit, ScriptedServer
+from typeahead.search.marks import Marker
 
 #: Seconds that a condition may take on a busy machine. No test waits for it to pass.
 PATIENCE = 20

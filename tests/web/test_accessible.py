@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from .axe import violations
-from .conftest import Page
-from .scripted import ScriptedServer
+from tests.web.axe import violations
+from tests.web.conftest import Page
+from tests.web.scripted import ScriptedServer
 
 pytestmark = pytest.mark.browser
 

@@ -16,10 +16,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.server.fakes import BruteForceIndex, WholeEncoder
 from tests.server.running import Running, running
+from tests.web.axe import violations
+from tests.web.conftest import PATIENCE, check_log
 from typeahead.paths import web_folder
-
-from .axe import violations
-from .conftest import PATIENCE, check_log
 
 pytestmark = pytest.mark.browser
 

@@ -9,9 +9,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from .axe import violations
-from .conftest import Page, check_log, document
-from .scripted import ScriptedServer
+from tests.web.axe import violations
+from tests.web.conftest import Page, check_log, document
+from tests.web.scripted import ScriptedServer
 
 pytestmark = pytest.mark.browser
 

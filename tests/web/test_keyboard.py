@@ -7,8 +7,8 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from .conftest import Page, document
-from .scripted import ScriptedServer
+from tests.web.conftest import Page, document
+from tests.web.scripted import ScriptedServer
 
 pytestmark = pytest.mark.browser
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from selenium.webdriver.support.ui import WebDriverWait
 
-from .conftest import MODULES, PATIENCE
-from .scripted import ScriptedServer
+from tests.web.conftest import MODULES, PATIENCE
+from tests.web.scripted import ScriptedServer
 
 SUITES = sorted(path.name.removesuffix(".test.js") for path in MODULES.glob("*.test.js"))
 

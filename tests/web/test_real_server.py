@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from tests.web.conftest import SearchPage, check_log
+from tests.web.proxy import BlockingProxy
 from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.index import Document, build_index
-
-from .conftest import SearchPage, check_log
-from .proxy import BlockingProxy
 
 pytestmark = pytest.mark.browser
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from .conftest import Page, document
-from .scripted import ScriptedServer
+from tests.web.conftest import Page, document
+from tests.web.scripted import ScriptedServer
 
 pytestmark = pytest.mark.browser
 

@@ -1,4 +1,4 @@
-"""The students, in PyTorch: what is trained here is exported by :mod:`training.export`.
+"""The students, in PyTorch: what is trained here is exported by :mod:`training.exporting.export`.
 
 ==================  ==========================================  =====  =============================================
 family              class                                       folds  what it is

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
 #: Reads (…, 2 states) as (…, dim).
 Reading = Callable[[Tensor], Tensor]

@@ -23,7 +23,7 @@ from training.students.transformer import Causal, TruncatedTransformer
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
 FAMILIES: dict[str, type[Student]] = {
     kind.family: kind for kind in (Static, ResidualGRU, PaperRNN, Causal, TruncatedTransformer)

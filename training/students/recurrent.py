@@ -1,6 +1,6 @@
 """Students with a recurrent state: the residual GRU that ships, and RNN(l, f) of the paper.
 
-Both run PyTorch's GRU over all positions at once; :mod:`training.export` turns them into one step a token.
+Both run PyTorch's GRU over all positions at once; :mod:`training.exporting.export` turns them into one step a token.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from training.students.base import Student, TokenMean, last_of, start_weights
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
 
 class ResidualGRU(TokenMean):

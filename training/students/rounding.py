@@ -1,7 +1,7 @@
 """Weights of four bits in training: products see them rounded, and gradients pass as if they were not.
 
 A student learns so to do with the weights that it will have once exported; the rounding is that of
-:func:`training.graphs_causal.quantize_blocks`.
+:func:`training.exporting.graphs_causal.quantize_blocks`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.graphs_causal import block_of
+from training.exporting.graphs_causal import block_of
 
 
 def rounded(weight: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from training.students.base import TokenMean, running_mean, start_weights, whole
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
 
 class Static(TokenMean):

@@ -18,7 +18,7 @@ from training.students.trunk import Trunk
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
 
 def _picked(recipe: StudentRecipe) -> list[int]:

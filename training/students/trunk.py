@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from training.students.rounding import RoundedLinear
 
 if TYPE_CHECKING:
-    from training.teachers import Teacher
+    from training.teacher.teacher import Teacher
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from typeahead import models
-from typeahead.evaluate import latency
-from typeahead.evaluate.traces import read_traces
+from typeahead.encoders.loading import load
+from typeahead.evaluate.data.traces import read_traces
+from typeahead.evaluate.measures import latency
+from typeahead.models.folder import find
 from typeahead.tables import report
 
 
@@ -38,8 +39,8 @@ def run(options: argparse.Namespace) -> None:
     traces = list(read_traces(options.traces))
     if options.limit:
         traces = latency.sample(traces, options.limit)  # type: ignore[assignment]
-    folder = models.find(options.encoder)
-    encoder: Any = models.load(folder)
+    folder = find(options.encoder)
+    encoder: Any = load(folder)
     latency.warm_up(encoder)
     ours, ready = latency.replay(encoder, traces, f"keystroke, {encoder.config.name}")
     rows = [ours.row()]
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
         rows.append(timings.row())
         facts["times_faster_than_the_teacher_(p50)"] = round(timings.row()["p50 µs"] / ours.row()["p50 µs"], 1)  # type: ignore[operator]
     if options.index:
-        from typeahead.evaluate.websocket import type_over_websocket
+        from typeahead.evaluate.measures.websocket import type_over_websocket
 
         typed = latency.sample(traces, options.websocket_traces)
         rows += type_over_websocket(options.index, options.encoder, typed, facts)

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Index if need be, and serve."""
-    from typeahead.demo import ensure_demo_index
+    from typeahead.demo.building import ensure_demo_index
 
     options.example = options.example or EXAMPLES
     # Whoever tries it at home is the operator.

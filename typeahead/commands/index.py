@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typeahead
-from typeahead import models
+from typeahead.models.folder import find, read_config
 from typeahead.progress import Progress
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _delimiter(text: str) -> str:
 
 
 def _encoding(text: str) -> str:
-    from typeahead.index.encodings import named
+    from typeahead.text.encodings import named
 
     try:
         return named(text)
@@ -186,7 +186,7 @@ def _adopt(
 ) -> Manifest:
     from typeahead.index import Teacher, adopt_index
 
-    config = models.read_config(models.find(options.encoder), verify=False)
+    config = read_config(find(options.encoder), verify=False)
     own = options.teacher in (None, config.teacher.name)
     if own and options.similarity not in (None, config.similarity):
         raise typeahead.TypeaheadError(

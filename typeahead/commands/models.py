@@ -10,7 +10,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from typeahead import models
+from typeahead.encoders.loading import load
+from typeahead.models.folder import find, read_config, shipped_models
 
 _IMPORT = "import"
 
@@ -38,17 +39,17 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.out or options.name or len(options.names) > 1:
         options.refuse("one MODEL at a time; --out and --name belong to import")
-    names = options.names or models.shipped_models()
+    names = options.names or shipped_models()
     if options.verify:
         _verify(names)
     elif options.names:
-        print(models.read_config(models.find(options.names[0]), verify=False).to_json(), end="")
+        print(read_config(find(options.names[0]), verify=False).to_json(), end="")
     else:
         _list(names)
 
 
 def _import(folder: Path, out: Path, name: str | None) -> None:
-    from typeahead.static_import import import_static
+    from typeahead.encoders.static_import import import_static
 
     encoder = import_static(folder, out, name=name)
     config = encoder.config
@@ -57,14 +58,14 @@ def _import(folder: Path, out: Path, name: str | None) -> None:
 
 def _verify(names: Sequence[str]) -> None:
     for name in names:
-        encoder = models.load(models.find(name))
+        encoder = load(find(name))
         print(f"{encoder.config.name}: {len(encoder.config.files)} files and the golden vectors are as they should be")
 
 
 def _list(names: Sequence[str]) -> None:
     for name in names:
-        folder = models.find(name)
-        config = models.read_config(folder, verify=False)
+        folder = find(name)
+        config = read_config(folder, verify=False)
         size = sum(path.stat().st_size for path in folder.iterdir())
         print(
             f"{config.name:16} {config.role:8} {config.family:12} {config.dim:5} dimensions "

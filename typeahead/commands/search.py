@@ -18,7 +18,7 @@ import typeahead
 from typeahead.commands import input_lines
 
 if TYPE_CHECKING:
-    from typeahead.encoders.base import IncrementalEncoder, Vectors
+    from typeahead.core.encoder import IncrementalEncoder, Vectors
     from typeahead.index import Hit, Index
 
 
@@ -58,8 +58,8 @@ class _Searcher:
     """A session and an index; while one types, the words that the last one of the text may become."""
 
     def __init__(self, encoder: IncrementalEncoder, index: Index, k: int, complete: int) -> None:
-        from typeahead.completion import Completions, Vocabulary
-        from typeahead.engine import Engine
+        from typeahead.core.completion import Completions, Vocabulary
+        from typeahead.core.engine import Engine
 
         engine = Engine(encoder)
         self._session, self._index, self._k = engine.session(max_chars=4096), index, k
@@ -93,8 +93,8 @@ class _Searcher:
 
 def run(options: argparse.Namespace) -> None:
     """Answer one query, each line of a pipe, or every key."""
-    from typeahead.completion import MAX_COUNT
-    from typeahead.encoders.base import IncrementalEncoder
+    from typeahead.core.completion import MAX_COUNT
+    from typeahead.core.encoder import IncrementalEncoder
     from typeahead.index import open_index
     from typeahead.terminal import clean, prompt
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typeahead
-from typeahead.encoders.base import Encoder
+from typeahead.core.encoder import Encoder
 
 if TYPE_CHECKING:
     from typeahead.index.folder import Lexical
@@ -170,7 +170,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["words", "sparse"],
         default="words",
         help="what a hybrid searches beside the vectors: the documents' words, or the weights of tokens that "
-        "python -m training.sparse_passages left in the index",
+        "python -m training.light.sparse_passages left in the index",
     )
     parser.add_argument(
         "--workers",
@@ -240,7 +240,7 @@ def run_server(
 ) -> None:
     """Serve until told to stop; ``lexical`` is what a hybrid searches beside the vectors."""
     from typeahead.server import serve
-    from typeahead.server.run import Worker
+    from typeahead.server.process.run import Worker
 
     configure_log()
     config = read_config(options)
@@ -279,9 +279,9 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
 
 def run_workers(options: argparse.Namespace) -> None:
     """Have other processes serve until told to stop."""
-    from typeahead.server.pinning import PinnedIndex
-    from typeahead.server.run import prepared
-    from typeahead.server.supervisor import Supervisor
+    from typeahead.server.process.pinning import PinnedIndex
+    from typeahead.server.process.run import prepared
+    from typeahead.server.process.supervisor import Supervisor
 
     configure_log()
     config = prepared(read_config(options), warn=True)

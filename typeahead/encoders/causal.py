@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
-from typeahead.encoders.compiling import import_compiled, warn_of_other_vectors
+from typeahead.core.encoder import Vectors
+from typeahead.core.states import ObjectStates, States
+from typeahead.encoders.compiled.importing import import_compiled, warn_of_other_vectors
 from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
-from typeahead.models import ModelConfig
-from typeahead.states import ObjectStates, States
+from typeahead.models.config import ModelConfig
 
 #: What the compiled step must agree with the graph in. Products alike, entries are rounded to int8 the other way now
 #: and then.
@@ -89,7 +89,7 @@ class CausalEncoder(FoldEncoder):
 
     @property
     def compiled(self) -> bool:
-        """Whether steps are run by :mod:`typeahead.encoders.compiled_causal`."""
+        """Whether steps are run by :mod:`typeahead.encoders.compiled.causal`."""
         return self._compiled is not None
 
     def _begin_anew(self) -> CausalState:
@@ -125,7 +125,7 @@ class CausalEncoder(FoldEncoder):
         return states
 
     def step(self, states: Sequence[CausalState], tokens: NDArray[np.int64]) -> tuple[Sequence[CausalState], Vectors]:
-        """Extend each state by one token; see :class:`~typeahead.encoders.base.IncrementalEncoder`.
+        """Extend each state by one token; see :class:`~typeahead.core.encoder.IncrementalEncoder`.
 
         One after the other: the graph's products give other bits for several rows than for one, which int8 rounding
         makes larger (cosine 0.9997), and are but 1.2 to 1.6 times as fast for eight. An engine's steps, which are taken
@@ -194,5 +194,5 @@ def _cosine(a: Vectors, b: Vectors) -> float:
 
 def _compiled(config: ModelConfig, folder: Path, rows: NDArray[np.float16]) -> Any | None:
     """Compile the step, if Numba is there and the student and the processor are of the kind."""
-    module = import_compiled("compiled_causal", "the step")
+    module = import_compiled("causal", "the step")
     return None if module is None else module.CompiledStep.of(config, folder, rows)

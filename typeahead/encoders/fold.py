@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import State, Vectors
-from typeahead.models import ModelConfig, check_texts
-from typeahead.states import ArrayStates
-from typeahead.tokens import IncrementalTokenizer
+from typeahead.core.encoder import State, Vectors
+from typeahead.core.states import ArrayStates
+from typeahead.core.tokens import IncrementalTokenizer, check_texts
+from typeahead.models.config import ModelConfig
 
 if TYPE_CHECKING:
-    from typeahead.engine import Engine
-    from typeahead.session import Session
+    from typeahead.core.engine import Engine
+    from typeahead.core.session import Session
 
 #: Tokens whose rows are computed together when a model is loaded.
 _FOLD_BATCH = 1024
@@ -54,7 +54,7 @@ class FoldEncoder(ABC):
 
     @abstractmethod
     def step(self, states: Sequence[State], tokens: NDArray[np.int64]) -> tuple[Sequence[State], Vectors]:
-        """Extend each state by one token; see :class:`~typeahead.encoders.base.IncrementalEncoder`."""
+        """Extend each state by one token; see :class:`~typeahead.core.encoder.IncrementalEncoder`."""
 
     @abstractmethod
     def _begin(self, count: int) -> Any:
@@ -106,7 +106,7 @@ class FoldEncoder(ABC):
 
     @cached_property
     def _engine(self) -> Engine:
-        from typeahead.engine import Engine
+        from typeahead.core.engine import Engine
 
         return Engine(self)
 

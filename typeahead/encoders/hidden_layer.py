@@ -7,7 +7,7 @@ typing session stays the sum: the layer only reads it.
 ``weights.safetensors`` holds it as ``inner`` int8 (dim, hidden) and ``outer`` int8 (hidden, dim), each with ``….scale``
 float32 for each column and ``….bias`` float32. What is multiplied with them is int8, too, with a scale for each row, so
 that a row has the same bits in every batch. :class:`HiddenLayer` runs in NumPy alone;
-:mod:`~typeahead.encoders.compiled_hidden` where Numba is installed (the extra "fast") and the processor has AVX-512
+:mod:`~typeahead.encoders.compiled.hidden` where Numba is installed (the extra "fast") and the processor has AVX-512
 VNNI.
 """
 
@@ -21,8 +21,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
-from typeahead.encoders.compiling import import_compiled, warn_of_other_vectors
+from typeahead.core.encoder import Vectors
+from typeahead.encoders.compiled.importing import import_compiled, warn_of_other_vectors
 from typeahead.errors import ModelCorrupt
 
 _LARGEST = np.float32(127)
@@ -99,7 +99,7 @@ def open_layer(
 ) -> Layer:
     """The layer of a model, compiled where that can be and gives the same but for rounding."""
     layer = HiddenLayer(tensors, dim, normalized=normalized, folder=folder)
-    module = import_compiled("compiled_hidden", "the hidden layer") if compiled and normalized else None
+    module = import_compiled("hidden", "the hidden layer") if compiled and normalized else None
     if module is None or not module.fits(dim, tensors["inner"].shape[1]):
         return layer
     fast: Layer = module.CompiledLayer(tensors, dim)

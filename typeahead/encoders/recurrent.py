@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
-from typeahead.encoders.compiling import import_compiled, warn_of_other_vectors
+from typeahead.core.encoder import Vectors
+from typeahead.core.states import Step
+from typeahead.encoders.compiled.importing import import_compiled, warn_of_other_vectors
 from typeahead.encoders.fold import VectorFold, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
-from typeahead.models import ModelConfig
-from typeahead.states import Step
+from typeahead.models.config import ModelConfig
 
 
 class RecurrentEncoder(VectorFold):
@@ -49,7 +49,7 @@ class RecurrentEncoder(VectorFold):
         width = config.shape.get("row") or 3 * config.shape["hidden"] + config.dim + 2
         self._rows = rows_of_vocabulary(fold, self.tokenizer.vocabulary_size, width)
         step = _compiled(config, folder / "weights.safetensors", self._rows) if compiled and not variant else None
-        #: Whether steps are run by :mod:`typeahead.encoders.compiled`.
+        #: Whether steps are run by :mod:`typeahead.encoders.compiled.recurrent`.
         self.compiled = step is not None and self._agrees(step)
         self._take: Step = step if step is not None and self.compiled else self._run_graph
 
@@ -76,5 +76,5 @@ class RecurrentEncoder(VectorFold):
 
 def _compiled(config: ModelConfig, weights: Path, rows: NDArray[np.float16]) -> Step | None:
     """Compile the step, if Numba is there and the student and the processor are of the kind."""
-    module = import_compiled("compiled", "the step")
+    module = import_compiled("recurrent", "the step")
     return module.CompiledStep(config, weights, rows) if module is not None and module.fits(config) else None

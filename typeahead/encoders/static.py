@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.encoders.fold import VectorFold
 from typeahead.encoders.hidden_layer import Layer, open_layer
 from typeahead.encoders.weights import read_tensors
 from typeahead.errors import ModelCorrupt
-from typeahead.models import ModelConfig
+from typeahead.models.config import ModelConfig
 
 
 class StaticEncoder(VectorFold):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
+from typeahead.core.tokens import IncrementalTokenizer, check_texts
 from typeahead.encoders.onnx import open_graph
-from typeahead.models import ModelConfig, check_texts
-from typeahead.tokens import IncrementalTokenizer
+from typeahead.models.config import ModelConfig
 
 #: Word pieces in a batch, padding included: few enough that activations stay near the second-level cache.
 _BATCH_TOKENS = 1024

@@ -9,11 +9,11 @@ FAISS files that were adopted.
 
 from typeahead.index.adopt import adopt_index
 from typeahead.index.build import build_index
-from typeahead.index.documents import Document
 from typeahead.index.folder import Hit, Index, open_index
 from typeahead.index.guard import Guard
 from typeahead.index.manifest import Manifest, Teacher
-from typeahead.index.sources import BadLines, FieldMap, read_source
+from typeahead.text.document import Document
+from typeahead.text.sources import BadLines, FieldMap, read_source
 
 __all__ = [
     "BadLines",

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra
 from typeahead.index.exact import best, block_scores
 

@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from typeahead.encoders.base import Encoder, Vectors
+from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import ModelError, SourceError, TypeaheadError
 from typeahead.index.approximate import build_graph, import_faiss
-from typeahead.index.documents import Document, DocumentWriter
+from typeahead.index.documents import DocumentWriter
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
 from typeahead.index.projection import PROJECTION, REDUCED, check_dimensions, reduce_vectors
 from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
 from typeahead.index.vectors import GRAPH, VECTORS, VectorWriter, choose_backend, map_vectors
+from typeahead.text.document import Document
 
 
 def build_index(

@@ -14,11 +14,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from typeahead.errors import IndexCorrupt, IndexFolderError, SourceError
 from typeahead.index.database import check_schema, harden, open_database
+from typeahead.text.document import Document
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -37,21 +37,6 @@ INSERT INTO words(words) VALUES('optimize');
 _READ = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM documents WHERE row IN ({})"
 #: Rows named in one statement. SQLite before 3.32 takes no more than 999 variables.
 _ROWS_PER_QUERY = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One thing that can be found. Only ``id`` must not be empty."""
-
-    id: str
-    title: str = ""
-    text: str = ""
-    url: str = ""
-
-    @property
-    def passage(self) -> str:
-        """What is encoded: title, one space, text, as teachers' evaluations do."""
-        return f"{self.title} {self.text}".strip()
 
 
 class DocumentWriter:

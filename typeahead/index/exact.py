@@ -22,7 +22,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.index.int8 import LARGEST, ZERO, Int8Rows
 
 #: Rows that are converted at once, so that memory stays bounded.

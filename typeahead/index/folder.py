@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, TeacherMismatch
-from typeahead.index.documents import Document, Documents
-from typeahead.index.fusion import Fused, Ranking
+from typeahead.index.documents import Documents
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
 from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.sparse import SPARSE, SparseWords
 from typeahead.index.staging import DOCUMENTS
 from typeahead.index.vectors import VectorSearch, open_vectors
 from typeahead.index.words import Words, count_words
+from typeahead.search.fusion import Fused, Ranking
+from typeahead.text.document import Document
 
 if TYPE_CHECKING:
-    from typeahead.models import ModelConfig
+    from typeahead.models.config import ModelConfig
 
 #: What the lexical arm of a hybrid searches: the words of documents, or the weights that a sparse encoder gave tokens.
 Lexical = Literal["words", "sparse"]
@@ -103,8 +104,8 @@ class Index:
     def hits(self, fused: Sequence[Sequence[Fused]]) -> list[list[Hit]]:
         """Give the documents of fused rankings; raises as :meth:`search` does.
 
-        :class:`~typeahead.index.fusion.Fusion` makes them of what :meth:`rank` and :meth:`match` find. A hit's score is
-        the fusion's, and its ``arms`` say which of the two found it.
+        :class:`~typeahead.search.fusion.Fusion` makes them of what :meth:`rank` and :meth:`match` find. A hit's score
+        is the fusion's, and its ``arms`` say which of the two found it.
         """
         documents = self._documents.read([hit.row for hits in fused for hit in hits])
         return [[_hit(documents[hit.row], hit.score, hit.arms) for hit in hits] for hits in fused]
@@ -199,7 +200,8 @@ def open_index(
         path: the folder.
         search_candidates: how many candidates a search of an HNSW graph holds: more find more and take longer. By
             default what the index's manifest says.
-        lexical: what :meth:`Index.match` searches; "sparse" needs what ``python -m training.sparse_passages`` wrote.
+        lexical: what :meth:`Index.match` searches; "sparse" needs what ``python -m training.light.sparse_passages``
+            wrote.
         manifest: the manifest to open it by, which may be that of an older generation; by default the one in force.
 
     Raises:

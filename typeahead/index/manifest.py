@@ -19,9 +19,9 @@ Format, version 2::
     build.lock              held by a process that builds
 
 Vectors are the teacher's own. Under similarity "cosine" each has length 1, so both similarities are searched by inner
-product. ``files`` states of each file its size and sums, see :class:`~typeahead.sums.FileEntry`: every start looks at
-sizes and ends, ``typeahead verify`` reads all of it. The manifest carries a sum of itself, see ``sealed``. Indexes
-that were written before have neither whole sums nor that one, and open all the same.
+product. ``files`` states of each file its size and sums, see :class:`~typeahead.storage.sums.FileEntry`: every start
+looks at sizes and ends, ``typeahead verify`` reads all of it. The manifest carries a sum of itself, see ``sealed``.
+Indexes that were written before have neither whole sums nor that one, and open all the same.
 
 A reader takes the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
 manifest by one atomic rename, and only then deletes the generations before it, unless somebody holds one (``lease``).
@@ -41,8 +41,8 @@ from pathlib import Path
 from typing import Any
 
 from typeahead.errors import IndexCorrupt, IndexNotFound, IndexTooNew
-from typeahead.sealed import is_sealed, read_json, seal
-from typeahead.sums import FileEntry, ends_sha256
+from typeahead.storage.sealed import is_sealed, read_json, seal
+from typeahead.storage.sums import FileEntry, ends_sha256
 
 FORMAT_VERSION = 2
 MANIFEST, LOCK, RECIPE = "manifest.json", "build.lock", "recipe.json"

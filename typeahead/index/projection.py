@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import TypeaheadError
 from typeahead.index.vectors import VECTORS, VectorWriter, map_vectors
 

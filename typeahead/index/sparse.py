@@ -1,9 +1,9 @@
 """The sparse arm of a hybrid: passages as weights of tokens, queries as counts of theirs (LightRetriever).
 
-A passage's weights are made by a trained encoder beforehand (``python -m training.sparse_passages``), so that it can be
-found by words that it does not hold; a query costs no model at all: its score with a passage is the sum, over its
-tokens, of how often each comes times the passage's weight of it. The last token of a word that is not finished counts
-like any other: unlike :mod:`~typeahead.index.words`, this arm knows no beginnings of words.
+A passage's weights are made by a trained encoder beforehand (``python -m training.light.sparse_passages``), so that it
+can be found by words that it does not hold; a query costs no model at all: its score with a passage is the sum, over
+its tokens, of how often each comes times the passage's weight of it. The last token of a word that is not finished
+counts like any other: unlike :mod:`~typeahead.index.words`, this arm knows no beginnings of words.
 
 Products are SciPy's, over compressed columns, one for each token: ``python -m benchmarks.sparse`` compares it with
 Seismic. ``sparse.safetensors`` lies in the index beside its vectors: ``starts`` int64 (vocabulary + 1,), ``rows`` int32
@@ -23,9 +23,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
+from typeahead.core.tokens import IncrementalTokenizer, check_text
 from typeahead.errors import IndexCorrupt, IndexNotFound, MissingExtra
-from typeahead.index.fusion import Ranking
-from typeahead.tokens import IncrementalTokenizer, check_text
+from typeahead.search.fusion import Ranking
 
 SPARSE = "sparse.safetensors"
 FORMAT_VERSION = 1
@@ -70,7 +70,7 @@ class SparseWords:
             raise MissingExtra("SciPy", "sparse") from error
         if not path.is_file():
             raise IndexNotFound(
-                f"{path.parent} holds no weights of tokens: python -m training.sparse_passages writes them",
+                f"{path.parent} holds no weights of tokens: python -m training.light.sparse_passages writes them",
                 folder=path.parent,
             )
         try:

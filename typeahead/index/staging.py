@@ -32,7 +32,7 @@ from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
 from typeahead.index.vectors import VECTORS
 from typeahead.index.writing import explained, gives_no_locks
-from typeahead.sums import FileEntry
+from typeahead.storage.sums import FileEntry
 
 DOCUMENTS = "documents.sqlite"
 

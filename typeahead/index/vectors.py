@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.index.approximate import FaissVectors, HnswVectors, search_candidates
 from typeahead.index.exact import ExactVectors
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.core.tokens import check_text
 from typeahead.errors import IndexCorrupt
 from typeahead.index.database import open_database
-from typeahead.tokens import check_text
 
 #: Documents from which a word is too common to look all of them up: 5,000 take FTS5 some 8 ms.
 COMMON = 5_000
@@ -88,7 +88,7 @@ class Words:
     def search(self, text: str, depth: int, scope: int = 0) -> list[tuple[int, float]]:
         """Find the ``depth`` documents of the highest scores: rows with scores, best first, ties by row.
 
-        What is remembered of one ``scope`` (:mod:`typeahead.prefixes`) makes no other's search faster. Raises
+        What is remembered of one ``scope`` (:mod:`typeahead.core.prefixes`) makes no other's search faster. Raises
         :class:`~typeahead.errors.TextError` for a lone surrogate, and :class:`~typeahead.errors.IndexCorrupt` where the
         file cannot be read.
         """

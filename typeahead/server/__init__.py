@@ -1,7 +1,7 @@
 """The server: typing over a websocket, embeddings and searches over HTTP, on one port.
 
 :func:`serve` runs it as a process; :func:`create_app` gives the ASGI application alone. The wire contract is in
-:mod:`typeahead.protocol`. It needs the ``server`` extra.
+:mod:`typeahead.wire.protocol`. It needs the ``server`` extra.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ except ImportError as error:
 
 from typeahead.server.app import App, create_app
 from typeahead.server.config import ConfigError, ServerConfig
-from typeahead.server.listening import ListenError
-from typeahead.server.run import serve
+from typeahead.server.process.listening import ListenError
+from typeahead.server.process.run import serve
 
 __all__ = ["App", "ConfigError", "ListenError", "ServerConfig", "create_app", "serve"]
 

@@ -1,7 +1,7 @@
 """The ASGI application: the websocket and batches of embeddings as raw callables, all else through Starlette.
 
 It owns the engine, the pipeline and the encoding thread from start-up to shutdown, and knows whether the server is
-ready. Sockets, signals and the process are the business of :mod:`typeahead.server.run`.
+ready. Sockets, signals and the process are the business of :mod:`typeahead.server.process.run`.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from typeahead.completion import Completions, Vocabulary
-from typeahead.encoders.base import Encoder, IncrementalEncoder
-from typeahead.engine import Engine
-from typeahead.index.fusion import Fusion
+from typeahead.core.completion import Completions, Vocabulary
+from typeahead.core.encoder import Encoder, IncrementalEncoder
+from typeahead.core.engine import Engine
 from typeahead.index.manifest import generation_number
 from typeahead.paths import web_folder
-from typeahead.server.addresses import read_networks
-from typeahead.server.api import ApiError, Gate
-from typeahead.server.client_timings import ClientTimings
+from typeahead.search.fusion import Fusion
+from typeahead.search.lexical import LexicalArm
 from typeahead.server.config import ConfigError, ServerConfig
-from typeahead.server.connection import TypeEndpoint
-from typeahead.server.dashboard import write_dashboard
-from typeahead.server.door import Door
-from typeahead.server.embed import EMBED_PATH, EmbedEndpoint
-from typeahead.server.embedder import Embedder
-from typeahead.server.fallback import Fallback
-from typeahead.server.http import PROBE_PATHS, HttpApi
-from typeahead.server.lexical import LexicalArm
-from typeahead.server.looplag import LoopLag
-from typeahead.server.metrics import STAGES, ServerMetrics
-from typeahead.server.pipeline import Pipeline, SearchIndex
-from typeahead.server.registry import merge, render
-from typeahead.server.siblings import Report, Siblings
-from typeahead.server.slow import merge_slow
-from typeahead.server.teacher import TeacherCost, measure, whole_text_encoder
-from typeahead.server.tracing import start_tracing
+from typeahead.server.http.api import ApiError, Gate
+from typeahead.server.http.client_timings import ClientTimings
+from typeahead.server.http.dashboard import write_dashboard
+from typeahead.server.http.embed import EMBED_PATH, EmbedEndpoint
+from typeahead.server.http.embedder import Embedder
+from typeahead.server.http.routes import PROBE_PATHS, HttpApi
+from typeahead.server.observe.counters import merge, render
+from typeahead.server.observe.loop_lag import LoopLag
+from typeahead.server.observe.metrics import STAGES, ServerMetrics
+from typeahead.server.observe.slow import merge_slow
+from typeahead.server.observe.teacher_cost import TeacherCost, measure, whole_text_encoder
+from typeahead.server.observe.tracing import start_tracing
+from typeahead.server.process.addresses import read_networks
+from typeahead.server.process.door import Door
+from typeahead.server.process.siblings import Report, Siblings
+from typeahead.server.typing.connection import TypeEndpoint
+from typeahead.server.typing.fallback import Fallback
+from typeahead.server.typing.pipeline import Pipeline, SearchIndex
 
 log = logging.getLogger(__name__)
 
@@ -270,11 +270,11 @@ def create_app(
     fallback: Encoder | None = None,
     siblings: Siblings | None = None,
 ) -> App:
-    """Make the ASGI application, for :func:`~typeahead.server.run.serve` or for another ASGI server.
+    """Make the ASGI application, for :func:`~typeahead.server.process.run.serve` or for another ASGI server.
 
     ``encoder`` encodes what is typed, so it has to be incremental; without ``index`` there are embeddings and no hits.
     ``passages`` is served at ``/v1/embeddings`` beside it, under its own name, and so is ``fallback``, a transformer
-    for what ``encoder`` should not encode: see :mod:`typeahead.server.fallback`. Raises
+    for what ``encoder`` should not encode: see :mod:`typeahead.server.typing.fallback`. Raises
     :class:`~typeahead.errors.TeacherMismatch` for an index of another space than the encoder's, and
     :class:`~typeahead.server.config.ConfigError` for an encoder of passages, a cache too small for it, or a fallback
     that cannot stand in for it, and :class:`~typeahead.errors.MissingExtra` for traces without OpenTelemetry.

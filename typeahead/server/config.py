@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from typeahead.completion import MAX_COUNT
+from typeahead.core.completion import MAX_COUNT
 from typeahead.errors import TypeaheadError
-from typeahead.index.fusion import METHODS
-from typeahead.server.addresses import read_networks
-from typeahead.server.anytime import THRESHOLD
-from typeahead.server.snippets import MIN_SNIPPET
+from typeahead.search.fusion import METHODS
+from typeahead.search.reuse import THRESHOLD
+from typeahead.search.snippets import MIN_SNIPPET
+from typeahead.server.process.addresses import read_networks
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -102,10 +102,10 @@ class ServerConfig:
     #: always shows what the text itself finds.
     look_ahead: bool = False
     #: Words of the index that a word which is being typed is taken for, so that keystrokes are answered with what the
-    #: finished text is going to find; 0 for none. See :mod:`typeahead.completion`. Enter as above.
+    #: finished text is going to find; 0 for none. See :mod:`typeahead.core.completion`. Enter as above.
     complete: int = 0
     #: Whether words are searched beside vectors, and how both rankings become one: "off", "linear" or "rrf", see
-    #: :mod:`typeahead.index.fusion`. With words every key is searched, as every key may change them.
+    #: :mod:`typeahead.search.fusion`. With words every key is searched, as every key may change them.
     hybrid: Literal["off", "linear", "rrf"] = "off"
     #: Weight of the words in that, from 0 to 1.
     lexical_weight: float = 0.3

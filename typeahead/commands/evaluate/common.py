@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from typeahead.errors import MissingExtra, TypeaheadError
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.datasets import Dataset
-    from typeahead.evaluate.passages import PassageVectors
+    from typeahead.evaluate.data.datasets import Dataset
     from typeahead.evaluate.peers import Peer
+    from typeahead.evaluate.vectors.passages import PassageVectors
 
 
 #: The package, the module that it brings, and the extra with it.
@@ -116,7 +116,7 @@ def publish(path: Path | None, kind: str, figures: dict[str, Any], *blocks: str)
 
     The file is written first, since whoever reads the text may have gone away; if it cannot be, the text is there.
     """
-    from typeahead.evaluate.results import write_results
+    from typeahead.evaluate.report.results import write_results
     from typeahead.tables import stamp
 
     text = "\n\n".join([*filter(None, blocks), stamp()])
@@ -223,7 +223,7 @@ def refuse_other_spaces(peers: Sequence[Peer], passage_encoder: Peer) -> list[st
 
 def open_collection(options: argparse.Namespace) -> Dataset:
     """The collection, its warnings printed."""
-    from typeahead.evaluate.datasets import open_dataset
+    from typeahead.evaluate.data.datasets import open_dataset
     from typeahead.progress import Progress
 
     with Progress() as progress:
@@ -237,7 +237,7 @@ def open_collection(options: argparse.Namespace) -> Dataset:
 
 def encoded_passages(options: argparse.Namespace, dataset: Dataset, encoder: Peer) -> PassageVectors:
     """The passages' vectors, from the cache or encoded now."""
-    from typeahead.evaluate.passages import encode_passages
+    from typeahead.evaluate.vectors.passages import encode_passages
     from typeahead.progress import Progress
 
     with Progress() as progress:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Encode, search both arms, fuse, score."""
-    from typeahead.evaluate import hybrid
+    from typeahead.evaluate.measures import hybrid
     from typeahead.progress import Progress
     from typeahead.tables import markdown
 

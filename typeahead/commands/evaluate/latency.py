@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Time, one query at a time and, if asked, in batches."""
-    from typeahead.evaluate import online, tables, throughput
+    from typeahead.evaluate.measures import query_latency, throughput
+    from typeahead.evaluate.report import tables
     from typeahead.progress import Progress
     from typeahead.tables import markdown
 
@@ -49,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
             f"{', '.join(peer.label for peer in peers)}: nothing here encodes, so nothing can be timed"
         )
     with Progress() as progress:
-        repetitions = options.repetitions or online.REPETITIONS
-        latencies = online.measure(peers, queries, repetitions=repetitions, seed=options.seed, progress=progress)
+        repetitions = options.repetitions or query_latency.REPETITIONS
+        latencies = query_latency.measure(peers, queries, repetitions=repetitions, seed=options.seed, progress=progress)
     rows, token_rows = latencies.rows(), latencies.token_rows()
     blocks = [
         f"Latency, {latencies.repetitions - latencies.warm_up:,} repetitions, batch 1, one thread",

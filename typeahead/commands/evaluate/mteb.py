@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run each task with each query encoder."""
-    from typeahead.evaluate import tables
-    from typeahead.evaluate.datasets import open_dataset
-    from typeahead.evaluate.mteb import MtebModel, run_tasks, task_of
+    from typeahead.evaluate.data.datasets import open_dataset
+    from typeahead.evaluate.measures.mteb import MtebModel, run_tasks, task_of
+    from typeahead.evaluate.report import tables
     from typeahead.tables import markdown
 
     common.require(common.MTEB)

@@ -4,7 +4,7 @@ Incremental encoders type through sessions, as they are served: one that guesses
 its guess, and beside that by the text as it is, and each by what it makes of the text with its last word finished by
 words of the passages. Encoders of whole texts are given every prefix; beside them the passages' own encoder, BM25 with
 a prefix match and, with --traces, the passages' encoder behind a debounce of 150 ms.
-The definitions of all figures stand in the module typeahead.evaluate.prefixes.
+The definitions of all figures stand in the module typeahead.evaluate.measures.prefixes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typeahead.commands.evaluate import common
 from typeahead.errors import TypeaheadError
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.datasets import Dataset
-    from typeahead.evaluate.lexical import LexicalIndex
-    from typeahead.evaluate.prefixes import Typist
+    from typeahead.evaluate.data.datasets import Dataset
+    from typeahead.evaluate.measures.lexical import LexicalIndex
+    from typeahead.evaluate.measures.prefixes import Typist
 
 #: Passages whose words are indexed in memory, at some 620 bytes each; those of more in a file beside their vectors.
 _IN_MEMORY = 1_000_000
@@ -46,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Type, search at every key, score."""
-    from typeahead.completion import Vocabulary
-    from typeahead.evaluate import plots, prefix_report, tables, typists
+    from typeahead.core.completion import Vocabulary
+    from typeahead.evaluate.measures import typists
+    from typeahead.evaluate.report import plots, prefix_report, tables
     from typeahead.progress import Progress
     from typeahead.tables import markdown
 
@@ -130,7 +131,7 @@ def run(options: argparse.Namespace) -> None:
 @contextmanager
 def _word_index(dataset: Dataset, cache: Path) -> Iterator[LexicalIndex]:
     """The passages' words, in memory, or for many passages in a file that goes away."""
-    from typeahead.evaluate.lexical import LexicalIndex
+    from typeahead.evaluate.measures.lexical import LexicalIndex
 
     if dataset.passage_count <= _IN_MEMORY:
         with LexicalIndex(dataset.passages()) as words:

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read the files and write the page."""
-    from typeahead.evaluate.report import write_report
-    from typeahead.evaluate.results import read_results
+    from typeahead.evaluate.report.page import write_report
+    from typeahead.evaluate.report.results import read_results
 
     common.require(common.PLOTS)
     common.refuse_unwritable(options.out)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from typeahead.commands.evaluate import common
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.comparison import Comparison
-    from typeahead.evaluate.datasets import Dataset
+    from typeahead.evaluate.data.datasets import Dataset
+    from typeahead.evaluate.measures.comparison import Comparison
+    from typeahead.evaluate.measures.retrieval import Result
     from typeahead.evaluate.peers import Peer
-    from typeahead.evaluate.retrieval import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Encode, search, score, compare."""
-    from typeahead.evaluate import retrieval, runs
-    from typeahead.evaluate.filenames import FileNames
+    from typeahead.evaluate.measures import retrieval, runs
+    from typeahead.evaluate.report.filenames import FileNames
     from typeahead.progress import Progress
 
     common.require(common.SCORING, common.SEARCH if options.backend == "exact" else common.FAISS)
@@ -103,7 +103,7 @@ def _compare(
     results: Mapping[str, Result],
     baseline: str | None,
 ) -> dict[str, Comparison]:
-    from typeahead.evaluate.comparison import compare
+    from typeahead.evaluate.measures.comparison import compare
 
     if baseline is None:
         return {}
@@ -130,7 +130,7 @@ def _compare(
 
 def _blocks(figures: Mapping[str, Any], comparisons: Mapping[str, Comparison]) -> list[str]:
     """What is printed: the metrics, and each encoder against the baseline."""
-    from typeahead.evaluate import tables
+    from typeahead.evaluate.report import tables
     from typeahead.tables import markdown
 
     baseline, queries = figures["baseline"], figures["queries"]

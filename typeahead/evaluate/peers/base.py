@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from typeahead.encoders.base import Vectors
-from typeahead.tokens import IncrementalTokenizer
+from typeahead.core.encoder import Vectors
+from typeahead.core.tokens import IncrementalTokenizer
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.datasets import Passage
+    from typeahead.evaluate.data.datasets import Passage
 
 Hits = list[list[tuple[str, float]]]
 

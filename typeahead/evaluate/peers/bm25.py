@@ -12,7 +12,7 @@ from typeahead.errors import MissingExtra
 from typeahead.evaluate.peers.base import Hits
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.datasets import Passage
+    from typeahead.evaluate.data.datasets import Passage
 
 
 class Bm25Retriever:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.encoders.onnx import open_graph
 from typeahead.encoders.transformer import batches_by_length
 from typeahead.errors import MissingExtra, ModelCorrupt, ModelError

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra, ModelError, ModelNotFound
 
 #: On a CPU small batches are the fast ones: their activations stay in the second-level cache.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra, ModelCorrupt
 from typeahead.evaluate.peers.files import made_once
 from typeahead.evaluate.peers.sentence import SentenceTransformerTeacher

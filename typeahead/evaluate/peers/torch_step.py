@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead import models
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import MissingExtra, ModelError
+from typeahead.models.folder import read_config
 
 
 class TorchStepEncoder(RecurrentEncoder):
@@ -25,7 +25,7 @@ class TorchStepEncoder(RecurrentEncoder):
             from safetensors.numpy import load_file
         except ImportError as error:
             raise MissingExtra("torch", "peers") from error
-        config = models.read_config(folder)
+        config = read_config(folder)
         hidden = config.shape.get("hidden", 0)
         if config.family != "recurrent" or not hidden or config.shape["state"] != config.dim + 1 + 2 * hidden:
             raise ModelError(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Encoder, Vectors
+from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import SourceError, TypeaheadError
 from typeahead.index.adopt.agreement import LEAST, SAMPLE, USUAL, Agreement, compare
 from typeahead.index.adopt.arrays import read_array
@@ -19,13 +19,14 @@ from typeahead.index.adopt.lengths import store_matrix
 from typeahead.index.adopt.matching import move_documents, store_documents
 from typeahead.index.adopt.recall import LOW, Neighbours, Search, sample_rows
 from typeahead.index.approximate import build_graph
-from typeahead.index.documents import Document, Documents
+from typeahead.index.documents import Documents
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Adoption, Manifest, Teacher
 from typeahead.index.projection import REDUCED, check_dimensions, project, read_projection, reduce_vectors
-from typeahead.index.sources import read_ids
 from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
 from typeahead.index.vectors import GRAPH, LABELS, VECTORS, choose_backend, map_vectors, open_vectors
+from typeahead.text.document import Document
+from typeahead.text.sources import read_ids
 
 _CHUNK = 8192
 _CAUSES = "was the title left out, another model used, or are the documents in another order?"

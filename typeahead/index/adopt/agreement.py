@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Encoder, Vectors
+from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import ModelError
 from typeahead.index.adopt.recall import Search
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import typeahead
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import SourceError
 from typeahead.index.adopt.inspection import LABELS_FOUND, ORDER, REPORT, SAMPLED, Report, Task
 from typeahead.index.approximate import import_faiss

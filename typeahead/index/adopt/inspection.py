@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.errors import SourceError
 from typeahead.index.adopt.agreement import SAMPLE
 from typeahead.index.adopt.lengths import EXACT, FAISS_REMEDY, check_lengths, store_matrix

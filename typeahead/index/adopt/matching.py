@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.errors import SourceError
-from typeahead.index.documents import Document, DocumentWriter
+from typeahead.index.documents import DocumentWriter
 from typeahead.index.staging import Progress
+from typeahead.text.document import Document
 
 _BATCH = 1000
 

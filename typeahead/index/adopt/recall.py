@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 
 K = 10
 #: Below, an adoption warns.

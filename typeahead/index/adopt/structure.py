@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.encoders.base import Vectors
+from typeahead.core.encoder import Vectors
 from typeahead.index.adopt.lengths import EXACT
 
 Labels = NDArray[np.int64]

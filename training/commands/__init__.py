@@ -1,0 +1,1 @@
+"""Commands that run several stages or prepare data."""

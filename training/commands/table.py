@@ -1,0 +1,208 @@
+"""``python -m training.commands.table RECIPE… --out FOLDER``: one table of several recipes, from training to latency.
+
+Trains what is not trained yet, exports it, evaluates all of the int8 students on each ``--collection`` in one run over
+the float32 teacher's vectors, times them side by side on ``--queries``, and prints the table; ``FOLDER/table.json``
+holds its figures. A recipe with rounds of stage 2 is evaluated on its own collection, before and after them. Give it a
+machine that does nothing else: the times are taken at its end. Killed, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.exporting import export
+from training.ranking import contrast, mine
+from training.ranking.round_folders import PASSAGES, STUDENT, next_round
+from training.ranking.stage2 import Stage2, read_stage2
+from training.recipe import Recipe, read_recipe
+from training.stage1 import distill
+from typeahead.cli import main as typeahead_main
+from typeahead.models.folder import find
+from typeahead.tables import report
+
+Row = dict[str, Any]
+
+#: What the paper's table 1 has, percent of the teacher's MRR@10 on MS MARCO's development queries after both stages:
+#: *Extremely efficient online query encoding for dense retrieval*.
+PAPER = {
+    "rnn-1-0": 92.9,
+    "rnn-1-1": 94.8,
+    "rnn-2-0": 94.5,
+    "rnn-2-1": 95.5,
+    "st-1": 94.8,
+    "st-2": 97.4,
+    "st-3": 97.1,
+    "st-4": 97.6,
+}
+_MEASURE = "nDCG@10"
+_TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A recipe whose run is done, and its model folders: of stage 1, and of the last round of stage 2 if it has one."""
+
+    recipe: Recipe
+    stage2: Stage2
+    distilled: Path
+    contrasted: Path | None
+    #: Folder of the encoder of the passages that ``contrasted`` was trained against, or of the teacher.
+    passages: str
+
+
+def recipes_of(paths: Sequence[Path]) -> list[Path]:
+    """The recipes among files and folders; what ``common.toml`` says, others build on. ``ValueError`` for none."""
+    found = []
+    for path in paths:
+        inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        found += [one for one in inside if one.name != "common.toml"]
+    if not found:
+        raise ValueError(f"there is no recipe in {', '.join(map(str, paths))}")
+    return found
+
+
+def train(path: Path, out: Path, threads: int) -> Trained:
+    """Run all stages of a recipe, or what is left of them, and export what they left."""
+    recipe, stage2 = read_recipe(path), read_stage2(path)
+    run = out / recipe.name
+    command = [str(path), "--out", str(run), "--threads", str(threads)]
+    distill.main(command)
+    # In the order in which they build on one another.
+    while (mining := next_round(run, stage2.mine)) or next_round(run, stage2.contrast):
+        if mining:
+            mine.main(command)
+        if next_round(run, stage2.contrast):
+            contrast.main(command)
+    distilled = _exported(path, run)
+    if not stage2.contrast:
+        return Trained(recipe, stage2, distilled, None, recipe.teacher.path())
+    last = run / stage2.contrast[-1].name
+    trained_along = (last / PASSAGES).is_dir()
+    contrasted = _exported(last / "recipe.toml" if trained_along else path, last)
+    passages = str(last / PASSAGES) if trained_along else recipe.teacher.path()
+    return Trained(recipe, stage2, distilled, contrasted, passages)
+
+
+def _exported(recipe: Path, run: Path) -> Path:
+    """The model folder of a run, written anew if its student is newer."""
+    model = run / "model"
+    written = model / "config.json"
+    if not written.is_file() or written.stat().st_mtime < (run / STUDENT).stat().st_mtime:
+        export.main(["student", str(recipe), str(run), str(model)])
+    return model
+
+
+def _labelled(models: Mapping[str, str]) -> list[str]:
+    return [f"{label}={model}" for label, model in models.items()]
+
+
+def scores(collection: str, passages: str, models: Mapping[str, str], json_file: Path) -> dict[str, float]:
+    """nDCG@10 of the queries of each model, and of the teacher's, over the teacher's float32 vectors: by label."""
+    teacher = f"{_TEACHER}=st:{passages}"
+    arguments = (collection, "--passage-encoder", teacher, "--query-encoder", *_labelled(models), teacher)
+    with redirect_stdout(io.StringIO()):
+        status = typeahead_main(["evaluate", "retrieval", *arguments, "--json", str(json_file)])
+    if status:
+        raise SystemExit(status)
+    results = json.loads(json_file.read_text(encoding="utf-8"))["results"]
+    return {result["query_encoder"]: result["metrics"][_MEASURE] for result in results}
+
+
+def on_collections(models: Mapping[str, str], passages: str, collections: Sequence[Path], out: Path) -> list[Row]:
+    """For each model what it keeps of the teacher's nDCG@10, in percent, by collection, and the mean."""
+    rows: list[Row] = [{} for _ in models]
+    for collection in collections:
+        found = scores(str(collection), passages, models, out / f"{collection.name}.json")
+        for row, label in zip(rows, models, strict=True):
+            row[f"{collection.name} %"] = 100 * found[label] / found[_TEACHER]
+    for row in rows:
+        if row:
+            row["mean %"] = sum(row.values()) / len(row)
+    return rows
+
+
+def on_its_own(run: Trained, out: Path) -> Row:
+    """What a run with rounds of stage 2 is worth on the collection that it was trained on, before and after them."""
+    if run.contrasted is None or run.stage2.data is None:
+        return {}
+    models = {"stage 1": str(run.distilled), "stage 2": str(run.contrasted)}
+    found = scores(run.stage2.data.collection, run.passages, models, out / f"{run.recipe.name}.json")
+    row: Row = {f"teacher's {_MEASURE}": found[_TEACHER]}
+    for label in models:
+        row |= {f"{label} {_MEASURE}": found[label], f"{label} %": 100 * found[label] / found[_TEACHER]}
+    return row
+
+
+def times(queries: Path, models: Mapping[str, str], repetitions: int | None, out: Path) -> list[Row]:
+    """For each model the 50th and 95th percentile of its last word and of its whole query, in microseconds."""
+    json_file = out / "latency.json"
+    # In a process of its own, where nothing stands beside it that training left.
+    command = [sys.executable, "-m", "typeahead", "evaluate", "latency", str(queries), "--json", str(json_file)]
+    command += ["--repetitions", str(repetitions)] if repetitions else []
+    command += ["--query-encoder", *_labelled(models)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    found = json.loads(json_file.read_text(encoding="utf-8"))["latency"]["latencies"]
+    by_label = {one["label"]: one for one in found}
+    return [
+        {f"{what} {point} µs": by_label[label][what][point] for what in ("online", "full") for point in ("p50", "p95")}
+        for label in models
+    ]
+
+
+def size(model: str) -> float:
+    """Megabytes of a model's folder without its card."""
+    return sum(path.stat().st_size for path in find(model).iterdir() if path.suffix != ".md") / 1e6
+
+
+def measure(runs: Sequence[Trained], options: argparse.Namespace) -> list[Row]:
+    """The rows of the table. ``ValueError`` for collections with recipes of several teachers: there is one index."""
+    also, collections, out = options.also, options.collection, options.out
+    models = {run.recipe.name: str(run.distilled) for run in runs} | {name: name for name in also}
+    rows: list[Row] = [{"query encoder": label, "MB": size(model)} for label, model in models.items()]
+    teachers = sorted({run.recipe.teacher.path() for run in runs})
+    if collections and len(teachers) > 1:
+        raise ValueError(f"--collection takes recipes of one teacher; these have {', '.join(teachers)}")
+    parts = [on_collections(models, teachers[0], collections, out)]
+    parts.append([on_its_own(run, out) for run in runs] + [{} for _ in also])
+    parts.append([{"paper %": PAPER.get(label, "")} if models.keys() & PAPER.keys() else {} for label in models])
+    if options.queries:
+        parts.append(times(options.queries, models, options.repetitions, out))
+    return [
+        row | {key: value for part in more for key, value in part.items()}
+        for row, *more in zip(rows, *parts, strict=True)
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.commands.table", description=__doc__.split("\n\n")[0])
+    parser.add_argument("recipes", type=Path, nargs="+", metavar="RECIPE", help="recipes, or folders of them")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--collection", type=Path, nargs="+", default=[], help="judged collections")
+    parser.add_argument("--queries", type=Path, help="queries to time, one a line; of a TSV its last column")
+    parser.add_argument("--repetitions", type=int, help="as in typeahead evaluate latency")
+    parser.add_argument(
+        "--also", nargs="+", default=[], metavar="MODEL", help="more rows: models that are there already"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads that train")
+    options = parser.parse_args(arguments)
+    runs = []
+    for path in recipes_of(options.recipes):
+        print(path, flush=True)
+        runs.append(train(path, options.out, options.threads))
+    rows = measure(runs, options)
+    report("Table", rows, json_path=options.out / "table.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From trained weights to folders that others load: graphs, cards, sentence-transformers modules."""

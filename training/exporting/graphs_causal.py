@@ -1,0 +1,272 @@
+"""ONNX graphs of the causal student: one token attends to the keys and values that are kept of all before it.
+
+Products run in ``MatMulNBits`` with 8-bit weights: the kernel takes float32, quantises it, with a scale for every
+:data:`BLOCK` of its entries, and adds the bias, so that a product is one node. Over two layers of 384 dimensions that
+took 66 µs at best, constant scales with ``MatMulIntegerToFloat`` 86, scales of whole rows by nodes 97; blocks of 64
+took 76, of 32 82. To look the first layer's queries, keys and values up for a token, as the GRU's input gates are,
+saved 2 µs of 125 for 70 MB. The sibling :mod:`training.exporting.graphs` has the other graphs and what they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto
+
+from training.exporting.graphs import Graph, WeightsFile, quantize_rows
+
+#: The largest block of activations, and of weights of one output, that has a scale of its own, by bits of a weight.
+BLOCK = {8: 128, 4: 64}
+_SMALLEST_BLOCK = 16
+_MICROSOFT = "com.microsoft"
+#: Both tables have a file of their own: of a teacher of 384 dimensions, all three are below 25 MB.
+_FILES = ("weights", "words", "table")
+
+
+@dataclass(frozen=True)
+class CausalSizes:
+    """What a causal student's graphs need to know beside its weights.
+
+    ``width`` and ``heads`` are the trunk's, ``dim`` is the embedding's; ``epsilon`` is added by the LayerNorms.
+    """
+
+    layers: int
+    heads: int
+    width: int
+    dim: int
+    epsilon: float
+    #: Whether embeddings are divided by their length.
+    normalize: bool
+    #: Whether there is a second read-out, ``ahead``.
+    ahead: bool = False
+    #: Bits of the feed-forward layers' weights: 8 or 4.
+    feed_forward_bits: int = 8
+
+    def shape(self) -> dict[str, int]:
+        """The sizes that ``config.json`` states."""
+        shape = {"layers": self.layers, "heads": self.heads, "width": self.width}
+        if self.ahead:
+            shape["readouts"] = 2
+        if self.feed_forward_bits != 8:
+            shape["feed_forward_bits"] = self.feed_forward_bits
+        return shape
+
+    def readouts(self) -> list[str]:
+        """Names of the read-outs' weights."""
+        return ["readout", "ahead"] if self.ahead else ["readout"]
+
+
+def block_of(inputs: int, bits: int = 8) -> int:
+    """Entries of a row of ``inputs`` entries that share a scale: a power of two, as large as divides the row."""
+    block = BLOCK[bits]
+    while block > _SMALLEST_BLOCK and inputs % block:
+        block //= 2
+    return block
+
+
+def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Quantise float32 (in, out) to uint8 (out, blocks, block) round 128, and scales float32 (out, blocks).
+
+    This is the layout of ``MatMulNBits``. The last block is filled with zeros. Of four ``bits``, round 8, a byte holds
+    two weights, the earlier one in its lower half: uint8 (out, blocks, block / 2). What is furthest from zero in a
+    block is the lowest of their sixteen levels, -8, so that the scale has its sign: with one level more than if
+    both ends were alike, the others lie closer.
+    """
+    inputs, outputs = weight.shape
+    block = block_of(inputs, bits)
+    padded = np.pad(weight.T, ((0, 0), (0, -inputs % block))).reshape(outputs, -1, block)
+    if bits == 4:
+        high, low = padded.max(2, keepdims=True), padded.min(2, keepdims=True)
+        extreme = np.where(high >= -low, high, low)
+        scale = np.where(np.abs(extreme) < 1e-12, 1e-12, extreme / -8).astype(np.float32)
+        levels = (np.clip(np.rint(padded / scale), -8, 7) + 8).astype(np.uint8)
+        return levels[:, :, ::2] | levels[:, :, 1::2] << 4, scale.squeeze(2)
+    scale = np.maximum(np.abs(padded).max(2, keepdims=True) / 127, 1e-12).astype(np.float32)
+    return (np.rint(padded / scale) + 128).astype(np.uint8), scale.squeeze(2)
+
+
+def write_weights(folder: Path, tensors: dict[str, np.ndarray]) -> tuple[WeightsFile, ...]:
+    """Write the tensors, both tables apart from all others."""
+    parts: dict[str, dict[str, np.ndarray]] = {name: {} for name in _FILES}
+    for name, tensor in tensors.items():
+        part = name.split(".")[0] if name in ("words", "words.scale", "table", "table.scale") else "weights"
+        parts[part][name] = tensor
+    return tuple(WeightsFile(folder / f"{name}.safetensors", part) for name, part in parts.items())
+
+
+def write_causal_fold(path: Path, weights: tuple[WeightsFile, ...], sizes: CausalSizes) -> None:
+    """Write what the step looks up for a token, float16 (n, width + dim + 1).
+
+    A row holds the token's word embedding, its vector times its weight, and its weight. There is no product in it.
+    """
+    graph = Graph(*weights, int8=False)
+    weight = graph.op("Gather", graph.weight("token_weight"), "token")
+    word, vector = (graph.dequantize(*graph.rows(table, "token")) for table in ("words", "table"))
+    folded = graph.op("Concat", word, graph.op("Mul", vector, weight), weight, axis=1)
+    float16 = TensorProto.FLOAT16
+    rows = graph.op("Cast", folded, to=float16)
+    graph.write(
+        path, {"token": (TensorProto.INT64, ["n"])}, {"rows": (rows, float16, ["n", sizes.width + sizes.dim + 1])}
+    )
+
+
+class _Step(Graph):
+    """The graph of the step, with its products and its normalisations."""
+
+    def __init__(self, weights: tuple[WeightsFile, ...], sizes: CausalSizes, *, int8: bool) -> None:
+        super().__init__(*weights, int8=int8)
+        self._sizes = sizes
+
+    def dense(self, value: str, name: str, inputs: int, *, bias: bool = True, bits: int = 8) -> str:
+        """Product of float32 rows of ``inputs`` entries with a weight of :func:`quantize_blocks`."""
+        outputs, blocks, size = self.shape(name)
+        block = size * 8 // bits
+        if self.int8:
+            # The kernel's level 4 is the one that quantises activations to int8.
+            return self.op(
+                "MatMulNBits",
+                *(value, self.weight(name), self.weight(f"{name}.scale"), "", ""),
+                *([self.weight(f"{name}.bias")] if bias else []),
+                domain=_MICROSOFT,
+                K=inputs,
+                N=outputs,
+                bits=bits,
+                block_size=block,
+                accuracy_level=4,
+            )
+        weight = self.weight(name)
+        if bits == 4:
+            halves = (
+                self.op("BitwiseAnd", weight, self.constant(15, np.uint8)),
+                self.op("BitShift", weight, self.constant(4, np.uint8), direction="RIGHT"),
+            )
+            last = self.constant([-1], np.int64)
+            apart = self.op("Concat", *(self.op("Unsqueeze", half, last) for half in halves), axis=-1)
+            weight = self.op("Reshape", apart, self.constant([outputs, blocks, block], np.int64))
+        zero = self.constant(float(1 << bits - 1))
+        centred = self.op("Sub", self.op("Cast", weight, to=TensorProto.FLOAT), zero)
+        scale = self.op("Unsqueeze", self.weight(f"{name}.scale"), self.constant([2], np.int64))
+        matrix = self.op("Reshape", self.op("Mul", centred, scale), self.constant([outputs, blocks * block], np.int64))
+        (used, *_) = self.split(matrix, [inputs, blocks * block - inputs]) if blocks * block > inputs else [matrix]
+        product = self.op("MatMul", value, self.op("Transpose", used, perm=[1, 0]))
+        return self.op("Add", product, self.weight(f"{name}.bias")) if bias else product
+
+    def norm_sum(self, value: str, other: str, name: str) -> str:
+        """LayerNorm of a sum."""
+        # Two nodes, since SkipLayerNormalization takes more than twice their time.
+        return self.norm(self.op("Add", value, other), name, epsilon=self._sizes.epsilon)
+
+
+def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: CausalSizes, *, int8: bool) -> None:
+    """Write the step of :class:`training.students.Causal`.
+
+    Needs ``positions`` float32 (positions, width) with the embedding of token type 0 added, ``words.norm``, for each
+    layer n ``n.qkv``, ``n.attention``, ``n.up`` and ``n.down`` with ``.scale`` and ``.bias``, ``n.attention.norm`` and
+    ``n.down.norm`` with ``.bias``, and ``readout`` with ``.scale``, with a second read-out ``ahead`` likewise. The rows
+    of the whole vocabulary, which :func:`write_causal_fold` gives, are an input. ``embedding`` holds what the read-outs
+    give, one behind the other.
+
+    ``past`` float16 (1, length, 2 layers heads, width / heads) holds of each earlier token, for each layer, its keys
+    and its values, head by head. ``length`` is their number, ``total`` one more. ``sums`` is the sum of weighted token
+    vectors, the sum of weighted outputs, and the sum of weights. ``kept`` is the new token's entry of ``past``.
+    """
+    graph = _Step(weights, sizes, int8=int8)
+    layers, heads, width, dim, bits = sizes.layers, sizes.heads, sizes.width, sizes.dim, sizes.feed_forward_bits
+    float32, float16, int64, int32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.INT32
+
+    row = graph.op("Cast", graph.op("Gather", "rows", "token"), to=float32)
+    word, weighted, weight = graph.split(row, [width, dim, 1])
+    hidden = graph.norm_sum(word, graph.op("Gather", graph.weight("positions"), "length"), "words")
+    by_head = graph.op("Cast", graph.op("Transpose", "past", perm=[0, 2, 1, 3]), to=float32)
+    parts = graph.op("Split", by_head, graph.constant([heads] * 2 * layers, np.int64), axis=1, outputs=2 * layers)
+    past = parts.split(" ")
+    kept = []
+    for number in range(layers):
+        packed = graph.dense(hidden, f"{number}.qkv", width)
+        keys_and_values = (graph.constant([bound], np.int64) for bound in (width, 3 * width, -1))
+        kept.append(graph.op("Slice", packed, *keys_and_values))
+        attended, *_ = graph.op(
+            "GroupQueryAttention",
+            *(packed, "", "", past[2 * number], past[2 * number + 1], "length", "total"),
+            domain=_MICROSOFT,
+            num_heads=heads,
+            kv_num_heads=heads,
+            outputs=3,
+        ).split(" ")
+        hidden = graph.norm_sum(graph.dense(attended, f"{number}.attention", width), hidden, f"{number}.attention")
+        inner = graph.op("Gelu", graph.dense(hidden, f"{number}.up", width, bits=bits))
+        down = graph.dense(inner, f"{number}.down", graph.shape(f"{number}.up")[0], bits=bits)
+        hidden = graph.norm_sum(down, hidden, f"{number}.down")
+
+    added = graph.op("Concat", weighted, graph.op("Mul", hidden, weight), weight, axis=-1)
+    next_sums = graph.op("Add", "sums", added)
+    # Where only the direction counts, sums do as well as means.
+    total, hidden_sum, weight_sum = graph.split(next_sums, [dim, width, 1])
+    read = graph.op("Concat", graph.op("Mul", hidden, weight_sum), hidden_sum, axis=-1)
+    embeddings = []
+    for name in sizes.readouts():
+        embedding = graph.op("Add", total, graph.dense(read, name, 2 * width, bias=False))
+        if sizes.normalize:
+            embedding = graph.op("LpNormalization", embedding, axis=-1, p=2)
+        else:
+            embedding = graph.op("Div", embedding, weight_sum)
+        embeddings.append(embedding)
+    embedding = graph.op("Concat", *embeddings, axis=-1) if sizes.ahead else embeddings[0]
+    entry = graph.op("Cast", graph.op("Concat", *kept, axis=-1), to=float16)
+    graph.write(
+        path,
+        {
+            "rows": (float16, ["vocabulary", width + dim + 1]),
+            "token": (int64, [1, 1]),
+            "length": (int32, [1, 1]),
+            "total": (int32, []),
+            "sums": (float32, [1, 1, dim + width + 1]),
+            "past": (float16, [1, "earlier", 2 * layers * heads, width // heads]),
+        },
+        {
+            "kept": (entry, float16, [1, 1, 2 * layers * width]),
+            "next_sums": (next_sums, float32, [1, 1, dim + width + 1]),
+            "embedding": (embedding, float32, [1, 1, len(embeddings) * dim]),
+        },
+    )
+
+
+def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSizes) -> None:
+    """Write the weights and all graphs of a causal student into ``folder``."""
+    # The graphs hold it as an attribute; the compiled step reads it here.
+    weights = write_weights(folder, tensors | {"epsilon": np.array([sizes.epsilon], np.float32)})
+    write_causal_fold(folder / "fold.onnx", weights, sizes)
+    for variant, int8 in (("", True), ("-float32", False)):
+        write_causal_step(folder / f"step{variant}.onnx", weights, sizes, int8=int8)
+
+
+def causal_tensors(
+    state: Mapping[str, np.ndarray], *, layers: int, positions: int, feed_forward_bits: int = 8
+) -> dict[str, np.ndarray]:
+    """The weights of a :class:`training.students.Causal`, its state dict as float32 arrays, as the graphs name them.
+
+    ``positions`` is how many tokens a text has at most, the start's included.
+    """
+    bits = {"qkv": 8, "attention": 8, "up": feed_forward_bits, "down": feed_forward_bits}
+    tensors: dict[str, np.ndarray] = {}
+    tensors["words"], tensors["words.scale"] = quantize_rows(state["trunk.words.weight"])
+    tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight"])
+    tensors["token_weight"] = np.exp(state["log_weights.weight"])
+    tensors["positions"] = state["trunk.positions"][:positions]
+    tensors["readout"], tensors["readout.scale"] = quantize_blocks(state["readout.weight"].T)
+    if "guess.weight" in state:
+        tensors["ahead"], tensors["ahead.scale"] = quantize_blocks((state["readout.weight"] + state["guess.weight"]).T)
+    norms = {"words": "trunk.norm"}
+    for number in range(layers):
+        for name in bits:
+            source, key = f"trunk.layers.{number}.{name}", f"{number}.{name}"
+            tensors[key], tensors[f"{key}.scale"] = quantize_blocks(state[f"{source}.weight"].T, bits[name])
+            tensors[f"{key}.bias"] = state[f"{source}.bias"]
+        for name in ("attention", "down"):
+            norms[f"{number}.{name}"] = f"trunk.layers.{number}.{name}_norm"
+    for name, source in norms.items():
+        tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = state[f"{source}.weight"], state[f"{source}.bias"]
+    return tensors

@@ -1,0 +1,225 @@
+"""ONNX graphs of the folds that have a GRU: the residual GRU, and RNN(l, f) of the paper.
+
+Both are made of GRUs on top of one another and what is read from the last of them; the first has a running weighted
+mean of token vectors, too. What depends on the token alone is a graph of its own (``fold``),
+run once for the whole vocabulary; the step looks it up. A hidden state of a GRU is a convex mix of tanh outputs and
+stays inside (-1, 1): its scale is the constant 1/127. What a LayerNorm or a GELU gives does not, and has a scale for
+each row. The sibling :mod:`training.exporting.graphs_causal` has the fold whose state grows with the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto
+
+from training.exporting.graphs import Graph, WeightsFile, quantize_columns, quantize_rows
+
+_EPSILON = 1e-12
+
+
+@dataclass(frozen=True)
+class RecurrentSizes:
+    """What the graphs need to know beside the weights.
+
+    A student has ``layers`` GRUs of ``hidden`` units. With a running ``mean`` of token vectors, a read-out of [last
+    state; weighted mean of states] is added to that; without, ``feed_forward`` layers and a projection, if there is
+    one, stand between the last state and the embedding.
+    """
+
+    dim: int
+    #: Whether embeddings are divided by their length.
+    normalize: bool
+    mean: bool
+    hidden: int
+    layers: int
+    feed_forward: int = 0
+    #: Whether a linear map to ``dim`` is the last part.
+    projected: bool = False
+
+    @property
+    def gates(self) -> int:
+        """Entries of the first GRU's input gates."""
+        return 3 * self.hidden
+
+    @property
+    def row(self) -> int:
+        """Entries of what the step looks up for a token."""
+        return self.gates + (self.dim + 2 if self.mean else 0)
+
+    @property
+    def state(self) -> int:
+        """Entries of a state."""
+        sums = self.dim + 1 + self.hidden if self.mean else 0
+        return sums + self.layers * self.hidden
+
+    def shape(self) -> dict[str, int]:
+        """The sizes that ``config.json`` states."""
+        return {"hidden": self.hidden, "layers": self.layers, "state": self.state, "row": self.row}
+
+
+def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) -> dict[str, np.ndarray]:
+    """The weights of a student, its state dict as float32 arrays, as the graphs name them.
+
+    ``table`` is what the first GRU reads and what the mean is of. The first GRU's weights are ``input`` and
+    ``recurrent``, those of GRU n, from 1 on, ``n.input`` and ``n.recurrent``; feed-forward layer n has ``n.up`` and
+    ``n.down``.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight" if sizes.mean else "words.weight"])
+    products: dict[str, np.ndarray] = {}
+    for number in range(sizes.layers):
+        name = _gru(number)
+        products[f"{name}input"] = state[f"gru.weight_ih_l{number}"]
+        products[f"{name}recurrent"] = state[f"gru.weight_hh_l{number}"]
+        # The new gate's recurrent bias is multiplied by the reset gate; all other biases are added outright.
+        recurrent_bias = state[f"gru.bias_hh_l{number}"]
+        only_new = np.where(np.arange(3 * sizes.hidden) < 2 * sizes.hidden, 0, recurrent_bias)
+        tensors[f"{name}input.bias"] = state[f"gru.bias_ih_l{number}"] + recurrent_bias - only_new
+        tensors[f"{name}recurrent.bias"] = only_new.astype(np.float32)
+    for number in range(sizes.feed_forward):
+        for part in ("up", "down"):
+            products[f"{number}.{part}"] = state[f"layers.{number}.{part}.weight"]
+            tensors[f"{number}.{part}.bias"] = state[f"layers.{number}.{part}.bias"]
+        tensors[f"{number}.norm"] = state[f"layers.{number}.norm.weight"]
+        tensors[f"{number}.norm.bias"] = state[f"layers.{number}.norm.bias"]
+    if sizes.projected:
+        products["projection"], tensors["projection.bias"] = state["projection.weight"], state["projection.bias"]
+    if sizes.mean:
+        tensors["token_weight"] = np.exp(state["log_weights.weight"])
+        products["readout"] = state["readout.weight"]
+    for name, weight in products.items():
+        tensors[name], tensors[f"{name}.scale"] = quantize_columns(weight.T)
+    return tensors
+
+
+def _gru(number: int) -> str:
+    """What stands before the names of a GRU's weights: nothing for the first, whose names are older than a second."""
+    return f"{number}." if number else ""
+
+
+def write_recurrent(folder: Path, state: Mapping[str, np.ndarray], sizes: RecurrentSizes) -> None:
+    """Write the weights and all graphs of a student into ``folder``."""
+    weights = WeightsFile(folder / "weights.safetensors", recurrent_tensors(state, sizes))
+    for variant, int8 in (("", True), ("-float32", False)):
+        write_fold(folder / f"fold{variant}.onnx", weights, sizes, int8=int8)
+        write_step(folder / f"step{variant}.onnx", weights, sizes, int8=int8)
+
+
+def write_fold(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8: bool) -> None:
+    """Write the part of the step that depends on the token alone, float16 (n, sizes.row).
+
+    A row holds the first GRU's input gates and, where there is a mean, the token's vector times its weight, and its
+    weight twice: to be summed up with the vector, and for itself. It is computed once for each token when a model is
+    loaded; the step then looks it up. ``input.bias`` holds all biases that are added before a non-linearity.
+    """
+    graph = Graph(weights, int8=int8)
+    row, scale = graph.rows("table", "token")
+    vector = graph.dequantize(row, scale)
+    if int8:
+        product = graph.op("Mul", graph.dense_int8(row, graph.constant(1.0), "input"), scale)
+    else:
+        product = graph.dense_float(vector, "input")
+    parts = [graph.op("Add", product, graph.weight("input.bias"))]
+    if sizes.mean:
+        weight = graph.op("Gather", graph.weight("token_weight"), "token")
+        parts += [graph.op("Mul", vector, weight), weight, weight]
+    folded = graph.op("Concat", *parts, axis=1)
+    float16 = TensorProto.FLOAT16
+    rows = graph.op("Cast", folded, to=float16)
+    graph.write(path, {"token": (TensorProto.INT64, ["n"])}, {"rows": (rows, float16, ["n", sizes.row])})
+
+
+class _Step(Graph):
+    """The graph of the step, with its parts."""
+
+    def __init__(self, weights: WeightsFile, sizes: RecurrentSizes, *, int8: bool) -> None:
+        super().__init__(weights, int8=int8)
+        self._sizes = sizes
+
+    def gru(self, input_gates: str, input_new: str, state: str, name: str) -> str:
+        """The next state of a GRU; gates stand in PyTorch's order: reset, update, new."""
+        hidden = self._sizes.hidden
+        from_hidden = self.dense_unit(state, f"{name}recurrent", bias=f"{name}recurrent.bias")
+        hidden_gates, hidden_new = self.split(from_hidden, [2 * hidden, hidden])
+        reset, update = self.split(self.op("Sigmoid", self.op("Add", input_gates, hidden_gates)), [hidden, hidden])
+        new = self.op("Tanh", self.op("Add", input_new, self.op("Mul", reset, hidden_new)))
+        return self.op("Add", new, self.op("Mul", update, self.op("Sub", state, new)))
+
+    def grus(self, gates: tuple[str, str], states: list[str]) -> list[str]:
+        """The next states of all GRUs, the first of which has these input gates."""
+        hidden = self._sizes.hidden
+        following: list[str] = []
+        for number, state in enumerate(states):
+            name = _gru(number)
+            if number:
+                product = self.dense_unit(following[-1], f"{name}input", bias=f"{name}input.bias")
+                first, last = self.split(product, [2 * hidden, hidden])
+                gates = first, last
+            following.append(self.gru(*gates, state, name))
+        return following
+
+    def read(self, value: str) -> str:
+        """Feed-forward layers and projection over the last GRU's state."""
+        bounded = True
+
+        def dense(value: str, name: str) -> str:
+            if bounded:
+                return self.dense_unit(value, name, bias=f"{name}.bias")
+            return self.dense_each(self.quantize_each(value), name, bias=f"{name}.bias")
+
+        for number in range(self._sizes.feed_forward):
+            inner = self.op("Gelu", dense(value, f"{number}.up"))
+            bounded = False
+            added = self.op("Add", value, dense(inner, f"{number}.down"))
+            value = self.norm(added, str(number), epsilon=_EPSILON)
+        return dense(value, "projection") if self._sizes.projected else value
+
+
+def write_step(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8: bool) -> None:
+    """Write the step: state and token in, next state and embedding out.
+
+    Needs the tensors of :func:`recurrent_tensors` but ``table`` and ``input``. The rows of the whole vocabulary, which
+    :func:`write_fold` gives, are an input of the graph. A state holds, as far as the student has them, the sum of
+    weighted vectors, the sum of weights, each GRU's state, and the weighted sum of the last one's. The first two lie
+    side by side, so that one addition serves both: at batch one the number of nodes counts more than their size.
+    """
+    graph = _Step(weights, sizes, int8=int8)
+    dim, hidden, layers = sizes.dim, sizes.hidden, sizes.layers
+    row = graph.op("Cast", graph.op("Gather", "rows", "token"), to=TensorProto.FLOAT)
+    if sizes.mean:
+        sums, *states, hidden_sum = graph.split("state", [dim + 1, *[hidden] * layers, hidden])
+        input_gates, input_new, weighted, weight = graph.split(row, [2 * hidden, hidden, dim + 1, 1])
+        following = graph.grus((input_gates, input_new), states)
+        next_sums = graph.op("Add", sums, weighted)
+        next_hidden_sum = graph.op("Add", hidden_sum, graph.op("Mul", following[-1], weight))
+        next_state = graph.op("Concat", next_sums, *following, next_hidden_sum, axis=1)
+        next_total, next_weight_sum = graph.split(next_sums, [dim, 1])
+        # A weighted mean of hidden states stays inside (-1, 1) as they do, so it has the same constant scale.
+        read = graph.op("Concat", following[-1], graph.op("Div", next_hidden_sum, next_weight_sum), axis=1)
+        mean = graph.op("Div", next_total, next_weight_sum)
+        embedding = graph.op("Add", mean, graph.dense_unit(read, "readout"))
+    else:
+        input_gates, input_new = graph.split(row, [2 * hidden, hidden])
+        states = graph.split("state", [hidden] * layers) if layers > 1 else ["state"]
+        following = graph.grus((input_gates, input_new), states)
+        next_state = graph.op("Concat", *following, axis=1) if layers > 1 else following[0]
+        embedding = graph.read(following[-1])
+    if sizes.normalize:
+        embedding = graph.op("LpNormalization", embedding, axis=1, p=2)
+    elif embedding == next_state:
+        # One value cannot have two names.
+        embedding = graph.op("Identity", embedding)
+    float32 = TensorProto.FLOAT
+    graph.write(
+        path,
+        {
+            "state": (float32, ["n", sizes.state]),
+            "token": (TensorProto.INT64, ["n"]),
+            "rows": (TensorProto.FLOAT16, ["vocabulary", sizes.row]),
+        },
+        {"next_state": (next_state, float32, ["n", sizes.state]), "embedding": (embedding, float32, ["n", dim])},
+    )

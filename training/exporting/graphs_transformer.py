@@ -1,0 +1,227 @@
+"""The ONNX graph of a transformer that reads whole texts: a BERT teacher, or ST(k), which was cut from one.
+
+Activations are quantised row by row, so that a text's vector does not depend on its batch. What LayerNorms give is made
+more even before (:mod:`training.exporting.smoothing`); what GELU gives, hardly ever below zero, has most of its levels
+above. Both come with their own special tokens, which the runtime puts round a text's; a student may add its read-out to
+a weighted mean of token vectors, which are of the text's own tokens alone. The sibling
+:mod:`training.exporting.graphs_causal` has the transformer that a key-value cache makes a fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto
+
+from training.exporting.graphs import Graph, Rows, WeightsFile, quantize_columns, quantize_rows
+from training.exporting.smoothing import divisors
+
+#: Below the least value of GELU.
+_LEAST_GELU = -0.17
+#: Products that read the same rows, and what those are called.
+_READERS = {"qkv": ("query", "key", "value"), "up": ("up",)}
+#: The sum of the weights of a text without a token, so that its mean is zero.
+_LEAST = 1e-30
+
+
+@dataclass(frozen=True)
+class EncoderSizes:
+    """What the graph needs to know beside the weights; ``epsilon`` is added by the LayerNorms."""
+
+    layers: int
+    heads: int
+    epsilon: float
+    #: "mean", "cls" or "last".
+    pooling: str
+    #: Whether embeddings are divided by their length.
+    normalize: bool
+    #: With a weighted mean of token vectors instead of pooling: how many special tokens stand before and after a text.
+    residual: tuple[int, int] | None = None
+
+
+#: Our names of a layer's products, and those of ``transformers``.
+_BERT = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention": "attention.output.dense",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+}
+
+
+def teacher_tensors(
+    state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], *, layers: int, positions: int
+) -> dict[str, np.ndarray]:
+    """The weights of a ``transformers`` BertModel, its state dict as float32 arrays, as the graph names them.
+
+    ``peaks`` float32 (width,) are the largest inputs of each layer's ``n.qkv`` and ``n.up``.
+    """
+    found = {
+        "words": state["embeddings.word_embeddings.weight"],
+        "positions": state["embeddings.position_embeddings.weight"][:positions]
+        + state["embeddings.token_type_embeddings.weight"][0],
+        "words.norm": state["embeddings.LayerNorm.weight"],
+        "words.norm.bias": state["embeddings.LayerNorm.bias"],
+    }
+    for number in range(layers):
+        layer = f"encoder.layer.{number}"
+        for name, source in _BERT.items():
+            found[f"{number}.{name}"] = state[f"{layer}.{source}.weight"]
+            found[f"{number}.{name}.bias"] = state[f"{layer}.{source}.bias"]
+        for name, source in (("attention", "attention.output"), ("down", "output")):
+            found[f"{number}.{name}.norm"] = state[f"{layer}.{source}.LayerNorm.weight"]
+            found[f"{number}.{name}.norm.bias"] = state[f"{layer}.{source}.LayerNorm.bias"]
+    return _quantized(found, peaks)
+
+
+def student_tensors(
+    state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], sizes: EncoderSizes, *, positions: int
+) -> dict[str, np.ndarray]:
+    """The weights of a :class:`training.students.TruncatedTransformer`, likewise."""
+    found = {
+        "words": state["trunk.words.weight"],
+        "positions": state["trunk.positions"][:positions],
+        "words.norm": state["trunk.norm.weight"],
+        "words.norm.bias": state["trunk.norm.bias"],
+    }
+    for number in range(sizes.layers):
+        layer = f"trunk.layers.{number}"
+        for kind in ("weight", "bias"):
+            end = ".bias" if kind == "bias" else ""
+            for name, part in zip(("query", "key", "value"), np.split(state[f"{layer}.qkv.{kind}"], 3), strict=True):
+                found[f"{number}.{name}{end}"] = part
+            for name in ("attention", "up", "down"):
+                found[f"{number}.{name}{end}"] = state[f"{layer}.{name}.{kind}"]
+            for name in ("attention", "down"):
+                found[f"{number}.{name}.norm{end}"] = state[f"{layer}.{name}_norm.{kind}"]
+    if sizes.residual:
+        found |= {
+            "table": state["table.weight"],
+            "token_weight": np.exp(state["log_weights.weight"]),
+            "readout": state["readout.weight"],
+        }
+    return _quantized(found, peaks)
+
+
+def _quantized(found: dict[str, np.ndarray], peaks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tables by row, products (out, in) by output; the rest stays float32."""
+    tensors: dict[str, np.ndarray] = {}
+    for name, peak in peaks.items():
+        layer, rows = name.split(".")
+        products = [f"{layer}.{product}" for product in _READERS[rows]]
+        divided = divisors(peak, *(found[product] for product in products))
+        found |= {product: found[product] * divided for product in products}
+        tensors[f"{name}.factor"] = 1 / divided
+    for name, tensor in found.items():
+        if name in ("words", "table"):
+            tensors[name], tensors[f"{name}.scale"] = quantize_rows(tensor)
+        elif tensor.ndim == 2 and name not in ("positions", "token_weight"):
+            tensors[name], tensors[f"{name}.scale"] = quantize_columns(tensor.T)
+        else:
+            tensors[name] = tensor
+    return tensors
+
+
+def write_transformer(folder: Path, tensors: Mapping[str, np.ndarray], sizes: EncoderSizes) -> None:
+    """Write the weights and both graphs into ``folder``, the second table, if there is one, apart from all else."""
+    apart = {name: tensor for name, tensor in tensors.items() if name in ("table", "table.scale")}
+    rest = {name: tensor for name, tensor in tensors.items() if name not in apart}
+    weights = [WeightsFile(folder / "weights.safetensors", rest)]
+    if apart:
+        weights.append(WeightsFile(folder / "table.safetensors", apart))
+    for variant, int8 in (("", True), ("-float32", False)):
+        write_encoder(folder / f"encoder{variant}.onnx", weights, sizes, int8=int8)
+
+
+def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *, int8: bool) -> None:
+    """Write the encoder with its pooling, as :class:`training.teacher.teacher.Teacher` or the student runs it.
+
+    Needs ``words`` (with ``.scale``), ``positions`` (token type 0 added), and for each layer n ``n.query``, ``n.key``,
+    ``n.value``, ``n.attention``, ``n.up``, ``n.down`` with ``.scale`` and ``.bias``, and ``n.qkv.factor`` and
+    ``n.up.factor``, by which rows are multiplied first; for each normalisation ``.norm`` and ``.norm.bias``; with token
+    vectors ``table`` and ``readout`` with ``.scale``, and ``token_weight``.
+    """
+    graph = Graph(*weights, int8=int8)
+    int64, float32 = TensorProto.INT64, TensorProto.FLOAT
+
+    def norm(value: str, name: str) -> str:
+        return graph.norm(value, name, epsilon=sizes.epsilon)
+
+    def evened(value: str, name: str) -> Rows:
+        return graph.quantize_each(graph.op("Mul", value, graph.weight(f"{name}.factor")))
+
+    def dense(source: Rows, name: str) -> str:
+        return graph.dense_each(source, name, bias=f"{name}.bias")
+
+    row, scale = graph.rows("words", "ids")
+    length = graph.op("Shape", "ids", start=1, end=2)
+    zero, one = graph.constant([0], np.int64), graph.constant([1], np.int64)
+    positions = graph.op("Slice", graph.weight("positions"), zero, length, zero, one)
+    hidden = norm(graph.op("Add", graph.dequantize(row, scale), positions), "words")
+    key_mask = graph.op("Cast", "mask", to=TensorProto.INT32)
+    for number in range(sizes.layers):
+        source = evened(hidden, f"{number}.qkv")
+        query, key, value = (dense(source, f"{number}.{part}") for part in ("query", "key", "value"))
+        context = graph.op(
+            "MultiHeadAttention", query, key, value, "", key_mask, domain="com.microsoft", num_heads=sizes.heads
+        )
+        attended = dense(graph.quantize_each(context), f"{number}.attention")
+        hidden = norm(graph.op("Add", attended, hidden), f"{number}.attention")
+        inner = graph.op("Gelu", dense(evened(hidden, f"{number}.up"), f"{number}.up"))
+        down = dense(graph.quantize_above(inner, _LEAST_GELU), f"{number}.down")
+        hidden = norm(graph.op("Add", down, hidden), f"{number}.down")
+    embedding = _residual(graph, hidden, sizes.residual) if sizes.residual else _pooled(graph, hidden, sizes.pooling)
+    if sizes.normalize:
+        embedding = graph.op("LpNormalization", embedding, axis=1, p=2)
+    graph.write(
+        path,
+        {"ids": (int64, ["n", "length"]), "mask": (int64, ["n", "length"])},
+        {"embedding": (embedding, float32, ["n", "dim"])},
+    )
+
+
+def _mean(graph: Graph, hidden: str, weights: str) -> str:
+    """Mean of (n, length, dim) under weights (n, length, 1): (n, dim)."""
+    one = graph.constant([1], np.int64)
+    total = graph.op("ReduceSum", graph.op("Mul", hidden, weights), one, keepdims=0)
+    weight = graph.op("Max", graph.op("ReduceSum", weights, one, keepdims=0), graph.constant(_LEAST))
+    return graph.op("Div", total, weight)
+
+
+def _present(graph: Graph) -> str:
+    mask = graph.op("Cast", "mask", to=TensorProto.FLOAT)
+    return graph.op("Unsqueeze", mask, graph.constant([2], np.int64))
+
+
+def _pooled(graph: Graph, hidden: str, pooling: str) -> str:
+    if pooling == "mean":
+        return _mean(graph, hidden, _present(graph))
+    if pooling == "cls":
+        return graph.op("Gather", hidden, graph.constant(0, np.int64), axis=1)
+    if pooling == "last":
+        count = graph.op("ReduceSum", "mask", graph.constant([1], np.int64), keepdims=1)
+        return graph.op("GatherND", hidden, graph.op("Sub", count, graph.constant([1], np.int64)), batch_dims=1)
+    raise ValueError(f"pooling {pooling!r} cannot be exported; known are mean, cls and last")
+
+
+def _residual(graph: Graph, hidden: str, special: tuple[int, int]) -> str:
+    """The weighted mean of the text's token vectors, plus the read-out of [first output; mean output]."""
+    before, after = (graph.constant(count, np.int64) for count in special)
+    length = graph.op("Squeeze", graph.op("Shape", "ids", start=1, end=2))
+    place = graph.op("Range", graph.constant(0, np.int64), length, graph.constant(1, np.int64))
+    count = graph.op("ReduceSum", "mask", graph.constant([1], np.int64), keepdims=1)
+    inside = graph.op(
+        "And",
+        graph.op("GreaterOrEqual", place, before),
+        graph.op("Less", place, graph.op("Sub", count, after)),
+    )
+    text = graph.op("Unsqueeze", graph.op("Cast", inside, to=TensorProto.FLOAT), graph.constant([2], np.int64))
+    weights = graph.op("Mul", graph.op("Gather", graph.weight("token_weight"), "ids"), text)
+    mean = _mean(graph, graph.dequantize(*graph.rows("table", "ids")), weights)
+    first = graph.op("Gather", hidden, graph.constant(0, np.int64), axis=1)
+    read = graph.op("Concat", first, _mean(graph, hidden, _present(graph)), axis=1)
+    return graph.op("Add", mean, graph.dense_each(graph.quantize_each(read), "readout"))

@@ -1,0 +1,235 @@
+"""A student as a module of sentence-transformers.
+
+``python -m training.exporting.export sentence-transformers`` puts a copy of this file beside the weights, where the
+library finds it (``trust_remote_code=True``); so it needs nothing but that library. The classes hold the same weights
+by the same names as those of ``training/students``, and compute the same embeddings, of whole texts only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+try:
+    from sentence_transformers.base.modules.input_module import InputModule
+except ImportError:  # before version 6
+    from sentence_transformers.models import InputModule
+
+if TYPE_CHECKING:  # of Python 3.11, while the library runs on older ones
+    from typing import Self
+
+_SETTINGS, _WEIGHTS, _TOKENIZER = "student.json", "model.safetensors", "tokenizer.json"
+_LEAST = 1e-30
+
+
+def mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of (n, length, d) under (n, length, 1): (n, d), zero where all weights are."""
+    return (weights * values).sum(1) / weights.sum(1).clamp(min=_LEAST)
+
+
+class Layer(nn.Module):
+    """One BERT layer."""
+
+    def __init__(self, width: int, heads: int, inner: int, epsilon: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv, self.attention = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.attention_norm, self.down_norm = nn.LayerNorm(width, epsilon), nn.LayerNorm(width, epsilon)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """float32 (n, length, width) to the same; ``mask`` bool (…, length) is true for what may be seen."""
+        n, length, width = x.shape
+        query, key, value = self.qkv(x).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        x = self.attention_norm(x + self.attention(seen.transpose(1, 2).reshape(n, length, width)))
+        result: Tensor = self.down_norm(x + self.down(nn.functional.gelu(self.up(x))))
+        return result
+
+
+class Trunk(nn.Module):
+    """Word and position embeddings, and layers over them."""
+
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
+        super().__init__()
+        width, epsilon = sizes["width"], sizes["epsilon"]
+        self.words = nn.Embedding(sizes["vocabulary"], width)
+        self.positions = nn.Parameter(torch.zeros(sizes["positions"], width))
+        self.norm = nn.LayerNorm(width, epsilon)
+        self.layers = nn.ModuleList(
+            Layer(width, sizes["heads"], sizes["inner"], epsilon) for _ in range(sizes["layers"])
+        )
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """int64 (n, length) to float32 (n, length, width)."""
+        x: Tensor = self.norm(self.words(ids) + self.positions[: ids.shape[1]])
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+
+class FeedForward(nn.Module):
+    """``LayerNorm(x + W₂ GELU(W₁ x + b₁) + b₂)``."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.up, self.down, self.norm = nn.Linear(width, inner), nn.Linear(inner, width), nn.LayerNorm(width, 1e-12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 (…, width) to the same shape."""
+        result: Tensor = self.norm(x + self.down(nn.functional.gelu(self.up(x))))
+        return result
+
+
+class SentenceStudent(InputModule):  # type: ignore[misc]
+    """A student of any family: texts in, ``sentence_embedding`` float32 (n, dim) out.
+
+    ``settings`` is what ``student.json`` holds: the family, its sizes, and ``max_tokens``, where texts are cut.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.settings, self.tokenizer = dict(settings), tokenizer
+        # "[SEP]" in a text is text.
+        tokenizer.encode_special_tokens = True
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self.family: str = settings["family"]
+        self.max_seq_length: int = settings["max_tokens"]
+        trunk: dict[str, Any] = settings.get("trunk") or {}
+        self.dim: int = settings.get("dim") or trunk["width"]
+        #: Ids before and after every text.
+        self.prefix: list[int] = list(settings.get("start_ids") or settings.get("prefix_ids") or ())
+        self.suffix: list[int] = list(settings.get("suffix_ids") or ())
+        hidden, layers = settings.get("hidden", 0), settings.get("layers", 1)
+        if self.family == "rnn":
+            self.words = nn.Embedding(settings["vocabulary"], settings["width"])
+            self.gru = nn.GRU(settings["width"], hidden, num_layers=layers, batch_first=True)
+            inner = settings["inner"]
+            self.layers = nn.ModuleList(FeedForward(hidden, inner) for _ in range(settings["feed_forward"]))
+            self.projection = nn.Linear(hidden, self.dim) if hidden != self.dim else nn.Identity()
+            return
+        vocabulary = trunk["vocabulary"] if trunk else settings["vocabulary"]
+        self.table, self.log_weights = nn.Embedding(vocabulary, self.dim), nn.Embedding(vocabulary, 1)
+        if self.family == "residual-gru":
+            self.gru = nn.GRU(self.dim, hidden, num_layers=layers, batch_first=True)
+        elif self.family in ("causal", "transformer"):
+            self.trunk, hidden = Trunk(trunk), trunk["width"]
+        elif self.family != "static":
+            raise ValueError(f"student family {self.family!r} is not known")
+        if self.family == "static":
+            if hidden:
+                self.inner, self.outer = nn.Linear(self.dim, hidden), nn.Linear(hidden, self.dim)
+        else:
+            self.readout = nn.Linear(2 * hidden, self.dim, bias=False)
+
+    def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_options: Any) -> dict[str, Tensor]:
+        """Token ids (n, longest) of the texts alone, filled up on the right, and ``lengths`` (n,)."""
+        texts = [(prompt or "") + text for text in inputs]
+        found = [one.ids[: self.max_seq_length] for one in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+        ids = torch.zeros(len(found), max(1, *map(len, found)), dtype=torch.int64)
+        for row, tokens in enumerate(found):
+            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.int64)
+        return {"input_ids": ids, "lengths": torch.tensor([len(tokens) for tokens in found])}
+
+    # What the library called it before its version 6.
+    tokenize = preprocess
+
+    def forward(self, features: dict[str, Tensor], **_options: Any) -> dict[str, Tensor]:
+        """Add ``sentence_embedding``; that of a text without a token is zero, unless special tokens are read."""
+        ids, lengths = features["input_ids"], features["lengths"]
+        vectors = self._vectors(ids, lengths).float()
+        if self.family != "transformer":
+            vectors = vectors * (lengths > 0).unsqueeze(1)
+        if self.settings["similarity"] == "cosine":
+            vectors = nn.functional.normalize(vectors, dim=1)
+        return features | {"sentence_embedding": vectors}
+
+    def _vectors(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        if self.family == "rnn":
+            states = _last(self.gru(self.words(ids))[0], lengths)
+            for layer in self.layers:
+                states = layer(states)
+            result: Tensor = self.projection(states)
+            return result
+        places = torch.arange(ids.shape[1], device=ids.device)
+        weights = self.log_weights(ids).exp() * (places < lengths.unsqueeze(1)).unsqueeze(2)
+        tokens = self.table(ids)
+        vectors = mean(tokens, weights)
+        if self.family == "static":
+            return self._static(vectors)
+        if self.family == "transformer":
+            read = self._whole(ids, lengths)
+        else:
+            states = self.gru(tokens)[0] if self.family == "residual-gru" else self._causal(ids)
+            read = torch.cat([_last(states, lengths), mean(states, weights)], 1)
+        corrected: Tensor = vectors + self.readout(read)
+        return corrected
+
+    def _static(self, means: Tensor) -> Tensor:
+        """Means (n, dim), and what a hidden layer adds to them if there is one."""
+        if not self.settings.get("hidden"):
+            return means
+        unit = nn.functional.normalize(means, dim=1)
+        added: Tensor = self.outer(nn.functional.gelu(self.inner(unit * self.dim**0.5), approximate="tanh"))
+        return (unit if self.settings["similarity"] == "cosine" else means) + added
+
+    def _causal(self, ids: Tensor) -> Tensor:
+        """The trunk's outputs at the text's tokens, each of which looks back only."""
+        start = torch.tensor(self.prefix, device=ids.device).expand(len(ids), -1)
+        framed = torch.cat([start, ids], 1)
+        mask = torch.ones(framed.shape[1], framed.shape[1], dtype=torch.bool, device=ids.device).tril()
+        states: Tensor = self.trunk(framed, mask)
+        return states[:, len(self.prefix) :]
+
+    def _whole(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """The trunk's output of the first token, and its mean output, special tokens included: (n, 2 width)."""
+        before = len(self.prefix)
+        framed = nn.functional.pad(ids, (before, len(self.suffix)))
+        framed[:, :before] = torch.tensor(self.prefix, device=ids.device)
+        rows = torch.arange(len(ids), device=ids.device)
+        for place, token in enumerate(self.suffix):
+            framed[rows, before + lengths + place] = token
+        whole = lengths + before + len(self.suffix)
+        present = torch.arange(framed.shape[1], device=ids.device) < whole.unsqueeze(1)
+        states = self.trunk(framed, present[:, None, None, :])
+        return torch.cat([states[:, 0], mean(states, present.unsqueeze(2).float())], 1)
+
+    def get_embedding_dimension(self) -> int:
+        """Dimension of the embedding."""
+        return self.dim
+
+    get_sentence_embedding_dimension = get_embedding_dimension
+
+    def save(self, output_path: str, *_arguments: Any, **_options: Any) -> None:
+        """Write settings, weights and tokenizer into a folder; never a pickle."""
+        folder = Path(output_path)
+        (folder / _SETTINGS).write_text(json.dumps(self.settings, indent=2) + "\n", encoding="utf-8")
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / _WEIGHTS)
+        self.tokenizer.save(str(folder / _TOKENIZER))
+
+    @classmethod
+    def load(cls, model_name_or_path: str, **options: Any) -> Self:
+        """Read what :meth:`save` wrote, from a folder or the hub."""
+        names = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
+        where = {name: options[name] for name in names if name in options}
+        settings, weights, tokenizer = (
+            Path(cls.load_file_path(model_name_or_path, filename=name, **where))
+            for name in (_SETTINGS, _WEIGHTS, _TOKENIZER)
+        )
+        student = cls(json.loads(settings.read_text(encoding="utf-8")), Tokenizer.from_file(str(tokenizer)))
+        student.load_state_dict(load_file(weights))
+        student.eval()
+        return student
+
+
+def _last(values: Tensor, lengths: Tensor) -> Tensor:
+    """The entry of (n, length, d) at each row's last token: (n, d)."""
+    return values[torch.arange(len(values), device=values.device), (lengths - 1).clamp(min=0)]

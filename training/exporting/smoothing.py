@@ -1,0 +1,69 @@
+"""Spreads a few large inputs of products over their weights before both are quantised (SmoothQuant, arXiv:2211.10438).
+
+A row of activations is quantised by its largest entry, and what a BERT's LayerNorm gives is large in the same few
+entries of every row, so that all others share few levels. Each input of a product is divided by a number of its own,
+and the weights that meet it are multiplied by it: the product stays what it was, and both sides are nearer to even.
+
+How large inputs are is seen on texts of random tokens, which serve as well as real ones, so that to export a model
+takes no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.teacher.teacher import Teacher
+
+#: How much of their unevenness inputs lose to the weights: the paper's alpha.
+_SHARE = 0.7
+#: Random texts, and the tokens of each.
+_TEXTS, _TOKENS = 128, 32
+#: An input that was never seen larger than this part of the largest one is taken to be so large.
+_LEAST = 1e-3
+
+
+def random_ids(teacher: Teacher, before: Sequence[int], after: Sequence[int]) -> Tensor:
+    """Texts of random tokens between special ones, always the same: int64 (128, length), 32 tokens if they fit."""
+    special = set(teacher.tokenizer.all_special_tokens)
+    known = [
+        number
+        for token, number in sorted(teacher.tokenizer.get_vocab().items())
+        if token not in special and not token.startswith("[unused")
+    ]
+    count = min(_TOKENS, teacher.max_length - len(before) - len(after))
+    drawn = np.random.default_rng(0).choice(known, (_TEXTS, count))
+    first, last = (np.tile(np.array(ids, np.int64), (_TEXTS, 1)) for ids in (before, after))
+    return torch.from_numpy(np.concatenate([first, drawn, last], axis=1))
+
+
+@torch.inference_mode()
+def input_peaks(run: Callable[[], object], products: Mapping[str, nn.Module]) -> dict[str, np.ndarray]:
+    """The largest magnitude of each input of some linear layers while ``run`` is called: float32 (in,) by name."""
+    peaks: dict[str, Tensor] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def look(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            seen = inputs[0].abs().flatten(0, -2).amax(0)
+            peaks[name] = torch.maximum(peaks[name], seen) if name in peaks else seen
+
+        return look
+
+    hooks = [module.register_forward_pre_hook(watch(name)) for name, module in products.items()]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: peak.float().numpy() for name, peak in peaks.items()}
+
+
+def divisors(peak: np.ndarray, *weights: np.ndarray) -> np.ndarray:
+    """What to divide each input by, and to multiply its weights (out, in) with: float32 (in,), all above zero."""
+    met = np.max([np.abs(weight).max(0) for weight in weights], axis=0)
+    peak, met = (np.maximum(side, max(_LEAST * side.max(), 1e-12)) for side in (peak, met))
+    found: np.ndarray = (peak**_SHARE / met ** (1 - _SHARE)).astype(np.float32)
+    return found

@@ -1,0 +1,1 @@
+"""LightRetriever's training: a whole encoder for passages, a look-up for queries."""

@@ -1,0 +1,184 @@
+"""``python -m training.light.evaluate RECIPE.toml ROUND DATASET``: what a round of LightRetriever's training is worth.
+
+nDCG@10 of a collection's queries over its passages, which the round's own encoder encodes: by the whole model, by the
+look-up, by counts of tokens, and by look-up and counts together. Then the paper's curves (figure 5): dense by its first
+dimensions, sparse by how many weights a passage keeps. The weight of the sparse arm is chosen elsewhere: on a
+development split, say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+
+from training.light.model import PassageSide, mean_of_tokens, token_counts
+from training.light.sparse_passages import SparsePassages
+from training.ranking.inputs import passage_ids, query_ids
+from training.ranking.round_folders import PASSAGES
+from training.ranking.stage2 import LightRecipe, read_stage2
+from training.recipe import Recipe, read_recipe
+from training.teacher.teacher import Teacher
+from training.teacher.token_vectors import token_table
+from typeahead.evaluate.data.collection import Passage
+from typeahead.evaluate.data.datasets import Dataset, open_dataset
+from typeahead.evaluate.measures.metrics import mean, per_query
+from typeahead.evaluate.measures.runs import Run
+from typeahead.search.fusion import Fusion, Ranking
+from typeahead.tables import report
+
+MEASURE = "nDCG@10"
+#: Hits of each arm that are fused, and those that are scored.
+_DEPTH = 100
+#: Weights that are kept of a passage at most, and by the curve.
+_WEIGHTS = (512, 256, 128, 64, 32, 16)
+_DIMENSIONS = (256, 128, 64, 32)
+
+
+class Encoded:
+    """A collection's passages, encoded by the model of one round."""
+
+    def __init__(self, recipe: Recipe, one: LightRecipe, run: Path, passages: Sequence[Passage]) -> None:
+        self.one = one
+        self.max_tokens = recipe.student.max_tokens
+        self.names = [passage.id for passage in passages]
+        folder = run / one.name / PASSAGES
+        model = SparsePassages(folder) if one.sparse else None
+        self.teacher = model.teacher if model else Teacher(str(folder))
+        side = model.side if model else PassageSide(self.teacher, None).eval()
+        ids = passage_ids(self.teacher, [passage.text for passage in passages], one.passage_tokens)
+        vectors, self.weights = side.encode(ids, max(_WEIGHTS))
+        self.vectors = torch.from_numpy(vectors)
+        self.prompt = (one.prompts or (self.teacher.query_prompt,))[0]
+        self.table = token_table(self.teacher, self.prompt)
+
+    def unit(self, vectors: Tensor) -> Tensor:
+        """Of length 1, where that is how they are compared."""
+        return nn.functional.normalize(vectors, dim=1) if self.teacher.similarity == "cosine" else vectors
+
+
+class Evaluation:
+    """The queries of one split over them."""
+
+    def __init__(self, encoded: Encoded, dataset: Dataset) -> None:
+        self._encoded, self._dataset = encoded, dataset
+        teacher = encoded.teacher
+        self._tokens = query_ids(teacher, list(dataset.queries.values()), encoded.max_tokens)
+        before, after = teacher.special_ids(encoded.prompt)
+        whole = [[*before, *tokens, *after] for tokens in self._tokens]
+        self.queries = {
+            "whole queries": encoded.unit(torch.from_numpy(teacher.encode_ids_by_length(whole))),
+            "look-up": mean_of_tokens(encoded.table, self._tokens, normalize=teacher.similarity == "cosine"),
+        }
+
+    def dense(self, queries: str, dimensions: int | None = None) -> list[Ranking]:
+        """The rankings of the queries by their vectors' first entries."""
+        unit = self._encoded.unit
+        asked, passages = (unit(part[:, :dimensions]) for part in (self.queries[queries], self._encoded.vectors))
+        return _best((asked @ passages.T).numpy())
+
+    def sparse(self, keep: int) -> tuple[list[Ranking], float]:
+        """The rankings by counts of tokens, and the weights that a passage has on average, ``keep`` at most."""
+        assert self._encoded.weights is not None
+        kept = largest(self._encoded.weights, keep)
+        counts = token_counts(self._tokens, kept.shape[1], self._encoded.one.counts)
+        return _best((counts @ kept.T).toarray()), kept.nnz / kept.shape[0]
+
+    def score(self, rankings: Sequence[Ranking]) -> float:
+        """The measure of rankings, as a fraction."""
+        hits = {
+            query: [(self._encoded.names[row], score) for row, score in ranking]
+            for query, ranking in zip(self._dataset.queries, rankings, strict=True)
+        }
+        found = mean(per_query(Run("light", hits), self._dataset.qrels, self._dataset.relevant_from))[MEASURE]
+        return round(found, 4)
+
+
+def _best(scores: np.ndarray) -> list[Ranking]:
+    """The best rows of each query with scores above zero where there are such; ties by row."""
+    depth = min(_DEPTH, scores.shape[1])
+    rows = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+    return [
+        [(int(row), float(values[row])) for row in found if values[row] != 0]
+        for found, values in zip(rows, scores, strict=True)
+    ]
+
+
+def largest(weights: csr_array, count: int) -> csr_array:
+    """The ``count`` largest weights of each row."""
+    parts: tuple[list[np.ndarray], list[np.ndarray], list[int]] = ([], [], [0])
+    for row in range(weights.shape[0]):
+        own = slice(weights.indptr[row], weights.indptr[row + 1])
+        data, columns = weights.data[own], weights.indices[own]
+        kept = np.sort(np.argsort(-data, kind="stable")[:count])
+        parts[0].append(data[kept])
+        parts[1].append(columns[kept])
+        parts[2].append(parts[2][-1] + len(kept))
+    return csr_array((np.concatenate(parts[0]), np.concatenate(parts[1]), parts[2]), weights.shape)
+
+
+def rows_of(found: Evaluation, one: LightRecipe, weights: Sequence[float]) -> list[dict[str, Any]]:
+    """The table."""
+    rows: list[dict[str, Any]] = []
+
+    def add(system: str, setting: str, rankings: Sequence[Ranking]) -> None:
+        rows.append({"queries by": system, "setting": setting, MEASURE: found.score(rankings)})
+
+    if one.dense:
+        for system in found.queries:
+            add(system, "", found.dense(system))
+    if one.sparse:
+        sparse, active = found.sparse(one.top_k or max(_WEIGHTS))
+        add("counts of tokens", f"{active:.0f} weights a passage", sparse)
+        for weight in weights if one.dense else ():
+            fusion, dense = Fusion("linear", weight, _DEPTH), found.dense("look-up")
+            fused = [
+                [(hit.row, hit.score) for hit in fusion.fuse(left, right, _DEPTH)]
+                for left, right in zip(dense, sparse, strict=True)
+            ]
+            add("both", f"sparse weight {weight}", fused)
+    for system in found.queries if one.dense else ():
+        for dimensions in _DIMENSIONS:
+            add(system, f"{dimensions} dimensions", found.dense(system, dimensions))
+    for keep in _WEIGHTS if one.sparse else ():
+        sparse, active = found.sparse(keep)
+        add("counts of tokens", f"at most {keep} weights, {active:.0f} a passage", sparse)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.light.evaluate", description=__doc__.split("\n\n")[0])
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("round")
+    parser.add_argument("dataset", help="a BEIR folder, or an id of ir_datasets")
+    parser.add_argument("--split", nargs="+", default=["test"], help="each gets a table")
+    parser.add_argument("--relevant-from", type=int, help="grade from which a passage is relevant")
+    parser.add_argument("--weight", type=float, nargs="+", default=[0.3], help="of the sparse arm in both")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    recipe, one = read_recipe(options.recipe), read_stage2(options.recipe).lighting(options.round)
+    datasets = {
+        split: open_dataset(options.dataset, split=split, relevant_from=options.relevant_from)
+        for split in options.split
+    }
+    first = next(iter(datasets.values()))
+    encoded = Encoded(recipe, one, options.out or Path("runs") / recipe.name, list(first.passages()))
+    for split, dataset in datasets.items():
+        title = f"{recipe.name}, {one.name}, on {dataset.name} ({split}): {len(dataset.queries)} queries"
+        path = options.json and options.json.with_name(f"{options.json.stem}-{split}{options.json.suffix}")
+        report(title, rows_of(Evaluation(encoded, dataset), one, options.weight), json_path=path)
+
+
+if __name__ == "__main__":
+    main()

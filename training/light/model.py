@@ -1,0 +1,178 @@
+"""LightRetriever's model (arXiv:2505.12260): one encoder, whole for passages, a look-up for queries.
+
+The teacher's model is trained as it encodes passages to vectors and, with a
+:class:`~training.light.sparse_head.SparseHead`, to weights of tokens; single tokens behind a prompt, whose mean is a
+query's vector; and, as what the look-up is to come close to, whole queries. The sides of it (:class:`PassageSide`,
+:class:`~training.teacher.token_vectors.TokenEncoder` and :class:`~training.ranking.inputs.PassageEncoder`) share its
+weights, and are what :mod:`training.ranking.gradcache` takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, vstack
+from torch import Tensor, nn
+
+from training.data import Passage, Text
+from training.light.sparse_head import HEAD, SparseHead, keep_largest
+from training.ranking.contrast_passages import save_passage_encoder
+from training.ranking.inputs import PassageEncoder, blocks, encode, pad, passage_ids, query_ids
+from training.ranking.stage2 import LightRecipe
+from training.recipe import Recipe
+from training.teacher.teacher import Teacher
+from training.teacher.token_vectors import TokenEncoder
+
+#: The file that says how a query's tokens count, and of how many weights a passage keeps.
+SPARSE = "sparse.json"
+#: Passages whose weights are a table at a time.
+_PART = 512
+
+
+class PassageSide(PassageEncoder):
+    """Passages to vectors, with weights of tokens behind them: float32 (n, dim) or (n, dim + vocabulary)."""
+
+    def __init__(self, teacher: Teacher, head: SparseHead | None) -> None:
+        super().__init__(teacher)
+        self.head = head
+        before, after = teacher.special_ids(teacher.passage_prompt)
+        self._before, self._after = len(before), len(after)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Encode ids with special tokens, padded on the right."""
+        hidden, mask = self.outputs(ids, lengths)
+        vectors = self.pool(hidden, mask)
+        if self.head is None:
+            return vectors
+        return torch.cat([vectors, self.head(hidden, self.own_tokens(ids, lengths))], 1)
+
+    def split(self, found: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Vectors and weights, of what :meth:`forward` gave."""
+        dim = self._teacher.dim
+        return found[:, :dim], found[:, dim:] if self.head is not None else None
+
+    def encode(self, ids: Sequence[Sequence[int]], top_k: int) -> tuple[np.ndarray, csr_array | None]:
+        """Encode id sequences to vectors float32 (n, dim) and the ``top_k`` largest weights (n, vocabulary); 0: all."""
+        vectors, weights = [], []
+        # All weights of many passages would not fit as a table.
+        for rows in blocks(len(ids), _PART):
+            found = torch.from_numpy(encode(self, ids[rows.start : rows.stop], self._teacher.device))
+            own, dense = self.split(found)
+            vectors.append(own.numpy())
+            if dense is not None:
+                weights.append(csr_array(keep_largest(dense, top_k).numpy()))
+        return np.concatenate(vectors), vstack(weights, format="csr") if weights else None
+
+    def own_tokens(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """The positions of the text itself, without prompt and special tokens: bool (n, longest)."""
+        places = torch.arange(ids.shape[1], device=ids.device)
+        own = (places >= self._before) & (places < (lengths - self._after)[:, None])
+        # A passage without a token of its own has its special ones.
+        return own | ~own.any(1, keepdim=True) & (places < lengths[:, None])
+
+
+class Light(nn.Module):
+    """All of it. ``teacher.model`` is trained, through LoRA if ``one.lora_rank`` says so."""
+
+    def __init__(self, teacher: Teacher, one: LightRecipe, separator: str) -> None:
+        super().__init__()
+        self.teacher, self._one, self._separator = teacher, one, separator
+        self.prompts = one.prompts or (teacher.query_prompt,)
+        teacher.model.requires_grad_(True)
+        self.head = SparseHead.of(teacher) if one.sparse else None
+        if one.lora_rank:
+            teacher.model = adapted(teacher.model, one)
+            if self.head is not None:
+                self.head.weight.requires_grad_(False)
+        self.tokens = TokenEncoder(teacher, self.prompts)
+        self.passages = PassageSide(teacher, self.head)
+        self.whole = PassageEncoder(teacher)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.teacher.device
+
+    def query_tokens(self, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
+        """The token ids of queries, without special tokens."""
+        return query_ids(self.teacher, texts, max_tokens)
+
+    def whole_ids(self, tokens: Sequence[Sequence[int]], prompts: Sequence[int]) -> list[list[int]]:
+        """The same as the whole model takes them, each behind the prompt of its number."""
+        around = [self.teacher.special_ids(prompt) for prompt in self.prompts]
+        return [[*around[number][0], *ids, *around[number][1]] for ids, number in zip(tokens, prompts, strict=True)]
+
+    def passage_ids(self, passages: Sequence[Passage]) -> list[list[int]]:
+        """The token ids of passages, with special tokens."""
+        texts = [passage.whole(self._separator) for passage in passages]
+        return passage_ids(self.teacher, texts, self._one.passage_tokens)
+
+    def counts(self, tokens: Sequence[Sequence[int]]) -> csr_array:
+        """How often each token is in each query, or whether: float32 (n, vocabulary)."""
+        return token_counts(tokens, self.teacher.model.config.vocab_size, self._one.counts)
+
+    @torch.no_grad()
+    def calibrate(self, passages: Sequence[Passage]) -> None:
+        """Let a head that was never trained begin with few active tokens."""
+        if self.head is None or not self.head.fresh:
+            return
+        parts = []
+        for ids in self.passage_ids(passages):
+            padded, lengths = (part.to(self.device) for part in pad([ids]))
+            hidden, _ = self.passages.outputs(padded, lengths)
+            parts.append(hidden[self.passages.own_tokens(padded, lengths)])
+        self.head.calibrate(torch.cat(parts))
+
+    def encode_passages(self, passages: Sequence[Passage]) -> tuple[np.ndarray, csr_array | None]:
+        """Vectors float32 (n, dim) and weights (n, vocabulary), the largest alone if the recipe says so."""
+        return self.passages.encode(self.passage_ids(passages), self._one.top_k)
+
+    def encode_whole(self, tokens: Sequence[Sequence[int]], prompts: Sequence[int]) -> np.ndarray:
+        """Queries by the whole model: float32 (n, dim)."""
+        return encode(self.whole, self.whole_ids(tokens, prompts), self.device)
+
+    def save(self, folder: Path, recipe: Recipe) -> None:
+        """Write the passage encoder with its head, as a folder like the teacher's, and a recipe whose teacher it is."""
+        if self._one.lora_rank:
+            # What was learnt beside the weights becomes part of them.
+            self.teacher.model = self.teacher.model.merge_and_unload()
+            self.tokens.model = self.passages.model = self.whole.model = self.teacher.model
+        final = save_passage_encoder(self.teacher, folder, recipe)
+        if self.head is not None:
+            self.head.save(final / HEAD)
+            said = {"counts": self._one.counts, "top_k": self._one.top_k, "max_tokens": self._one.passage_tokens}
+            (final / SPARSE).write_text(json.dumps(said) + "\n", encoding="utf-8")
+
+
+def adapted(model: Any, one: LightRecipe) -> Any:
+    """The model with low-rank adapters at all its linear layers (LoRA, by peft); nothing else of it is trained."""
+    import peft
+
+    settings = peft.LoraConfig(
+        r=one.lora_rank, lora_alpha=one.lora_alpha, lora_dropout=one.lora_dropout, target_modules="all-linear"
+    )
+    return peft.get_peft_model(model, settings)
+
+
+def token_counts(tokens: Sequence[Sequence[int]], vocabulary: int, kind: str) -> csr_array:
+    """A sparse query: how often each token is in it ("count"), or 1 for each that is ("set"): (n, vocabulary)."""
+    starts = np.cumsum([0, *map(len, tokens)])
+    flat = np.concatenate([np.asarray(ids, np.int64) for ids in tokens])
+    counts = csr_array((np.ones(len(flat), np.float32), flat, starts), (len(tokens), vocabulary))
+    counts.sum_duplicates()
+    if kind == "set":
+        counts.data[:] = 1
+    return counts
+
+
+def mean_of_tokens(vectors: Tensor, places: Sequence[Sequence[int]], *, normalize: bool) -> Tensor:
+    """Each query's mean of its tokens' vectors, given where they are among ``vectors`` (m, dim): (n, dim)."""
+    flat = torch.tensor([place for own in places for place in own], device=vectors.device)
+    starts = torch.tensor([0, *(len(own) for own in places)][:-1], device=vectors.device).cumsum(0)
+    means = nn.functional.embedding_bag(flat, vectors.contiguous(), starts, mode="mean")
+    return nn.functional.normalize(means, dim=1) if normalize else means

@@ -1,0 +1,1 @@
+"""Stage 2, contrastive training: a student learns which passages answer a query."""

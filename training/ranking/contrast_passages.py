@@ -1,0 +1,122 @@
+"""The passage side of contrastive training: an encoder that is trained along, or vectors that never change.
+
+A frozen encoder's vectors come from the cache that distillation fills, too, so that each passage is encoded once for
+all epochs and rounds. That it stays as it is is checked, by a hash of its weights, at every checkpoint and at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from training.data import Group, Passage
+from training.ranking.gradcache import Side
+from training.ranking.inputs import PassageEncoder, encode, passage_ids
+from training.ranking.round_folders import PASSAGES
+from training.ranking.stage2 import ContrastRecipe
+from training.recipe import Recipe
+from training.teacher.teacher import Teacher
+from training.teacher.vectors import VectorCache
+
+#: Groups whose passages are encoded at a time while the cache is filled.
+_PART = 1000
+#: What a sentence-transformers folder says beside weights and tokenizer.
+_SETTINGS = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+
+
+class Passages:
+    """The passages' encoder in one round."""
+
+    def __init__(self, teacher: Teacher, one: ContrastRecipe, separator: str, cache: Path) -> None:
+        self.teacher, self.trained = teacher, one.passages == "trained"
+        self.encoder = PassageEncoder(teacher)
+        self._separator, self._length = separator, one.passage_tokens
+        self.encoder.requires_grad_(self.trained)
+        self.encoder.eval()
+        if not self.trained:
+            self._cache = VectorCache(cache, teacher)
+            self._sha256 = teacher.weights_sha256()
+
+    def side(self, passages: Sequence[Passage], chunk: int, device: torch.device) -> Side:
+        """What a step encodes and trains."""
+        ids = passage_ids(self.teacher, [passage.whole(self._separator) for passage in passages], self._length)
+        return Side(self.encoder, ids, chunk, device, self.encoder.filler)
+
+    def prepare(self, groups: Iterable[Group], accelerator: Accelerator) -> None:
+        """Fill the cache with the passages of all groups, each process with its share, if the encoder is frozen."""
+        if self.trained:
+            return
+        shared = islice(groups, accelerator.process_index, None, accelerator.num_processes)
+        while part := list(islice(shared, _PART)):
+            texts = {
+                passage.whole(self._separator) for group in part for passage in (*group.positives, *group.negatives)
+            }
+            self._fill([text for text in texts if isinstance(text, str)])
+        accelerator.wait_for_everyone()
+        self._cache.refresh()
+
+    def _fill(self, texts: Sequence[str]) -> None:
+        self._cache.fill(sorted(texts), prompt=self.teacher.passage_prompt, label="passages")
+
+    def vectors(self, passages: Sequence[Passage]) -> Tensor:
+        """A frozen encoder's vectors, float32 (n, dim); those of token ids are computed each time."""
+        texts = [passage.whole(self._separator) for passage in passages]
+        if all(isinstance(text, str) for text in texts):
+            plain = [str(text) for text in texts]
+            self._fill(plain)
+            found = torch.from_numpy(self._cache.get(plain, prompt=self.teacher.passage_prompt)).float()
+            return nn.functional.normalize(found, dim=1) if self.teacher.similarity == "cosine" else found
+        return torch.from_numpy(encode(self.encoder, passage_ids(self.teacher, texts), self.teacher.device))
+
+    def encode(self, passages: Sequence[Passage]) -> Tensor:
+        """Vectors float32 (n, dim) by the encoder as it is now."""
+        if not self.trained:
+            return self.vectors(passages)
+        ids = passage_ids(self.teacher, [passage.whole(self._separator) for passage in passages], self._length)
+        return torch.from_numpy(encode(self.encoder, ids, self.teacher.device))
+
+    def check(self) -> None:
+        """``RuntimeError`` if a frozen encoder is no longer what it was: an index of its vectors would be void."""
+        if not self.trained and self.teacher.weights_sha256() != self._sha256:
+            raise RuntimeError(
+                f"the frozen passage encoder {self.teacher.name} has changed while the student was trained"
+            )
+
+    def save(self, folder: Path, recipe: Recipe) -> None:
+        """Write an encoder that was trained as a folder like the teacher's, and a recipe whose teacher it is."""
+        if self.trained:
+            save_passage_encoder(self.teacher, folder, recipe)
+
+
+def save_passage_encoder(teacher: Teacher, folder: Path, recipe: Recipe) -> Path:
+    """Write a teacher that was trained to a round's folder, and a recipe whose teacher it is; returns where it lies."""
+    final, partial = folder / PASSAGES, folder / f"{PASSAGES}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    # A pooler is no part of what was trained, and in coCondenser's format random from the start.
+    state = {name: value for name, value in teacher.model.state_dict().items() if not name.startswith("pooler.")}
+    teacher.model.save_pretrained(partial, state_dict=state)
+    teacher.tokenizer.save_pretrained(partial)
+    source = Path(teacher.path)
+    for name in _SETTINGS:
+        if (source / name).is_file():
+            shutil.copy(source / name, partial / name)
+    if (source / "1_Pooling").is_dir():
+        shutil.copytree(source / "1_Pooling", partial / "1_Pooling")
+    shutil.rmtree(final, ignore_errors=True)
+    partial.replace(final)
+    (folder / "recipe.toml").write_text(with_teacher(recipe.path, final), encoding="utf-8")
+    return final
+
+
+def with_teacher(path: Path, teacher: Path) -> str:
+    """A recipe that is another one but for its teacher, which is a folder."""
+    # A JSON string is one of TOML, too.
+    base, folder = json.dumps(str(path.resolve())), json.dumps(str(teacher.resolve()))
+    return f'base = {base}\n\n[teacher]\nid = {folder}\npackage = ""\n'

@@ -1,0 +1,90 @@
+"""The vectors of a whole collection on disk, and exact search in them: the later rounds of hard negatives.
+
+The sibling :mod:`training.ranking.bm25` searches by words. :mod:`typeahead.index` serves people; this one asks hundreds
+of thousands of queries at once, on a GPU if there is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training.data import Collection
+from training.ranking.inputs import PassageEncoder, blocks, encode, passage_ids
+from training.teacher.teacher import Teacher
+
+#: Passages in a file: what a kill costs at most.
+SHARD = 16_384
+
+
+class CollectionVectors:
+    """A passage encoder's vectors of a collection, in float16 files of :data:`SHARD` rows, in the collection's order.
+
+    The folder is named after the encoder, its prompt, the collection and what stands between title and text; so
+    whatever is found there is right, and :meth:`fill` only computes what is missing.
+    """
+
+    def __init__(self, folder: Path, teacher: Teacher, collection: Collection, separator: str) -> None:
+        name = f"collection-{collection.digest}"
+        if teacher.passage_prompt or separator != " ":
+            written = (teacher.passage_prompt + "\0" + separator).encode()
+            name += "-" + hashlib.blake2b(written, digest_size=4).hexdigest()
+        self.folder = folder / teacher.key() / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._teacher, self._collection, self._separator = teacher, collection, separator
+        self._blocks = list(blocks(len(collection), SHARD))
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.npy"
+
+    def fill(self, *, process: int = 0, processes: int = 1) -> None:
+        """Encode what is missing of this process's share of the files."""
+        encoder = PassageEncoder(self._teacher)
+        mine = [number for number in range(process, len(self._blocks), processes) if not self._path(number).is_file()]
+        total = sum(len(self._blocks[number]) for number in mine)
+        with tqdm(total=total, desc="passages", unit="passage", disable=None, mininterval=5) as progress:
+            for number in mine:
+                texts = [self._collection[row].whole(self._separator) for row in self._blocks[number]]
+                vectors = encode(encoder, passage_ids(self._teacher, texts), self._teacher.device).astype(np.float16)
+                if not np.isfinite(vectors).all():
+                    raise ValueError(f"{self._teacher.name} gave a vector that is not finite")
+                partial = self._path(number).with_suffix(".partial")
+                with partial.open("wb") as file:
+                    np.save(file, vectors)
+                partial.replace(self._path(number))
+                progress.update(len(texts))
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The first row of each file and its vectors, float16, mapped."""
+        for number, rows in enumerate(self._blocks):
+            yield rows.start, np.load(self._path(number), mmap_mode="r")
+
+
+@torch.inference_mode()
+def search(
+    queries: np.ndarray, shards: Iterable[tuple[int, np.ndarray]], depth: int, device: torch.device
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows int64 and scores float32 of the ``depth`` passages with the greatest inner product, best first, by query.
+
+    ``queries`` are float32 (n, dim). Equal scores come in the order of the rows.
+    """
+    asked = torch.from_numpy(queries).to(device)
+    best = torch.full((len(asked), 0), 0.0, device=device)
+    rows = torch.zeros((len(asked), 0), dtype=torch.int64, device=device)
+    for first, vectors in shards:
+        scores = asked @ torch.from_numpy(np.array(vectors)).to(device).float().T
+        top = scores.topk(min(depth, scores.shape[1]), dim=1)
+        merged, found = torch.cat([best, top.values], 1), torch.cat([rows, top.indices + first], 1)
+        kept = merged.topk(min(depth, merged.shape[1]), dim=1)
+        best, rows = kept.values, found.gather(1, kept.indices)
+    return [_ordered(*pair) for pair in zip(rows.cpu().numpy(), best.cpu().numpy(), strict=True)]
+
+
+def _ordered(rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.lexsort((rows, -scores))
+    return rows[order], scores[order]

@@ -1,0 +1,160 @@
+"""``python -m training.ranking.mine RECIPE.toml [ROUND]``: hard negatives for stage 2, in Tevatron's form.
+
+For each judged query a search gives its best passages; some of those that are not relevant are drawn at random. The
+search is BM25, or exact search with a model's vectors (:mod:`training.ranking.stage2` says which round uses what).
+Without a name the first round that is not done is run. A run that is killed goes on where it was and ends with the same
+file.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from training.data import Group, Passage
+from training.data.tevatron import format_group
+from training.ranking.bm25 import BM25Index
+from training.ranking.dense import CollectionVectors, search
+from training.ranking.inputs import blocks, encode_queries
+from training.ranking.round_folders import (
+    NEGATIVES,
+    claim,
+    command_line,
+    fingerprint,
+    next_round,
+    open_judged,
+    open_models,
+    seed_of,
+)
+from training.ranking.stage2 import BM25, MineRecipe, Stage2, read_stage2
+from training.recipe import Recipe, read_recipe
+
+log = logging.getLogger(__name__)
+
+#: Queries that are searched at a time: what a kill costs at most.
+BLOCK = 256
+
+Search = Callable[[Sequence[str]], list[tuple[np.ndarray, np.ndarray]]]
+
+
+class Mining:
+    """One round, in its folder."""
+
+    def __init__(self, recipe: Recipe, stage2: Stage2, miner: MineRecipe, run: Path, accelerator: Accelerator) -> None:
+        if stage2.data is None:
+            raise ValueError(f"{stage2.path}: there is no [data] to mine in")
+        self._recipe, self._stage2, self._miner, self._run = recipe, stage2, miner, run
+        self._accelerator = accelerator
+        self.folder = run / miner.name
+        self._judged = open_judged(stage2.data)
+        claim(self.folder, fingerprint(recipe, stage2, miner, run, collection=self._judged.collection.digest))
+
+    def _search(self) -> Search:
+        """What finds the best passages of queries; with several processes, all take part in preparing it."""
+        miner, collection, separator = self._miner, self._judged.collection, self._stage2.separator
+        if miner.by == BM25:
+            # Words of a title count like those of the text, whatever the encoder wants between the two.
+            texts = (str(passage.whole()) for passage in collection)
+            index = BM25Index.open(self.folder / "index", texts, k1=miner.k1, b=miner.b)
+            return lambda queries: index.search(queries, miner.depth)
+        device = self._accelerator.device
+        student, teacher = open_models(self._recipe, self._run, miner.by, device)
+        vectors = CollectionVectors(Path(self._recipe.cache), teacher, collection, separator)
+        vectors.fill(process=self._accelerator.process_index, processes=self._accelerator.num_processes)
+        self._accelerator.wait_for_everyone()
+        longest = self._recipe.student.max_tokens
+
+        def by_vectors(queries: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+            return search(encode_queries(student, teacher, queries, longest, device), vectors, miner.depth, device)
+
+        return by_vectors
+
+    def mine(self) -> Path:
+        """Mine all queries, or what is left of them, and return the file."""
+        result = self.folder / NEGATIVES
+        if result.is_file():
+            return result
+        if self._miner.by == BM25 and not self._accelerator.is_main_process:
+            return result
+        find = self._search()
+        if self._accelerator.is_main_process:
+            self._write(result, find)
+        return result
+
+    def _write(self, result: Path, find: Search) -> None:
+        keys = list(self._judged.queries)
+        partial = result.with_suffix(".partial")
+        done = whole_lines(partial, BLOCK)
+        without = 0
+        with (
+            partial.open("a", encoding="utf-8") as file,
+            tqdm(total=len(keys), initial=done, desc="queries", unit="query", disable=None, mininterval=5) as progress,
+        ):
+            for rows in blocks(len(keys), BLOCK):
+                if rows.start < done:
+                    continue
+                part = [keys[row] for row in rows]
+                hits = find([self._judged.queries[key] for key in part])
+                for key, (found, _) in zip(part, hits, strict=True):
+                    group = self._group(key, found)
+                    without += not group.negatives
+                    file.write(format_group(group) + "\n")
+                file.flush()
+                progress.update(len(part))
+        partial.replace(result)
+        if without:
+            log.warning("%s: %d queries have no negative: the search found nothing but their answers", result, without)
+
+    def _group(self, key: str, found: np.ndarray) -> Group:
+        """A query, its relevant passages, and negatives drawn from the rows that were found, best first."""
+        collection, miner = self._judged.collection, self._miner
+        positives = tuple(collection.get(passage) for passage in self._judged.relevant[key])
+        answers = {passage.text for passage in positives}
+        known = {passage.id for passage in positives} | self._judged.doubtful[key]
+        hits: list[Passage] = []
+        for row in found[miner.skip :].tolist():
+            passage = collection[row]
+            # A copy of an answer under another id is an answer, too: MS MARCO has many.
+            if passage.id not in known and passage.text not in answers:
+                hits.append(passage)
+        rng = random.Random(seed_of(self._recipe.seed, miner.name, key))
+        drawn = rng.sample(hits, min(miner.negatives, len(hits)))
+        return Group(key, self._judged.queries[key], positives, tuple(drawn))
+
+
+def whole_lines(path: Path, multiple: int) -> int:
+    """Cut a file down to whole lines, a multiple of ``multiple``, and return how many are left."""
+    if not path.is_file():
+        return 0
+    ends = []
+    place = 0
+    with path.open("r+b") as file:
+        for line in file:
+            place += len(line)
+            if line.endswith(b"\n"):
+                ends.append(place)
+        kept = len(ends) - len(ends) % multiple
+        file.truncate(ends[kept - 1] if kept else 0)
+    return kept
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = command_line("training.ranking.mine", __doc__.split("\n\n")[0], arguments)
+    recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
+    run = options.out or Path("runs") / recipe.name
+    name = options.round or next_round(run, stage2.mine)
+    if name is None:
+        print(f"all {len(stage2.mine)} rounds of mining in {run} are done")
+        return
+    print(Mining(recipe, stage2, stage2.mining(name), run, Accelerator(cpu=options.cpu)).mine())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Stage 1, distillation: a student learns its teacher's vectors."""

@@ -1,0 +1,166 @@
+"""The texts of a run as token ids and teacher vectors, and batches of them.
+
+Every file of a recipe is read, tokenised and looked up once, whichever stages use it: a stage is a set of row numbers.
+Token ids lie in one array, so that a batch is assembled without a loop over its texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.data import Example, is_development, read_examples
+from training.recipe import Recipe, StageRecipe
+from training.teacher.teacher import Teacher
+from training.teacher.vectors import VectorCache
+
+#: Texts that are tokenised at a time.
+_TOKENIZE = 10_000
+
+
+class Texts:
+    """Texts as token ids and teacher vectors.
+
+    ``texts`` are those with 1 to ``max_tokens`` tokens: of a text that is cut, the student would have to guess the
+    rest. ``kept`` int64 (n,) says which of ``examples`` they are. ``flat`` int32 holds all ids, text after text,
+    ``lengths`` int64 (n,) how many each has; ``targets`` float16 (n, dim) are the teacher's vectors of them as queries.
+    """
+
+    def __init__(self, examples: Sequence[Example], teacher: Teacher, cache: VectorCache, max_tokens: int) -> None:
+        texts = [example.text for example in examples]
+        parts: list[np.ndarray] = []
+        kept: list[int] = []
+        for start in range(0, len(texts), _TOKENIZE):
+            part = teacher.tokenizer(texts[start : start + _TOKENIZE], add_special_tokens=False)["input_ids"]
+            fitting = [row for row, sequence in enumerate(part) if 0 < len(sequence) <= max_tokens]
+            parts += [np.array(part[row], np.int32) for row in fitting]
+            kept += [start + row for row in fitting]
+        self.kept = np.array(kept, np.int64)
+        self.texts = [texts[row] for row in kept]
+        self.flat = np.concatenate(parts) if parts else np.empty(0, np.int32)
+        self.lengths = np.array([len(part) for part in parts], np.int64)
+        self._starts = np.cumsum(self.lengths) - self.lengths
+        self.targets = cache.get(self.texts, prompt=teacher.query_prompt)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def ids(self) -> list[np.ndarray]:
+        """The token ids of each text."""
+        return np.split(self.flat, self._starts[1:]) if len(self) else []
+
+    def counts(self, vocabulary: int) -> np.ndarray:
+        """How often each token is in the texts: int64 (vocabulary,)."""
+        return np.bincount(self.flat, minlength=vocabulary)
+
+    def sha256(self) -> str:
+        """SHA-256 of all token ids and lengths: whether a run goes on with the texts that it began with."""
+        digest = hashlib.sha256(self.flat.tobytes())
+        digest.update(self.lengths.tobytes())
+        return digest.hexdigest()
+
+    def batches(
+        self, size: int, rng: np.random.Generator, *, rows: np.ndarray | None = None, by_length: bool = False
+    ) -> Iterator[np.ndarray]:
+        """Row numbers of batches of like length, of the texts ``rows`` if given, else of all.
+
+        They are sorted by length within 64 batches, and then shuffled; or, ``by_length``, all sorted, short ones first.
+        """
+        order = rng.permutation(len(self) if rows is None else rows)
+        if by_length:
+            order = order[np.argsort(self.lengths[order], kind="stable")]
+        batches = []
+        for start in range(0, len(order), size * 64):
+            part = order[start : start + size * 64]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += [part[first : first + size] for first in range(0, len(part), size)]
+        for number in range(len(batches)) if by_length else rng.permutation(len(batches)):
+            yield batches[number]
+
+    def tensors(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Padded ids int64 (n, longest), lengths int64 (n,) and targets float32 (n, dim) of some rows."""
+        lengths = self.lengths[rows]
+        positions = np.arange(lengths.max())
+        places = self._starts[rows, None] + positions
+        ids = self.flat[np.minimum(places, len(self.flat) - 1)].astype(np.int64)
+        ids[positions >= lengths[:, None]] = 0
+        targets = torch.from_numpy(self.targets[rows].astype(np.float32))
+        return torch.from_numpy(ids), torch.from_numpy(lengths), targets
+
+
+def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Ids int64 (n, longest), padded on the right, and lengths int64 (n,) of token sequences, none of them empty."""
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    ids = np.zeros((len(sequences), lengths.max()), np.int64)
+    ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([np.asarray(one, np.int64) for one in sequences])
+    return torch.from_numpy(ids), torch.from_numpy(lengths)
+
+
+class Corpus:
+    """All texts of a recipe: those to train on, and those held out of each file."""
+
+    def __init__(self, recipe: Recipe, teacher: Teacher, cache: VectorCache, *, fill: bool = True) -> None:
+        limits: dict[Path, int | None] = {}
+        truncated: dict[Path, float] = {}
+        for stage in recipe.stages:
+            for path, limit in stage.sources():
+                before = limits.get(path, 0)
+                limits[path] = None if limit is None or before is None else max(limit, before)
+                truncated[path] = max(truncated.get(path, 0.0), stage.truncated)
+        self._files = {path: number for number, path in enumerate(limits)}
+        self.held_out: dict[Path, list[Example]] = {}
+        self.of_file: dict[Path, list[Example]] = {}
+        examples: list[Example] = []
+        #: Of each example its file, its number in the file, and the number that its being truncated hangs on, or -1.
+        origins: list[tuple[int, int, float]] = []
+        for path, limit in limits.items():
+            begin, file = len(examples), self._files[path]
+            held_out = []
+            for number, example in enumerate(read_examples(path, limit=limit)):
+                if is_development(example.text, recipe.development):
+                    held_out.append(example)
+                    continue
+                examples.append(example)
+                origins.append((file, number, -1.0))
+            whole = list(range(begin, len(examples)))
+            self.held_out[path], self.of_file[path] = held_out, examples[begin:]
+            for row in whole if truncated[path] else ():
+                share, cut = _truncate(examples[row].text)
+                if share < truncated[path] and cut and not is_development(cut, recipe.development):
+                    examples.append(Example(examples[row].source, cut))
+                    origins.append((file, origins[row][1], share))
+            if fill:
+                texts = [example.text for example in examples[begin:] + held_out]
+                cache.fill(texts, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
+        if not fill:
+            cache.refresh()
+        self.texts = Texts(examples, teacher, cache, recipe.student.max_tokens)
+        taken = [origins[row] for row in self.texts.kept.tolist()]
+        self._file, self._number, self._share = (np.array(column) for column in zip(*taken, strict=True))
+
+    def rows(self, stage: StageRecipe) -> np.ndarray:
+        """The rows of the texts that a stage trains on: int64 (n,)."""
+        chosen = np.zeros(len(self.texts), bool)
+        for path, limit in stage.sources():
+            of_file = self._file == self._files[path]
+            chosen |= of_file if limit is None else of_file & (self._number < limit)
+        chosen &= self._share < stage.truncated
+        if stage.max_tokens:
+            chosen &= self.texts.lengths <= stage.max_tokens
+        if stage.share < 1:
+            chosen &= np.random.default_rng(len(chosen)).random(len(chosen)) < stage.share
+        return np.flatnonzero(chosen)
+
+
+def _truncate(text: str) -> tuple[float, str]:
+    """A number in [0, 1) that decides whether ``text`` is truncated, and its first words; both by its hash alone."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, person=b"truncate").digest()
+    words = text.split()
+    kept = 1 + int.from_bytes(digest[8:], "little") % max(len(words) - 1, 1)
+    return int.from_bytes(digest[:8], "little") / 2**64, " ".join(words[:kept]) if kept < len(words) else ""

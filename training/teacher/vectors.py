@@ -1,0 +1,119 @@
+"""The disk cache of a teacher's vectors.
+
+A teacher's vector of a text never changes while students are trained on it many times, so it is computed once. The
+sibling :mod:`training.teacher.teacher` computes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from training.teacher.teacher import Teacher
+
+
+#: Seconds after which an unfinished shard, which is written within one, is what a killed process left.
+_ABANDONED = 3600
+
+
+def digest_of(text: str) -> bytes:
+    """BLAKE2b of what the teacher is fed: prompt and text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class VectorCache:
+    """A teacher's vectors on disk: float16 shards, keyed by teacher, pooling, prompt and text.
+
+    ``<folder>/<teacher key>/00000.safetensors`` holds ``digest`` uint8 (n, 16), BLAKE2b of each text behind its prompt,
+    and ``vectors`` float16 (n, dim). A shard is written under another name and renamed when whole, so a run that was
+    killed loses at most the shard that it was working on, and several processes can write at once. Vectors are mapped,
+    not read: a million of them take no memory until they are used.
+    """
+
+    def __init__(self, folder: Path, teacher: Teacher, *, shard_size: int = 8192) -> None:
+        self.teacher = teacher
+        self.folder = folder / teacher.key()
+        self.shard_size = shard_size
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for partial in self.folder.glob("*.partial"):
+            if partial.stat().st_mtime < time.time() - _ABANDONED:
+                partial.unlink(missing_ok=True)
+        self._shards: list[np.ndarray] = []
+        self._known: set[str] = set()
+        self._where: dict[bytes, tuple[int, int]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take the shards that another process wrote in the meantime."""
+        for path in sorted(self.folder.glob("*.safetensors")):
+            if path.name not in self._known:
+                self._add(path)
+
+    def _add(self, path: Path) -> None:
+        tensors = _map_tensors(path)
+        digests, vectors = tensors["digest"], tensors["vectors"]
+        number = len(self._shards)
+        self._known.add(path.name)
+        self._shards.append(vectors)
+        raw = digests.tobytes()
+        for row in range(len(digests)):
+            self._where[raw[16 * row : 16 * row + 16]] = (number, row)
+
+    def fill(self, texts: Sequence[str], *, prompt: str = "", label: str = "teacher vectors") -> None:
+        """Encode and store those of ``texts``, behind ``prompt``, that are not there yet."""
+        missing = [text for text in dict.fromkeys(texts) if digest_of(prompt + text) not in self._where]
+        with tqdm(total=len(missing), desc=label, unit="text", disable=None, mininterval=5) as progress:
+            for start in range(0, len(missing), self.shard_size):
+                part = missing[start : start + self.shard_size]
+                vectors = self.teacher.encode(part, prompt=prompt).astype(np.float16)
+                if not np.isfinite(vectors).all():
+                    raise ValueError(f"teacher {self.teacher.name} gave a vector that is not finite")
+                digests = np.frombuffer(b"".join(digest_of(prompt + text) for text in part), np.uint8).reshape(-1, 16)
+                partial = self.folder / f"{os.getpid()}.partial"
+                save_file({"digest": digests, "vectors": vectors}, partial)
+                self._add(self._place(partial))
+                progress.update(len(part))
+
+    def _place(self, partial: Path) -> Path:
+        """Give a whole shard the next number that no process has taken; a link, unlike a rename, replaces nothing."""
+        number = len(self._shards)
+        while True:
+            path = self.folder / f"{number:05d}.safetensors"
+            try:
+                path.hardlink_to(partial)
+            except FileExistsError:
+                number += 1
+                continue
+            partial.unlink()
+            return path
+
+    def get(self, texts: Sequence[str], *, prompt: str = "") -> np.ndarray:
+        """The vectors of texts that :meth:`fill` was given: float16 (n, dim). ``KeyError`` for others."""
+        vectors = np.empty((len(texts), self.teacher.dim), np.float16)
+        for row, text in enumerate(texts):
+            shard, place = self._where[digest_of(prompt + text)]
+            vectors[row] = self._shards[shard][place]
+        return vectors
+
+
+def _map_tensors(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file, mapped and read-only."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header: dict[str, Any] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    types = {"U8": np.uint8, "F16": np.float16}
+    return {
+        name: np.memmap(path, types[entry["dtype"]], "r", 8 + length + entry["data_offsets"][0], tuple(entry["shape"]))
+        for name, entry in header.items()
+    }

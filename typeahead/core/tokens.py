@@ -1,0 +1,208 @@
+"""Text to token ids, key by key: only the word that changed is tokenized again.
+
+A text is cut at *safe boundaries*, places where the tokens of the whole are the tokens of the parts, one after the
+other. Whoever types keeps the tokens of the parts before the last one; words of the vocabulary are looked up, and all
+else goes to the tokenizer. So typing, deleting, pasting and edits in the middle are one case, and nothing
+depends on the text before. Nothing that was typed is remembered here: what one person typed would be found sooner by
+the next, who could tell it by the time.
+
+Where a boundary is safe depends on the tokenizer. For pipelines that split on white space and that are known here, it
+is before a single space between two visible characters; every other tokenizer gets whole texts, which is slower and
+always right. "One more character, at most one more token" (Property 1 of *Extremely efficient online query encoding*)
+is relied upon nowhere: it fails for Hangul, and within a word for byte-level BPE and Unigram.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from json import loads
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from typeahead.errors import ModelCorrupt, TextError
+
+#: A single space between two visible characters. Neither side may be white space, a control character or U+00A0:
+#: byte-level pre-tokenizers bind runs of white space differently from single spaces.
+_SAFE_BOUNDARY = re.compile(r"(?<=[^\s\x00-\x20\x7f-\xa0])(?= [^\s\x00-\x20\x7f-\xa0])")
+
+#: Normalizers that do not look beyond a space.
+_SAFE_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
+#: Of these, the ones that may add a space or remove all that stands between two: safe unless runs of spaces matter.
+_SPACING_NORMALIZERS = {"BertNormalizer", "StripAccents"}
+#: Pre-tokenizers that never join what stands on both sides of a single space.
+_SAFE_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace", "Digits"}
+#: Of these at least one must be in the pipeline, since the others do not split on spaces.
+_SPLITTING_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace"}
+
+#: Words and punctuation of printable ASCII in lower case, as BERT's pre-tokenizer parts them.
+_PIECES = re.compile(r"[a-z0-9]+|[!-/:-@\[-`{-~]")
+
+
+def check_text(text: object, *, what: str = "the text") -> str:
+    """Return ``text`` if it is valid Unicode, else raise :class:`~typeahead.errors.TextError`."""
+    if not isinstance(text, str):
+        raise TextError(f"{what} is of type {type(text).__name__}, not str")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise TextError(
+                f"{what} has a lone surrogate (U+{ord(text[error.start]):04X}) at position {error.start}: "
+                "send whole code points",
+                position=error.start,
+            ) from None
+    return text
+
+
+def _stages(stage: Mapping[str, Any] | None, members: str) -> list[Mapping[str, Any]]:
+    if stage is None:
+        return []
+    if stage["type"] == "Sequence":
+        return [inner for part in stage[members] for inner in _stages(part, members)]
+    return [stage]
+
+
+def splits_at_spaces(pipeline: Mapping[str, Any]) -> bool:
+    """Whether a single space between visible characters is a safe boundary of this ``tokenizer.json``."""
+    normalizers = _stages(pipeline.get("normalizer"), "normalizers")
+    pre_tokenizers = _stages(pipeline.get("pre_tokenizer"), "pretokenizers")
+    kinds = {stage["type"] for stage in pre_tokenizers}
+    normalizer_kinds = {stage["type"] for stage in normalizers}
+    if not normalizer_kinds <= _SAFE_NORMALIZERS:
+        return False
+    if "ByteLevel" in kinds and normalizer_kinds & _SPACING_NORMALIZERS:
+        return False
+    if not kinds <= _SAFE_PRE_TOKENIZERS or not kinds & _SPLITTING_PRE_TOKENIZERS:
+        return False
+    for stage in pre_tokenizers:
+        if stage["type"] == "ByteLevel" and not stage.get("use_regex", True):
+            return False
+        if stage["type"] == "Metaspace" and not stage.get("split", True):
+            return False
+    # Added tokens are found before the text is split, and may hold or swallow a space.
+    return not any(
+        " " in token["content"] or token["lstrip"] or token["rstrip"]
+        for token in pipeline.get("added_tokens", [])
+        if not token["special"]
+    )
+
+
+def whole_pieces(pipeline: Mapping[str, Any]) -> dict[str, int]:
+    """Token ids of the words and the punctuation that a ``tokenizer.json`` leaves whole; empty if none are known.
+
+    WordPiece takes the longest entry that a word begins with: of an entry of its vocabulary that is the word itself. So
+    printable ASCII is tokenized by looking up its pieces, where the pipeline is that of uncased BERT.
+    """
+    kinds = [stage["type"] for stage in _stages(pipeline.get("pre_tokenizer"), "pretokenizers")]
+    normalizers = _stages(pipeline.get("normalizer"), "normalizers")
+    uncased = [stage["type"] for stage in normalizers] == ["BertNormalizer"] and normalizers[0]["lowercase"]
+    added = any(not token["special"] for token in pipeline.get("added_tokens", []))
+    model = pipeline["model"]
+    if model["type"] != "WordPiece" or kinds != ["BertPreTokenizer"] or not uncased or added:
+        return {}
+    longest = model.get("max_input_chars_per_word", 100)
+    vocabulary: Mapping[str, int] = model["vocab"]
+    return {piece: token for piece, token in vocabulary.items() if len(piece) <= longest and _PIECES.fullmatch(piece)}
+
+
+class IncrementalTokenizer:
+    """A ``tokenizers`` tokenizer for texts that grow.
+
+    Special tokens are never added, and their names in a text ("[SEP]") are text: what people type does not control
+    the encoder. Nothing is padded here, and nothing is cut unless ``max_chars`` says after how many code points.
+    Safe to use from several threads.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_chars: int | None = None) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+        self._max_chars = sys.maxsize if max_chars is None else max_chars
+        pipeline = loads(tokenizer.to_str())
+        self.splits_at_spaces = splits_at_spaces(pipeline)
+        self._pieces = whole_pieces(pipeline)
+
+    @classmethod
+    def from_file(cls, path: Path, *, max_chars: int | None = None) -> IncrementalTokenizer:
+        """Read a ``tokenizer.json``; :class:`~typeahead.errors.ModelCorrupt` if it is none."""
+        try:
+            return cls(Tokenizer.from_file(str(path)), max_chars=max_chars)
+        except Exception as error:  # the Rust binding raises bare Exception
+            raise ModelCorrupt(f"{path} is not a tokenizer: {error}", folder=path.parent) from error
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids, added tokens included."""
+        size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        return size
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of ``text``, which :func:`check_text` has passed."""
+        if len(text) > self._max_chars:
+            text = text[: self._max_chars]
+        if not self.splits_at_spaces or text.isascii():
+            return tuple(self._part(text))
+        ids: list[int] = []
+        for part in _SAFE_BOUNDARY.split(text):
+            ids += self._part(part)
+        return tuple(ids)
+
+    def encode_on(
+        self, text: str, head: str, head_ids: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], str, tuple[int, ...]]:
+        """Token ids of ``text``, tokenizing no more than what follows ``head``, where the text begins with it.
+
+        ``head`` and ``head_ids`` are what an earlier call returned, empty at first: a beginning that ends at a safe
+        boundary, with the two characters that make it one, and its token ids. Returns the ids, and both for next time.
+        """
+        if len(text) > self._max_chars:
+            text = text[: self._max_chars]
+        if not self.splits_at_spaces:
+            return tuple(self._part(text)), "", ()
+        if head and text.startswith(head):
+            start = len(head) - 2
+            tail = text[start:]
+        else:
+            start, tail, head_ids, head = 0, text, (), ""
+        if tail.find(" ", 1) < 0:
+            return (*head_ids, *self._part(tail)), head, head_ids
+        *whole, last = _SAFE_BOUNDARY.split(tail)
+        if whole:
+            ids = list(head_ids)
+            for part in whole:
+                ids += self._part(part)
+            head_ids = tuple(ids)
+            head = text[: len(text) - len(last) + 2]
+        return (*head_ids, *self._part(last)), head, head_ids
+
+    def _part(self, part: str) -> Sequence[int]:
+        """Token ids of a text or a part of one."""
+        pieces = self._pieces
+        if not pieces or not part.isascii() or not part.isprintable():
+            return self._whole(part)
+        ids: list[int] = []
+        for piece in _PIECES.findall(part.lower()):
+            token = pieces.get(piece)
+            if token is None:
+                ids += self._whole(piece)
+            else:
+                ids.append(token)
+        return ids
+
+    def _whole(self, text: str) -> Sequence[int]:
+        """Token ids by the tokenizer itself."""
+        ids: Sequence[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise :class:`~typeahead.errors.TextError` for the first of ``texts`` that is not valid Unicode."""
+    if isinstance(texts, str):
+        raise TypeError("encode takes a sequence of texts, not one text: put it into a list")
+    for number, text in enumerate(texts):
+        check_text(text, what=f"text {number}")

@@ -1,0 +1,138 @@
+"""The demo's index: the documentation of the Python that runs it.
+
+Every public module, class, function and method of the standard library becomes a document with its signature, the
+beginning of its docstring and a link to docs.python.org. ``stdlib_docs`` reads them, in a process of its own, since
+importing every module of the standard library is nothing that a server should do to itself; ``stdlib_pages`` knows
+which modules there are and where they are documented.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from typeahead.core.encoder import Encoder
+from typeahead.demo.stdlib_pages import documentation_url, public_modules
+from typeahead.errors import IndexFolderError, TypeaheadError
+from typeahead.index.build import build_index, encoder_sha256
+from typeahead.index.manifest import Manifest
+from typeahead.index.staging import Progress
+from typeahead.text.document import Document
+
+#: Raised when documents come out differently, so that an older index is not taken for this version's.
+_VERSION = 1
+#: Words of a docstring that are kept. Docstrings say what matters first, and a minute of indexing has no room for more.
+_WORDS = 100
+#: Seconds for reading all modules (it takes two), and how many modules may hang or crash before giving up.
+_TIMEOUT, _ATTEMPTS = 60, 5
+
+
+def ensure_demo_index(folder: Path, encoder: Encoder, progress: Progress | None = None) -> Path:
+    """Return the folder of the demo's index below ``folder``, built first if it is not there.
+
+    There is one for each version of Python and each passage encoder. A build that was interrupted is continued, one
+    that is damaged is built again.
+
+    Raises what :func:`~typeahead.index.build.build_index` does, and :class:`~typeahead.errors.TypeaheadError` if the
+    standard library cannot be read.
+    """
+    version = ".".join(map(str, sys.version_info[:3]))
+    out = folder / f"python-{version}-{encoder.config.name}-{encoder_sha256(encoder)[:12]}-{_VERSION}"
+    try:
+        Manifest.read(out).verify_files(out)
+    except IndexFolderError:
+        build_index(stdlib_documents(), out, encoder, progress=progress, source=f"Python {version} standard library")
+    return out
+
+
+def stdlib_documents() -> list[Document]:
+    """Documents of the standard library of the running Python, by name; the same list every time."""
+    found: dict[str, Document] = {}
+    for record in _records():
+        document = _document(record)
+        found.setdefault(document.id, document)
+    return [found[key] for key in sorted(found)]
+
+
+def _records() -> Iterator[dict[str, Any]]:
+    """Run ``stdlib_docs``; a module at which it hangs or dies is left out of the next attempt."""
+    names = public_modules()
+    for _ in range(_ATTEMPTS):
+        with tempfile.TemporaryDirectory() as scratch:
+            out = Path(scratch, "records.jsonl")
+            failure = _read_modules(names, out)
+            lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
+        if failure is None:
+            yield from (record for line in lines if "kind" in (record := json.loads(line)))
+            return
+        marks = [line for line in lines if line.startswith('{"module":')]
+        if not marks:
+            break
+        names.remove(json.loads(marks[-1])["module"])
+    raise TypeaheadError(f"the documentation of {sys.executable} cannot be read: {failure}")
+
+
+def _read_modules(names: list[str], out: Path) -> str | None:
+    """Run the script; returns what went wrong."""
+    script = Path(__file__).with_name("stdlib_docs.py")
+    # No display and no browser to open, whatever a module has in mind; its folder is one that will be deleted.
+    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment["BROWSER"] = "true"
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-I", "-X", "utf8", "-W", "ignore", str(script), str(out)],
+            input=json.dumps(names),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_TIMEOUT,
+            cwd=out.parent,
+            env=environment,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end after {_TIMEOUT} seconds"
+    except OSError as error:
+        return str(error)
+    if finished.returncode:
+        return (finished.stderr.strip().splitlines() or [f"exit status {finished.returncode}"])[-1]
+    return None
+
+
+def _document(record: Mapping[str, Any]) -> Document:
+    home, name, kind = record["home"], record["name"], record["kind"]
+    qualified = name if home == "builtins" and name else f"{home}.{name}" if name else home
+    text = shorten(record["doc"])
+    if not text:
+        parent = qualified.rpartition(".")[0]
+        text = f"{kind} of class {parent} in module {home}" if kind in ("method", "attribute") else ""
+        text = text or (f"{kind} in module {home}" if name else f"module {home}")
+    # Docstrings may hold anything; what cannot be encoded is shown as a replacement character.
+    title, text = (_encodable(part) for part in (qualified + record["signature"], text))
+    return Document(qualified, title, text, documentation_url(home, name, record["defined"]))
+
+
+def _encodable(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def shorten(doc: str) -> str:
+    """The first 100 words of a docstring, without its examples, rulers and markup of lists."""
+    kept: list[str] = []
+    example = False
+    for line in doc.splitlines():
+        stripped = line.strip()
+        # An example ends at an empty line, as doctest has it.
+        example = stripped.startswith(">>>") or (example and bool(stripped))
+        if not example and not re.fullmatch(r"[-=~^*#_+|]{3,}[-=~^*#_+| ]*", stripped):
+            kept.append(stripped)
+    words = " ".join(kept).replace("``", "").split()
+    return " ".join(words[:_WORDS]) + (" …" if len(words) > _WORDS else "")

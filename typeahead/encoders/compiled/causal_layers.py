@@ -1,0 +1,161 @@
+"""What a token passes through in a causal student's layers and behind them, each part as a compiled function.
+
+The products are those of :mod:`~typeahead.encoders.compiled.vnni_blocks`, the inner loops of attention those of
+:mod:`~typeahead.encoders.compiled.attention`. :mod:`~typeahead.encoders.compiled.causal` puts the parts together to a
+step, and says what is kept where. Products take up to four tokens at once, all else one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from typeahead.encoders.compiled.attention import add_shares, scores_of
+from typeahead.encoders.compiled.kernels import erf, exp, half, largest, square
+from typeahead.encoders.compiled.vnni import LANES
+from typeahead.encoders.compiled.vnni_blocks import blocks_of_four, blocks_of_one, half_bytes_of_four, half_bytes_of_one
+
+# Numba compiles closures over globals as constants, and a Python float would make everything float64.
+_F = np.float32
+_ROOT_HALF = _F(0.5**0.5)
+
+
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def _quantize(values: Any, block: int, zero: int, quantized: Any, scales: Any, begins: Any) -> None:
+    """Round float32 (n,) to int8, each block by its largest entry; ``begins`` make up for weights round ``zero``."""
+    for number in range(values.shape[0] // block):
+        part, found = values[number * block : (number + 1) * block], quantized[number * block : (number + 1) * block]
+        bound = largest(part)
+        share = _F(127) / bound
+        for place in range(block):
+            # Halves to even: a float32 beyond 2²³ has no room for fractions.
+            rounded = (part[place] * share + _F(12_582_912.0)) - _F(12_582_912.0)
+            found[place] = np.int8(np.int32(rounded))
+        total = np.int32(0)
+        for place in range(block):
+            total += np.int32(found[place])
+        scales[number] = bound / _F(127)
+        begins[number] = np.int32(-zero) * total
+
+
+@njit(inline="never", error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
+def add_and_norm(values: Any, other: Any, norm: Any, epsilon: np.float32, result: Any) -> None:
+    """LayerNorm of a sum of two float32 (n,); ``norm`` (2n,) holds weight and bias."""
+    count = result.shape[0]
+    total = _F(0)
+    for place in range(count):
+        result[place] = values[place] + other[place]
+        total += result[place]
+    mean = total / _F(count)
+    for place in range(count):
+        result[place] -= mean
+    scale = _F(1) / np.sqrt(square(result) / _F(count) + epsilon)
+    for place in range(count):
+        result[place] = result[place] * scale * norm[place] + norm[count + place]
+
+
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def gelu(values: Any) -> None:
+    """GELU of float32 (n,), in place."""
+    for place in range(values.shape[0]):
+        value = values[place]
+        values[place] = _F(0.5) * value * (_F(1) + erf(value * _ROOT_HALF))
+
+
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int, room: Any, result: Any) -> None:
+    """Attention of one token over the rows ``path`` of ``past``, and over itself, whose row is ``kept``.
+
+    Keys begin at ``first`` of each row, values follow; ``packed`` begins with the token's query. ``room``
+    (n + 3, heads) is for the scores of each, their greatest and their sum.
+    """
+    width, before = result.shape[0], path.shape[0]
+    chunks = np.int64(width // heads // LANES)
+    query, key, value = packed.ctypes.data, np.int64(2 * first), np.int64(2 * (first + width))
+    shares, greatest, total = room[: before + 1], room[before + 1], room[before + 2]
+    for row in range(before):
+        scores_of(query, past[path[row]].ctypes.data + key, shares[row].ctypes.data, heads, chunks)
+    scores_of(query, kept.ctypes.data + key, shares[before].ctypes.data, heads, chunks)
+    for head in range(heads):
+        greatest[head] = shares[before, head]
+        total[head] = _F(0)
+    for row in range(before):
+        for head in range(heads):
+            greatest[head] = max(greatest[head], shares[row, head])
+    root = _F(1) / np.sqrt(_F(width // heads))
+    for row in range(before + 1):
+        for head in range(heads):
+            shares[row, head] = (shares[row, head] - greatest[head]) * root
+    flat = shares.reshape(-1)
+    for place in range(flat.shape[0]):
+        flat[place] = exp(flat[place])
+    for row in range(before + 1):
+        for head in range(heads):
+            total[head] += shares[row, head]
+    for place in range(width):
+        result[place] = _F(0)
+    for row in range(before):
+        add_shares(shares[row].ctypes.data, past[path[row]].ctypes.data + value, result.ctypes.data, heads, chunks)
+    add_shares(shares[before].ctypes.data, kept.ctypes.data + value, result.ctypes.data, heads, chunks)
+    for head in range(heads):
+        share = _F(1) / total[head]
+        for place in range(head * (width // heads), (head + 1) * (width // heads)):
+            result[place] *= share
+
+
+@njit(inline="never", error_model="numpy", cache=True)
+def dense(
+    values: Any, count: int, block: int, bits: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any
+) -> None:
+    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix that ``weights`` and ``scales`` begin with.
+
+    A weight has 8 or 4 ``bits``.
+    """
+    quantized, own, begins = room
+    for row in range(count):
+        _quantize(values[row], block, 1 << bits - 1, quantized[row], own[row], begins[row])
+    vectors, step = quantized.ctypes.data, np.int64(quantized.strides[0])
+    blocks, width, columns = np.int64(values.shape[1] // block), np.int64(block), np.int64(result.shape[1])
+    matrix, theirs, start, found = weights.ctypes.data, scales.ctypes.data, bias.ctypes.data, result.ctypes.data
+    scale, begin, apart = own.ctypes.data, begins.ctypes.data, np.int64(own.strides[0])
+    arguments = (vectors, step, scale, begin, apart, matrix, theirs, start, found, 4 * columns, blocks, width, columns)
+    if bits == 8:
+        if values.shape[0] == 1:
+            blocks_of_one(*arguments)
+        else:
+            blocks_of_four(*arguments)
+    elif values.shape[0] == 1:
+        half_bytes_of_one(*arguments)
+    else:
+        half_bytes_of_four(*arguments)
+
+
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def sum_up(row: Any, sums: Any, hidden: Any, following: Any, read: Any) -> None:
+    """Add a token's vector, output and weight to the sums; ``read`` is what the read-out reads."""
+    width = hidden.shape[0]
+    dim = following.shape[0] - width - 1
+    weight = half(row[width + dim])
+    for place in range(dim):
+        following[place] = sums[place] + half(row[width + place])
+    for place in range(width):
+        following[dim + place] = sums[dim + place] + hidden[place] * weight
+    total = sums[dim + width] + weight
+    following[dim + width] = total
+    # Where only the direction counts, sums do as well as means.
+    for place in range(width):
+        read[place] = hidden[place] * total
+        read[width + place] = following[dim + place]
+
+
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def finish(following: Any, normalize: bool, embedding: Any) -> None:
+    """Add the sum of token vectors to what was read, in place, and divide by its length or by the sum of weights."""
+    dim = embedding.shape[0]
+    for place in range(dim):
+        embedding[place] += following[place]
+    share = _F(1) / (np.sqrt(square(embedding)) if normalize else following[following.shape[0] - 1])
+    for place in range(dim):
+        embedding[place] *= share

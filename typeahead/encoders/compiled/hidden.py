@@ -1,0 +1,136 @@
+"""A static model's hidden layer as one compiled function, over the products of :mod:`typeahead.encoders.compiled.vnni`.
+
+:class:`~typeahead.encoders.hidden_layer.HiddenLayer` says what is computed. The integers are the same here, so that
+only the last bits of tanh, and with them now and then how an entry is rounded, differ. ``python -m benchmarks.embed``
+times it, beside the model's other parts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from typeahead.core.encoder import Vectors
+from typeahead.encoders.compiled.kernels import largest, multiply, square, tanh
+from typeahead.encoders.compiled.vnni import COLUMNS, aligned, offsets, pack, supported
+
+_ZERO_POINT = 128
+# Numba compiles closures over globals as constants, and a Python float would make everything float64.
+_F = np.float32
+_SHARE, _CUBE = _F(math.sqrt(2 / math.pi)), _F(0.044715)
+
+
+def fits(dim: int, hidden: int) -> bool:
+    """Whether a layer of these sizes can be compiled on this processor."""
+    return dim % COLUMNS == hidden % COLUMNS == 0 and supported()
+
+
+class CompiledLayer:
+    """Reads embeddings of length 1 from sums. May be called from several threads."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], dim: int) -> None:
+        inner, outer = tensors["inner"], tensors["outer"]
+        self._dim = dim
+        # Both matrices in one array, and so on: Numba takes its time for each argument.
+        weights = aligned(np.concatenate([pack(inner), pack(outer)]))
+        begins = np.concatenate([offsets(inner, _ZERO_POINT), offsets(outer, _ZERO_POINT)])
+        names = ("inner.scale", "inner.bias", "outer.scale", "outer.bias")
+        self._arrays = (weights, begins, np.concatenate([tensors[name] for name in names]))
+
+    def __call__(self, sums: Vectors) -> Vectors:
+        """Read the embeddings of float32 (n, dim + 1): float32 (n, dim); zeros where no token has counted."""
+        embeddings = np.empty((len(sums), self._dim), np.float32)
+        _read(np.ascontiguousarray(sums), *self._arrays, embeddings)
+        return embeddings
+
+    def advance(self, sums: Vectors, rows: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
+        """Add the rows of ``tokens`` int64 (n,) to sums, and read: following sums, and embeddings.
+
+        The same as adding first, in one call: to find a row and add it takes NumPy longer than adding takes.
+        """
+        following = np.empty_like(sums)
+        embeddings = np.empty((len(sums), self._dim), np.float32)
+        _advance(sums, rows, tokens, following, *self._arrays, embeddings)
+        return following, embeddings
+
+
+# Apart from looking for the largest: sums in another order would cancel what rounds.
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def _quantize(values: Any, quantized: Any) -> np.float32:
+    """Round float32 (n,) to uint8 (n,) round 128, and return the scale."""
+    bound: np.float32 = largest(values)
+    share = _F(127) / bound
+    for place in range(values.shape[0]):
+        # Halves to even: a float32 beyond 2²³ has no room for fractions.
+        rounded = (values[place] * share + _F(12_582_912.0)) - _F(12_582_912.0)
+        quantized[place] = np.uint8(np.int32(rounded) + _ZERO_POINT)
+    scale: np.float32 = bound / _F(127)
+    return scale
+
+
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def _activate(sums: Any, row_scale: np.float32, scale: Any, bias: Any, hidden: Any) -> None:
+    """GELU in its tanh form; loops over one operation each, as LLVM vectorises them so."""
+    for place in range(hidden.shape[0]):
+        hidden[place] = _F(sums[place]) * (row_scale * scale[place]) + bias[place]
+    for place in range(hidden.shape[0]):
+        value = hidden[place]
+        hidden[place] = _F(0.5) * value * (_F(1) + tanh(_SHARE * (value + _CUBE * value * value * value)))
+
+
+@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+def _finish(mean: Any, share: np.float32, sums: Any, row_scale: np.float32, scale: Any, bias: Any, found: Any) -> None:
+    for place in range(found.shape[0]):
+        found[place] = mean[place] * share + _F(sums[place]) * (row_scale * scale[place]) + bias[place]
+    length = _F(1) / np.sqrt(square(found))
+    for place in range(found.shape[0]):
+        found[place] *= length
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _read(sums: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any) -> None:
+    count, dim = embeddings.shape
+    width = begins.shape[0] - dim
+    inner, outer = weights[: dim * width], weights[dim * width :]
+    inner_begin, outer_begin = begins[:width], begins[width:]
+    inner_scale, inner_bias = numbers[:width], numbers[width : 2 * width]
+    outer_scale, outer_bias = numbers[2 * width : 2 * width + dim], numbers[2 * width + dim :]
+    root = np.sqrt(_F(dim))
+    share = _F(1) / root
+    means = np.empty((count, dim), np.float32)
+    hidden = np.empty(width, np.float32)
+    scales = np.empty(count, np.float32)
+    narrow = np.empty((count, dim), np.uint8)
+    wide = np.empty((count, width), np.uint8)
+    found = np.empty((count, max(dim, width)), np.int32)
+    for row in range(count):
+        length = np.sqrt(square(sums[row, :dim]))
+        factor = root / length if length > _F(0) else _F(0)
+        for place in range(dim):
+            means[row, place] = sums[row, place] * factor
+        scales[row] = _quantize(means[row], narrow[row])
+    multiply(narrow, inner, inner_begin, found, dim, width)
+    for row in range(count):
+        _activate(found[row], scales[row], inner_scale, inner_bias, hidden)
+        scales[row] = _quantize(hidden, wide[row])
+    multiply(wide, outer, outer_begin, found, width, dim)
+    for row in range(count):
+        _finish(means[row], share, found[row], scales[row], outer_scale, outer_bias, embeddings[row])
+        if not means[row].any():
+            embeddings[row, :] = _F(0)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _advance(
+    sums: Any, rows: Any, tokens: Any, following: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any
+) -> None:
+    for session in range(sums.shape[0]):
+        row = rows[tokens[session]]
+        for place in range(sums.shape[1]):
+            following[session, place] = sums[session, place] + row[place]
+    _read(following, weights, begins, numbers, embeddings)

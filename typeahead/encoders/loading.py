@@ -1,0 +1,75 @@
+"""Loads an encoder from a model folder, and checks it against the folder's golden vectors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from typeahead.encoders.families import FAMILIES
+from typeahead.errors import ModelCorrupt, ModelError, ModelTooNew, VariableError
+from typeahead.models.config import CONFIG
+from typeahead.models.folder import find, read_config
+from typeahead.models.golden import GOLDEN, Golden
+
+if TYPE_CHECKING:
+    from typeahead.encoders.causal import CausalEncoder
+    from typeahead.encoders.recurrent import RecurrentEncoder
+    from typeahead.encoders.static import StaticEncoder
+    from typeahead.encoders.transformer import TransformerEncoder
+
+    Loaded: TypeAlias = CausalEncoder | RecurrentEncoder | StaticEncoder | TransformerEncoder
+
+
+def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
+    """Load an encoder: one that comes with the package by its name, any other by its folder.
+
+    ``threads`` is for whole texts; a step of an incremental encoder always runs on the caller's thread alone.
+    Raises :class:`~typeahead.errors.ModelNotFound`, :class:`~typeahead.errors.ModelCorrupt` or
+    :class:`~typeahead.errors.ModelTooNew`.
+    """
+    folder = find(name_or_path)
+    config = read_config(folder)
+    family = FAMILIES.get(config.family)
+    if family is None:
+        raise ModelTooNew(
+            f"{folder}: this typeahead does not know the family {config.family!r}: upgrade it", folder=folder
+        )
+    for needed in ("tokenizer.json", GOLDEN, "weights.safetensors", *family.graphs):
+        if needed not in config.files:
+            raise ModelCorrupt(f"{folder / CONFIG} does not list {needed}", folder=folder)
+
+    def make(variant: str) -> Loaded:
+        encoder: Loaded = family.open(config, folder, variant=variant, threads=threads)
+        return encoder
+
+    golden = Golden.read(folder)
+    encoder, agreement = _try(make, "", golden, folder)
+    if agreement < golden.min_cosine:
+        precise, precise_agreement = _try(make, "-float32", golden, folder)
+        if precise_agreement < golden.min_cosine:
+            raise ModelCorrupt(
+                f"{folder}: the golden vectors are missed in int8 (cosine {agreement:.4f}) and in float32 "
+                f"({precise_agreement:.4f}): the weights are not the ones that the card describes",
+                folder=folder,
+            )
+        warnings.warn(
+            f"{config.name}: int8 products on this processor miss the golden vectors (cosine {agreement:.4f}, "
+            f"expected {golden.min_cosine}); running in float32, which is slower",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return precise
+    return encoder
+
+
+def _try(make: Callable[[str], Loaded], variant: str, golden: Golden, folder: Path) -> tuple[Loaded, float]:
+    """Make an encoder and compare it with the golden vectors."""
+    try:
+        encoder = make(variant)
+        return encoder, golden.agreement(encoder.encode(golden.texts))
+    except (ModelError, VariableError):
+        raise
+    except Exception as error:  # sizes that do not fit the weights fail in ONNX Runtime or NumPy, each in its own way
+        raise ModelCorrupt(f"{folder}: the configuration does not fit the weights: {error}", folder=folder) from error

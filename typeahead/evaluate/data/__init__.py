@@ -1,0 +1,1 @@
+"""What is measured on: queries, judgements, passages and recorded typing."""

@@ -1,0 +1,1 @@
+"""The measurements: quality, quality while typing, latency and throughput."""

@@ -1,0 +1,61 @@
+"""The JSON file that a measurement leaves behind: its figures, its command, its hardware and its versions.
+
+What the figures are is the measurement's business; :mod:`~typeahead.evaluate.report.page` puts many such files on one
+page.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from typeahead.errors import SourceError
+from typeahead.tables import hardware
+
+FORMAT_VERSION = 1
+
+KINDS = ("retrieval", "prefixes", "hybrid", "latency", "mteb")
+
+
+def write_results(path: Path | None, kind: str, figures: dict[str, Any]) -> None:
+    """Write ``figures`` of a measurement of one of :data:`KINDS`, with where they come from; nothing without a path.
+
+    "-" prints them. NaN is refused with ``ValueError``: it is no JSON, and no figure.
+    """
+    if path is None:
+        return
+    record = {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "command": shlex.join(["typeahead", *sys.argv[1:]]),
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": hardware(),
+        **figures,
+    }
+    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
+    if str(path) == "-":
+        print(text)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_results` wrote; :class:`~typeahead.errors.SourceError` for anything else."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SourceError(f"not JSON: {error}", path=path) from error
+    if not isinstance(record, dict) or record.get("kind") not in KINDS:
+        raise SourceError(f"not what typeahead evaluate wrote: its kind is none of {', '.join(KINDS)}", path=path)
+    if record.get("format_version") != FORMAT_VERSION:
+        raise SourceError(
+            f"format version {record.get('format_version')}, this version reads {FORMAT_VERSION}", path=path
+        )
+    return record

@@ -1,0 +1,1 @@
+"""A collection's vectors: encoded once, kept in shards, searched exactly."""

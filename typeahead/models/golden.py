@@ -1,0 +1,89 @@
+"""What a model must encode certain texts to: ``golden.json`` of a model folder."""
+
+from __future__ import annotations
+
+import base64
+import json
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.errors import ModelCorrupt
+from typeahead.storage.sealed import read_json
+
+GOLDEN = "golden.json"
+
+Vectors = NDArray[np.float32]
+
+#: Written for this purpose; short, long, rare words, digits, other scripts, marks that normalisation removes.
+GOLDEN_TEXTS = (
+    "how to boil an egg",
+    "h",
+    "weather tomorrow in lisbon",
+    "what does a NullPointerException mean, and where does it come from?",
+    "naïve café résumé",
+    "Übergrößenträger",
+    "東京の天気",
+    "한국어 검색",
+    "погода завтра",
+    "price of 2.5 kg flour in 1999 ($)",
+    "the effect of regular exercise on blood pressure in older adults with diabetes mellitus and hypertension",
+    "👩‍👩‍👧‍👦 family emoji",
+)
+
+#: The largest file that is read, in bytes.
+_MAX_GOLDEN = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Texts and their expected vectors; ``min_cosine`` is what this very graph must reach on any processor."""
+
+    texts: tuple[str, ...]
+    vectors: Vectors
+    min_cosine: float
+
+    @classmethod
+    def read(cls, folder: Path) -> Golden:
+        """Read ``golden.json``."""
+        path = folder / GOLDEN
+        try:
+            data, _ = read_json(path, _MAX_GOLDEN)
+            texts, least = tuple(data["texts"]), data["min_cosine"]
+            raw = base64.b64decode(data["vectors"], validate=True)
+            vectors = np.frombuffer(raw, "<f4").reshape(len(texts), -1)
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("texts are no list of strings")
+            if isinstance(least, bool) or not 0 < float(least) <= 1:
+                # Anything below would let every vector pass.
+                raise ValueError(f"min_cosine is {reprlib.repr(least)}, not a number from 0 to 1")
+            if not np.isfinite(vectors).all():
+                raise ValueError("a vector is not finite")
+            return cls(texts, vectors, float(least))
+        except OSError as error:
+            raise ModelCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelCorrupt(f"{path} holds no golden vectors: {error}", folder=folder) from error
+
+    def to_json(self) -> str:
+        """The text of ``golden.json``; vectors are little-endian float32 in base64."""
+        raw = base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()
+        return json.dumps({"min_cosine": self.min_cosine, "texts": self.texts, "vectors": raw}, indent=1) + "\n"
+
+    def agreement(self, vectors: Vectors) -> float:
+        """The smallest cosine between ``vectors``, an encoder's float32 (texts, dim), and the golden ones.
+
+        -1 for vectors of another shape, or when one is zero or not finite.
+        """
+        if vectors.shape != self.vectors.shape or not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+            return -1.0
+        return float(cosines(vectors, self.vectors).min())
+
+
+def cosines(a: Vectors, b: Vectors) -> Vectors:
+    """Cosine of each row of ``a`` to the same row of ``b``: float32 (n,)."""
+    result: Vectors = np.einsum("nd,nd->n", a, b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    return result

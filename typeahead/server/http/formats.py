@@ -1,0 +1,152 @@
+"""The formats of ``POST /v1/embed``: which a request names, how vectors are written, and lines as they come.
+
+=============================  ========================================================================================
+request, by ``Content-Type``   body
+=============================  ========================================================================================
+``application/json``           ``{"texts": ["…", …]}``; beside it ``"model"`` and ``"dtype"`` if wanted
+``application/x-ndjson``       a text a line, as a JSON string; ``model`` as a parameter of the address
+=============================  ========================================================================================
+
+=============================  ========================================================================================
+answer, by ``Accept``          body
+=============================  ========================================================================================
+``application/json``           ``{"model": "…", "dim": 384, "embeddings": [[…], …]}``, in the order of the texts
+``application/octet-stream``   the values row by row and nothing else: IEEE 754, little-endian, float32 or float16 by
+                               ``"dtype"``. The headers ``typeahead-model``, ``typeahead-dim``, ``typeahead-count`` and
+                               ``typeahead-dtype`` say what they are
+``application/x-ndjson``       ``{"index": 0, "embedding": […]}`` a line, or ``{"index": 0, "error": {…}}``
+=============================  ========================================================================================
+
+Lines are answered by lines, the first of them before the last text has come. Without ``Accept`` the answer has the
+request's format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from typeahead.core.encoder import Vectors
+from typeahead.server.http.api import ApiError
+
+#: Bytes of a code point in JSON, where it is escaped.
+ESCAPED = 6
+
+DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
+
+
+class Format(StrEnum):
+    """A format, by its media type (RFC 6838)."""
+
+    JSON = "application/json"
+    BINARY = "application/octet-stream"
+    LINES = "application/x-ndjson"
+
+
+#: Other names that clients have for a format.
+_ALIASES = {"application/jsonl": Format.LINES, "application/ndjson": Format.LINES, "": Format.JSON}
+
+
+@lru_cache(maxsize=64)
+def format_sent(content_type: bytes) -> Format:
+    """The format of a request's body; :class:`ApiError` for one that is not known."""
+    name = content_type.decode("latin-1").partition(";")[0].strip().lower()
+    found = _known(name)
+    if found not in (Format.JSON, Format.LINES):
+        raise ApiError(415, f'"content-type" has to be {Format.JSON} or {Format.LINES}', code="unknown_format")
+    return found
+
+
+@lru_cache(maxsize=64)
+def format_wanted(accept: bytes, sent: Format) -> Format:
+    """The first format of an ``Accept`` header that is known; :class:`ApiError` where there is none."""
+    names = [part.partition(";")[0].strip().lower() for part in accept.decode("latin-1").split(",")]
+    for name in names:
+        if name in ("", "*/*", "application/*"):
+            return sent
+        if (found := _known(name)) is not None:
+            if sent is Format.LINES and found is not sent:
+                break
+            return found
+    known = Format.LINES if sent is Format.LINES else ", ".join(Format)
+    raise ApiError(406, f'"accept" has to name {known}', code="unknown_format")
+
+
+def _known(name: str) -> Format | None:
+    return _ALIASES.get(name) or next((known for known in Format if known == name), None)
+
+
+def write_binary(vectors: Vectors, dtype: str) -> memoryview:
+    """The values as they are sent; on a little-endian machine float32 is not copied."""
+    values: NDArray[Any] = np.ascontiguousarray(vectors, DTYPES[dtype])
+    return values.data.cast("B")
+
+
+def write_json(model: str, vectors: Vectors) -> bytes:
+    """All vectors, float32 (n, dim), as one JSON object."""
+    values = {"model": model, "dim": vectors.shape[1], "embeddings": np.ascontiguousarray(vectors)}
+    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def write_line(index: int, vector: Vectors) -> bytes:
+    """One vector as a line."""
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps({"index": index, "embedding": vector}, option=options)
+
+
+def write_failed_line(index: int, error: ApiError) -> bytes:
+    """What is said in place of a vector."""
+    return orjson.dumps({"index": index, "error": error.fields}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class Lines:
+    """Cuts what comes into lines, holding no more than one unfinished line of ``limit`` bytes.
+
+    A longer one is skipped to its end, and comes out as None.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> Iterator[bytes | None]:
+        """The lines that ``data`` ends; blank ones are left out."""
+        *whole, rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            skipped, self._skipping = self._skipping, False
+            if skipped or len(line) > self._limit:
+                yield None
+            elif line.strip():
+                yield line
+        self._rest = rest
+        if self._skipping or len(rest) > self._limit:
+            self._rest, self._skipping = b"", True
+
+    def end(self) -> Iterator[bytes | None]:
+        """The last line, where no end of line stood behind it."""
+        yield from self.feed(b"\n")
+
+
+def read_line(line: bytes | None, *, max_chars: int) -> str:
+    """The text of a line; :class:`ApiError` for what is none, or too long."""
+    if line is None:
+        raise ApiError(
+            413, f"a line of more than {ESCAPED * max_chars} bytes: send shorter texts", code="text_too_long"
+        )
+    try:
+        text = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(400, f"not JSON: {error.msg} at character {error.pos}", code="bad_json") from None
+    if type(text) is not str:
+        raise ApiError(400, "a line has to be a JSON string", code="bad_message")
+    if len(text) > max_chars:
+        message = f"a text of {len(text)} code points, the limit is {max_chars}: send shorter texts"
+        raise ApiError(413, message, code="text_too_long")
+    return text

@@ -1,0 +1,256 @@
+"""The metrics of this server: what is counted, under which names, with every series from the start.
+
+How counting and Prometheus' text format work is in :mod:`typeahead.server.observe.counters`. No label grows with users,
+and no label or value holds any text. Only the event loop writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+import typeahead
+from typeahead.server.observe.counters import BUCKETS, Counter, Histogram, Reading, Registry
+from typeahead.server.observe.slow import SlowKeystrokes
+from typeahead.server.process.door import Refusal
+
+#: Parts of a reply's duration, in their order. What a reply's own writing took is in the histogram, and cannot be in
+#: the reply; everything else is in its ``timing_us`` too.
+STAGES: Final = ("queue", "tokenize", "step", "search", "serialize")
+OUTCOMES: Final = ("served", "superseded", "cancelled", "overloaded", "error")
+
+#: What becomes of a text for the fallback: answered by it; not taken, as it is busy; not wanted any more; its failure.
+FALLBACK_OUTCOMES: Final = ("served", "shed", "dropped", "error")
+
+#: What browsers report, by name in the report, with what it is.
+CLIENT_TIMINGS: Final = {
+    "key_to_paint": "From a key's event to the end of the next frame with its results, in the browser.",
+    "enter_to_paint": "From the event of Enter to the end of the next frame with its results, in the browser.",
+    "round_trip": "From sending a keystroke or Enter to its reply, in the browser.",
+    "network": "Round trip less the server's own time, in browsers that are told it.",
+}
+#: What becomes of a report: counted; not understood; not read, as there were too many.
+REPORT_OUTCOMES: Final = ("accepted", "refused", "limited")
+#: Why a websocket is not made a session: as many as may be are open, keystrokes are turned away, the page is of another
+#: origin, the client speaks another subprotocol, the server starts or stops.
+SESSION_REFUSALS: Final = ("full", "overloaded", "origin", "subprotocol", "not_ready")
+
+
+class Reason(StrEnum):
+    """Why a text is for the fallback."""
+
+    LONG = "long"
+    QUALITY = "quality"
+    FAILED = "failed"
+
+
+class ReplyTimes:
+    """Durations of replies by stage, collected and then counted in blocks.
+
+    Numbers at the end of a list cost a fraction of six searches for a bucket (0.2 µs a reply; an array takes 0.5); a
+    block is counted by NumPy. Give :meth:`settle` to :meth:`Registry.before_snapshot`.
+    """
+
+    #: Replies in a block: what waits is bounded by it.
+    BLOCK: Final = 512
+
+    def __init__(self, histograms: Sequence[Histogram]) -> None:
+        self._histograms = histograms
+        self._pending: list[int] = []
+        self._full = self.BLOCK * len(histograms)
+        self._bounds_ns = np.array([round(bound * 1e9) for bound in BUCKETS])
+        self._buckets = len(BUCKETS) + 1
+        self._offsets = np.arange(len(histograms)) * self._buckets
+
+    def add(self, parts_ns: tuple[int, ...], total_ns: int) -> None:
+        """Note the nanoseconds of one reply, one for each histogram; 0 where it had no such part."""
+        pending = self._pending
+        pending += parts_ns
+        pending.append(total_ns)
+        if len(pending) >= self._full:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what was noted."""
+        spent = np.array(self._pending, np.int64).reshape(-1, len(self._histograms))
+        self._pending.clear()
+        places = np.searchsorted(self._bounds_ns, spent) + self._offsets
+        counted = np.bincount(places[spent > 0], minlength=self._buckets * len(self._histograms))
+        sums = spent.sum(axis=0).tolist()
+        for place in np.flatnonzero(counted).tolist():
+            column, bucket = divmod(place, self._buckets)
+            self._histograms[column].counts[bucket] += int(counted[place])
+        for histogram, spent_ns in zip(self._histograms, sums, strict=True):
+            histogram.sum += spent_ns * 1e-9
+
+
+def add_worker_deaths(registry: Registry, deaths: Counter) -> None:
+    """Add what the process that starts workers counts; they have the series too, so that it is always there."""
+    registry.add(
+        "typeahead_worker_deaths_total", "counter", "Worker processes that ended without being told to.", {(): deaths}
+    )
+
+
+class ServerMetrics:
+    """What this server counts. All series exist from the start, so that a rate never begins with a gap."""
+
+    def __init__(self, encoder: str) -> None:
+        self.registry = Registry()
+        self.keystroke = Histogram()
+        self.stages = {stage: Histogram() for stage in STAGES}
+        self.loop_lag = Histogram()
+        self.keystrokes = {outcome: Counter() for outcome in OUTCOMES}
+        self.submits = {True: Counter(), False: Counter()}
+        self.fallback = {(reason, outcome): Counter() for reason in Reason for outcome in FALLBACK_OUTCOMES}
+        self.fallback_wait = Histogram()
+        self.client = {name: Histogram() for name in CLIENT_TIMINGS}
+        self.reports = {outcome: Counter() for outcome in REPORT_OUTCOMES}
+        self.refused_connections = {refusal: Counter() for refusal in Refusal}
+        self.refused_sessions = {reason: Counter() for reason in SESSION_REFUSALS}
+        self.slow = SlowKeystrokes()
+        #: Takes the nanoseconds of a reply: those of each of :data:`STAGES`, then the whole.
+        self.replies = ReplyTimes((*self.stages.values(), self.keystroke))
+        self.registry.before_snapshot(self.replies.settle)
+        add = self.registry.add
+        add(
+            "typeahead_keystroke_duration_seconds",
+            "histogram",
+            "From the arrival of a keystroke or submit to its reply.",
+            {(): self.keystroke},
+        )
+        add(
+            "typeahead_stage_duration_seconds",
+            "histogram",
+            "Part of a reply's duration that each stage took.",
+            {(("stage", stage),): histogram for stage, histogram in self.stages.items()},
+        )
+        add(
+            "typeahead_keystrokes_total",
+            "counter",
+            "Keystrokes by what became of them.",
+            {(("outcome", outcome),): counter for outcome, counter in self.keystrokes.items()},
+        )
+        add(
+            "typeahead_submits_total",
+            "counter",
+            "Submits by whether their answer was there when they arrived.",
+            {(("ready", str(ready).lower()),): counter for ready, counter in self.submits.items()},
+        )
+        add(
+            "typeahead_fallback_texts_total",
+            "counter",
+            "Texts for the fallback encoder, by why they are and what became of them.",
+            {
+                (("reason", reason.value), ("outcome", outcome)): counter
+                for (reason, outcome), counter in self.fallback.items()
+            },
+        )
+        add(
+            "typeahead_fallback_duration_seconds",
+            "histogram",
+            "From a typed or searched text's arrival at the fallback encoder to its vector.",
+            {(): self.fallback_wait},
+        )
+        add(
+            "typeahead_event_loop_lag_seconds",
+            "histogram",
+            "How late a timer of the event loop was, ten times a second; the loop's clock ticks in milliseconds.",
+            {(): self.loop_lag},
+        )
+        for name, help in CLIENT_TIMINGS.items():
+            add(f"typeahead_client_{name}_seconds", "histogram", help, {(): self.client[name]})
+        add(
+            "typeahead_client_reports_total",
+            "counter",
+            "Reports of browsers on what people felt, by what became of them.",
+            {(("outcome", outcome),): counter for outcome, counter in self.reports.items()},
+        )
+        add(
+            "typeahead_connections_refused_total",
+            "counter",
+            "Connections and requests that were refused before anybody read what they asked, by why.",
+            {(("reason", refusal.value),): counter for refusal, counter in self.refused_connections.items()},
+        )
+        add(
+            "typeahead_sessions_refused_total",
+            "counter",
+            "Websockets that were not made sessions, by why.",
+            {(("reason", reason),): counter for reason, counter in self.refused_sessions.items()},
+        )
+        add_worker_deaths(self.registry, Counter())
+        build = (("version", typeahead.__version__), ("encoder", encoder))
+        add("typeahead_build_info", "gauge", "Version and encoder.", {build: Reading(lambda: 1)}, combine="max")
+
+    def replied(
+        self,
+        arrived_ns: int,
+        total_ns: int,
+        stages_ns: tuple[int, ...],
+        chars: int,
+        tokens: int,
+        submit: bool,
+    ) -> None:
+        """Count a reply: one call of half a microsecond for all that is kept of it.
+
+        ``stages_ns`` has the nanoseconds of each of :data:`STAGES`, 0 for one that the reply did not need; ``chars``
+        and ``tokens`` are those of the whole text.
+        """
+        self.replies.add(stages_ns, total_ns)
+        slow = self.slow
+        if total_ns > slow.floor_ns or arrived_ns >= slow.until_ns:
+            slow.keep(total_ns, arrived_ns, chars, tokens, submit, stages_ns)
+
+    def read(
+        self,
+        *,
+        sessions: Callable[[], int],
+        cache_bytes: Callable[[], int],
+        cache_capacity: int,
+        steps_computed: Callable[[], int],
+        steps_cached: Callable[[], int],
+        searches_made: Callable[[], int],
+        searches_stood: Callable[[], int],
+        words_found: Callable[[], int],
+        words_late: Callable[[], int],
+        connections: Callable[[], int],
+        generation: int,
+    ) -> None:
+        """Add what others keep count of, to be read when the metrics are."""
+        add = self.registry.add
+        add(
+            "typeahead_steps_total",
+            "counter",
+            "Encoder steps that keystrokes needed, by where they came from.",
+            {(("source", "computed"),): Reading(steps_computed), (("source", "cached"),): Reading(steps_cached)},
+        )
+        add(
+            "typeahead_searches_total",
+            "counter",
+            "Searches that were made, and keystrokes for which the results of the session's last one stood.",
+            {(("source", "computed"),): Reading(searches_made), (("source", "stood"),): Reading(searches_stood)},
+        )
+        add(
+            "typeahead_word_searches_total",
+            "counter",
+            "Searches of words in a hybrid, by whether they were there in time for the answer.",
+            {(("outcome", "found"),): Reading(words_found), (("outcome", "late"),): Reading(words_late)},
+        )
+        add("typeahead_open_connections", "gauge", "Open connections of all kinds.", {(): Reading(connections)})
+        add(
+            "typeahead_index_generation",
+            "gauge",
+            "Generation of the index that is searched; 0 without an index.",
+            {(): Reading(lambda: generation)},
+            combine="max",
+        )
+        add("typeahead_active_sessions", "gauge", "Open websocket sessions.", {(): Reading(sessions)})
+        add("typeahead_state_cache_bytes", "gauge", "Bytes in the cache of token prefixes.", {(): Reading(cache_bytes)})
+        add(
+            "typeahead_state_cache_capacity_bytes",
+            "gauge",
+            "Bytes that the cache of token prefixes may have.",
+            {(): Reading(lambda: cache_capacity)},
+        )

@@ -1,0 +1,58 @@
+"""What encoding a whole text costs on this machine: the dashboard's other side of the comparison.
+
+A search box without an incremental encoder encodes the whole text by the teacher once somebody pauses or presses
+Enter. Where such an encoder is loaded anyway (the passage encoder, the fallback), it is timed once at the start; where
+none is, nothing is said.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from typeahead.core.encoder import Encoder, IncrementalEncoder
+
+#: Short, usual and long: what people type. Costs in between are interpolated by length.
+TEXTS: Final = (
+    "egg",
+    "how long to boil an egg",
+    "how long do i have to boil an egg so that the white is firm and the yolk is still soft in the middle",
+)
+_RUNS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherCost:
+    """The median time that ``encoder`` took for a text: ``points`` are (code points, microseconds), by length."""
+
+    encoder: str
+    runs: int
+    points: tuple[tuple[int, int], ...]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+def whole_text_encoder(encoders: Iterable[Encoder | None]) -> Encoder | None:
+    """Return the first that encodes whole texts only, None where there is none."""
+    for encoder in encoders:
+        if encoder is not None and not isinstance(encoder, IncrementalEncoder):
+            return encoder
+    return None
+
+
+def measure(encoder: Encoder, *, clock: Callable[[], int] = time.perf_counter_ns) -> TeacherCost:
+    """Time ``encoder``, which is warm, on each of :data:`TEXTS`; takes a fraction of a second."""
+    points = []
+    for text in TEXTS:
+        spent = []
+        for _ in range(_RUNS):
+            started_ns = clock()
+            encoder.encode([text])
+            spent.append(clock() - started_ns)
+        points.append((len(text), round(statistics.median(spent) / 1000)))
+    return TeacherCost(encoder.config.name, _RUNS, tuple(points))

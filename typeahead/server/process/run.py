@@ -1,0 +1,207 @@
+"""The process: listens, serves until a signal comes, drains, and is gone within ten seconds.
+
+uvicorn does the sockets. Its own shutdown closes websockets at once and drops replies that are due, so the application
+is drained before that; and it ends by raising the signal again, so a server that did as it was told would look killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import uvicorn
+
+from typeahead.core.encoder import Encoder
+from typeahead.server.app import App, create_app
+from typeahead.server.config import ServerConfig
+from typeahead.server.observe.logs import limit_library
+from typeahead.server.process.descriptors import fitted, raise_limit
+from typeahead.server.process.heads import Bounds, bounded_http
+from typeahead.server.process.listening import listen, listener_port
+from typeahead.server.process.siblings import Siblings
+from typeahead.server.process.websocket import bounded
+from typeahead.server.typing.pipeline import SearchIndex
+
+log = logging.getLogger(__name__)
+
+#: Libraries that write a line for what any client can cause.
+_NOISY = ("asyncio", "uvicorn.error")
+
+#: Looks at the clock, ten a second, between full collections of garbage; sessions that ended since the last one, or
+#: so many of those times, make one worth its pause.
+_COLLECT_TICKS = 600
+_COLLECT_ENDED = 1000
+_COLLECT_TIMES = 10
+
+#: Seconds that closing handshakes, and then HTTP requests, have after the drain.
+_CLOSING_SECONDS = 1.0
+_REQUEST_SECONDS = 1
+
+
+class Worker:
+    """What a process has of the one that started it: ``handles`` are the numbers of its sockets, the control first."""
+
+    def __init__(self, handles: Sequence[int]) -> None:
+        control, *listeners = [socket.socket(fileno=handle) for handle in handles]
+        self.siblings = Siblings(control)
+        self.listeners = listeners
+        for listener in listeners:
+            listener.setblocking(False)
+
+
+def serve(
+    config: ServerConfig,
+    encoder: Encoder,
+    index: SearchIndex | None = None,
+    *,
+    passages: Encoder | None = None,
+    fallback: Encoder | None = None,
+    on_ready: Callable[[str], None] | None = None,
+    worker: Worker | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain and return.
+
+    ``on_ready`` is called with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
+    :class:`~typeahead.server.process.listening.ListenError` where the port is taken, what
+    :func:`~typeahead.server.app.create_app` raises, and what goes wrong while warming up. ``index`` is not closed. A
+    ``worker`` is one of several processes: it listens on sockets that are there already.
+    """
+    # The oldest generation is collected by Server: never by itself.
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, 10**9)
+    siblings = None if worker is None else worker.siblings
+    config = prepared(config, warn=worker is None)
+    app = create_app(config, encoder, index, passages=passages, fallback=fallback, siblings=siblings)
+    sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
+    try:
+        Server(app, on_ready).run(sockets)
+    finally:
+        for listener in sockets:
+            listener.close()
+    if app.failure is not None:
+        raise app.failure
+
+
+def prepared(config: ServerConfig, *, warn: bool) -> ServerConfig:
+    """Raise the limit on open files, fit the settings to it, and ``warn`` of what the operator may not know.
+
+    Workers do not warn: the process that starts them has done so.
+    """
+    if warn and config.exposed:
+        log.warning("other machines may search on %s without a token: give one by --token-file", config.host)
+    return fitted(config, raise_limit(), warn=warn)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with the application drained before its connections are closed."""
+
+    def __init__(self, app: App, on_ready: Callable[[str], None] | None = None) -> None:
+        config = app.config
+        super().__init__(
+            uvicorn.Config(
+                app,
+                # What the listening sockets do not say by themselves; named here for uvicorn's messages.
+                host=config.host,
+                port=config.port,
+                loop="uvloop",
+                # "httptools", with bounds on heads and on silence.
+                http=bounded_http(app.door, Bounds(config.max_head_bytes, config.max_body_bytes, config.stall_seconds)),
+                # "websockets-sansio", with the gaps filled that let a client hold memory for ever.
+                ws=bounded(config.stall_seconds),
+                ws_max_size=config.max_frame_bytes,
+                ws_ping_interval=config.ping_seconds,
+                ws_ping_timeout=config.ping_seconds,
+                # Messages of a few hundred bytes: compressing them costs more time than it saves.
+                ws_per_message_deflate=False,
+                interface="asgi3",
+                lifespan="on",
+                # Paths and, at level DEBUG, frames would be logged: what is typed is private.
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=_REQUEST_SECONDS,
+            )
+        )
+        for library in _NOISY:
+            limit_library(library)
+        self.app = app
+        self._on_ready = on_ready
+        self._collected = 0
+        self._ended_then = 0
+        #: Where the server listens, once it does.
+        self.address = ""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal as the wish to stop; a second SIGINT stops at once."""
+        del frame
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Take SIGHUP as SIGTERM too, unless whoever started the server had it ignored, as ``nohup`` does."""
+        with super().capture_signals():
+            if threading.current_thread() is not threading.main_thread() or not hears_hangup():
+                yield
+                return
+            before = signal.signal(signal.SIGHUP, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, before)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and note the address."""
+        await super().startup(sockets)
+        host = self.config.host
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{listener_port(sockets or [])}"
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look ten times a second who was silent for too long, and whether it is time to stop or to tell: ready."""
+        if counter % _COLLECT_TICKS == _COLLECT_TICKS - 1:
+            self._collect()
+        self.app.door.turn_out_late()
+        if self._on_ready is not None and self.app.status == "ready":
+            self._on_ready(self.address)
+            self._on_ready = None
+        return await super().on_tick(counter) or self.app.failure is not None or self.app.orphaned
+
+    def _collect(self) -> None:
+        """Collect the garbage of ended sessions, instead of whenever the interpreter thinks of it.
+
+        A full collection looks at all that is alive, which with a thousand sessions takes tens of milliseconds, and
+        keystrokes leave nothing for it: only sessions that end do.
+        """
+        self._collected += 1
+        ended = self.app.sessions_ended
+        if ended - self._ended_then >= _COLLECT_ENDED or self._collected >= _COLLECT_TIMES:
+            self._ended_then, self._collected = ended, 0
+            gc.collect()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, drain, let closing handshakes end, and then close what is left."""
+        for server in self.servers:
+            server.close()
+        if not self.force_exit:
+            await self.app.drain()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._websockets_closed(), _CLOSING_SECONDS)
+        await super().shutdown(sockets)
+
+    async def _websockets_closed(self) -> None:
+        while any(getattr(connection, "close_sent", False) for connection in self.server_state.connections):
+            await asyncio.sleep(0.01)
+
+
+def hears_hangup() -> bool:
+    """Whether SIGHUP exists here and is not ignored."""
+    return hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN

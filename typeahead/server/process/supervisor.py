@@ -1,0 +1,271 @@
+"""Several worker processes on one port: started, replaced when they die, stopped together.
+
+Each worker has listening sockets of its own on the same address (SO_REUSEPORT), so the system spreads the connections
+over them; a second server on the port is refused, as it would get a share too. The sockets belong to this process, so
+people who connect to a worker that has just died wait for the next one, and are not refused. Nothing is lost but the
+dead worker's connections: a state is rebuilt from the text, and its counts stay in the sums
+(:mod:`typeahead.server.process.siblings`). All search one generation of the index
+(:mod:`typeahead.server.process.pinning`). One process that serves is :mod:`typeahead.server.process.run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from typeahead.errors import TypeaheadError
+from typeahead.server.observe.counters import Counter, Registry, merge
+from typeahead.server.observe.metrics import add_worker_deaths
+from typeahead.server.observe.slow import merge_slow
+from typeahead.server.process.listening import claim, listen, listener_port
+from typeahead.server.process.pinning import PinnedIndex
+from typeahead.server.process.run import hears_hangup
+from typeahead.server.process.siblings import LINE_LIMIT, Report, write_line
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a worker has to tell what it has counted.
+_ASK_SECONDS: Final = 0.5
+#: Seconds after which a worker that died had been a good one, and the longest wait before the next.
+_STEADY_SECONDS: Final = 5.0
+_LONGEST_WAIT: Final = 5.0
+#: Workers that may die one after the other before any was ready.
+_FAILURES: Final = 3
+#: Seconds beyond the drain that workers have to end.
+_ENDING_SECONDS: Final = 5.0
+
+
+class WorkersError(TypeaheadError):
+    """The workers do not start."""
+
+
+class _Worker:
+    """One place: its sockets, and the process that has them now."""
+
+    def __init__(self, listeners: list[socket.socket]) -> None:
+        self.listeners = listeners
+        self.process: asyncio.subprocess.Process | None = None
+        self.writer: asyncio.StreamWriter | None = None
+        self.ready = False
+        #: Whether the present process was told to end.
+        self.told = False
+        #: What the present process last reported.
+        self.report: Report | None = None
+        self.answers: dict[int, asyncio.Future[None]] = {}
+
+
+class Supervisor:
+    """Runs ``count`` processes of ``command`` on an address, with ``--worker`` and what belongs to it added.
+
+    ``on_ready`` is called with the server's address once all of them are ready for the first time. A ``pinned`` index
+    is held while they run. With ``share_port`` another server may have the port too, if it also shares it; without,
+    :class:`~typeahead.server.process.listening.ListenError` is raised where one has it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        host: str,
+        port: int,
+        *,
+        count: int,
+        drain_seconds: float,
+        on_ready: Callable[[str], None],
+        pinned: PinnedIndex | None = None,
+        share_port: bool = False,
+    ) -> None:
+        self._command = command
+        self._drain_seconds = drain_seconds
+        self._on_ready: Callable[[str], None] | None = on_ready
+        self._pinned = pinned
+        claimed = [] if share_port else claim(host, port)
+        first = listen(host, listener_port(claimed) or port, shared=True)
+        for listener in claimed:
+            listener.close()
+        self._workers = [_Worker(first)]
+        port = listener_port(first)
+        self._workers += [_Worker(listen(host, port, shared=True)) for _ in range(count - 1)]
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._registry = Registry()
+        self._deaths = Counter()
+        add_worker_deaths(self._registry, self._deaths)
+        self._retired: Report = {"metrics": [], "slow": [], "started": time.time()}
+        self._stopping: asyncio.Event | None = None
+        self._failures = 0
+        self._failure: TypeaheadError | None = None
+        #: Held while all workers are moved to another index.
+        self._moving = asyncio.Lock()
+        self._numbers = iter(range(sys.maxsize))
+
+    def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or SIGHUP; raises :class:`WorkersError` where no worker gets ready."""
+        try:
+            asyncio.run(self._run())
+        finally:
+            self.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Close the sockets; :meth:`run` does it when it ends."""
+        for worker in self._workers:
+            for listener in worker.listeners:
+                listener.close()
+
+    async def _run(self) -> None:
+        self._stopping = stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hears_hangup() else [])):
+            loop.add_signal_handler(number, stopping.set)
+        keepers = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
+        await stopping.wait()
+        await self._end(self._workers)
+        await asyncio.gather(*keepers)
+
+    async def _end(self, workers: Sequence[_Worker]) -> None:
+        """Have workers answer what is pending and end; kill those that do not."""
+        ending = []
+        for worker in workers:
+            if worker.process is not None:
+                worker.told = True
+                _signal(worker, signal.SIGTERM)
+                ending.append(asyncio.ensure_future(worker.process.wait()))
+        if not ending:
+            return
+        _, late = await asyncio.wait(ending, timeout=self._drain_seconds + _ENDING_SECONDS)
+        for worker in workers if late else ():
+            _signal(worker, signal.SIGKILL)
+        await asyncio.gather(*ending)
+
+    async def _stay_together(self) -> bool:
+        """Move all workers to the index in force where the pinned one is gone; False where there is none to move to."""
+        assert self._stopping is not None
+        async with self._moving:
+            if self._pinned is None or self._pinned.is_there:
+                return True
+            log.warning("the files of the index are gone: ending all workers, to start them on the one in force")
+            await self._end(self._workers)
+            try:
+                self._pinned.take()
+            except TypeaheadError as error:
+                self._failure = error
+                self._stopping.set()
+                return False
+            return True
+
+    async def _keep(self, worker: _Worker) -> None:
+        """Have a process in this place until it is time to stop."""
+        assert self._stopping is not None
+        wait = 0.0
+        while not self._stopping.is_set():
+            if not await self._stay_together():
+                return
+            started = time.monotonic()
+            status = await self._live(worker)
+            if self._stopping.is_set():
+                return
+            if worker.told:
+                self._retire(worker)
+                continue
+            self._deaths.add()
+            if not worker.ready:
+                self._failures += 1
+                if self._failures >= _FAILURES:
+                    self._failure = WorkersError(f"a worker ended with status {status} before it was ready: see above")
+                    self._stopping.set()
+                    return
+            log.warning("a worker ended with status %s: starting another", status)
+            self._retire(worker)
+            lasted = time.monotonic() - started >= _STEADY_SECONDS
+            wait = 0.0 if lasted else min(_LONGEST_WAIT, 2 * wait + 0.1)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), wait)
+
+    async def _live(self, worker: _Worker) -> int:
+        """Run one process to its end, and return its status."""
+        ours, theirs = socket.socketpair()
+        worker.ready, worker.told, worker.report = False, False, None
+        passed = [theirs, *worker.listeners]
+        try:
+            worker.process = await asyncio.create_subprocess_exec(
+                *self._command,
+                "--worker",
+                ",".join(str(end.fileno()) for end in passed),
+                *([] if self._pinned is None else self._pinned.arguments),
+                pass_fds=[end.fileno() for end in passed],
+            )
+        finally:
+            theirs.close()
+        reader, worker.writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
+        if self._stopping is not None and self._stopping.is_set():
+            _signal(worker, signal.SIGTERM)
+        try:
+            with suppress(ConnectionError):
+                while line := await reader.readline():
+                    self._hear(worker, json.loads(line))
+        finally:
+            worker.writer.close()
+        return await worker.process.wait()
+
+    def _hear(self, worker: _Worker, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            worker.ready = True
+            self._failures = 0
+            if self._on_ready is not None and all(other.ready for other in self._workers):
+                self._on_ready(self.address)
+                self._on_ready = None
+        elif "report" in message:
+            worker.report = message["report"]
+            answer = worker.answers.pop(message.get("to", -1), None)
+            if answer is not None and not answer.done():
+                answer.set_result(None)
+        else:
+            task = asyncio.get_running_loop().create_task(self._collect(worker, message["collect"]))
+            task.add_done_callback(lambda done: done.exception())
+
+    async def _collect(self, asking: _Worker, number: int) -> None:
+        """Send a worker what all others have counted."""
+        others = [worker for worker in self._workers if worker is not asking]
+        asked = [self._ask(worker) for worker in others if worker.ready and worker.writer is not None]
+        if asked:
+            # What is late is sent as it was a second ago.
+            await asyncio.wait(asked, timeout=_ASK_SECONDS)
+        reports = [worker.report for worker in others if worker.report is not None]
+        assert asking.writer is not None
+        counted = merge([self._registry.snapshot(), self._retired["metrics"]])
+        write_line(asking.writer, {"collected": number, "reports": [*reports, self._retired | {"metrics": counted}]})
+
+    def _ask(self, worker: _Worker) -> asyncio.Future[None]:
+        assert worker.writer is not None
+        number = next(self._numbers)
+        answer = worker.answers[number] = asyncio.get_running_loop().create_future()
+        write_line(worker.writer, {"ask": number})
+        return answer
+
+    def _retire(self, worker: _Worker) -> None:
+        """Keep what a dead worker had counted, so that sums do not fall; what it had at a time is gone."""
+        worker.writer = None
+        for answer in worker.answers.values():
+            answer.cancel()
+        worker.answers.clear()
+        report, worker.report = worker.report, None
+        if report is not None:
+            counted = [family for family in report["metrics"] if family["kind"] != "gauge"]
+            self._retired |= {
+                "metrics": merge([self._retired["metrics"], counted]),
+                "slow": merge_slow([self._retired["slow"], report["slow"]]),
+            }
+
+
+def _signal(worker: _Worker, number: signal.Signals) -> None:
+    if worker.process is not None and worker.process.returncode is None:
+        with suppress(ProcessLookupError):
+            worker.process.send_signal(number)

@@ -1,0 +1,1 @@
+"""One person's typing: from a websocket frame to the reply."""

@@ -1,0 +1,250 @@
+"""The websocket endpoint ``/v1/type``: sockets round :class:`~typeahead.server.typing.dialogue.Dialogue`, as raw ASGI.
+
+A :class:`Connection` hears frames from its :mod:`channel <typeahead.server.typing.channel>` and sends what the dialogue
+has for it, both as plain calls on the event loop. Reading stops while the dialogue is full, and nothing is taken from
+it while the client does not read, so neither side piles up. What is wrong with a client before the handshake is said in
+HTTP; afterwards in the close codes of :mod:`typeahead.wire.protocol`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import orjson
+
+from typeahead.server.config import ServerConfig
+from typeahead.server.observe.logs import LimitedLog
+from typeahead.server.observe.metrics import ServerMetrics
+from typeahead.server.observe.tracing import Tracing
+from typeahead.server.typing.channel import EXTENSION, AsgiChannel, Channel, Receive, Scope, Send
+from typeahead.server.typing.dialogue import Dialogue
+from typeahead.server.typing.pipeline import Pipeline
+from typeahead.wire.access import Tokens
+from typeahead.wire.protocol import (
+    CLOSE_FULL,
+    CLOSE_IDLE,
+    CLOSE_POLICY,
+    CLOSE_RESTART,
+    SUBPROTOCOL,
+    Conversation,
+    Dtype,
+    Hello,
+    Limits,
+)
+from typeahead.wire.replies import write_hello
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks at which sessions are idle.
+SWEEP_SECONDS = 1.0
+
+#: What the log says of websockets that are not made sessions; see
+#: :data:`~typeahead.server.observe.metrics.SESSION_REFUSALS`.
+_REFUSALS = {
+    "full": "refused a session with 1013: max_sessions are open already",
+    "overloaded": "refused a session with 1013: the server is overloaded",
+    "origin": "refused a session with 403: its page is of an origin that is not in allowed_origins",
+    "subprotocol": "refused a session with 400: it speaks another subprotocol",
+    "not_ready": "refused a session with 503: the server is starting or stopping",
+}
+
+
+class Connection:
+    """One client: its dialogue, and the channel that it comes by."""
+
+    __slots__ = ("_channel", "_closing", "_paused", "dialogue", "ended", "heard", "last_heard", "opened")
+
+    def __init__(self, endpoint: TypeEndpoint, channel: Channel) -> None:
+        config = endpoint.config
+        self._channel = channel
+        self._paused = False
+        self._closing = False
+        #: Seconds of the monotonic clock; :attr:`heard` says whether something came since the last look at idle ones.
+        self.opened = self.last_heard = time.monotonic()
+        self.heard = False
+        #: Set when the connection is gone.
+        self.ended = asyncio.Event()
+        self.dialogue = Dialogue(
+            Conversation(endpoint.limits, endpoint.tokens),
+            endpoint.pipeline.engine.session(max_chars=config.max_chars, scope=endpoint.pipeline.shared_scope),
+            endpoint.pipeline,
+            endpoint.metrics,
+            greet=endpoint.greet,
+            wake=self.writable,
+            clock=time.perf_counter_ns,
+            max_pending=config.max_pending,
+            timings=config.timings,
+            trace=None if endpoint.tracing is None else endpoint.tracing.session(),
+        )
+        channel.attach(self)
+
+    def receive_text(self, payload: bytes) -> None:
+        """Take a text frame; ``UnicodeDecodeError`` if it is not UTF-8."""
+        self.heard = True
+        self.dialogue.hear(payload)
+        self._mind_room()
+
+    def caught_up(self) -> None:
+        """Answer the last keystroke, as no more frames are at hand."""
+        self.dialogue.settle()
+        self._mind_room()
+
+    def receive_binary(self) -> None:
+        """Take a binary frame."""
+        self.heard = True
+        self.dialogue.receive_binary()
+        self._mind_room()
+
+    def writable(self) -> None:
+        """Send what can be sent."""
+        dialogue, channel = self.dialogue, self._channel
+        while not channel.blocked and (reply := dialogue.take()) is not None:
+            channel.send(*reply)
+        if self._paused:
+            self._mind_room()
+        if dialogue.closing is not None and dialogue.finished and not self._closing:
+            self._closing = True
+            channel.close(dialogue.closing.code, dialogue.closing.reason)
+
+    def lost(self) -> None:
+        """Drop all that is pending."""
+        self.dialogue.abandon()
+        self.ended.set()
+
+    def _mind_room(self) -> None:
+        """Hear nothing while as many replies wait as are allowed."""
+        if self._paused is not self.dialogue.full:
+            self._paused = self.dialogue.full
+            if self._paused:
+                self._channel.pause_reading()
+            else:
+                self._channel.resume_reading()
+
+
+class TypeEndpoint:
+    """All websocket sessions: who may have one, which are idle, and how they end when the server stops."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        pipeline: Pipeline,
+        metrics: ServerMetrics,
+        documents: int | None,
+        *,
+        status: Callable[[], str],
+        tracing: Tracing | None = None,
+    ) -> None:
+        self.config = config
+        self.pipeline = pipeline
+        self.metrics = metrics
+        self.tracing = tracing
+        self.tokens = Tokens(config.token, config.operator_token)
+        encoder = pipeline.engine.encoder.config
+        # By dot product the length of a vector counts, and int8 frames do not carry it.
+        dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())
+        fallback = None if pipeline.fallback is None else pipeline.fallback.name
+        self.limits = Limits(config.max_chars, config.default_k, config.max_k, dtypes, fallback)
+        self._encoder = encoder.name
+        self._dim = encoder.dim
+        self._documents = documents
+        self._connections: set[Connection] = set()
+        #: Sessions that have ended.
+        self.ended = 0
+        self._empty = asyncio.Event()
+        self._status = status
+        self._log = LimitedLog(log)
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def greet(self, hello: Hello) -> bytes:
+        """Write the answer to a hello."""
+        return write_hello(
+            hello,
+            self.limits,
+            encoder=self._encoder,
+            dim=self._dim,
+            documents=self._documents,
+            examples=self.config.examples,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one websocket connection (ASGI 3)."""
+        await receive()  # websocket.connect
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        offered = scope.get("subprotocols", ())
+        if (status := self._status()) != "ready":
+            return await self._refuse(send, "not_ready", 503, f"the server is {status}: try again")
+        if not self.config.allows(_header(headers, b"origin"), _header(headers, b"host")):
+            message = "this origin may not connect: the server's allowed_origins say who may"
+            return await self._refuse(send, "origin", 403, message)
+        if offered and SUBPROTOCOL not in offered:
+            return await self._refuse(send, "subprotocol", 400, f"this server speaks the subprotocol {SUBPROTOCOL}")
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+        full = len(self._connections) >= self.config.max_sessions
+        if full or self.pipeline.overloaded:
+            # A page does not get to see the status of a refused handshake, but a close code it does.
+            self._count_refused("full" if full else "overloaded")
+            reason = "the server is full" if full else "the server is overloaded"
+            return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": reason})
+        channel = scope.get("extensions", {}).get(EXTENSION)
+        asgi = AsgiChannel(receive, send) if channel is None else None
+        connection = Connection(self, asgi or channel)
+        self._connections.add(connection)
+        self._empty.clear()
+        try:
+            await (connection.ended.wait() if asgi is None else asgi.run())
+        finally:
+            self._connections.discard(connection)
+            self.ended += 1
+            if not self._connections:
+                self._empty.set()
+
+    async def _refuse(self, send: Send, reason: str, status: int, message: str) -> None:
+        """Answer the handshake with an HTTP error (ASGI extension "websocket.http.response")."""
+        self._count_refused(reason)
+        body = orjson.dumps({"error": {"message": message}})
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": body})
+
+    def _count_refused(self, reason: str) -> None:
+        """Count it, and write one line of its kind a second at most."""
+        self.metrics.refused_sessions[reason].add()
+        self._log.warning(_REFUSALS[reason])
+
+    async def sweep(self) -> None:
+        """Close idle sessions, for ever."""
+        # One timer for all: a time-out of its own for each message costs more than reading the message.
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.close_idle(time.monotonic())
+
+    def close_idle(self, now: float) -> None:
+        """Close the sessions that have been silent for too long at ``now``, in seconds of the monotonic clock."""
+        for connection in tuple(self._connections):
+            if connection.heard:
+                connection.heard = False
+                connection.last_heard = now
+            if not connection.dialogue.authorized and now - connection.opened >= self.config.hello_seconds:
+                connection.dialogue.close(CLOSE_POLICY, "no hello with a token came")
+            elif now - connection.last_heard >= self.config.idle_seconds:
+                connection.dialogue.close(CLOSE_IDLE, "idle")
+
+    async def drain(self, seconds: float) -> None:
+        """Answer what is pending, close all sessions with 1012, and wait for that at most ``seconds``."""
+        for connection in tuple(self._connections):
+            connection.dialogue.close(CLOSE_RESTART, "the server restarts")
+        if self._connections:
+            try:
+                await asyncio.wait_for(self._empty.wait(), seconds)
+            except TimeoutError:
+                return
+
+
+def _header(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")

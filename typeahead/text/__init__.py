@@ -1,0 +1,1 @@
+"""Readers: documents out of every kind of file."""
