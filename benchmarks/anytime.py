@@ -1,6 +1,6 @@
 """What it costs, and what it saves, to let the last results stand while the embedding hardly moves.
 
-    python -m benchmarks.anytime [--data ../shared/data] [--vectors FILE.npy] [--queries 500] [--traces 300]
+    python -m benchmarks.anytime [--data DIR] [--vectors FILE.npy] [--queries 500] [--traces 300]
 
 Three kinds of typing over the passages of ``msmarco-mini``, one keystroke a character: its judged queries; queries of
 ``train_queries.tsv``, spread evenly; and recorded people, who correct themselves, from ``keystrokes.jsonl.gz``. After
@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import typeahead
+from benchmarks.typed import DATA
 from typeahead.encoders.base import IncrementalEncoder, Vectors
 from typeahead.evaluate.datasets import Dataset, open_dataset
 from typeahead.evaluate.prefixes import DEPTH, NOTHING, Judge
@@ -164,7 +165,7 @@ def spread(path: Path, count: int) -> list[str]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, default=DATA, help="by default $TYPEAHEAD_DATA, see benchmarks/data.md")
     parser.add_argument("--vectors", type=Path, help="keep the passages' vectors here for the next time")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--traces", type=int, default=300)

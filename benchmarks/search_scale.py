@@ -1,6 +1,6 @@
 """Search over many vectors: how long one query takes, how much it finds, and what building and opening cost.
 
-    python -m benchmarks.search_scale [--vectors 1000000] [--data ../shared/data] [--folder DIR] [--compare SPEC …]
+    python -m benchmarks.search_scale [--vectors 1000000] [--data DIR] [--folder DIR] [--compare SPEC …]
 
 The collection is every line of ``train_queries.tsv`` and ``train_texts.tsv`` (up to ``--vectors``) but 1,000 queries
 that are held out, encoded by the shipped student. Searched are those 1,000, and the same cut at a random place, as a
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 import typeahead
 from benchmarks.search import points
+from benchmarks.typed import DATA
 from typeahead.evaluate.search import search as exact_search
 from typeahead.index import Document, Index, Manifest, Teacher, adopt_index, open_index
 from typeahead.index.approximate import import_faiss, map_faiss, read_faiss
@@ -326,7 +327,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vectors", type=int, default=1_000_000)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, default=DATA, help="by default $TYPEAHEAD_DATA, see benchmarks/data.md")
     parser.add_argument("--folder", type=Path, help="keep vectors and indexes here for the next time")
     parser.add_argument("--compare", nargs="+", default=[], metavar="SPEC", help="other structures")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")

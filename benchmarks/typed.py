@@ -8,6 +8,7 @@ words from the shipped tokenizer's own vocabulary, with gaps and corrections dra
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Sequence
 from functools import cache
@@ -19,10 +20,17 @@ from typeahead import models
 from typeahead.errors import SourceError
 from typeahead.evaluate.traces import Keystroke, read_traces
 
-#: Where real data lies beside a checkout.
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-TRACES = SHARED / "keystrokes.jsonl.gz"
-QUERIES = SHARED / "train_queries.tsv"
+
+
+def data_folder() -> Path:
+    """The folder of real data (``benchmarks/data.md``): ``$TYPEAHEAD_DATA``, else ``shared/data`` beside the checkout."""
+    chosen = os.environ.get("TYPEAHEAD_DATA")
+    return Path(chosen) if chosen else Path(__file__).parents[2] / "shared" / "data"
+
+
+DATA = data_folder()
+TRACES = DATA / "keystrokes.jsonl.gz"
+QUERIES = DATA / "train_queries.tsv"
 
 Trace = list[Keystroke]
 
