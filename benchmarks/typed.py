@@ -21,9 +21,11 @@ from typeahead.errors import SourceError
 from typeahead.evaluate.traces import Keystroke, read_traces
 
 
-
 def data_folder() -> Path:
-    """The folder of real data (``benchmarks/data.md``): ``$TYPEAHEAD_DATA``, else ``shared/data`` beside the checkout."""
+    """The folder of real data: ``$TYPEAHEAD_DATA``, else ``../shared/data`` beside the checkout.
+
+    ``benchmarks/data.md`` says what belongs in it.
+    """
     chosen = os.environ.get("TYPEAHEAD_DATA")
     return Path(chosen) if chosen else Path(__file__).parents[2] / "shared" / "data"
 
