@@ -88,7 +88,7 @@ def _understand_module(name: str, arguments: list[str], monkeypatch: pytest.Monk
     parse_args = argparse.ArgumentParser.parse_args
 
     def parse_only(self: argparse.ArgumentParser, *given: object, **named: object) -> NoReturn:
-        parse_args(self, *given, **named)  # type: ignore[call-overload]
+        parse_args(self, *given, **named)
         raise _ParsedError
 
     with monkeypatch.context() as patched:
@@ -211,3 +211,9 @@ def test_the_index_names_every_benchmark() -> None:
 def test_variables_of_commands_are_defined() -> None:
     used = set(re.findall(r"\$(\w+)", "\n".join(all_commands())))
     assert used - {"HOME"} <= set(re.findall(r"^\| `(\w+)` \|", DATA.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_the_layout_of_the_data_folder_has_every_path_of_the_commands() -> None:
+    used = set(re.findall(r"\$TYPEAHEAD_DATA/([\w.-]+)", "\n".join(all_commands())))
+    assert {"nfcorpus", "keystrokes.jsonl.gz"} <= used
+    assert used <= set(re.findall(r"^ +[├└]── ([\w.-]+)", DATA.read_text(encoding="utf-8"), re.MULTILINE))
