@@ -1,4 +1,4 @@
-"""What the figures of the documents come from: one command for each table, ``python -m benchmarks.NAME``."""
+"""Measurements behind the figures in the documents: one command for each table, ``python -m benchmarks.NAME``."""
 
 from typeahead.telemetry import silence_libraries
 

@@ -1,19 +1,20 @@
-"""What it costs, and what it saves, to let the last results stand while the embedding hardly moves.
+"""What it saves, and costs, to keep the last results while the embedding hardly moves.
 
-    python -m benchmarks.anytime [--data ../shared/data] [--vectors FILE.npy] [--queries 500] [--traces 300]
+    python -m benchmarks.anytime [--data DIR] [--vectors FILE.npy] [--queries 500] [--traces 300]
 
-Three kinds of typing over the passages of ``msmarco-mini``, one keystroke a character: its judged queries; queries of
-``train_queries.tsv``, spread evenly; and recorded people, who correct themselves, from ``keystrokes.jsonl.gz``. After
-each keystroke a session has an embedding; ``typeahead.search.reuse`` decides by a threshold whether the results of
-its last search stand. What is then shown is compared with what a search at every keystroke would show:
+Searches the passages of ``msmarco-mini`` with three kinds of typing, one keystroke a character: the judged queries;
+queries drawn evenly from ``train_queries.tsv``; and recorded people, corrections included, from
+``keystrokes.jsonl.gz``. After each keystroke ``typeahead.search.reuse`` compares the embedding with that of the last
+search and decides by a threshold whether its results may stay. The columns compare what is then shown with a search at
+every keystroke:
 
-*saved*: the share of keystrokes with an embedding that need no search. At threshold 1 these are the keys that leave
-the tokens, and so the embedding, as they were. *overlap@8*: mean share of the 8 passages of the full search that are
-shown, over all keystrokes, and over those whose results stood. *same best*: share of all keystrokes whose first result
-is that of the full search. *nDCG@10 while typing*: mean over the keystrokes of a judged query, then over queries;
-*at Enter, without a search there*: its quality if Enter made no full search, which it does.
+*saved*: share of keystrokes with an embedding that need no search. At threshold 1 these are the keys that leave the
+tokens, and so the embedding, unchanged. *overlap@8*: mean share of the full search's 8 passages that are shown, over
+all keystrokes, and over those that kept old results. *same best*: share of all keystrokes whose first result is that of
+the full search. *nDCG@10 while typing*: mean over the keystrokes of a judged query, then over queries. *at Enter,
+without a search there*: the quality if Enter kept old results, too. In fact Enter always searches.
 
-``--vectors`` keeps the passages' vectors, float32 (38995, 384), by ``minilm-doc``; they take 5 minutes of one core.
+``--vectors`` keeps the passages' vectors, float32 (38995, 384), by ``minilm-doc``; they take one core 5 minutes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import typeahead
+from benchmarks.typed import DATA
 from typeahead.core.encoder import IncrementalEncoder, Vectors
 from typeahead.core.engine import Engine
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
@@ -45,7 +47,7 @@ Rows = NDArray[np.int64]
 
 
 class Passages:
-    """The collection's passages as evaluation searches them."""
+    """The collection's passages, in the form that evaluation searches."""
 
     def __init__(self, dataset: Dataset, file: Path | None) -> None:
         passages = list(dataset.passages())
@@ -54,7 +56,7 @@ class Passages:
             self.vectors: Vectors = np.load(file)
         else:
             encoder = typeahead.load("minilm-doc")
-            # Texts of one length together: a batch is as long as its longest.
+            # Group texts by length: every text of a batch costs as much as the longest.
             order = sorted(range(len(passages)), key=lambda row: len(passages[row].text))
             self.vectors = np.empty((len(passages), encoder.dim), np.float32)
             for start in range(0, len(order), 64):
@@ -76,7 +78,7 @@ class Passages:
 
 
 class Typed:
-    """Texts typed key by key: the embedding after each key, and what a search for it finds."""
+    """Texts typed key by key, with the embedding after each key and what a search for it finds."""
 
     def __init__(self, encoder: IncrementalEncoder, texts: Sequence[Sequence[str]], passages: Passages) -> None:
         self.embeddings: list[list[Vectors | None]] = []
@@ -88,17 +90,17 @@ class Typed:
                 session.update(text)
                 seen.append(session.embedding)
             self.embeddings.append(seen)
-        # A key that leaves the tokens alone leaves the very same vector.
+        # A key that does not change the tokens returns the same object.
         distinct = {id(one): one for seen in self.embeddings for one in seen if one is not None}
         places = {key: place for place, key in enumerate(distinct)}
         self.found: Rows = search(np.stack(list(distinct.values())), passages, DEPTH, threads=1)[0]
-        #: Place in ``found`` of each key's full search, or ``NOTHING``.
+        #: For each key, the row of ``found`` with its full search, or ``NOTHING``.
         self.places: list[list[int]] = [
             [NOTHING if one is None else places[id(one)] for one in seen] for seen in self.embeddings
         ]
 
     def shown(self, threshold: float) -> tuple[list[list[int]], int]:
-        """Place in ``found`` of what stands under the box after each key, and how many searches that took."""
+        """For each key, the row of ``found`` that is on the screen; and how many searches that took."""
         shown, searches = [], 0
         for seen, places in zip(self.embeddings, self.places, strict=True):
             searched: Vectors | None = None
@@ -115,7 +117,7 @@ class Typed:
         return shown, searches
 
     def row(self, threshold: float) -> dict[str, Any]:
-        """Columns of a table."""
+        """One line of the table."""
         shown, searches = self.shown(threshold)
         pairs = [
             (stands, full)
@@ -152,12 +154,12 @@ class Typed:
 
 
 def prefixes(query: str) -> list[str]:
-    """The states of a box while a query is typed."""
+    """The text in the box after each key of a query."""
     return [query[: end + 1] for end in range(len(query))]
 
 
 def spread(path: Path, count: int) -> list[str]:
-    """So many queries of a file, evenly."""
+    """Take ``count`` queries evenly from a file."""
     with path.open(encoding="utf-8") as file:
         queries = [line.rstrip("\n").partition("\t")[2] for line in file]
     return queries[:: math.ceil(len(queries) / count)]
@@ -166,11 +168,13 @@ def spread(path: Path, count: int) -> list[str]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--vectors", type=Path, help="keep the passages' vectors here for the next time")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="folder of real data, by default $TYPEAHEAD_DATA (benchmarks/data.md)"
+    )
+    parser.add_argument("--vectors", type=Path, help="keep the passages' vectors here and reuse them next time")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--traces", type=int, default=300)
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     encoder = typeahead.load("minilm-gru")
     assert isinstance(encoder, IncrementalEncoder)

@@ -1,16 +1,16 @@
-"""What a person sees: key to paint, and whether results stood there at Enter, in a real browser.
+"""What a person sees in a real browser: the time from key to paint, and whether results are there at Enter.
 
     python -m benchmarks.browser --index INDEX --traces keystrokes.jsonl.gz
 
-``typeahead serve --index INDEX`` runs on loopback, headless Chromium shows its search page, and recorded typing (see
-:mod:`typeahead.evaluate.data.traces`) goes into it key by key at its own pace, as key events of the browser. Each query
-is the beginning of a sentence, up to the end of the word at ``--characters``; Enter comes as long after its last key as
-in ``typeahead bench``.
+Starts ``typeahead serve --index INDEX`` on loopback, opens its search page in headless Chromium, and types recorded
+sentences (:mod:`typeahead.evaluate.data.traces`) key by key at their own pace, as the browser's own key events. Each
+query is the beginning of a sentence, cut at the end of a word near ``--characters``. Enter follows the last key after
+the same pause as in ``typeahead bench``.
 
-All times are taken in the page. *Key to paint* is from the time stamp of the key's event to after the frame that shows
-its results: a task that was posted while that frame was being prepared. *Ready at Enter* is by the page's own view,
-with at least one result, and by the server's. A key that a newer one overtook has no results of its own and is counted
-apart. Needs the extra "test".
+All times are taken in the page. *Key to paint* runs from the time stamp of the key's event until after the frame with
+its results: a task posted while that frame was being prepared notes the end. *Ready at Enter* is reported by the page
+(with at least one result) and by the server. A key that a newer one overtakes has no results of its own and is counted
+separately. Needs the extra "test".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typeahead.evaluate.measures.latency import ENTER_AFTER_MS, sample
 from typeahead.evaluate.measures.websocket import server_process
 from typeahead.tables import report
 
-#: Seconds that a query's results may take before the benchmark gives up.
+#: Seconds to wait for a query's results before giving up.
 PATIENCE = 30
 
 LISTEN = """
@@ -60,11 +60,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--traces", type=Path, required=True, help="recorded typing, JSON lines, may be gzipped")
+    parser.add_argument("--traces", type=Path, required=True, help="recorded typing: JSON lines, plain or gzipped")
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
-    parser.add_argument("--queries", type=int, default=200, help="queries that are typed")
-    parser.add_argument("--characters", type=int, default=24, help="length at which a sentence is cut, at a word's end")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--queries", type=int, default=200, help="number of queries to type")
+    parser.add_argument(
+        "--characters", type=int, default=24, help="cut sentences at the first end of a word after this many characters"
+    )
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     traces = sample(list(read_traces(options.traces)), options.queries)
     with server_process(options.index, options.encoder) as (address, _), chromium("window-size=1000,900") as driver:
@@ -91,14 +93,14 @@ def main() -> None:
 
 
 def row(what: str, milliseconds: Sequence[float]) -> dict[str, Any]:
-    """Count and percentiles."""
+    """One line of the table: count and percentiles."""
     figures = np.percentile(milliseconds, [50, 95, 99])
     names = ("p50 ms", "p95 ms", "p99 ms")
     return {"what": what, "n": len(milliseconds)} | dict(zip(names, figures.tolist(), strict=True))
 
 
 def beginning(trace: Sequence[Keystroke], characters: int) -> Sequence[Keystroke]:
-    """The keys up to the end of the word at this length."""
+    """The keys up to the first end of a word after ``characters``."""
     for at, keystroke in enumerate(trace):
         if len(keystroke.text) > characters and keystroke.text.endswith(" "):
             return trace[:at]
@@ -106,7 +108,7 @@ def beginning(trace: Sequence[Keystroke], characters: int) -> Sequence[Keystroke
 
 
 def type_query(driver: Any, trace: Sequence[Keystroke]) -> int:
-    """Type into the empty field, press Enter, and wait for its answer; returns the number of keys that made a text."""
+    """Type into the empty field, press Enter and wait for the answer. Returns the number of keys that left a text."""
     driver.execute_script("document.querySelector('typeahead-search').type('');")
     start = time.perf_counter() - trace[0].at / 1000
     for before, now in pairwise([Keystroke(0, ""), *trace]):
@@ -123,22 +125,22 @@ def type_query(driver: Any, trace: Sequence[Keystroke]) -> int:
 
 
 def press(driver: Any, key: str, **more: Any) -> None:
-    """A key of the browser itself: its event carries the time at which the browser got it."""
+    """Press a key in the browser itself, so that its event carries the time at which the browser received it."""
     for kind in ("keyDown" if "text" in more else "rawKeyDown", "keyUp"):
         driver.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": kind, "key": key, "code": key, **more})
 
 
 def sleep_until(moment: float) -> None:
-    """Keep to the recorded pace; this is typing, not waiting for a result."""
+    """Sleep to keep the recorded pace: this is typing, not waiting for a result."""
     time.sleep(max(0.0, moment - time.perf_counter()))
 
 
 def until(driver: Any, condition: str) -> None:
-    """Wait until the page says that this holds."""
+    """Wait until a JavaScript expression is true in the page."""
     deadline = time.monotonic() + PATIENCE
     while not driver.execute_script(f"return {condition}"):
         if time.monotonic() > deadline:
-            raise TypeaheadError(f"the page did not come to this in {PATIENCE} seconds: {condition}")
+            raise TypeaheadError(f"the page did not reach this state in {PATIENCE} seconds: {condition}")
         time.sleep(0.02)
 
 

@@ -1,11 +1,11 @@
-"""Times a causal student's step after several numbers of tokens, with random weights of all-MiniLM-L6-v2's sizes.
+"""The step of a causal student after several numbers of tokens, with random weights of all-MiniLM-L6-v2's sizes.
 
     python -m benchmarks.causal_step [--layers 2 4 6] [--after 1 10 30 60]
 
-One thread, in a tree of prefixes, as a keystroke is stepped: compiled, with feed-forward weights of eight bits and of
-four, and as ONNX Runtime's graph. The models that ship are timed in the same run, all in turns: ``minilm-causal`` for
-four keystrokes at once, too, and beside ``minilm-doc`` on the whole text. Needs the extra ``training``; ``training``
-is found as it runs from the root of the checkout.
+Runs on one thread, in a tree of prefixes, as a keystroke does: compiled, with feed-forward weights of eight and of four
+bits, and as ONNX Runtime's graph. The shipped models take turns with them in the same run; ``minilm-causal`` also steps
+four keystrokes at once, and encodes the whole text beside ``minilm-doc``. Needs the extra ``training``. Run it from the
+root of the checkout, where Python finds the package ``training``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROUNDS, STEPS = 10, 200
 
 
 def random_student(layers: int, folder: Path, *, compiled: bool, bits: int) -> CausalEncoder:
-    """A causal student that was never trained."""
+    """A causal student with random weights."""
     rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def random_student(layers: int, folder: Path, *, compiled: bool, bits: int) -> C
 
 
 def step_after(encoder: CausalEncoder | RecurrentEncoder, tokens: int, *, count: int = 1) -> Callable[[], object]:
-    """``count`` steps behind so many tokens, in a tree that holds no other."""
+    """``count`` steps after ``tokens`` tokens, in a tree that holds nothing else."""
     states = encoder.states(tokens + 1 + count)
     for slot in range(tokens):
         states.step([slot], [2000 + slot], [slot + 1])

@@ -1,4 +1,4 @@
-"""A headless Chromium for benchmarks and pictures; needs the extra "test" and Debian's chromium and chromium-driver."""
+"""A headless Chromium for benchmarks and pictures. Needs the extra "test" and Debian's chromium and chromium-driver."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typeahead.errors import TypeaheadError
 
 @contextmanager
 def chromium(*flags: str) -> Iterator[Any]:
-    """A Selenium driver with a profile of its own, gone afterwards."""
+    """A Selenium driver with a temporary profile."""
     browser, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or chromedriver is None:
-        raise TypeaheadError("no Chromium: apt-get install -y chromium chromium-driver")
+        raise TypeaheadError("Chromium is not installed: apt-get install -y chromium chromium-driver")
     with TemporaryDirectory() as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = browser

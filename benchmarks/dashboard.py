@@ -1,14 +1,16 @@
-"""What the dashboard costs who leaves it open: the bars are no growth of its memory and 10% of a core.
+"""What an open dashboard costs its reader. The bars: its memory does not grow, and it takes at most 10% of a core.
 
     python -m benchmarks.dashboard [--minutes 10] [--index DIR] [--people 20] [--json PATH]
 
 Starts ``typeahead serve`` on a free port, lets people type at human pace, and opens ``/dashboard`` in a headless
-Chromium, with every table open. At each sample the page's garbage is collected and its JavaScript heap, its nodes and
-its listeners are read over the DevTools protocol; the processor time is that of the page's renderer, by ``/proc``. The
-first samples are a warm-up: the page takes the memory for its five minutes of history at once, but code is compiled as
-it is used. Growth is that of the median of the last third of the samples over that of the first third after the
-warm-up, which is five minutes where the run is longer than eight: tables and lines get longer until then, as the
-history fills. Linux only. Needs the extra ``test`` and Debian's ``chromium`` and ``chromium-driver``.
+Chromium with every table open. Each sample collects the page's garbage and reads its JavaScript heap, nodes and
+listeners over the DevTools protocol; the processor time is that of the page's renderer, from ``/proc``.
+
+The first samples are a warm-up: the page allocates its five minutes of history at once, but its code is compiled as it
+is used. Runs of more than eight minutes wait until the history is full, because tables and lines get longer until then.
+Growth compares the medians of the last third and the first third of the samples after the warm-up.
+
+Linux only. Needs the extra ``test`` and Debian's ``chromium`` and ``chromium-driver``.
 """
 
 from __future__ import annotations
@@ -28,18 +30,18 @@ from typing import Any
 from benchmarks.typing_load import TypingLoad, start_browser
 from typeahead.tables import report
 
-#: Seconds between samples, and samples that are warm-up at least.
+#: Seconds between samples, and the least number of samples for the warm-up.
 EVERY = 10.0
 WARM_UP = 2
-#: Minutes until the page's history is full, and those of a run that has time to wait for that.
+#: Minutes until the page's history is full, and the least length of a run that waits for that.
 FULL, LONG = 5.2, 8.0
-#: Samples that say something about growth.
+#: Fewest samples from which growth can be told.
 FEWEST = 3
 
 
 @contextmanager
 def server(index: Path | None) -> Iterator[str]:
-    """Run a server until the block ends; gives its address."""
+    """Run a server until the block ends. Yields its address."""
     command = [sys.executable, "-m", "typeahead", "serve", "--port", "0", "--passage-encoder", "minilm-doc"]
     if index is not None:
         command += ["--index", str(index)]
@@ -48,7 +50,7 @@ def server(index: Path | None) -> Iterator[str]:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         if not address:
-            raise SystemExit(f"the server did not start: run {' '.join(command)}")
+            raise SystemExit(f"the server did not start: run {' '.join(command)} to see why")
         yield address
     finally:
         process.terminate()
@@ -56,13 +58,13 @@ def server(index: Path | None) -> Iterator[str]:
 
 
 def renderers(driver: Any) -> list[int]:
-    """Process ids of the browser's renderers, of whom one has the page."""
+    """Process ids of the browser's renderers, one of which shows the page."""
     parent = driver.service.process.pid
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it ended meanwhile
+        except OSError:  # the process has ended
             continue
         children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
     found, waiting = [], [parent]
@@ -79,7 +81,7 @@ def renderers(driver: Any) -> list[int]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Processor time that the processes have taken."""
+    """Processor seconds that the processes have used."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -88,7 +90,7 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 def sample(driver: Any) -> dict[str, float]:
-    """Collect the page's garbage and read what is left."""
+    """Collect the page's garbage and measure the rest."""
     driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
     metrics = driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
     found = {metric["name"]: metric["value"] for metric in metrics}
@@ -100,13 +102,13 @@ def sample(driver: Any) -> dict[str, float]:
 
 
 def growth(values: list[float]) -> float:
-    """Percent that the last third is above the first, by their medians."""
+    """Growth in percent from the first third to the last, by their medians."""
     third = max(1, len(values) // 3)
     return 100 * (statistics.median(values[-third:]) / statistics.median(values[:third]) - 1)
 
 
 def look_on(driver: Any, minutes: float) -> list[dict[str, float]]:
-    """Take samples, with the share of a core since the one before."""
+    """Take samples, each with the share of a core used since the one before."""
     pids = renderers(driver)
     began = before = time.monotonic()
     spent = cpu_seconds(pids)
@@ -116,7 +118,7 @@ def look_on(driver: Any, minutes: float) -> list[dict[str, float]]:
         now, spent_now = time.monotonic(), cpu_seconds(pids)
         share = 100 * (spent_now - spent) / (now - before)
         samples.append({"minute": (now - began) / 60, "core %": share, **sample(driver)})
-        # What collecting the garbage takes is the measurement's, not the page's.
+        # Collecting garbage is part of the measurement, so the page does not pay for it.
         before, spent = time.monotonic(), cpu_seconds(pids)
     return samples
 
@@ -125,13 +127,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--index", type=Path, help="an index to search; without it there are embeddings only")
-    parser.add_argument("--people", type=int, default=20, help="who type at the server, at some 5 keys a second each")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--index", type=Path, help="index to search; without one the server only encodes")
+    parser.add_argument("--people", type=int, default=20, help="people who type, some 5 keys a second each")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     least = EVERY * (WARM_UP + FEWEST) / 60
     if options.minutes < least:
-        parser.error(f"--minutes is {options.minutes:g}: give at least {least:.2g}")
+        parser.error(f"--minutes is {options.minutes:g}: at least {least:.2g} are needed")
     with tempfile.TemporaryDirectory() as profile, server(options.index) as address:
         driver = start_browser(Path(profile))
         try:
@@ -146,7 +148,7 @@ def main() -> None:
         finally:
             driver.quit()
     if state != "Live":
-        raise SystemExit(f"the dashboard was not live at the end, but: {state}")
+        raise SystemExit(f"the dashboard was not live at the end; it showed {state!r}")
     warm_up = FULL if options.minutes >= LONG else 0
     steady = [one for one in samples[WARM_UP:] if one["minute"] > warm_up]
     report(

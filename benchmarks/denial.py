@@ -1,23 +1,22 @@
-"""What strangers can do to those who type: endless heads, and more silent connections than the server has descriptors.
+"""How strangers can disturb people who type: endless request heads, and more silent connections than descriptors.
 
     python -m benchmarks.denial [--descriptors 1024] [--silent 1100] [--seconds 6] [--json PATH]
 
-A server with --descriptors open files at most is typed to by --connections people, --rate keys a second together, while
-nothing else happens and then during each attack:
+The server may open at most --descriptors files. --connections people type, --rate keys a second in all: first
+undisturbed, then during each attack:
 
-one header       a connection sends one header of 40 MB
-header lines     a connection sends header lines without end
-silent           --silent connections lie there and say nothing
+one header       connections send one header of 40 MB
+header lines     connections send header lines without end
+silent           --silent connections are open and say nothing
 
-Refused connections come again after some milliseconds, for as long as the phase lasts. Each line of the table has:
+A refused attacker connects again after some milliseconds, for as long as the phase lasts. Each line of the table has:
 
-- the latency of those who type, counted from when a key was due
-- the growth of the server's memory; the cache of token prefixes is small and full before it begins, so that typing adds
-  nothing
-- the bytes that a client had sent when it was refused: it sends 4 kB at a time, and looks for an answer after each
-- the longest that somebody new waited for a session and its first answer
+- the latency of the people who type, counted from when a key was due
+- the growth of the server's memory; its cache of token prefixes is small and full beforehand, so typing adds nothing
+- the bytes that an attacker had sent when it was refused; it sends 4 kB at a time and looks for an answer after each
+- the longest time that a newcomer waited for a session and its first answer
 
-The bars: refused below 128 kB, p99 of the others at most 50 ms, 10 MB more at most, nobody kept out for more than 30 s.
+The bars: refused below 128 kB, p99 of the others at most 50 ms, at most 10 MB more memory, no newcomer waits 30 s.
 """
 
 from __future__ import annotations
@@ -46,19 +45,19 @@ from benchmarks.servers import Running, started
 from benchmarks.typed import load_queries, load_traces, varied_texts
 from typeahead.tables import report
 
-#: Bytes of the server's cache of token prefixes, and seconds of a closed loop that fill it.
+#: Bytes of the server's cache of token prefixes, and seconds of a closed loop that fills it.
 _CACHE_BYTES: Final = 16 << 20
 FILL_SECONDS: Final = 4.0
 _HEADER_BYTES: Final = 40_000_000
 _PIECE: Final = 4096
-#: Bytes from which an attacker no longer waits for an answer after each piece.
+#: After this many bytes an attacker no longer waits for an answer to each piece.
 _PATIENT_BYTES: Final = 512 << 10
 _PATIENCE: Final = 0.004
-#: Seconds before a refused connection comes again, between looks at the memory, and between people who are new.
+#: Seconds before a refused attacker connects again, between readings of the memory, and between newcomers.
 _AGAIN: Final = 0.02
 _LOOK: Final = 0.1
 _NEW: Final = 0.5
-#: Seconds after which somebody new counts as kept out.
+#: Seconds after which a newcomer counts as kept out.
 _KEPT_OUT: Final = 30.0
 
 HEAD: Final = b"GET /v1/type HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -66,7 +65,7 @@ HEAD: Final = b"GET /v1/type HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 @dataclass
 class Phase:
-    """What was seen while people typed."""
+    """What was observed while people typed."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     refused_after: list[int] = field(default_factory=list)
@@ -78,7 +77,7 @@ Attack = Callable[[socket.socket, Phase], None]
 
 
 def send_until_refused(connection: socket.socket, phase: Phase, start: bytes, piece: bytes) -> None:
-    """Send ``start`` and then pieces, until something comes back or the phase ends; note after how many bytes."""
+    """Send ``start`` and then pieces until an answer comes or the phase ends. Note how many bytes an answer took."""
     sent = 0
     try:
         connection.sendall(start)
@@ -106,7 +105,7 @@ def header_lines(connection: socket.socket, phase: Phase) -> None:
 
 
 def attacking(address: tuple[str, int], attack: Attack, phase: Phase) -> None:
-    """Attack, and come again, until the phase ends."""
+    """Attack again and again until the phase ends."""
     while not phase.stop.is_set():
         with suppress(OSError), socket.create_connection(address, 1.0) as connection:
             attack(connection, phase)
@@ -114,7 +113,7 @@ def attacking(address: tuple[str, int], attack: Attack, phase: Phase) -> None:
 
 
 def lying_there(address: tuple[str, int], count: int, phase: Phase) -> None:
-    """Keep connections that say nothing, and open those that were closed again."""
+    """Hold silent connections, and reopen those that the server closes."""
     with ExitStack() as stack:
         lying: list[socket.socket] = []
         closed = select.poll()
@@ -132,7 +131,7 @@ def lying_there(address: tuple[str, int], count: int, phase: Phase) -> None:
 
 
 def being_new(server: Running, phase: Phase) -> None:
-    """Come, type a key, see it answered, and go; note how long that took, however often one has to try."""
+    """Connect, type a key, wait for its answer and leave. Note how long that took, however many attempts."""
     websocket = server.address.replace("http", "ws", 1) + "/v1/type"
     while not phase.stop.is_set():
         began = time.monotonic()
@@ -150,7 +149,7 @@ def being_new(server: Running, phase: Phase) -> None:
 
 
 def watching(server: Running, phase: Phase) -> None:
-    """Look at the server's memory."""
+    """Record the server's memory."""
     while not phase.stop.is_set():
         phase.memory.append(server.resident_megabytes())
         phase.stop.wait(_LOOK)
@@ -158,11 +157,11 @@ def watching(server: Running, phase: Phase) -> None:
 
 @contextmanager
 def running(*tasks: Callable[[Phase], None]) -> Iterator[Phase]:
-    """Run tasks in threads while the block does something else."""
+    """Run tasks in threads until the block ends."""
     phase = Phase()
 
     def run(task: Callable[[Phase], None]) -> None:
-        # The generator of keys shares the client's core, and goes first.
+        # The load generator shares the client's core and must have priority.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         task(phase)
 
@@ -179,7 +178,7 @@ def running(*tasks: Callable[[Phase], None]) -> Iterator[Phase]:
 
 @contextmanager
 def limited_server(descriptors: int, *, cores: frozenset[int]) -> Iterator[Running]:
-    """Run ``typeahead serve`` with so many open files at most."""
+    """Run ``typeahead serve`` with at most ``descriptors`` open files."""
     serve = [sys.executable, "-m", "typeahead", "serve", "--port", "0", "--cache-bytes", str(_CACHE_BYTES)]
     command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *serve]
     with started("typeahead", command, cores=cores) as server:
@@ -189,7 +188,7 @@ def limited_server(descriptors: int, *, cores: frozenset[int]) -> Iterator[Runni
 def measure(
     what: str, generator: Generator, server: Running, chosen: Any, attack: Callable[[Phase], None] | None
 ) -> dict[str, Any]:
-    """Have people type during an attack, if there is one: a line of the table."""
+    """Let people type, during an attack if one is given. Returns a line of the table."""
     due, people = schedule.constant(chosen.rate, chosen.seconds, generator.connections)
     tasks: list[Callable[[Phase], None]] = [
         lambda phase: watching(server, phase),
@@ -216,10 +215,12 @@ def measure(
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("denial", __doc__)
-    parser.add_argument("--descriptors", type=options.whole, default=1024, help="files that the server may have open")
-    parser.add_argument("--silent", type=options.whole, default=1100, help="connections that lie there (1100)")
+    parser.add_argument("--descriptors", type=options.whole, default=1024, help="most files that the server may open")
+    parser.add_argument("--silent", type=options.whole, default=1100, help="silent connections (1100)")
     parser.add_argument("--connections", type=options.whole, default=50, help="people who type (50)")
-    parser.add_argument("--rate", type=options.positive, default=300.0, help="keys a second of all of them (300)")
+    parser.add_argument(
+        "--rate", type=options.positive, default=300.0, help="keys a second, of all people together (300)"
+    )
     parser.add_argument("--seconds", type=options.positive, default=6.0, help="of each phase (6)")
     options.add_cores(parser)
     options.add_typing(parser)

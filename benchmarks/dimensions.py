@@ -1,11 +1,11 @@
-"""What fewer dimensions cost: nDCG@10 by dimension, in the principal axes of an index's own vectors, and cut.
+"""What fewer dimensions cost: nDCG@10 by the number of dimensions, for three ways to reduce them.
 
     python -m benchmarks.dimensions DATASET --query-encoder minilm-gru [--passage-encoder ENCODER] [--json PATH]
 
-``index`` is what ``typeahead index --dimensions`` does (:mod:`typeahead.index.projection`): passages and queries are
-brought where passages keep their neighbours; ``axes`` is where that begins, the axes of their largest second moments.
-``cut`` keeps the first entries of both, as is done with models that were trained for it. Length 1 after each. Passages
-are encoded once, into the cache that ``typeahead evaluate`` has; exact search.
+``index`` is what ``typeahead index --dimensions`` does (:mod:`typeahead.index.projection`): a projection in which
+passages keep their neighbours. ``axes`` is where that starts from, the axes of the passages' largest second moments.
+``cut`` keeps the first entries, as one does with models that were trained for it. All vectors have length 1 afterwards.
+Passages are encoded once, into the cache that ``typeahead evaluate`` uses. The search is exact.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DEPTH = 10
 def table(
     dataset: Dataset, passages: PassageVectors, queries: dict[str, Vectors], dimensions: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """A line for each encoder's queries and each number of dimensions."""
+    """One line for each query encoder and number of dimensions."""
     vectors = passages.to_array()
     lines = []
     for count in (vectors.shape[1], *dimensions):
@@ -79,12 +79,18 @@ def main(arguments: Sequence[str]) -> None:
     parser = options.parser("dimensions", __doc__)
     parser.add_argument("dataset", metavar="DATASET", help="a BEIR folder, or an id of ir_datasets")
     parser.add_argument(
-        "--query-encoder", nargs="+", required=True, metavar="ENCODER", help="as typeahead evaluate has"
+        "--query-encoder",
+        nargs="+",
+        required=True,
+        metavar="ENCODER",
+        help="query encoders, named as for typeahead evaluate",
     )
     parser.add_argument("--passage-encoder", default="minilm-doc", metavar="ENCODER", help="encoder of the passages")
     parser.add_argument("--relevant-from", type=options.whole, help="grade from which a passage counts as relevant")
     parser.add_argument("--dimensions", type=options.whole, nargs="+", default=[256, 128, 64], metavar="N")
-    parser.add_argument("--cache", type=Path, default=Path(".typeahead/passages"), help="folder of passage vectors")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".typeahead/passages"), help="folder that keeps passage vectors"
+    )
     chosen = parser.parse_args(arguments)
     dataset = open_dataset(chosen.dataset, relevant_from=chosen.relevant_from)
     passage_encoder = load_peer(chosen.passage_encoder, threads=2)

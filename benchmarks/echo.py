@@ -1,8 +1,8 @@
-"""A websocket server that sends each message back and does nothing else: the limit of the transport.
+"""A websocket server that only sends each message back: the limit of the transport.
 
     python -m benchmarks.echo
 
-By picows on uvloop, whose parser and writer are compiled. Prints its address. Needs the extra ``bench``.
+It is picows on uvloop, whose parser and writer are compiled. Prints its address. Needs the extra ``bench``.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""Batches of embeddings over HTTP, and the look-up behind them: what SwiftEmbed's tables measure.
+"""Batches of embeddings over HTTP, and the look-up behind them: the measurements of SwiftEmbed's tables.
 
     python -m benchmarks.embed --encoder MODEL [rates] [steps] [lengths] [dimensions] [formats] [--json PATH]
 
 rates       over loopback, server on core 0, client on core 1, closed loop: requests and texts a second and latency of
             ``POST /v1/embed`` by format, texts in a request and connections (tables 2 and 5)
-steps       in process: a step of the model's own, in a batch of 128 as the engine takes it, and its two parts: adding
-            rows to sums, and reading embeddings from them
+steps       in process: a step of the model in a batch of 128, as the engine runs it, and its two parts: adding rows to
+            sums, and reading embeddings from them
 lengths     in process: time of a text of 1 to 512 tokens (table 8)
 dimensions  in process: time of a text and of a step by dimension, random tables (table 4)
-formats     in process: bytes and time to write 100 vectors as JSON, as lines, and as they are (table 11)
+formats     in process: bytes and time to write 100 vectors as JSON, as lines of JSON, and as bytes (table 11)
 
-MODEL is a static model's folder. In process one thread, medians. Texts are real queries where there are any.
+MODEL is the name or folder of a static model. In process, everything runs on one thread, and figures are medians. Texts
+are real queries where there are any.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from typeahead.server.http.formats import Format, write_binary, write_json, writ
 from typeahead.tables import report
 
 TABLES = ("rates", "steps", "lengths", "dimensions", "formats")
-#: Texts in a request, and connections.
+#: Texts per request, connections.
 _LOADS = ((1, 1), (1, 8), (1, 64), (1, 256), (10, 1), (10, 64), (100, 1), (100, 64))
 _FORMATS = (Format.BINARY, Format.JSON)
 _DIMENSIONS = (64, 128, 256, 384, 512, 768, 1024)
@@ -53,7 +54,7 @@ _QUERIES = 20_000
 def rates(
     encoder: str, queries: Sequence[str], seconds: float, cores: tuple[frozenset[int], frozenset[int]]
 ) -> list[Any]:
-    """A line for each format and load."""
+    """One line for each format and load."""
     server_cores, client_cores = cores
     table = []
     with typeahead_server(cores=server_cores, encoder=encoder, options=("--max-requests", "1024")) as server:
@@ -110,7 +111,7 @@ def steps(encoder: StaticEncoder) -> list[Any]:
 
 
 def lengths(encoder: StaticEncoder, queries: Sequence[str]) -> list[Any]:
-    """A line for each length."""
+    """One line for each length."""
     words = " ".join(queries).split()
     single = [word for word in dict.fromkeys(words) if len(encoder.tokenizer.encode(word)) == 1]
     counts = sorted({min(count, encoder.max_tokens) for count in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)})
@@ -126,7 +127,7 @@ def _length(encoder: StaticEncoder, texts: Sequence[str], count: int) -> dict[st
 
 
 def dimensions(queries: Sequence[str]) -> list[Any]:
-    """A line for each dimension."""
+    """One line for each dimension."""
     return [_dimension(dim, queries[:100]) for dim in _DIMENSIONS]
 
 
@@ -149,7 +150,7 @@ def _dimension(dim: int, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _step_micros(encoder: StaticEncoder) -> float:
-    """What a step takes in a batch of 128, states and embeddings put where the engine keeps them."""
+    """Microseconds of a step in a batch of 128, including writing states and embeddings where the engine keeps them."""
     states = Engine(encoder)._states
     rng = np.random.default_rng(0)
     slots = list(range(1, 1 + 128))
@@ -163,7 +164,7 @@ def _step_micros(encoder: StaticEncoder) -> float:
 
 
 def formats(encoder: StaticEncoder, queries: Sequence[str]) -> list[Any]:
-    """A line for each format: 100 vectors as the server writes them."""
+    """One line for each format: 100 vectors as the server writes them."""
     vectors = encoder.encode(queries[:100])
     writers: dict[str, Callable[[], Any]] = {
         "application/json": lambda: write_json("model", vectors),
@@ -185,13 +186,13 @@ def formats(encoder: StaticEncoder, queries: Sequence[str]) -> list[Any]:
 
 
 def _of_tokens(words: Sequence[str], count: int) -> list[str]:
-    """A hundred texts of ``count`` words."""
+    """A hundred texts of ``count`` words each."""
     rng = np.random.default_rng(count)
     return [" ".join(rng.choice(words, count)) for _ in range(100)]
 
 
 def _micros(work: Callable[[], Any]) -> float:
-    """Median time of a call in microseconds."""
+    """Median microseconds of a call."""
     spent = []
     for _ in range(_REPETITIONS):
         started = time.perf_counter_ns()
@@ -215,7 +216,7 @@ def main(arguments: Sequence[str]) -> None:
     queries, asked = load_queries(chosen.queries, _QUERIES)
     encoder = typeahead.load(chosen.encoder)
     if not isinstance(encoder, StaticEncoder):
-        parser.error(f"{encoder.config.name} is no static model")
+        parser.error(f"{encoder.config.name} is not a static model: give one such as minilm-static")
     facts = {"queries": asked, "encoder": encoder.config.name}
     makers: dict[str, Callable[[], list[Any]]] = {
         "rates": lambda: rates(chosen.encoder, queries, chosen.seconds, (chosen.server_cores, chosen.client_core)),

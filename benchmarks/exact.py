@@ -1,12 +1,11 @@
-"""Times the search that evaluation uses against the bare matrix product that it cannot do without, and FAISS.
+"""The search that evaluation uses, against the bare matrix product at its core and against FAISS.
 
     python -m benchmarks.exact [--queries 7000] [--vectors 1000000] [--dim 384] [--depth 1000] [--json FILE]
 
-Vectors and queries are random and of length 1. The bare product is NumPy's, float32, of all queries by 1,024 vectors
-at a time into one buffer that is overwritten, and its scores are not looked at; it runs before and after the search,
-and the mean of both counts. Seconds by the clock depend on what else the machine does, so those of the processor are
-printed beside them. ``benchmarks.search`` times one query at a time, as a server searches. Needs the extra
-``evaluate``.
+Vectors and queries are random and of length 1. The bare product is NumPy's in float32: all queries by 1,024 vectors at
+a time, into one buffer that is overwritten and never read. It runs before and after the search, and the mean counts.
+Wall-clock seconds depend on what else the machine does, so processor seconds are printed beside them.
+``benchmarks.search`` times one query at a time, as a server does. Needs the extra ``evaluate``.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _BLOCK = 1024
 
 
 class InMemory:
-    """Vectors as shards."""
+    """Vectors in memory, in shards."""
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
         self._vectors = vectors
@@ -50,7 +49,7 @@ def points(rng: np.random.Generator, count: int, dim: int) -> NDArray[np.float32
 
 
 def bare(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> None:
-    """The product, in blocks."""
+    """Multiply in blocks and drop the scores."""
     scores = np.empty((len(queries), _BLOCK), np.float32)
     for start in range(0, len(vectors), _BLOCK):
         part = vectors[start : start + _BLOCK]
@@ -58,7 +57,7 @@ def bare(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> None:
 
 
 def timed(action: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What an action returns, its seconds by the clock, and by the processor."""
+    """The result of an action, its wall-clock seconds and its processor seconds."""
     wall, processor = time.perf_counter(), time.process_time()
     result = action()
     return result, time.perf_counter() - wall, time.process_time() - processor

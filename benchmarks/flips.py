@@ -1,13 +1,13 @@
-"""Flips single bits in indexes and a model: what ``typeahead verify`` finds, and what happens without it.
+"""Flips single bits in indexes and a model: which flips ``typeahead verify`` finds, and what they do without it.
 
     python -m benchmarks.flips [--trials 200] [--documents 2000] [--seed 0] [--kinds KIND …] [--json PATH]
 
-An exact index, an HNSW graph, an adopted FAISS index (inverted lists) and a copy of a shipped model share the flips.
-Half of the bits are drawn from all bytes alike, half from all files alike, so that small files come up too. After each
-flip the folder is verified, and it is opened and asked for what it gave before: the best 10 of 64 queries with their
-texts, and what 8 words find; a model, for the embeddings of the queries. An answer is as before if scores and
-embeddings differ by less than 0.001 and nothing else differs. Each of it happens in a process of its own, as a damaged
-file may end one. Exit status 1 if verify misses a flip.
+The flips are shared out among an exact index, an HNSW graph, an adopted FAISS index (inverted lists) and a copy of a
+shipped model. Half of the bits are drawn evenly over all bytes, half evenly over all files, so that small files come
+up, too. After each flip the folder is verified; then it is opened and asked again: an index for the best 10 of 64
+queries with their texts, and for the matches of 8 words; a model for the embeddings of the queries. An answer is as
+before if scores and embeddings differ by less than 0.001 and nothing else differs. Each step runs in a process of its
+own, because a damaged file can crash it. Exit status 1 if verify misses a flip.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 import typeahead
 from benchmarks import options
 
-# Here, or each process of its own would load ONNX Runtime anew.
+# Imported here, or every child process would load ONNX Runtime again.
 from typeahead.encoders import onnx, static  # noqa: F401
 from typeahead.errors import TypeaheadError
 from typeahead.index import Document, Teacher, adopt_index, build_index, open_index
@@ -42,18 +42,18 @@ from typeahead.verify import verify_folder
 _KINDS = ("exact", "hnsw", "faiss", "model")
 _MODEL = "minilm-static"
 _QUERIES, _WORDS, _DEPTH = 64, 8, 10
-#: Seconds after which a process that was asked is taken to hang.
+#: Seconds after which a child process counts as hanging.
 _PATIENCE = 120
 _CRASHED = "crashed"
-#: Largest difference of scores and of embeddings' values that counts as none.
+#: Scores and embeddings that differ by less count as equal.
 _TOLERANCE = 1e-3
 
-#: A question to a folder; it runs in a process of its own.
+#: A question to a folder. It runs in a child process.
 Question = Callable[[], Any]
 
 
 def ask(question: Question) -> Any:
-    """The answer, a :class:`TypeaheadError` that was raised, or "crashed" for any other end."""
+    """The answer of a child process, the :class:`TypeaheadError` that it raised, or "crashed"."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -76,13 +76,13 @@ def ask(question: Question) -> Any:
 
 
 def _texts(count: int, seed: int) -> list[str]:
-    """Texts of words as frequent as words are."""
+    """Texts whose words follow Zipf's law."""
     draw = np.random.default_rng(seed)
     return [" ".join(f"w{word}" for word in draw.zipf(1.3, 60) % 5000) for _ in range(count)]
 
 
 def _search(folder: Path, vectors: Any) -> tuple[Any, Any]:
-    """What is found, and its scores."""
+    """What an index finds, and the scores."""
     with open_index(folder) as index:
         hits = [hit for hits in index.search(vectors, _DEPTH) for hit in hits]
         words = [pair for word in range(10, 10 + _WORDS) for pair in index.match(f"w{word} ", _DEPTH)]
@@ -112,12 +112,12 @@ def _build(kind: str, out: Path, count: int) -> None:
     source = out.with_suffix(".faiss")
     faiss.write_index(adopted, str(source))
     teacher = Teacher(encoder.config.teacher.name, encoder.config.teacher.revision)
-    # A query encoder is no judge of passages; here its vectors stand for some.
+    # The query encoder cannot check passages, but here its own vectors stand for them.
     adopt_index(source, documents, out, teacher=teacher, unverified=True, warn=lambda _: None)
 
 
 def _prepare(kind: str, folder: Path, count: int) -> Question:
-    """Make a folder, and say how it is asked."""
+    """Make a folder. Returns the question to ask it."""
     if kind == "model":
         shutil.copytree(find(_MODEL), folder)
         return lambda: _encode(folder)
@@ -148,13 +148,13 @@ def _found(folder: Path) -> bool:
 
 
 def trials(kind: str, count: int, documents: int, draw: random.Random, progress: Progress) -> dict[str, Any]:
-    """The line of a kind of folder."""
+    """One line of the table: the flips in one kind of folder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / kind
         question = _prepare(kind, folder, documents)
         before = ask(question)
         if not isinstance(before, tuple) or _found(folder):
-            raise TypeaheadError(f"the {kind} folder does not answer as it was made: {before}")
+            raise TypeaheadError(f"the undamaged {kind} folder does not answer or verify: {before}")
         ends: Counter[str] = Counter()
         found = 0
         for done, place in enumerate(_places(folder, count, draw), 1):
@@ -183,10 +183,10 @@ def trials(kind: str, count: int, documents: int, draw: random.Random, progress:
 def main(arguments: Sequence[str]) -> None:
     """Flip, ask and print."""
     parser = options.parser("flips", __doc__)
-    parser.add_argument("--trials", type=options.whole, default=200, help="flips in all")
-    parser.add_argument("--documents", type=options.whole, default=2000, help="documents of an index")
-    parser.add_argument("--seed", type=int, default=0, help="of the bits")
-    parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=_KINDS, help="what is flipped in")
+    parser.add_argument("--trials", type=options.whole, default=200, help="total number of flips")
+    parser.add_argument("--documents", type=options.whole, default=2000, help="documents in each index")
+    parser.add_argument("--seed", type=int, default=0, help="seed for drawing the bits")
+    parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=_KINDS, help="kinds of folders to damage")
     chosen = parser.parse_args(arguments)
     draw = random.Random(chosen.seed)
     with Progress() as progress:

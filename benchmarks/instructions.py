@@ -1,12 +1,12 @@
-"""Instructions of a keystroke in process, counted by valgrind: they show a regression that seconds would hide.
+"""CPU instructions of a keystroke in process, counted by valgrind: they show regressions that timing noise would hide.
 
     python -m benchmarks.instructions [--keys 2000] [--sessions 1 32] [--json PATH]
 
-Seconds depend on what else the machine does, instructions hardly at all. Counted is what typeahead does round the
-model: tokens, looking up, batching, remembering. The model is left out, and vectors of its sizes are added instead, as
-valgrind runs a processor without AVX-512, where its products take other paths and minutes. Counting begins after the
-first keys, by ``valgrind --tool=callgrind``, and the typing is synthetic and the same each time. Needs valgrind with
-its headers, and a C compiler.
+Timings depend on what else the machine does; instruction counts hardly do. This counts typeahead's work around the
+model: tokenizing, looking up, batching, remembering. The model itself is left out, and vectors of its sizes are added
+instead: valgrind emulates a processor without AVX-512, on which the model's products take other paths, for
+minutes. Counting starts after the first keys (``valgrind --tool=callgrind``). The typing is synthetic and the same
+every time. Needs valgrind with its headers, and a C compiler.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TOTAL = re.compile(r"^totals: (\d+)", re.MULTILINE)
 
 
 class Stand(FoldEncoder):
-    """Stands for a student: its tokenizer, its sizes, and a step that adds two vectors."""
+    """Stands in for a student: its tokenizer and sizes, with a step that adds two vectors."""
 
     def __init__(self, name: str) -> None:
         folder = find(name)
@@ -66,11 +66,11 @@ class Stand(FoldEncoder):
 
 
 def type_keys(people: int, keys: int, encoder_name: str) -> int:
-    """Type synthetic texts in process, counted where callgrind looks on. Gives the steps that it took."""
+    """Type synthetic texts in process while callgrind counts. Returns the number of steps."""
     encoder: Any = Stand(encoder_name)
     traces = synthetic_traces(400, seed=0)
     callgrind = compiled(Path(__file__).with_name("callgrind.c"), tuned=False)
-    # First runs allocate and page in.
+    # The first run allocates memory and pages in code.
     type_all(Engine(encoder), rounds_of(traces[200:], people, 10 * people))
     engine, typed = Engine(encoder), rounds_of(traces[:200], people, keys)
     callgrind.start_counting()
@@ -80,18 +80,20 @@ def type_keys(people: int, keys: int, encoder_name: str) -> int:
 
 
 def total_of(callgrind: str) -> int:
-    """Instructions that a file of callgrind's adds up to; :class:`~typeahead.errors.TypeaheadError` if it has none."""
+    """The total in a file of callgrind's. Raises :class:`~typeahead.errors.TypeaheadError` if there is none."""
     found = _TOTAL.search(callgrind)
     if found is None:
-        raise TypeaheadError("callgrind wrote no total: it was interrupted")
+        raise TypeaheadError("callgrind wrote no total, so it was interrupted: run this again")
     return int(found[1])
 
 
 def count(people: int, keys: int, encoder: str) -> tuple[int, int]:
-    """Instructions and steps of ``keys`` keystrokes."""
+    """Instructions and steps that ``keys`` keystrokes take."""
     valgrind = shutil.which("valgrind")
     if valgrind is None:
-        raise TypeaheadError("valgrind is not installed: instructions cannot be counted")
+        raise TypeaheadError(
+            "counting instructions needs valgrind, which is not installed: apt-get install -y valgrind"
+        )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind"
         command = [valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", "--quiet"]
@@ -107,12 +109,12 @@ def count(people: int, keys: int, encoder: str) -> tuple[int, int]:
             "--encoder",
             encoder,
         ]
-        # Hashes of strings decide the order in dictionaries, and so which instructions run.
+        # String hashes decide the order in dictionaries, and so which instructions run.
         environment = os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode:
             lines = done.stderr.strip().splitlines()
-            raise TypeaheadError(f"under valgrind it failed: {lines[-1] if lines else 'it said nothing'}")
+            raise TypeaheadError(f"the run under valgrind failed: {lines[-1] if lines else 'it printed nothing'}")
         written = sorted(Path(folder).glob("callgrind*"))
         return sum(total_of(path.read_text()) for path in written), int(done.stdout.strip().splitlines()[-1])
 
@@ -122,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = options.parser("instructions", __doc__)
     parser.add_argument("--keys", type=options.whole, default=2000)
     parser.add_argument("--sessions", type=options.whole, nargs="+", default=[1, 32])
-    parser.add_argument("--encoder", default="minilm-gru", help="whose tokenizer and sizes")
+    parser.add_argument("--encoder", default="minilm-gru", help="model whose tokenizer and sizes are used")
     parser.add_argument("--child", type=options.whole, nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.child:

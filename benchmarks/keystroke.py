@@ -2,17 +2,17 @@
 
     python -m benchmarks.keystroke [--sessions 1 2 4 8 16 32 64 128] [--json PATH]
 
-Each person types recorded sentences one after the other, corrections included; in each round everybody presses a key,
-and the engine brings all sessions up to their texts. Every run starts with nothing remembered: no token prefix, no
-word. The stages, in microseconds a keystroke:
+Each person types recorded sentences one after the other, corrections included. In each round everybody presses a key,
+and the engine brings all sessions up to date. Every run starts with an empty cache. The stages, in microseconds a
+keystroke:
 
-tokenize   the texts to tokens
-look up    what the engine does for texts whose steps were all done before: a second group of people types the same
-step       the rest of what the engine does: the steps themselves, and remembering them
+tokenize   texts to tokens
+look up    what the engine does for texts whose steps are all cached: a second group of people types the same
+step       the rest of the engine's work: the steps themselves, and caching them
 read out   taking the embedding of each session
 
-Beside them the step alone, one at a time, against bare int8 matrix-vector products of its sizes in C, in turns. Figures
-are the medians of --rounds runs. Needs nothing but ``typeahead`` itself, and a C compiler for the product.
+Next to them, the step alone, one at a time, takes turns with bare int8 matrix-vector products of its sizes in C.
+Figures are medians of --rounds runs. Needs nothing but ``typeahead`` itself, and a C compiler for the product.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from typeahead.core.prefixes import Scope
 from typeahead.errors import TypeaheadError
 from typeahead.tables import report
 
-#: Bytes of the cache: what is typed in a run must all be found again.
+#: Bytes of the cache, which has to hold everything typed in a run.
 _CACHE_BYTES = 1 << 30
 _STEPS_A_BLOCK = 200
 
 
 @dataclass(frozen=True)
 class Stages:
-    """Nanoseconds of all keystrokes of a run."""
+    """Nanoseconds of all keystrokes of a run, by stage."""
 
     keys: int
     tokenize: int
@@ -54,12 +54,12 @@ class Stages:
 
     @property
     def total(self) -> int:
-        """All stages."""
+        """The sum of all stages."""
         return self.tokenize + self.advance + self.read_out
 
 
 def rounds_of(traces: Sequence[Trace], people: int, keys: int) -> list[list[str]]:
-    """What each of ``people`` types, one text a key: traces one after the other, ``keys`` texts together or less."""
+    """What each of ``people`` types, one text a key: traces in a row, at most ``keys`` texts in all."""
     each = max(keys // people, 1)
     typed: list[list[str]] = []
     for person in range(people):
@@ -75,10 +75,10 @@ def rounds_of(traces: Sequence[Trace], people: int, keys: int) -> list[list[str]
 def type_all(
     engine: Engine, typed: Sequence[Sequence[str]], *, begun: Sequence[str] = (), scopes: Sequence[Scope] = ()
 ) -> Stages:
-    """New sessions on ``engine`` type; everybody presses a key in each round.
+    """Let new sessions on ``engine`` type. Everybody presses a key in each round.
 
-    ``begun`` are the texts that they have before that, one each, whose time is not counted. ``scopes`` are theirs, one
-    each; without, all are new, and nobody finds what was typed in an earlier call.
+    ``begun`` holds the text that each session starts from; setting it is not timed. ``scopes`` holds the scope of each
+    session. By default all scopes are new, so nobody finds what was typed in an earlier call.
     """
     scopes = scopes or [engine.scope() for _ in typed]
     sessions = [engine.session(max_chars=4096, scope=scope) for scope in scopes]
@@ -102,13 +102,13 @@ def type_all(
         advance += advanced - tokenized
         read_out += ended - advanced
     if not found:
-        raise TypeaheadError("nothing that was typed has an embedding")
+        raise TypeaheadError("nothing that was typed has an embedding: are the traces empty?")
     keys = len(typed) * len(typed[0])
     return Stages(keys, tokenize, advance, read_out, engine.stats.steps_computed - before)
 
 
 def measure(encoder_name: str, traces: Sequence[Trace], people: int, keys: int) -> dict[str, Any]:
-    """One run for ``people`` sessions, from nothing."""
+    """One run for ``people`` sessions, with an empty cache."""
     encoder: Any = typeahead.load(encoder_name)
     engine = Engine(encoder, cache_bytes=_CACHE_BYTES)
     typed = rounds_of(traces, people, keys)
@@ -118,7 +118,9 @@ def measure(encoder_name: str, traces: Sequence[Trace], people: int, keys: int) 
     used = (time.process_time() - processor) / (time.perf_counter() - wall)
     again = type_all(engine, typed, scopes=scopes)
     if again.steps:
-        raise TypeaheadError(f"{again.steps} steps were done again: the cache is too small for {keys} keys")
+        raise TypeaheadError(
+            f"{again.steps} steps were not cached: the cache is too small for {keys} keys, so lower --keys"
+        )
     a_key = 1e-3 / first.keys
     return {
         "sessions": people,
@@ -139,7 +141,7 @@ def middle(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def step_sizes(encoder: IncrementalEncoder) -> tuple[tuple[int, int], ...] | None:
-    """(in, out) of a residual GRU's matrices, by its configuration; None for another encoder."""
+    """(in, out) of each matrix of a residual GRU, from its configuration; None for other encoders."""
     hidden = encoder.config.shape.get("hidden")
     if encoder.config.family != "recurrent" or not hidden:
         return None
@@ -147,7 +149,7 @@ def step_sizes(encoder: IncrementalEncoder) -> tuple[tuple[int, int], ...] | Non
 
 
 def step_against_product(encoder: IncrementalEncoder, rounds: int) -> dict[str, Any]:
-    """The step alone, one session, and the bare products of its sizes; in turns, the medians."""
+    """Time the step of one session and the bare products of its sizes, in turns. Returns the medians."""
     sizes = step_sizes(encoder)
     state = encoder.start()
     steps: list[float] = []
@@ -181,11 +183,16 @@ def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("keystroke", __doc__)
     parser.add_argument("--sessions", type=options.whole, nargs="+", default=[1, 2, 4, 8, 16, 32, 64, 128])
-    parser.add_argument("--keys", type=options.whole, default=30_000, help="keystrokes of a run (30000)")
+    parser.add_argument("--keys", type=options.whole, default=30_000, help="keystrokes in each run (30000)")
     parser.add_argument("--rounds", type=options.whole, default=3)
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
     parser.add_argument("--core", type=options.cores, default=frozenset({0}))
-    parser.add_argument("--traces", type=Path, metavar="FILE", help="recorded typing, else from beside the checkout")
+    parser.add_argument(
+        "--traces",
+        type=Path,
+        metavar="FILE",
+        help="recorded typing, by default from $TYPEAHEAD_DATA (benchmarks/data.md)",
+    )
     chosen = parser.parse_args(arguments)
     traces, typing = load_traces(chosen.traces)
     with pinned(chosen.core):

@@ -3,16 +3,17 @@
     python -m benchmarks.load [top] [rate] [crowd] [overload] [--index DIR --both-cores] [--json PATH]
 
 top       closed loop, each connection keeps one key in flight: keystrokes a second, beside those of a bare websocket
-          echo with the same client and the same messages, in turns, and the ratio of the two (median of the rounds)
-rate      open loop at --rate keys a second, evenly spaced; --human for the gaps of people instead
+          echo with the same client and messages, in turns, and the ratio of the two (median of the rounds)
+rate      open loop at --rate keys a second, evenly spaced; with --human, with the gaps of people instead
 crowd     --crowd connections, a tenth of which type with the gaps of people
 overload  with a full cache, open loop at half the top rate, then at twice the top rate for --overload-seconds, then at
           half of it again
 
-Without --index the server keeps the embeddings and answers with timings; with it, with the top 8. The server is kept to
-core 0 and the client to core 1, which never sleeps; with --both-cores the server has both and the client sleeps while
-nothing is due. Latency counts from the moment that a key was due, and every key is accounted for: answered, superseded
-(a newer key of the same person was answered instead), overloaded (said so by the server), unanswered, or an error.
+Without --index the server keeps the embeddings and answers with timings; with it, it answers with the top 8. The server
+runs on core 0 and the client on core 1, where it never sleeps. With --both-cores the server has both cores, and the
+client sleeps while no key is due. Latency counts from when a key was due, and every key is accounted for: answered,
+superseded (a newer key of the same person was answered instead), overloaded (the server said so), unanswered, or an
+error.
 """
 
 from __future__ import annotations
@@ -37,26 +38,26 @@ from benchmarks.typed import Trace, load_queries, load_traces, varied_texts
 from typeahead.tables import report
 
 SCENARIOS = ("top", "rate", "crowd", "overload")
-#: Queries that are typed after the traces, by all people together: some 800,000 keys.
+#: Queries that all people together type after the traces: some 800,000 keys.
 QUERIES = 20_000
 #: Share of a core from which a side counts as saturated.
 _SATURATED = 0.93
-#: Seconds of a closed loop that are not counted.
+#: Seconds of a closed loop before counting starts.
 _WARM_UP = 1.0
-#: Seconds of an open loop before it is measured: first keys page in code and fill the cache.
+#: Seconds of an open loop before counting starts: the first keys page in code and fill the cache.
 OPEN_WARM_UP = 2.0
-#: Seconds of a closed loop that fill the cache, as that of a server is that has been up for a while: to make room for
-#: each new prefix takes time, so what is normal with an empty cache is not normal after an overload.
+#: Seconds of a closed loop that fills the cache first, as on a server that has been up for a while. Making room for
+#: each new prefix takes time, so latencies with an empty cache are no measure of recovery from an overload.
 FILL_SECONDS = 10.0
 #: Seconds at half the top rate before an overload and after it.
 NORMAL_SECONDS = (10.0, 10.0)
-#: Seconds of a window in which it is looked at whether the tail is normal again.
+#: Seconds of a window; the tail of each window is normal or not.
 _WINDOW = 0.25
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Who runs where, and what is typed."""
+    """Which cores run what, and what is typed."""
 
     server_cores: frozenset[int]
     client_cores: frozenset[int]
@@ -67,38 +68,38 @@ class Setup:
 
     @property
     def spin(self) -> bool:
-        """Whether the client has a core of its own, so that it need not sleep."""
+        """Whether the client has a core of its own and need not sleep."""
         return not self.server_cores & self.client_cores
 
     def texts(self, people: int) -> list[list[str]]:
-        """What they type, more than a server's cache holds."""
+        """What each person types: more in all than a server's cache holds."""
         return varied_texts(self.traces, self.queries, people)
 
     @contextmanager
     def server(self) -> Iterator[Running]:
-        """The server that is measured."""
+        """Run the server under test."""
         with typeahead_server(cores=self.server_cores, index=self.index, options=self.server_options) as running:
             yield running
 
     @contextmanager
     def client(self, server: Running, texts: Sequence[Sequence[str]]) -> Iterator[Generator]:
-        """Connections to a server, on the client's cores."""
+        """Connect to a server, on the client's cores."""
         with pinned(self.client_cores), Generator(server.address, texts, spin=self.spin) as generator:
             yield generator
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Processor seconds a second: 1.5 is a core and a half. ``cores`` are the server's."""
+    """Processor seconds a second: 1.5 is a core and a half. ``cores`` counts the server's cores."""
 
     server: float
-    #: By whoever has nothing to do with the measurement: it should be near 0.
+    #: Of programs outside the measurement: should be near 0.
     others: float
     cores: int
 
 
 class Watch:
-    """Who uses the processor while something runs."""
+    """Records who uses the processor while something runs."""
 
     def __init__(self, server: Running) -> None:
         self._server = server
@@ -109,7 +110,7 @@ class Watch:
         return time.monotonic(), self._server.processor_seconds(), time.process_time(), machine_seconds()
 
     def shares(self) -> Shares:
-        """Since the watch was started."""
+        """The shares since the watch was started."""
         wall, server, client, machine = (
             after - before for before, after in zip(self._before, self._look(), strict=True)
         )
@@ -135,13 +136,13 @@ def row(
 
 
 def saturated(server_share: float, client_busy: float) -> str:
-    """Which side had no more to give: the server by its processor seconds, the client by the time it was busy."""
+    """Which side was at its limit: the server by its processor seconds, the client by its busy time."""
     sides = [name for name, share in (("server", server_share), ("client", client_busy)) if share >= _SATURATED]
     return " and ".join(sides) or "neither"
 
 
 def answered(outcome: Outcome) -> float:
-    """Keys answered a second over the run, from the first key due to the last."""
+    """Keys answered a second, from the first key due to the last."""
     span = max(float(outcome.due_ns[-1]) / 1e9, 1e-9) if outcome.keys else 1.0
     return outcome.count(Fate.ANSWERED) / span
 
@@ -149,7 +150,7 @@ def answered(outcome: Outcome) -> float:
 def top_rate(
     setup: Setup, server: Running, connections: int, seconds: float, what: str
 ) -> tuple[float, dict[str, Any]]:
-    """Keys a second in a closed loop, and the line of the table."""
+    """Keys a second in a closed loop, and its line of the table."""
     with setup.client(server, setup.texts(connections)) as generator:
         generator.closed_loop(_WARM_UP)
         watch = Watch(server)
@@ -160,7 +161,7 @@ def top_rate(
 
 
 def top(setup: Setup, connections: int, seconds: float, rounds: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The server and the bare echo in turns; the rounds whose rates are the medians."""
+    """Run the server and the bare echo in turns. Returns the rounds with the median rates."""
     found: dict[str, list[tuple[float, dict[str, Any]]]] = {"bare echo, closed loop": [], "closed loop": []}
     with setup.server() as server, echo_server(cores=frozenset({min(setup.server_cores)})) as echo:
         for _ in range(rounds):
@@ -201,7 +202,7 @@ def open_loop(
 def overload(
     setup: Setup, connections: int, best: float, seconds: float
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Half of the top rate, twice the top rate, half of it again: lines for the phases, and the recovery."""
+    """Half of the top rate, twice the top rate, half of it again. Returns a line for each phase, and the recovery."""
     before, after = NORMAL_SECONDS
     plan = schedule.stages(((best / 2, before), (2 * best, seconds), (best / 2, after)), connections)
     outcome, whole = open_loop(setup, "overload", plan, setup.texts(connections), patience=30.0, fill=FILL_SECONDS)
@@ -232,10 +233,10 @@ def overload(
 
 
 def normal_windows(outcome: Outcome, start: float, length: float, limit_ms: float) -> NDArray[np.bool_]:
-    """Whether p99 is within ``limit_ms`` in each of the windows that follow each other from ``start``.
+    """For each window from ``start`` on, whether its p99 is within ``limit_ms``.
 
-    Keys that are not answered count as never answered, those that were overtaken by when the overtaking key was. A
-    machine that others use has windows beyond the limit in quiet times, too: their share tells.
+    Unanswered keys have an infinite latency. A superseded key has that of the key that overtook it. On a shared machine
+    some windows exceed the limit in quiet times, too, so compare their shares.
     """
     fine = []
     for at in np.arange(0.0, length - _WINDOW / 2, _WINDOW):
@@ -247,7 +248,7 @@ def normal_windows(outcome: Outcome, start: float, length: float, limit_ms: floa
 
 
 def _others(fine: NDArray[np.bool_]) -> float:
-    """Percent of windows that are not normal."""
+    """Percentage of windows that are not normal."""
     return 100 * float(1 - fine.mean())
 
 
@@ -258,21 +259,23 @@ def main(arguments: Sequence[str]) -> None:
         "scenarios", nargs="*", metavar="SCENARIO", help=f"{', '.join(SCENARIOS)}; top and rate by default"
     )
     parser.add_argument("--connections", type=options.whole, default=1000)
-    parser.add_argument("--seconds", type=options.positive, default=10.0, help="of each measurement (10)")
-    parser.add_argument("--rounds", type=options.whole, default=3, help="of echo and server in turns (3)")
+    parser.add_argument("--seconds", type=options.positive, default=10.0, help="length of each measurement (10)")
+    parser.add_argument("--rounds", type=options.whole, default=3, help="turns of echo and server (3)")
     parser.add_argument("--rate", type=options.positive, default=5000.0, help="keys a second of the open loop (5000)")
-    parser.add_argument("--human", action="store_true", help="the gaps of people in the open loop instead of a rate")
-    parser.add_argument("--crowd", type=options.whole, default=10_000, help="connections of the crowd (10000)")
-    parser.add_argument("--top-rate", type=options.positive, help="take this as the top rate for the overload")
+    parser.add_argument("--human", action="store_true", help="open loop with the gaps of people instead of a rate")
+    parser.add_argument("--crowd", type=options.whole, default=10_000, help="connections in the crowd (10000)")
+    parser.add_argument(
+        "--top-rate", type=options.positive, help="top rate for the overload; by default it is measured"
+    )
     parser.add_argument("--overload-seconds", type=options.positive, default=60.0)
     parser.add_argument("--index", type=Path, metavar="DIR", help="search this index at every key")
-    parser.add_argument("--both-cores", action="store_true", help="let the server have the client's core, too")
+    parser.add_argument("--both-cores", action="store_true", help="let the server use the client's core, too")
     parser.add_argument(
         "--server-option",
         action="append",
         default=[],
         metavar="OPTION",
-        help="passed on to serve, e.g. --server-option=--workers=2",
+        help="option for typeahead serve, such as --server-option=--workers=2; may be repeated",
     )
     options.add_cores(parser)
     options.add_typing(parser)
@@ -308,7 +311,7 @@ def main(arguments: Sequence[str]) -> None:
             what = "open loop, gaps of people"
         table.append(open_loop(setup, what, plan, texts)[1])
     if "crowd" in scenarios:
-        # The server inherits the limit, and needs files of its own.
+        # The server inherits this limit and needs descriptors of its own.
         allow_files(chosen.crowd + 512)
         typists = max(chosen.crowd // 10, 1)
         plan, texts = schedule.human(traces, typists, seconds)

@@ -1,8 +1,8 @@
-/* The inner loop of the load generator: sends keys when they are due, and notes when each was answered.
+/* The inner loop of the load generator: sends keys when they are due, and records when each was answered.
  *
- * One thread, non-blocking sockets, epoll. Python makes the connections, the texts and the schedule, and judges what
- * comes back (loadgen.py). A key's latency is counted from when it was DUE, whether or not it could be sent then, so a
- * client or a server that stalls shows in every key that fell into the stall.
+ * One thread, non-blocking sockets, epoll. Python (loadgen.py) opens the connections, makes the texts and the schedule,
+ * and evaluates the records. A key's latency counts from when it was DUE, even if it could not be sent then. So a stall
+ * of the client or the server shows in every key that fell into it.
  */
 #define _GNU_SOURCE
 #include <alloca.h>
@@ -22,12 +22,12 @@ enum { PENDING, ANSWERED, SUPERSEDED, FAILED, OVERLOADED, UNSENT };
 enum { WEBSOCKET, WEBSOCKET_BINARY, HTTP };
 enum { EVENTS = 512, READ_BYTES = 1 << 18, SENDS_A_TURN = 64, FRAME_HEAD = 14, SEQ_DIGITS = 24 };
 
-/* Arrays of loadgen.py, one element for each key in the order of sending. */
+/* Arrays owned by loadgen.py, with one element for each key in the order of sending. */
 typedef struct {
     int64_t capacity, count;
     int64_t *due;    /* ns since the start of the run */
     int32_t *late;   /* us from due to sent */
-    float *latency;  /* us from due to answered, or to the answer of the key that overtook it */
+    float *latency;  /* us from due until it, or the key that overtook it, was answered */
     int32_t *conn;
     int32_t *body;
     uint8_t *state;
@@ -37,7 +37,7 @@ typedef struct {
     int fd, closed, writing;
     uint32_t seq;
     int64_t path, path_length, cursor;
-    int64_t head, tail; /* records that wait for an answer, linked by Load.next */
+    int64_t head, tail; /* records waiting for an answer, linked by Load.next */
     uint8_t *in, *out;
     size_t in_length, in_capacity, out_length, out_capacity;
 } Conn;
@@ -57,7 +57,7 @@ typedef struct {
     Records *records;
     int32_t *ready; /* connections that may send, in a closed loop */
     uint8_t *buffer;
-    /* What is told of a run. */
+    /* Facts about a run. */
     int64_t busy_ns, wall_ns, bytes_in, bytes_out, closed;
     char first_error[160];
 } Load;
@@ -115,7 +115,7 @@ static void shut(Load *l, Conn *c) {
     c->closed = 1;
     l->closed++;
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->fd, NULL);
-    /* Nothing will answer these any more: they stay PENDING, which counts as unanswered. */
+    /* Nothing will answer these any more. They stay PENDING, which counts as unanswered. */
     for (int64_t r = c->head; r >= 0; r = l->next[r]) l->outstanding--;
     c->head = c->tail = -1;
 }
@@ -148,7 +148,7 @@ static void flush(Load *l, Conn *c) {
     if (!c->out_length) watch(l, c, 0);
 }
 
-/* A client's frame: FIN, opcode, masked with a new key (RFC 6455, section 5). The payload stands at FRAME_HEAD. */
+/* A client's frame: FIN, opcode, masked with a new key (RFC 6455, section 5). The payload starts at FRAME_HEAD. */
 static void put_frame(Load *l, Conn *c, int opcode, uint8_t *frame, size_t n) {
     uint8_t *payload = frame + FRAME_HEAD, *start = payload - 4;
     l->random ^= l->random << 13, l->random ^= l->random >> 17, l->random ^= l->random << 5;
@@ -201,7 +201,7 @@ static int send_key(Load *l, int number, int64_t due) {
     return 1;
 }
 
-/* Replies of a connection never run backwards: whatever waits before `seq` was overtaken and will not be answered. */
+/* A connection's replies come in order, so every key waiting before `seq` was overtaken and will not be answered. */
 static void settle(Load *l, Conn *c, uint32_t seq, int state) {
     Records *r = l->records;
     int64_t t = elapsed(l);
@@ -218,7 +218,7 @@ static void settle(Load *l, Conn *c, uint32_t seq, int state) {
     }
 }
 
-/* Where the value of a field begins, NULL without it. Within a JSON string the quotes would be escaped. */
+/* Start of a field's value, or NULL. Inside a JSON string the quotes would be escaped, so this finds only fields. */
 static const char *field(const char *text, size_t n, const char *key) {
     const char *end = text + n, *p = memmem(text, n, key, strlen(key));
     if (!p) return NULL;
@@ -242,7 +242,7 @@ static void on_text(Load *l, Conn *c, const char *text, size_t n) {
     int failed = n > 8 && !memcmp(text, "{\"error\"", 8);
     const char *p = field(text, n, "\"seq\":");
     if (failed) note_error(l, text, n);
-    if (!p) return; /* the answer to the hello, or an error that belongs to no key */
+    if (!p) return; /* the answer to the hello, or an error without a key */
     uint32_t seq = 0;
     for (; p < text + n && *p >= '0' && *p <= '9'; p++) seq = seq * 10 + (*p - '0');
     if ((failed && has(text, n, "\"code\":", "\"overloaded\"")) || has(text, n, "\"overloaded\":", "true"))
@@ -251,7 +251,7 @@ static void on_text(Load *l, Conn *c, const char *text, size_t n) {
     else if (l->protocol == WEBSOCKET) settle(l, c, seq, ANSWERED);
 }
 
-/* Bytes of the first whole frame, 0 if it is not all there. */
+/* Handles the first frame. Returns its bytes, or 0 if it is incomplete. */
 static size_t on_frame(Load *l, Conn *c, uint8_t *p, size_t n) {
     if (n < 2) return 0;
     size_t head = 2, length = p[1] & 127;
@@ -288,7 +288,7 @@ static size_t on_response(Load *l, Conn *c, uint8_t *p, size_t n) {
     for (uint8_t *line = p, *stop; line < end; line = stop + 2) {
         stop = memmem(line, end + 2 - line, "\r\n", 2);
         if (stop - line > 15 && !strncasecmp((char *)line, "content-length:", 15))
-            length = strtoul((char *)line + 15, NULL, 10); /* ends at the line's end at the latest */
+            length = strtoul((char *)line + 15, NULL, 10); /* stops at the end of the line */
     }
     if (n < head + length) return 0;
     int ok = n > 12 && !memcmp(p + 9, "200", 3);
@@ -333,8 +333,9 @@ static int wait_events(Load *l, struct epoll_event *events, int64_t until) {
     return epoll_wait(l->epoll, events, EVENTS, 0);
 }
 
-/* Send `keys` keys when they are due on their connections. With `keys` -1, a closed loop instead: until `duration`,
- * each connection sends its next key when the last one was settled. Then wait at most `grace` ns for what is due. */
+/* Sends `keys` keys on their connections when they are due. If `keys` is -1, runs a closed loop instead: until
+ * `duration`, each connection sends its next key once the last one is settled. Then waits at most `grace` ns for the
+ * answers that are due. */
 void load_run(Load *l, Records *records, int64_t keys, const int64_t *due, const int32_t *conn, int64_t duration,
               int64_t grace) {
     struct epoll_event events[EVENTS];
@@ -344,7 +345,7 @@ void load_run(Load *l, Records *records, int64_t keys, const int64_t *due, const
         l->seqs = realloc(l->seqs, records->capacity * sizeof *l->seqs);
         l->next_capacity = records->capacity;
     }
-    /* What the last run did not get an answer to stays unanswered. */
+    /* Keys of the last run that are still waiting stay unanswered. */
     for (int i = 0; i < l->count; i++) l->conns[i].head = l->conns[i].tail = -1;
     l->records = records, l->outstanding = 0;
     l->busy_ns = l->bytes_in = l->bytes_out = l->closed = 0;
@@ -362,7 +363,7 @@ void load_run(Load *l, Records *records, int64_t keys, const int64_t *due, const
             int ready = l->ready_count;
             l->ready_count = 0;
             while (sent < ready && send_key(l, l->ready[sent], elapsed(l))) sent++;
-            if (sent < ready) end = t; /* the records are full */
+            if (sent < ready) end = t; /* no room for more records */
         } else {
             while (more && sent < SENDS_A_TURN && due[next] <= t && send_key(l, conn[next], due[next]))
                 sent++, more = ++next < keys;
@@ -371,7 +372,7 @@ void load_run(Load *l, Records *records, int64_t keys, const int64_t *due, const
         int64_t before = elapsed(l);
         if (sent) l->busy_ns += before - t;
         int found = wait_events(l, events, more && !closed_loop ? due[next] : more ? end : end + grace);
-        /* A wait that never sleeps is a part of the work where it found something. */
+        /* Without sleeping, a wait that found something is part of the work. */
         if (!l->spin) before = elapsed(l);
         for (int i = 0; i < found; i++) {
             Conn *c = &l->conns[events[i].data.u32];
@@ -383,7 +384,7 @@ void load_run(Load *l, Records *records, int64_t keys, const int64_t *due, const
     l->wall_ns = elapsed(l);
 }
 
-/* What is told of the last run. */
+/* Facts about the last run. */
 void load_facts(const Load *l, int64_t *facts, char *first_error) {
     facts[0] = l->busy_ns, facts[1] = l->wall_ns, facts[2] = l->bytes_in, facts[3] = l->bytes_out;
     facts[4] = l->closed;

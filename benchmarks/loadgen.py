@@ -1,10 +1,10 @@
-"""The load generator: many connections that type, on one thread, and the fate of every single key.
+"""The load generator: many connections that type, on one thread, and what became of every single key.
 
-Its inner loop is C (``loadgen.c``), compiled when it is used, as a client in Python takes longer for a key than the
-servers that it measures. Here are the handshakes, the texts and what becomes of the measurements; when keys are due is
-:mod:`benchmarks.schedule`'s business. In an open loop keys are due by a schedule, and latency counts from then, so that
-a stall shows in all keys that fell into it (no coordinated omission). In a closed loop each connection keeps one key in
-flight, which finds the highest rate and says nothing about latency at a lower one.
+The inner loop is C (``loadgen.c``), compiled on first use, because a client in Python takes longer for a key than the
+servers under test. This module does the handshakes, the texts and the bookkeeping; :mod:`benchmarks.schedule` decides
+when keys are due. In an open loop, keys are due by a schedule and latency counts from then, so a stall shows in every
+key that fell into it (no coordinated omission). In a closed loop, each connection keeps one key in flight. That finds
+the highest rate, and says nothing about latency at a lower one.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from benchmarks.native import compiled
 from typeahead.errors import TypeaheadError
 from typeahead.wire.protocol import SUBPROTOCOL
 
-#: Connections whose handshakes run at a time; listeners take 2,048 and less of them into their queue.
+#: Handshakes at a time: servers queue at most 2,048 new connections, some of them fewer.
 _HANDSHAKES = 128
-#: Seconds for one of them.
+#: Seconds that one handshake may take.
 _HANDSHAKE_SECONDS = 30.0
-#: Keys that a closed loop may send in a second, for the arrays that they are noted in.
+#: Most keys that a closed loop sends in a second; decides the size of its arrays.
 _CLOSED_LOOP_RATE = 400_000
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -44,13 +44,13 @@ _PERCENTILE_NAMES = ("p50", "p90", "p99", "p99.9", "max")
 
 
 class Protocol(IntEnum):
-    """What is spoken, with its code in ``loadgen.c``."""
+    """The protocol, with its code in ``loadgen.c``."""
 
     #: ``typeahead.v1``: a key is answered by its text frame.
     WEBSOCKET = 0
-    #: The same, with embeddings: a key is answered by its binary frame.
+    #: The same with embeddings: a key is answered by its binary frame.
     WEBSOCKET_BINARY = 1
-    #: One POST for each key, on a connection that is kept.
+    #: One POST for each key, on a kept-alive connection.
     HTTP = 2
 
 
@@ -63,9 +63,9 @@ class Fate(IntEnum):
     #: By design: a newer key of the same person was answered instead.
     SUPERSEDED = 2
     FAILED = 3
-    #: The server said that it is overloaded.
+    #: The server said that it was overloaded.
     OVERLOADED = 4
-    #: The connection had been closed before.
+    #: The connection was already closed.
     UNSENT = 5
 
 
@@ -84,44 +84,44 @@ class _Records(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Every key of a run, in the order of sending, and what was seen of the client."""
+    """Every key of a run in the order of sending, and how the client did."""
 
     #: Nanoseconds since the start at which each key was due, int64 (n,).
     due_ns: NDArray[np.int64]
-    #: Microseconds by which it was sent later, int32 (n,).
+    #: Microseconds from due to sent, int32 (n,).
     late_us: NDArray[np.int32]
     #: Microseconds from due to answered, or until the key that overtook it was answered, float32 (n,).
     latency_us: NDArray[np.float32]
-    #: Which connection, int32 (n,).
+    #: Number of its connection, int32 (n,).
     connection: NDArray[np.int32]
     #: :class:`Fate` of each, uint8 (n,).
     fate: NDArray[np.uint8]
     seconds: float
-    #: Share of the time in which the client was busy sending and reading, 0 to 1.
+    #: Share of the time that the client spent sending and reading, 0 to 1.
     client_busy: float
     bytes_in: int
     bytes_out: int
     #: Connections that the server closed.
     closed: int
-    #: What the first error said, cut off; servers put no typed text into errors.
+    #: The beginning of the first error message; servers put no typed text into errors.
     first_error: str
 
     def count(self, fate: Fate) -> int:
-        """Keys of that fate."""
+        """Number of keys with this fate."""
         return int(np.count_nonzero(self.fate == fate))
 
     @property
     def keys(self) -> int:
-        """All of them."""
+        """Number of keys."""
         return len(self.fate)
 
     @property
     def late_p99_ms(self) -> float:
-        """How late the client sent: a large one says that it was a bottleneck. Latencies include it."""
+        """How late the client sent keys. If large, the client was a bottleneck; latencies include it."""
         return float(np.percentile(self.late_us, 99)) / 1000 if self.keys else 0.0
 
     def between(self, start: float, end: float) -> Outcome:
-        """The keys that were due from ``start`` to ``end``, in seconds."""
+        """The keys due between ``start`` and ``end``, in seconds."""
         chosen = (self.due_ns >= start * 1e9) & (self.due_ns < end * 1e9)
         return replace(
             self,
@@ -134,7 +134,7 @@ class Outcome:
         )
 
     def latencies_ms(self, *fates: Fate) -> dict[str, float]:
-        """Percentiles of the keys of these fates, by default the answered ones; empty if there are none."""
+        """Percentiles over keys with these fates, by default the answered ones. Empty if there are none."""
         values = self.latency_us[np.isin(self.fate, fates or (Fate.ANSWERED,))]
         if not len(values):
             return {}
@@ -144,15 +144,15 @@ class Outcome:
         }
 
     def answered_a_second(self, start: float, end: float) -> float:
-        """Keys whose answers came from ``start`` to ``end``, in seconds of the run, a second."""
+        """Answers a second that arrived between ``start`` and ``end``, in seconds of the run."""
         moments = self.due_ns[self.fate == Fate.ANSWERED] / 1e9 + self.latency_us[self.fate == Fate.ANSWERED] / 1e6
         return float(np.count_nonzero((moments >= start) & (moments < end)) / (end - start))
 
     def row(self) -> dict[str, Any]:
         """Percentiles and fates as columns of a table.
 
-        Percentiles are of the answered keys. A server that answers few keys, and these soon, has fine ones: so beside
-        them stands how long it was until a key or a newer one of the same person was answered.
+        Percentiles are over the answered keys. A server could improve them by answering few keys, so another column
+        counts until a key *or a newer one of the same person* was answered.
         """
         either = self.latencies_ms(Fate.ANSWERED, Fate.SUPERSEDED)
         return {
@@ -176,13 +176,13 @@ def _library() -> ctypes.CDLL:
 
 
 class Generator:
-    """Connections that are open and type. A context manager; one thread at a time.
+    """Open connections that type. A context manager, for one thread at a time.
 
-    ``texts`` are what each connection types, one text a key, again from the start at the end. ``hello`` is sent first
-    on each. Over HTTP a key is a POST of JSON with the text as ``field``, and may be several texts, as a list;
-    ``accept`` is the format that is asked for. With ``spin`` the client never sleeps, which keeps its clock exact and
-    needs a core of its own. Raises :class:`~typeahead.errors.TypeaheadError` where the server refuses, and for what
-    cannot be typed.
+    ``texts`` holds what each connection types, one text a key; at the end it starts over. ``hello`` is the first
+    message on each connection. Over HTTP a key is a POST of JSON with the text as ``field``; a tuple of texts becomes a
+    list. ``accept`` is the format to ask for. With ``spin`` the client never sleeps: that keeps its clock exact and
+    needs a core of its own. Raises :class:`~typeahead.errors.TypeaheadError` if the server refuses a connection, or if
+    a connection has nothing to type.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class Generator:
         numbers: dict[str | tuple[str, ...], int] = {}
         paths = [numbers.setdefault(text, len(numbers)) for person in texts for text in person]
         bodies = [f'"{field}":{json.dumps(text, ensure_ascii=False)}}}'.encode() for text in numbers]
-        # What C keeps a pointer to has to live as long as it does.
+        # C keeps pointers to these, so they have to live as long as it does.
         self._kept = (
             b"".join(bodies),
             _offsets([len(body) for body in bodies]),
@@ -243,20 +243,20 @@ class Generator:
         )
 
     def open_loop(self, due_ns: NDArray[np.int64], connection: NDArray[np.int32], *, patience: float = 10.0) -> Outcome:
-        """Send a key on ``connection[i]`` at ``due_ns[i]``, ascending; then wait ``patience`` seconds at most.
+        """Send a key on ``connection[i]`` at ``due_ns[i]``, in ascending order, then wait at most ``patience`` seconds.
 
         Both have the shape (n,).
         """
         if len(due_ns) != len(connection) or np.any(np.diff(due_ns) < 0):
-            raise ValueError("a schedule has one connection for each moment, and its moments ascend")
+            raise ValueError("a schedule needs one connection for each moment, and ascending moments")
         if len(connection) and not (connection.min() >= 0 and connection.max() < self.connections):
-            raise ValueError(f"the schedule has connections beyond the {self.connections} that there are")
+            raise ValueError(f"the schedule names connections beyond the {self.connections} that are open")
         due = np.ascontiguousarray(due_ns, np.int64)
         connections = np.ascontiguousarray(connection, np.int32)
         return self._run(len(due), len(due), due, connections, 0.0, patience)
 
     def closed_loop(self, seconds: float, *, patience: float = 10.0) -> Outcome:
-        """Keep one key in flight on every connection for ``seconds``, then wait ``patience`` at most for the rest."""
+        """Keep one key in flight on every connection for ``seconds``, then wait at most ``patience`` for the rest."""
         nothing = np.empty(0, np.int64)
         capacity = int(seconds * _CLOSED_LOOP_RATE) + self.connections
         return self._run(-1, capacity, nothing, nothing.astype(np.int32), seconds, patience)
@@ -277,7 +277,7 @@ class Generator:
         state = np.empty(capacity, np.uint8)
         arrays = (due, late, latency, conn, body, state)
         records = _Records(capacity, 0, *(array.ctypes.data for array in arrays))
-        # ctypes lets other threads run meanwhile.
+        # ctypes releases the GIL, so other threads run meanwhile.
         self._library.load_run(
             self._load,
             ctypes.byref(records),
@@ -357,17 +357,17 @@ def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
 
 
 def _await_upgrade(connection: socket.socket) -> None:
-    """Read the answer to the handshake and not a byte more: frames may follow it."""
+    """Read the answer to the handshake and not one byte more, because frames may follow it."""
     head = b""
     deadline = time.monotonic() + _HANDSHAKE_SECONDS
     while not head.endswith(b"\r\n\r\n"):
         try:
-            # All but the last bytes of an answer come at once, so a look first and then what belongs to it.
+            # Peek first, then take only what belongs to the answer.
             seen = connection.recv(4096, socket.MSG_PEEK)
         except TimeoutError:
             seen = b""
         if not seen or time.monotonic() > deadline:
-            raise TypeaheadError("the server closed a connection, or was silent, during the handshake")
+            raise TypeaheadError("the server closed a connection or said nothing during the handshake")
         end = (head + seen).find(b"\r\n\r\n")
         head += connection.recv(len(seen) if end < 0 else end + 4 - len(head))
     status = head.partition(b"\r\n")[0].decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Cores, processor seconds and memory of processes, by what Linux tells of them."""
+"""Cores, processor seconds and memory of processes, as Linux reports them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @contextmanager
 def pinned(cores: Set[int]) -> Iterator[None]:
-    """Keep this thread, and the processes that it starts meanwhile, to ``cores``; as before when it ends.
+    """Keep this thread, and processes that it starts meanwhile, to ``cores`` until the block ends.
 
     Raises :class:`~typeahead.errors.TypeaheadError` for cores that this process may not use.
     """
     before = os.sched_getaffinity(0)
     if not cores <= before:
         raise TypeaheadError(
-            f"cores {_listed(cores)} are wanted, this process may use {_listed(before)}: give others by --server-cores "
-            "and --client-core"
+            f"cores {_listed(cores)} are wanted, but this process may only use {_listed(before)}: choose others with "
+            "--server-cores and --client-core"
         )
     os.sched_setaffinity(0, cores)
     try:
@@ -37,19 +37,19 @@ def _listed(cores: Set[int]) -> str:
 
 
 def family(pid: int) -> list[int]:
-    """The process and all that descend from it and live."""
+    """A process and all its living descendants."""
     found = [pid]
     for process in found:
         for path in Path(f"/proc/{process}/task").glob("*/children"):
             try:
                 found += [int(child) for child in path.read_text().split()]
-            except OSError:  # the thread ended
+            except OSError:  # the thread has ended
                 continue
     return found
 
 
 def processor_seconds(pid: int) -> float:
-    """Processor seconds that a process and its family have used, user and system."""
+    """Processor seconds of a process and its descendants, user and system."""
     total = 0
     for process in family(pid):
         try:
@@ -61,13 +61,13 @@ def processor_seconds(pid: int) -> float:
 
 
 def machine_seconds() -> float:
-    """Processor seconds that all processes of the machine together have used, on all cores."""
+    """Processor seconds of all processes of the machine, on all cores."""
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]]
     return (sum(fields) - fields[3] - fields[4]) / _TICKS  # all but idle and waiting for disks
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process and its family; what they share counts once for each."""
+    """Resident memory of a process and its descendants. Shared pages count once for each of them."""
     total = 0
     for process in family(pid):
         try:
@@ -79,7 +79,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def allow_files(count: int) -> None:
-    """Let this process, and those that it starts, have ``count`` files and sockets open.
+    """Let this process and its children open ``count`` files and sockets.
 
     Raises :class:`~typeahead.errors.TypeaheadError` where the system's hard limit is lower.
     """
@@ -87,5 +87,5 @@ def allow_files(count: int) -> None:
     if soft >= count:
         return
     if hard != resource.RLIM_INFINITY and hard < count:
-        raise TypeaheadError(f"{count} open sockets are wanted, the hard limit is {hard}: raise it (ulimit -Hn)")
+        raise TypeaheadError(f"{count} open sockets are needed, but the hard limit is {hard}: raise it (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -2,8 +2,8 @@
 
     python -m benchmarks.marks PASSAGES.jsonl
 
-PASSAGES has a title and a text a line, as BEIR's corpora have; the first 2,000 are marked in lists of eight hits, as a
-server does, by queries of different lengths. "First time" folds every text anew.
+PASSAGES has a title and a text a line, like BEIR's corpora. The first 2,000 are marked in lists of eight hits, as a
+server does, for queries of different lengths. "First time" means that no text has been folded before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPETITIONS = 7
 
 
 def microseconds(query: str, hits: Sequence[tuple[str, str]], *, forget: bool = False) -> float:
-    """Microseconds a hit: the best of some repetitions, as the machine is shared."""
+    """Microseconds a hit: the best of several repetitions, because the machine is shared."""
     best = float("inf")
     for _ in range(REPETITIONS):
         if forget:
@@ -43,7 +43,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("passages", type=Path)
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     with options.passages.open(encoding="utf-8") as lines:
         read = [json.loads(line) for line in islice(lines, 2000)]

@@ -1,13 +1,13 @@
-"""What metrics cost a keystroke in process: the bar is 5%.
+"""What metrics add to a keystroke in process. The bar is 5%.
 
     python -m benchmarks.metrics [--traces keystrokes.jsonl.gz] [--keys 20000] [--json PATH]
 
-Types the same keys twice in turns, key by key into one session, one thread: bare, and with everything that the server
-keeps of a reply (the clock for each stage, the histograms, the outcome, the slowest replies). Each side keeps its own
-cache of token prefixes; who comes second finds the processor's and the tokenizer's caches warm, so in a round of two
-turns each side is second once. The share that is printed is the median over the rounds, since one on a busy machine
-says little; beside it, the recording alone, timed in a loop of its own. Without ``--traces`` the keys are those of
-made-up queries.
+Types the same keys twice in turns, key by key into one session, on one thread: once bare, and once with everything that
+the server records for a reply (the clock of each stage, the histograms, the outcome, the slowest replies). Each side
+has its own cache of token prefixes. Whoever comes second finds the processor's and the tokenizer's caches warm, so each
+side comes second once in a round of two turns. The printed share is the median over the rounds, because a single round
+on a busy machine says little. The recording alone is also timed, in a loop of its own. Without ``--traces``, the keys
+are those of made-up queries.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from typeahead.evaluate.data.traces import read_traces
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.tables import report
 
-#: Keystrokes of one turn.
+#: Keystrokes in one turn.
 TURN = 400
 
 
 def made_up(keys: int) -> list[str]:
-    """Texts after each key of queries that nobody typed."""
+    """The text after each key of made-up queries."""
     words = "how long to boil an egg read file line by line what is the most frequent value of a list near me".split()
     chance = random.Random(1)
     texts: list[str] = []
@@ -43,7 +43,7 @@ def made_up(keys: int) -> list[str]:
 
 
 def recorded(path: Path, keys: int) -> list[str]:
-    """Texts after each key of recorded typing."""
+    """The text after each key of recorded typing."""
     texts: list[str] = []
     for trace in read_traces(path):
         texts += (key.text for key in trace)
@@ -53,7 +53,7 @@ def recorded(path: Path, keys: int) -> list[str]:
 
 
 def bare(engine: Engine, texts: Sequence[str]) -> float:
-    """Type, and return the seconds that it took."""
+    """Type. Returns the seconds."""
     session = engine.session()
     started = time.perf_counter()
     for text in texts:
@@ -64,7 +64,7 @@ def bare(engine: Engine, texts: Sequence[str]) -> float:
 
 
 def measured(engine: Engine, texts: Sequence[str], metrics: ServerMetrics) -> float:
-    """Type, keep what the server keeps, and return the seconds that it took."""
+    """Type, and record what the server records. Returns the seconds."""
     session = engine.session()
     clock = time.perf_counter_ns
     started = time.perf_counter()
@@ -83,7 +83,7 @@ def measured(engine: Engine, texts: Sequence[str], metrics: ServerMetrics) -> fl
 
 
 def recording_alone(calls: int) -> float:
-    """Seconds that keeping one reply takes, all of whose stages had something to do."""
+    """Seconds to record one reply in which every stage took time."""
     metrics = ServerMetrics("none")
     chance = random.Random(1)
     totals = [int(chance.lognormvariate(11, 1)) for _ in range(calls)]
@@ -102,16 +102,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
-    parser.add_argument("--traces", type=Path, help="recorded typing, JSON lines, may be gzipped")
-    parser.add_argument("--keys", type=int, default=20_000, help="keystrokes")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--traces", type=Path, help="recorded typing: JSON lines, plain or gzipped")
+    parser.add_argument("--keys", type=int, default=20_000, help="number of keystrokes (20000)")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     if options.keys < 2 * TURN:
-        parser.error(f"--keys is {options.keys}: give at least {2 * TURN}")
+        parser.error(f"--keys is {options.keys}: at least {2 * TURN} are needed")
     texts = recorded(options.traces, options.keys) if options.traces else made_up(options.keys)
     encoder: Any = typeahead.load(options.encoder)
     if not isinstance(encoder, IncrementalEncoder):
-        parser.error(f"{options.encoder} does not encode what is typed")
+        parser.error(f"{options.encoder} encodes whole texts: give a query encoder such as minilm-gru")
     plain, counted, metrics = Engine(encoder), Engine(encoder), ServerMetrics(encoder.config.name)
     turns = [texts[first : first + TURN] for first in range(0, len(texts) - TURN + 1, TURN)]
     pairs: list[tuple[float, float]] = []

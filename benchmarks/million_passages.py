@@ -2,12 +2,12 @@
 
     python -m benchmarks.million_passages [--passages 1000000] [--queries 6980] [--folder DIR]
 
-Writes a synthetic collection in MS MARCO's form, encodes it in one process that kills itself with SIGKILL in the middle
-of a shard half way, goes on in a second process, and searches there. Printed are the peak memory of both, how many
-shards were encoded twice, and how many queries, each the whole text of a passage, find that passage first. The encoder
-takes the mean of seeded random vectors of words, so that what is measured is not it. Needs the extra ``evaluate``, a
-POSIX system, and 1.7 GB of disk in DIR. Exit status 1 if memory passes 3 GB, a shard was encoded twice, or a query did
-not find its passage.
+Writes a synthetic collection in MS MARCO's format and encodes it in one process, which kills itself with SIGKILL half
+way, in the middle of a shard. A second process resumes and searches. Prints the peak memory of both, how many shards
+were encoded twice, and how many queries, each the whole text of a passage, find that passage first. The encoder
+averages seeded random word vectors, so its own cost hardly counts. Needs the extra ``evaluate``, a POSIX system, and
+1.7 GB of disk in DIR. Exit status 1 if memory exceeds 3 GB, a shard was encoded twice, or a query did not find its
+passage.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BAR_GB = 3.0
 
 
 class WordMeans:
-    """Means of seeded word vectors, L2-normalised; dies before passage ``fatal`` of those that it is given."""
+    """Means of seeded word vectors, L2-normalised. Kills its process before it encodes passage number ``fatal``."""
 
     def __init__(self, fatal: int | None) -> None:
         self.encoded = 0
@@ -49,7 +49,7 @@ class WordMeans:
         self._table = np.random.default_rng(0).standard_normal((WORDS, DIM), np.float32)
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """Encode texts whose words are numbers with a "w" before them."""
+        """Encode texts whose words are a "w" and a number."""
         if self._fatal is not None and self.encoded + len(texts) > self._fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         words = [[int(word[1:]) for word in text.split()] for text in texts]
@@ -61,7 +61,7 @@ class WordMeans:
 
 
 def write_collection(folder: Path, passages: int, queries: int) -> None:
-    """A collection of random words; each query is the text of a passage, and judged so."""
+    """Write a collection of random words. Each query is the text of a passage, which is the only relevant one."""
     rng = np.random.default_rng(1)
     asked = set(np.linspace(0, passages - 1, queries).astype(int).tolist())
     with (
@@ -80,7 +80,7 @@ def write_collection(folder: Path, passages: int, queries: int) -> None:
 
 
 def child(folder: Path, fatal: int | None, threads: int) -> None:
-    """Encode what is missing and search, or die; prints figures as JSON."""
+    """Encode what is missing and search, or die on the way. Prints figures as JSON."""
     started = time.perf_counter()
     with Progress() as progress:
         dataset = open_dataset(folder, split="dev.small", progress=progress)
@@ -108,7 +108,7 @@ def child(folder: Path, fatal: int | None, threads: int) -> None:
 
 
 def run_child(folder: Path, fatal: int | None, threads: int) -> tuple[dict[str, Any], float, int]:
-    """Figures, peak memory in GB, and exit status of a child process."""
+    """Run a child process. Returns its figures, its peak memory in GB and its exit status."""
     command = [sys.executable, __file__, "--folder", str(folder), "--child", "--threads", str(threads)]
     process = subprocess.Popen(command + ([] if fatal is None else ["--fatal", str(fatal)]), stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -125,10 +125,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=1_000_000)
-    parser.add_argument("--queries", type=int, default=6980, help="as many as dev.small has")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of the search")
-    parser.add_argument("--folder", type=Path, help="where files are written, and deleted at the end")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--queries", type=int, default=6980, help="number of queries; dev.small has 6980")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads for the search")
+    parser.add_argument("--folder", type=Path, help="where to write files, which are deleted at the end")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--fatal", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -141,12 +141,12 @@ def main() -> None:
         write_collection(folder, options.passages, options.queries)
         _, killed_gb, status = run_child(folder, options.passages // 2 + SHARD_SIZE // 2, options.threads)
         if status != -signal.SIGKILL:
-            sys.exit(f"the first process ended with {status}, not by SIGKILL")
+            sys.exit(f"the first process ended with {status} instead of by SIGKILL")
         finished = len(list(folder.rglob("*.safetensors")))
         figures, resumed_gb, status = run_child(folder, None, options.threads)
         if status:
             sys.exit(f"the second process ended with {status}")
-    # The last shard, which may be smaller, is not among those of the first half.
+    # The last shard may be smaller, but it is never in the first half.
     twice = figures["encoded"] + finished * SHARD_SIZE - options.passages
     shards = -(-options.passages // SHARD_SIZE)
     seconds = {f"{name}_seconds": round(value, 1) for name, value in figures["seconds"].items()}

@@ -1,4 +1,4 @@
-"""C that is compiled when a measurement runs, into a temporary folder, by the machine's own compiler."""
+"""C code that is compiled when a measurement runs, into a temporary folder, by the machine's own compiler."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typeahead.errors import TypeaheadError
 
 
 class NoCompiler(TypeaheadError):
-    """There is no C compiler here."""
+    """This machine has no C compiler."""
 
 
 def has_compiler() -> bool:
-    """Whether there is a C compiler."""
+    """Whether this machine has a C compiler."""
     return _compiler() is not None
 
 
@@ -25,13 +25,13 @@ def _compiler() -> str | None:
 
 
 def compiled(source: Path, *, tuned: bool = True) -> ctypes.CDLL:
-    """Compile one C file with -O3, if ``tuned`` for this very processor, and load it.
+    """Compile one C file with -O3, and for exactly this processor if ``tuned``, then load it.
 
-    Raises :class:`NoCompiler`, or :class:`~typeahead.errors.TypeaheadError` with what the compiler said first.
+    Raises :class:`NoCompiler`, or :class:`~typeahead.errors.TypeaheadError` with the compiler's first error.
     """
     compiler = _compiler()
     if compiler is None:
-        raise NoCompiler(f"{source.name} needs a C compiler, and there is none: install gcc or clang")
+        raise NoCompiler(f"{source.name} needs a C compiler: install gcc or clang")
     with tempfile.TemporaryDirectory(prefix="typeahead-bench-") as folder:
         library = Path(folder) / f"{source.stem}.so"
         command = [compiler, "-O3", *(["-march=native"] if tuned else []), "-shared", "-fPIC"]
@@ -40,5 +40,5 @@ def compiled(source: Path, *, tuned: bool = True) -> ctypes.CDLL:
         if done.returncode:
             first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
             raise TypeaheadError(f"{compiler} cannot compile {source.name}: {first}")
-        # Once it is loaded the file may go.
+        # Once loaded, the library no longer needs its file.
         return ctypes.CDLL(str(library))

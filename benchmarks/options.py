@@ -1,4 +1,4 @@
-"""What the commands share: their arguments, and exit statuses 2 for bad usage and 1 for a failure told in one line."""
+"""Arguments that commands share, and exit statuses: 2 for bad usage, 1 for a failure explained in one line."""
 
 from __future__ import annotations
 
@@ -19,25 +19,33 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--json", type=Path, metavar="PATH", help="write the figures here, too; - prints them")
+    made.add_argument("--json", type=Path, metavar="PATH", help="also write the figures to this file; - prints them")
     return made
 
 
 def add_typing(made: argparse.ArgumentParser) -> None:
     """Declare ``--traces`` and ``--queries``: what is typed."""
-    where = "taken from beside the checkout if it is there, else synthetic"
+    where = "by default from $TYPEAHEAD_DATA (benchmarks/data.md), else synthetic"
     made.add_argument("--traces", type=Path, metavar="FILE", help=f"recorded typing; {where}")
-    made.add_argument("--queries", type=Path, metavar="FILE", help=f"a query, or source<TAB>query, a line; {where}")
+    made.add_argument("--queries", type=Path, metavar="FILE", help=f"one query, or source<TAB>query, a line; {where}")
 
 
 def add_cores(made: argparse.ArgumentParser) -> None:
     """Declare ``--server-cores`` and ``--client-core``."""
-    made.add_argument("--server-cores", type=cores, default=frozenset({0}), metavar="CORES", help="by default 0")
-    made.add_argument("--client-core", type=cores, default=frozenset({1}), metavar="CORE", help="by default 1")
+    made.add_argument(
+        "--server-cores",
+        type=cores,
+        default=frozenset({0}),
+        metavar="CORES",
+        help="cores for the server, such as 0 or 0,1 (0)",
+    )
+    made.add_argument(
+        "--client-core", type=cores, default=frozenset({1}), metavar="CORE", help="core for the client (1)"
+    )
 
 
 def positive(text: str) -> float:
-    """A number above 0, as an argument's type."""
+    """Parse an argument that is a number above 0."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
@@ -45,19 +53,19 @@ def positive(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """A whole number from 1 up, as an argument's type."""
+    """Parse an argument that is a whole number of at least 1."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 up")
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
 
 
 def cores(text: str) -> frozenset[int]:
-    """Cores with commas between them, as an argument's type."""
+    """Parse an argument that lists cores with commas between them."""
     try:
         found = frozenset(int(core) for core in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of cores such as 0 or 0,1") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of cores such as 0 or 0,1") from None
     return found
 
 

@@ -1,4 +1,4 @@
-"""How near the int8 passage encoder is to its float32 teacher, and how fast it is.
+"""How close the int8 passage encoder is to its float32 teacher, and how fast it is.
 
     python -m benchmarks.passages FOLDER --teacher FOLDER [--passages 2000]
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--teacher", required=True)
     parser.add_argument("--passages", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     collection = open_dataset(options.collection)
     every = max(collection.passage_count // options.passages, 1)

@@ -2,11 +2,11 @@
 
     python -m benchmarks.peer_servers SPEC
 
-SPEC is one of :mod:`typeahead.evaluate.peers.names`. Encoders of whole texts are served by FastAPI on uvicorn, with
-uvloop and httptools, at ``POST /embed``: ``{"text": …}`` in, the embedding's float32 bytes out, which is less to write
-and to read than JSON. One core is given to each, so the model runs on one thread, in the event loop: a pool of threads
-would only take turns. An incremental encoder is served by typeahead's own websocket. Prints its address once it is
-ready.
+SPEC names an encoder as in :mod:`typeahead.evaluate.peers.names`. Encoders of whole texts are served by FastAPI on
+uvicorn, with uvloop and httptools, at ``POST /embed``: ``{"text": …}`` in, the embedding's float32 bytes out, which are
+cheaper to write and read than JSON. Each server has one core, so the model runs on one thread inside the event loop; a
+thread pool would only take turns on that core. Incremental encoders are served by typeahead's own websocket. Prints the
+server's address once it is ready.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ except ImportError as error:
 
 
 def make_app(encoder: Any) -> FastAPI:
-    """The application that a user would write."""
+    """Make the application that a user would write."""
     app = FastAPI()
 
     @app.post("/embed")  # type: ignore[untyped-decorator]

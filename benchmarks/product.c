@@ -1,4 +1,4 @@
-/* A bare matrix-vector product, uint8 (in) by int8 (in, out) to int32 (out): the least that a step has to do. */
+/* A bare matrix-vector product, uint8 (in) by int8 (in, out) to int32 (out): the least work that a step can do. */
 #include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 
 enum { LANES = 16, REGISTERS = 24, BLOCK = LANES * REGISTERS };
 
-/* `weights` lie as (out / BLOCK, in / 4, BLOCK, 4), so that they are read from front to back; `out` is a multiple of
- * BLOCK, `in` of 4. The product is done `times` times. */
+/* `weights` are laid out as (out / BLOCK, in / 4, BLOCK, 4), so they are read from front to back. `out` has to be a
+ * multiple of BLOCK, `in` a multiple of 4. Computes the product `times` times. */
 void product(const uint8_t *x, const int8_t *weights, int32_t *y, int in, int out, int times) {
     for (; times > 0; times--) {
         const int8_t *w = weights;

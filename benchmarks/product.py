@@ -1,4 +1,4 @@
-"""The limit of a step: bare int8 matrix-vector products of its sizes, in C with AVX-512 VNNI, on random weights."""
+"""The least work of a step: bare int8 matrix-vector products of its sizes, in C with AVX-512 VNNI, random weights."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Shape = tuple[int, int]
 
 
 class Product:
-    """Products of vectors by matrices of ``shapes``, (in, out) each, one after the other.
+    """Products of vectors and matrices of ``shapes``, each (in, out), one after the other.
 
-    Raises :class:`~typeahead.errors.TypeaheadError` where it cannot be compiled, such as for a processor without VNNI,
-    and where it differs from NumPy's product.
+    Raises :class:`~typeahead.errors.TypeaheadError` if the C code cannot be compiled, as on a processor without VNNI,
+    or if its result differs from NumPy's.
     """
 
     def __init__(self, *shapes: Shape, seed: int = 0) -> None:
         if wrong := [shape for shape in shapes if shape[0] % 4 or shape[1] % _BLOCK]:
-            raise TypeaheadError(f"matrices of {wrong}: the bare product takes multiples of 4 by multiples of {_BLOCK}")
+            raise TypeaheadError(f"the bare product takes multiples of 4 by multiples of {_BLOCK}, not {wrong}")
         self._run = compiled(Path(__file__).with_name("product.c")).product
         self._run.restype = None
         rng = np.random.default_rng(seed)
@@ -39,7 +39,7 @@ class Product:
             part = (vector, packed, np.zeros(columns, np.int32), rows, columns)
             self._once(part, 1)
             if not np.array_equal(part[2], vector.astype(np.int32) @ matrix.astype(np.int32)):
-                raise TypeaheadError("the bare product differs from NumPy's: it is not timed")
+                raise TypeaheadError("the bare product differs from NumPy's, so it is not timed")
             self._parts.append(part)
 
     def _once(self, part: tuple[NDArray[np.uint8], NDArray[np.int8], NDArray[np.int32], int, int], times: int) -> None:
@@ -50,7 +50,7 @@ class Product:
         )
 
     def microseconds(self, times: int = 200) -> list[float]:
-        """Microseconds of each product, the mean of ``times``."""
+        """Microseconds of each product, as the mean of ``times`` runs."""
         found = []
         for part in self._parts:
             start = time.perf_counter_ns()

@@ -1,14 +1,13 @@
-"""How the cost of a keystroke grows: with sessions, with the length of the query, and as the cache gets small.
+"""How the cost of a keystroke grows: with sessions, with the length of the query, and as the cache gets smaller.
 
     python -m benchmarks.scale [sessions] [length] [cache] [websockets] [--json PATH]
 
-sessions    in process, one thread: 1 to 10,000 sessions, each in a query of its own, press a key and are brought up to
-            it together
-length      in process, one session: a key at the end of 1 to 512 code points, the text before it known
-cache       in process, 128 sessions type real queries into caches of 1 MiB to 1 GiB: steps that were found, and cost
-websockets  a server on core 0 with 1 to 10,000 connections, all of which type, --rate keys a second together
+sessions    in process, one thread: 1 to 10,000 sessions, each in a query of its own, press a key together
+length      in process, one session: a key at the end of 1 to 512 code points, with the text before it known
+cache       in process, 128 sessions type real queries into caches of 1 MiB to 1 GiB: steps found, and cost
+websockets  a server on core 0 with 1 to 10,000 connections that all type, --rate keys a second in all
 
-Numbers of passages are another command's: ``benchmarks.search_scale``.
+For numbers of passages see ``benchmarks.search_scale``.
 """
 
 from __future__ import annotations
@@ -35,17 +34,17 @@ TABLES = ("sessions", "length", "cache", "websockets")
 SESSIONS = (1, 10, 100, 1000, 10_000)
 LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CACHES = tuple(1 << power for power in (20, 22, 24, 26, 28, 30))
-#: Keys of a line of the table.
+#: Keys for each line of the table.
 _KEYS = 20_000
-#: Keys that each session presses in the table of sessions.
+#: Keys that each session presses, in the table of sessions.
 _KEYS_EACH = 8
 _AT_A_TIME = 128
 
 
 def sessions_table(encoder: IncrementalEncoder, queries: Sequence[str]) -> list[dict[str, Any]]:
-    """Cost of a key against the sessions that type at once, each in the middle of a query of its own.
+    """Cost of a key by the number of sessions that type at once, each in the middle of a query of its own.
 
-    Of few sessions one group types after another, so that each line is of many keys.
+    If there are few sessions, several groups type one after the other, so that each line has many keys.
     """
     long = [query for query in queries if len(query) >= 2 * _KEYS_EACH]
     table = []
@@ -81,7 +80,7 @@ def sessions_table(encoder: IncrementalEncoder, queries: Sequence[str]) -> list[
 def length_table(
     encoder: IncrementalEncoder, queries: Sequence[str], *, repetitions: int = 300
 ) -> list[dict[str, Any]]:
-    """Cost of the last key of a text against the text's length; longer texts than a query are several in a row."""
+    """Cost of the last key of a text by the text's length. Long texts are several queries in a row."""
     endless = " ".join(queries)
     rng = np.random.default_rng(0)
     engine = Engine(encoder, cache_bytes=1 << 30)
@@ -90,7 +89,7 @@ def length_table(
         spent: list[float] = []
         stepped = 0
         for start in rng.integers(0, len(endless) - length, repetitions).tolist():
-            # A session in which all but the last key was pressed, at a place where nobody else has typed.
+            # A new session with all but the last key, at a place where nobody else has typed.
             text = endless[start : start + length]
             session = engine.session()
             session.update(text[:-1])
@@ -113,13 +112,13 @@ def length_table(
 
 
 def cache_table(encoder: IncrementalEncoder, queries: Sequence[str]) -> list[dict[str, Any]]:
-    """Steps that were found, and cost, against the bytes of the cache."""
+    """Steps found and cost of a key, by the bytes of the cache."""
     table = []
     for capacity in CACHES:
         try:
             engine = Engine(encoder, cache_bytes=capacity)
         except ValueError:
-            continue  # one text alone would not fit
+            continue  # too small for even one text
         keys, seconds = type_interleaved(engine, queries, at_a_time=_AT_A_TIME, seed=0)
         stats = engine.stats
         table.append(
@@ -135,7 +134,7 @@ def cache_table(encoder: IncrementalEncoder, queries: Sequence[str]) -> list[dic
 
 
 def websockets_table(setup: Setup, rate: float, seconds: float) -> list[dict[str, Any]]:
-    """Latency and memory against the connections, at one rate for all together."""
+    """Latency and memory by the number of connections, at one total rate."""
     table = []
     for people in SESSIONS:
         allow_files(people + 512)
@@ -155,7 +154,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = options.parser("scale", __doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(TABLES)}; all by default")
     parser.add_argument("--rate", type=options.positive, default=1000.0, help="keys a second over websockets (1000)")
-    parser.add_argument("--seconds", type=options.positive, default=10.0, help="of each line over websockets (10)")
+    parser.add_argument(
+        "--seconds", type=options.positive, default=10.0, help="length of each line over websockets (10)"
+    )
     parser.add_argument("--count", type=options.whole, default=2000, help="queries typed into each cache (2000)")
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
     options.add_cores(parser)

@@ -13,14 +13,14 @@ Schedule = tuple[NDArray[np.int64], NDArray[np.int32]]
 
 
 def constant(rate: float, seconds: float, connections: int, *, seed: int = 0) -> Schedule:
-    """Moments in ns, int64 (n,), evenly spaced, and connections, int32 (n,), in turn in a random order."""
+    """Evenly spaced moments in ns, int64 (n,), and connections that take turns in a random order, int32 (n,)."""
     count = int(rate * seconds)
     order = np.random.default_rng(seed).permutation(connections).astype(np.int32)
     return (np.arange(count) * (1e9 / rate)).astype(np.int64), order[np.arange(count) % connections]
 
 
 def stages(phases: Sequence[tuple[float, float]], connections: int) -> Schedule:
-    """Constant rates one after the other, as (rate, seconds)."""
+    """Constant rates one after the other, each as (rate, seconds)."""
     moments, people = [], []
     start = 0.0
     for rate, seconds in phases:
@@ -36,8 +36,8 @@ def human(
 ) -> tuple[Schedule, list[list[str]]]:
     """Each of ``people`` types a trace with its own gaps, pauses, empties the box, pauses, and types it again.
 
-    Gives the schedule and what each types, from its first key that is due. People begin at random places of their
-    traces, so that the rate is the same from the start. ``pause`` is in seconds.
+    Returns the schedule and what each person types, from the first due key on. People begin at random places of their
+    traces, so the rate is the same from the start. ``pause`` is in seconds.
     """
     rng = np.random.default_rng(seed)
     moments: list[NDArray[np.int64]] = []
@@ -45,7 +45,7 @@ def human(
     texts = typed_texts(traces, people)
     for person in range(people):
         trace = traces[person % len(traces)]
-        # Press times of a recording may run backwards by a little where two keys overlap.
+        # Press times of a recording can run slightly backwards where two keys overlap.
         at = np.maximum.accumulate([key.at / 1000 for key in trace])
         once = np.append(at - at[0], at[-1] - at[0] + pause)
         length = once[-1] + pause

@@ -1,8 +1,8 @@
-"""The README's pictures of the search page, from a real server: light and dark, wide and narrow.
+"""Takes the README's pictures of the search page from a real server: light and dark, wide and narrow.
 
     python -m benchmarks.screenshots --index INDEX --query "read a file line"
 
-INDEX is that of ``typeahead demo``, say. Needs the extra "test".
+INDEX may be that of ``typeahead demo``. Needs the extra "test".
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from benchmarks.chromium import chromium
 from typeahead.evaluate.measures.websocket import server_process
 from typeahead.paths import web_folder
 
-#: Width and height in CSS pixels, and device pixels to one of them.
+#: Width and height in CSS pixels, and device pixels per CSS pixel.
 SIZES = {"wide": (1000, 760, 1.0), "narrow": (360, 700, 1.5)}
 
 
 def main() -> None:
-    """Type the query into the page in each size and scheme, and keep what it looks like."""
+    """Type the query into the page in each size and scheme, and save a picture of each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
@@ -40,13 +40,13 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 picture = options.out / f"search-{size}-{scheme}.png"
                 shot = Image.open(io.BytesIO(take(driver, address, options.query, size, scheme)))
-                # 128 colours are plenty for a page of text, and a third of the bytes.
+                # 128 colours are plenty for a page of text, and take a third of the bytes.
                 shot.convert("RGB").quantize(128).save(picture, optimize=True)
                 print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
 
 
 def take(driver: Any, address: str, query: str, size: str, scheme: str) -> bytes:
-    """A picture, as PNG, of the page with the query's results open and the second one active."""
+    """A PNG of the page with the query's results open and the second one active."""
     width, height, scale = SIZES[size]
     metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": size == "narrow"}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

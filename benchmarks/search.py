@@ -1,11 +1,11 @@
-"""Times ways to search one query among many vectors, on one core: what ``typeahead.index`` uses against what it might.
+"""Ways to search one query among many vectors on one core: what ``typeahead.index`` uses against the alternatives.
 
     python -m benchmarks.search [--vectors 39000] [--dim 384] [--graph]
 
-Vectors are random points round random centres, of length 1; queries are points near some of them. Printed is the best
-and the median of 300 searches for the top 8 in milliseconds, and the share of the true top 8 that is found; for what
-is chosen also how long opening takes, and how much of that ONNX Runtime takes to lay the product's rows out anew. Needs
-the extra ``index``.
+Vectors are random points around random centres, of length 1; queries are points near some of them. Prints the best and
+the median of 300 searches for the top 8, in milliseconds, and the share of the true top 8 that was found. For the
+method in use it also prints how long opening takes, and how much of that ONNX Runtime spends on rearranging the
+product's rows. Needs the extra ``index``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Rows = NDArray[np.int64]
 
 
 def points(count: int, dim: int, queries: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Vectors and queries."""
+    """Make vectors and queries, each of length 1."""
     rng = np.random.default_rng(0)
     centres = unit(rng.normal(size=(count // 50 + 1, dim)))
     near = centres[rng.integers(0, len(centres), count)] + rng.normal(size=(count, dim)) * 0.9 / np.sqrt(dim)
@@ -38,7 +38,7 @@ def points(count: int, dim: int, queries: int) -> tuple[NDArray[np.float32], NDA
 
 
 def unit(rows: NDArray[Any]) -> NDArray[Any]:
-    """Rows of length 1."""
+    """Scale rows to length 1."""
     scaled: NDArray[Any] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return scaled
 
@@ -46,7 +46,7 @@ def unit(rows: NDArray[Any]) -> NDArray[Any]:
 def measure(
     name: str, search: Callable[[NDArray[np.float32]], Rows], queries: NDArray[np.float32], truth: Rows
 ) -> None:
-    """Print one line of the table."""
+    """Measure one way to search, and print its line of the table."""
     times, found = [], 0
     for query, expected in zip(queries, truth, strict=True):
         started = time.perf_counter()
@@ -58,7 +58,7 @@ def measure(
 
 
 def top(index: Any) -> Callable[[NDArray[np.float32]], Rows]:
-    """Search of a FAISS index."""
+    """The search of a FAISS index."""
 
     def search(query: NDArray[np.float32]) -> Rows:
         rows: Rows = index.search(query, K)[1][0]
@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vectors", type=int, default=39_000)
     parser.add_argument("--dim", type=int, default=384)
-    parser.add_argument("--graph", action="store_true", help="HNSW too, which takes a minute to build")
+    parser.add_argument("--graph", action="store_true", help="also search HNSW graphs, which take a minute to build")
     arguments = parser.parse_args()
     vectors, queries = points(arguments.vectors, arguments.dim, 300)
     truth = np.argsort(-(queries @ vectors.T), axis=1)[:, :K]
@@ -95,7 +95,7 @@ def main() -> None:
         )
         coded.train(vectors)
         coded.add(vectors)
-        # Not exact: what a bound and a second pass would add is not counted.
+        # Not exact: a bound and a second pass would cost extra.
         measure(f"FAISS {kind}", top(coded), queries, truth)
     measure("NumPy float32", lambda q: np.argpartition(-(vectors @ q[0]), K)[:K], queries, truth)
     if not arguments.graph:

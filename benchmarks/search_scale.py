@@ -1,20 +1,21 @@
 """Search over many vectors: how long one query takes, how much it finds, and what building and opening cost.
 
-    python -m benchmarks.search_scale [--vectors 1000000] [--data ../shared/data] [--folder DIR] [--compare SPEC …]
+    python -m benchmarks.search_scale [--vectors 1000000] [--data DIR] [--folder DIR] [--compare SPEC …]
 
-The collection is every line of ``train_queries.tsv`` and ``train_texts.tsv`` (up to ``--vectors``) but 1,000 queries
-that are held out, encoded by the shipped student. Searched are those 1,000, and the same cut at a random place, as a
-box searches them while they are typed. Without the data, clustered random vectors take its place, and the table says
-so. Recall is the share of the true 10 best, by a matrix product over all vectors, that is among the 10 found.
+The collection is every line of ``train_queries.tsv`` and ``train_texts.tsv`` (up to ``--vectors``), encoded by the
+shipped student, without 1,000 queries that are held out. Those 1,000 are the queries, whole and cut at a random place,
+as a box sees them while they are typed. Without the data, clustered random vectors take its place, and the table says
+so. Recall is the share of the true 10 best, from a matrix product over all vectors, among the 10 found.
 
-The index is made by ``adopt_index`` and opened and searched as a server does it: one thread, one query at a time,
-documents included. Two kinds of opening are timed: *cold*, after the kernel was told to forget the files, and *warm*.
-The same index is searched with several numbers of candidates, and in batches to tell how much of a search is FAISS and
-how much is everything else (which holds Python's lock for a part of it).
+The index is made by ``adopt_index``, then opened and searched as a server does it: one thread, one query at a time,
+documents included. Opening is timed *cold*, after the kernel was told to forget the files, and *warm*. The same index
+is searched with several numbers of candidates. Searching in batches tells how much of the time is FAISS and how much is
+everything else, part of which holds Python's lock.
 
-``--compare`` builds other structures over the same vectors by FAISS alone and scores their candidates anew likewise:
-``hnsw:M:CANDIDATES:CODES`` (codes as QT_8bit, QT_fp16), or a FAISS factory string, searched at several ``nprobe``.
-Encoding a million lines takes two minutes of one core, the graph five; ``--folder`` keeps both for the next time.
+``--compare`` builds other structures over the same vectors with FAISS alone and rescores their candidates in the same
+way: ``hnsw:M:CANDIDATES:CODES`` (codes such as QT_8bit, QT_fp16), or a FAISS factory string, searched at several
+``nprobe``. Encoding a million lines takes one core two minutes, the graph five; ``--folder`` keeps both for the next
+time.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 
 import typeahead
 from benchmarks.search import points
+from benchmarks.typed import DATA
 from typeahead.evaluate.vectors.search import search as exact_search
 from typeahead.index import Document, Index, Manifest, Teacher, adopt_index, open_index
 from typeahead.index.approximate import import_faiss, map_faiss, read_faiss
@@ -45,7 +47,7 @@ K = 10
 HELD_OUT = 1000
 CANDIDATES = (64, 96, 128, 192, 256, 384)
 BATCHES = (1, 4, 16)
-#: Candidates that structures of other kinds give to be scored anew.
+#: Candidates to rescore from structures without a setting for their number.
 _RESCORED = 100
 _CHUNK = 4096
 
@@ -55,7 +57,7 @@ Row = dict[str, Any]
 
 
 def lines(data: Path) -> list[str]:
-    """Texts of the collection; the queries come first."""
+    """Texts of the collection, queries first."""
     texts: list[str] = []
     for name in ("train_queries.tsv", "train_texts.tsv"):
         with (data / name).open(encoding="utf-8") as file:
@@ -64,12 +66,12 @@ def lines(data: Path) -> list[str]:
 
 
 def cut(query: str, rng: random.Random) -> str:
-    """A query that is still being typed."""
+    """Cut a query as if it were still being typed."""
     return query[: max(2, int(len(query) * rng.uniform(0.2, 0.95)))]
 
 
 class Collection:
-    """Vectors, queries, half-typed queries, and documents, in a folder; made there unless it is there already."""
+    """Vectors, queries, half-typed queries and documents, kept in a folder. Missing files are made."""
 
     def __init__(self, folder: Path, data: Path, count: int) -> None:
         self.vectors_file = folder / f"vectors-{count}.npy"
@@ -116,13 +118,13 @@ class Collection:
 
 
 def own_megabytes() -> int:
-    """Resident memory of this process but for the files that it maps."""
+    """Resident megabytes of this process, without the files that it maps."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) >> 10
 
 
 def forget(folder: Path) -> None:
-    """Have the kernel forget what it holds of the files in ``folder``."""
+    """Make the kernel drop the files in ``folder`` from its cache."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -136,7 +138,7 @@ def recall(found: list[list[int]], truth: Rows) -> float:
 
 
 def measured(find: Callable[[Matrix], list[int]], collection: Collection) -> Row:
-    """Columns of a table: milliseconds of one query, and how much is found of whole and half-typed queries."""
+    """Columns of a table: milliseconds of one query, and recall for whole and half-typed queries."""
     times, found = [], []
     for query in collection.queries:
         started = time.perf_counter()
@@ -152,12 +154,12 @@ def measured(find: Callable[[Matrix], list[int]], collection: Collection) -> Row
 
 
 def rows_of(index: Index) -> Callable[[Matrix], list[int]]:
-    """A search of an index, as rows."""
+    """A search of an index that returns row numbers."""
     return lambda query: [int(hit.id) for hit in index.search(query, K)[0]]
 
 
 def built(collection: Collection, folder: Path, facts: Row) -> None:
-    """Adopt the vectors, unless that was done; what it cost is kept beside the index."""
+    """Adopt the vectors unless that was done before. A file beside the index keeps the cost."""
     costs = folder.with_suffix(".json")
     if not costs.is_file():
         started, spent, before = time.perf_counter(), time.process_time(), own_megabytes()
@@ -192,7 +194,7 @@ def built(collection: Collection, folder: Path, facts: Row) -> None:
 
 
 def opened(folder: Path, collection: Collection) -> list[Row]:
-    """Seconds to open, and milliseconds of the first searches, cold and warm."""
+    """Seconds to open the index and milliseconds of the first searches, cold and warm."""
     found = []
     for name in ("cold", "warm"):
         if name == "cold":
@@ -219,7 +221,7 @@ def opened(folder: Path, collection: Collection) -> list[Row]:
 
 
 def graph_opened(graph: Path) -> list[Row]:
-    """Seconds that FAISS takes to open the graph, in three ways, with the file in memory and not."""
+    """Seconds that FAISS takes to open the graph in three ways, with the file cached and not."""
     faiss = import_faiss()
     ways: dict[str, Callable[[], Any]] = {
         "read into memory": lambda: read_faiss(graph),
@@ -240,14 +242,14 @@ def graph_opened(graph: Path) -> list[Row]:
 
 
 class _Timed:
-    """A FAISS index whose searches are timed."""
+    """A FAISS index that times its searches."""
 
     def __init__(self, index: Any) -> None:
         self.seconds = 0.0
         self._index = index
 
     def search(self, *arguments: Any, **options: Any) -> Any:
-        """As the index does it."""
+        """Search, and add up the seconds."""
         started = time.perf_counter()
         try:
             return self._index.search(*arguments, **options)
@@ -256,7 +258,7 @@ class _Timed:
 
 
 def batched(folder: Path, collection: Collection) -> list[Row]:
-    """Microseconds a query in batches: the graph, and all else. The second of two rounds counts."""
+    """Microseconds a query in batches: the graph and everything else. The second of two rounds counts."""
     found = []
     with open_index(folder) as index:
         graph = index._vectors._graph = _Timed(index._vectors._graph)  # type: ignore[attr-defined]
@@ -279,7 +281,7 @@ def batched(folder: Path, collection: Collection) -> list[Row]:
 
 
 def compared(spec: str, collection: Collection, folder: Path) -> list[Row]:
-    """Rows of a table for another structure over the same vectors."""
+    """Lines of the table for another structure over the same vectors."""
     faiss = import_faiss()
     faiss.omp_set_num_threads(1)
     path = folder / f"{spec.replace(':', '-').replace(',', '-')}.faiss"
@@ -326,10 +328,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vectors", type=int, default=1_000_000)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--folder", type=Path, help="keep vectors and indexes here for the next time")
-    parser.add_argument("--compare", nargs="+", default=[], metavar="SPEC", help="other structures")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="folder of real data, by default $TYPEAHEAD_DATA (benchmarks/data.md)"
+    )
+    parser.add_argument("--folder", type=Path, help="keep vectors and indexes here and reuse them next time")
+    parser.add_argument("--compare", nargs="+", default=[], metavar="SPEC", help="other structures to compare with")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
@@ -340,7 +344,7 @@ def main() -> None:
         built(collection, place, facts)
         usual = Manifest.read(place).search_candidates
         facts["candidates_by_default"] = usual
-        # First, since the kernel does not forget what a process maps.
+        # This comes first, because the kernel does not drop files that a process maps.
         parts = {"opening the graph": graph_opened(next(place.glob("generation-*/graph.faiss")))}
         parts["opening the index"] = opened(place, collection)
         rows: list[Row] = []
@@ -362,7 +366,7 @@ def main() -> None:
             options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     chosen = next((row for row in rows if row["candidates"] == usual), None)
     if chosen is None or chosen["p50 ms"] > 2 or min(chosen["recall@10"], chosen["half-typed"]) < 0.95:
-        sys.exit("the bar is missed: p50 <= 2 ms at recall@10 >= 0.95")
+        sys.exit("missed the bar: p50 <= 2 ms at recall@10 >= 0.95")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Server processes that are measured, each kept to the cores that it is given, and gone when the measurement ends."""
+"""Server processes under test. Each keeps to its cores and ends with the measurement."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from benchmarks.machine import pinned, processor_seconds, resident_bytes
 from typeahead.errors import TypeaheadError
 
-#: Seconds that a server has to end before it is killed.
+#: Seconds that a server may take to end before it is killed.
 _ENDING_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that listens."""
+    """A listening server."""
 
     name: str
     #: Such as ``http://127.0.0.1:8765``.
@@ -27,21 +27,21 @@ class Running:
     pid: int
 
     def processor_seconds(self) -> float:
-        """Used since its start, with its child processes."""
+        """Processor seconds since its start, with its child processes."""
         return processor_seconds(self.pid)
 
     def resident_megabytes(self) -> float:
-        """Now, with its child processes."""
+        """Resident memory now, with its child processes."""
         return resident_bytes(self.pid) / 1e6
 
 
 @contextmanager
 def started(name: str, command: Sequence[str], *, cores: Set[int]) -> Iterator[Running]:
-    """Run a command that prints its address as its first line once it is ready.
+    """Run a server command that prints its address as its first line once it is ready.
 
     Raises :class:`~typeahead.errors.TypeaheadError` if it ends before that.
     """
-    # A file for what it says: a pipe that nobody reads would stop a server that has much to say.
+    # Output goes to a file: a full pipe that nobody reads would block the server.
     with tempfile.TemporaryFile() as said:
         with pinned(cores):
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
@@ -52,7 +52,7 @@ def started(name: str, command: Sequence[str], *, cores: Set[int]) -> Iterator[R
                 process.wait(_ENDING_SECONDS)
                 said.seek(0)
                 lines = said.read().decode(errors="replace").strip().splitlines()
-                raise TypeaheadError(f"{name} did not start: {lines[-1] if lines else 'it said nothing'}")
+                raise TypeaheadError(f"{name} did not start: {lines[-1] if lines else 'it printed nothing'}")
             yield Running(name, address, process.pid)
         finally:
             process.terminate()
@@ -69,7 +69,7 @@ def started(name: str, command: Sequence[str], *, cores: Set[int]) -> Iterator[R
 def typeahead_server(
     *, cores: Set[int], index: Path | None = None, encoder: str = "minilm-gru", options: Sequence[str] = ()
 ) -> Iterator[Running]:
-    """Run ``typeahead serve`` on a free port; without an index it keeps embeddings and answers timings."""
+    """Run ``typeahead serve`` on a free port. Without an index it keeps embeddings and answers with timings."""
     command = [sys.executable, "-m", "typeahead", "serve", "--encoder", encoder, "--port", "0", *options]
     if index is not None:
         command += ["--index", str(index)]

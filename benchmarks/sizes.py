@@ -1,8 +1,8 @@
-"""What the search box costs whoever loads it: bytes as served, and gzipped.
+"""What a page pays for the search box: its bytes, plain and gzipped.
 
     python -m benchmarks.sizes
 
-The one file that pages elsewhere load; the same modules one by one, as our own page loads them, with their comments;
+Measures the single file that other pages load; the same modules one by one, with comments, as our own page loads them;
 and the client alone.
 """
 
@@ -21,7 +21,7 @@ _IMPORT = re.compile(r'^(?:import|export) .*?"\./([^"]+)";$', re.MULTILINE | re.
 
 
 def modules(entry: Path) -> list[Path]:
-    """A module and all that it imports, each once."""
+    """A module and everything that it imports, each once."""
     found = [entry]
     for module in found:
         for name in _IMPORT.findall(module.read_text(encoding="utf-8")):
@@ -31,7 +31,7 @@ def modules(entry: Path) -> list[Path]:
 
 
 def row(what: str, files: Iterable[Path]) -> dict[str, object]:
-    """Count, bytes and gzipped bytes, each file on its own, as a browser gets them."""
+    """Count, bytes and gzipped bytes. Each file is compressed on its own, as a browser receives it."""
     contents = [file.read_bytes() for file in files]
     return {
         "what": what,
@@ -44,7 +44,7 @@ def row(what: str, files: Iterable[Path]) -> dict[str, object]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     web = web_folder()
     rows = [

@@ -1,11 +1,11 @@
-"""A quarter of an hour at half the top rate: does the server's memory stay where it is, and is every key answered?
+"""A quarter of an hour at half the top rate: does the server's memory stay constant, and is every key answered?
 
     python -m benchmarks.soak [--minutes 15] [--rate R] [--connections 1000] [--json PATH]
 
-Without --rate the top rate is measured first, in a closed loop of 5 seconds, and half of it is taken. The load is an
-open loop in windows of --every seconds; between two windows the server's resident memory is read, child processes
-included. Growth is that of the last window's memory over the one after --settle seconds, when the caches are full: with
---cache-bytes the cache of token prefixes can be made small enough for that. ``benchmarks.load`` says how keys are
+Without --rate, the top rate is measured first, in a closed loop of 5 seconds, and the load is half of it. The load is
+an open loop in windows of --every seconds. Between windows the server's resident memory is read, child processes
+included. Growth compares the last reading with the first after --settle seconds, when the caches are full;
+--cache-bytes can make the cache of token prefixes small enough for that. ``benchmarks.load`` explains how keys are
 counted.
 """
 
@@ -41,18 +41,18 @@ class Course:
     first_error: str = ""
 
     def growth(self, settle: float) -> float | None:
-        """Growth in percent since the first look after ``settle`` seconds; None if there was none before the last."""
+        """Growth in percent since the first reading after ``settle`` seconds; None without two such readings."""
         settled = [megabytes for seconds, megabytes in self.memory if seconds >= settle]
         return 100 * (settled[-1] / settled[0] - 1) if len(settled) > 1 else None
 
     def peak(self, settle: float) -> float | None:
-        """The same for the largest memory since then."""
+        """The same, for the largest reading since then."""
         settled = [megabytes for seconds, megabytes in self.memory if seconds >= settle]
         return 100 * (max(settled) / settled[0] - 1) if len(settled) > 1 else None
 
 
 def run(generator: Generator, server: Running, *, rate: float, seconds: float, every: float) -> Course:
-    """Load in windows, with a look at the memory after each."""
+    """Load the server in windows, and read its memory after each."""
     course = Course([(0.0, server.resident_megabytes())])
     elapsed = 0.0
     for number in range(max(round(seconds / every), 1)):
@@ -75,10 +75,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--minutes", type=options.positive, default=15.0)
     parser.add_argument("--rate", type=options.positive, help="keys a second; half the top rate by default")
     parser.add_argument("--connections", type=options.whole, default=1000)
-    parser.add_argument("--every", type=options.positive, default=10.0, help="seconds of a window (10)")
-    parser.add_argument("--settle", type=options.positive, default=120.0, help="seconds until memory is compared (120)")
+    parser.add_argument("--every", type=options.positive, default=10.0, help="length of a window in seconds (10)")
+    parser.add_argument(
+        "--settle",
+        type=options.positive,
+        default=120.0,
+        help="seconds before the reading that growth is compared with (120)",
+    )
     parser.add_argument("--index", type=Path, metavar="DIR", help="search this index at every key")
-    parser.add_argument("--cache-bytes", type=options.whole, help="of the server's cache of token prefixes")
+    parser.add_argument("--cache-bytes", type=options.whole, help="size of the server's cache of token prefixes")
     options.add_cores(parser)
     options.add_typing(parser)
     chosen = parser.parse_args(arguments)
@@ -94,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
     texts = setup.texts(chosen.connections)
     with setup.server() as server, setup.client(server, texts) as generator:
         course = run(generator, server, rate=rate, seconds=60 * chosen.minutes, every=chosen.every)
-    # A look a minute or so in the table, all of them in the JSON.
+    # The table has about one reading a minute; the JSON has all.
     step = max(len(course.p99_ms) // 15, 1)
     table = [
         {"seconds": round(seconds), "server MB": round(megabytes, 1), "p99 ms": p99}
@@ -116,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _rounded(value: float | None) -> float | str:
-    return "not known: it ended before memory was compared" if value is None else round(value, 2)
+    return "unknown: the run was shorter than --settle" if value is None else round(value, 2)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Sparse search per keystroke, by the engines that one could take: SciPy's compressed columns, and Seismic.
+"""Sparse search at every keystroke with two engines: SciPy's compressed columns, and Seismic.
 
     python -m benchmarks.sparse INDEX QUERIES.tsv [--count N] [--json PATH]
 
 INDEX holds weights of tokens (``python -m training.light.sparse_passages``). Every key of the queries is searched, one
-after the other, on one thread; tokenization counts, as it does when it is served. ``SciPy`` is what serves
-(:mod:`typeahead.index.sparse`) and is exact; Seismic (Bruch et al. 2024; ``pip install pyseismic-lsr``) is approximate,
-at two settings of what it looks at; its recall is against SciPy's ten best.
+after the other, on one thread. Tokenization counts, as on a server. ``SciPy`` is what typeahead serves with
+(:mod:`typeahead.index.sparse`), and is exact. Seismic (Bruch et al. 2024; ``pip install pyseismic-lsr``) is approximate
+and runs at two settings of how much it looks at. Its recall is measured against SciPy's ten best.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from typeahead.index.sparse import SPARSE, SparseWords
 from typeahead.tables import report
 
 _DEPTH = 10
-#: What is warmed up with: the first queries of all.
+#: Texts to warm up with.
 _WARM = 200
-#: Seismic's query cut and heap factor: its documentation's, and one that looks at more.
+#: Seismic's query cut and heap factor: those of its documentation, and a pair that looks at more.
 _SETTINGS = ((10, 0.8), (64, 1.0))
 
 Search = Callable[[str], Sequence[tuple[int, float]]]
@@ -40,7 +40,7 @@ def keys_of(queries: Sequence[str]) -> list[str]:
 
 
 def timed(search: Search, texts: Sequence[str]) -> tuple[list[float], list[list[int]]]:
-    """Microseconds of each search, and the rows that it found."""
+    """Microseconds of each search, and the rows found."""
     for text in texts[:_WARM]:
         search(text)
     micros, rows = [], []
@@ -53,7 +53,7 @@ def timed(search: Search, texts: Sequence[str]) -> tuple[list[float], list[list[
 
 
 def seismic_searches(words: SparseWords) -> dict[str, Search]:
-    """Seismic over the same weights, by the name of each setting."""
+    """Searches by Seismic over the same weights, by the name of the setting."""
     try:
         import seismic
     except ImportError as error:
@@ -81,7 +81,7 @@ def seismic_searches(words: SparseWords) -> dict[str, Search]:
 
 
 def row_of(name: str, micros: Sequence[float], rows: Sequence[Sequence[int]], exact: Sequence[Sequence[int]]) -> Any:
-    """A line of the table."""
+    """One line of the table."""
     shared = [len(set(one) & set(other)) / len(other) for one, other in zip(rows, exact, strict=True) if other]
     p50, p99 = np.percentile(micros, (50, 99))
     return {
@@ -95,9 +95,9 @@ def row_of(name: str, micros: Sequence[float], rows: Sequence[Sequence[int]], ex
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("sparse", __doc__)
-    parser.add_argument("index", type=Path, help="with weights of tokens")
-    parser.add_argument("queries", type=Path, help="a text a line, or source<TAB>text")
-    parser.add_argument("--count", type=int, default=300, help="queries that are typed")
+    parser.add_argument("index", type=Path, help="index with weights of tokens")
+    parser.add_argument("queries", type=Path, help="one text, or source<TAB>text, a line")
+    parser.add_argument("--count", type=int, default=300, help="number of queries to type (300)")
     chosen = parser.parse_args(arguments)
     lines = chosen.queries.read_text(encoding="utf-8").splitlines()
     queries = random.Random(1).sample([line.rpartition("\t")[2] for line in lines], chosen.count)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.start
 
-Each import and each load runs in a fresh interpreter, ten times; the server is the one that ``typeahead serve`` starts,
-asked once for an embedding. Needs the extra ``server``.
+Each import and each load runs in a fresh interpreter, ten times. The server is ``typeahead serve``, after one request
+for an embedding. Needs the extra ``server``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ REPETITIONS = 10
 
 
 def seconds(code: str) -> list[float]:
-    """Seconds that ``code`` takes in fresh interpreters, whose own start is not counted."""
+    """Seconds that ``code`` takes in fresh interpreters, without the start of the interpreter."""
     script = f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
     command = [sys.executable, "-c", script]
     return [float(subprocess.check_output(command, text=True)) for _ in range(REPETITIONS)]
 
 
 def row(what: str, values: list[float]) -> Mapping[str, object]:
-    """Best, median and worst in milliseconds."""
+    """One line of the table: best, median and worst, in milliseconds."""
     found = [min(values), statistics.median(values), max(values)]
     return {"what": what} | {
         name: round(1000 * value, 1) for name, value in zip(("best ms", "median ms", "worst ms"), found, strict=True)
@@ -41,7 +41,7 @@ def row(what: str, values: list[float]) -> Mapping[str, object]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     rows = [
         row("import typeahead", seconds("import typeahead")),

@@ -1,8 +1,8 @@
-"""Times the step of the recurrent student at several hidden sizes, with random weights, batch one, one thread.
+"""The step of the recurrent student at several hidden sizes, with random weights, batch one, one thread.
 
     python -m benchmarks.step [--hidden 320 384 448 512]
 
-Needs the extra ``training``; ``training`` is found as it runs from the root of the checkout.
+Needs the extra ``training``. Run it from the root of the checkout, where Python finds the package ``training``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DIM, VOCABULARY, STEPS = 384, 30_522, 5_000
 
 
 def weights(hidden: int, folder: Path) -> WeightsFile:
-    """Write random weights of one size."""
+    """Write random weights for one hidden size."""
     rng = np.random.default_rng(0)
     tensors: dict[str, np.ndarray] = {"recurrent.bias": np.zeros(3 * hidden, np.float32)}
     for name, shape in (("recurrent", (hidden, 3 * hidden)), ("readout", (2 * hidden, DIM))):

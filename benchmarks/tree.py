@@ -2,12 +2,12 @@
 
     python -m benchmarks.tree [--queries FILE] [--count 20000] [--sessions 128] [--json PATH]
 
-Queries are drawn at random and typed key by key, each by a session of its own; --sessions of them type at a time, and
-each key is that of a session chosen at random (--seed). Computed are the engine's own steps, where each session has a
-scope of its own, as on a server, and where all are in one (serve --shared-cache). What it takes without sharing is
-counted beside it: each session alone, with a cache of its own prefixes that forgets nothing. The tree has a bounded
-cache, so it loses what a long time ago somebody typed; --cache-bytes says how much it may keep. Without a file of
-queries they are made up, and share less than real ones do.
+Queries are drawn at random and typed key by key, each by a session of its own. --sessions of them type at a time, and
+each key belongs to a session chosen at random (--seed). The engine's steps are counted twice: with a scope for each
+session, as on a server, and with one scope for all (serve --shared-cache). The table compares them with the steps
+*without sharing*: each session alone, with a cache of its own prefixes that forgets nothing. The tree's cache is
+bounded by --cache-bytes, so it loses what was typed long ago. Without a file of queries they are made up, and share
+less than real ones do.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from typeahead.tables import report
 
 
 def interleaved(queries: Sequence[str], at_a_time: int, seed: int) -> Iterator[list[tuple[int, str]]]:
-    """Yield rounds of keys, (number of the query, text), at most one of a query in each and in a random order."""
+    """Yield rounds of keys as (number of the query, text), in random order, at most one key of a query in each."""
     rng = random.Random(seed)
     waiting = iter(range(len(queries)))
     typing = dict.fromkeys(islice(waiting, at_a_time), 0)
     while typing:
-        # Half of those who type press a key before the others press their next one.
+        # Half of the people press a key before the others press their next one.
         pressing = rng.sample(sorted(typing), max(len(typing) // 2, 1))
         keys = []
         for number in pressing:
@@ -50,7 +50,7 @@ def interleaved(queries: Sequence[str], at_a_time: int, seed: int) -> Iterator[l
 
 
 def alone(paths: Sequence[tuple[int, ...]]) -> int:
-    """Steps of one session without others: its distinct token prefixes."""
+    """Steps of one session on its own: the number of its distinct token prefixes."""
     known: set[tuple[int, ...]] = set()
     for path in paths:
         known.update(path[:end] for end in range(1, len(path) + 1))
@@ -60,7 +60,7 @@ def alone(paths: Sequence[tuple[int, ...]]) -> int:
 def type_interleaved(
     engine: Engine, queries: Sequence[str], *, at_a_time: int, seed: int, shared: bool = True
 ) -> tuple[int, float]:
-    """Type all queries on ``engine``; gives the keys, and the seconds that tokenization and engine took."""
+    """Type all queries on ``engine``. Returns the keys, and the seconds of tokenizer and engine."""
     sessions: dict[int, Session] = {}
     scope = engine.scope() if shared else None
     seconds = 0.0
@@ -83,7 +83,7 @@ def type_interleaved(
 def measure(
     encoder: IncrementalEncoder, queries: Sequence[str], *, at_a_time: int, cache_bytes: int, seed: int, shared: bool
 ) -> dict[str, Any]:
-    """Type all queries, and count."""
+    """Type all queries and count steps."""
     engine = Engine(encoder, cache_bytes=cache_bytes)
     keys, seconds = type_interleaved(engine, queries, at_a_time=at_a_time, seed=seed, shared=shared)
     needed = 0
@@ -110,11 +110,11 @@ def measure(
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     parser = options.parser("tree", __doc__)
-    parser.add_argument("--queries", type=Path, metavar="FILE", help="a query, or source<TAB>query, a line")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="one query, or source<TAB>query, a line")
     parser.add_argument("--count", type=options.whole, default=20_000)
-    parser.add_argument("--sessions", type=options.whole, default=128, help="queries that are typed at a time (128)")
+    parser.add_argument("--sessions", type=options.whole, default=128, help="queries typed at the same time (128)")
     parser.add_argument(
-        "--cache-bytes", type=options.whole, nargs="+", default=[256 << 20], help="of the tree (256 MiB)"
+        "--cache-bytes", type=options.whole, nargs="+", default=[256 << 20], help="size of the tree (256 MiB)"
     )
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
     parser.add_argument("--seed", type=int, default=0)

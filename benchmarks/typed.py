@@ -1,13 +1,15 @@
-"""What is typed in the measurements: recorded typing where it is at hand, a synthetic one where it is not.
+"""What is typed in the measurements: real typing where there is any, synthetic typing otherwise.
 
-Recorded are the *136M Keystrokes* extracts (:mod:`typeahead.evaluate.data.traces`) and files of real queries, one
-``source<TAB>query`` or ``query`` a line; neither is part of the project. A synthetic trace types made-up queries of
-words from the shipped tokenizer's own vocabulary, with gaps and corrections drawn to the recorded ones' quantiles.
+Real typing comes from extracts of *136M Keystrokes* (:mod:`typeahead.evaluate.data.traces`) and from files of real
+queries, one ``source<TAB>query`` or ``query`` a line. The project contains neither; ``benchmarks/data.md`` says where
+to get them. A synthetic trace types a made-up query of words from the shipped tokenizer's vocabulary, with gaps and
+corrections drawn to match the quantiles of the recorded ones.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Sequence
 from functools import cache
@@ -19,24 +21,33 @@ from typeahead.errors import SourceError
 from typeahead.evaluate.data.traces import Keystroke, read_traces
 from typeahead.models.folder import find
 
-#: Where real data lies beside a checkout.
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-TRACES = SHARED / "keystrokes.jsonl.gz"
-QUERIES = SHARED / "train_queries.tsv"
+
+def data_folder() -> Path:
+    """The folder of real data: ``$TYPEAHEAD_DATA``, else ``../shared/data`` beside the checkout.
+
+    ``benchmarks/data.md`` says what belongs in it.
+    """
+    chosen = os.environ.get("TYPEAHEAD_DATA")
+    return Path(chosen) if chosen else Path(__file__).parents[2] / "shared" / "data"
+
+
+DATA = data_folder()
+TRACES = DATA / "keystrokes.jsonl.gz"
+QUERIES = DATA / "train_queries.tsv"
 
 Trace = list[Keystroke]
 
-#: Of the recorded gaps: median 170 ms, 95th percentile 716 ms, which a log-normal has with this spread.
+#: The recorded gaps have a median of 170 ms and a 95th percentile of 716 ms. So does a log-normal with this spread.
 _MEDIAN_GAP_MS, _GAP_SPREAD = 170.0, 0.87
-#: Share of keys that are BKSP.
+#: Share of backspaces among the recorded keys.
 _CORRECTIONS = 0.048
 
 
 def load_traces(path: Path | None, *, seed: int = 0) -> tuple[list[Trace], str]:
-    """Recorded traces in a random order, and what they are; 1,500 synthetic ones where nothing is recorded.
+    """Recorded traces in random order, or 1,500 synthetic ones, and a description of them.
 
-    With ``path`` None the recording beside the checkout is taken if it is there. Raises
-    :class:`~typeahead.errors.SourceError` for a ``path`` that cannot be read.
+    Without ``path``, the recording in the data folder is used if it exists. Raises
+    :class:`~typeahead.errors.SourceError` if ``path`` cannot be read.
     """
     chosen = path or (TRACES if TRACES.is_file() else None)
     rng = random.Random(seed)
@@ -50,9 +61,10 @@ def load_traces(path: Path | None, *, seed: int = 0) -> tuple[list[Trace], str]:
 
 
 def load_queries(path: Path | None, count: int, *, seed: int = 0) -> tuple[list[str], str]:
-    """Draw ``count`` distinct queries of a file in a random order, or all if it has fewer, and say what they are.
+    """Draw at most ``count`` distinct queries from a file, in random order, and describe them.
 
-    Without a file they are synthetic. Raises :class:`~typeahead.errors.SourceError` for a file without a query.
+    Without ``path`` they come from the data folder, or are synthetic if it has none. Raises
+    :class:`~typeahead.errors.SourceError` if the file has no query.
     """
     chosen = path or (QUERIES if QUERIES.is_file() else None)
     if chosen is None:
@@ -69,13 +81,13 @@ def load_queries(path: Path | None, count: int, *, seed: int = 0) -> tuple[list[
 
 @cache
 def _words() -> Sequence[str]:
-    """Whole words of the shipped tokenizer, the frequent ones first."""
+    """Whole words of the shipped tokenizer, frequent ones first."""
     tokenizer = json.loads((find("minilm-gru") / "tokenizer.json").read_text(encoding="utf-8"))
     return [word for word in tokenizer["model"]["vocab"] if len(word) > 1 and word.isascii() and word.isalpha()]
 
 
 def synthetic_queries(count: int, *, seed: int) -> list[str]:
-    """Queries of two to nine words, drawn by Zipf's law: they share beginnings less than real ones do."""
+    """Queries of two to nine words, drawn by Zipf's law. They share fewer beginnings than real ones."""
     rng = np.random.default_rng(seed)
     words = _words()
     weights = 1 / np.arange(2, len(words) + 2)
@@ -87,7 +99,7 @@ def synthetic_queries(count: int, *, seed: int) -> list[str]:
 
 
 def synthetic_traces(count: int, *, seed: int) -> list[Trace]:
-    """Synthetic queries typed with gaps and corrections like the recorded ones."""
+    """Synthetic queries, typed with gaps and corrections like those of recorded typing."""
     rng = random.Random(seed)
     traces = []
     for query in synthetic_queries(count, seed=seed):
@@ -109,17 +121,17 @@ def synthetic_traces(count: int, *, seed: int) -> list[Trace]:
 
 
 def typed_texts(traces: Sequence[Trace], people: int) -> list[list[str]]:
-    """What each of ``people`` types: a trace of their own where there are enough, else each trace several times.
+    """What each of ``people`` types: a trace of their own if there are enough; otherwise traces are used several times.
 
-    Ends with an emptied box, as who goes on typing starts a new query.
+    Each ends with an empty box, because the next query starts from there.
     """
     return [[*(key.text for key in traces[person % len(traces)]), ""] for person in range(people)]
 
 
 def varied_texts(traces: Sequence[Trace], queries: Sequence[str], people: int) -> list[list[str]]:
-    """The same, and then ``queries``, dealt out to them, key by key.
+    """Traces as in :func:`typed_texts`, followed by ``queries``, dealt out among the people, key by key.
 
-    For loads that would be through the traces in seconds: what was typed before is in the server's cache.
+    Heavy loads finish the traces within seconds, and would then only type what the server's cache already holds.
     """
     texts = typed_texts(traces, people)
     for number, query in enumerate(queries):

@@ -1,6 +1,6 @@
-"""People who type, as a process of their own, and a headless Chromium: what measurements of pages need.
+"""People who type in a process of their own, and a headless Chromium, for measurements of pages.
 
-:class:`TypingLoad` is for pages that are looked at while others type: it keeps human pace and measures nothing.
+:class:`TypingLoad` keeps human pace and measures nothing: it is there while something else watches a page.
 ``python -m benchmarks.typing_load URL PEOPLE`` runs it until it is killed.
 """
 
@@ -25,7 +25,7 @@ _WORDS = (
 
 
 async def _person(url: str, number: int) -> None:
-    """Type one query after the other, at 6 or 7 keys a second with pauses."""
+    """Type one query after another, at 6 or 7 keys a second, with pauses."""
     from websockets.asyncio.client import connect
     from websockets.typing import Subprotocol
 
@@ -55,7 +55,7 @@ async def _people(url: str, count: int) -> None:
 
 
 class TypingLoad:
-    """``people`` who type at a server until the block ends, in another process."""
+    """Lets ``people`` type at a server, in another process, until the block ends."""
 
     def __init__(self, url: str, *, people: int) -> None:
         self._command = [sys.executable, "-m", "benchmarks.typing_load", url, str(people)]
@@ -72,13 +72,13 @@ class TypingLoad:
 
 
 def start_browser(profile: Path, *, width: int = 1280, height: int = 1000) -> Any:
-    """Start a headless Chromium with a profile folder of its own, and return its driver.
+    """Start a headless Chromium with its profile in ``profile``. Returns its driver.
 
-    Raises :class:`SystemExit` where Chromium, its driver or selenium is not installed.
+    Raises :class:`SystemExit` if Chromium, its driver or selenium is not installed.
     """
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or chromedriver is None:
-        raise SystemExit("no Chromium: apt-get install -y chromium chromium-driver")
+        raise SystemExit("Chromium is not installed: apt-get install -y chromium chromium-driver")
     try:
         from selenium import webdriver
     except ImportError:

@@ -1,8 +1,8 @@
-"""From a text to its embedding, operation by operation.
+"""From a text to its embedding, one operation at a time.
 
     python -m pytest benchmarks/micro [--benchmark-json PATH] [--benchmark-compare]
 
-Not collected by ``make test``, as how long something takes is no matter of right and wrong.
+``make test`` does not collect these, because how long something takes is not a matter of right and wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def encoder() -> Any:
 
 @pytest.fixture
 def words() -> Iterator[str]:
-    """Words without end, each a few thousand others after its last time."""
+    """Endless words. A word comes again only after a few thousand others."""
     return cycle(dict.fromkeys(word for query in synthetic_queries(5000, seed=0) for word in query.split()))
 
 
@@ -51,7 +51,7 @@ def test_tokenize_a_text_with_a_new_last_word(benchmark: BenchmarkFixture, encod
 
 @pytest.mark.parametrize("batch", [1, 8, 32, 128])
 def test_step(benchmark: BenchmarkFixture, encoder: Any, batch: int) -> None:
-    """The encoder's step alone, for so many sessions at once."""
+    """The encoder's step alone, for ``batch`` sessions at once."""
     tokens = np.random.default_rng(0).integers(1000, 30_000, batch)
     states, _ = encoder.step([encoder.start()] * batch, tokens)
     benchmark(encoder.step, states, tokens)
@@ -71,7 +71,7 @@ def test_a_key_that_takes_a_step(benchmark: BenchmarkFixture, encoder: Any, word
     endless = ["a"]
 
     def longer() -> tuple[tuple[str], dict[str, Any]]:
-        # A path of its own for each, so that nothing is found but what stands before the last word.
+        # Each text takes a new path through the tree, so only the words before the last are cached.
         endless.append(next(words))
         if len(endless) > 20:
             del endless[1:-1]

@@ -1,4 +1,4 @@
-"""Frames in and out: what the wire costs a keystroke, without sockets."""
+"""Frames in and out: what the wire adds to a keystroke, without sockets."""
 
 from __future__ import annotations
 

@@ -31,6 +31,13 @@ def test_without_recordings_traces_are_made_up(monkeypatch: pytest.MonkeyPatch, 
     assert (len(queries), what) == (100, "synthetic")
 
 
+def test_real_data_is_looked_for_where_the_variable_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TYPEAHEAD_DATA", str(tmp_path))
+    assert typed.data_folder() == tmp_path
+    monkeypatch.delenv("TYPEAHEAD_DATA")
+    assert typed.data_folder().parts[-2:] == ("shared", "data")
+
+
 def test_recorded_traces_and_queries_are_read(tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").write_text(json.dumps({"typed": "hi", "keys": [[0, "h"], [90, "i"]]}) + "\n")
     traces, what = typed.load_traces(tmp_path / "traces.jsonl")

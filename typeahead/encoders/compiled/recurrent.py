@@ -1,9 +1,9 @@
 """The step of the residual GRU as one compiled function, where a graph of thirty nodes costs more than its products.
 
 ONNX Runtime takes its time for a call and for each node, whatever the node does; the log of what was tried is in
-``benchmarks/README.md``, the figures come from ``python -m benchmarks.keystroke``. Here all of it is one function,
-which Numba compiles when a model is loaded and keeps on disk for the next time. It is used where Numba is installed
-(the extra "fast") and the processor has AVX-512 VNNI, unless ``TYPEAHEAD_COMPILED=0`` is set
+``benchmarks/results/tried.md``, the figures come from ``python -m benchmarks.keystroke``. Here all of it is one
+function, which Numba compiles when a model is loaded and keeps on disk for the next time. It is used where Numba is
+installed (the extra "fast") and the processor has AVX-512 VNNI, unless ``TYPEAHEAD_COMPILED=0`` is set
 (:mod:`typeahead.encoders.compiled.importing`); every other step is a graph, see :mod:`typeahead.encoders.recurrent`.
 The products are in :mod:`typeahead.encoders.compiled.vnni`.
 
