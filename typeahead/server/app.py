@@ -334,11 +334,11 @@ def _cross_origin(app: ASGIApp, config: ServerConfig) -> ASGIApp:
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:
-    return ApiError(404, "nothing is here: the README lists what the server answers").response()
+    return ApiError(404, "nothing is here: docs/http.md lists what the server answers").response()
 
 
 async def _not_allowed(_request: Request, _error: Exception) -> Response:
-    return ApiError(405, "not by this method: the README lists what the server answers").response()
+    return ApiError(405, "not by this method: docs/http.md lists what the server answers").response()
 
 
 def _addressed(app: ASGIApp, config: ServerConfig) -> ASGIApp:
