@@ -33,6 +33,8 @@ export const MESSAGES = {
 
 /** @typedef {typeof MESSAGES} Messages */
 
+/** The parts of the box, by name. @typedef {{input: HTMLInputElement} & Record<string, HTMLElement>} Parts */
+
 /**
  * @param {string} tag
  * @param {Record<string, string>} [attributes]
@@ -59,7 +61,7 @@ function icon(path) {
 /**
  * Fill a shadow root.
  * @param {ShadowRoot} root
- * @returns {{input: HTMLInputElement} & Record<string, HTMLElement>} the parts, by name
+ * @returns {Parts}
  */
 export function build(root) {
   /** @type {Record<string, HTMLElement>} */

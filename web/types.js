@@ -58,4 +58,16 @@
  * @typedef {{text: string, hits: Hit[], ready: boolean}} Submission
  */
 
+/**
+ * What the combobox asks of the element.
+ * @typedef {object} Host
+ * @property {(name: string, detail: unknown) => boolean} emit dispatches an event; false if the page prevented it
+ * @property {(value: string) => void} changed the field has this value now
+ * @property {() => boolean} enter does what Enter does in the page's form; false if there is none
+ * @property {() => HTMLTemplateElement | null} template
+ * @property {boolean} figures whether counts and times are shown
+ * @property {import("./recent.js").RecentSearches} recent
+ * @property {import("./markup.js").Messages} messages
+ */
+
 export {};

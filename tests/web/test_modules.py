@@ -28,6 +28,7 @@ def test_each_module_without_a_page_has_tests() -> None:
     assert SUITES == [
         "answer",
         "backoff",
+        "choice",
         "client",
         "composition",
         "conversation",
@@ -38,9 +39,13 @@ def test_each_module_without_a_page_has_tests() -> None:
         "edits",
         "fallback",
         "highlight",
+        "keys",
+        "panel",
         "query",
         "recent",
+        "showing",
         "socket",
+        "status",
         "timings",
         "untrusted",
     ]
