@@ -7,6 +7,12 @@
 /** A histogram's value in an answer. @typedef {{counts: number[], sum: number}} Buckets */
 
 /**
+ * One of the slowest replies: see `typeahead/server/slow.py`.
+ * @typedef {{age_s: number, total_us: number, chars: number, tokens: number, submit: boolean,
+ *   stages_us: Record<string, number>}} SlowReply
+ */
+
+/**
  * An answer of `GET /v1/dashboard`: see `typeahead/server/dashboard.py`.
  * @typedef {object} Answer
  * @property {number} version
@@ -14,7 +20,7 @@
  * @property {number} at
  * @property {number[]} bounds
  * @property {Record<string, [Record<string, string>, number | Buckets][]>} metrics
- * @property {import("./slow.js").SlowReply[]} slow
+ * @property {SlowReply[]} slow
  * @property {import("./teacher.js").Teacher | null} teacher
  */
 
