@@ -17,7 +17,7 @@ export function createChoice({ options }, showing, host, search) {
    * @param {EventTarget | null} target within the row
    * @param {ResultList} list
    * @param {boolean} newTab
-   * @returns {{row: HTMLElement | undefined, follow: boolean} | null} whether to follow the link; null if it is no result
+   * @returns {{row: HTMLElement | undefined, follow: boolean} | null} whether to follow the link; null for no result
    */
   function select(target, list, newTab) {
     const hit = list.hitOf(target);

@@ -36,7 +36,7 @@ const NORMAL_CLOSE = 1000;
 /** States in which the websocket is tried again from time to time. */
 const RETRYING = ["waiting", "offline", "http"];
 
-/** Events and their `detail`: `hits` (`Answer`), `statechange` (`State`), `welcome` (`Welcome`), `problem` (`Problem`). */
+/** Events, each with its `detail`: `hits` (`Answer`), `statechange` (`State`), `welcome` and `problem` (`Problem`). */
 export class TypeaheadClient extends EventTarget {
   #url;
   #hello;

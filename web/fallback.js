@@ -28,7 +28,8 @@ const PATIENCE_MS = 5000;
  * @param {import("./types.js").Surroundings} around
  * @param {Line} line
  */
-export function createFallback(url, query, { clearTimeout, fetch, now, setTimeout }, { hello, works, fails, refused, again }) {
+export function createFallback(url, query, around, { hello, works, fails, refused, again }) {
+  const { clearTimeout, fetch, now, setTimeout } = around;
   /** The search under way. @type {AbortController | null} */
   let asking = null;
   /** @type {any} */
@@ -58,7 +59,8 @@ export function createFallback(url, query, { clearTimeout, fetch, now, setTimeou
     const enter = text === query.text ? query.submitAt : null;
     if (enter !== null) query.submitAt = null;
     if (text === query.text) query.keyAt = null;
-    query.answer({ ...message, seq: ++query.seq, ready }, { text, keyAt: enter ?? keyAt, sentAt, edit: false, submit: enter !== null });
+    const key = { text, keyAt: enter ?? keyAt, sentAt, edit: false, submit: enter !== null };
+    query.answer({ ...message, seq: ++query.seq, ready }, key);
     again();
   }
 

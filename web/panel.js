@@ -44,7 +44,7 @@ export function createPanel(parts, template) {
     input.setAttribute("aria-activedescendant", target.id);
   }
 
-  /** Make the next or the previous option active. The field lies between the last and the first. @param {1 | -1} step */
+  /** Make the next or previous option active. The field lies between the last and the first. @param {1 | -1} step */
   function move(step) {
     const places = targets().length + 1;
     if (isOpen() && places > 1) activate(((index + 1 + step + places) % places) - 1);

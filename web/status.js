@@ -45,7 +45,7 @@ export function createStatus(parts, host, busy) {
     parts.status.hidden = !host.figures && !TROUBLE.includes(state) && !classList.contains("trouble");
   }
 
-  /** Results were drawn: tell of them, unless no keystroke asked or Enter was told of already. @param {Answer} answer */
+  /** Results were drawn: tell of them if they answer a keystroke. Enter has been told of already. @param {Answer} answer */
   function shown(answer) {
     if (!answer.submit && answer.keyAt !== null) tell(answer, host.messages.key(since(answer.keyAt)));
   }

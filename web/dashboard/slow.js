@@ -1,5 +1,5 @@
 /**
- * The slowest replies of the last minutes, as a table: by the length of their text, never by the text.
+ * A table of the slowest replies of the last minutes. It shows the length of a text, never the text.
  * @module
  */
 
