@@ -1,6 +1,6 @@
 /**
- * The page around the search box: its example queries, the token that a server may ask for, and what is told of how
- * long people waited.
+ * The page around the search box: example queries, the form for a token if the server needs one, and reports of how
+ * long users waited.
  * @module
  */
 
@@ -12,7 +12,7 @@ import { oneLine } from "./untrusted.js";
 const box = document.querySelector("typeahead-search");
 const examples = document.querySelector("#examples");
 if (box instanceof TypeaheadSearch && examples instanceof HTMLElement) {
-  // The server knows what its index holds, and so what is worth a try.
+  // Only the server knows its index, and so which queries are worth a try.
   box.addEventListener("welcome", (event) => {
     const { detail } = /** @type {CustomEvent<import("./types.js").Welcome>} */ (event);
     const queries = (Array.isArray(detail.examples) ? detail.examples : []).slice(0, 5).map(String);

@@ -1,7 +1,7 @@
 /**
- * What the box looks like in any page, as a constructed style sheet, which a strict Content-Security-Policy allows.
- * Pages change it by the custom properties `--typeahead-…` and by `::part()`: see `embedding.md`. Colours follow the
- * page's `color-scheme`.
+ * How the box looks on any page. It is a constructed style sheet, which a strict Content-Security-Policy allows. Pages
+ * adjust it by the custom properties `--typeahead-…` and `::part()`: see `embedding.md`. Colours follow the page's
+ * `color-scheme`.
  * @module
  */
 
@@ -139,7 +139,7 @@ a[part~=row]:active, [aria-selected=true] { background: var(--_wash); }
 }
 :is(a, button):focus-visible { outline: 2px solid var(--_accent); outline-offset: -2px; }
 [data-hit] { display: block; min-width: 0; overflow: hidden; unicode-bidi: isolate; }
-/* Lines order themselves, but start where the page's do. */
+/* Each line has its own direction, but all start on the side where the page's lines do. */
 [data-hit], [part~=row][dir] { text-align: left; }
 :host(:dir(rtl)) :is([data-hit], [part~=row][dir]) { text-align: right; }
 [part=title], [part=text] { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; }
@@ -164,7 +164,7 @@ mark { border-radius: 0.2em; background: var(--_mark); color: inherit; }
 /** @type {CSSStyleSheet | undefined} */
 let sheet;
 
-/** Give a shadow root the style, one sheet for all boxes of the page. @param {ShadowRoot} root */
+/** Style a shadow root. All boxes of a page share one sheet. @param {ShadowRoot} root */
 export function dress(root) {
   if (sheet === undefined) {
     sheet = new CSSStyleSheet();

@@ -1,7 +1,7 @@
 /**
- * What an input method is composing, and whether to search for it already. Kana, Hangul and most other scripts mean
- * what they say while they grow; so does the Latin that Android's keyboards compose. The Latin letters of a romanising
- * method (pinyin, romaji) are only the way to others, and so is a dead key's accent.
+ * What an input method is composing, and whether it is worth searching for yet. Unfinished kana, Hangul and most other
+ * scripts already mean something, and so does the Latin that Android keyboards compose. The Latin letters of a
+ * romanising method (pinyin, romaji) only lead to other characters, as does the accent of a dead key.
  * @module
  */
 
@@ -12,13 +12,13 @@ const NOT_LATIN = /[^\p{Script=Latin}\p{M}\p{N}\p{P}\p{S}\s]/u;
 const CHINESE_OR_JAPANESE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 
 export class Composition {
-  /** Whether Latin letters become others here: a guess, until a composition has ended. */
+  /** Whether Latin letters turn into other characters: a guess until the first composition ends. */
   #romanises;
   #text = "";
   #hadLatin = false;
   #active = false;
 
-  /** @param {string} language of the person, as a BCP 47 tag */
+  /** @param {string} language the user's, as a BCP 47 tag */
   constructor(language = globalThis.navigator?.language ?? "") {
     this.#romanises = /^(zh|ja)\b/i.test(language);
   }
@@ -27,7 +27,7 @@ export class Composition {
     return this.#active;
   }
 
-  /** @param {string} text all that is being composed */
+  /** @param {string} text everything composed so far */
   update(text) {
     if (!this.#active) this.#hadLatin = false;
     this.#active = true;
@@ -35,13 +35,13 @@ export class Composition {
     this.#hadLatin ||= LATIN.test(text) && !NOT_LATIN.test(text);
   }
 
-  /** @param {string} text what came of it; empty where it was given up */
+  /** @param {string} text the result; empty if the user cancelled */
   end(text) {
     if (this.#hadLatin && text !== "") this.#romanises = CHINESE_OR_JAPANESE.test(text);
     this.#active = false;
   }
 
-  /** Whether what stands in the field says something. */
+  /** Whether the text in the field is worth searching for. */
   get searchable() {
     const text = this.#text;
     if (!this.#active || text === "") return true;

@@ -1,6 +1,6 @@
 /**
- * The page `/dashboard`: how the server is, once a second, and one's own query key by key. This module connects the
- * parts; how they look is the affair of those in `dashboard/`.
+ * The page `/dashboard`: the server's state, once a second, and the visitor's own query, keystroke by keystroke. This
+ * module connects the parts in `dashboard/`, which do the drawing.
  * @module
  */
 
@@ -18,11 +18,11 @@ const STATES = {
   live: "Live",
   paused: "Paused",
   hidden: "Paused while hidden",
-  away: "No answer: trying again",
-  unauthorized: "This server asks for a token",
+  away: "No answer – retrying",
+  unauthorized: "This server needs a token",
 };
 
-/** Who wants little motion has the charts move less often. */
+/** With reduced motion the charts are redrawn only every so many seconds. */
 const CALM_SECONDS = 5;
 
 const history = new History(SPAN + 10);
@@ -94,12 +94,12 @@ for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"])
 const form = /** @type {HTMLFormElement} */ (byId("token"));
 const field = /** @type {HTMLInputElement} */ (byId("token-field"));
 
-/** What was given last. */
+/** The last token entered. */
 let tried = "";
 
 function askForToken() {
   keepToken(null);
-  // Both connections ask; somebody may be typing by the time of the second.
+  // Both connections ask for it. By the second time the visitor may be typing.
   if (field.value.trim() === tried) form.reset();
   const hidden = form.hidden;
   form.hidden = false;

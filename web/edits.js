@@ -1,18 +1,18 @@
 /**
- * The difference between two texts as one edit, in code points: what goes over the wire instead of the whole text.
- * `client.js` decides which of the two is sent. JavaScript counts UTF-16 units, the wire counts code points, and
- * this is the only module that knows both.
+ * The difference between two texts as one edit, in code points, to send instead of the whole text.
+ * `conversation.js` decides which of the two is sent. JavaScript counts UTF-16 units and the wire counts code points;
+ * only this module knows both.
  * @module
  */
 
 /**
- * Replace `del` code points from position `at` by `ins`.
+ * Replace `del` code points at position `at` with `ins`.
  * @typedef {{at: number, del: number, ins: string}} Edit
  */
 
 /**
- * The text with each lone surrogate replaced by U+FFFD. Half of a pair stands in a field for a moment while some
- * input methods work; it has no UTF-8 form, so it must never reach the socket.
+ * Replaces each lone surrogate with U+FFFD. Some input methods leave half of a pair in the field for a moment. It has
+ * no UTF-8 form, so it must never reach the socket.
  * @param {string} text
  * @returns {string}
  */
@@ -21,7 +21,7 @@ export function wellFormed(text) {
 }
 
 /**
- * Whether the text has more than `limit` code points; does not walk a text that is far beyond it.
+ * Whether the text has more than `limit` code points. A text far beyond the limit is not walked.
  * @param {string} text
  * @param {number} limit
  * @returns {boolean}
@@ -31,7 +31,7 @@ export function longerThan(text, limit) {
 }
 
 /**
- * The one edit that turns `before` into `after`: what lies between their common prefix and their common suffix.
+ * The edit that turns `before` into `after`: everything between their common prefix and common suffix.
  * @param {string} before
  * @param {string} after
  * @returns {Edit}
@@ -48,7 +48,7 @@ export function difference(before, after) {
 }
 
 /**
- * The text after the edit.
+ * Apply an edit.
  * @param {string} text
  * @param {Edit} edit
  * @returns {string}

@@ -1,19 +1,19 @@
 /**
- * Draws the marks that the server sent: text becomes text nodes and `<mark>` elements, never HTML. Whose words are
- * marked, and where, is the server's affair (`typeahead/server/marks.py`).
+ * Draws marked text as text nodes and `<mark>` elements, never as HTML. The server decides which words are marked
+ * (`typeahead/server/marks.py`).
  * @module
  */
 
 /** @typedef {import("./types.js").Piece} Piece */
 
-/** White space, control characters, and the bidi embeddings, overrides and isolates that reorder the text around them. */
+/** White space, control characters, and the bidi controls that reorder the text around them. */
 const SPACE = /[\s\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\ufeff]/;
 
 /**
- * A text as one line of at most `limit` code points, with single spaces and without controls, cut into marked and
- * unmarked pieces. Only the first few thousand characters are looked at, so that a megabyte costs no more than a line.
+ * Cut a text into marked and unmarked pieces: one line of at most `limit` code points, with single spaces and without
+ * control characters. Only the start of the text is read, so a megabyte costs no more than a line.
  * @param {string} text
- * @param {import("./types.js").Span[]} spans in code points of the text; whatever lies outside it is left out
+ * @param {import("./types.js").Span[]} spans in code points of the text; anything outside it is ignored
  * @param {number} limit
  * @returns {Piece[]}
  */
@@ -43,7 +43,7 @@ export function pieces(text, spans, limit) {
 }
 
 /**
- * Put the pieces into an element as text nodes and `<mark>`s.
+ * Replace an element's content with the pieces.
  * @param {Element} element
  * @param {Piece[]} parts
  */
@@ -59,7 +59,7 @@ export function fill(element, parts) {
 }
 
 /**
- * Neighbours of one kind as one piece.
+ * Join neighbours of the same kind.
  * @param {Piece[]} line
  */
 function joined(line) {

@@ -1,10 +1,9 @@
 /**
- * One search over HTTP, `POST /v1/search`: what `client.js` does where something between here and the server lets no
- * websocket through.
+ * One search over HTTP, `POST /v1/search`. `fallback.js` decides when to send it.
  * @module
  */
 
-/** An answer that says no: asking again would not help. */
+/** The server refused: asking again would not help. */
 export class Refusal extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
@@ -14,7 +13,7 @@ export class Refusal extends Error {
 }
 
 /**
- * The search's address beside that of the websocket: `/v1/search` for `/v1/type`.
+ * The address of the search that belongs to a websocket: `/v1/search` beside `/v1/type`.
  * @param {string} url
  */
 export function searchAddress(url) {
@@ -24,7 +23,7 @@ export function searchAddress(url) {
 }
 
 /**
- * Throws a `Refusal`, or anything else where there was no answer.
+ * Throws a `Refusal` if the server refused, and any other error if there was no answer.
  * @param {import("./types.js").Surroundings["fetch"]} fetch
  * @param {string} url
  * @param {{query: string, k: unknown, token: unknown}} wish
@@ -34,7 +33,7 @@ export function searchAddress(url) {
 export async function search(fetch, url, { query, k, token }, signal) {
   const reply = await fetch(url, {
     method: "POST",
-    // No cookies: the token is all that the server asks for.
+    // The token is all that the server needs, so no cookies.
     credentials: "omit",
     headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
     body: JSON.stringify(k === undefined ? { query } : { query, k }),
@@ -42,7 +41,7 @@ export async function search(fetch, url, { query, k, token }, signal) {
   });
   const body = await reply.json();
   if (reply.ok && Array.isArray(body?.hits)) return body;
-  // A proxy's own pages are no JSON, and a server that is busy or not there yet is asked again.
+  // A proxy's own page has no `error`. A server that is busy or still starting is asked again.
   if (reply.status === 429 || reply.status >= 500 || !body?.error) throw new Error(String(reply.status));
   throw new Refusal(reply.status === 401 ? "unauthorized" : String(body.error.code ?? "error"), String(body.error.message));
 }

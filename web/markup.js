@@ -1,20 +1,20 @@
 /**
- * What stands in the box's shadow, made of elements and never of HTML, so that any Content-Security-Policy and Trusted
- * Types let it be; and the words in it, which a page may replace by its own. `box-style.js` says what it looks like.
+ * The elements in the box's shadow root, and its words, which a page may replace with its own. Nothing is parsed from
+ * HTML, so it works under any Content-Security-Policy and with Trusted Types. `box-style.js` has the looks.
  * @module
  */
 
-/** The words of the box; `box.messages = {…}` replaces some or all. */
+/** The words of the box. `box.messages = {…}` replaces some or all of them. */
 export const MESSAGES = {
   label: "Search",
   clear: "Clear",
   results: "Results",
   recent: "Recent searches",
-  forget: "Forget them",
+  forget: "Clear history",
   none: (/** @type {string} */ text) => `Nothing found for “${text}”.`,
   noDocuments: "This server has no documents to search.",
-  away: "The server does not answer. Results come as soon as it does.",
-  noNetwork: "You are offline. Results come as soon as the network is back.",
+  away: "The server is not responding. Results will appear when it does.",
+  noNetwork: "You are offline. Results will appear when you are back online.",
   count: (/** @type {number} */ count) => (count === 0 ? "No results" : count === 1 ? "1 result" : `${count} results`),
   documents: (/** @type {number} */ count) => `${count.toLocaleString()} documents`,
   key: (/** @type {string} */ time) => `${time} from key to result`,
@@ -32,6 +32,8 @@ export const MESSAGES = {
 };
 
 /** @typedef {typeof MESSAGES} Messages */
+
+/** The parts of the box, by name. @typedef {{input: HTMLInputElement} & Record<string, HTMLElement>} Parts */
 
 /**
  * @param {string} tag
@@ -57,9 +59,9 @@ function icon(path) {
 }
 
 /**
- * Fill a shadow root.
+ * Fill a shadow root with the box.
  * @param {ShadowRoot} root
- * @returns {{input: HTMLInputElement} & Record<string, HTMLElement>} the parts, by name
+ * @returns {Parts}
  */
 export function build(root) {
   /** @type {Record<string, HTMLElement>} */
@@ -90,7 +92,7 @@ export function build(root) {
 }
 
 /**
- * Write the words that do not change.
+ * Write the words that depend on the language alone.
  * @param {Record<string, HTMLElement>} parts
  * @param {Messages} messages
  */

@@ -1,5 +1,5 @@
 /**
- * Recent searches, for pages that ask for them: kept in this browser's storage alone, and never sent anywhere.
+ * Recent searches, for pages that ask for them. They stay in this browser's storage and are never sent.
  * @module
  */
 
@@ -10,22 +10,22 @@ export class RecentSearches {
   #most;
 
   /**
-   * @param {string} name of the field: boxes of one name share their searches
-   * @param {number} most how many are kept; 0: none, and nothing is read
+   * @param {string} name of the field; boxes with the same name share their searches
+   * @param {number} most how many to keep; with 0 nothing is stored or read
    */
   constructor(name, most) {
     this.#key = `typeahead-recent:${name}`;
     this.#most = most;
   }
 
-  /** The newest first. @returns {string[]} */
+  /** Newest first. @returns {string[]} */
   get texts() {
     if (this.#most === 0) return [];
     try {
       const kept = JSON.parse(localStorage.getItem(this.#key) ?? "[]");
       return Array.isArray(kept) ? kept.filter((text) => typeof text === "string").slice(0, this.#most) : [];
     } catch {
-      // No storage, or something else wrote there.
+      // There is no storage, or something else wrote to it.
       return [];
     }
   }
@@ -47,7 +47,7 @@ export class RecentSearches {
       if (texts.length > 0) localStorage.setItem(this.#key, JSON.stringify(texts));
       else localStorage.removeItem(this.#key);
     } catch {
-      // A browser that allows pages no storage keeps none.
+      // Without storage nothing is kept.
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A list of results: one row a hit, kept and moved rather than made anew, so that nothing flickers while the list
- * changes under a person's eyes. `combobox.js` decides when a list may change.
+ * A list of results, one row per hit. Rows are kept and moved, not rebuilt, so nothing flickers while the list changes
+ * under the user's eyes. `showing.js` decides when it may change.
  * @module
  */
 
@@ -12,7 +12,7 @@ import { oneLine, readableAddress, safeLink } from "./untrusted.js";
 /**
  * @typedef {object} Row
  * @property {HTMLLIElement} item
- * @property {HTMLElement} target the option or link itself
+ * @property {HTMLElement} target the option or link in it
  * @property {Hit} hit
  */
 
@@ -28,9 +28,9 @@ export class ResultList {
 
   /**
    * @param {HTMLElement} root the `ul` or `ol`
-   * @param {{template: () => HTMLTemplateElement | null, options?: boolean}} settings `template` finds what the page
-   *   wants in a row, if it wants anything; `options`: rows are options of a listbox, which the keyboard reaches
-   *   through the input alone, instead of plain links.
+   * @param {{template: () => HTMLTemplateElement | null, options?: boolean}} settings `template` returns the page's own
+   *   template of a row, if it has one. With `options`, rows are options of a listbox, which the keyboard reaches only
+   *   through the input; otherwise they are plain links.
    */
   constructor(root, { template, options = false }) {
     this.#root = root;
@@ -38,12 +38,12 @@ export class ResultList {
     this.#options = options;
   }
 
-  /** The rows' options or links, from the top. @returns {HTMLElement[]} */
+  /** The options or links, top to bottom. @returns {HTMLElement[]} */
   get targets() {
     return [...this.#rows.values()].map((row) => row.target);
   }
 
-  /** The hit of the row that something belongs to. @param {EventTarget | null} target */
+  /** The hit of the row that contains this node. @param {EventTarget | null} target */
   hitOf(target) {
     return [...this.#rows.values()].find((row) => target instanceof Node && row.item.contains(target))?.hit;
   }
@@ -67,7 +67,7 @@ export class ResultList {
     }
     let next = this.#root.firstElementChild;
     for (const { item } of rows.values()) {
-      // A row that stands in its place is not touched: moving it would drop its hover and restart its transitions.
+      // A row already in place is left alone: moving it would drop its hover and restart its transitions.
       if (item === next) next = item.nextElementSibling;
       else this.#root.insertBefore(item, next);
     }
@@ -98,7 +98,7 @@ export class ResultList {
 }
 
 /**
- * Make a row an option of the listbox.
+ * Turn a row into an option of a listbox.
  * @param {HTMLElement} item
  * @param {HTMLElement} target
  * @param {string} id
@@ -111,18 +111,18 @@ export function asOption(item, target, id) {
   target.id = id;
 }
 
-/** A line of a row, as it looks where the page brings no template. @param {string} name */
+/** A line of a row without a template. @param {string} name */
 function field(name) {
   const line = document.createElement("span");
   line.dataset.hit = name;
   line.setAttribute("part", name);
-  // Text of unknown direction orders itself, and nothing beyond its own line.
+  // The direction of the text is unknown, and must not affect other lines.
   line.dir = name === "address" ? "ltr" : "auto";
   return line;
 }
 
 /**
- * Write a hit into the elements that ask for its fields with `data-hit`.
+ * Write a hit's fields into the elements that name them in `data-hit`.
  * @param {HTMLElement} target
  * @param {Hit} hit
  */
@@ -131,7 +131,7 @@ function draw(target, hit) {
   for (const element of target.querySelectorAll("[data-hit]")) {
     const field = element.getAttribute("data-hit");
     if (field === "title" || field === "text") {
-      // Which part of a document stands here is chosen by the server, which has the whole of it.
+      // The server has the whole document and has chosen this part of it.
       const parts = pieces(hit[field], hit.marks[field], LENGTHS[field]);
       const nameless = field === "title" && parts.length === 0;
       fill(element, nameless ? [{ text: name || "Untitled", marked: false }] : parts);
@@ -142,7 +142,7 @@ function draw(target, hit) {
 }
 
 /**
- * A document's id as key; an id that stands in the list twice gets a key of its own.
+ * A key for a document's id. If two hits share an id, the second gets a key of its own.
  * @param {Map<string, Row>} rows
  * @param {string} id
  * @returns {string}

@@ -1,7 +1,7 @@
 /**
- * `<typeahead-search src="wss://…">`: the search box as an element for anybody's page. Here are its attributes,
- * properties and events, its part in forms, and the keys that focus it; what happens in it is `combobox.js`'s affair.
- * How pages use it is told in `embedding.md`.
+ * `<typeahead-search src="wss://…">`: the search box as an element for any page. This module has its attributes,
+ * properties and events, its part in forms, and the hotkeys that focus it. `combobox.js` is the box itself, and
+ * `embedding.md` says how to use it.
  * @module
  */
 
@@ -13,14 +13,14 @@ import { dress } from "./box-style.js";
 
 export { TypeaheadClient };
 
-/** Attributes that are properties too, as frameworks set those where there are any. */
+/** Attributes that are also properties, since frameworks prefer properties. */
 const TEXTS = ["src", "http", "results", "label", "placeholder", "name", "recent", "hotkeys"];
 const FLAGS = ["figures", "disabled"];
-/** Properties that a page may have set before this module came. */
+/** Properties that a page may have set before this module was loaded. */
 const EARLY = [...TEXTS, ...FLAGS, "value", "token", "messages"];
 const DEFAULT_RECENT = 5;
 
-// On a server that renders pages there are no elements; importing this there does nothing.
+// Server-side rendering has no elements. Importing this module there does nothing.
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
 export class TypeaheadSearch extends Base {
@@ -55,7 +55,7 @@ export class TypeaheadSearch extends Base {
   /** @type {TypeaheadClient | null} */
   #client = null;
   #recent = new RecentSearches("", 0);
-  /** Whether somebody has typed, or a program set the value: then the attribute is only what a reset goes back to. */
+  /** Whether the value was typed or set. From then on the attribute is only what a reset goes back to. */
   #dirty = false;
 
   constructor() {
@@ -81,7 +81,7 @@ export class TypeaheadSearch extends Base {
     });
   }
 
-  /** The connection, with its own events; made anew where `src`, `http` or `results` change. */
+  /** The connection, with its own events. It is replaced when `src`, `http` or `results` change. */
   get client() {
     return this.#client;
   }
@@ -91,7 +91,7 @@ export class TypeaheadSearch extends Base {
     return this.#client?.state ?? "closed";
   }
 
-  /** The results that stand there. */
+  /** The newest results. */
   get hits() {
     return this.#box.hits;
   }
@@ -101,7 +101,7 @@ export class TypeaheadSearch extends Base {
     return this.#box.isOpen;
   }
 
-  /** The text in the field. To set it opens nothing; `type()` is for that. */
+  /** The text in the field. Setting it does not open the panel; `type()` does. */
   get value() {
     return this.#parts.input.value;
   }
@@ -115,8 +115,8 @@ export class TypeaheadSearch extends Base {
   }
 
   /**
-   * The bearer token that the server asks for, if it does: a `problem` event with the code `unauthorized` tells. A
-   * property only, as attributes stand in the page's source.
+   * The bearer token, if the server needs one: then it sends a `problem` event with the code `unauthorized`. There is
+   * no attribute for it, since attributes are visible in the page's source.
    * @param {string | null} token
    */
   set token(token) {
@@ -125,7 +125,7 @@ export class TypeaheadSearch extends Base {
     if (this.#client !== null) this.#client.token = token;
   }
 
-  /** The words of the box; those that are given replace the English ones. @param {Partial<typeof MESSAGES>} messages */
+  /** The words of the box. Those given replace the English ones. @param {Partial<typeof MESSAGES>} messages */
   set messages(messages) {
     this.#messages = { ...MESSAGES, ...messages };
     this.#named();
@@ -137,7 +137,7 @@ export class TypeaheadSearch extends Base {
   }
 
   /**
-   * Put a text into the field as if it had been typed.
+   * Put a text into the field as if the user had typed it.
    * @param {string} text
    */
   type(text) {
@@ -155,7 +155,7 @@ export class TypeaheadSearch extends Base {
     this.#named();
     if (this.#client === null) this.#renew();
     this.#client?.connect();
-    // A page with an open socket is not kept for the Back button.
+    // A page with an open socket is not kept in the back/forward cache.
     addEventListener("pagehide", this.#away);
     addEventListener("pageshow", this.#back);
     document.addEventListener("keydown", this.#hotkey);
@@ -211,7 +211,7 @@ export class TypeaheadSearch extends Base {
     this.#dirty = false;
   }
 
-  /** A client for the present attributes. */
+  /** Make a client for the current attributes. */
   #renew() {
     this.#client?.close();
     const src = new URL(this.getAttribute("src") ?? "./v1/type", document.baseURI);
@@ -220,13 +220,13 @@ export class TypeaheadSearch extends Base {
     const hello = { k: Number(this.getAttribute("results")) || 8, token: this.#token ?? undefined };
     this.#client = new TypeaheadClient(src, {
       hello,
-      // "off" for none; else beside the websocket, unless the page knows better.
+      // By default HTTP is beside the websocket.
       http: http === null ? undefined : http === "off" ? null : new URL(http, document.baseURI).href,
     });
     this.#box.serve(this.#client);
   }
 
-  /** The field's name for screen readers: ids cannot be pointed at from here into the page. */
+  /** Name the field for screen readers. `aria-labelledby` cannot point out of a shadow root, so the text is copied. */
   #named() {
     const { input } = this.#parts;
     const labels = [...(this.#internals.labels ?? [])].map((label) => label.textContent?.trim()).join(" ");
@@ -243,7 +243,7 @@ export class TypeaheadSearch extends Base {
     if (event.persisted) this.#client?.connect();
   };
 
-  /** `/`, but not where one types, and Ctrl or Cmd+K. */
+  /** Ctrl or Cmd+K focuses the box, and so does `/` outside of text fields. */
   #hotkey = (/** @type {KeyboardEvent} */ event) => {
     if (event.defaultPrevented || event.isComposing || this.getAttribute("hotkeys") === "off") return;
     const command = event.ctrlKey || event.metaKey;

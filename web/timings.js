@@ -1,14 +1,14 @@
 /**
- * What people felt, told to the server in batches: from a key's event to the end of the frame that shows its results,
- * and the round trip. Listens to `hits` events, of `TypeaheadClient` or of `<typeahead-search>`, and knows no DOM.
- * Numbers alone are sent, never a text: see `typeahead/server/client_timings.py`.
+ * Reports to the server, in batches, how long users waited: from a key's event to the end of the frame that shows its
+ * results, and the round trip. It listens to `hits` events of `TypeaheadClient` or `<typeahead-search>` and needs no
+ * DOM. Only numbers are sent, never text: see `typeahead/server/client_timings.py`.
  * @module
  */
 
 /** @typedef {{keyAt: number | null, sentAt?: number | null, submit: boolean, timing: Record<string, number>}} Answered */
 
 /**
- * What this module needs of its surroundings; tests put their own here.
+ * What this module needs from the browser. Tests bring their own.
  * @typedef {object} Surroundings
  * @property {() => number} now
  * @property {(callback: () => void) => void} afterFrame
@@ -20,13 +20,13 @@
 
 const EVERY_MS = 10000;
 const LONGEST_EVERY_MS = 320000;
-/** Values of a kind in one report; the server takes some more. */
+/** Values of one kind per report. The server accepts a few more. */
 const MAX_VALUES = 100;
-/** What the server says where it will take no report of this page, whenever it comes. */
+/** With these answers the server will never take a report from this page. */
 const NEVER = [401, 403, 404, 405];
 
 /**
- * Call back after the next frame is painted: a task that is queued in a frame runs after it.
+ * Call back after the next frame is painted: a task queued during a frame runs after it.
  * @param {() => void} callback
  */
 export function afterFrame(callback) {
@@ -50,7 +50,7 @@ const BROWSER = {
   hidden: () => globalThis.document?.visibilityState === "hidden",
 };
 
-/** Listens to `source` until `stop()`. */
+/** Listens until `stop()`. */
 export class ClientTimings {
   #source;
   #url;
@@ -64,7 +64,7 @@ export class ClientTimings {
 
   /**
    * @param {EventTarget} source
-   * @param {string | URL} url where reports go: `v1/client-timings` of the server
+   * @param {string | URL} url the server's `v1/client-timings`
    * @param {{token?: () => string | null, around?: Partial<Surroundings>}} [options]
    */
   constructor(source, url, { token = () => null, around = {} } = {}) {
@@ -73,18 +73,18 @@ export class ClientTimings {
     this.#token = token;
     this.#around = { ...BROWSER, ...around };
     source.addEventListener("hits", this.#answered);
-    // The last moment at which a page is sure to be asked: closing, and on a phone putting away.
+    // The last event that a page is sure to get, whether it is closed or put away on a phone.
     globalThis.document?.addEventListener("visibilitychange", this.#left);
   }
 
-  /** Listen no more, and send what is left. */
+  /** Stop listening, and send what is left. */
   stop() {
     this.#source.removeEventListener("hits", this.#answered);
     globalThis.document?.removeEventListener("visibilitychange", this.#left);
     this.flush();
   }
 
-  /** Send what waits, if anything does. It is lost where that fails: old timings are worth no second try. */
+  /** Send what has been collected. If that fails it is dropped: old timings are not worth a second try. */
   flush() {
     this.#around.clearTimeout(this.#timer);
     this.#timer = null;
@@ -95,7 +95,7 @@ export class ClientTimings {
     /** @type {Record<string, string>} */
     const headers = { "content-type": "application/json" };
     if (token !== null) headers.authorization = `Bearer ${token}`;
-    // `keepalive` outlives the page as a beacon does, and unlike one it can carry the token.
+    // Like a beacon, `keepalive` outlives the page, but it can carry the token.
     const request = { method: "POST", headers, body: JSON.stringify(report), keepalive: true };
     this.#around.fetch(this.#url, request).then(
       ({ status }) => this.#told(status),
@@ -107,7 +107,7 @@ export class ClientTimings {
   #told(status) {
     if (status === 429 || status === 503) this.#every = Math.min(2 * this.#every, LONGEST_EVERY_MS);
     else if (status === 204) this.#every = EVERY_MS;
-    // Where a token is asked for, the right one may still come.
+    // If a token is needed, the right one may still come.
     else if (NEVER.includes(status) && (status !== 401 || this.#token() !== null)) this.stop();
   }
 
@@ -119,7 +119,7 @@ export class ClientTimings {
     const { keyAt, sentAt, submit, timing } = /** @type {CustomEvent<Answered>} */ (event).detail;
     const { now, hidden } = this.#around;
     const receivedAt = now();
-    // After a reconnection nobody's key asked; and a page that nobody sees is not painted.
+    // After a reconnection no key was pressed, and a hidden page is not painted.
     if (keyAt === null || hidden()) return;
     if (typeof sentAt === "number") {
       this.#note("round_trip_ms", receivedAt - sentAt);
@@ -136,7 +136,7 @@ export class ClientTimings {
    */
   #note(kind, ms) {
     const values = (this.#waiting[kind] ??= []);
-    // The clocks of browsers are coarse: a difference may come out just below nothing.
+    // Browser clocks are coarse, so a difference can come out slightly negative.
     values.push(Math.max(0, Math.round(ms * 100) / 100));
     if (values.length >= MAX_VALUES) this.flush();
     else this.#timer ??= this.#around.setTimeout(() => this.flush(), this.#every);

@@ -1,12 +1,12 @@
 /**
- * The bearer token that a server may ask for, kept for this tab only: closing it forgets the token.
+ * The bearer token, if the server needs one. It is kept for this tab and forgotten when the tab is closed.
  * @module
  */
 
 const KEY = "typeahead-token";
 
 /**
- * The token of this tab, if it has one.
+ * This tab's token, if there is one.
  * @returns {string | null}
  */
 export function keptToken() {
@@ -23,6 +23,6 @@ export function keepToken(token) {
     if (token === null) sessionStorage.removeItem(KEY);
     else sessionStorage.setItem(KEY, token);
   } catch {
-    // A browser that allows pages no storage asks again with each load.
+    // Without storage the page asks again on each load.
   }
 }

@@ -1,42 +1,42 @@
 /**
- * The types of the other modules, by name; browsers never load this file.
+ * Types shared by the other modules. Browsers never load this file.
  * @module
  */
 
-/** From a code point to before another. @typedef {[number, number]} Span */
+/** Start and end in code points, the end exclusive. @typedef {[number, number]} Span */
 
 /**
- * A result. `marks` say where the query's words stand in title and text.
+ * A result. `marks` are the places of the query's words in title and text.
  * @typedef {{id: string, score: number, title: string, text: string, url: string,
  *   marks: {title: Span[], text: Span[]}}} Hit
  */
 
 /**
- * - `closed`: nobody asked for a connection.
+ * - `closed`: no connection is wanted.
  * - `connecting`, `open`: the websocket.
- * - `http`: there is no websocket, and searches go over HTTP; the websocket is tried from time to time.
- * - `waiting`: the connection is lost and is tried again. `offline`: the same, and the browser knows of no network.
- * - `asleep`: the server hung up on a client that said nothing for long; the next key, or `connect()`, wakes it.
- * - `refused`: the server does not want this client; only `connect()` or a new token tries again.
+ * - `http`: searches go over HTTP; the websocket is retried from time to time.
+ * - `waiting`: the connection was lost and is being retried. `offline`: the same, while the browser has no network.
+ * - `asleep`: the server closed an idle connection; the next keystroke, or `connect()`, opens it again.
+ * - `refused`: the server rejected this client; only `connect()` or a new token tries again.
  * @typedef {"closed" | "connecting" | "open" | "http" | "waiting" | "offline" | "asleep" | "refused"} State
  */
 
 /**
- * What a `hits` event carries: the answer to a text. `submit`: to Enter; `ready`: it was there before Enter. `keyAt` is
- * the time of the key that asked, in milliseconds of the page's clock, null where no key did but a new connection;
- * `sentAt` is when the question went out. `timing` is the server's, in microseconds; only operators get it.
+ * The `detail` of a `hits` event: the answer to a text. `submit` says that it answers Enter, `ready` that it was there
+ * before Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if a reconnection
+ * asked instead. `sentAt` is when the question was sent. `timing` is the server's, in microseconds, for operators only.
  * @typedef {{seq: number, text: string, hits: Hit[], submit: boolean, ready: boolean, keyAt: number | null,
  *   sentAt: number | null, timing: Record<string, number>}} Answer
  */
 
-/** Something that was refused: a code of `typeahead.v1`, and words for people. @typedef {{code: string, message: string}} Problem */
+/** A refusal: an error code of `typeahead.v1`, and a message for users. @typedef {{code: string, message: string}} Problem */
 
-/** What the server agreed to: see `write_hello` in `typeahead/replies.py`. @typedef {Record<string, unknown>} Welcome */
+/** The server's hello: see `write_hello` in `typeahead/replies.py`. @typedef {Record<string, unknown>} Welcome */
 
-/** A message that awaits its answer. @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean, sentAt?: number}} Key */
+/** A keystroke or an Enter that was sent; `edit` if it went as a difference. @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean, sentAt?: number}} Key */
 
 /**
- * What the client needs of its surroundings; tests put their own socket, clock and chance here.
+ * What the client needs from the browser. Tests bring their own socket, clock and chance.
  * @typedef {object} Surroundings
  * @property {new (url: string, protocols: string) => WebSocket} WebSocket
  * @property {(url: string, init: RequestInit) => Promise<Response>} fetch
@@ -50,12 +50,24 @@
 
 /** A piece of a text. @typedef {{text: string, marked: boolean}} Piece */
 
-/** What a `select` event carries. @typedef {{hit: Hit, index: number, newTab: boolean}} Selection */
+/** The `detail` of a `select` event. @typedef {{hit: Hit, index: number, newTab: boolean}} Selection */
 
 /**
- * What a `submit` event carries: the text, and the results that stood there at Enter; `ready` where they were the
- * text's own.
+ * The `detail` of a `submit` event: the text and the results shown at Enter. `ready` says that they were the results of
+ * this very text.
  * @typedef {{text: string, hits: Hit[], ready: boolean}} Submission
+ */
+
+/**
+ * What the combobox needs from the element.
+ * @typedef {object} Host
+ * @property {(name: string, detail: unknown) => boolean} emit dispatches an event; returns false if the page prevented it
+ * @property {(value: string) => void} changed called with each new value of the field
+ * @property {() => boolean} enter submits the page's form; returns false if there is none
+ * @property {() => HTMLTemplateElement | null} template
+ * @property {boolean} figures whether counts and times are shown
+ * @property {import("./recent.js").RecentSearches} recent
+ * @property {import("./markup.js").Messages} messages
  */
 
 export {};

@@ -1,12 +1,12 @@
 /**
- * What may be shown of a document, which anybody may have written: bounded, harmless text and http(s) links only.
+ * Makes documents safe to show, since anyone may have written them: bounded, harmless text and http(s) links only.
  * @module
  */
 
 import { pieces } from "./highlight.js";
 
 /**
- * One line of at most `limit` code points.
+ * The text as one line of at most `limit` code points.
  * @param {string} text
  * @param {number} limit
  * @returns {string}
@@ -16,7 +16,7 @@ export function oneLine(text, limit) {
 }
 
 /**
- * The address to link to, or null where following it could run something or lead nowhere.
+ * The address to link to, or null if following it could run a script or lead nowhere.
  * @param {string} address
  * @returns {string | null}
  */
@@ -33,8 +33,8 @@ export function safeLink(address) {
 }
 
 /**
- * How an address is shown: host and path for a link, the plain text for anything else (a file's path, say). The host
- * is the parsed one, so neither a user name nor a look-alike letter can pass for another site.
+ * How to show an address: host and path of a link, plain text for anything else, such as a file path. The host is
+ * parsed, so neither a user name nor a look-alike letter can pass for another site.
  * @param {string} address
  * @returns {string}
  */

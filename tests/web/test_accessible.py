@@ -49,7 +49,7 @@ def test_a_server_that_is_away(shown: Page, server: ScriptedServer) -> None:
     server.kill()
     shown.press("path")
     seen = shown.until(lambda seen: seen["message"] is not None and seen["state"] == "waiting")
-    assert seen["message"] == "The server does not answer. Results come as soon as it does."
+    assert seen["message"] == "The server is not responding. Results will appear when it does."
     assert violations(shown.driver) == []
 
 
@@ -58,7 +58,7 @@ def test_no_network(shown: Page, server: ScriptedServer) -> None:
     server.kill()
     shown.press("path")
     seen = shown.until(lambda seen: seen["message"] is not None and seen["state"] == "offline")
-    assert seen["message"] == "You are offline. Results come as soon as the network is back."
+    assert seen["message"] == "You are offline. Results will appear when you are back online."
     assert violations(shown.driver) == []
 
 

@@ -151,7 +151,7 @@ def test_ones_own_keys_are_divided_into_where_their_time_went(page: Dashboard) -
     seen = page.until(lambda seen: "Enter" in seen["summary"])
     assert seen["own"][-1][0] == "Enter"
     assert "✓ ready" in seen["own"][-1][2]
-    assert seen["summary"].startswith("Ready at Enter: the results stood there")
+    assert seen["summary"].startswith("Ready at Enter: the results were there")
 
 
 def test_beside_ones_keys_stands_what_a_measured_teacher_would_have_cost(page: Dashboard) -> None:

@@ -26,8 +26,12 @@ def test_module_behaves_as_its_own_tests_say(suite: str, driver: Any, server: Sc
 
 def test_each_module_without_a_page_has_tests() -> None:
     assert SUITES == [
+        "answer",
+        "backoff",
+        "choice",
         "client",
         "composition",
+        "conversation",
         "dashboard-figures",
         "dashboard-keys",
         "dashboard-poll",
@@ -35,7 +39,13 @@ def test_each_module_without_a_page_has_tests() -> None:
         "edits",
         "fallback",
         "highlight",
+        "keys",
+        "panel",
+        "query",
         "recent",
+        "showing",
+        "socket",
+        "status",
         "timings",
         "untrusted",
     ]

@@ -1,6 +1,6 @@
 /**
- * A chart of lines, or of areas on top of each other, over the last minutes: SVG that is made once and whose paths are
- * set anew at each tick. The heatmap is in `heatmap.js`.
+ * A chart of the last minutes: lines, or stacked areas. The SVG is made once; each tick only sets its paths. The
+ * heatmap is in `heatmap.js`.
  * @module
  */
 
@@ -12,12 +12,12 @@ const WIDTH = 600;
 const HEIGHT = 200;
 
 /**
- * Places on a vertical axis.
+ * A vertical axis. `place` maps a value to 0 at the top, 1 at the bottom.
  * @typedef {{ticks: number[], place: (value: number) => number}} Axis
  */
 
 /**
- * From powers of ten; `place` gives 0 at the top to 1 at the bottom.
+ * A logarithmic axis between powers of ten.
  * @param {number} least
  * @param {number} most
  * @returns {Axis}
@@ -29,7 +29,7 @@ export function logAxis(least, most) {
 }
 
 /**
- * From 0 up.
+ * A linear axis from 0 up.
  * @param {number} most
  * @returns {Axis}
  */
@@ -49,9 +49,9 @@ export class Chart {
   #target;
 
   /**
-   * @param {HTMLElement} place an empty element: the drawing goes into it
+   * @param {HTMLElement} place an empty element to draw in
    * @param {{names: string[], label: string, stacked?: boolean, target?: boolean, axis?: boolean}} options `names` are
-   *   classes, one for each line; `label` says what there is to see
+   *   classes, one per line; `label` describes the chart to screen readers
    */
   constructor(place, { names, label, stacked = false, target = false, axis = true }) {
     this.stacked = stacked;
@@ -80,8 +80,8 @@ export class Chart {
   }
 
   /**
-   * @param {number[]} places from 0 at the left to 1 at the right, one for each moment, oldest first
-   * @param {ArrayLike<number>[]} values those of each line; a moment without a value breaks the line
+   * @param {number[]} places one per moment, oldest first, from 0 at the left to 1 at the right
+   * @param {ArrayLike<number>[]} values one array per line; NaN breaks the line
    * @param {Axis} axis
    * @param {(value: number) => string} format
    * @param {number} [target]
@@ -168,7 +168,7 @@ function outline(places, values, y) {
   for (let at = 0; at < places.length; at += 1) {
     const known = Number.isFinite(values[at]);
     if (known) {
-      // A moment alone is a dot: a line of no length with round ends.
+      // A single moment is a dot: a line of no length with round ends.
       path += `${drawing ? "L" : "M"}${point(places[at], y(values[at]))}`;
       if (!drawing && !Number.isFinite(values[at + 1])) path += "h0";
     }

@@ -1,5 +1,5 @@
 /**
- * What the charts show, computed from differences of counts: rates, shares, percentiles, means. Knows no DOM.
+ * Computes what the charts show from differences of counters: rates, shares, percentiles, means. Needs no DOM.
  * @module
  */
 
@@ -13,7 +13,7 @@ export const STAGES = ["queue", "tokenize", "step", "search", "serialize"];
 
 const OUTCOMES = ["served", "superseded", "cancelled", "overloaded", "error"];
 
-/** Where latency may be measured, by the name of its histogram. */
+/** The histogram of each place where latency is measured. */
 export const SOURCES = {
   server: "typeahead_keystroke_duration_seconds",
   paint: "typeahead_client_key_to_paint_seconds",
@@ -22,16 +22,16 @@ export const SOURCES = {
 
 const LAG = "typeahead_event_loop_lag_seconds";
 
-/** Seconds over which percentiles and means are taken: enough keys for a tail, soon enough to see a change. */
+/** Seconds over which percentiles and means are taken: enough keystrokes for a tail, few enough to show a change. */
 export const WINDOW = 10;
-/** People press Enter less often than other keys. */
+/** Enter is rarer than other keys. */
 export const READY_WINDOW = 60;
 const RATE_WINDOW = 3;
 
 /**
- * The quantile of a histogram as Prometheus computes it: linear within the bucket. NaN where nothing was counted; the
- * highest bound for what lies above it.
- * @param {ArrayLike<number>} counts one for each bound and one above all
+ * A quantile of a histogram, computed as Prometheus does: linear within the bucket. NaN if nothing was counted, and the
+ * highest bound for anything above it.
+ * @param {ArrayLike<number>} counts one per bound, and one for everything above
  * @param {number[]} bounds
  * @param {number} q
  */
@@ -59,14 +59,14 @@ export class Figures {
     this.history = history;
   }
 
-  /** A scratch of the right size, used again and again. */
+  /** An array of the right size, reused by all calls. */
   get #scratch() {
     const size = this.history.bounds.length + 1;
     if (this.#counts.length !== size) this.#counts = new Float64Array(size);
     return this.#counts;
   }
 
-  /** Keystrokes a second, whatever became of them. @param {number} index */
+  /** Keystrokes per second, whatever their outcome. @param {number} index */
   keys(index) {
     const from = this.history.before(index, RATE_WINDOW);
     if (from < 0) return NaN;
@@ -78,14 +78,14 @@ export class Figures {
     return grown / (this.history.age(from) - this.history.age(index));
   }
 
-  /** Share of Enters whose results stood there; NaN where nobody pressed it. @param {number} index */
+  /** The share of Enters whose results were ready; NaN if there was none. @param {number} index */
   ready(index) {
     const from = this.history.before(index, READY_WINDOW);
     const [yes, no] = ["true", "false"].map((ready) => this.history.grown(series("typeahead_submits_total", { ready }), from, index));
     return yes + no > 0 ? yes / (yes + no) : NaN;
   }
 
-  /** Share of steps that were found in the cache. @param {number} index */
+  /** The share of steps found in the cache. @param {number} index */
   cached(index) {
     const from = this.history.before(index, READY_WINDOW);
     const [found, computed] = ["cached", "computed"].map((source) => this.history.grown(series("typeahead_steps_total", { source }), from, index));
@@ -93,7 +93,7 @@ export class Figures {
   }
 
   /**
-   * Seconds, one for each of `QUANTILES`.
+   * The `QUANTILES` in seconds.
    * @param {string} histogram
    * @param {number} index
    * @returns {number[]}
@@ -112,7 +112,7 @@ export class Figures {
   }
 
   /**
-   * Seconds of each stage in a reply, on average over all replies: together they are the mean duration.
+   * The mean seconds of each stage, over all replies. Together they add up to the mean duration.
    * @param {number} index
    * @returns {number[]}
    */
@@ -128,7 +128,7 @@ export class Figures {
   }
 
   /**
-   * What a histogram counted in the second before an answer. The array is used again by the next call.
+   * What a histogram counted in the second before an answer. The next call overwrites the array.
    * @param {string} histogram
    * @param {number} index
    */
@@ -139,7 +139,7 @@ export class Figures {
   }
 
   /**
-   * What it counted in all that is kept.
+   * What a histogram counted over the whole history.
    * @param {string} histogram
    */
   total(histogram) {

@@ -1,6 +1,6 @@
 /**
- * Latency over time, a column a second and a row a bucket, the darker the more keys: a canvas with one pixel to a cell,
- * which the browser enlarges.
+ * Latency over time: one column per second, one row per bucket, darker for more keystrokes. The canvas has one pixel
+ * per cell, and the browser scales it up.
  * @module
  */
 
@@ -9,13 +9,13 @@ import { duration } from "./units.js";
 
 /** @typedef {import("./figures.js").Figures} Figures */
 
-/** Fewer rows than this would be bars, not a map. */
+/** With fewer rows it would look like bars, not like a map. */
 const FEWEST = 12;
 
 /**
- * The buckets to show: those with keys in them, and some around where they are few.
+ * The buckets to show: those with keystrokes in them, and some around them if they are few.
  * @param {ArrayLike<number>} total
- * @returns {[number, number]} the first, and the one after the last
+ * @returns {[number, number]} the first, and one past the last
  */
 export function shownBuckets(total) {
   let first = total.length;
@@ -54,12 +54,12 @@ export class Heatmap {
     this.canvas.setAttribute("aria-label", label);
     place.append(this.axis, this.canvas);
     const context = this.canvas.getContext("2d");
-    if (context === null) throw new Error("this browser draws no canvas");
+    if (context === null) throw new Error("this browser cannot draw on a canvas");
     this.context = context;
     this.image = context.createImageData(columns, FEWEST);
   }
 
-  /** Colours are the page's, and may change with the time of day. */
+  /** Read the page's colours again: its colour scheme has changed. */
   forgetColours() {
     this.#shades = null;
   }
@@ -86,7 +86,7 @@ export class Heatmap {
       const counts = figures.column(histogram, index);
       for (let bucket = from; bucket < to; bucket += 1) {
         if (counts[bucket] <= 0) continue;
-        // Half as dark again for ten times as many: one slow key in a thousand has to be seen.
+        // The scale is logarithmic: one slow keystroke in a thousand has to be visible.
         const shade = Math.min(255, Math.round(90 + 55 * Math.log10(counts[bucket])));
         const pixel = 4 * ((to - 1 - bucket) * this.columns + column);
         for (let channel = 0; channel < 3; channel += 1) data[pixel + channel] = shades[3 * shade + channel];
@@ -98,7 +98,7 @@ export class Heatmap {
   }
 
   /**
-   * Every few buckets, the upper bound at the upper edge.
+   * Label every few buckets with their upper bound, at their upper edge.
    * @param {number[]} bounds
    * @param {number} from
    * @param {number} to
@@ -125,12 +125,12 @@ export class Heatmap {
 }
 
 /**
- * 256 shades from the page's lightest to its darkest, as red, green, blue.
+ * 256 shades from the page's lightest to its darkest, as red, green and blue.
  * @param {Element} element
  */
 function shadesOf(element) {
   const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  if (probe === null) throw new Error("this browser draws no canvas");
+  if (probe === null) throw new Error("this browser cannot draw on a canvas");
   const style = getComputedStyle(element);
   const gradient = probe.createLinearGradient(0, 0, 256, 0);
   ["--heat-low", "--heat-middle", "--heat-high"].forEach((name, at) => gradient.addColorStop(at / 2, style.getPropertyValue(name).trim()));

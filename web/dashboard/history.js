@@ -1,10 +1,16 @@
 /**
- * The last minutes of the server's answers, and differences between them. All memory is taken at the first answer, so a
- * page that is open for days is as large as after a minute. What is made of the differences is in `figures.js`.
+ * The server's answers of the last minutes, and differences between them. All memory is allocated at the first answer,
+ * so a page that is open for days does not grow. `figures.js` makes use of the differences.
  * @module
  */
 
 /** A histogram's value in an answer. @typedef {{counts: number[], sum: number}} Buckets */
+
+/**
+ * One of the slowest replies: see `typeahead/server/slow.py`.
+ * @typedef {{age_s: number, total_us: number, chars: number, tokens: number, submit: boolean,
+ *   stages_us: Record<string, number>}} SlowReply
+ */
 
 /**
  * An answer of `GET /v1/dashboard`: see `typeahead/server/dashboard.py`.
@@ -14,15 +20,15 @@
  * @property {number} at
  * @property {number[]} bounds
  * @property {Record<string, [Record<string, string>, number | Buckets][]>} metrics
- * @property {import("./slow.js").SlowReply[]} slow
+ * @property {SlowReply[]} slow
  * @property {import("./teacher.js").Teacher | null} teacher
  */
 
-/** Seconds without an answer after which differences over the hole would say nothing about any moment in it. */
+/** After so many seconds without an answer, a difference across the gap would say nothing about any moment in it. */
 const HOLE = 3;
 
 /**
- * The name of a series.
+ * The name of a metric with its labels.
  * @param {string} metric
  * @param {Record<string, string>} [labels]
  */
@@ -36,7 +42,7 @@ export class History {
   #width = 0;
   #rows = new Float64Array(0);
   #times;
-  /** Differences are taken within an epoch only. */
+  /** Differences never reach across epochs. */
   #epochs;
   #first = 0;
   #length = 0;
@@ -44,14 +50,14 @@ export class History {
   /** Upper bounds of the buckets, in seconds. @type {number[]} */
   bounds = [];
 
-  /** @param {number} capacity answers that are kept */
+  /** @param {number} capacity how many answers to keep */
   constructor(capacity) {
     this.capacity = capacity;
     this.#times = new Float64Array(capacity);
     this.#epochs = new Float64Array(capacity);
   }
 
-  /** How many answers there are; the newest is number `length - 1`. */
+  /** How many answers there are. The newest is number `length - 1`. */
   get length() {
     return this.#length;
   }
@@ -63,7 +69,7 @@ export class History {
     let epoch = newest < 0 ? 0 : this.#epochs[this.#row(newest)];
     if (newest >= 0) {
       const before = this.#times[this.#row(newest)];
-      // Not a new answer: two clocks of one server never show the same time.
+      // The same time again means the same answer again.
       if (answer.started === this.#started && answer.at === before) return;
       if (answer.started !== this.#started || answer.at < before || answer.at - before > HOLE) epoch += 1;
     }
@@ -86,7 +92,7 @@ export class History {
     }
   }
 
-  /** How many seconds before the newest answer number `index` came. @param {number} index */
+  /** How many seconds number `index` is older than the newest answer. @param {number} index */
   age(index) {
     return this.#times[this.#row(this.#length - 1)] - this.#times[this.#row(index)];
   }
@@ -102,8 +108,8 @@ export class History {
   }
 
   /**
-   * The number of the answer that `index` is compared with: some `seconds` earlier, or as far back as goes without a
-   * restart or a hole; -1 where there is none.
+   * The number of the answer to compare `index` with: `seconds` earlier, or as far back as possible without a restart or
+   * a gap; -1 if there is none.
    * @param {number} index
    * @param {number} seconds
    */
@@ -119,7 +125,7 @@ export class History {
   }
 
   /**
-   * By how much a counter grew.
+   * How much a counter grew.
    * @param {string} name
    * @param {number} from
    * @param {number} to
@@ -129,11 +135,11 @@ export class History {
   }
 
   /**
-   * What a histogram counted between two answers: its buckets go into `out`, and the sum of seconds is returned.
+   * What a histogram counted between two answers. Writes its buckets into `out` and returns the sum of seconds.
    * @param {string} name
    * @param {number} from
    * @param {number} to
-   * @param {Float64Array} out one more than there are bounds
+   * @param {Float64Array} out one longer than the bounds
    */
   counted(name, from, to, out) {
     const place = this.#places.get(name);
@@ -163,7 +169,7 @@ export class History {
     return known && width === this.#width && width > 0;
   }
 
-  /** Another server, or another version of it: begin anew. @param {Answer} answer */
+  /** The server has other metrics than before: start over. @param {Answer} answer */
   #layOut(answer) {
     this.#places.clear();
     this.#width = 0;

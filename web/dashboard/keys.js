@@ -1,21 +1,21 @@
 /**
- * One's own keys, each with where its time went, from the events of `TypeaheadClient`. Knows no DOM.
+ * The visitor's keystrokes and where the time of each went, from the events of `TypeaheadClient`. Needs no DOM.
  * @module
  */
 
-/** The parts of a key's time, in their order: the client's, the server's, the network's, the browser's. */
+/** The parts of a keystroke's time: the client's, the server's, the network's, the browser's. */
 export const PARTS = ["sent", "queue", "tokenize", "step", "search", "serialize", "network", "paint"];
 
 /**
- * A key or Enter. `parts` are milliseconds by `PARTS`, null until its results are painted; `overtaken` where a later
- * key's results came first, so that its own never did.
+ * A keystroke or an Enter. `parts` are milliseconds by `PARTS`, null until its results are painted. `overtaken` means
+ * that the results of a later keystroke came first, so its own never came.
  * @typedef {{label: string, chars: number, keyAt: number, submit: boolean, ready: boolean, overtaken: boolean,
  *   parts: Record<string, number> | null, total: number}} Key
  */
 
 /** @typedef {import("../types.js").Answer & {sentAt?: number | null}} Answer */
 
-/** Keys that are kept of a query. */
+/** How many keystrokes of a query to keep. */
 const MOST = 60;
 
 export class KeyLog {
@@ -24,7 +24,7 @@ export class KeyLog {
 
   /**
    * The text has changed.
-   * @param {string} label what the key was, for a person
+   * @param {string} label what the user did, in a symbol
    * @param {number} chars code points of the text
    * @param {number} keyAt
    */
@@ -51,7 +51,7 @@ export class KeyLog {
   painted(answer, receivedAt, paintedAt) {
     const at = this.keys.findIndex((key) => key.keyAt === answer.keyAt && key.submit === answer.submit);
     const key = this.keys[at];
-    // A key that had to be sent again after a reconnection has no round trip of its own.
+    // A keystroke that was sent again after a reconnection has no round trip of its own.
     if (key === undefined || typeof answer.sentAt !== "number") return;
     for (const earlier of this.keys.slice(0, at)) earlier.overtaken ||= earlier.parts === null && !earlier.submit;
     key.ready = answer.ready;
@@ -67,8 +67,8 @@ export class KeyLog {
 }
 
 /**
- * Where the time went, in milliseconds: what the server does not account for of the round trip is the network's, there
- * and back.
+ * Where the time went, in milliseconds. Any part of the round trip that the server does not account for is the
+ * network's, there and back.
  * @param {number} keyAt
  * @param {number} sentAt
  * @param {number} receivedAt
@@ -90,7 +90,7 @@ function divide(keyAt, sentAt, receivedAt, paintedAt, timing) {
 }
 
 /**
- * What was done to a text, for a person: the letter, a symbol for a deletion, a number for more.
+ * What an edit did, in short: the letter, a symbol for a deletion, a number for several letters.
  * @param {{at: number, del: number, ins: string}} edit
  */
 export function keyLabel({ del, ins }) {

@@ -1,5 +1,5 @@
 /**
- * Small things that all parts of the page need of the DOM. Text goes in as text, never as HTML.
+ * DOM helpers for all parts of the page. Text goes in as text, never as HTML.
  * @module
  */
 
@@ -16,18 +16,18 @@ export function element(tag, className = "", text = "") {
 }
 
 /**
- * The element of the page with this id.
+ * The page's element with this id.
  * @param {string} id
  * @returns {HTMLElement}
  */
 export function byId(id) {
   const found = document.getElementById(id);
-  if (found === null) throw new Error(`the page lacks its element #${id}`);
+  if (found === null) throw new Error(`the page has no element #${id}`);
   return found;
 }
 
 /**
- * Set a text, unless it stands there already.
+ * Set a text if it has changed.
  * @param {Element} where
  * @param {string} text
  */
@@ -36,7 +36,7 @@ export function setText(where, text) {
 }
 
 /**
- * Fill a table's body with rows of cells, using again the rows that are there. The first cell is the row's heading.
+ * Fill a table's body with rows of cells, reusing existing rows. The first cell of a row is its heading.
  * @param {Element} body
  * @param {string[][]} rows
  */

@@ -1,5 +1,5 @@
 /**
- * Draws the figures of the last minutes: the tiles at the top, the charts, and the tables that say the same.
+ * Draws the figures of the last minutes: the tiles at the top, the charts, and tables with the same numbers.
  * @module
  */
 
@@ -13,11 +13,11 @@ import { count, duration, percent, size, tick } from "./units.js";
 /** @typedef {import("./history.js").History} History */
 /** @typedef {keyof typeof SOURCES} Source */
 
-/** Seconds that the charts show. */
+/** How many seconds the charts show. */
 export const SPAN = 300;
 
 const NAMES = QUANTILES.map((q) => `p${Number((q * 100).toPrecision(3))}`);
-/** What seconds a table tells of. */
+/** Seconds between the rows of a table. */
 const TABLE_STEP = 30;
 
 const SESSIONS = series("typeahead_active_sessions");
@@ -37,11 +37,11 @@ export class Panels {
     const over = "over the last five minutes; the table below has the numbers";
     this.latency = new Chart(byId("latency-plot"), { names: NAMES, target: true, label: `Percentiles of latency ${over}` });
     this.stages = new Chart(byId("stages-plot"), { names: STAGES, stacked: true, label: `Mean time of each stage ${over}` });
-    this.heatmap = new Heatmap(byId("heatmap-plot"), SPAN, `Number of keys by latency ${over}`);
+    this.heatmap = new Heatmap(byId("heatmap-plot"), SPAN, `Number of keystrokes by latency ${over}`);
     this.sparks = Object.fromEntries(
       ["keys", "ready", "sessions", "cache", "lag"].map((name) => [
         name,
-        new Chart(byId(`spark-${name}`), { names: ["spark"], label: "Its course over the last five minutes", axis: false }),
+        new Chart(byId(`spark-${name}`), { names: ["spark"], label: "Over the last five minutes", axis: false }),
       ]),
     );
     this.latencyLegend = legend(byId("latency-legend"), NAMES);
@@ -88,7 +88,7 @@ export class Panels {
       ["cache", cache, highest(cache)],
       ["lag", lag, highest(lag)],
     ])) {
-      // Some room above, so that a line along the top is seen.
+      // Leave some room above, so that a line along the top is visible.
       sparks[name].draw(places, [values], { ticks: [], place: (value) => 0.97 - (0.9 * value) / (most || 1) }, String);
     }
   }
@@ -106,7 +106,7 @@ export class Panels {
     now.forEach((seconds, at) => setText(this.latencyLegend[at], duration(seconds)));
     const p99 = now[2];
     const verdict = byId("latency-verdict");
-    setText(verdict, Number.isFinite(p99) ? `p99 is ${p99 <= this.target ? "within" : "above"} the target of ${tick(this.target)}.` : "No keys in the last ten seconds.");
+    setText(verdict, Number.isFinite(p99) ? `p99 is ${p99 <= this.target ? "within" : "above"} the target of ${tick(this.target)}.` : "No keystrokes in the last ten seconds.");
     verdict.classList.toggle("missed", p99 > this.target);
   }
 
@@ -122,7 +122,7 @@ export class Panels {
   }
 
   /**
-   * Only those that somebody has opened.
+   * Only tables that are open are filled.
    * @param {number[]} moments
    * @param {number[][]} percentiles
    * @param {number[][]} stages
@@ -169,7 +169,7 @@ function highest(values) {
 /**
  * @param {HTMLElement} place
  * @param {string[]} names
- * @returns {HTMLElement[]} where the values go
+ * @returns {HTMLElement[]} the elements for the values
  */
 function legend(place, names) {
   return names.map((name) => {

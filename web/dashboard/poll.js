@@ -1,14 +1,14 @@
 /**
- * Asks the server once a second how it is, as long as somebody looks. Knows no DOM but whether the page is seen.
+ * Asks the server for its state once a second, as long as the page is visible. Needs nothing else of the DOM.
  * @module
  */
 
 /** @typedef {import("./history.js").Answer} Answer */
 
-/** `live`, `paused` by its reader, `hidden` behind another page, `away`: no answer comes; `unauthorized`: a token is needed. @typedef {"live" | "paused" | "hidden" | "away" | "unauthorized"} State */
+/** `paused` by the visitor, `hidden` behind another page, `away` while no answer comes, `unauthorized` if a token is needed. @typedef {"live" | "paused" | "hidden" | "away" | "unauthorized"} State */
 
 /**
- * What this module needs of its surroundings; tests put their own here.
+ * What this module needs from the browser. Tests bring their own.
  * @typedef {object} Surroundings
  * @property {(url: string, request: RequestInit) => Promise<Response>} fetch
  * @property {(callback: () => void, ms: number) => any} setTimeout
@@ -59,7 +59,7 @@ export class Poller extends EventTarget {
     this.wake();
   }
 
-  /** Whether its reader wants the page to stand still. @param {boolean} paused */
+  /** Whether the visitor has paused the page. @param {boolean} paused */
   set paused(paused) {
     this.#paused = paused;
     this.wake();
@@ -69,7 +69,7 @@ export class Poller extends EventTarget {
     return this.#paused;
   }
 
-  /** Ask now, and then again and again; or stop, where nobody looks. */
+  /** Ask now and keep asking; or stop, if the page is paused or hidden. */
   wake() {
     this.#around.clearTimeout(this.#timer);
     if (this.#paused) this.#become("paused");
@@ -78,14 +78,14 @@ export class Poller extends EventTarget {
   }
 
   async #ask() {
-    // One at a time: the answer to the one under way asks again.
+    // One request at a time: when it is answered, the next one is scheduled.
     if (this.#asking) return;
     this.#asking = true;
     const token = this.#token;
     try {
       const answer = await this.#fetch(token);
       if (this.#paused || this.#around.hidden()) {
-        // It came too late to be looked at.
+        // It came too late to be seen.
       } else if (answer === null) {
         if (token === this.#token) this.#become("unauthorized");
       } else {
@@ -100,7 +100,7 @@ export class Poller extends EventTarget {
     this.#later(token);
   }
 
-  /** @param {string | null} token what was used last */
+  /** @param {string | null} token the one last used */
   #later(token) {
     this.#around.clearTimeout(this.#timer);
     if (token !== this.#token || this.#paused || this.#around.hidden()) this.wake();
@@ -109,7 +109,7 @@ export class Poller extends EventTarget {
 
   /**
    * @param {string | null} token
-   * @returns {Promise<Answer | null>} null where the token is not the right one
+   * @returns {Promise<Answer | null>} null if the token is wrong
    */
   async #fetch(token) {
     const asking = new AbortController();
@@ -121,7 +121,7 @@ export class Poller extends EventTarget {
       if (response.status === 401) return null;
       if (!response.ok) throw new Error(`the server answered ${response.status}`);
       const answer = await response.json();
-      if (answer?.version !== 1) throw new Error("the server speaks another version");
+      if (answer?.version !== 1) throw new Error("this page is of another version than the server: reload it");
       return answer;
     } finally {
       this.#around.clearTimeout(timer);

@@ -1,5 +1,5 @@
 /**
- * The slowest replies of the last minutes, as a table: by the length of their text, never by the text.
+ * A table of the slowest replies of the last minutes. It shows the length of a text, never the text.
  * @module
  */
 
@@ -7,11 +7,7 @@ import { STAGES } from "./figures.js";
 import { fillTable } from "./page.js";
 import { NONE, duration } from "./units.js";
 
-/**
- * One of them: see `typeahead/server/slow.py`.
- * @typedef {{age_s: number, total_us: number, chars: number, tokens: number, submit: boolean,
- *   stages_us: Record<string, number>}} SlowReply
- */
+/** @typedef {import("./history.js").SlowReply} SlowReply */
 
 /**
  * @param {Element} body of the table

@@ -1,27 +1,27 @@
 /**
- * What the same keys would have cost without an incremental encoder: a search box that waits for a pause or for Enter,
- * and then has the whole text encoded by the teacher. Its encoding is what the server measured at its start; search,
- * network and paint are those that these very keys had. Knows no DOM.
+ * What the same keystrokes would have cost without an incremental encoder: in a search box that waits for a pause or
+ * for Enter and then has the teacher encode the full text. The server measured that encoding at its start; search,
+ * network and paint are those of these very keystrokes. Needs no DOM.
  * @module
  */
 
-/** What the server measured: see `typeahead/server/teacher.py`. @typedef {{encoder: string, runs: number, points: [number, number][]}} Teacher */
+/** The server's measurements: see `typeahead/server/teacher.py`. @typedef {{encoder: string, runs: number, points: [number, number][]}} Teacher */
 
 /** @typedef {import("./keys.js").Key} Key */
 
 /**
- * What became of a key: `wait` for the pause, `encode`, and all the `rest`, in milliseconds; null where nothing was
- * asked, as the next key came before the pause was over. `total` is from the key to its results; that of Enter is
- * negative where they stood before it.
+ * The cost of a keystroke in milliseconds: `wait` for the pause, `encode`, and all the `rest`. Null if nothing was
+ * asked, since the next keystroke came before the pause was over. `total` is from the keystroke to its results; for
+ * Enter it is negative if they were there before it.
  * @typedef {{wait: number, encode: number, rest: number, total: number} | null} Cost
  */
 
-/** Milliseconds of silence before a search box asks: what such boxes take. */
+/** Milliseconds of silence before such a search box asks. This is a common choice. */
 export const PAUSE = 150;
 
 /**
- * Milliseconds that the teacher takes for a text: between the lengths that were measured on a straight line, beyond
- * them on the last one.
+ * How many milliseconds the teacher takes for a text: interpolated between the measured lengths, and extrapolated
+ * beyond the last one.
  * @param {Teacher} teacher
  * @param {number} chars code points
  */
@@ -34,15 +34,15 @@ export function encoding({ points }, chars) {
 }
 
 /**
- * One for each key, oldest first.
+ * The cost of each keystroke, oldest first.
  * @param {Key[]} keys
  * @param {Teacher} teacher
  * @returns {Cost[]}
  */
 export function asTeacher(keys, teacher) {
-  /** What follows the encoding, as it was for the newest key that had it. */
+  /** What follows the encoding, from the newest keystroke that has it. */
   let rest = 0;
-  /** When the pause after the last text is over, and when its results stand. @type {{asks: number, stands: number}} */
+  /** When the pause after the last text ends, and when its results are there. @type {{asks: number, stands: number}} */
   let running = { asks: Infinity, stands: Infinity };
   return keys.map((key, index) => {
     const encode = encoding(teacher, key.chars);
@@ -53,7 +53,7 @@ export function asTeacher(keys, teacher) {
       if (next !== undefined && next.keyAt < running.asks) return null;
       return { wait: PAUSE, encode, rest, total: PAUSE + encode + rest };
     }
-    // Enter does not wait; but what a pause before it has begun is under way, or there.
+    // Enter does not wait, but a search that an earlier pause started is under way or done.
     if (key.keyAt < running.asks) return { wait: 0, encode, rest, total: encode + rest };
     const total = running.stands - key.keyAt;
     const restLeft = Math.min(rest, Math.max(0, total));

@@ -1,9 +1,9 @@
 /**
- * Numbers as people read them, and the ticks of axes.
+ * Numbers formatted for people, and the ticks of axes.
  * @module
  */
 
-/** What stands where there is no number. */
+/** Shown if there is no number. */
 export const NONE = "–";
 
 /** @param {number} value */
@@ -20,7 +20,7 @@ export function duration(seconds) {
   return seconds < 0.9995 ? `${significant(seconds * 1e3)} ms` : `${significant(seconds)} s`;
 }
 
-/** The same for an axis, where digits that say nothing are left out. @param {number} seconds */
+/** A duration without trailing zeros, for axes. @param {number} seconds */
 export function tick(seconds) {
   return duration(seconds).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ");
 }
@@ -28,7 +28,7 @@ export function tick(seconds) {
 /** @param {number} share */
 export function percent(share) {
   if (!Number.isFinite(share)) return NONE;
-  // Rounded down: what is not all is not 100%.
+  // Rounded down: 100% means all.
   return share === 1 ? "100%" : `${(Math.floor(share * 1000) / 10).toFixed(1)}%`;
 }
 
@@ -51,7 +51,7 @@ export function size(bytes) {
 }
 
 /**
- * Powers of ten that hold all values between two of them, at least a decade apart.
+ * Powers of ten that enclose two values, at least a decade apart.
  * @param {number} least above 0
  * @param {number} most
  * @returns {number[]}
@@ -63,7 +63,7 @@ export function decades(least, most) {
 }
 
 /**
- * Three or so round numbers from 0 to at least `most`.
+ * About three round numbers from 0 to at least `most`.
  * @param {number} most
  * @returns {number[]}
  */

@@ -1,6 +1,7 @@
 /**
- * One's own query, key by key: a row for each key with where its time went, beside what the same key would have cost
- * without an incremental encoder. What is typed here goes to the server as in the search box, and nowhere else.
+ * The visitor's own query, keystroke by keystroke. Each row shows where the time went, beside what the keystroke would
+ * have cost without an incremental encoder. Text typed here goes to the server, as from the search box, and nowhere
+ * else.
  * @module
  */
 
@@ -21,19 +22,19 @@ const STATES = {
   closed: "Not connected.",
   connecting: "Connecting…",
   open: "Connected.",
-  http: "Over HTTP: a proxy lets no websocket through",
+  http: "No live connection: searching over HTTP.",
   asleep: "Asleep: wakes when you type.",
-  waiting: "Connection lost: trying again.",
+  waiting: "Connection lost: reconnecting.",
   offline: "Offline: waiting for the network.",
   refused: "The server refused the connection.",
 };
 
-/** Rows that are shown: the newest. */
+/** How many rows to show, the newest ones. */
 const ROWS = 24;
 
 export class Waterfall extends EventTarget {
   #log = new KeyLog();
-  /** Undefined until the server has told. @type {Teacher | null | undefined} */
+  /** Undefined until the server has said. @type {Teacher | null | undefined} */
   #teacher;
   #text = "";
 
@@ -68,7 +69,7 @@ export class Waterfall extends EventTarget {
     this.client.token = token;
   }
 
-  /** What the server measured; null where it has no encoder of whole texts. @param {Teacher | null} teacher */
+  /** The server's measurements; null if it has no full-text encoder. @param {Teacher | null} teacher */
   set teacher(teacher) {
     if (JSON.stringify(teacher) === JSON.stringify(this.#teacher)) return;
     this.#teacher = teacher;
@@ -106,7 +107,7 @@ export class Waterfall extends EventTarget {
     const costs = teacher === null ? [] : asTeacher(keys, teacher);
     const shown = keys.slice(-ROWS);
     const shownCosts = costs.slice(-ROWS);
-    // Both columns have scales of their own, or the parts of a key could not be told apart.
+    // Each column has its own scale, or the parts of a keystroke could not be told apart.
     const longest = Math.max(1, ...shown.map((key) => (key.parts === null ? 0 : key.total)));
     const longestCost = Math.max(longest, ...shownCosts.map((cost) => cost?.total ?? 0));
     byId("own-table").hidden = shown.length === 0;
@@ -180,11 +181,11 @@ function fillCost(row, key, cost, longest) {
 /** @param {Teacher | null} teacher */
 function aboutTeacher(teacher) {
   if (teacher === null) {
-    return "Not available: this server has loaded no encoder of whole texts to measure. Start it with --passage-encoder or --fallback to compare.";
+    return "Not available: this server has no full-text encoder to measure. Start it with --passage-encoder or --fallback to compare.";
   }
   const times = teacher.points.map(([chars, microseconds]) => `${duration(microseconds / 1e6)} for ${chars} characters`);
   return `${teacher.encoder}, measured once when this server started (median of ${teacher.runs} runs): ${times.join(", ")}. ` +
-    `It is asked after a pause of ${PAUSE} ms or at Enter; search, network and paint are those of your own keys.`;
+    `It is asked after a pause of ${PAUSE} ms or at Enter. Search, network and paint are those of your own keystrokes.`;
 }
 
 /**
@@ -196,10 +197,10 @@ function summary(keys, costs, teacher) {
   const at = keys.findLastIndex((key) => key.submit && key.parts !== null);
   if (at < 0) return "";
   const [enter, last] = [keys[at], keys.slice(0, at).findLast((key) => !key.submit)];
-  // Ready means that the last key's results had come; Enter's answer says the same once more.
+  // Ready means that the results of the last keystroke had come. Enter's answer only repeats them.
   const stood = enter.ready && last !== undefined && last.parts !== null ? last.keyAt + last.total - enter.keyAt : enter.total;
   const cost = costs[at];
-  const ours = `${enter.ready ? "Ready at Enter: the" : "The"} results stood there ${beside(stood)} it.`;
+  const ours = `${enter.ready ? "Ready at Enter: the" : "The"} results were there ${beside(stood)} it.`;
   return teacher === null || !cost ? ours : `${ours} With ${teacher.encoder} after a pause: ${beside(cost.total)} Enter.`;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a page may do with the box: hear which result was chosen, and keep the browser where it is.
+ * What a page can do with the box: learn which result was chosen, and stay on the page.
  * @module
  */
 

@@ -1,0 +1,130 @@
+import { build } from "../markup.js";
+import { createPanel } from "../panel.js";
+import { equal, test } from "./harness.js";
+
+/** A panel in a page. */
+function drawn() {
+  const host = document.body.appendChild(document.createElement("div"));
+  const parts = build(host.attachShadow({ mode: "open" }));
+  return { parts, panel: createPanel(parts, () => null) };
+}
+
+function hits(...titles) {
+  return titles.map((title) => ({ id: title, score: 1, title, text: "", url: "https://a.example/", marks: { title: [], text: [] } }));
+}
+
+/** What is to be seen: which parts, and the rows in them. */
+function look({ parts }) {
+  const { answers, empty, input, message, options, panel, recent, settled } = parts;
+  const rows = (list) => [...list.children].map((item) => item.textContent.replace("a.example", ""));
+  return {
+    seen: Object.entries({ panel, options, recent, settled, answers, message, empty })
+      .filter(([, part]) => !part.closest("[hidden]")).map(([name]) => name).join(" "),
+    rows: [rows(options), rows(answers)],
+    words: message.textContent,
+    expanded: input.getAttribute("aria-expanded"),
+  };
+}
+
+test("an open panel lists the hits as options", () => {
+  const made = drawn();
+  made.panel.open(hits("a", "b"), "");
+  equal({ seen: "panel options", rows: [["a", "b"], []], words: "", expanded: "true" }, look(made));
+  equal([true, ["option", "option"]], [made.panel.isOpen(), made.panel.options.targets.map((row) => row.getAttribute("role"))]);
+});
+
+test("without hits the panel says so, and counts as collapsed", () => {
+  const made = drawn();
+  made.panel.open([], "Nothing");
+  equal({ seen: "panel message", rows: [[], []], words: "Nothing", expanded: "false" }, look(made));
+});
+
+test("a closed panel shows nothing", () => {
+  const made = drawn();
+  made.panel.open(hits("a"), "");
+  made.panel.close();
+  equal(["", "false", false], [look(made).seen, look(made).expanded, made.panel.isOpen()]);
+});
+
+test("settled results are links of the page", () => {
+  const made = drawn();
+  made.panel.open(hits("a"), "");
+  made.panel.settle(hits("a", "b"), "");
+  equal(["settled answers", [["a"], ["a", "b"]]], [look(made).seen, look(made).rows]);
+  equal([null, null], made.panel.answers.targets.map((row) => row.getAttribute("role")));
+  made.panel.settle([], "Nothing");
+  equal(["settled message", "Nothing"], [look(made).seen, look(made).words]);
+});
+
+test("steps go round the options and the field", () => {
+  const { panel, parts } = drawn();
+  panel.move(1);
+  equal(undefined, panel.active());
+  panel.open(hits("a", "b"), "");
+  const walk = (step) => {
+    panel.move(step);
+    return panel.options.targets.indexOf(panel.active());
+  };
+  equal([0, 1, -1, 0], [1, 1, 1, 1].map(walk));
+  equal([-1, 1], [-1, -1].map(walk));
+  equal([panel.active().id, "true"], [parts.input.getAttribute("aria-activedescendant"), panel.active().getAttribute("aria-selected")]);
+  panel.activate();
+  equal([null, 0], [parts.input.getAttribute("aria-activedescendant"), parts.options.querySelectorAll("[aria-selected=true]").length]);
+});
+
+test("nothing is active in a closed panel", () => {
+  const { panel } = drawn();
+  panel.open(hits("a"), "");
+  panel.move(1);
+  panel.close();
+  equal(undefined, panel.active());
+  panel.move(1);
+  equal(undefined, panel.active());
+});
+
+test("recent searches are options, and one that is clicked is picked", () => {
+  const made = drawn();
+  const picked = [];
+  made.panel.offer(["egg", "soup"], (text) => picked.push(text));
+  equal([["egg", "soup"], "true", true], [look(made).rows[0], look(made).expanded, made.panel.isOffering()]);
+  made.panel.move(1);
+  equal("egg", made.panel.active().textContent);
+  made.parts.options.children[1].firstElementChild.click();
+  equal(["soup"], picked);
+});
+
+test("results, or a closed panel, take the place of recent searches", () => {
+  for (const end of [(panel) => panel.open(hits("a"), ""), (panel) => panel.close()]) {
+    const made = drawn();
+    made.panel.offer(["egg"], () => {});
+    end(made.panel);
+    equal([false, true, false], [made.panel.isOffering(), made.parts.recent.hidden, look(made).rows[0].includes("egg")]);
+  }
+});
+
+test("why no results come stands in the panel until it is taken back", () => {
+  const made = drawn();
+  made.panel.sayAway("", false);
+  equal("empty", look(made).seen);
+  made.panel.sayAway("Away", false);
+  equal(["panel message", "Away"], [look(made).seen, look(made).words]);
+  made.panel.sayAway("", false);
+  equal("", look(made).seen);
+});
+
+test("what is said of no hits is not taken back with it", () => {
+  const made = drawn();
+  made.panel.open([], "Nothing");
+  made.panel.sayAway("", false);
+  equal(["panel message", "Nothing"], [look(made).seen, look(made).words]);
+});
+
+test("a reset box looks as it did at first", () => {
+  const made = drawn();
+  const first = look(made);
+  made.panel.open(hits("a"), "");
+  made.panel.settle([], "Nothing");
+  made.panel.close();
+  made.panel.reset();
+  equal({ ...first, words: "Nothing" }, look(made));
+});
