@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from typeahead.server.config import ConfigError, ServerConfig, parse_origin
+from typeahead.server.config import ConfigError, ServerConfig
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,13 @@ from typeahead.server.config import ConfigError, ServerConfig, parse_origin
         ("token", "two\nlines"),
         ("operator_token", ""),
         ("shared_cache", True),
+        ("anytime", 0),
+        ("anytime", 1.1),
+        ("hybrid", "linaer"),
+        ("lexical_weight", -0.1),
+        ("lexical_wait_ms", float("inf")),
+        ("max_turn_ms", 0),
+        ("client_reports", -1),
         ("snippet_chars", 15),
         ("max_bodies", 0),
         ("head_seconds", 0),
@@ -75,25 +82,6 @@ def test_tokens_are_not_shown_and_operators_have_one_of_their_own() -> None:
 )
 def test_a_server_that_others_than_this_machine_reach_is_public(settings: dict[str, Any], public: bool) -> None:
     assert ServerConfig(**settings).public is public
-
-
-@pytest.mark.parametrize(
-    ("origin", "parsed"),
-    [
-        ("http://example.org", ("http", "example.org", 80)),
-        ("https://EXAMPLE.org", ("https", "example.org", 443)),
-        ("http://[::1]:8765", ("http", "::1", 8765)),
-        ("null", None),
-        ("file://", None),
-        ("https://example.org/", None),
-        ("https://user@example.org", None),
-        ("https://example.org:x", None),
-        ("https://[::1", None),
-        ("", None),
-    ],
-)
-def test_an_origin_is_a_scheme_a_host_and_a_port(origin: str, parsed: tuple[str, str, int] | None) -> None:
-    assert parse_origin(origin) == parsed
 
 
 @pytest.mark.parametrize(

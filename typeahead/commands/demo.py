@@ -1,7 +1,8 @@
 """Search the documentation of this Python in the browser.
 
-Indexes every public module, class, function and method of the standard library of the Python that runs this, once,
-and serves the search box.
+The first start indexes every public module, class, function and method of the standard library of the Python that runs
+this; then the search box is served. Every setting below can also be given by an environment variable, such as
+TYPEAHEAD_MAX_CHARS for --max-chars.
 """
 
 from __future__ import annotations
@@ -9,29 +10,49 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Final
 
 import typeahead
-from typeahead.commands.serve import add_server_arguments, read_config, run_server
+from typeahead.commands.serve import all_settings, read_settings, run_server
 from typeahead.progress import Progress
+from typeahead.settings.declaring import Declared
+from typeahead.settings.flags import add_flags
 
-#: What the page offers while its field is empty.
-EXAMPLES = ["read a file line by line", "run several tasks at once", "pick a random item"]
+#: What the page suggests while its field is empty.
+EXAMPLES: Final = ("read a file line by line", "run several tasks at once", "pick a random item")
+
+#: Settings of ``typeahead serve`` that the demo has no use for.
+_FIXED: Final = frozenset({"index", "passage_encoder", "lexical", "verify", "workers"})
+
+
+def demo_settings() -> tuple[Declared, ...]:
+    """The settings of ``typeahead serve`` that the demo has, too."""
+    return tuple(each for each in all_settings() if each.name not in _FIXED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--folder", type=Path, default=Path(".typeahead"), help="where the demo's index is kept")
-    add_server_arguments(parser)
+    parser.usage = "typeahead demo [--folder FOLDER] [SETTING ...]"
+    parser.add_argument(
+        "--folder", type=Path, default=Path(".typeahead"), metavar="FOLDER", help="Folder that keeps the demo's index."
+    )
+    add_flags(parser, demo_settings())
 
 
 def run(options: argparse.Namespace) -> None:
-    """Index if need be, and serve."""
+    """Build the index if there is none yet, and serve it."""
     from typeahead.demo.building import ensure_demo_index
+    from typeahead.server import ServerConfig
 
-    options.example = options.example or EXAMPLES
-    # Whoever tries it at home is the operator.
-    options.timings |= not read_config(options).public
-    encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
-    with Progress() as progress:
-        index = ensure_demo_index(options.folder, encoder, progress)
-    run_server(options, index, encoder)
+    settings = read_settings(options, demo_settings())
+    if settings.is_default("examples"):
+        settings = settings.replaced("examples", EXAMPLES)
+    # A server that only this machine reaches has no clients but its operator.
+    if settings.is_default("timings") and not settings.make(ServerConfig).public:
+        settings = settings.replaced("timings", True)
+    with settings.explained():
+        settings.make(ServerConfig)
+        encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
+        with Progress() as progress:
+            index = ensure_demo_index(options.folder, encoder, progress)
+        run_server(settings, index, encoder)

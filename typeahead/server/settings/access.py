@@ -1,0 +1,160 @@
+"""Where the server listens, who may connect, and which names it answers to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from typeahead.server.process.addresses import read_networks
+from typeahead.server.settings.origins import LOOPBACK_NAMES, host_name, is_bare_host, is_loopback, parse_origin
+from typeahead.settings.declaring import ConfigError, Group, setting
+from typeahead.settings.tokens import TOKENS
+
+ADDRESS: Final = Group("address")
+ACCESS: Final = Group("access")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Settings of the address and of access, with the decisions that follow from nothing else."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.", group=ADDRESS, metavar="ADDRESS")
+    port: int = setting(8765, "Port to listen on. 0 takes a free one.", group=ADDRESS, least=0, most=65535)
+    share_port: bool = setting(
+        False,
+        "Share the port with another server of this user that also shares it. New connections go to both until one "
+        "stops, so use it for upgrades only. Otherwise a port in use is refused.",
+        group=ADDRESS,
+    )
+    web: Path | None = setting(  # noqa: RUF009 - it makes a field, not a default
+        None,
+        "Folder of the pages at /. Unset serves the pages that come with the package.",
+        group=ADDRESS,
+        given_by="code",
+    )
+
+    allowed_origins: tuple[str, ...] = setting(
+        (),
+        "Origin such as https://example.org whose pages may connect, besides the server's own pages. * allows every "
+        "origin. Requests without an Origin header do not come from a page and are let through.",
+        group=ACCESS,
+        flag="allowed-origin",
+        metavar="ORIGIN",
+    )
+    # On a loopback address a page whose name was made to point here (DNS rebinding) is of its own origin: only the name
+    # in the Host header gives it away.
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        "Host name, without a port, that requests may use besides the server's own names: localhost, its address, and "
+        "the hosts of the allowed origins. Name the public host here if a proxy passes it on. A server that listens on "
+        "a public address accepts every name unless some are given.",
+        group=ACCESS,
+        flag="allowed-host",
+        metavar="NAME",
+    )
+    token: str | None = setting(
+        None,
+        "Bearer token that clients must send to type, search and embed.",
+        group=TOKENS,
+        given_by="environment",
+    )
+    operator_token: str | None = setting(
+        None,
+        "Bearer token that opens metrics, dashboard and exact timings, and everything that the clients' token opens. "
+        "Without it the clients' token opens metrics and dashboard. A public server without any token keeps them shut.",
+        group=TOKENS,
+        given_by="environment",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Address or network of a proxy whose X-Forwarded-For or Forwarded header is believed.",
+        group=ACCESS,
+        flag="trusted-proxy",
+        metavar="ADDRESS",
+    )
+    shared_cache: bool = setting(
+        False,
+        "Let everyone who has the token share one cache of typed texts. This saves encoder steps when many people type "
+        "the same, but each can find out from reply times what the others typed.",
+        group=ACCESS,
+    )
+    timings: bool = setting(
+        False,
+        "Tell every client, not only operators, how long each stage of a reply took.",
+        group=ACCESS,
+    )
+
+    def check_access(self) -> None:
+        """Raise :class:`ConfigError` for names that are not valid, and for settings that contradict each other."""
+        if not self.host:
+            raise ConfigError("host", "is empty: give an address to listen on, such as 127.0.0.1")
+        self._check_names()
+        self._check_tokens()
+
+    def _check_names(self) -> None:
+        try:
+            read_networks(self.trusted_proxies)
+        except ValueError as error:
+            raise ConfigError("trusted_proxies", f"needs addresses or networks: {error}") from None
+        for origin in self.allowed_origins:
+            if origin != "*" and parse_origin(origin) is None:
+                raise ConfigError(
+                    "allowed_origins", f"holds {origin!r}: an origin is scheme://host[:port] without a path, or *"
+                )
+        for name in self.allowed_hosts:
+            if not is_bare_host(name):
+                raise ConfigError(
+                    "allowed_hosts", f"holds {name!r}: give a name or an address without a port, such as example.org"
+                )
+
+    def _check_tokens(self) -> None:
+        for name in ("token", "operator_token"):
+            token = getattr(self, name)
+            if token is not None and (not token or not token.isascii() or not token.isprintable()):
+                raise ConfigError(name, "must be printable ASCII and not empty: it is sent in an HTTP header")
+        if self.operator_token is not None and self.operator_token == self.token:
+            raise ConfigError("operator_token", "is the same as the clients' token: give operators another one")
+        if self.shared_cache and self.token is None:
+            raise ConfigError("shared_cache", "is for people who trust each other: set a token, or turn it off")
+
+    @property
+    def public(self) -> bool:
+        """Whether people on other machines may reach the server, by its address or through a proxy."""
+        return bool(self.allowed_hosts or self.allowed_origins) or not is_loopback(self.host)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines reach the server by its address without a token."""
+        return self.token is None and not is_loopback(self.host)
+
+    def allows_host(self, host: str | None) -> bool:
+        """Whether a request with this Host header is meant for this server, whoever sent it."""
+        if "*" in self.allowed_origins or not (self.allowed_hosts or is_loopback(self.host)):
+            return True
+        name = None if host is None else host_name(host)
+        if name is None:
+            return False
+        origins = (parse_origin(origin) for origin in self.allowed_origins)
+        return (
+            name in LOOPBACK_NAMES
+            or name == self.host.lower()
+            or any(name == host_name(allowed) for allowed in self.allowed_hosts)
+            or any(origin is not None and name == origin[1] for origin in origins)
+        )
+
+    def allows(self, origin: str | None, host: str | None) -> bool:
+        """Whether a request with these Origin and Host headers may be served.
+
+        Behind a proxy that ends TLS the server does not know the scheme, so the same host and port count as the same
+        origin.
+        """
+        if origin is None or "*" in self.allowed_origins:
+            return True
+        parsed = parse_origin(origin)
+        if parsed is None:
+            return False
+        if any(parsed == parse_origin(allowed) for allowed in self.allowed_origins):
+            return True
+        scheme = parsed[0]
+        return host is not None and parsed == parse_origin(f"{scheme}://{host}") and self.allows_host(host)
