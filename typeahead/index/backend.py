@@ -56,6 +56,8 @@ async def open_embedded(address: str, options: OpenOptions) -> Backend:
     folder = Path(address.removeprefix("file://"))
     manifest = None if options.snapshot is None else Manifest.read(Path(options.snapshot))
     index = await asyncio.to_thread(open_index, folder, lexical=cast("Lexical", options.lexical), manifest=manifest)
+    if index.manifest.warning:
+        options.warn(index.manifest.warning)
     return embed(index, lexical_wait=options.lexical_wait)
 
 

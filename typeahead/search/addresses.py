@@ -7,6 +7,7 @@ group ``typeahead.backends``; the entry point ``postgresql`` answers to ``postgr
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Final
 
 from typeahead.errors import AddressError
 from typeahead.search.port import Backend
+
+log = logging.getLogger(__name__)
 
 GROUP: Final = "typeahead.backends"
 
@@ -35,6 +38,8 @@ class OpenOptions:
     lexical_wait: float = 0.005
     #: Opens a certain state of the documents rather than the present one; a back end says what this may be.
     snapshot: str | None = None
+    #: Told in one line what the person who opens it should know, such as vectors that nobody checked.
+    warn: Callable[[str], None] = log.warning
 
 
 Opener = Callable[[str, OpenOptions], Awaitable[Backend]]
