@@ -296,3 +296,23 @@ def test_encoders_of_another_teacher_are_warned_of(capsys: pytest.CaptureFixture
     warnings = common.refuse_other_spaces([peer("a", "E5", ""), peer("b", "MiniLM", "2")], passages)
     assert [warning.split()[0] for warning in warnings] == ["a", "b"]
     assert "a answers in the space of E5, doc in that of MiniLM" in capsys.readouterr().err
+
+
+def test_a_box_is_measured_as_it_is_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ir_measures", reason="scoring needs ir_measures")
+    folder = write_beir(
+        tmp_path / "collection",
+        passages={"eggs": "Put the eggs into boiling water.", "rain": "It rains in November.", "ls": "ls lists files."},
+        queries={"q1": "how to boil an egg", "q2": "wet weather", "q3": "ls"},
+        qrels={"q1": {"eggs": 1}, "q2": {"rain": 1}, "q3": {"ls": 1}},
+    )
+    index, results = tmp_path / "index", tmp_path / "box.json"
+    assert main(["index", str(folder), "--out", str(index)]) == 0
+    command = ["evaluate", "box", str(index), str(folder), "--hybrid", "linear", "--json", str(results)]
+    assert main(command) == 0
+    assert "nDCG@10" in capsys.readouterr().out
+    found = json.loads(results.read_text())
+    assert found["kind"] == "box"
+    assert found["results"][0]["metrics"]["RR@10"] == 1.0
+    assert main(["evaluate", "report", str(results), "--out", str(tmp_path / "page.md")]) == 0
+    assert "The box as it is served" in (tmp_path / "page.md").read_text()

@@ -231,7 +231,8 @@ class BackendContract(ABC):
     async def test_filters_are_those_of_the_python_evaluator(
         self, backend: Backend, documents: list[Document], vectors: Vectors, tree: Filter
     ) -> None:
-        request = Request(unit_vectors(1, 10)[0], "eggs", COUNT, filter=tree)
+        query = unit_vectors(1, 10)[0]
+        request = Request(query, "eggs", COUNT, filter=tree)
         if not kinds(tree) <= backend.capabilities.filters:
             with pytest.raises(UnsupportedFilter):
                 await find(backend, [request], later())
@@ -239,7 +240,7 @@ class BackendContract(ABC):
         (found,) = await find(backend, [request], later())
         passing = {document.id for document in documents if matches(tree, document)}
         assert {hit.id for hit in found.hits} == passing
-        scores = dict(zip((one.id for one in documents), (vectors @ request.vector).tolist(), strict=True))
+        scores = dict(zip((one.id for one in documents), (vectors @ query).tolist(), strict=True))
         assert [hit.score for hit in found.hits] == pytest.approx(
             sorted((scores[one] for one in passing), reverse=True), abs=1e-5
         )

@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="on a terminal, finish the last word at each key in N ways, by the commonest words of the index that begin "
-        "like it (8 is a good number); Enter searches for the text as it is",
+        help="on a terminal, finish the last word at each key in N ways, by the commonest words of the index that "
+        "begin like it (8 is a good number); Enter searches for the text as it is",
     )
     parser.add_argument("--json", action="store_true", help="print results as JSON lines")
 

@@ -13,16 +13,24 @@ from typeahead.search.port import Key, Passage
 from typeahead.text.document import Document
 
 _WORD = re.compile(r"[^\W_]+")
-_DIACRITICS = re.compile("[\u0300-\u036f]")
 #: What stands behind a term that is the beginning of a word.
 PREFIX = "*"
 
 
 def words(text: str) -> list[str]:
     """The words of a text, folded, in order."""
+    text = text.lower()
     if not text.isascii():
-        text = unicodedata.normalize("NFC", _DIACRITICS.sub("", unicodedata.normalize("NFD", text)))
-    return _WORD.findall(text.lower())
+        text = "".join(map(_plain, text))
+    return _WORD.findall(text)
+
+
+def _plain(character: str) -> str:
+    """A character without diacritics: unicode61 takes them off Latin letters alone."""
+    if "\u0300" <= character <= "\u036f":
+        return ""
+    base = unicodedata.normalize("NFD", character)[0]
+    return base if base.isascii() else character
 
 
 def query_terms(text: str) -> list[str]:

@@ -19,6 +19,7 @@ MEASUREMENTS = (
     ("retrieval", "metrics of query encoders over one frozen index, and their distance to the teacher"),
     ("prefixes", "how good the results are while one still types"),
     ("hybrid", "vectors and words together, by each way to fuse them and each weight"),
+    ("box", "an index as it is served: its back end, its encoder, and the server's own ranking"),
     ("latency", "time of the last word and of a whole query; with --throughput queries a second, too"),
     ("mteb", "retrieval tasks of MTEB, queries by one encoder and passages by another"),
     ("report", "one page of what the others measured"),

@@ -142,20 +142,25 @@ def add_query_encoders(parser: argparse.ArgumentParser, *, threads: int | None =
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
     """Declare the collection and the encoder of its passages."""
+    add_judgements(parser)
+    add_passage_encoder(parser)
+    parser.add_argument("--cache", type=Path, default=Path(".typeahead/passages"), help="folder of passage vectors")
+    parser.add_argument(
+        "--passage-dtype", choices=["float32", "float16"], default="float32", help="float16 takes half of the disk"
+    )
+
+
+def add_judgements(parser: argparse.ArgumentParser) -> None:
+    """Declare the collection alone."""
     parser.add_argument(
         "dataset", metavar="DATASET", help="a BEIR or MS MARCO TSV folder, or an id of ir_datasets (beir/nfcorpus/test)"
     )
-    add_passage_encoder(parser)
     parser.add_argument("--split", default="test", help="which judgements of a folder: test, dev, dev.small")
     parser.add_argument(
         "--relevant-from",
         type=int,
         metavar="GRADE",
         help="grade from which a passage counts as relevant for RR and R (default: 2 for TREC DL, else 1)",
-    )
-    parser.add_argument("--cache", type=Path, default=Path(".typeahead/passages"), help="folder of passage vectors")
-    parser.add_argument(
-        "--passage-dtype", choices=["float32", "float16"], default="float32", help="float16 takes half of the disk"
     )
 
 

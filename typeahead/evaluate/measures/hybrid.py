@@ -21,8 +21,10 @@ from typeahead.evaluate.measures.prefixes import keystroke_at
 from typeahead.evaluate.measures.runs import Run
 from typeahead.evaluate.vectors.search import NO_ROW, search
 from typeahead.index.documents import DocumentWriter
+from typeahead.index.vectors import Ranking
 from typeahead.index.words import Words
-from typeahead.search.fusion import DENSE, LEXICAL, METHODS, Fusion, Method, Ranking
+from typeahead.search.fusion import METHODS, Fusion, Method
+from typeahead.search.port import DENSE, LEXICAL
 from typeahead.text.document import Document
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ def evaluate(
                     for weight in weights:
                         fusion = Fusion(method, weight, _DEPTH)
                         fused = [
-                            [(hit.row, hit.score) for hit in fusion.fuse(one, other, _DEPTH)]
+                            [(hit.key, hit.score) for hit in fusion.fuse(one, other, _DEPTH)]
                             for one, other in zip(dense, lexical, strict=True)
                         ]
                         points.append(Point(percent, method, weight, _score(dataset, passages, fused)))

@@ -50,6 +50,7 @@ def sections(records: Sequence[Record], curves: Curves, *, texts: bool) -> list[
         ("Retrieval", "retrieval", _retrieval),
         ("While one types", "prefixes", _prefixes),
         ("Vectors and words", "hybrid", _hybrid),
+        ("The box as it is served", "box", _box),
         ("Latency", "latency", _latency),
         ("MTEB", "mteb", _mteb),
     ):
@@ -77,6 +78,16 @@ def _source(record: Record) -> str:
 
 def _notes(record: Record) -> list[str]:
     return ["\n".join(f"- {warning}" for warning in record.get("warnings", ()))]
+
+
+def _box(record: Record, curves: Curves, texts: bool) -> list[str]:
+    del curves, texts
+    return [
+        f"### {record['dataset']}",
+        f"{record['queries']:,} queries, searched in {record['index']}.",
+        *_notes(record),
+        markdown(tables.metrics(record["results"], record["missing"], baseline=None)),
+    ]
 
 
 def _retrieval(record: Record, curves: Curves, texts: bool) -> list[str]:

@@ -18,7 +18,7 @@ from typeahead.tables import hardware
 
 FORMAT_VERSION = 1
 
-KINDS = ("retrieval", "prefixes", "hybrid", "latency", "mteb")
+KINDS = ("retrieval", "prefixes", "hybrid", "box", "latency", "mteb")
 
 
 def write_results(path: Path | None, kind: str, figures: dict[str, Any]) -> None:
