@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+#: One value of a field, or several of them.
+Value = str | int | float | bool
+Values = Value | Sequence[Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +18,8 @@ class Document:
     title: str = ""
     text: str = ""
     url: str = ""
+    #: What filters look at, by name.
+    fields: Mapping[str, Values] = field(default_factory=dict, hash=False)
 
     @property
     def passage(self) -> str:
