@@ -32,6 +32,7 @@ MOVED = (
     ),
     ("typeahead", "typeahead.demo", "stdlib_docs stdlib_pages"),
     ("typeahead.index", "typeahead.text", "delimited encodings notes records=reading sources"),
+    ("typeahead.evaluate", "typeahead.text", "ids"),
     ("typeahead.index", "typeahead.search", "fusion"),
     ("typeahead.server", "typeahead.search", "anytime=reuse lexical marks snippets"),
     ("typeahead.server", "typeahead.server.typing", "channel connection dialogue fallback pipeline query"),
@@ -46,7 +47,7 @@ MOVED = (
         "typeahead.server.process",
         "addresses descriptors door heads listening pinning run siblings stall supervisor websocket",
     ),
-    ("typeahead.evaluate", "typeahead.evaluate.data", "catalogue collection dataset_files datasets ids traces"),
+    ("typeahead.evaluate", "typeahead.evaluate.data", "catalogue collection dataset_files datasets traces"),
     ("typeahead.evaluate", "typeahead.evaluate.vectors", "passages products search shards vector_cache"),
     (
         "typeahead.evaluate",

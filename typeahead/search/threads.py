@@ -77,7 +77,9 @@ class ThreadedBackend:
             self._closed = True
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join, _CLOSE_SECONDS)
-            _finished(self._engine.close())
+            # What the thread hangs in may hold a lock that closing the engine would wait for.
+            if not self._thread.is_alive():
+                _finished(self._engine.close())
 
     async def _by(self, deadline: float, work: Callable[[Backend], Awaitable[T]]) -> T:
         """Run ``work`` in the thread; :class:`~typeahead.errors.DeadlinePassed` if it takes too long."""

@@ -18,7 +18,7 @@ from typeahead.errors import MissingExtra, SourceError, TypeaheadError
 from typeahead.evaluate.data import catalogue, collection, dataset_files
 from typeahead.evaluate.data.catalogue import CatalogueDataset
 from typeahead.evaluate.data.datasets import Dataset, Passage, open_dataset
-from typeahead.evaluate.data.ids import PassageIds
+from typeahead.text.ids import PassageIds
 from typeahead.text.reading import MAX_LINE
 
 A = '{"_id": "a", "text": "one"}\n'
@@ -385,7 +385,7 @@ def test_ids_by_the_million_are_a_sequence_that_knows_no_negative_row() -> None:
 
 
 def test_ids_of_one_hash_are_not_taken_for_one_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("typeahead.evaluate.data.ids.hash", lambda key: len(key), raising=False)
+    monkeypatch.setattr("typeahead.text.ids.hash", lambda key: len(key), raising=False)
     assert PassageIds(["ab", "cd", "ef"]).repeated() is None
     assert PassageIds(["ab", "cd", "x", "cd"]).repeated() == (1, 3)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from typeahead.errors import SourceError
-from typeahead.evaluate.data.ids import PassageIds
 from typeahead.evaluate.ports import Progress
+from typeahead.text.ids import PassageIds
 
 _DIGEST = 16
 #: Passages between two reports of progress.

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.tokens import check_text
 from typeahead.errors import SourceError
-from typeahead.evaluate.data.ids import PassageIds
+from typeahead.text.ids import PassageIds
 
 _TOKENIZE = "tokenize='unicode61 remove_diacritics 2'"
 #: The words of a text are asked of FTS5 itself: a table of the texts, and its list of words by place.

@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from typeahead.errors import ModelError
 from typeahead.evaluate.data.collection import Passage
 from typeahead.evaluate.data.datasets import Dataset
-from typeahead.evaluate.data.ids import PassageIds
 from typeahead.evaluate.ports import Progress, TextEncoder
 from typeahead.evaluate.report.quantities import byte_count, duration
 from typeahead.evaluate.vectors.shards import AnyVectors, PassageCacheError, Shard
 from typeahead.evaluate.vectors.vector_cache import VectorCache
+from typeahead.text.ids import PassageIds
 
 __all__ = ["PassageCacheError", "PassageVectors", "encode_passages"]
 
