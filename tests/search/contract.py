@@ -152,7 +152,9 @@ class BackendContract(ABC):
         assert deep[:20] == rankings[0]
 
     async def test_a_batch_gives_what_its_requests_give_alone(self, backend: Backend) -> None:
-        requests = [Request(query, text, k) for query, text, k in zip(unit_vectors(6, 4), WORDS, range(1, 7))]
+        requests = [
+            Request(query, text, k) for query, text, k in zip(unit_vectors(6, 4), WORDS[:6], range(1, 7), strict=True)
+        ]
         together = await find(backend, requests, later())
         assert together == [(await find(backend, [request], later()))[0] for request in requests]
         assert await backend.candidates([], later()) == []
@@ -263,7 +265,7 @@ class BackendContract(ABC):
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) or result == [expected] for result in results)
-        assert [result for result in results[1::2]] == [[expected]] * 3
+        assert list(results[1::2]) == [[expected]] * 3
 
     async def test_the_vocabulary_counts_documents(self, backend: Backend, documents: list[Document]) -> None:
         if backend.capabilities.vocabulary is None:

@@ -15,7 +15,6 @@ from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.port import Backend
 from typeahead.text.document import Document
 
-
 ANY_SIZE = Guard(allow_empty=True)
 
 
