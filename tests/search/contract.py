@@ -14,7 +14,7 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -196,6 +196,15 @@ class BackendContract(ABC):
             assert similarity == pytest.approx(float(vectors[row] @ query), abs=1e-5)
             assert found.passages[key] == weigh(documents[row], terms, similarity)
 
+    async def test_evidence_of_a_batch_is_that_of_its_requests(
+        self, backend: Backend, documents: list[Document]
+    ) -> None:
+        requests = [Request(unit_vectors(1, 18)[0], "eggs", 3), Request(unit_vectors(1, 19)[0], "jam ho", 3)]
+        keys = [[Key(documents[2].id)], [Key(documents[2].id), Key(documents[4].id)]]
+        together = await backend.evidence(keys, requests, later())
+        for those, request, found in zip(keys, requests, together, strict=True):
+            assert [found] == list(await backend.evidence([those], [request], later()))
+
     async def test_evidence_of_a_text_without_a_vector(self, backend: Backend, documents: list[Document]) -> None:
         key = Key(documents[1].id)
         (found,) = await backend.evidence([[key]], [Request(None, "eggs", 3)], later())
@@ -216,6 +225,12 @@ class BackendContract(ABC):
                 if any(weigh(document, wanted, None).frequencies[field] for field in ("title", "text"))
             }
             assert {key.document for key, _ in found[LEXICAL]} == expected
+
+    async def test_words_that_nobody_wrote_are_an_empty_list_and_not_a_late_arm(self, backend: Backend) -> None:
+        if not backend.capabilities.lexical:
+            pytest.skip("it finds no words")
+        (found,) = await backend.candidates([Request(None, "zzz", 5)], later())
+        assert {arm: list(ranking) for arm, ranking in found.items()} == {LEXICAL: []}
 
     async def test_both_arms_answer_where_both_are_asked(self, backend: Backend) -> None:
         if not backend.capabilities.lexical:
@@ -245,9 +260,26 @@ class BackendContract(ABC):
             sorted((scores[one] for one in passing), reverse=True), abs=1e-5
         )
 
+    @pytest.mark.parametrize("tree", [Equal("tags", "eggs"), Range("year", gte=2010)], ids=str)
+    async def test_words_are_filtered_too(self, backend: Backend, documents: list[Document], tree: Filter) -> None:
+        if not (backend.capabilities.lexical and kinds(tree) <= backend.capabilities.filters):
+            pytest.skip("it finds no words, or does not filter")
+        request = Request(None, "cheese honey ", 4, filter=tree)
+        (found,) = await backend.candidates([request], later())
+        (all_of_them,) = await backend.candidates([replace(request, k=COUNT, filter=None)], later())
+        passing = {document.id for document in documents if matches(tree, document)}
+        expected = [key for key, _ in all_of_them[LEXICAL] if key.document in passing]
+        assert [key for key, _ in found[LEXICAL]] == expected[:4]
+
     async def test_a_deadline_that_has_passed_is_told_at_once(self, backend: Backend) -> None:
-        with pytest.raises(DeadlinePassed):
-            await backend.candidates([Request(unit_vectors(1, 11)[0], "", 5)], time.monotonic() - 1)
+        request, passed = Request(unit_vectors(1, 11)[0], "", 5), time.monotonic() - 1
+        for call in (
+            backend.candidates([request], passed),
+            backend.evidence([[Key("id 1")]], [request], passed),
+            backend.fetch(["id 1"], passed),
+        ):
+            with pytest.raises(DeadlinePassed):
+                await call
         # And it answers again.
         assert (await find(backend, [Request(unit_vectors(1, 11)[0], "", 5)], later()))[0].hits
 
@@ -304,13 +336,18 @@ class BackendContract(ABC):
         await backend.close()
         await backend.close()
         request = Request(unit_vectors(1, 16)[0], "", 5)
-        for call in (
-            backend.candidates([request], later()),
-            backend.evidence([[]], [request], later()),
-            backend.fetch(["id 1"], later()),
-        ):
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: backend.candidates([request], later()),
+            lambda: backend.evidence([[]], [request], later()),
+            lambda: backend.fetch(["id 1"], later()),
+        ]
+        if (counts := backend.capabilities.vocabulary) is not None:
+            calls.append(counts)
+        if (writes := backend.capabilities.writes) is not None:
+            calls += [lambda: writes.upsert([], np.empty((0, DIM), np.float32)), lambda: writes.delete(["id 1"])]
+        for call in calls:
             with pytest.raises(BackendClosed):
-                await call
+                await call()
 
     async def test_no_documents_are_no_hits(self) -> None:
         backend = await self.make([], np.empty((0, DIM), np.float32))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.index.hashing import config
 from tests.search.contract import DIM, BackendContract
+from tests.search.memory_backend import MemoryBackend
 from typeahead.core.encoder import Vectors
 from typeahead.index import Guard, build_index
 from typeahead.search.addresses import OpenOptions, open_backend
@@ -49,3 +50,10 @@ class TestEmbeddedIndex(BackendContract):
 
 class TestEmbeddedGraph(TestEmbeddedIndex):
     kind = "hnsw"
+
+
+class TestMemory(BackendContract):
+    fields = True
+
+    async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
+        return MemoryBackend(documents, vectors)

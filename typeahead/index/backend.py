@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -89,12 +90,9 @@ class EmbeddedEngine:
 
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
-        self._check_open()
+        self._check(deadline)
         check_requests(requests, self.space.dim)
-        started = time.monotonic()
-        if started >= deadline:
-            raise DeadlinePassed(f"{self.address} was asked too late")
-        until = min(deadline, started + self._lexical_wait)
+        until = min(deadline, time.monotonic() + self._lexical_wait)
         words = self._words.look_up(requests, until) if any(request.text for request in requests) else None
         found: list[dict[str, Sequence[Candidate]]] = [{} for _ in requests]
         asked = [row for row, request in enumerate(requests) if request.vector is not None]
@@ -103,8 +101,9 @@ class EmbeddedEngine:
             depth = max(requests[row].k + requests[row].offset for row in asked)
             for row, ranking in zip(asked, self._index.rank(vectors, depth), strict=True):
                 found[row][DENSE] = self._named(ranking, requests[row])
-        # Without vectors there is nothing to show in the meantime: words have all the time there is.
-        for row, ranking in words.wait(until if asked else deadline) if words is not None else ():
+        # A request for words alone has nothing to show without them: they have all the time there is.
+        alone = any(request.vector is None and request.text for request in requests)
+        for row, ranking in words.wait(deadline if alone else until) if words is not None else ():
             found[row][LEXICAL] = self._named(ranking, requests[row])
         if not any(found) and words is not None:
             raise DeadlinePassed(f"{self.address} found no words in time")
@@ -114,14 +113,12 @@ class EmbeddedEngine:
         self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
     ) -> Sequence[Evidence]:
         """See :meth:`~typeahead.search.port.Backend.evidence`."""
-        del deadline
-        self._check_open()
+        self._check(deadline)
         return [self._weighed(those, request) for those, request in zip(keys, requests, strict=True)]
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
-        del deadline
-        self._check_open()
+        self._check(deadline)
         return {document.id: document for document in self._index.named(ids).values()}
 
     async def close(self) -> None:
@@ -135,7 +132,7 @@ class EmbeddedEngine:
             self._index.close()
 
     async def _vocabulary(self) -> Mapping[str, int]:
-        self._check_open()
+        self._check()
         return self._index.word_counts()
 
     def _weighed(self, keys: Sequence[Key], request: Request) -> Evidence:
@@ -155,9 +152,11 @@ class EmbeddedEngine:
         ids = self._ids
         return [Candidate(Key(ids[row]), score) for row, score in ranking[: request.k + request.offset]]
 
-    def _check_open(self) -> None:
+    def _check(self, deadline: float = math.inf) -> None:
         if self._closed:
             raise BackendClosed(self.address)
+        if time.monotonic() >= deadline:
+            raise DeadlinePassed(f"{self.address} was asked too late")
 
     @cached_property
     def _ids(self) -> PassageIds:

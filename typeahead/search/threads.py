@@ -83,11 +83,14 @@ class ThreadedBackend:
 
     async def _by(self, deadline: float, work: Callable[[Backend], Awaitable[T]]) -> T:
         """Run ``work`` in the thread; :class:`~typeahead.errors.DeadlinePassed` if it takes too long."""
+        limit = asyncio.timeout(deadline - time.monotonic())
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
+            async with limit:
                 return await self._together(work)
         except TimeoutError:
-            raise DeadlinePassed(f"{self.address} did not answer in time") from None
+            if limit.expired():
+                raise DeadlinePassed(f"{self.address} did not answer in time") from None
+            raise
 
     def _together(self, work: Callable[[Backend], Awaitable[T]]) -> asyncio.Future[T]:
         """Run ``work`` over the engine in the thread, in one go; it must not await anything but the engine."""
