@@ -205,9 +205,12 @@ class BackendContract(ABC):
         for those, request, found in zip(keys, requests, together, strict=True):
             assert [found] == list(await backend.evidence([those], [request], later()))
 
-    async def test_evidence_of_a_text_without_a_vector(self, backend: Backend, documents: list[Document]) -> None:
+    @pytest.mark.parametrize("vector", [None, np.zeros(DIM, np.float32)], ids=["none", "zeros"])
+    async def test_evidence_of_a_text_without_a_vector(
+        self, backend: Backend, documents: list[Document], vector: Vectors | None
+    ) -> None:
         key = Key(documents[1].id)
-        (found,) = await backend.evidence([[key]], [Request(None, "eggs", 3)], later())
+        (found,) = await backend.evidence([[key]], [Request(vector, "eggs", 3)], later())
         assert found.passages[key].similarity is None
 
     async def test_words_find_documents_that_hold_them(self, backend: Backend, documents: list[Document]) -> None:

@@ -20,7 +20,7 @@ class MemoryBackend:
         self.address, self.version, self._closed = address, "0", False
         self.space = space.Space("memory", None, vectors.shape[1], "cosine")
         self.capabilities = Capabilities(True, filters.KINDS, self.vocabulary, writes=self)
-        self._held = {d.id: (d, _unit(vector)) for d, vector in zip(documents, vectors, strict=True)}
+        self._held = {d.id: (d, space.direction(vector)) for d, vector in zip(documents, vectors, strict=True)}
 
     @property
     def count(self) -> int:
@@ -61,7 +61,7 @@ class MemoryBackend:
     async def upsert(self, documents: Sequence[Document], vectors: Vectors) -> None:
         """Add documents, or replace those of the same id."""
         self._check()
-        self._held |= {d.id: (d, _unit(vector)) for d, vector in zip(documents, vectors, strict=True)}
+        self._held |= {d.id: (d, space.direction(vector)) for d, vector in zip(documents, vectors, strict=True)}
         self.version = str(int(self.version) + bool(documents))
 
     async def delete(self, ids: Sequence[str]) -> int:
@@ -76,23 +76,22 @@ class MemoryBackend:
             raise BackendClosed(self.address) if self._closed else DeadlinePassed(f"{self.address} is late")
 
     def _weigh(self, request: Request) -> dict[Key, Passage]:
-        asked, q = terms.query_terms(request.text), None if request.vector is None else _unit(request.vector)
-        return {Key(i): terms.weigh(d, asked, None if q is None else float(v @ q)) for i, (d, v) in self._held.items()}
+        asked, q = terms.query_terms(request.text), space.direction(request.vector)
+        return {
+            Key(i): terms.weigh(d, asked, None if q is None or v is None else float(v @ q))
+            for i, (d, v) in self._held.items()
+        }
 
     def _find(self, request: Request) -> dict[str, list[Candidate]]:
         best, asked = request.offset + request.k, {DENSE: request.vector is not None, LEXICAL: request.text}
         arms: dict[str, list[Candidate]] = {arm: [] for arm in asked if asked[arm]}
         for key, passage in self._weigh(request).items():
             if request.filter is None or filters.matches(request.filter, self._held[key.document][0]):
-                if passage.similarity is not None and np.any(request.vector):
+                if passage.similarity is not None:
                     arms[DENSE].append(Candidate(key, passage.similarity))
                 if score := sum(sum(counts.values()) for counts in passage.frequencies.values()):
                     arms[LEXICAL].append(Candidate(key, score))
         return {arm: sorted(found, key=lambda c: (-c.score, c.key))[:best] for arm, found in arms.items()}
-
-
-def _unit(vector: Vectors) -> Vectors:
-    return (vector / (np.linalg.norm(vector.astype(np.float64)) or 1.0)).astype(np.float32)
 
 
 async def open_memory(address: str, _options: addresses.OpenOptions) -> MemoryBackend:

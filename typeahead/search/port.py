@@ -62,7 +62,7 @@ Candidates = Mapping[str, Sequence[Candidate]]
 class Passage(NamedTuple):
     """The evidence of one passage for one request."""
 
-    #: The exact similarity to the request's vector; None where either has no vector.
+    #: The exact similarity to the request's vector; None where there is no vector, or one of zeros.
     similarity: float | None
     #: By field, how often each of the request's terms occurs (:func:`typeahead.search.terms.query_terms`).
     frequencies: Mapping[str, Mapping[str, int]]

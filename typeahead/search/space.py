@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from typeahead.core.encoder import Vectors
 from typeahead.errors import TeacherMismatch
 from typeahead.models.config import ModelConfig
 
@@ -23,6 +26,14 @@ class Space:
 
     def __str__(self) -> str:
         return self.teacher if not self.revision else f"{self.teacher}@{self.revision[:12]}"
+
+
+def direction(vector: Vectors | None) -> Vectors | None:
+    """Scale a vector, float32 (dim,), to length 1; None stays None, and zeros, which have no direction, become None."""
+    if vector is None or not vector.any():
+        return None
+    wide = vector.astype(np.float64)
+    return (wide / np.linalg.norm(wide)).astype(np.float32)
 
 
 def check_space(space: Space, config: ModelConfig, *, folder: Path | None = None) -> None:
