@@ -1,10 +1,13 @@
-"""What ONNX graphs are written with, node by node; the siblings ``graphs_*`` write those of each family.
+"""A builder for ONNX graphs, node by node, and the quantisation of their weights.
 
-Each graph comes in two variants over the same weights file: int8 products, and float32 products for processors on which
-the int8 ones saturate. Weights are int8 with one scale for each output column, the token table uint8 with one for each
-row. The graphs name byte ranges of ``weights.safetensors`` as their external data, so weights are stored once, in a
-format that anyone can read. Written by hand and not traced, since the tracer knows neither the constant scale of a
-hidden state nor the products' fused form.
+The sibling modules ``graphs_*`` use it to write the graphs of each model family. Every step and encoder graph has two
+variants over the same weights file: one with int8 products, and one with float32 products for processors on which the
+int8 products saturate. Weights are int8 with one scale per output column; the causal student has one per block instead.
+Token tables are uint8 with one scale per row. The graphs refer to byte ranges of ``weights.safetensors`` as external
+data, so the weights are stored once, in a format that any tool can read.
+
+The graphs are written by hand, not traced from PyTorch: a tracer knows neither that a hidden state has a constant scale
+nor how to fuse the products.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from safetensors.numpy import save_file
 _OPSET = 20
 _IR_VERSION = 10
 _ZERO_POINT = 128
-#: Levels for what is below zero where that is little.
+#: Levels below zero for values that are hardly ever negative.
 _LOW_ZERO_POINT = 24
 _TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
@@ -33,19 +36,19 @@ _TYPES = {
 
 
 def quantize_columns(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quantise float32 (in, out) to int8 (in, out) and scales float32 (out,)."""
+    """Quantise float32 (in, out) to int8 (in, out) with float32 scales (out,)."""
     scale = np.maximum(np.abs(weight).max(0) / 127, 1e-12).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
 
 
 def quantize_rows(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quantise float32 (n, dim) to uint8 (n, dim) round 128 and scales float32 (n, 1)."""
+    """Quantise float32 (n, dim) to uint8 (n, dim), where 128 stands for zero, with float32 scales (n, 1)."""
     scale = np.maximum(np.abs(table).max(1, keepdims=True) / 127, 1e-12).astype(np.float32)
     return (np.rint(table / scale) + _ZERO_POINT).astype(np.uint8), scale
 
 
 class WeightsFile:
-    """A safetensors file whose tensors graphs refer to by name."""
+    """A safetensors file whose tensors a graph refers to by name. The file is written on construction."""
 
     def __init__(self, path: Path, tensors: dict[str, np.ndarray]) -> None:
         self.path = path
@@ -60,11 +63,11 @@ class WeightsFile:
         return name in self._tensors
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor."""
+        """Return the shape of a tensor."""
         return self._tensors[name].shape
 
     def proto(self, name: str) -> TensorProto:
-        """An initializer whose data is a byte range of the file."""
+        """Return an initializer whose data is a byte range of this file."""
         tensor = self._tensors[name]
         begin, end = self._header[name]["data_offsets"]
         proto = TensorProto(name=name, data_type=_TYPES[tensor.dtype], dims=tensor.shape)
@@ -75,16 +78,19 @@ class WeightsFile:
 
 
 class Rows(NamedTuple):
-    """Rows of activations on their way into a product: as they are, or as uint8 with a scale each."""
+    """Activations that a product is about to read: plain float32 rows, or uint8 rows with one scale each."""
 
     values: str
     scale: str = ""
-    #: The level that stands for zero.
+    #: The uint8 level that stands for zero.
     zero_point: int = 0
 
 
 class Graph:
-    """A graph under construction: each method adds nodes and returns the name of their result."""
+    """A graph under construction.
+
+    Each method adds nodes and returns the name of their result. ``int8`` chooses int8 products over float32 ones.
+    """
 
     def __init__(self, *weights: WeightsFile, int8: bool) -> None:
         self.int8 = int8
@@ -93,66 +99,67 @@ class Graph:
         self._initializers: dict[str, TensorProto] = {}
 
     def weight(self, name: str) -> str:
-        """A tensor of the weights files."""
+        """Return the name of a tensor in one of the weights files, and make it an initializer of the graph."""
         if name not in self._initializers:
             self._initializers[name] = self._file(name).proto(name)
         return name
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor of the weights files."""
+        """Return the shape of a tensor in one of the weights files."""
         return self._file(name).shape(name)
 
     def _file(self, name: str) -> WeightsFile:
         return next(file for file in self._weights if name in file)
 
     def constant(self, value: object, dtype: type = np.float32) -> str:
-        """A small constant, kept in the graph itself."""
+        """Add a small constant, which is stored in the graph itself."""
         array: np.ndarray = np.asarray(value, dtype)
         name = f"constant_{array.dtype}_{array.tolist()}"
         self._initializers.setdefault(name, onnx.numpy_helper.from_array(array, name))
         return name
 
     def op(self, kind: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: object) -> str:
-        """Add one node; with several outputs, their names are joined by a blank."""
+        """Add one node. The names of several outputs come as one string, separated by spaces."""
         names = [f"{kind}_{len(self._nodes)}_{number}" for number in range(outputs)]
         self._nodes.append(helper.make_node(kind, inputs, names, domain=domain, **attributes))
         return " ".join(names)
 
     def split(self, value: str, sizes: Sequence[int]) -> list[str]:
-        """Cut the last axis into pieces of these sizes."""
+        """Split the last axis into pieces of the given sizes."""
         axis = self.op("Split", value, self.constant(sizes, np.int64), axis=-1, outputs=len(sizes))
         return axis.split(" ")
 
     def rows(self, table: str, ids: str) -> tuple[str, str]:
-        """Look rows of a table up: their uint8 values and their scales."""
+        """Look rows up in a table; return their uint8 values and their scales."""
         return self.op("Gather", self.weight(table), ids), self.op("Gather", self.weight(f"{table}.scale"), ids)
 
     def dequantize(self, values: str, scale: str) -> str:
-        """uint8 rows round 128 and their scales to float32."""
+        """Convert uint8 rows, where 128 stands for zero, and their scales to float32."""
         centred = self.op("DequantizeLinear", values, self.constant(1.0), self.constant(_ZERO_POINT, np.uint8))
         return self.op("Mul", centred, scale)
 
     def dense_float(self, value: str, weight: str, *, bias: str = "") -> str:
-        """float32 product with a weight that is dequantised when the graph is loaded."""
+        """Multiply float32 rows by a weight, which the runtime dequantises once, when it loads the graph."""
         matrix = self.op("Cast", self.weight(weight), to=TensorProto.FLOAT)
         product = self.op("MatMul", value, self.op("Mul", matrix, self.weight(f"{weight}.scale")))
         return self.op("Add", product, self.weight(bias)) if bias else product
 
     def dense_int8(self, quantized: str, scale: str, weight: str, *, bias: str = "") -> str:
-        """uint8 (n, in) of one scale times int8 (in, out), as float32."""
+        """Multiply uint8 (n, in), which share one scale, by int8 (in, out). The result is float32."""
         inputs = [quantized, self.weight(weight), scale, self.weight(f"{weight}.scale")]
         inputs.append(self.constant(_ZERO_POINT, np.uint8))
         inputs += ["", self.weight(bias)] if bias else []
         return self.op("MatMulIntegerToFloat", *inputs, domain="com.microsoft")
 
     def quantize(self, value: str, scale: str, zero_point: int = _ZERO_POINT) -> str:
-        """float32 to uint8 round ``zero_point`` with a constant scale."""
+        """Quantise float32 to uint8 with one scale; ``zero_point`` is the level that stands for zero."""
         return self.op("QuantizeLinear", value, scale, self.constant(zero_point, np.uint8))
 
     def quantize_each(self, value: str) -> Rows:
-        """uint8 rows round 128, each with a scale, its largest entry's: no row looks at another text's.
+        """Quantise each row to uint8, where 128 stands for zero, with a scale from its own largest entry.
 
-        In a float32 graph the rows stay as they are, and there is no scale.
+        No row depends on another, so a text's vector does not depend on its batch. In a float32 graph the rows stay as
+        they are, without a scale.
         """
         if not self.int8:
             return Rows(value)
@@ -161,7 +168,10 @@ class Graph:
         return Rows(self.quantize(self.op("Div", value, scale), self.constant(1.0)), scale, _ZERO_POINT)
 
     def quantize_above(self, value: str, least: float) -> Rows:
-        """The same of rows whose entries are at least ``least``, a little below zero: most levels are above zero."""
+        """Quantise each row, whose entries are all at least ``least``, to uint8 with most levels above zero.
+
+        ``least`` is a little below zero. In a float32 graph the rows stay as they are, without a scale.
+        """
         if not self.int8:
             return Rows(value)
         largest = self.op("ReduceMax", value, self.constant([-1], np.int64), keepdims=1)
@@ -171,9 +181,9 @@ class Graph:
         return Rows(rows, scale, _LOW_ZERO_POINT)
 
     def dense_each(self, source: Rows, weight: str, *, bias: str = "") -> str:
-        """Product of quantised rows with a weight, as float32.
+        """Multiply rows by a weight. The result is float32.
 
-        Added up as integers, so that it is the same to the bit however many rows there are.
+        Quantised rows are added up as integers, so the result is the same to the bit however many rows there are.
         """
         rows, scale, zero_point = source
         if not self.int8:
@@ -184,14 +194,14 @@ class Graph:
         return self.op("Add", result, self.weight(bias)) if bias else result
 
     def dense_unit(self, value: str, weight: str, *, bias: str = "") -> str:
-        """Product of float32 rows, all of whose entries lie in (-1, 1), with a weight: their scale is constant."""
+        """Multiply float32 rows by a weight, with a constant scale: every entry lies in (-1, 1)."""
         if not self.int8:
             return self.dense_float(value, weight, bias=bias)
         unit = self.constant(1 / 127)
         return self.dense_int8(self.quantize(value, unit), unit, weight, bias=bias)
 
     def norm(self, value: str, name: str, *, epsilon: float) -> str:
-        """LayerNorm over the last axis with the weights ``name.norm`` and ``name.norm.bias``."""
+        """Apply LayerNorm to the last axis, with the weights ``name.norm`` and ``name.norm.bias``."""
         scale, bias = self.weight(f"{name}.norm"), self.weight(f"{name}.norm.bias")
         return self.op("LayerNormalization", value, scale, bias, axis=-1, epsilon=epsilon)
 
@@ -201,8 +211,8 @@ class Graph:
         inputs: dict[str, tuple[int, list[str | int]]],
         outputs: dict[str, tuple[str, int, list[str | int]]],
     ) -> None:
-        """Write the graph: inputs by name with type and shape, outputs by name with value, type and shape."""
-        # Renamed where they arise: an Identity for each output would be one more node to run.
+        """Write the graph. Inputs map a name to type and shape, outputs a name to value, type and shape."""
+        # Outputs are renamed at their source: an Identity for each would be one more node to run.
         names = {value: name for name, (value, _kind, _shape) in outputs.items()}
         for node in self._nodes:
             for values in (node.input, node.output):

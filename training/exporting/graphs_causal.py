@@ -1,10 +1,13 @@
-"""ONNX graphs of the causal student: one token attends to the keys and values that are kept of all before it.
+"""ONNX graphs of the causal student: each token attends to the stored keys and values of all tokens before it.
 
-Products run in ``MatMulNBits`` with 8-bit weights: the kernel takes float32, quantises it, with a scale for every
-:data:`BLOCK` of its entries, and adds the bias, so that a product is one node. Over two layers of 384 dimensions that
-took 66 µs at best, constant scales with ``MatMulIntegerToFloat`` 86, scales of whole rows by nodes 97; blocks of 64
-took 76, of 32 82. To look the first layer's queries, keys and values up for a token, as the GRU's input gates are,
-saved 2 µs of 125 for 70 MB. The sibling :mod:`training.exporting.graphs` has the other graphs and what they share.
+Products run in ``MatMulNBits`` with 8-bit weights. The kernel takes float32, quantises it with one scale per block of
+:data:`BLOCK` entries, and adds the bias, so a product is a single node. For two layers of 384 dimensions this took
+66 µs at best. Blocks of 64 took 76 µs, blocks of 32 took 82. ``MatMulIntegerToFloat`` with constant scales took 86, and
+scales of whole rows, computed by separate nodes, took 97.
+
+The first layer's queries, keys and values could be looked up for each token, as the GRU's input gates are. That saved
+2 µs of 125 and cost 70 MB, so the step computes them. The sibling :mod:`training.exporting.graphs` has the builder that
+all graphs share.
 """
 
 from __future__ import annotations
@@ -18,19 +21,20 @@ from onnx import TensorProto
 
 from training.exporting.graphs import Graph, WeightsFile, quantize_rows
 
-#: The largest block of activations, and of weights of one output, that has a scale of its own, by bits of a weight.
+#: The largest number of entries that share a scale, in activations and in the weights of one output, by weight bits.
 BLOCK = {8: 128, 4: 64}
 _SMALLEST_BLOCK = 16
 _MICROSOFT = "com.microsoft"
-#: Both tables have a file of their own: of a teacher of 384 dimensions, all three are below 25 MB.
+#: Each table has its own file: for a teacher of 384 dimensions, all three files are below 25 MB.
 _FILES = ("weights", "words", "table")
 
 
 @dataclass(frozen=True)
 class CausalSizes:
-    """What a causal student's graphs need to know beside its weights.
+    """What the graphs need to know about a causal student besides its weights.
 
-    ``width`` and ``heads`` are the trunk's, ``dim`` is the embedding's; ``epsilon`` is added by the LayerNorms.
+    ``width`` and ``heads`` belong to the trunk, ``dim`` to the embedding. ``epsilon`` is what the LayerNorms
+    add to the variance.
     """
 
     layers: int
@@ -38,7 +42,7 @@ class CausalSizes:
     width: int
     dim: int
     epsilon: float
-    #: Whether embeddings are divided by their length.
+    #: Whether embeddings are scaled to length one.
     normalize: bool
     #: Whether there is a second read-out, ``ahead``.
     ahead: bool = False
@@ -46,7 +50,7 @@ class CausalSizes:
     feed_forward_bits: int = 8
 
     def shape(self) -> dict[str, int]:
-        """The sizes that ``config.json`` states."""
+        """Return the sizes for ``config.json``."""
         shape = {"layers": self.layers, "heads": self.heads, "width": self.width}
         if self.ahead:
             shape["readouts"] = 2
@@ -55,12 +59,15 @@ class CausalSizes:
         return shape
 
     def readouts(self) -> list[str]:
-        """Names of the read-outs' weights."""
+        """Return the names of the read-outs' weights."""
         return ["readout", "ahead"] if self.ahead else ["readout"]
 
 
 def block_of(inputs: int, bits: int = 8) -> int:
-    """Entries of a row of ``inputs`` entries that share a scale: a power of two, as large as divides the row."""
+    """Return how many entries of a row of ``inputs`` entries share a scale.
+
+    This is the largest power of two, from 16 up to :data:`BLOCK`, that divides ``inputs``, or 16 if none does.
+    """
     block = BLOCK[bits]
     while block > _SMALLEST_BLOCK and inputs % block:
         block //= 2
@@ -68,12 +75,13 @@ def block_of(inputs: int, bits: int = 8) -> int:
 
 
 def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Quantise float32 (in, out) to uint8 (out, blocks, block) round 128, and scales float32 (out, blocks).
+    """Quantise float32 (in, out) to uint8 (out, blocks, block), with float32 scales (out, blocks).
 
-    This is the layout of ``MatMulNBits``. The last block is filled with zeros. Of four ``bits``, round 8, a byte holds
-    two weights, the earlier one in its lower half: uint8 (out, blocks, block / 2). What is furthest from zero in a
-    block is the lowest of their sixteen levels, -8, so that the scale has its sign: with one level more than if
-    both ends were alike, the others lie closer.
+    This is the layout of ``MatMulNBits``. The level 128 stands for zero, and the last block is padded with zeros.
+
+    With four ``bits`` the result is uint8 (out, blocks, block / 2): a byte holds two weights, the earlier one in its
+    lower half, and the level 8 stands for zero. The weight furthest from zero in a block takes the lowest of the
+    sixteen levels, -8, so a scale may be negative. A symmetric range would have one level fewer, and coarser steps.
     """
     inputs, outputs = weight.shape
     block = block_of(inputs, bits)
@@ -89,7 +97,7 @@ def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.n
 
 
 def write_weights(folder: Path, tensors: dict[str, np.ndarray]) -> tuple[WeightsFile, ...]:
-    """Write the tensors, both tables apart from all others."""
+    """Write the tensors, each of the two tables to a file of its own."""
     parts: dict[str, dict[str, np.ndarray]] = {name: {} for name in _FILES}
     for name, tensor in tensors.items():
         part = name.split(".")[0] if name in ("words", "words.scale", "table", "table.scale") else "weights"
@@ -98,9 +106,10 @@ def write_weights(folder: Path, tensors: dict[str, np.ndarray]) -> tuple[Weights
 
 
 def write_causal_fold(path: Path, weights: tuple[WeightsFile, ...], sizes: CausalSizes) -> None:
-    """Write what the step looks up for a token, float16 (n, width + dim + 1).
+    """Write the graph for the rows that the step looks up for a token, float16 (n, width + dim + 1).
 
-    A row holds the token's word embedding, its vector times its weight, and its weight. There is no product in it.
+    A row holds the token's word embedding, its vector times its weight, and its weight. The graph multiplies by no
+    weight matrix, so it needs no int8 variant.
     """
     graph = Graph(*weights, int8=False)
     weight = graph.op("Gather", graph.weight("token_weight"), "token")
@@ -114,18 +123,18 @@ def write_causal_fold(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
 
 
 class _Step(Graph):
-    """The graph of the step, with its products and its normalisations."""
+    """The graph of the step, with methods for its products and normalisations."""
 
     def __init__(self, weights: tuple[WeightsFile, ...], sizes: CausalSizes, *, int8: bool) -> None:
         super().__init__(*weights, int8=int8)
         self._sizes = sizes
 
     def dense(self, value: str, name: str, inputs: int, *, bias: bool = True, bits: int = 8) -> str:
-        """Product of float32 rows of ``inputs`` entries with a weight of :func:`quantize_blocks`."""
+        """Multiply float32 rows of ``inputs`` entries by a weight from :func:`quantize_blocks`."""
         outputs, blocks, size = self.shape(name)
         block = size * 8 // bits
         if self.int8:
-            # The kernel's level 4 is the one that quantises activations to int8.
+            # At level 4 the kernel quantises activations to int8.
             return self.op(
                 "MatMulNBits",
                 *(value, self.weight(name), self.weight(f"{name}.scale"), "", ""),
@@ -155,23 +164,28 @@ class _Step(Graph):
         return self.op("Add", product, self.weight(f"{name}.bias")) if bias else product
 
     def norm_sum(self, value: str, other: str, name: str) -> str:
-        """LayerNorm of a sum."""
-        # Two nodes, since SkipLayerNormalization takes more than twice their time.
+        """Apply LayerNorm to a sum."""
+        # Two nodes: SkipLayerNormalization alone takes more than twice their time.
         return self.norm(self.op("Add", value, other), name, epsilon=self._sizes.epsilon)
 
 
 def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: CausalSizes, *, int8: bool) -> None:
     """Write the step of :class:`training.students.Causal`.
 
-    Needs ``positions`` float32 (positions, width) with the embedding of token type 0 added, ``words.norm``, for each
-    layer n ``n.qkv``, ``n.attention``, ``n.up`` and ``n.down`` with ``.scale`` and ``.bias``, ``n.attention.norm`` and
-    ``n.down.norm`` with ``.bias``, and ``readout`` with ``.scale``, with a second read-out ``ahead`` likewise. The rows
-    of the whole vocabulary, which :func:`write_causal_fold` gives, are an input. ``embedding`` holds what the read-outs
-    give, one behind the other.
+    The step needs these tensors:
 
-    ``past`` float16 (1, length, 2 layers heads, width / heads) holds of each earlier token, for each layer, its keys
-    and its values, head by head. ``length`` is their number, ``total`` one more. ``sums`` is the sum of weighted token
-    vectors, the sum of weighted outputs, and the sum of weights. ``kept`` is the new token's entry of ``past``.
+    - ``positions`` float32 (positions, width), with the embedding of token type 0 added, and ``words.norm``;
+    - for each layer n, ``n.qkv``, ``n.attention``, ``n.up`` and ``n.down``, each with ``.scale`` and ``.bias``;
+    - for each layer n, ``n.attention.norm`` and ``n.down.norm``, each with ``.bias``;
+    - ``readout`` with ``.scale`` and, for a second read-out, ``ahead`` with ``.scale``.
+
+    The rows of the whole vocabulary, from the graph of :func:`write_causal_fold`, are an input. So is ``past``, float16
+    (1, length, 2 layers heads, width / heads): for each earlier token and each layer it holds the keys and then the
+    values, head by head. ``length`` is the number of earlier tokens, and ``total`` is one more. ``sums`` holds the sum
+    of weighted token vectors, the sum of weighted outputs and the sum of weights.
+
+    The output ``kept`` is the new token's entry of ``past``. ``embedding`` holds the results of all read-outs, one
+    after the other.
     """
     graph = _Step(weights, sizes, int8=int8)
     layers, heads, width, dim, bits = sizes.layers, sizes.heads, sizes.width, sizes.dim, sizes.feed_forward_bits
@@ -203,7 +217,7 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
 
     added = graph.op("Concat", weighted, graph.op("Mul", hidden, weight), weight, axis=-1)
     next_sums = graph.op("Add", "sums", added)
-    # Where only the direction counts, sums do as well as means.
+    # Where only the direction matters, sums serve as well as means.
     total, hidden_sum, weight_sum = graph.split(next_sums, [dim, width, 1])
     read = graph.op("Concat", graph.op("Mul", hidden, weight_sum), hidden_sum, axis=-1)
     embeddings = []
@@ -235,8 +249,8 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
 
 
 def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSizes) -> None:
-    """Write the weights and all graphs of a causal student into ``folder``."""
-    # The graphs hold it as an attribute; the compiled step reads it here.
+    """Write a causal student's weights and all its graphs into ``folder``."""
+    # The graphs have epsilon as an attribute; the compiled step reads it from the weights.
     weights = write_weights(folder, tensors | {"epsilon": np.array([sizes.epsilon], np.float32)})
     write_causal_fold(folder / "fold.onnx", weights, sizes)
     for variant, int8 in (("", True), ("-float32", False)):
@@ -246,9 +260,10 @@ def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSize
 def causal_tensors(
     state: Mapping[str, np.ndarray], *, layers: int, positions: int, feed_forward_bits: int = 8
 ) -> dict[str, np.ndarray]:
-    """The weights of a :class:`training.students.Causal`, its state dict as float32 arrays, as the graphs name them.
+    """Return the weights of a :class:`training.students.Causal`, quantised, under the names that the graphs use.
 
-    ``positions`` is how many tokens a text has at most, the start's included.
+    ``state`` is the student's state dict as float32 arrays. ``positions`` is the largest number of tokens in a text,
+    including those of the start.
     """
     bits = {"qkv": 8, "attention": 8, "up": feed_forward_bits, "down": feed_forward_bits}
     tensors: dict[str, np.ndarray] = {}

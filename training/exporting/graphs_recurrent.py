@@ -1,10 +1,12 @@
-"""ONNX graphs of the folds that have a GRU: the residual GRU, and RNN(l, f) of the paper.
+"""ONNX graphs of the folds with a GRU: the residual GRU, and the paper's RNN(l, f).
 
-Both are made of GRUs on top of one another and what is read from the last of them; the first has a running weighted
-mean of token vectors, too. What depends on the token alone is a graph of its own (``fold``),
-run once for the whole vocabulary; the step looks it up. A hidden state of a GRU is a convex mix of tanh outputs and
-stays inside (-1, 1): its scale is the constant 1/127. What a LayerNorm or a GELU gives does not, and has a scale for
-each row. The sibling :mod:`training.exporting.graphs_causal` has the fold whose state grows with the text.
+Both stack GRUs and read the embedding from the last one. The residual GRU also keeps a running weighted mean of token
+vectors. Whatever depends on the token alone is a separate graph (``fold``). It runs once for the whole vocabulary, and
+the step looks its rows up.
+
+The hidden state of a GRU is a convex mix of tanh outputs, so it stays inside (-1, 1) and its scale is the constant
+1/127. The outputs of LayerNorm and GELU are not bounded, so each row gets its own scale. The sibling
+:mod:`training.exporting.graphs_causal` has the fold whose state grows with the text.
 """
 
 from __future__ import annotations
@@ -23,50 +25,50 @@ _EPSILON = 1e-12
 
 @dataclass(frozen=True)
 class RecurrentSizes:
-    """What the graphs need to know beside the weights.
+    """What the graphs need to know about a recurrent student besides its weights.
 
-    A student has ``layers`` GRUs of ``hidden`` units. With a running ``mean`` of token vectors, a read-out of [last
-    state; weighted mean of states] is added to that; without, ``feed_forward`` layers and a projection, if there is
-    one, stand between the last state and the embedding.
+    A student has ``layers`` GRUs of ``hidden`` units and embeddings of ``dim`` entries. With ``mean``, the embedding is
+    a running mean of token vectors plus a read-out of [last state; weighted mean of states]. Without it, the last state
+    passes through ``feed_forward`` layers and, with ``projected``, a projection.
     """
 
     dim: int
-    #: Whether embeddings are divided by their length.
+    #: Whether embeddings are scaled to length one.
     normalize: bool
     mean: bool
     hidden: int
     layers: int
     feed_forward: int = 0
-    #: Whether a linear map to ``dim`` is the last part.
+    #: Whether a linear map to ``dim`` comes last.
     projected: bool = False
 
     @property
     def gates(self) -> int:
-        """Entries of the first GRU's input gates."""
+        """Number of entries in the first GRU's input gates."""
         return 3 * self.hidden
 
     @property
     def row(self) -> int:
-        """Entries of what the step looks up for a token."""
+        """Number of entries in the row that the step looks up for a token."""
         return self.gates + (self.dim + 2 if self.mean else 0)
 
     @property
     def state(self) -> int:
-        """Entries of a state."""
+        """Number of entries in a state."""
         sums = self.dim + 1 + self.hidden if self.mean else 0
         return sums + self.layers * self.hidden
 
     def shape(self) -> dict[str, int]:
-        """The sizes that ``config.json`` states."""
+        """Return the sizes for ``config.json``."""
         return {"hidden": self.hidden, "layers": self.layers, "state": self.state, "row": self.row}
 
 
 def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) -> dict[str, np.ndarray]:
-    """The weights of a student, its state dict as float32 arrays, as the graphs name them.
+    """Return a student's weights, quantised, under the names that the graphs use.
 
-    ``table`` is what the first GRU reads and what the mean is of. The first GRU's weights are ``input`` and
-    ``recurrent``, those of GRU n, from 1 on, ``n.input`` and ``n.recurrent``; feed-forward layer n has ``n.up`` and
-    ``n.down``.
+    ``state`` is the student's state dict as float32 arrays. ``table`` holds the token vectors: the first GRU reads
+    them, and the mean is taken over them. The first GRU has the weights ``input`` and ``recurrent``. The next ones
+    have ``n.input`` and ``n.recurrent``, from n = 1 on. Feed-forward layer n, from 0 on, has ``n.up`` and ``n.down``.
     """
     tensors: dict[str, np.ndarray] = {}
     tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight" if sizes.mean else "words.weight"])
@@ -75,7 +77,7 @@ def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) ->
         name = _gru(number)
         products[f"{name}input"] = state[f"gru.weight_ih_l{number}"]
         products[f"{name}recurrent"] = state[f"gru.weight_hh_l{number}"]
-        # The new gate's recurrent bias is multiplied by the reset gate; all other biases are added outright.
+        # The reset gate multiplies the new gate's recurrent bias. All other biases are simply added.
         recurrent_bias = state[f"gru.bias_hh_l{number}"]
         only_new = np.where(np.arange(3 * sizes.hidden) < 2 * sizes.hidden, 0, recurrent_bias)
         tensors[f"{name}input.bias"] = state[f"gru.bias_ih_l{number}"] + recurrent_bias - only_new
@@ -97,12 +99,12 @@ def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) ->
 
 
 def _gru(number: int) -> str:
-    """What stands before the names of a GRU's weights: nothing for the first, whose names are older than a second."""
+    """Return the prefix of a GRU's weights. The first has none: its names date from when there was only one GRU."""
     return f"{number}." if number else ""
 
 
 def write_recurrent(folder: Path, state: Mapping[str, np.ndarray], sizes: RecurrentSizes) -> None:
-    """Write the weights and all graphs of a student into ``folder``."""
+    """Write a student's weights and all its graphs into ``folder``."""
     weights = WeightsFile(folder / "weights.safetensors", recurrent_tensors(state, sizes))
     for variant, int8 in (("", True), ("-float32", False)):
         write_fold(folder / f"fold{variant}.onnx", weights, sizes, int8=int8)
@@ -110,11 +112,12 @@ def write_recurrent(folder: Path, state: Mapping[str, np.ndarray], sizes: Recurr
 
 
 def write_fold(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8: bool) -> None:
-    """Write the part of the step that depends on the token alone, float16 (n, sizes.row).
+    """Write the graph for the part of the step that depends on the token alone: rows, float16 (n, sizes.row).
 
-    A row holds the first GRU's input gates and, where there is a mean, the token's vector times its weight, and its
-    weight twice: to be summed up with the vector, and for itself. It is computed once for each token when a model is
-    loaded; the step then looks it up. ``input.bias`` holds all biases that are added before a non-linearity.
+    A row holds the first GRU's input gates. With a mean, the token's vector times its weight follows, and then the
+    weight twice: once to be summed along with the vector, once to be used by itself. The rows are computed once for
+    each token, when a model is loaded, and the step looks them up. ``input.bias`` holds all biases that are added
+    before a non-linearity.
     """
     graph = Graph(weights, int8=int8)
     row, scale = graph.rows("table", "token")
@@ -134,14 +137,14 @@ def write_fold(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8:
 
 
 class _Step(Graph):
-    """The graph of the step, with its parts."""
+    """The graph of the step, with a method for each part."""
 
     def __init__(self, weights: WeightsFile, sizes: RecurrentSizes, *, int8: bool) -> None:
         super().__init__(weights, int8=int8)
         self._sizes = sizes
 
     def gru(self, input_gates: str, input_new: str, state: str, name: str) -> str:
-        """The next state of a GRU; gates stand in PyTorch's order: reset, update, new."""
+        """Return the next state of one GRU. The gates are in PyTorch's order: reset, update, new."""
         hidden = self._sizes.hidden
         from_hidden = self.dense_unit(state, f"{name}recurrent", bias=f"{name}recurrent.bias")
         hidden_gates, hidden_new = self.split(from_hidden, [2 * hidden, hidden])
@@ -150,7 +153,7 @@ class _Step(Graph):
         return self.op("Add", new, self.op("Mul", update, self.op("Sub", state, new)))
 
     def grus(self, gates: tuple[str, str], states: list[str]) -> list[str]:
-        """The next states of all GRUs, the first of which has these input gates."""
+        """Return the next states of all GRUs. ``gates`` are the input gates of the first."""
         hidden = self._sizes.hidden
         following: list[str] = []
         for number, state in enumerate(states):
@@ -163,7 +166,7 @@ class _Step(Graph):
         return following
 
     def read(self, value: str) -> str:
-        """Feed-forward layers and projection over the last GRU's state."""
+        """Apply the feed-forward layers and the projection to the last GRU's state."""
         bounded = True
 
         def dense(value: str, name: str) -> str:
@@ -180,12 +183,14 @@ class _Step(Graph):
 
 
 def write_step(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8: bool) -> None:
-    """Write the step: state and token in, next state and embedding out.
+    """Write the step: it takes a state and a token, and gives the next state and the embedding.
 
-    Needs the tensors of :func:`recurrent_tensors` but ``table`` and ``input``. The rows of the whole vocabulary, which
-    :func:`write_fold` gives, are an input of the graph. A state holds, as far as the student has them, the sum of
-    weighted vectors, the sum of weights, each GRU's state, and the weighted sum of the last one's. The first two lie
-    side by side, so that one addition serves both: at batch one the number of nodes counts more than their size.
+    The step needs the tensors of :func:`recurrent_tensors`, except ``table`` and ``input``. The rows of the whole
+    vocabulary, from the graph of :func:`write_fold`, are an input.
+
+    A state holds each GRU's state. With a mean, the sum of weighted vectors and the sum of weights come before them,
+    and the weighted sum of the last GRU's states after them. The first two sums lie side by side, so one addition
+    serves both: at batch size one the number of nodes matters more than their size.
     """
     graph = _Step(weights, sizes, int8=int8)
     dim, hidden, layers = sizes.dim, sizes.hidden, sizes.layers
@@ -198,7 +203,7 @@ def write_step(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8:
         next_hidden_sum = graph.op("Add", hidden_sum, graph.op("Mul", following[-1], weight))
         next_state = graph.op("Concat", next_sums, *following, next_hidden_sum, axis=1)
         next_total, next_weight_sum = graph.split(next_sums, [dim, 1])
-        # A weighted mean of hidden states stays inside (-1, 1) as they do, so it has the same constant scale.
+        # A weighted mean of hidden states stays inside (-1, 1), as they do, so the same constant scale serves.
         read = graph.op("Concat", following[-1], graph.op("Div", next_hidden_sum, next_weight_sum), axis=1)
         mean = graph.op("Div", next_total, next_weight_sum)
         embedding = graph.op("Add", mean, graph.dense_unit(read, "readout"))
@@ -211,7 +216,7 @@ def write_step(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8:
     if sizes.normalize:
         embedding = graph.op("LpNormalization", embedding, axis=1, p=2)
     elif embedding == next_state:
-        # One value cannot have two names.
+        # One value cannot have two output names.
         embedding = graph.op("Identity", embedding)
     float32 = TensorProto.FLOAT
     graph.write(

@@ -1,10 +1,10 @@
-"""The ONNX graph of a transformer that reads whole texts: a BERT teacher, or ST(k), which was cut from one.
+"""The ONNX graph of a transformer that reads whole texts: a BERT teacher, or ST(k), which is cut from one.
 
-Activations are quantised row by row, so that a text's vector does not depend on its batch. What LayerNorms give is made
-more even before (:mod:`training.exporting.smoothing`); what GELU gives, hardly ever below zero, has most of its levels
-above. Both come with their own special tokens, which the runtime puts round a text's; a student may add its read-out to
-a weighted mean of token vectors, which are of the text's own tokens alone. The sibling
-:mod:`training.exporting.graphs_causal` has the transformer that a key-value cache makes a fold.
+Activations are quantised row by row, so a text's vector does not depend on its batch. LayerNorm outputs are evened out
+first (:mod:`training.exporting.smoothing`). GELU outputs are hardly ever negative, so most of their levels are above
+zero. The runtime puts the model's special tokens around a text's own. A student may add its read-out to a weighted mean
+of token vectors; that mean leaves the special tokens out. The sibling :mod:`training.exporting.graphs_causal` has the
+transformer that a key-value cache turns into a fold.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from onnx import TensorProto
 from training.exporting.graphs import Graph, Rows, WeightsFile, quantize_columns, quantize_rows
 from training.exporting.smoothing import divisors
 
-#: Below the least value of GELU.
+#: A little less than the minimum of GELU.
 _LEAST_GELU = -0.17
-#: Products that read the same rows, and what those are called.
+#: The products that read the same rows, by the name of those rows.
 _READERS = {"qkv": ("query", "key", "value"), "up": ("up",)}
-#: The sum of the weights of a text without a token, so that its mean is zero.
+#: The least sum of weights, which makes the mean of a text without tokens zero.
 _LEAST = 1e-30
 
 
 @dataclass(frozen=True)
 class EncoderSizes:
-    """What the graph needs to know beside the weights; ``epsilon`` is added by the LayerNorms."""
+    """What the graph needs to know besides the weights. ``epsilon`` is what the LayerNorms add to the variance."""
 
     layers: int
     heads: int
     epsilon: float
     #: "mean", "cls" or "last".
     pooling: str
-    #: Whether embeddings are divided by their length.
+    #: Whether embeddings are scaled to length one.
     normalize: bool
-    #: With a weighted mean of token vectors instead of pooling: how many special tokens stand before and after a text.
+    #: With a weighted mean of token vectors instead of pooling: the number of special tokens before and after a text.
     residual: tuple[int, int] | None = None
 
 
-#: Our names of a layer's products, and those of ``transformers``.
+#: Our name of each product in a layer, and the name in ``transformers``.
 _BERT = {
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -56,9 +56,10 @@ _BERT = {
 def teacher_tensors(
     state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], *, layers: int, positions: int
 ) -> dict[str, np.ndarray]:
-    """The weights of a ``transformers`` BertModel, its state dict as float32 arrays, as the graph names them.
+    """Return the weights of a ``transformers`` BertModel, quantised, under the names that the graph uses.
 
-    ``peaks`` float32 (width,) are the largest inputs of each layer's ``n.qkv`` and ``n.up``.
+    ``state`` is the model's state dict as float32 arrays. ``peaks`` holds, for ``n.qkv`` and ``n.up`` of each layer n,
+    the largest inputs, float32 (width,).
     """
     found = {
         "words": state["embeddings.word_embeddings.weight"],
@@ -81,7 +82,7 @@ def teacher_tensors(
 def student_tensors(
     state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], sizes: EncoderSizes, *, positions: int
 ) -> dict[str, np.ndarray]:
-    """The weights of a :class:`training.students.TruncatedTransformer`, likewise."""
+    """Return the weights of a :class:`training.students.TruncatedTransformer`; see :func:`teacher_tensors`."""
     found = {
         "words": state["trunk.words.weight"],
         "positions": state["trunk.positions"][:positions],
@@ -108,7 +109,7 @@ def student_tensors(
 
 
 def _quantized(found: dict[str, np.ndarray], peaks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Tables by row, products (out, in) by output; the rest stays float32."""
+    """Quantise tables by row and products (out, in) by output. The rest stays float32."""
     tensors: dict[str, np.ndarray] = {}
     for name, peak in peaks.items():
         layer, rows = name.split(".")
@@ -127,7 +128,7 @@ def _quantized(found: dict[str, np.ndarray], peaks: Mapping[str, np.ndarray]) ->
 
 
 def write_transformer(folder: Path, tensors: Mapping[str, np.ndarray], sizes: EncoderSizes) -> None:
-    """Write the weights and both graphs into ``folder``, the second table, if there is one, apart from all else."""
+    """Write the weights and both graphs into ``folder``. A second table gets a file of its own."""
     apart = {name: tensor for name, tensor in tensors.items() if name in ("table", "table.scale")}
     rest = {name: tensor for name, tensor in tensors.items() if name not in apart}
     weights = [WeightsFile(folder / "weights.safetensors", rest)]
@@ -138,12 +139,18 @@ def write_transformer(folder: Path, tensors: Mapping[str, np.ndarray], sizes: En
 
 
 def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *, int8: bool) -> None:
-    """Write the encoder with its pooling, as :class:`training.teacher.teacher.Teacher` or the student runs it.
+    """Write the encoder and its pooling, as :class:`training.teacher.teacher.Teacher` or the student computes them.
 
-    Needs ``words`` (with ``.scale``), ``positions`` (token type 0 added), and for each layer n ``n.query``, ``n.key``,
-    ``n.value``, ``n.attention``, ``n.up``, ``n.down`` with ``.scale`` and ``.bias``, and ``n.qkv.factor`` and
-    ``n.up.factor``, by which rows are multiplied first; for each normalisation ``.norm`` and ``.norm.bias``; with token
-    vectors ``table`` and ``readout`` with ``.scale``, and ``token_weight``.
+    The graph needs these tensors:
+
+    - ``words`` with ``.scale``, and ``positions``, with the embedding of token type 0 added;
+    - for each layer n, ``n.query``, ``n.key``, ``n.value``, ``n.attention``, ``n.up`` and ``n.down``, each with
+      ``.scale`` and ``.bias``;
+    - ``n.qkv.factor`` and ``n.up.factor``, by which the rows are multiplied first;
+    - ``.norm`` and ``.norm.bias`` for ``words``, ``n.attention`` and ``n.down``;
+    - with token vectors, ``table`` and ``readout`` with ``.scale``, and ``token_weight``.
+
+    Raises ``ValueError`` for an unknown ``sizes.pooling``.
     """
     graph = Graph(*weights, int8=int8)
     int64, float32 = TensorProto.INT64, TensorProto.FLOAT
@@ -185,7 +192,7 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
 
 
 def _mean(graph: Graph, hidden: str, weights: str) -> str:
-    """Mean of (n, length, dim) under weights (n, length, 1): (n, dim)."""
+    """Return the mean (n, dim) of (n, length, dim) under weights (n, length, 1)."""
     one = graph.constant([1], np.int64)
     total = graph.op("ReduceSum", graph.op("Mul", hidden, weights), one, keepdims=0)
     weight = graph.op("Max", graph.op("ReduceSum", weights, one, keepdims=0), graph.constant(_LEAST))
@@ -205,11 +212,11 @@ def _pooled(graph: Graph, hidden: str, pooling: str) -> str:
     if pooling == "last":
         count = graph.op("ReduceSum", "mask", graph.constant([1], np.int64), keepdims=1)
         return graph.op("GatherND", hidden, graph.op("Sub", count, graph.constant([1], np.int64)), batch_dims=1)
-    raise ValueError(f"pooling {pooling!r} cannot be exported; known are mean, cls and last")
+    raise ValueError(f"pooling {pooling!r} cannot be exported; choose mean, cls or last")
 
 
 def _residual(graph: Graph, hidden: str, special: tuple[int, int]) -> str:
-    """The weighted mean of the text's token vectors, plus the read-out of [first output; mean output]."""
+    """Return the weighted mean of the text's token vectors plus the read-out of [first output; mean output]."""
     before, after = (graph.constant(count, np.int64) for count in special)
     length = graph.op("Squeeze", graph.op("Shape", "ids", start=1, end=2))
     place = graph.op("Range", graph.constant(0, np.int64), length, graph.constant(1, np.int64))
