@@ -19,7 +19,7 @@ from typeahead.core.encoder import Encoder
 from typeahead.server import ServerConfig, create_app
 from typeahead.server.process.listening import listen
 from typeahead.server.process.run import Server
-from typeahead.server.typing.pipeline import SearchIndex
+from typeahead.server.typing.searcher import SearchIndex
 
 #: Seconds after which a test gives up on something that has to happen. Nothing waits for as long as this.
 PATIENCE = 20.0

@@ -1,8 +1,8 @@
-"""The lexical arm of a hybrid search: the words of what is typed, looked up in a thread of their own.
+"""The lexical arm of a hybrid search: looks up the words of what is typed, in a thread of its own.
 
-It begins with a query's text, while the encoder steps, so that both arms are under way together. The search thread
-searches the vectors meanwhile and waits for the words at most ``wait_ms`` from its own beginning; a ranking that comes
-later is left out of that answer, and what was looked up for it is remembered for the next key.
+It begins when a text arrives, while the encoder steps, so that both arms are under way together. The search thread
+meanwhile searches the vectors. It waits for the words until ``wait_ms`` after it has begun itself. A ranking that comes
+later is left out of that answer; the index remembers what it looked up, so the next key has it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Protocol
 
 from typeahead.core.encoder import Vectors
 from typeahead.search.fusion import Fused, Fusion, Ranking
+from typeahead.search.hit import Hit
 from typeahead.server.observe.logs import LimitedLog
-from typeahead.server.typing.query import Hit, Query
 
 log = logging.getLogger(__name__)
 
 
 class HybridIndex(Protocol):
-    """What is needed of an index."""
+    """What a hybrid search needs of an index."""
 
     def match(self, text: str, depth: int, scope: int) -> Ranking:
-        """Return the ``depth`` best rows for the words of a text, with scores, best first; from any thread.
+        """Return the ``depth`` best rows for the words of a text, with scores, best first. Any thread may call it.
 
         What is remembered of one scope must not make another's search faster.
         """
@@ -37,21 +37,35 @@ class HybridIndex(Protocol):
         """Return the hits of fused rankings."""
 
 
+class LookUp:
+    """The words of one text: where they are looked up for a query, and what that found.
+
+    ``text`` and ``scope`` say what to look up. :attr:`ranking` is None until the arm's thread has set it.
+    """
+
+    __slots__ = ("ranking", "scope", "text")
+
+    def __init__(self, text: str, scope: int) -> None:
+        self.text = text
+        self.scope = scope
+        self.ranking: Ranking | None = None
+
+
 class LexicalArm:
-    """Looks words up for queries; a query that nobody wants any more is dropped before it is begun."""
+    """Looks words up, one text after the other. A look-up that nobody wants any more is dropped before it begins."""
 
     def __init__(self, index: HybridIndex, fusion: Fusion, *, wait_ms: float) -> None:
         self.fusion = fusion
         self._index = index
         self._wait_seconds = wait_ms / 1000
-        self._waiting: dict[Query, None] = {}
-        #: Those, and the one that is being looked up for: what a search waits for.
-        self._awaited: set[Query] = set()
+        self._waiting: dict[LookUp, None] = {}
+        #: Those that wait, and the one that is under way: what a search waits for.
+        self._awaited: set[LookUp] = set()
         self._changed = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
         self._log = LimitedLog(log)
-        #: Queries that were answered with their words, and without, as those came too late.
+        #: Texts that were answered with their words, and texts whose words came too late.
         self.found = 0
         self.late = 0
 
@@ -62,50 +76,51 @@ class LexicalArm:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Stop the thread, after what it is busy with."""
+        """Stop the thread after its present look-up, and wait for that at most ``timeout`` seconds."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def ask(self, query: Query) -> None:
-        """Look up the words of a query, if that is not under way."""
-        if query.asked:
-            return
-        query.asked = True
+    def ask(self, text: str, scope: int) -> LookUp:
+        """Queue the look-up of a text's words."""
+        words = LookUp(text, scope)
         with self._changed:
-            self._waiting[query] = None
-            self._awaited.add(query)
+            self._waiting[words] = None
+            self._awaited.add(words)
             self._changed.notify_all()
+        return words
 
-    def drop(self, query: Query) -> None:
-        """Forget a query that nobody wants; a search that has taken it already waits no longer for its words."""
-        if query.asked:
-            with self._changed:
-                self._waiting.pop(query, None)
-                if query in self._awaited:
-                    self._awaited.remove(query)
-                    self._changed.notify_all()
+    def drop(self, words: LookUp) -> None:
+        """Forget a look-up that nobody wants; a search that needed it waits for it no longer."""
+        with self._changed:
+            self._waiting.pop(words, None)
+            if words in self._awaited:
+                self._awaited.remove(words)
+                self._changed.notify_all()
 
-    def search(self, queries: Sequence[Query], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
-        """Find the ``k`` best hits of both arms for each query. Called on the search thread."""
+    def search(self, words: Sequence[LookUp], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
+        """Find the ``k`` best hits of both arms: for each look-up, and the row of float32 (n, dim) that goes with it.
+
+        The search thread calls it.
+        """
         deadline = time.monotonic() + self._wait_seconds
         dense = self._index.rank(vectors, max(k, self.fusion.depth))
-        words = self._rankings(queries, deadline)
+        rankings = self._rankings(words, deadline)
         return self._index.hits(
-            [self.fusion.fuse(one, other or (), k) for one, other in zip(dense, words, strict=True)]
+            [self.fusion.fuse(one, other or (), k) for one, other in zip(dense, rankings, strict=True)]
         )
 
-    def _rankings(self, queries: Sequence[Query], deadline: float) -> list[Ranking | None]:
-        """What was found for each query, None for what is not there in time, or nobody wants any more."""
+    def _rankings(self, words: Sequence[LookUp], deadline: float) -> list[Ranking | None]:
+        """Return the ranking of each look-up, None for one that is late or was dropped."""
         with self._changed:
-            while not self._awaited.isdisjoint(queries) and not self._stopped:
+            while not self._awaited.isdisjoint(words) and not self._stopped:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     break
-            found = [query.words for query in queries]
-            self.late += len(self._awaited.intersection(queries))
+            found = [one.ranking for one in words]
+            self.late += len(self._awaited.intersection(words))
         self.found += len(found) - found.count(None)
         return found
 
@@ -116,14 +131,14 @@ class LexicalArm:
                     self._changed.wait()
                 if self._stopped:
                     return
-                query = next(iter(self._waiting))
-                del self._waiting[query]
+                words = next(iter(self._waiting))
+                del self._waiting[words]
+            ranking: Ranking = ()
             try:
-                words = self._index.match(query.text, self.fusion.depth, query.scope)
+                ranking = self._index.match(words.text, self.fusion.depth, words.scope)
             except Exception:
                 self._log.exception("the words of a query could not be looked up")
-                words = ()
             with self._changed:
-                query.words = words
-                self._awaited.discard(query)
+                words.ranking = ranking
+                self._awaited.discard(words)
                 self._changed.notify_all()

@@ -50,7 +50,9 @@ from typeahead.server.process.door import Door
 from typeahead.server.process.siblings import Report, Siblings
 from typeahead.server.typing.connection import TypeEndpoint
 from typeahead.server.typing.fallback import Fallback
-from typeahead.server.typing.pipeline import Pipeline, SearchIndex
+from typeahead.server.typing.pipeline import Pipeline
+from typeahead.server.typing.searcher import SearchIndex
+from typeahead.server.typing.settings import TypingSettings
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +109,7 @@ class App:
         self._pipeline = Pipeline(
             engine,
             index,
-            snippet_chars=config.snippet_chars,
-            max_search_batch=config.max_search_batch,
-            max_waiting_searches=config.max_waiting_searches,
-            max_turn_ms=config.max_turn_ms,
-            anytime=config.anytime,
-            look_ahead=config.look_ahead,
-            shared_cache=config.shared_cache,
+            _typing_settings(config),
             completions=_completions(config, engine, index),
             fallback=stand_in,
             lexical=lexical,
@@ -290,6 +286,18 @@ def create_app(
         raise
     except ValueError as error:
         raise ConfigError("cache_bytes", f"is too small: {error}") from error
+
+
+def _typing_settings(config: ServerConfig) -> TypingSettings:
+    return TypingSettings(
+        snippet_chars=config.snippet_chars,
+        max_search_batch=config.max_search_batch,
+        max_waiting_searches=config.max_waiting_searches,
+        max_turn_ms=config.max_turn_ms,
+        anytime=config.anytime,
+        look_ahead=config.look_ahead,
+        shared_cache=config.shared_cache,
+    )
 
 
 def _lexical_arm(config: ServerConfig, index: SearchIndex | None) -> LexicalArm | None:

@@ -14,7 +14,7 @@ from tests.server.falling import LONG, run, same, started
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.observe.metrics import Reason, ServerMetrics
 from typeahead.server.typing.fallback import AT_ONCE_CHARS, Fallback, came_at_once
-from typeahead.server.typing.query import Stage
+from typeahead.server.typing.query import Stage, State
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_the_encoder_fails_at_is_answered_by_the_fallback_with_one_line_a_m
             together = [desk.ask(text, due=Stage.SEARCHED) for text in ("private tea", "private pot")]
             for asked in together:
                 query = await asked.answer()
-                assert (query.encoder, query.failed, query.stage) == ("whole", False, Stage.SEARCHED)
+                assert (query.encoder, query.state) == ("whole", State.FOUND)
                 assert same(query.embedding, WholeEncoder().encode([query.text])[0])
             assert desk.count(Reason.FAILED, "served") == 2
             (record,) = caplog.records
@@ -138,10 +138,10 @@ def test_where_both_fail_the_query_fails_and_may_be_tried_again() -> None:
             desk.encoder.broken = desk.whole.broken = True
             for best in (False, True):
                 asked = desk.ask("tea pot", best=best)
-                assert (await asked.answer()).failed
+                assert (await asked.answer()).state.failed
                 assert len(desk.whole.texts) == 1 + best
             desk.whole.broken = False
-            asked.query.failed = False
+            assert asked.query.entered(Stage.STEPPED)
             desk.pipeline.step(asked.query)
             assert (await asked.answer()).encoder == "whole"
 

@@ -13,12 +13,10 @@ import pytest
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, eventually, metric, running
-from typeahead.core.engine import Engine
 from typeahead.index import Document, build_index, open_index
 from typeahead.search.fusion import Fusion
 from typeahead.search.lexical import LexicalArm
 from typeahead.server import ConfigError, ServerConfig, create_app
-from typeahead.server.typing.query import Query, Stage
 
 #: Longer than any test: for those in which nothing may come late.
 PATIENT: dict[str, Any] = {"lexical_wait_ms": 1000 * PATIENCE}
@@ -99,23 +97,19 @@ def test_a_search_waits_for_no_words_of_a_query_that_nobody_wants_any_more(searc
     index = BruteForceIndex()
     index.words_gate.clear()
     arm = LexicalArm(index, Fusion("linear", 0.5), wait_ms=1000 * PATIENCE)
-    session = Engine(MeanEncoder()).session()
-    session.set_text("bread")
-    # The first is being looked up for, the second waits for that.
-    queries = [Query(session, 3, Stage.SEARCHED, lambda: None, wanted=1) for _ in range(2)]
     arm.start()
     try:
-        for query in queries:
-            arm.ask(query)
+        # The first is being looked up, the second waits for that.
+        words = [arm.ask("bread", scope=0) for _ in range(2)]
         vectors = MeanEncoder().encode(["bread"] * 2)
         with ThreadPoolExecutor() as pool:
             if searching:
-                found = pool.submit(arm.search, queries, vectors, 3)
+                found = pool.submit(arm.search, words, vectors, 3)
                 index.await_search()
-            for query in queries:
-                arm.drop(query)
+            for one in words:
+                arm.drop(one)
             if not searching:
-                found = pool.submit(arm.search, queries, vectors, 3)
+                found = pool.submit(arm.search, words, vectors, 3)
             # Sooner than it would wait for words.
             assert [len(hits) for hits in found.result(PATIENCE / 2)] == [3, 3]
         assert (arm.found, arm.late) == (0, 0)

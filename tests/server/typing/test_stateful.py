@@ -29,6 +29,7 @@ from typeahead.encoders.fold import FoldEncoder
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
+from typeahead.server.typing.settings import TypingSettings
 from typeahead.wire.protocol import Conversation, Limits
 from typeahead.wire.replies import read_embedding
 
@@ -109,10 +110,7 @@ class Typing(RuleBasedStateMachine):
         self.pipeline = Pipeline(
             engine,
             self.index,
-            snippet_chars=20,
-            max_search_batch=2,
-            anytime=1.0,
-            look_ahead=True,
+            TypingSettings(snippet_chars=20, max_search_batch=2, anytime=1.0, look_ahead=True),
             completions=Completions(engine, Vocabulary(WORDS), count=4) if completing else None,
         )
         self.run(self._started())

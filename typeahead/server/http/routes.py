@@ -179,25 +179,26 @@ class HttpApi:
         answer: dict[str, Any] = {"hits": orjson.Fragment(query.hits), "encoder": query.encoder}
         if self._config.timings or access is Access.OPERATOR:
             total_ns = time.perf_counter_ns() - arrived_ns
-            spent_ns = {"step": query.step_ns, "search": query.search_ns, "total": total_ns}
+            search_ns = 0 if query.result is None else query.result.search_ns
+            spent_ns = {"step": query.step_ns, "search": search_ns, "total": total_ns}
             answer["timing_us"] = {stage: spent // 1000 for stage, spent in spent_ns.items()}
         return json_response(answer)
 
     async def find(self, text: str, k: int, *, best: bool = False) -> Query:
         """Take a text through the pipeline. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
-        session = self._pipeline.engine.session(max_chars=self._config.max_chars, scope=self._pipeline.shared_scope)
+        session = self._pipeline.session(max_chars=self._config.max_chars)
         session.set_text(text)
         changed = asyncio.Event()
-        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best)
-        query.entered = True  # bounded by max_requests, so never turned away
+        # Requests are bounded by max_requests, so like Enter they are never turned away.
+        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best, submitted=True)
         self._pipeline.step(query)
         try:
-            while query.stage is not Stage.SEARCHED and not query.failed:
+            while query.stage is not Stage.SEARCHED and not query.state.failed:
                 await changed.wait()
                 changed.clear()
         finally:
             self._pipeline.drop(query)
-        if query.failed:
+        if query.state.failed:
             raise ApiError(500, "the server could not answer this: its log says why")
         return query
 

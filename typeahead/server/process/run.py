@@ -27,7 +27,7 @@ from typeahead.server.process.heads import Bounds, bounded_http
 from typeahead.server.process.listening import listen, listener_port
 from typeahead.server.process.siblings import Siblings
 from typeahead.server.process.websocket import bounded
-from typeahead.server.typing.pipeline import SearchIndex
+from typeahead.server.typing.searcher import SearchIndex
 
 log = logging.getLogger(__name__)
 

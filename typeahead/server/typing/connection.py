@@ -69,7 +69,7 @@ class Connection:
         self.ended = asyncio.Event()
         self.dialogue = Dialogue(
             Conversation(endpoint.limits, endpoint.tokens),
-            endpoint.pipeline.engine.session(max_chars=config.max_chars, scope=endpoint.pipeline.shared_scope),
+            endpoint.pipeline.session(max_chars=config.max_chars),
             endpoint.pipeline,
             endpoint.metrics,
             greet=endpoint.greet,

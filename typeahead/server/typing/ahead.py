@@ -1,0 +1,55 @@
+"""Where texts are going that somebody is still typing: what the encoder guesses, or the ways to finish their last word.
+
+A keystroke is then answered with what the whole text is likely to find, and searched for itself behind that
+(:mod:`typeahead.server.typing.searcher`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from typeahead.core.completion import Completions
+from typeahead.core.encoder import Vectors
+from typeahead.server.typing.query import Query
+
+#: Keystrokes of one batch up to which last words are finished: others should not wait for the steps of more.
+MOST_COMPLETED: Final = 8
+
+
+class LookAhead:
+    """Guesses by ``completions``, if there are any.
+
+    Without them, and beyond :data:`MOST_COMPLETED` keystrokes of one batch, the encoder's guess is taken, if
+    ``encoder_guesses``.
+    """
+
+    def __init__(self, completions: Completions | None, *, encoder_guesses: bool) -> None:
+        self._completions = completions
+        self._encoder_guesses = encoder_guesses
+
+    def guesses(self, batch: Sequence[Query]) -> Mapping[Query, Vectors]:
+        """Guess for the queries whose sessions were just advanced: float32 (dim,) where there is a guess worth having.
+
+        Raises what :meth:`Engine.advance <typeahead.core.engine.Engine.advance>` raises.
+        """
+        typed = [query for query in batch if query.typing]
+        guesses: Sequence[Vectors | None]
+        if not typed:
+            return {}
+        if self._completions is not None and len(typed) <= MOST_COMPLETED:
+            guesses = list(self._completions.ahead([query.session for query in typed]))
+        elif self._encoder_guesses:
+            guesses = [query.session.ahead for query in typed]
+        else:
+            return {}
+        return {
+            query: guess
+            for query, guess in zip(typed, guesses, strict=True)
+            # A guess that is the text as it is needs no search of its own.
+            if guess is not None
+            and (embedding := query.session.embedding) is not None
+            and not np.array_equal(guess, embedding)
+        }
