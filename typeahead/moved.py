@@ -37,10 +37,11 @@ MOVED = (
     ("typeahead.server", "typeahead.search", "anytime=reuse lexical marks snippets"),
     ("typeahead.server", "typeahead.server.typing", "channel connection dialogue fallback pipeline query"),
     ("typeahead.server", "typeahead.server.http", "api client_timings dashboard embed embedder formats"),
+    ("typeahead.server", "typeahead", "logs"),
     (
         "typeahead.server",
         "typeahead.server.observe",
-        "logs looplag=loop_lag metrics registry=counters slow teacher=teacher_cost tracing",
+        "looplag=loop_lag metrics registry=counters slow teacher=teacher_cost tracing",
     ),
     (
         "typeahead.server",

@@ -91,3 +91,19 @@ async def test_closing_does_not_wait_for_ever_for_an_engine_that_hangs(monkeypat
     await backend.close()
     engine.gate.set()
     await asyncio.wait([call])
+
+
+def test_a_loop_that_was_closed_during_a_search_does_not_end_the_thread() -> None:
+    engine = Slow()
+    backend = ThreadedBackend(engine)
+
+    async def ask_and_leave() -> None:
+        call = asyncio.ensure_future(backend.candidates([REQUEST], later()))
+        while not engine.threads:
+            await asyncio.sleep(0)
+        call.cancel()
+
+    asyncio.run(ask_and_leave())
+    engine.gate.set()
+    assert asyncio.run(backend.candidates([REQUEST], later()))[0][DENSE]
+    asyncio.run(backend.close())

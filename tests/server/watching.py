@@ -34,9 +34,10 @@ async def started(
         engine,
         index,
         TypingSettings(snippet_chars=20, max_search_batch=4, max_turn_ms=max_turn_ms, **settings),
-        completions=None if words is None else Completions(engine, Vocabulary(words)),
         clock=clock,
     )
+    if words is not None:
+        pipeline.complete_by(Completions(engine, Vocabulary(words)))
     pipeline.start()
     try:
         yield pipeline

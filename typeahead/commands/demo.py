@@ -55,4 +55,4 @@ def run(options: argparse.Namespace) -> None:
         encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
         with Progress() as progress:
             index = ensure_demo_index(options.folder, encoder, progress)
-        run_server(settings, index, encoder)
+        run_server(settings, str(index), encoder)

@@ -9,15 +9,12 @@ it is remembered for the next key of the same scope.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -27,7 +24,8 @@ from typeahead.index.folder import Index, Lexical, open_index
 from typeahead.index.manifest import Manifest
 from typeahead.index.term_counts import TermCounts
 from typeahead.index.vectors import Ranking
-from typeahead.search.addresses import OpenOptions
+from typeahead.index.word_search import WordSearch
+from typeahead.search.addresses import OpenOptions, folder_of
 from typeahead.search.port import (
     DENSE,
     LEXICAL,
@@ -46,15 +44,14 @@ from typeahead.search.threads import ThreadedBackend
 from typeahead.text.document import Document
 from typeahead.text.ids import PassageIds
 
-log = logging.getLogger(__name__)
-
 
 async def open_embedded(address: str, options: OpenOptions) -> Backend:
     """Open the index folder of ``address``; raises what :func:`~typeahead.index.folder.open_index` does.
 
     ``options.snapshot`` is a folder with the manifest of an older generation, which is opened instead.
     """
-    folder = Path(address.removeprefix("file://"))
+    folder = folder_of(address)
+    assert folder is not None
     manifest = None if options.snapshot is None else Manifest.read(Path(options.snapshot))
     index = await asyncio.to_thread(open_index, folder, lexical=cast("Lexical", options.lexical), manifest=manifest)
     if index.manifest.warning:
@@ -93,7 +90,7 @@ class EmbeddedEngine:
         self._check(deadline)
         check_requests(requests, self.space.dim)
         until = min(deadline, time.monotonic() + self._lexical_wait)
-        words = self._words.look_up(requests, until) if any(request.text for request in requests) else None
+        words = self._words.look_up(requests) if any(request.text for request in requests) else None
         found: list[dict[str, Sequence[Candidate]]] = [{} for _ in requests]
         asked = [row for row, request in enumerate(requests) if request.vector is not None]
         if asked:
@@ -103,8 +100,8 @@ class EmbeddedEngine:
                 found[row][DENSE] = self._named(ranking, requests[row])
         # A request for words alone has nothing to show without them: they have all the time there is.
         alone = any(request.vector is None and request.text for request in requests)
-        for row, ranking in words.wait(deadline if alone else until) if words is not None else ():
-            found[row][LEXICAL] = self._named(ranking, requests[row])
+        for row, matched in words.wait(deadline if alone else until) if words is not None else ():
+            found[row][LEXICAL] = self._named(matched, requests[row])
         if not any(found) and words is not None:
             raise DeadlinePassed(f"{self.address} found no words in time")
         return found
@@ -152,6 +149,9 @@ class EmbeddedEngine:
         ids = self._ids
         return [Candidate(Key(ids[row]), score) for row, score in ranking[: request.k + request.offset]]
 
+    def _match(self, request: Request) -> Ranking:
+        return self._index.match(request.text, request.k + request.offset, Scope(request.scope))
+
     def _check(self, deadline: float = math.inf) -> None:
         if self._closed:
             raise BackendClosed(self.address)
@@ -167,70 +167,5 @@ class EmbeddedEngine:
         return TermCounts(self._index.documents_file)
 
     @cached_property
-    def _words(self) -> _WordSearch:
-        return _WordSearch(self._index)
-
-
-class _WordSearch:
-    """Looks words up in a thread of its own."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._jobs: SimpleQueue[_Lookup | None] = SimpleQueue()
-        # A daemon, as a look-up that hangs must not keep the process from ending.
-        threading.Thread(target=self._run, name="typeahead-words", daemon=True).start()
-
-    def look_up(self, requests: Sequence[Request], until: float) -> _Lookup:
-        """Begin to look up the words of all ``requests`` that have a text."""
-        lookup = _Lookup(requests, until)
-        self._jobs.put(lookup)
-        return lookup
-
-    def stop(self) -> None:
-        """End the thread, after what it is busy with."""
-        self._jobs.put(None)
-
-    def _run(self) -> None:
-        while (lookup := self._jobs.get()) is not None:
-            for row, request in enumerate(lookup.requests):
-                if not request.text:
-                    continue
-                # A key that comes after this one asks for most of the same words, so what is begun is finished.
-                if lookup.given_up:
-                    break
-                ranking: Ranking = ()
-                try:
-                    ranking = self._index.match(request.text, request.k + request.offset, Scope(request.scope))
-                except Exception as error:
-                    lookup.failed(error)
-                lookup.found(row, ranking)
-            lookup.finish()
-
-
-class _Lookup:
-    """The words of a batch of requests, on their way."""
-
-    def __init__(self, requests: Sequence[Request], until: float) -> None:
-        self.requests = requests
-        self.until = until
-        self.given_up = False
-        self._rankings: list[tuple[int, Ranking]] = []
-        self._done = threading.Event()
-
-    def found(self, row: int, ranking: Ranking) -> None:
-        """Note the ranking of a request."""
-        self._rankings.append((row, ranking))
-
-    def failed(self, error: Exception) -> None:
-        """Log why the words of a request could not be looked up; its vectors still find something."""
-        log.error("the words of a query could not be looked up: %s", error)
-
-    def finish(self) -> None:
-        """Note that all are there."""
-        self._done.set()
-
-    def wait(self, until: float) -> list[tuple[int, Any]]:
-        """Wait for the rankings, and return those that are there by ``until``: rows of requests, and rankings."""
-        if not self._done.wait(max(0.0, until - time.monotonic())):
-            self.given_up = True
-        return list(self._rankings)
+    def _words(self) -> WordSearch:
+        return WordSearch(self._match)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Final
 
 from typeahead.errors import AddressError
@@ -51,6 +52,12 @@ async def open_backend(address: str, options: OpenOptions | None = None) -> Back
     Raises :class:`~typeahead.errors.AddressError` for a scheme that nobody answers to, and what the back end raises.
     """
     return await _opener(address)(address, options or OpenOptions())
+
+
+def folder_of(address: str) -> Path | None:
+    """The folder of an address of the embedded index, None for any other address."""
+    found = _SCHEME.match(address)
+    return Path(address.removeprefix("file://")) if found is None or found.group(1) == "file" else None
 
 
 def _opener(address: str) -> Opener:

@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
@@ -111,10 +112,9 @@ class ThreadedBackend:
                 result = _finished(job.work(self._engine))
             except Exception as caught:
                 error = caught
-            try:
+            # The loop may have been closed meanwhile; another one may still ask.
+            with suppress(RuntimeError):
                 job.loop.call_soon_threadsafe(job.settle, result, error)
-            except RuntimeError:  # the loop was closed meanwhile
-                return
 
 
 class _Job:

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import json
 
-from tests.server.fakes import BruteForceIndex, FakeHit
+from tests.server.fakes import BruteForceIndex
 from tests.server.watching import Watched, run, started
+from typeahead.search.ranking import Hit
 from typeahead.server.typing.hits import MAX_TITLE, MAX_URL, HitWriter
 from typeahead.server.typing.query import Stage
 
 
 def test_hits_are_cut_to_what_fits_on_a_page() -> None:
     writer = HitWriter(20)
-    long = FakeHit("a", 0.123456789, "t" * 1_000_000, "🙂" * 21, "https://example.org/" + "u" * MAX_URL)
-    short = FakeHit("b", 1.0, "t", "🙂" * 20, "u")
+    long = Hit("a", 0.123456789, "t" * 1_000_000, "🙂" * 21, "https://example.org/" + "u" * MAX_URL)
+    short = Hit("b", 1.0, "t", "🙂" * 20, "u")
     first, second = json.loads(writer.write([long, short], "tea"))
     assert first == {
         "id": "a",
@@ -26,7 +27,7 @@ def test_hits_are_cut_to_what_fits_on_a_page() -> None:
 
 def test_marks_are_places_in_the_title_and_text_that_are_sent() -> None:
     writer = HitWriter(40)
-    hit = FakeHit("a", 1.0, "🙂 Kettles for two", "on and on " * 20 + "until the kettle boils" + " and on" * 20, "")
+    hit = Hit("a", 1.0, "🙂 Kettles for two", "on and on " * 20 + "until the kettle boils" + " and on" * 20, "")
     (sent,) = json.loads(writer.write([hit], "green kettle"))
     assert sent["marks"]["title"] == [[2, 8]]
     ((start, end),) = sent["marks"]["text"]

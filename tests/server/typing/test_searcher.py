@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.server.fakes import TITLES, BruteForceIndex, FakeHit, GuessingEncoder, MeanEncoder
+from tests.server.fakes import TITLES, BruteForceIndex, GuessingEncoder, MeanEncoder
 from tests.server.watching import Watched, first_title, run, started
 from typeahead.core.encoder import Vectors
 from typeahead.server.typing.query import Stage, State
@@ -153,10 +153,10 @@ def test_enter_during_the_search_for_a_guess_waits_for_its_own() -> None:
 class StepwiseIndex(BruteForceIndex):
     """Closes its gate behind each search."""
 
-    def search(self, queries: Vectors, k: int) -> list[list[FakeHit]]:
-        hits = super().search(queries, k)
+    def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        ranked = super().rank(queries, k)
         self.gate.clear()
-        return hits
+        return ranked
 
 
 @pytest.mark.parametrize("broken", [False, True])

@@ -21,6 +21,7 @@ from typeahead.core.encoder import Encoder, Vectors
 from typeahead.core.states import check_vectors
 from typeahead.encoders.static import StaticEncoder
 from typeahead.errors import TextError
+from typeahead.logs import LimitedLog
 from typeahead.server.config import ServerConfig
 from typeahead.server.http.api import ApiError, Gate, Receive, encoder_named, read_fields
 from typeahead.server.http.embedder import Embedder
@@ -37,7 +38,6 @@ from typeahead.server.http.formats import (
     write_json,
     write_line,
 )
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.typing.channel import Scope, Send
 
 log = logging.getLogger(__name__)

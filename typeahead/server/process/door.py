@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
+from typeahead.logs import LimitedLog
 from typeahead.server.observe.counters import Counter as Count
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.process.addresses import Address, Network, forwarded_client, group, is_trusted, read_address
 
 log = logging.getLogger(__name__)

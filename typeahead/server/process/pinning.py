@@ -50,6 +50,11 @@ class PinnedIndex:
         log.info("workers search %s of %s: %d documents", manifest.generation, self._folder, manifest.count)
 
     @property
+    def warning(self) -> str | None:
+        """What people should know of the generation that is held."""
+        return Manifest.read(Path(self._handed.name)).warning
+
+    @property
     def is_there(self) -> bool:
         """Whether the generation can still be opened."""
         return self._generation.is_dir()

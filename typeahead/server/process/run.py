@@ -12,22 +12,23 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
+import uvloop
 
 from typeahead.core.encoder import Encoder
+from typeahead.logs import limit_library
+from typeahead.search.port import Backend
 from typeahead.server.app import App, create_app
 from typeahead.server.config import ServerConfig
-from typeahead.server.observe.logs import limit_library
 from typeahead.server.process.descriptors import fitted, raise_limit
 from typeahead.server.process.heads import Bounds, bounded_http
 from typeahead.server.process.listening import listen, listener_port
 from typeahead.server.process.siblings import Siblings
 from typeahead.server.process.websocket import bounded
-from typeahead.server.typing.searcher import SearchIndex
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Worker:
 def serve(
     config: ServerConfig,
     encoder: Encoder,
-    index: SearchIndex | None = None,
+    index: Callable[[], Awaitable[Backend]] | None = None,
     *,
     passages: Encoder | None = None,
     fallback: Encoder | None = None,
@@ -68,25 +69,36 @@ def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain and return.
 
-    ``on_ready`` is called with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
-    :class:`~typeahead.server.process.listening.ListenError` where the port is taken, what
-    :func:`~typeahead.server.app.create_app` raises, and what goes wrong while warming up. ``index`` is not closed. A
-    ``worker`` is one of several processes: it listens on sockets that are there already.
+    ``index`` opens the back end to search, on the server's event loop; it is closed at the end. ``on_ready`` is called
+    with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
+    :class:`~typeahead.server.process.listening.ListenError` where the port is taken, what ``index`` and
+    :func:`~typeahead.server.app.create_app` raise, and what goes wrong while warming up. A ``worker`` is one of several
+    processes: it listens on sockets that are there already.
     """
     # The oldest generation is collected by Server: never by itself.
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, 10**9)
     siblings = None if worker is None else worker.siblings
     config = prepared(config, warn=worker is None)
-    app = create_app(config, encoder, index, passages=passages, fallback=fallback, siblings=siblings)
-    sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
-    try:
-        Server(app, on_ready).run(sockets)
-    finally:
-        for listener in sockets:
-            listener.close()
-    if app.failure is not None:
-        raise app.failure
+
+    async def opened() -> None:
+        backend = None if index is None else await index()
+        try:
+            app = create_app(config, encoder, backend, passages=passages, fallback=fallback, siblings=siblings)
+            sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
+            try:
+                await Server(app, on_ready).serve(sockets)
+            finally:
+                for listener in sockets:
+                    listener.close()
+        finally:
+            if backend is not None:
+                await backend.close()
+        if app.failure is not None:
+            raise app.failure
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(opened())
 
 
 def prepared(config: ServerConfig, *, warn: bool) -> ServerConfig:

@@ -20,21 +20,30 @@ MOST_COMPLETED: Final = 8
 
 
 class LookAhead:
-    """Guesses by ``completions``, if there are any.
+    """Guesses by the completions of :meth:`complete_by`, if there are any.
 
     Without them, and beyond :data:`MOST_COMPLETED` keystrokes of one batch, the encoder's guess is taken, if
     ``encoder_guesses``.
     """
 
-    def __init__(self, completions: Completions | None, *, encoder_guesses: bool) -> None:
-        self._completions = completions
+    def __init__(self, *, encoder_guesses: bool) -> None:
+        self._completions: Completions | None = None
         self._encoder_guesses = encoder_guesses
+        self._guesses = encoder_guesses
+
+    def complete_by(self, completions: Completions) -> None:
+        """Finish last words by the vocabulary of ``completions`` from now on."""
+        self._completions = completions
+        self._encoder_guesses = completions.engine.looks_ahead
+        self._guesses = True
 
     def guesses(self, batch: Sequence[Query]) -> Mapping[Query, Vectors]:
         """Guess for the queries whose sessions were just advanced: float32 (dim,) where there is a guess worth having.
 
         Raises what :meth:`Engine.advance <typeahead.core.engine.Engine.advance>` raises.
         """
+        if not self._guesses:
+            return {}
         typed = [query for query in batch if query.typing]
         guesses: Sequence[Vectors | None]
         if not typed:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import orjson
 
+from typeahead.logs import LimitedLog
 from typeahead.server.config import ServerConfig
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.observe.tracing import Tracing
 from typeahead.server.typing.channel import EXTENSION, AsgiChannel, Channel, Receive, Scope, Send

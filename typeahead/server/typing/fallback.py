@@ -28,9 +28,9 @@ from typing import Final
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder, Vectors
 from typeahead.core.states import check_vectors
+from typeahead.logs import LimitedLog
 from typeahead.models.config import ModelConfig
 from typeahead.server.config import ConfigError, ServerConfig
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.observe.metrics import Reason, ServerMetrics
 from typeahead.server.typing.query import Query, State
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from typeahead.search.hit import Hit
 from typeahead.search.marks import Marker
+from typeahead.search.ranking import Hit
 from typeahead.search.snippets import snippet, telling_words
 
 #: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.

@@ -1,9 +1,8 @@
 """The way of all queries from text to hits, as one thing: what a dialogue, and an HTTP request, put their queries into.
 
-A query is stepped (:mod:`typeahead.server.typing.stepper`) and then searched for (:mod:`~typeahead.server.typing.
-searcher`), each in batches that nobody waits for. The words of a hybrid search are looked up from the moment that the
-text is there (:mod:`typeahead.search.lexical`). A query that nobody wants any more is taken out of all queues, so what
-waits is bounded by the number of sessions and the submits that each may have pending.
+A query is stepped (:mod:`typeahead.server.typing.stepper`) and then searched for
+(:mod:`typeahead.server.typing.searcher`), each in batches that nobody waits for. A query that nobody wants any more is
+taken out of all queues, so what waits is bounded by the number of sessions and the submits that each may have pending.
 
 Under more load than it can bear, it keeps the latency of what it takes and says of the rest that it is overloaded. A
 keystroke is turned away when the loop has been reading from other clients for ``max_turn_ms`` already and the cache
@@ -18,16 +17,15 @@ from collections.abc import Callable
 from typeahead.core.completion import Completions
 from typeahead.core.engine import Engine
 from typeahead.core.session import Session
-from typeahead.search.lexical import LexicalArm
+from typeahead.search.fusion import Fusion
+from typeahead.search.port import Backend
 from typeahead.server.typing.ahead import LookAhead
 from typeahead.server.typing.fallback import Fallback
-from typeahead.server.typing.query import Query, Stage
-from typeahead.server.typing.searcher import Searcher, SearchIndex
+from typeahead.server.typing.query import Query
+from typeahead.server.typing.searcher import Searcher
 from typeahead.server.typing.settings import TypingSettings
 from typeahead.server.typing.stepper import Stepper
 from typeahead.server.typing.steps import Overload, StepQueue
-
-_SEARCHED = Stage.SEARCHED
 
 
 class Pipeline:
@@ -36,25 +34,30 @@ class Pipeline:
     def __init__(
         self,
         engine: Engine,
-        index: SearchIndex | None,
+        backend: Backend | None,
         settings: TypingSettings,
         *,
-        completions: Completions | None = None,
+        fusion: Fusion | None = None,
         fallback: Fallback | None = None,
-        lexical: LexicalArm | None = None,
+        changed: Callable[[], None] = lambda: None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
+        """Make the rooms. ``fusion`` searches words too; ``changed`` is called when documents have changed."""
         self.engine = engine
         self.fallback = fallback
         self._shared_scope = engine.scope() if settings.shared_cache else None
         self._overload = Overload(clock)
-        self._searcher = None if index is None else Searcher(index, lexical, settings, self._overload)
+        self._searcher = None
+        self._ahead = None
+        if backend is not None:
+            self._searcher = Searcher(backend, fusion, settings, self._overload, changed=changed)
+            self._ahead = LookAhead(encoder_guesses=settings.look_ahead and engine.looks_ahead)
         self._stepper = Stepper(
             engine,
             StepQueue(round(settings.max_turn_ms * 1e6), engine.knows, clock),
             self._overload,
             search=None if self._searcher is None else self._searcher.search,
-            ahead=None if index is None else _look_ahead(engine, completions, settings),
+            ahead=self._ahead,
             fallback=fallback,
         )
 
@@ -78,6 +81,21 @@ class Pipeline:
         """Number of keystrokes for which the hits of an earlier search stood."""
         return 0 if self._searcher is None else self._searcher.stood
 
+    @property
+    def words_found(self) -> int:
+        """Number of searches that were answered with their words."""
+        return 0 if self._searcher is None else self._searcher.words_found
+
+    @property
+    def words_late(self) -> int:
+        """Number of searches whose words came too late."""
+        return 0 if self._searcher is None else self._searcher.words_late
+
+    def complete_by(self, completions: Completions) -> None:
+        """Finish last words by the vocabulary of ``completions`` from now on."""
+        assert self._ahead is not None, "there is no index: no words can be finished"
+        self._ahead.complete_by(completions)
+
     def session(self, *, max_chars: int) -> Session:
         """Start a session, in the scope that all share if the settings say so, otherwise in one of its own."""
         return self.engine.session(max_chars=max_chars, scope=self._shared_scope)
@@ -90,17 +108,12 @@ class Pipeline:
 
     def stop(self, timeout: float) -> None:
         """Stop the threads, after what they are busy with."""
-        deadline = time.monotonic() + timeout
         if self._searcher is not None:
-            self._searcher.halt()
+            self._searcher.stop()
         self._stepper.stop(timeout)
-        if self._searcher is not None:
-            self._searcher.stop(max(0.0, deadline - time.monotonic()))
 
     def step(self, query: Query) -> None:
         """Encode the query's text with the next batch or by the fallback, then search if that is due."""
-        if query.due is _SEARCHED and self._searcher is not None:
-            self._searcher.expect(query)
         self._stepper.step(query)
 
     def step_now(self, query: Query) -> None:
@@ -117,10 +130,3 @@ class Pipeline:
         self._stepper.drop(query)
         if self._searcher is not None:
             self._searcher.drop(query)
-
-
-def _look_ahead(engine: Engine, completions: Completions | None, settings: TypingSettings) -> LookAhead | None:
-    encoder_guesses = (settings.look_ahead or completions is not None) and engine.looks_ahead
-    if completions is None and not encoder_guesses:
-        return None
-    return LookAhead(completions, encoder_guesses=encoder_guesses)

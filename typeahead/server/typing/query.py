@@ -35,8 +35,7 @@ from typing import Final, NamedTuple, Self
 
 from typeahead.core.encoder import Vectors
 from typeahead.core.session import Session
-from typeahead.search.hit import Hit
-from typeahead.search.lexical import LookUp
+from typeahead.search.ranking import Hit
 
 
 class Stage(IntEnum):
@@ -144,9 +143,13 @@ class Result(NamedTuple):
     hits: Sequence[Hit]
     #: float32 (dim,): the vector that was searched for.
     sought: Vectors
+    #: The version of the documents that were searched.
+    version: str
     #: How long the search took, and writing its hits as JSON; 0 where an earlier search is reused.
     search_ns: int = 0
     serialize_ns: int = 0
+    #: Whether words should have been searched too, and came too late.
+    late: bool = False
 
 
 class Query:
@@ -158,7 +161,7 @@ class Query:
     ``wanted`` replies wait for it. ``submitted`` says that Enter was pressed already, so it is never turned away.
     ``last`` is the session's last query with a search of its own. ``tokenize_ns`` is what tokenizing the text took.
 
-    All methods are called on the event loop. The search thread reads :attr:`seeking`.
+    All methods are called on the event loop.
     """
 
     # What most queries never change stands in the class: one is made for each key.
@@ -176,8 +179,6 @@ class Query:
     #: What its own search found, or one for the same vector. For a query that stands it may be the search for
     #: :attr:`ahead`.
     result: Result | None = None
-    #: Its words, where they are being looked up or were.
-    words: LookUp | None = None
     #: How long the batch took that encoded it.
     step_ns = 0
 
@@ -231,10 +232,6 @@ class Query:
         if self.ahead is None or self.submitted or self.state is State.STANDING:
             return self.embedding
         return self.ahead
-
-    def look_up(self, words: LookUp) -> None:
-        """Keep the look-up of its words."""
-        self.words = words
 
     def release(self) -> None:
         """Count one reply less that waits for it."""

@@ -1,32 +1,29 @@
-"""Searches for queries, in a thread beside the event loop, and shows what it found before where that is good enough.
+"""Searches for queries in batches, and shows what was found before where that is good enough.
 
-**The seam to the index.** Only :meth:`Searcher._find` searches: by :meth:`SearchIndex.search`, or by
-:meth:`LexicalArm.search <typeahead.search.lexical.LexicalArm.search>` where words are searched too. It turns vectors,
-float32 (n, dim), into rows of hits, in the search thread. Whatever shall search instead takes its place there.
+Only :meth:`Searcher._search` asks the back end, through :func:`typeahead.search.ranking.find`. A back end that blocks
+runs that, and the writing of hits, in its own thread in one go; any other is awaited on the event loop.
 
 Whatever is due while a batch is searched is the next batch. Where the embedding has hardly moved since the session's
-last search, the hits of that stand: a keystroke is answered with them and searched for behind the others, so that Enter
-finds the hits of its own search. So it is where there is a guess of where the text is going: a keystroke is answered
-with what the guess finds, and the text itself is searched for behind.
+last search, the hits of that search stand: a keystroke is answered with them and searched for behind the others, so
+that Enter finds the hits of its own search. The same happens where there is a guess of where the text is going: a
+keystroke is answered with what the guess finds, and the text itself is searched for behind. Nothing stands once
+documents have changed, which the back end's version tells.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from typeahead.core.encoder import Vectors
-from typeahead.models.config import ModelConfig
-from typeahead.search.hit import Hit
-from typeahead.search.lexical import HybridIndex, LexicalArm
+from typeahead.errors import TypeaheadError
+from typeahead.logs import LimitedLog
+from typeahead.search.fusion import Fusion
+from typeahead.search.port import Backend, Request
+from typeahead.search.ranking import find
 from typeahead.search.reuse import may_stand
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.typing.hits import HitWriter
 from typeahead.server.typing.query import Query, Result
 from typeahead.server.typing.searches import SearchQueue
@@ -36,88 +33,53 @@ from typeahead.server.typing.steps import Overload
 log = logging.getLogger(__name__)
 
 
-class Manifest(Protocol):
-    """What the server reads of an index's manifest."""
-
-    @property
-    def count(self) -> int:
-        """Number of documents."""
-
-    @property
-    def generation(self) -> str:
-        """Name of the generation that is in force."""
-
-
-class SearchIndex(HybridIndex, Protocol):
-    """What the server needs of an index. Only the search thread searches it."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """What the index holds."""
-
-    def check_teacher(self, config: ModelConfig) -> None:
-        """Raise :class:`~typeahead.errors.TeacherMismatch` where its vectors are not in the encoder's space."""
-
-    def search(self, queries: Vectors, k: int) -> Sequence[Sequence[Hit]]:
-        """Return the ``k`` best hits for each row of float32 (n, dim), best first."""
-
-    def word_counts(self) -> dict[str, int]:
-        """Return how many documents hold each word."""
-
-
 class Searcher:
-    """The way of a query from its embedding to its hits: queue, thread, and what stands for a search.
+    """The way of a query from its embedding to its hits: the queue, the back end, and what stands for a search.
 
-    Belongs to one event loop; all public methods are called on it.
+    With ``fusion`` words are searched beside vectors. ``changed`` is called when the documents have changed. Belongs to
+    one event loop; all methods are called on it.
     """
 
     def __init__(
-        self, index: SearchIndex, lexical: LexicalArm | None, settings: TypingSettings, overload: Overload
+        self,
+        backend: Backend,
+        fusion: Fusion | None,
+        settings: TypingSettings,
+        overload: Overload,
+        *,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._index = index
-        self._lexical = lexical
+        self._backend = backend
+        self._fusion = fusion
         self._anytime = settings.anytime
+        self._seconds = settings.search_seconds
         self._writer = HitWriter(settings.snippet_chars)
         self._overload = overload
+        self._changed = changed
+        self._version = backend.version
         #: Searches that were made, and keystrokes for which the hits of an earlier one stood.
         self.searched = 0
         self.stood = 0
+        #: Searches that were answered with their words, and those whose words came too late.
+        self.words_found = 0
+        self.words_late = 0
         self._queue = SearchQueue(batch=settings.max_search_batch, most_waiting=settings.max_waiting_searches)
-        #: Held for the queue.
-        self._changed = threading.Condition()
-        self._stopped = False
+        #: Queries of a batch that failed for a reason nobody foresaw, which may be the fault of one of them.
+        self._alone: deque[Query] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._running: asyncio.Future[list[Result]] | None = None
+        self._scheduled = False
         self._log = LimitedLog(log)
 
     def start(self) -> None:
-        """Start the threads, and tie them to the running event loop."""
+        """Tie the searcher to the running event loop."""
         self._loop = asyncio.get_running_loop()
-        if self._lexical is not None:
-            self._lexical.start()
-        # A daemon, as a search that hangs must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name="typeahead-search", daemon=True)
-        self._thread.start()
 
-    def halt(self) -> None:
-        """Tell the search thread to end after what it is busy with."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify()
-
-    def stop(self, timeout: float) -> None:
-        """End the threads, and wait for that at most ``timeout`` seconds."""
-        deadline = time.monotonic() + timeout
-        self.halt()
-        if self._lexical is not None:
-            self._lexical.stop(timeout)
-        if self._thread is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-
-    def expect(self, query: Query) -> None:
-        """Begin to look up the words of a query that is going to be searched, if words are searched."""
-        if self._lexical is not None and query.words is None:
-            query.look_up(self._lexical.ask(query.text, query.scope))
+    def stop(self) -> None:
+        """Begin no more searches, and forget the one that is under way."""
+        self._loop = None
+        if self._running is not None:
+            self._running.cancel()
 
     def search(self, query: Query) -> None:
         """Search for a query that was stepped, or show what stands for that.
@@ -127,61 +89,121 @@ class Searcher:
         if query.embedding is None:
             query.found(None)
             return
-        if self._lexical is not None:
-            # Words may change with every key: nothing stands for their search.
-            self.expect(query)
-        elif self._stands(query):
+        # Words may change with every key: nothing stands for their search.
+        if self._fusion is None and self._stands(query):
             return
-        with self._changed:
-            turned_away = self._queue.add(query)
-            if turned_away is not query:
-                self._changed.notify()
+        turned_away = self._queue.add(query)
+        if turned_away is not query:
+            self._go_on()
         if turned_away is not None:
             self._overload.shed(turned_away)
 
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""
-        if self._lexical is not None and query.words is not None:
-            self._lexical.drop(query.words)
-        with self._changed:
-            self._queue.remove(query)
+        self._queue.remove(query)
 
     def _stands(self, query: Query) -> bool:
         """Answer a query with what the session's last search found, if that may be shown for it."""
         last = query.last
-        if last is None or last.result is None or query.k > last.k:
+        if last is None or last.result is None or query.k > last.k or last.result.version != self._backend.version:
             return False
-        _, hits, sought, *_ = last.result
-        seeking = query.seeking
-        same = may_stand(sought, seeking, 1)
-        if not same and (query.submitted or not may_stand(sought, seeking, self._anytime)):
+        found, seeking = last.result, query.seeking
+        same = may_stand(found.sought, seeking, 1)
+        if not same and (query.submitted or not may_stand(found.sought, seeking, self._anytime)):
             return False
-        written = self._write(query, hits)
+        written = self._writer.write(found.hits[: query.k], query.text, query.scope)
         self.stood += 1
         if not same:
             query.stood_in(written)
         elif seeking is query.embedding:
-            query.found(Result(written, hits, sought))
+            query.found(Result(written, found.hits, found.sought, found.version))
             return True
         else:
-            query.guessed(Result(written, hits, sought))
+            query.guessed(Result(written, found.hits, found.sought, found.version))
         self._search_behind(query)
         return True
 
     def _search_behind(self, query: Query) -> None:
-        with self._changed:
-            self._queue.add_behind(query)
-            self._changed.notify()
+        self._queue.add_behind(query)
+        self._go_on()
 
-    def _searched(self, batch: list[Query], results: Sequence[Result | None]) -> None:
-        with self._changed:
-            self._queue.end(batch)
-        for query, result in zip(batch, results, strict=True):
-            if result is None:
-                query.failed()
+    def _go_on(self) -> None:
+        """Begin the next batch, once all that is due now has been queued."""
+        if self._running is None and not self._scheduled and self._loop is not None:
+            self._scheduled = True
+            self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._scheduled = False
+        if self._loop is None:
+            return
+        batch = [self._alone.popleft()] if self._alone else self._queue.take()
+        if not batch:
+            return
+        # search() lets no query without an embedding through.
+        requests = [Request(query.seeking, query.text, query.k, scope=query.scope) for query in batch]
+
+        async def work(backend: Backend) -> list[Result]:
+            return await self._search(backend, requests)
+
+        together = self._backend.capabilities.together
+        self._running = asyncio.ensure_future(work(self._backend) if together is None else together(work))
+        deadline = self._loop.call_later(self._seconds, self._running.cancel)
+        self._running.add_done_callback(lambda done: self._end(batch, done, deadline))
+
+    async def _search(self, backend: Backend, requests: Sequence[Request]) -> list[Result]:
+        """Search, and write what is found."""
+        started_ns = time.perf_counter_ns()
+        found = await find(backend, requests, time.monotonic() + self._seconds, self._fusion)
+        found_ns = time.perf_counter_ns()
+        written = [
+            self._writer.write(one.hits, request.text, request.scope)
+            for one, request in zip(found, requests, strict=True)
+        ]
+        search_ns, serialize_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
+        return [
+            Result(text, one.hits, request.vector, one.version, search_ns, serialize_ns, late=bool(one.late))
+            for text, one, request in zip(written, found, requests, strict=True)
+            if request.vector is not None
+        ]
+
+    def _end(self, batch: list[Query], done: asyncio.Future[list[Result]], deadline: asyncio.TimerHandle) -> None:
+        """Hand the results of a batch over, and go on with the next."""
+        deadline.cancel()
+        self._running = None
+        try:
+            results = done.result()
+        except asyncio.CancelledError:
+            if self._loop is not None:
+                self._log.error("%d searches took longer than %g seconds", len(batch), self._seconds)
+            self._fail(batch)
+        except Exception as error:
+            self._log.exception("a batch of %d searches failed", len(batch))
+            if len(batch) > 1 and not isinstance(error, TypeaheadError | OSError):
+                self._alone.extend(batch)
             else:
-                self.searched += 1
+                self._fail(batch)
+        else:
+            self._queue.end(batch)
+            for query, result in zip(batch, results, strict=True):
+                self._count(result)
                 self._found(query, result)
+        if self._alone or self._queue:
+            self._go_on()
+
+    def _fail(self, batch: list[Query]) -> None:
+        self._queue.end(batch)
+        for query in batch:
+            query.failed()
+
+    def _count(self, result: Result) -> None:
+        self.searched += 1
+        if self._fusion is not None:
+            self.words_late += result.late
+            self.words_found += not result.late
+        if result.version != self._version:
+            self._version = result.version
+            self._changed()
 
     def _found(self, query: Query, result: Result) -> None:
         """Give a query its hits. Where they are those of a guess, its own search is still to come."""
@@ -196,51 +218,3 @@ class Searcher:
             query.guessed(result)
             if wanted:
                 self._search_behind(query)
-
-    def _run(self) -> None:
-        """Search until it is time to stop: the search thread."""
-        assert self._loop is not None
-        while (batch := self._next()) is not None:
-            results = self._try(batch)
-            try:
-                self._loop.call_soon_threadsafe(self._searched, batch, results)
-            except RuntimeError:  # the loop was closed while the search ran
-                return
-
-    def _next(self) -> list[Query] | None:
-        """Wait for queries and take them; None when it is time to stop."""
-        with self._changed:
-            while not self._queue and not self._stopped:
-                self._changed.wait()
-            return None if self._stopped else self._queue.take()
-
-    def _try(self, batch: list[Query]) -> Sequence[Result | None]:
-        """Search, one by one where a batch fails; None for a query that cannot be searched."""
-        try:
-            return self._results(batch)
-        except Exception:
-            self._log.exception("a batch of %d searches failed", len(batch))
-            return [None] if len(batch) == 1 else [self._try([query])[0] for query in batch]
-
-    def _results(self, batch: list[Query]) -> list[Result]:
-        """Search for a batch, and write what that finds."""
-        started_ns = time.perf_counter_ns()
-        # search() lets no query without an embedding through.
-        sought = [vector for query in batch if (vector := query.seeking) is not None]
-        found = self._find(batch, np.stack(sought), max(query.k for query in batch))
-        found_ns = time.perf_counter_ns()
-        written = [self._write(query, hits) for query, hits in zip(batch, found, strict=True)]
-        search_ns, serialize_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
-        return [
-            Result(text, hits, vector, search_ns, serialize_ns)
-            for text, hits, vector in zip(written, found, sought, strict=True)
-        ]
-
-    def _find(self, batch: Sequence[Query], vectors: Vectors, k: int) -> Sequence[Sequence[Hit]]:
-        """Find the ``k`` best hits for each row of float32 (n, dim), which are those that ``batch`` seeks."""
-        if self._lexical is None:
-            return self._index.search(vectors, k)
-        return self._lexical.search([query.words for query in batch if query.words is not None], vectors, k)
-
-    def _write(self, query: Query, hits: Sequence[Hit]) -> bytes:
-        return self._writer.write(hits[: query.k], query.text, query.scope)

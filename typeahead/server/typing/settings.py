@@ -21,6 +21,8 @@ class TypingSettings:
     max_search_batch: int = 64
     #: Queries that may wait for a search before keystrokes are turned away.
     max_waiting_searches: int = 256
+    #: Seconds that one search may take before its queries fail.
+    search_seconds: float = 10.0
     #: Milliseconds of one turn of reading before keystrokes that need a step are turned away.
     max_turn_ms: float = 15.0
     #: Cosine from which the hits of the last search stand for a keystroke.

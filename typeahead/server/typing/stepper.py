@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from typeahead.core.engine import MAX_BATCH, Engine
-from typeahead.server.observe.logs import LimitedLog
+from typeahead.logs import LimitedLog
 from typeahead.server.observe.metrics import Reason
 from typeahead.server.typing.ahead import LookAhead
 from typeahead.server.typing.fallback import Fallback

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from typeahead.server.observe.logs import LimitedLog, limit_library
+from typeahead.logs import LimitedLog, limit_library
 
 logger = logging.getLogger("tests.server.logs")
 
