@@ -34,7 +34,7 @@ class TeacherRecipe:
     passage_prompt: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """The settings that override the teacher's files, as :class:`training.teacher.teacher.Teacher` takes them."""
+        """The settings that override the teacher's files, as arguments of its class."""
         names = ("pooling", "max_length", "normalize", "similarity", "query_prompt", "passage_prompt")
         return {name: getattr(self, name) for name in names}
 
@@ -247,7 +247,7 @@ def read_recipe(path: Path) -> Recipe:
 
     ``ValueError`` names an unknown or missing entry.
     """
-    # What training.ranking.stage2 reads of the same file is of no account here.
+    # What training.ranking.recipe reads of the same file is of no account here.
     data = {
         name: value for name, value in read_entries(path).items() if name not in ("data", "mine", "contrast", "light")
     }

@@ -17,11 +17,12 @@ import typeahead  # noqa: E402
 from tests.training.conftest import WORDS  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.exporting.card import student_card  # noqa: E402
-from training.exporting.graphs_causal import block_of, quantize_blocks  # noqa: E402
+from training.exporting.graphs_causal import quantize_blocks  # noqa: E402
 from training.recipe import Recipe, StudentRecipe, read_recipe  # noqa: E402
 from training.students import Causal, save_student  # noqa: E402
 from training.students.rounding import rounded  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
+from training.weight_blocks import block_of  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
 from typeahead.models.golden import Golden, cosines  # noqa: E402
 
@@ -36,7 +37,7 @@ def recipe(recipe_path: Path) -> Recipe:
 @pytest.fixture
 def student(recipe: Recipe) -> Causal:
     """Untrained but for a read-out that reads something."""
-    teacher = Teacher.of(recipe.teacher)
+    teacher = TorchTeacher.of(recipe.teacher)
     torch.manual_seed(3)
     student = Causal.start(recipe.student, teacher, np.arange(1, teacher.model.config.vocab_size + 1))
     torch.nn.init.normal_(student.readout.weight, 0, 0.1)
@@ -66,7 +67,7 @@ def exported(student: Causal, recipe: Recipe, folder: Path) -> CausalEncoder:
 def test_the_exported_step_equals_pytorch(any_student: Causal, recipe: Recipe, tmp_path: Path) -> None:
     student = any_student
     encoder = exported(student, recipe, tmp_path)
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), TEXTS)
     assert cosines(encoder.encode(TEXTS), expected).min() > 0.998
     precise = CausalEncoder(encoder.config, tmp_path / "model", variant="-float32")
     assert cosines(precise.encode(TEXTS), expected).min() > 0.9995
@@ -92,7 +93,7 @@ def test_every_prefix_has_the_embedding_that_training_gave_it(student: Causal, r
 
 
 def test_where_unfinished_text_is_going_is_what_training_gave_it(recipe: Recipe, tmp_path: Path) -> None:
-    teacher = Teacher.of(recipe.teacher)
+    teacher = TorchTeacher.of(recipe.teacher)
     torch.manual_seed(3)
     looking = dataclasses.replace(recipe.student, ahead=True)
     student = Causal.start(looking, teacher, np.arange(1, teacher.model.config.vocab_size + 1)).eval()
@@ -118,7 +119,7 @@ def test_a_text_may_be_as_long_as_the_teachers_and_no_longer(student: Causal, re
     assert encoder.max_tokens == 30
     longest, longer = encoder.encode(["egg " * 30, "egg " * 31])
     np.testing.assert_array_equal(longest, longer)
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), ["egg " * 30])
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), ["egg " * 30])
     assert cosines(longest[None], expected)[0] > 0.998
 
 

@@ -29,7 +29,7 @@ from training.students import (  # noqa: E402
     save_student,
 )
 from training.students.rounding import RoundedLinear, rounded_state, set_rounding  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 RECIPES = {
     "static": StudentRecipe(family="static"),
@@ -51,17 +51,17 @@ FOLDS = [name for name, recipe in RECIPES.items() if FAMILIES[recipe.family].fol
 
 
 @pytest.fixture(scope="module")
-def teacher(teacher_folder: Path) -> Teacher:
-    return Teacher(str(teacher_folder))
+def teacher(teacher_folder: Path) -> TorchTeacher:
+    return TorchTeacher(str(teacher_folder))
 
 
 @pytest.fixture(scope="module")
-def dot_teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
+def dot_teacher(tmp_path_factory: pytest.TempPathFactory) -> TorchTeacher:
     """coCondenser's form: [CLS], not normalised."""
-    return Teacher(str(write_cocondenser(tmp_path_factory.mktemp("dot") / "teacher")))
+    return TorchTeacher(str(write_cocondenser(tmp_path_factory.mktemp("dot") / "teacher")))
 
 
-def trained(recipe: StudentRecipe, teacher: Teacher) -> Student:
+def trained(recipe: StudentRecipe, teacher: TorchTeacher) -> Student:
     """A student whose weights are no longer those of its start."""
     torch.manual_seed(1)
     student = build(recipe, teacher, np.arange(teacher.model.config.vocab_size) + 1)
@@ -71,7 +71,7 @@ def trained(recipe: StudentRecipe, teacher: Teacher) -> Student:
     return student.eval()
 
 
-def some_ids(teacher: Teacher, *, seed: int = 2) -> tuple[Any, Any]:
+def some_ids(teacher: TorchTeacher, *, seed: int = 2) -> tuple[Any, Any]:
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.tensor([1, 9, 2, 5, 9])
     return torch.randint(5, teacher.model.config.vocab_size, (5, 9), generator=generator), lengths
@@ -79,7 +79,7 @@ def some_ids(teacher: Teacher, *, seed: int = 2) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("name", FOLDS)
 def test_the_embedding_after_each_token_is_that_of_the_tokens_so_far(
-    name: str, teacher: Teacher, dot_teacher: Teacher
+    name: str, teacher: TorchTeacher, dot_teacher: TorchTeacher
 ) -> None:
     for source in (teacher, dot_teacher):
         student = trained(RECIPES[name], source)
@@ -94,7 +94,7 @@ def test_the_embedding_after_each_token_is_that_of_the_tokens_so_far(
 
 
 @pytest.mark.parametrize("name", FOLDS)
-def test_where_text_is_going_is_said_after_each_token_and_beside_what_it_is(name: str, teacher: Teacher) -> None:
+def test_where_text_is_going_is_said_after_each_token_and_beside_what_it_is(name: str, teacher: TorchTeacher) -> None:
     student = trained(RECIPES[name], teacher)
     ids, lengths = some_ids(teacher)
     with torch.inference_mode():
@@ -108,7 +108,7 @@ def test_where_text_is_going_is_said_after_each_token_and_beside_what_it_is(name
     assert (apart > 0.01) == ("ahead" in name)
 
 
-def test_what_is_learnt_of_unfinished_text_leaves_the_read_out_of_whole_text_alone(teacher: Teacher) -> None:
+def test_what_is_learnt_of_unfinished_text_leaves_the_read_out_of_whole_text_alone(teacher: TorchTeacher) -> None:
     student = trained(RECIPES["causal, looking ahead"], teacher)
     loss: Any = student.ahead(*some_ids(teacher)).square().sum()
     loss.backward()
@@ -118,7 +118,7 @@ def test_what_is_learnt_of_unfinished_text_leaves_the_read_out_of_whole_text_alo
     assert student.readout.weight.grad is None
 
 
-def test_the_read_out_of_unfinished_text_can_learn_alone(teacher: Teacher) -> None:
+def test_the_read_out_of_unfinished_text_can_learn_alone(teacher: TorchTeacher) -> None:
     student = trained(RECIPES["causal, looking ahead"], teacher)
     ids, lengths = some_ids(teacher)
     whole, after_each = student.whole_and_ahead(ids, lengths, alone=True)
@@ -133,7 +133,7 @@ def test_the_read_out_of_unfinished_text_can_learn_alone(teacher: Teacher) -> No
     assert whole.requires_grad
 
 
-def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(teacher: Teacher) -> None:
+def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(teacher: TorchTeacher) -> None:
     student = trained(RECIPES["causal, four bits"], teacher)
     plain = trained(RECIPES["causal"], teacher)
     ids, lengths = some_ids(teacher)
@@ -154,7 +154,7 @@ def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(t
         torch.testing.assert_close(student.get_submodule(name).weight.grad, plain.get_submodule(name).weight.grad)
 
 
-def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: Teacher, dot_teacher: Teacher) -> None:
+def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: TorchTeacher, dot_teacher: TorchTeacher) -> None:
     recipe = StudentRecipe(family="causal", layers=2, pooled=0.5)
     counts = np.arange(teacher.model.config.vocab_size) + 1
     student, plain = (build(one, teacher, counts) for one in (recipe, RECIPES["causal"]))
@@ -172,7 +172,7 @@ def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: Teacher, 
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_an_embedding_does_not_depend_on_padding_or_on_other_texts(name: str, teacher: Teacher) -> None:
+def test_an_embedding_does_not_depend_on_padding_or_on_other_texts(name: str, teacher: TorchTeacher) -> None:
     student = trained(RECIPES[name], teacher)
     ids, lengths = some_ids(teacher)
     with torch.inference_mode():
@@ -184,7 +184,7 @@ def test_an_embedding_does_not_depend_on_padding_or_on_other_texts(name: str, te
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_saved_student_is_the_same_without_its_teacher(name: str, teacher: Teacher, tmp_path: Path) -> None:
+def test_a_saved_student_is_the_same_without_its_teacher(name: str, teacher: TorchTeacher, tmp_path: Path) -> None:
     student = trained(RECIPES[name], teacher)
     save_student(student, tmp_path / "student.safetensors", metadata={"run": "of today"})
     again = load_student(tmp_path)
@@ -198,7 +198,7 @@ def test_a_saved_student_is_the_same_without_its_teacher(name: str, teacher: Tea
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_trained_parameters_are_sparse_or_dense_and_fresh_ones_are_dense(name: str, teacher: Teacher) -> None:
+def test_trained_parameters_are_sparse_or_dense_and_fresh_ones_are_dense(name: str, teacher: TorchTeacher) -> None:
     student = trained(RECIPES[name], teacher)
     ids, lengths = some_ids(teacher)
     student(ids, lengths).square().sum().backward()
@@ -212,7 +212,7 @@ def test_trained_parameters_are_sparse_or_dense_and_fresh_ones_are_dense(name: s
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_mixed_precision_is_close_and_gives_float32(name: str, teacher: Teacher) -> None:
+def test_mixed_precision_is_close_and_gives_float32(name: str, teacher: TorchTeacher) -> None:
     student = trained(RECIPES[name], teacher)
     ids, lengths = some_ids(teacher)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
@@ -223,12 +223,14 @@ def test_mixed_precision_is_close_and_gives_float32(name: str, teacher: Teacher)
     assert (mixed * exact).sum(1).min() > 0.998
 
 
-def test_a_student_that_is_no_fold_says_so(teacher: Teacher) -> None:
+def test_a_student_that_is_no_fold_says_so(teacher: TorchTeacher) -> None:
     with pytest.raises(TypeError, match="no fold"):
         trained(RECIPES["transformer"], teacher).prefixes(*some_ids(teacher))
 
 
-def test_the_first_version_s_files_without_metadata_are_of_the_residual_gru(teacher: Teacher, tmp_path: Path) -> None:
+def test_the_first_version_s_files_without_metadata_are_of_the_residual_gru(
+    teacher: TorchTeacher, tmp_path: Path
+) -> None:
     student = trained(RECIPES["residual GRU"], teacher)
     names = ["table.weight", "log_weights.weight", "readout.weight"]
     names += [f"gru.{kind}_{side}_l0" for kind in ("weight", "bias") for side in ("ih", "hh")]
@@ -244,7 +246,7 @@ def test_the_first_version_s_files_without_metadata_are_of_the_residual_gru(teac
 
 
 @pytest.mark.parametrize("name", ["static", "residual GRU", "causal", "transformer with token vectors"])
-def test_a_student_starts_as_the_weighted_mean_of_single_token_outputs(name: str, teacher: Teacher) -> None:
+def test_a_student_starts_as_the_weighted_mean_of_single_token_outputs(name: str, teacher: TorchTeacher) -> None:
     torch.manual_seed(0)
     counts = np.arange(teacher.model.config.vocab_size)
     student = build(RECIPES[name], teacher, counts)
@@ -278,7 +280,7 @@ def test_all_layers_of_the_teacher_are_the_teacher(
     teacher_folder: Path, tmp_path: Path, pooling: str, normalize: bool, prompt: str
 ) -> None:
     folder = six_layers(tmp_path / "six", teacher_folder)
-    teacher = Teacher(
+    teacher = TorchTeacher(
         str(folder), pooling=pooling, normalize=normalize, similarity="cosine" if normalize else "dot",
         query_prompt=prompt,
     )  # fmt: skip
@@ -296,7 +298,7 @@ def test_all_layers_of_the_teacher_are_the_teacher(
 
 def test_fewer_layers_are_the_teacher_s_first_ones_whatever_its_precision(teacher_folder: Path, tmp_path: Path) -> None:
     folder = six_layers(tmp_path / "six", teacher_folder)
-    precise, rounded = Teacher(str(folder)), Teacher(str(folder), dtype="bfloat16")
+    precise, rounded = TorchTeacher(str(folder)), TorchTeacher(str(folder), dtype="bfloat16")
     recipe = StudentRecipe(family="transformer", layers=2)
     first, second = (build(recipe, source, np.ones(1)).state_dict() for source in (precise, rounded))
     for name, tensor in first.items():
@@ -312,18 +314,18 @@ def test_fewer_layers_are_the_teacher_s_first_ones_whatever_its_precision(teache
     torch.testing.assert_close(found, torch.nn.functional.normalize(expected, dim=1), rtol=1e-4, atol=2e-6)
 
 
-def test_layers_that_the_teacher_has_not_are_named(teacher: Teacher) -> None:
+def test_layers_that_the_teacher_has_not_are_named(teacher: TorchTeacher) -> None:
     with pytest.raises(ValueError, match="has 2"):
         build(StudentRecipe(family="transformer", layers=3), teacher, np.ones(1))
 
 
 def test_a_teacher_that_is_no_bert_with_gelu_is_named(teacher_folder: Path, tmp_path: Path) -> None:
-    relu = Teacher(str(six_layers(tmp_path / "relu", teacher_folder, hidden_act="relu")))
+    relu = TorchTeacher(str(six_layers(tmp_path / "relu", teacher_folder, hidden_act="relu")))
     with pytest.raises(ValueError, match="relu"):
         build(StudentRecipe(family="causal", layers=1), relu, np.ones(1))
 
 
-def test_an_unknown_family_is_named(teacher: Teacher) -> None:
+def test_an_unknown_family_is_named(teacher: TorchTeacher) -> None:
     with pytest.raises(ValueError, match="mamba"):
         build(StudentRecipe(family="mamba"), teacher, np.ones(1))
 
@@ -342,7 +344,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["RNN(1, 0)", "RNN(2, 1), free table, projected"])
-def test_the_paper_s_student_is_a_fold_written_by_hand(name: str, dot_teacher: Teacher) -> None:
+def test_the_paper_s_student_is_a_fold_written_by_hand(name: str, dot_teacher: TorchTeacher) -> None:
     recipe = RECIPES[name]
     student = trained(recipe, dot_teacher)
     weight = {key: tensor.detach().double().numpy() for key, tensor in student.state_dict().items()}
@@ -372,7 +374,7 @@ def test_the_paper_s_student_is_a_fold_written_by_hand(name: str, dot_teacher: T
 @pytest.mark.parametrize(
     ("table", "same", "moves"), [("tied", True, False), ("trained", True, True), ("free", False, True)]
 )
-def test_the_paper_s_table_is_tied_trained_or_free(teacher: Teacher, table: str, same: bool, moves: bool) -> None:
+def test_the_paper_s_table_is_tied_trained_or_free(teacher: TorchTeacher, table: str, same: bool, moves: bool) -> None:
     student = build(StudentRecipe(family="rnn", hidden=32, table=table), teacher, np.ones(1))
     assert isinstance(student, PaperRNN)
     assert torch.equal(student.words.weight, teacher.word_embeddings()) == same
@@ -380,7 +382,7 @@ def test_the_paper_s_table_is_tied_trained_or_free(teacher: Teacher, table: str,
     assert (student.words.weight.grad is not None) == moves
 
 
-def test_what_a_teacher_of_dot_products_gives_keeps_its_length(dot_teacher: Teacher) -> None:
+def test_what_a_teacher_of_dot_products_gives_keeps_its_length(dot_teacher: TorchTeacher) -> None:
     for recipe in RECIPES.values():
         student = build(recipe, dot_teacher, np.ones(dot_teacher.model.config.vocab_size))
         assert student.similarity == "dot"
@@ -388,7 +390,7 @@ def test_what_a_teacher_of_dot_products_gives_keeps_its_length(dot_teacher: Teac
         assert not torch.allclose(lengths, torch.ones(5), atol=1e-2)
 
 
-def test_the_settings_are_json(teacher: Teacher) -> None:
+def test_the_settings_are_json(teacher: TorchTeacher) -> None:
     for recipe in RECIPES.values():
         settings = trained(recipe, teacher).settings
         assert json.loads(json.dumps(settings)) == settings

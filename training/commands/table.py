@@ -22,10 +22,11 @@ from typing import Any
 
 from training.exporting import export
 from training.ranking import contrast, mine
-from training.ranking.round_folders import PASSAGES, STUDENT, next_round
-from training.ranking.stage2 import Stage2, read_stage2
+from training.ranking.recipe import Stage2, read_stage2
+from training.ranking.round_folders import PASSAGES, next_round
 from training.recipe import Recipe, read_recipe
 from training.stage1 import distill
+from training.students.files import STUDENT
 from typeahead.cli import main as typeahead_main
 from typeahead.models.folder import find
 from typeahead.tables import report

@@ -34,7 +34,7 @@ from training.exporting.graphs_transformer import EncoderSizes, student_tensors,
 from training.exporting.smoothing import input_peaks, random_ids
 from training.recipe import Recipe, read_recipe
 from training.students import Causal, PaperRNN, ResidualGRU, Static, Student, TruncatedTransformer, load_student
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.core.encoder import Encoder, Vectors
 from typeahead.encoders.loading import load
 from typeahead.models.config import ModelConfig, TeacherInfo
@@ -48,7 +48,7 @@ def _numpy(tensor: Tensor) -> np.ndarray:
     return array
 
 
-def teacher_info(recipe: Recipe, teacher: Teacher) -> TeacherInfo:
+def teacher_info(recipe: Recipe, teacher: TorchTeacher) -> TeacherInfo:
     """What a model folder says of its teacher."""
     weights = Path(recipe.teacher.path()) / "model.safetensors"
     return TeacherInfo(
@@ -60,19 +60,19 @@ def teacher_info(recipe: Recipe, teacher: Teacher) -> TeacherInfo:
     )
 
 
-def precise_teacher(recipe: Recipe) -> Teacher:
+def precise_teacher(recipe: Recipe) -> TorchTeacher:
     """The recipe's teacher in float32, whatever it is run in for training: its weights are what ships."""
-    return Teacher(recipe.teacher.path(), **recipe.teacher.given())
+    return TorchTeacher(recipe.teacher.path(), **recipe.teacher.given())
 
 
-def max_tokens_of(teacher: Teacher, prompt: str | None = None) -> int:
+def max_tokens_of(teacher: TorchTeacher, prompt: str | None = None) -> int:
     """Tokens of a text that the teacher reads, its special ones and the prompt's (a query's) not counted."""
     before, after = teacher.special_ids(prompt)
     return teacher.max_length - len(before) - len(after)
 
 
 @torch.inference_mode()
-def encode_with_student(student: Student, teacher: Teacher, texts: Sequence[str]) -> Vectors:
+def encode_with_student(student: Student, teacher: TorchTeacher, texts: Sequence[str]) -> Vectors:
     """Encode texts one by one in PyTorch, cut where the teacher cuts: the reference for the exported step."""
     rows = []
     for text in texts:
@@ -107,7 +107,7 @@ def _finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, mi
     return load(out)
 
 
-def save_tokenizer(teacher: Teacher, folder: Path) -> None:
+def save_tokenizer(teacher: TorchTeacher, folder: Path) -> None:
     """Write the teacher's tokenizer, which neither cuts nor fills up."""
     tokenizer = teacher.tokenizer.backend_tokenizer
     tokenizer.no_truncation()
@@ -182,7 +182,7 @@ def _write_causal(folder: Path, student: Causal, max_tokens: int) -> dict[str, A
 
 
 def _write_transformer(
-    folder: Path, student: TruncatedTransformer, teacher: Teacher, max_tokens: int
+    folder: Path, student: TruncatedTransformer, teacher: TorchTeacher, max_tokens: int
 ) -> dict[str, Any]:
     """Write weights and graphs; return what the configuration says of this family."""
     before, after = student.prefix_ids, student.suffix_ids
@@ -207,7 +207,7 @@ def _write_transformer(
     return {"family": "transformer", "prefix_ids": before, "suffix_ids": after, "shape": {"layers": sizes.layers}}
 
 
-def _write_student(folder: Path, student: Student, teacher: Teacher, max_tokens: int) -> dict[str, Any]:
+def _write_student(folder: Path, student: Student, teacher: TorchTeacher, max_tokens: int) -> dict[str, Any]:
     """Write weights and graphs; return what the configuration says of the family."""
     if isinstance(student, Causal):
         return _write_causal(folder, student, max_tokens)

@@ -1,10 +1,11 @@
 """ONNX graphs of the causal student: one token attends to the keys and values that are kept of all before it.
 
 Products run in ``MatMulNBits`` with 8-bit weights: the kernel takes float32, quantises it, with a scale for every
-:data:`BLOCK` of its entries, and adds the bias, so that a product is one node. Over two layers of 384 dimensions that
-took 66 µs at best, constant scales with ``MatMulIntegerToFloat`` 86, scales of whole rows by nodes 97; blocks of 64
-took 76, of 32 82. To look the first layer's queries, keys and values up for a token, as the GRU's input gates are,
-saved 2 µs of 125 for 70 MB. The sibling :mod:`training.exporting.graphs` has the other graphs and what they share.
+:data:`~training.weight_blocks.BLOCK` of its entries, and adds the bias, so that a product is one node. Over two layers
+of 384 dimensions that took 66 µs at best, constant scales with ``MatMulIntegerToFloat`` 86, scales of whole rows by
+nodes 97; blocks of 64 took 76, of 32 82. To look the first layer's queries, keys and values up for a token, as the
+GRU's input gates are, saved 2 µs of 125 for 70 MB. The sibling :mod:`training.exporting.graphs` has the other graphs
+and what they share.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ import numpy as np
 from onnx import TensorProto
 
 from training.exporting.graphs import Graph, WeightsFile, quantize_rows
+from training.weight_blocks import block_of
 
-#: The largest block of activations, and of weights of one output, that has a scale of its own, by bits of a weight.
-BLOCK = {8: 128, 4: 64}
-_SMALLEST_BLOCK = 16
 _MICROSOFT = "com.microsoft"
 #: Both tables have a file of their own: of a teacher of 384 dimensions, all three are below 25 MB.
 _FILES = ("weights", "words", "table")
@@ -57,14 +56,6 @@ class CausalSizes:
     def readouts(self) -> list[str]:
         """Names of the read-outs' weights."""
         return ["readout", "ahead"] if self.ahead else ["readout"]
-
-
-def block_of(inputs: int, bits: int = 8) -> int:
-    """Entries of a row of ``inputs`` entries that share a scale: a power of two, as large as divides the row."""
-    block = BLOCK[bits]
-    while block > _SMALLEST_BLOCK and inputs % block:
-        block //= 2
-    return block
 
 
 def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:

@@ -138,7 +138,7 @@ def write_transformer(folder: Path, tensors: Mapping[str, np.ndarray], sizes: En
 
 
 def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *, int8: bool) -> None:
-    """Write the encoder with its pooling, as :class:`training.teacher.teacher.Teacher` or the student runs it.
+    """Write the encoder with its pooling, as the teacher or the student runs it in PyTorch.
 
     Needs ``words`` (with ``.scale``), ``positions`` (token type 0 added), and for each layer n ``n.query``, ``n.key``,
     ``n.value``, ``n.attention``, ``n.up``, ``n.down`` with ``.scale`` and ``.bias``, and ``n.qkv.factor`` and

@@ -25,7 +25,7 @@ from training.exporting.card import student_card
 from training.recipe import Recipe
 from training.students import Student, TruncatedTransformer, load_student
 from training.students.rounding import rounded_state
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.models.golden import cosines
 
 _MIN_COSINE = 0.9999
@@ -78,7 +78,7 @@ def bert_weights(student: TruncatedTransformer) -> dict[str, Tensor]:
     return {name: tensor.contiguous().clone() for name, tensor in found.items()}
 
 
-def _write_native(folder: Path, student: TruncatedTransformer, teacher: Teacher) -> None:
+def _write_native(folder: Path, student: TruncatedTransformer, teacher: TorchTeacher) -> None:
     sizes = student.trunk.settings
     config = BertConfig(
         vocab_size=sizes["vocabulary"],
@@ -106,7 +106,7 @@ def _write_native(folder: Path, student: TruncatedTransformer, teacher: Teacher)
     _modules(folder, [(path, f"{_NAMESPACE}.{kind}") for path, kind in kinds])
 
 
-def _write_own(folder: Path, student: Student, teacher: Teacher, max_tokens: int) -> None:
+def _write_own(folder: Path, student: Student, teacher: TorchTeacher, max_tokens: int) -> None:
     # The library encodes whole texts: what guesses where unfinished ones are going stays here.
     settings = {name: value for name, value in student.settings.items() if name != "ahead"}
     _json(folder / "student.json", {"family": student.family, **settings, "max_tokens": max_tokens})
@@ -129,7 +129,13 @@ def _modules(folder: Path, kinds: Sequence[tuple[str, str]]) -> None:
 
 
 def export_sentences(
-    run: Path, recipe: Recipe, teacher: Teacher, out: Path, texts: Sequence[str], reference: np.ndarray, max_tokens: int
+    run: Path,
+    recipe: Recipe,
+    teacher: TorchTeacher,
+    out: Path,
+    texts: Sequence[str],
+    reference: np.ndarray,
+    max_tokens: int,
 ) -> None:
     """Write the student of a finished run to ``out``, once the library gives the ``reference`` (n, dim) for ``texts``.
 

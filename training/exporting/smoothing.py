@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 
 #: How much of their unevenness inputs lose to the weights: the paper's alpha.
 _SHARE = 0.7
@@ -26,7 +26,7 @@ _TEXTS, _TOKENS = 128, 32
 _LEAST = 1e-3
 
 
-def random_ids(teacher: Teacher, before: Sequence[int], after: Sequence[int]) -> Tensor:
+def random_ids(teacher: TorchTeacher, before: Sequence[int], after: Sequence[int]) -> Tensor:
     """Texts of random tokens between special ones, always the same: int64 (128, length), 32 tokens if they fit."""
     special = set(teacher.tokenizer.all_special_tokens)
     known = [

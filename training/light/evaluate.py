@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from training.light.model import PassageSide, mean_of_tokens, token_counts
 from training.light.sparse_passages import SparsePassages
-from training.ranking.inputs import passage_ids, query_ids
+from training.ranking.encoding import passage_ids, query_ids
+from training.ranking.recipe import LightRecipe, read_stage2
 from training.ranking.round_folders import PASSAGES
-from training.ranking.stage2 import LightRecipe, read_stage2
 from training.recipe import Recipe, read_recipe
-from training.teacher.teacher import Teacher
-from training.teacher.token_vectors import token_table
+from training.teacher.token_encoder import token_table
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.evaluate.data.collection import Passage
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
 from typeahead.evaluate.measures.metrics import mean, per_query
@@ -51,7 +51,7 @@ class Encoded:
         self.names = [passage.id for passage in passages]
         folder = run / one.name / PASSAGES
         model = SparsePassages(folder) if one.sparse else None
-        self.teacher = model.teacher if model else Teacher(str(folder))
+        self.teacher = model.teacher if model else TorchTeacher(str(folder))
         side = model.side if model else PassageSide(self.teacher, None).eval()
         ids = passage_ids(self.teacher, [passage.text for passage in passages], one.passage_tokens)
         vectors, self.weights = side.encode(ids, max(_WEIGHTS))

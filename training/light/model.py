@@ -3,7 +3,7 @@
 The teacher's model is trained as it encodes passages to vectors and, with a
 :class:`~training.light.sparse_head.SparseHead`, to weights of tokens; single tokens behind a prompt, whose mean is a
 query's vector; and, as what the look-up is to come close to, whole queries. The sides of it (:class:`PassageSide`,
-:class:`~training.teacher.token_vectors.TokenEncoder` and :class:`~training.ranking.inputs.PassageEncoder`) share its
+:class:`~training.teacher.token_encoder.TokenEncoder` and :class:`~training.ranking.encoding.PassageEncoder`) share its
 weights, and are what :mod:`training.ranking.gradcache` takes.
 """
 
@@ -21,12 +21,13 @@ from torch import Tensor, nn
 
 from training.data import Passage, Text
 from training.light.sparse_head import HEAD, SparseHead, keep_largest
+from training.padding import pad
 from training.ranking.contrast_passages import save_passage_encoder
-from training.ranking.inputs import PassageEncoder, blocks, encode, pad, passage_ids, query_ids
-from training.ranking.stage2 import LightRecipe
+from training.ranking.encoding import PassageEncoder, blocks, encode, passage_ids, query_ids
+from training.ranking.recipe import LightRecipe
 from training.recipe import Recipe
-from training.teacher.teacher import Teacher
-from training.teacher.token_vectors import TokenEncoder
+from training.teacher.token_encoder import TokenEncoder
+from training.teacher.torch_teacher import TorchTeacher
 
 #: The file that says how a query's tokens count, and of how many weights a passage keeps.
 SPARSE = "sparse.json"
@@ -37,7 +38,7 @@ _PART = 512
 class PassageSide(PassageEncoder):
     """Passages to vectors, with weights of tokens behind them: float32 (n, dim) or (n, dim + vocabulary)."""
 
-    def __init__(self, teacher: Teacher, head: SparseHead | None) -> None:
+    def __init__(self, teacher: TorchTeacher, head: SparseHead | None) -> None:
         super().__init__(teacher)
         self.head = head
         before, after = teacher.special_ids(teacher.passage_prompt)
@@ -79,7 +80,7 @@ class PassageSide(PassageEncoder):
 class Light(nn.Module):
     """All of it. ``teacher.model`` is trained, through LoRA if ``one.lora_rank`` says so."""
 
-    def __init__(self, teacher: Teacher, one: LightRecipe, separator: str) -> None:
+    def __init__(self, teacher: TorchTeacher, one: LightRecipe, separator: str) -> None:
         super().__init__()
         self.teacher, self._one, self._separator = teacher, one, separator
         self.prompts = one.prompts or (teacher.query_prompt,)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.activations import ACT2FN
 
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 
 #: What a head's file is called beside the passage encoder's.
 HEAD = "sparse_head.safetensors"
@@ -99,7 +99,7 @@ class SparseHead(nn.Module):
         self.dtype = torch.float32
 
     @classmethod
-    def of(cls, teacher: Teacher) -> SparseHead:
+    def of(cls, teacher: TorchTeacher) -> SparseHead:
         """The head in a teacher's folder, else that of its language model, else one tied to its input embeddings.
 
         ``ValueError`` for a head in a form that is not known, or a table whose width is not that of the outputs.

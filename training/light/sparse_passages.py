@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from training.light.model import SPARSE, PassageSide
 from training.light.sparse_head import HEAD, SparseHead
-from training.ranking.inputs import blocks, passage_ids
-from training.teacher.teacher import Teacher
+from training.ranking.encoding import blocks, passage_ids
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.index import open_index
 from typeahead.index.sparse import SPARSE as FILE
 from typeahead.index.sparse import write_sparse
@@ -40,7 +40,7 @@ class SparsePassages:
         self.counts: str = said["counts"]
         self.top_k: int = said["top_k"]
         self._max_tokens: int = said["max_tokens"]
-        self.teacher = Teacher(str(folder), dtype=dtype, device=device)
+        self.teacher = TorchTeacher(str(folder), dtype=dtype, device=device)
         head = SparseHead.of(self.teacher).requires_grad_(False)
         head.dtype = getattr(torch, dtype)
         self.side = PassageSide(self.teacher, head).eval()

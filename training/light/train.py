@@ -32,7 +32,8 @@ from training.light.model import Light, mean_of_tokens
 from training.light.sparse_head import flops
 from training.ranking.contrast_data import Batch, held_out_pool
 from training.ranking.gradcache import Side
-from training.ranking.round_folders import STUDENT, open_teacher, seed_of
+from training.ranking.recipe import LightRecipe, Stage2
+from training.ranking.round_folders import open_teacher, seed_of
 from training.ranking.round_loop import (
     DEVELOPMENT,
     RoundRun,
@@ -42,10 +43,10 @@ from training.ranking.round_loop import (
     run_command,
     share_of_all,
 )
-from training.ranking.stage2 import LightRecipe, Stage2
 from training.recipe import Recipe
 from training.students import Static, save_student
-from training.teacher.token_vectors import token_table
+from training.students.files import STUDENT
+from training.teacher.token_encoder import token_table
 
 #: Passages that a head without a past is set by.
 _CALIBRATION = 64

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from training.ranking.contrast_data import Batch, held_out_pool
 from training.ranking.contrast_passages import Passages
+from training.ranking.encoding import encode, query_ids
 from training.ranking.gradcache import Side
-from training.ranking.inputs import encode, query_ids
-from training.ranking.round_folders import STUDENT, open_teacher, student_path
+from training.ranking.recipe import ContrastRecipe, Stage2
+from training.ranking.round_folders import open_teacher, student_path
 from training.ranking.round_loop import (
     DEVELOPMENT,
     RoundRun,
@@ -27,9 +28,9 @@ from training.ranking.round_loop import (
     run_command,
     share_of_all,
 )
-from training.ranking.stage2 import ContrastRecipe, Stage2
 from training.recipe import Recipe
 from training.students import Student, load_student, save_student
+from training.students.files import STUDENT
 
 
 class Contrast(RoundRun):

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from training.data import Group, GroupFile, Passage, Text, is_development, read_groups, write_groups
 from training.data.judged import KINDS, split_kind
+from training.ranking.recipe import ContrastRecipe, Stage2
 from training.ranking.round_folders import NEGATIVES, open_judged, seed_of
-from training.ranking.stage2 import ContrastRecipe, Stage2
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from training.data import Group, Passage
+from training.ranking.encoding import PassageEncoder, encode, passage_ids
 from training.ranking.gradcache import Side
-from training.ranking.inputs import PassageEncoder, encode, passage_ids
+from training.ranking.recipe import ContrastRecipe
 from training.ranking.round_folders import PASSAGES
-from training.ranking.stage2 import ContrastRecipe
 from training.recipe import Recipe
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 #: Groups whose passages are encoded at a time while the cache is filled.
@@ -34,7 +34,7 @@ _SETTINGS = ("modules.json", "sentence_bert_config.json", "config_sentence_trans
 class Passages:
     """The passages' encoder in one round."""
 
-    def __init__(self, teacher: Teacher, one: ContrastRecipe, separator: str, cache: Path) -> None:
+    def __init__(self, teacher: TorchTeacher, one: ContrastRecipe, separator: str, cache: Path) -> None:
         self.teacher, self.trained = teacher, one.passages == "trained"
         self.encoder = PassageEncoder(teacher)
         self._separator, self._length = separator, one.passage_tokens
@@ -95,7 +95,7 @@ class Passages:
             save_passage_encoder(self.teacher, folder, recipe)
 
 
-def save_passage_encoder(teacher: Teacher, folder: Path, recipe: Recipe) -> Path:
+def save_passage_encoder(teacher: TorchTeacher, folder: Path, recipe: Recipe) -> Path:
     """Write a teacher that was trained to a round's folder, and a recipe whose teacher it is; returns where it lies."""
     final, partial = folder / PASSAGES, folder / f"{PASSAGES}.partial"
     shutil.rmtree(partial, ignore_errors=True)

@@ -15,8 +15,8 @@ import torch
 from tqdm import tqdm
 
 from training.data import Collection
-from training.ranking.inputs import PassageEncoder, blocks, encode, passage_ids
-from training.teacher.teacher import Teacher
+from training.ranking.encoding import PassageEncoder, blocks, encode, passage_ids
+from training.teacher.torch_teacher import TorchTeacher
 
 #: Passages in a file: what a kill costs at most.
 SHARD = 16_384
@@ -29,7 +29,7 @@ class CollectionVectors:
     whatever is found there is right, and :meth:`fill` only computes what is missing.
     """
 
-    def __init__(self, folder: Path, teacher: Teacher, collection: Collection, separator: str) -> None:
+    def __init__(self, folder: Path, teacher: TorchTeacher, collection: Collection, separator: str) -> None:
         name = f"collection-{collection.digest}"
         if teacher.passage_prompt or separator != " ":
             written = (teacher.passage_prompt + "\0" + separator).encode()

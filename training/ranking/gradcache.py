@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.ranking.inputs import pad
+from training.padding import pad
 
 Loss = Callable[[list[Tensor]], Tensor]
 

@@ -1,7 +1,7 @@
 """``python -m training.ranking.mine RECIPE.toml [ROUND]``: hard negatives for stage 2, in Tevatron's form.
 
 For each judged query a search gives its best passages; some of those that are not relevant are drawn at random. The
-search is BM25, or exact search with a model's vectors (:mod:`training.ranking.stage2` says which round uses what).
+search is BM25, or exact search with a model's vectors (:mod:`training.ranking.recipe` says which round uses what).
 Without a name the first round that is not done is run. A run that is killed goes on where it was and ends with the same
 file.
 """
@@ -21,7 +21,8 @@ from training.data import Group, Passage
 from training.data.tevatron import format_group
 from training.ranking.bm25 import BM25Index
 from training.ranking.dense import CollectionVectors, search
-from training.ranking.inputs import blocks, encode_queries
+from training.ranking.encoding import blocks, encode_queries
+from training.ranking.recipe import BM25, MineRecipe, Stage2, read_stage2
 from training.ranking.round_folders import (
     NEGATIVES,
     claim,
@@ -32,7 +33,6 @@ from training.ranking.round_folders import (
     open_models,
     seed_of,
 )
-from training.ranking.stage2 import BM25, MineRecipe, Stage2, read_stage2
 from training.recipe import Recipe, read_recipe
 
 log = logging.getLogger(__name__)

@@ -24,13 +24,14 @@ from typing import Any
 import torch
 
 from training.data.judged import Judged
-from training.ranking.stage2 import DISTILLED, TEACHER, ContrastRecipe, DataRecipe, MineRecipe, Stage2
+from training.ranking.recipe import DISTILLED, TEACHER, ContrastRecipe, DataRecipe, MineRecipe, Stage2
 from training.recipe import Recipe
 from training.students import Student, load_student
-from training.teacher.teacher import Teacher
+from training.students.files import STUDENT
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.storage.sums import file_sha256
 
-NEGATIVES, STUDENT, PASSAGES = "negatives.jsonl", "student.safetensors", "passages"
+NEGATIVES, PASSAGES = "negatives.jsonl", "passages"
 
 
 def result_of(run: Path, one: MineRecipe | ContrastRecipe) -> Path:
@@ -63,14 +64,16 @@ def student_path(run: Path, name: str) -> Path:
     return path
 
 
-def open_teacher(recipe: Recipe, run: Path, name: str, device: torch.device, *, dtype: str | None = None) -> Teacher:
+def open_teacher(
+    recipe: Recipe, run: Path, name: str, device: torch.device, *, dtype: str | None = None
+) -> TorchTeacher:
     """The passage encoder that a round left, else the recipe's teacher."""
     passages = run / name / PASSAGES
     path = str(passages) if name not in (DISTILLED, TEACHER) and passages.is_dir() else recipe.teacher.path()
-    return Teacher(path, **recipe.teacher.given(), dtype=dtype or recipe.teacher.dtype, device=device)
+    return TorchTeacher(path, **recipe.teacher.given(), dtype=dtype or recipe.teacher.dtype, device=device)
 
 
-def open_models(recipe: Recipe, run: Path, name: str, device: torch.device) -> tuple[Student | None, Teacher]:
+def open_models(recipe: Recipe, run: Path, name: str, device: torch.device) -> tuple[Student | None, TorchTeacher]:
     """Query and passage encoder that a round of mining searches with; no student where the teacher takes both."""
     student = None if name == TEACHER else load_student(student_path(run, name)).to(device)
     return student, open_teacher(recipe, run, name, device)

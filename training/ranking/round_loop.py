@@ -22,11 +22,12 @@ from tqdm import tqdm
 
 from training.ranking.contrast_data import Batch, Groups, group_paths
 from training.ranking.gradcache import Loss, Side, backward
-from training.ranking.round_folders import STUDENT, claim, command_line, fingerprint, next_round, seed_of
-from training.ranking.stage2 import ContrastRecipe, Stage2, read_stage2
+from training.ranking.recipe import ContrastRecipe, Stage2, read_stage2
+from training.ranking.round_folders import claim, command_line, fingerprint, next_round, seed_of
 from training.recipe import Recipe, read_recipe
-from training.stage1.runlog import RunLog
-from training.teacher.teacher import Teacher
+from training.runlog import RunLog
+from training.students.files import STUDENT
+from training.teacher.torch_teacher import TorchTeacher
 
 #: Batches between two checkpoints.
 CHECKPOINT_EVERY = 200
@@ -89,7 +90,7 @@ class RoundRun(ABC):
         self._losses: list[float] = []
 
     def begin(
-        self, modules: Mapping[str, nn.Module], rates: Sequence[tuple[nn.Module, float]], teacher: Teacher
+        self, modules: Mapping[str, nn.Module], rates: Sequence[tuple[nn.Module, float]], teacher: TorchTeacher
     ) -> None:
         """Take what a checkpoint holds, by name, and what is trained, each with its rate."""
         self._modules = dict(modules)
@@ -132,7 +133,7 @@ class RoundRun(ABC):
 
     @abstractmethod
     def save(self) -> None:
-        """Write what was trained, :data:`~training.ranking.round_folders.STUDENT` last."""
+        """Write what was trained, :data:`~training.students.files.STUDENT` last."""
 
     def prepare(self) -> None:  # noqa: B027
         """What is done once before the first batch: nothing, unless a kind of round says so."""

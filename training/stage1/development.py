@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from training.data import Example
-from training.stage1.texts import pad
+from training.padding import pad
 from training.students import Student
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 QUERIES = 1_000
@@ -52,7 +52,7 @@ class Development:
         name: str,
         held_out: Sequence[Example],
         training: Sequence[Example],
-        teacher: Teacher,
+        teacher: TorchTeacher,
         cache: VectorCache,
         max_tokens: int,
     ) -> None:

@@ -22,15 +22,15 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
+from training.runlog import RunLog
 from training.stage1.development import Development
 from training.stage1.objectives import Objectives
 from training.stage1.parallel import share_gradients
-from training.stage1.runlog import RunLog
 from training.stage1.texts import Corpus
 from training.students import build, save_student
-from training.students.files import read_metadata
+from training.students.files import STUDENT, read_metadata
 from training.students.rounding import set_rounding
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 #: Batches between two checkpoints.
@@ -47,7 +47,7 @@ class Run:
         if self.accelerator.mixed_precision not in PRECISIONS:
             raise ValueError(f"precision {self.accelerator.mixed_precision!r} is none of {PRECISIONS}")
         self.recipe, self.folder = recipe, folder
-        self.teacher = Teacher.of(recipe.teacher, device=self.accelerator.device)
+        self.teacher = TorchTeacher.of(recipe.teacher, device=self.accelerator.device)
         cache = VectorCache(Path(recipe.cache), self.teacher)
         with self.accelerator.main_process_first():
             self.corpus = Corpus(recipe, self.teacher, cache, fill=self.accelerator.is_main_process)
@@ -61,14 +61,16 @@ class Run:
         torch.manual_seed(recipe.seed)
         counts = self.texts.counts(self.teacher.model.config.vocab_size)
         self.student = build(recipe.student, self.teacher, counts).to(self.accelerator.device)
-        self.log = RunLog.of_distillation(
-            folder,
-            recipe,
-            self.teacher,
-            texts=len(self.texts),
-            tokens=len(self.texts.flat),
-            processes=self.accelerator.num_processes,
-        )
+        facts = {
+            "teacher": self.teacher.name,
+            "pooling": self.teacher.pooling,
+            "similarity": self.teacher.similarity,
+            "texts": f"{len(self.texts):,} of {len(self.texts.flat):,} tokens",
+            "seed": recipe.seed,
+            "processes": self.accelerator.num_processes,
+        }
+        command = f"python -m training.stage1.distill {recipe.path}"
+        self.log = RunLog(folder, recipe, title=recipe.name, command=command, facts=facts)
         #: Stage, epoch and batch that come next.
         self.done: tuple[int, int, int] = (0, 0, 0)
         self._seconds = 0.0
@@ -82,7 +84,7 @@ class Run:
 
     @property
     def _result(self) -> Path:
-        return self.folder / "student.safetensors"
+        return self.folder / STUDENT
 
     def _save(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         if not self.accelerator.is_main_process:

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from training.data import read_examples
+from training.padding import pad
 from training.recipe import (
     BatchObjective,
     Objective,
@@ -34,9 +35,9 @@ from training.recipe import (
     ScoresObjective,
     StageRecipe,
 )
-from training.stage1.texts import Texts, pad
+from training.stage1.texts import Texts
 from training.students import Student
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 #: Texts whose nearest passages are looked for at a time.
@@ -172,7 +173,7 @@ class Objectives:
     """The objectives of a stage, ready to be applied to batches of ``texts``."""
 
     def __init__(
-        self, stage: StageRecipe, texts: Texts, rows: np.ndarray, teacher: Teacher, cache: VectorCache, seed: int
+        self, stage: StageRecipe, texts: Texts, rows: np.ndarray, teacher: TorchTeacher, cache: VectorCache, seed: int
     ) -> None:
         self.texts, self.teacher = texts, teacher
         options: dict[str, Objective] = dict(stage.objectives)
@@ -263,7 +264,7 @@ def token_characters(tokenizer: Any) -> Tensor:
 
 
 def _passages(
-    options: ScoresObjective, texts: Texts, rows: np.ndarray, teacher: Teacher, cache: VectorCache, seed: int
+    options: ScoresObjective, texts: Texts, rows: np.ndarray, teacher: TorchTeacher, cache: VectorCache, seed: int
 ) -> Tensor:
     """The frozen set of passage vectors: float32 (count, dim)."""
     if options.passages:

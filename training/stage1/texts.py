@@ -16,7 +16,7 @@ from torch import Tensor
 
 from training.data import Example, is_development, read_examples
 from training.recipe import Recipe, StageRecipe
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 #: Texts that are tokenised at a time.
@@ -31,7 +31,7 @@ class Texts:
     ``lengths`` int64 (n,) how many each has; ``targets`` float16 (n, dim) are the teacher's vectors of them as queries.
     """
 
-    def __init__(self, examples: Sequence[Example], teacher: Teacher, cache: VectorCache, max_tokens: int) -> None:
+    def __init__(self, examples: Sequence[Example], teacher: TorchTeacher, cache: VectorCache, max_tokens: int) -> None:
         texts = [example.text for example in examples]
         parts: list[np.ndarray] = []
         kept: list[int] = []
@@ -94,18 +94,10 @@ class Texts:
         return torch.from_numpy(ids), torch.from_numpy(lengths), targets
 
 
-def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Ids int64 (n, longest), padded on the right, and lengths int64 (n,) of token sequences, none of them empty."""
-    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-    ids = np.zeros((len(sequences), lengths.max()), np.int64)
-    ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([np.asarray(one, np.int64) for one in sequences])
-    return torch.from_numpy(ids), torch.from_numpy(lengths)
-
-
 class Corpus:
     """All texts of a recipe: those to train on, and those held out of each file."""
 
-    def __init__(self, recipe: Recipe, teacher: Teacher, cache: VectorCache, *, fill: bool = True) -> None:
+    def __init__(self, recipe: Recipe, teacher: TorchTeacher, cache: VectorCache, *, fill: bool = True) -> None:
         limits: dict[Path, int | None] = {}
         truncated: dict[Path, float] = {}
         for stage in recipe.stages:

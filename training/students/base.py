@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 #: Reads (…, 2 states) as (…, dim).
 Reading = Callable[[Tensor], Tensor]
@@ -102,7 +102,7 @@ class Student(nn.Module):
         return cls(**settings)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """A student before training; ``counts`` int64 (vocabulary,) says how often each token is in the texts."""
         raise NotImplementedError
 

@@ -23,7 +23,10 @@ from training.students.transformer import Causal, TruncatedTransformer
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
+
+#: The file of a run that holds its student.
+STUDENT = "student.safetensors"
 
 FAMILIES: dict[str, type[Student]] = {
     kind.family: kind for kind in (Static, ResidualGRU, PaperRNN, Causal, TruncatedTransformer)
@@ -36,7 +39,7 @@ def _family(name: str) -> type[Student]:
     return FAMILIES[name]
 
 
-def build(recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Student:
+def build(recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Student:
     """The student of a recipe before training; ``counts`` int64 (vocabulary,) are the tokens' in the training texts."""
     return _family(recipe.family).start(recipe, teacher, counts)
 
@@ -58,7 +61,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def load_student(path: Path) -> Student:
     """Read a student, in evaluation mode, from ``student.safetensors`` or the folder of a run that holds it."""
-    path = path / "student.safetensors" if path.is_dir() else path
+    path = path / STUDENT if path.is_dir() else path
     state = load_file(path)
     described = json.loads(read_metadata(path).get("student", "{}"))
     if described:

@@ -16,7 +16,7 @@ from training.students.base import Student, TokenMean, last_of, start_weights
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 class ResidualGRU(TokenMean):
@@ -76,7 +76,7 @@ class ResidualGRU(TokenMean):
         return cls(torch.zeros(vocabulary, dim), torch.zeros(vocabulary), **others)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher's single-token outputs under weights from token counts, and a GRU that adds nothing yet."""
         return cls(
             teacher.token_vectors(),
@@ -167,7 +167,7 @@ class PaperRNN(Student):
         return dict(self._settings)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:  # noqa: ARG003
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:  # noqa: ARG003
         """Random weights but for the words' table, unless that is free."""
         words = teacher.word_embeddings()
         student = cls(

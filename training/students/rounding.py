@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.exporting.graphs_causal import block_of
+from training.weight_blocks import block_of
 
 
 def rounded(weight: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from training.students.base import TokenMean, running_mean, start_weights, whole
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 class Static(TokenMean):
@@ -78,7 +78,7 @@ class Static(TokenMean):
         return cls(table, weights, hidden=settings.get("hidden", 0), similarity=settings["similarity"])
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher's single-token outputs under weights from token counts."""
         hidden = recipe.readout
         return cls(teacher.token_vectors(), start_weights(counts), hidden=hidden, similarity=teacher.similarity)

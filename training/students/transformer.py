@@ -18,7 +18,7 @@ from training.students.trunk import Trunk
 
 if TYPE_CHECKING:
     from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 def _picked(recipe: StudentRecipe) -> list[int]:
@@ -125,7 +125,7 @@ class Causal(TokenMean):
         return cls(trunk, table, torch.zeros(len(table)), **own)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher's layers and single-token outputs, and a read-out that adds its pooling or nothing yet.
 
         ``ValueError`` for ``pooled`` with a teacher that pools [CLS], which sees nothing under a causal mask.
@@ -233,7 +233,7 @@ class TruncatedTransformer(TokenMean):
         return cls(trunk, **others)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher without its other layers."""
         before, after = teacher.special_ids()
         return cls(

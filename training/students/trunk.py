@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from training.students.rounding import RoundedLinear
 
 if TYPE_CHECKING:
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -133,7 +133,7 @@ class Trunk(nn.Module):
     @classmethod
     @torch.no_grad()
     def of_teacher(
-        cls, teacher: Teacher, picked: Sequence[int], *, train_words: bool, feed_forward_bits: int = 8
+        cls, teacher: TorchTeacher, picked: Sequence[int], *, train_words: bool, feed_forward_bits: int = 8
     ) -> Self:
         """Copy the teacher's layers of these numbers, in this order."""
         config = teacher.model.config

@@ -1,7 +1,7 @@
 """The disk cache of a teacher's vectors.
 
 A teacher's vector of a text never changes while students are trained on it many times, so it is computed once. The
-sibling :mod:`training.teacher.teacher` computes it.
+sibling :mod:`training.teacher.torch_teacher` computes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 #: Seconds after which an unfinished shard, which is written within one, is what a killed process left.
@@ -40,7 +40,7 @@ class VectorCache:
     not read: a million of them take no memory until they are used.
     """
 
-    def __init__(self, folder: Path, teacher: Teacher, *, shard_size: int = 8192) -> None:
+    def __init__(self, folder: Path, teacher: TorchTeacher, *, shard_size: int = 8192) -> None:
         self.teacher = teacher
         self.folder = folder / teacher.key()
         self.shard_size = shard_size

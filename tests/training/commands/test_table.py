@@ -17,7 +17,7 @@ pytest.importorskip("sentence_transformers", reason="the teacher's passages are 
 
 from tests.training import tiny  # noqa: E402
 from training.commands import table  # noqa: E402
-from training.ranking.stage2 import read_stage2  # noqa: E402
+from training.ranking.recipe import read_stage2  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 
 ROUNDS = """

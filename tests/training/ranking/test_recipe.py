@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.ranking.stage2 import read_stage2
+from training.ranking.recipe import read_stage2
 
 BASE = """
 [data]

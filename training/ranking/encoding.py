@@ -9,22 +9,23 @@ import torch
 from torch import Tensor, nn
 
 from training.data import Text
+from training.padding import pad
 from training.students import Student
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.encoders.transformer import batches_by_length
 
 #: Word pieces that are encoded at a time, without gradients.
 _CPU_TOKENS, _GPU_TOKENS = 512, 32_768
 
 
-def query_ids(teacher: Teacher, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
+def query_ids(teacher: TorchTeacher, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
     """Token ids of queries without special tokens, the first ``max_tokens`` of each; [UNK] for one without a token."""
     whole = _tokenize(teacher, texts)
     nothing = [teacher.tokenizer.unk_token_id or 0]
     return [ids[:max_tokens] or nothing for ids in whole]
 
 
-def passage_ids(teacher: Teacher, texts: Sequence[Text], max_length: int = 0) -> list[list[int]]:
+def passage_ids(teacher: TorchTeacher, texts: Sequence[Text], max_length: int = 0) -> list[list[int]]:
     """Token ids of passages with the teacher's prompt and special tokens, ``max_length`` at most (0: the teacher's)."""
     length = min(max_length or teacher.max_length, teacher.max_length)
     found: list[list[int]] = [[] for _ in texts]
@@ -42,25 +43,16 @@ def passage_ids(teacher: Teacher, texts: Sequence[Text], max_length: int = 0) ->
     return found
 
 
-def _tokenize(teacher: Teacher, texts: Sequence[Text]) -> list[list[int]]:
+def _tokenize(teacher: TorchTeacher, texts: Sequence[Text]) -> list[list[int]]:
     plain = [text for text in texts if isinstance(text, str)]
     encoded = iter(teacher.tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else [])
     return [list(next(encoded)) if isinstance(text, str) else list(text) for text in texts]
 
 
-def pad(ids: Sequence[Sequence[int]], filler: int = 0) -> tuple[Tensor, Tensor]:
-    """Ids padded on the right, int64 (n, longest), and lengths int64 (n,)."""
-    lengths = torch.tensor([len(sequence) for sequence in ids])
-    padded = torch.full((len(ids), int(lengths.max())), filler)
-    for row, sequence in enumerate(ids):
-        padded[row, : len(sequence)] = torch.tensor(sequence)
-    return padded, lengths
-
-
 class PassageEncoder(nn.Module):
     """The teacher's passage side as a module that can be trained: padded ids and lengths to float32 (n, dim)."""
 
-    def __init__(self, teacher: Teacher) -> None:
+    def __init__(self, teacher: TorchTeacher) -> None:
         super().__init__()
         self.model: nn.Module = teacher.model
         self._teacher = teacher
@@ -97,7 +89,7 @@ def encode(module: nn.Module, ids: Sequence[Sequence[int]], device: torch.device
 
 
 def encode_queries(
-    student: Student | None, teacher: Teacher, texts: Sequence[Text], max_tokens: int, device: torch.device
+    student: Student | None, teacher: TorchTeacher, texts: Sequence[Text], max_tokens: int, device: torch.device
 ) -> np.ndarray:
     """Encode queries by a student, or by the teacher if there is none, to float32 (n, dim)."""
     if student is not None:
