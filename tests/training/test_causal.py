@@ -18,7 +18,8 @@ from tests.training.conftest import WORDS  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.exporting.card import student_card  # noqa: E402
 from training.exporting.graphs_causal import quantize_blocks  # noqa: E402
-from training.recipe import Recipe, StudentRecipe, read_recipe  # noqa: E402
+from training.recipe import Recipe, read_recipe  # noqa: E402
+from training.student_recipes import CausalRecipe  # noqa: E402
 from training.students import Causal, save_student  # noqa: E402
 from training.students.rounding import rounded  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
@@ -31,7 +32,7 @@ TEXTS = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz", " ".
 
 @pytest.fixture
 def recipe(recipe_path: Path) -> Recipe:
-    return dataclasses.replace(read_recipe(recipe_path), student=StudentRecipe(family="causal", layers=2))
+    return dataclasses.replace(read_recipe(recipe_path), student=CausalRecipe(layers=2))
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_every_prefix_has_the_embedding_that_training_gave_it(student: Causal, r
 def test_where_unfinished_text_is_going_is_what_training_gave_it(recipe: Recipe, tmp_path: Path) -> None:
     teacher = TorchTeacher.of(recipe.teacher)
     torch.manual_seed(3)
-    looking = dataclasses.replace(recipe.student, ahead=True)
+    looking = CausalRecipe(layers=2, ahead=True)
     student = Causal.start(looking, teacher, np.arange(1, teacher.model.config.vocab_size + 1)).eval()
     assert student.guess is not None
     for layer in (student.readout, student.guess):
@@ -129,7 +130,7 @@ def test_the_card_says_what_the_student_is(student: Causal, recipe: Recipe, tmp_
     assert "A causal query encoder" in card
     assert "2 of the teacher's layers" in card
     assert "Weights are int8, run by" in card
-    four = dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, feed_forward_bits=4))
+    four = dataclasses.replace(recipe, student=CausalRecipe(layers=2, feed_forward_bits=4))
     assert "Weights are int8, those of feed-forward layers of four bits, run by" in student_card(
         four, tmp_path / "run", ()
     )

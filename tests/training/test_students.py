@@ -16,9 +16,15 @@ transformers = pytest.importorskip("transformers", reason="training needs transf
 from safetensors.torch import save_file  # noqa: E402
 
 from tests.training.tiny import write_cocondenser  # noqa: E402
-from training.recipe import StudentRecipe  # noqa: E402
+from training.student_recipes import (  # noqa: E402
+    CausalRecipe,
+    ResidualGRURecipe,
+    RNNRecipe,
+    StaticRecipe,
+    StudentRecipe,
+    TransformerRecipe,
+)
 from training.students import (  # noqa: E402
-    FAMILIES,
     Causal,
     PaperRNN,
     ResidualGRU,
@@ -28,26 +34,25 @@ from training.students import (  # noqa: E402
     load_student,
     save_student,
 )
+from training.students.files import student_class  # noqa: E402
 from training.students.rounding import RoundedLinear, rounded_state, set_rounding  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 RECIPES = {
-    "static": StudentRecipe(family="static"),
-    "static with a layer": StudentRecipe(family="static", readout=24),
-    "residual GRU": StudentRecipe(hidden=24),
-    "residual GRU of two layers": StudentRecipe(hidden=24, layers=2),
-    "RNN(1, 0)": StudentRecipe(family="rnn", hidden=32),
-    "RNN(2, 1), free table, projected": StudentRecipe(
-        family="rnn", hidden=20, layers=2, feed_forward=1, inner=40, table="free"
-    ),
-    "causal": StudentRecipe(family="causal", layers=2),
-    "causal, looking ahead": StudentRecipe(family="causal", layers=2, ahead=True),
-    "causal, four bits": StudentRecipe(family="causal", layers=2, feed_forward_bits=4),
-    "causal, trained table": StudentRecipe(family="causal", layers=1, table="trained"),
-    "transformer": StudentRecipe(family="transformer", layers=2),
-    "transformer with token vectors": StudentRecipe(family="transformer", teacher_layers=(1,), residual=True),
+    "static": StaticRecipe(),
+    "static with a layer": StaticRecipe(readout=24),
+    "residual GRU": ResidualGRURecipe(hidden=24),
+    "residual GRU of two layers": ResidualGRURecipe(hidden=24, layers=2),
+    "RNN(1, 0)": RNNRecipe(hidden=32),
+    "RNN(2, 1), free table, projected": RNNRecipe(hidden=20, layers=2, feed_forward=1, inner=40, table="free"),
+    "causal": CausalRecipe(layers=2),
+    "causal, looking ahead": CausalRecipe(layers=2, ahead=True),
+    "causal, four bits": CausalRecipe(layers=2, feed_forward_bits=4),
+    "causal, trained table": CausalRecipe(layers=1, table="trained"),
+    "transformer": TransformerRecipe(layers=2),
+    "transformer with token vectors": TransformerRecipe(teacher_layers=(1,), residual=True),
 }
-FOLDS = [name for name, recipe in RECIPES.items() if FAMILIES[recipe.family].folds]
+FOLDS = [name for name, recipe in RECIPES.items() if student_class(recipe.family).folds]
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +160,7 @@ def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(t
 
 
 def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: TorchTeacher, dot_teacher: TorchTeacher) -> None:
-    recipe = StudentRecipe(family="causal", layers=2, pooled=0.5)
+    recipe = CausalRecipe(layers=2, pooled=0.5)
     counts = np.arange(teacher.model.config.vocab_size) + 1
     student, plain = (build(one, teacher, counts) for one in (recipe, RECIPES["causal"]))
     assert isinstance(student, Causal)
@@ -284,7 +289,7 @@ def test_all_layers_of_the_teacher_are_the_teacher(
         str(folder), pooling=pooling, normalize=normalize, similarity="cosine" if normalize else "dot",
         query_prompt=prompt,
     )  # fmt: skip
-    student = build(StudentRecipe(family="transformer", layers=6), teacher, np.ones(1)).eval()
+    student = build(TransformerRecipe(layers=6), teacher, np.ones(1)).eval()
     texts = ["boil", "boil egg", "walk home fast now rain", "zebra file"]
     ids = [teacher.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     lengths = torch.tensor([len(one) for one in ids])
@@ -299,7 +304,7 @@ def test_all_layers_of_the_teacher_are_the_teacher(
 def test_fewer_layers_are_the_teacher_s_first_ones_whatever_its_precision(teacher_folder: Path, tmp_path: Path) -> None:
     folder = six_layers(tmp_path / "six", teacher_folder)
     precise, rounded = TorchTeacher(str(folder)), TorchTeacher(str(folder), dtype="bfloat16")
-    recipe = StudentRecipe(family="transformer", layers=2)
+    recipe = TransformerRecipe(layers=2)
     first, second = (build(recipe, source, np.ones(1)).state_dict() for source in (precise, rounded))
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name])
@@ -316,13 +321,13 @@ def test_fewer_layers_are_the_teacher_s_first_ones_whatever_its_precision(teache
 
 def test_layers_that_the_teacher_has_not_are_named(teacher: TorchTeacher) -> None:
     with pytest.raises(ValueError, match="has 2"):
-        build(StudentRecipe(family="transformer", layers=3), teacher, np.ones(1))
+        build(TransformerRecipe(layers=3), teacher, np.ones(1))
 
 
 def test_a_teacher_that_is_no_bert_with_gelu_is_named(teacher_folder: Path, tmp_path: Path) -> None:
     relu = TorchTeacher(str(six_layers(tmp_path / "relu", teacher_folder, hidden_act="relu")))
     with pytest.raises(ValueError, match="relu"):
-        build(StudentRecipe(family="causal", layers=1), relu, np.ones(1))
+        build(CausalRecipe(layers=1), relu, np.ones(1))
 
 
 def test_an_unknown_family_is_named(teacher: TorchTeacher) -> None:
@@ -346,6 +351,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", ["RNN(1, 0)", "RNN(2, 1), free table, projected"])
 def test_the_paper_s_student_is_a_fold_written_by_hand(name: str, dot_teacher: TorchTeacher) -> None:
     recipe = RECIPES[name]
+    assert isinstance(recipe, RNNRecipe)
     student = trained(recipe, dot_teacher)
     weight = {key: tensor.detach().double().numpy() for key, tensor in student.state_dict().items()}
     ids, _ = some_ids(dot_teacher)
@@ -375,7 +381,7 @@ def test_the_paper_s_student_is_a_fold_written_by_hand(name: str, dot_teacher: T
     ("table", "same", "moves"), [("tied", True, False), ("trained", True, True), ("free", False, True)]
 )
 def test_the_paper_s_table_is_tied_trained_or_free(teacher: TorchTeacher, table: str, same: bool, moves: bool) -> None:
-    student = build(StudentRecipe(family="rnn", hidden=32, table=table), teacher, np.ones(1))
+    student = build(RNNRecipe(hidden=32, table=table), teacher, np.ones(1))
     assert isinstance(student, PaperRNN)
     assert torch.equal(student.words.weight, teacher.word_embeddings()) == same
     student(*some_ids(teacher)).sum().backward()

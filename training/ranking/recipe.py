@@ -7,13 +7,11 @@ negatives by that model, and the final model, from stage 1's student again.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from training.recipe import read_entries
-
-T = TypeVar("T")
+from training.entries import read_entries, take
 
 #: How a round says that it starts from, or searches with, the student of stage 1 or the teacher on both sides.
 DISTILLED, TEACHER, BM25 = "distilled", "teacher", "bm25"
@@ -149,28 +147,16 @@ def _named(rounds: tuple[Round, ...], name: str, where: str) -> Round:
     return rounds[names.index(name)]
 
 
-def _take(kind: type[T], values: Any, where: str) -> T:
-    if not isinstance(values, dict):
-        raise ValueError(f"{where} is no table")
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    if unknown := set(values) - set(known):
-        raise ValueError(f"{where}: unknown {', '.join(sorted(unknown))}")
-    needed = {name for name, field in known.items() if field.default is MISSING}
-    if missing := needed - set(values):
-        raise ValueError(f"{where}: {', '.join(sorted(missing))} missing")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-
-
 def read_stage2(path: Path) -> Stage2:
     """Read these parts of a recipe; ``ValueError`` names an entry that is unknown, missing or makes no sense."""
     recipe = read_entries(path)
     data = dict(recipe["data"]) if "data" in recipe else None
     separator = str((data or {}).pop("separator", " "))
-    mine = tuple(_take(MineRecipe, one, f"{path} [[mine]]") for one in recipe.get("mine", []))
-    contrast = tuple(_take(ContrastRecipe, one, f"{path} [[contrast]]") for one in recipe.get("contrast", []))
-    light = tuple(_take(LightRecipe, one, f"{path} [[light]]") for one in recipe.get("light", []))
+    mine = tuple(take(MineRecipe, one, f"{path} [[mine]]") for one in recipe.get("mine", []))
+    contrast = tuple(take(ContrastRecipe, one, f"{path} [[contrast]]") for one in recipe.get("contrast", []))
+    light = tuple(take(LightRecipe, one, f"{path} [[light]]") for one in recipe.get("light", []))
     stage2 = Stage2(
-        None if data is None else _take(DataRecipe, data, f"{path} [data]"), separator, mine, contrast, light, path
+        None if data is None else take(DataRecipe, data, f"{path} [data]"), separator, mine, contrast, light, path
     )
     _check(stage2)
     return stage2

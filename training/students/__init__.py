@@ -14,13 +14,12 @@ family              class                                       folds  what it i
 """
 
 from training.students.base import Student, TokenMean
-from training.students.files import FAMILIES, build, load_student, save_student
+from training.students.files import build, load_student, save_student
 from training.students.recurrent import PaperRNN, ResidualGRU
 from training.students.static import Static
 from training.students.transformer import Causal, TruncatedTransformer
 
 __all__ = [
-    "FAMILIES",
     "Causal",
     "PaperRNN",
     "ResidualGRU",

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
+    from training.student_recipes import StudentRecipe
     from training.teacher.torch_teacher import TorchTeacher
 
 #: Reads (…, 2 states) as (…, dim).

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.student_recipes import ResidualGRURecipe, RNNRecipe, StudentRecipe
 from training.students.base import Student, TokenMean, last_of, start_weights
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
     from training.teacher.torch_teacher import TorchTeacher
 
 
@@ -77,7 +77,8 @@ class ResidualGRU(TokenMean):
 
     @classmethod
     def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
-        """The teacher's single-token outputs under weights from token counts, and a GRU that adds nothing yet."""
+        """The teacher's vectors of single tokens, weighted by token counts, and a GRU that adds nothing yet."""
+        assert isinstance(recipe, ResidualGRURecipe)
         return cls(
             teacher.token_vectors(),
             start_weights(counts),
@@ -168,7 +169,8 @@ class PaperRNN(Student):
 
     @classmethod
     def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:  # noqa: ARG003
-        """Random weights but for the words' table, unless that is free."""
+        """Random weights; the words' table is the teacher's unless it is free."""
+        assert isinstance(recipe, RNNRecipe)
         words = teacher.word_embeddings()
         student = cls(
             vocabulary=words.shape[0],

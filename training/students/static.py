@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.student_recipes import StaticRecipe, StudentRecipe
 from training.students.base import TokenMean, running_mean, start_weights, whole_mean
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
     from training.teacher.torch_teacher import TorchTeacher
 
 
@@ -79,6 +79,7 @@ class Static(TokenMean):
 
     @classmethod
     def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
-        """The teacher's single-token outputs under weights from token counts."""
+        """The teacher's vectors of single tokens, weighted by token counts."""
+        assert isinstance(recipe, StaticRecipe)
         hidden = recipe.readout
         return cls(teacher.token_vectors(), start_weights(counts), hidden=hidden, similarity=teacher.similarity)

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.student_recipes import CausalRecipe, StudentRecipe, TransformerRecipe
 from training.students.base import TokenMean, exact, last_of, start_weights, whole_mean
 from training.students.trunk import Trunk
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
     from training.teacher.torch_teacher import TorchTeacher
 
 
-def _picked(recipe: StudentRecipe) -> list[int]:
-    """Numbers of the teacher's layers that a recipe asks for: those that it names, else the first ones."""
+def _picked(recipe: CausalRecipe | TransformerRecipe) -> list[int]:
+    """The numbers of the teacher's layers that a recipe asks for: those it names, or else the first ones."""
     return list(recipe.teacher_layers) or list(range(recipe.layers))
 
 
@@ -128,8 +128,10 @@ class Causal(TokenMean):
     def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher's layers and single-token outputs, and a read-out that adds its pooling or nothing yet.
 
-        ``ValueError`` for ``pooled`` with a teacher that pools [CLS], which sees nothing under a causal mask.
+        Raises:
+            ValueError: ``pooled`` with a teacher that pools [CLS], which sees no other token under a causal mask.
         """
+        assert isinstance(recipe, CausalRecipe)
         student = cls(
             Trunk.of_teacher(
                 teacher,
@@ -235,6 +237,7 @@ class TruncatedTransformer(TokenMean):
     @classmethod
     def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher without its other layers."""
+        assert isinstance(recipe, TransformerRecipe)
         before, after = teacher.special_ids()
         return cls(
             Trunk.of_teacher(teacher, _picked(recipe), train_words=recipe.table == "trained"),

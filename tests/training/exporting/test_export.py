@@ -19,7 +19,10 @@ from tests.training.conftest import WORDS  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.exporting.graphs_recurrent import RecurrentSizes  # noqa: E402
 from training.exporting.graphs_transformer import EncoderSizes, write_transformer  # noqa: E402
-from training.recipe import Recipe, StudentRecipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.exporting.writers.recurrent import sizes_of  # noqa: E402
+from training.families import student_recipe  # noqa: E402
+from training.recipe import Recipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.student_recipes import ResidualGRURecipe, RNNRecipe, StaticRecipe, TransformerRecipe  # noqa: E402
 from training.students import PaperRNN, Student, build, save_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
@@ -35,20 +38,20 @@ ROOT = Path(__file__).parents[3]
 ROWS = sorted(path for path in (ROOT / "training/recipes/table1").glob("*.toml") if path.stem != "common")
 TEXTS = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz", " ".join(WORDS), "egg boil"]
 FOLDS = {
-    "static": StudentRecipe(family="static"),
-    "static with a layer": StudentRecipe(family="static", readout=24),
-    "residual GRU": StudentRecipe(hidden=24),
-    "residual GRU of two layers": StudentRecipe(hidden=24, layers=2),
-    "RNN(1, 0)": StudentRecipe(family="rnn", hidden=32),
-    "RNN(1, 1)": StudentRecipe(family="rnn", hidden=32, feed_forward=1),
-    "RNN(2, 0), projected": StudentRecipe(family="rnn", hidden=48, layers=2, table="trained"),
-    "RNN(2, 2), projected": StudentRecipe(family="rnn", hidden=20, layers=2, feed_forward=2, inner=40, table="free"),
+    "static": StaticRecipe(),
+    "static with a layer": StaticRecipe(readout=24),
+    "residual GRU": ResidualGRURecipe(hidden=24),
+    "residual GRU of two layers": ResidualGRURecipe(hidden=24, layers=2),
+    "RNN(1, 0)": RNNRecipe(hidden=32),
+    "RNN(1, 1)": RNNRecipe(hidden=32, feed_forward=1),
+    "RNN(2, 0), projected": RNNRecipe(hidden=48, layers=2, table="trained"),
+    "RNN(2, 2), projected": RNNRecipe(hidden=20, layers=2, feed_forward=2, inner=40, table="free"),
 }
 WHOLE = {
-    "ST(1)": StudentRecipe(family="transformer"),
-    "ST(2)": StudentRecipe(family="transformer", layers=2, table="trained"),
-    "ST(1), the second layer": StudentRecipe(family="transformer", teacher_layers=(1,)),
-    "ST(2) with token vectors": StudentRecipe(family="transformer", layers=2, residual=True),
+    "ST(1)": TransformerRecipe(),
+    "ST(2)": TransformerRecipe(layers=2, table="trained"),
+    "ST(1), the second layer": TransformerRecipe(teacher_layers=(1,)),
+    "ST(2) with token vectors": TransformerRecipe(layers=2, residual=True),
 }
 
 
@@ -167,8 +170,9 @@ def test_a_transformer_pools_as_its_teacher(
 @pytest.mark.parametrize("path", ROWS, ids=lambda path: path.stem)
 def test_every_row_of_the_table_becomes_a_model(path: Path, recipe_path: Path, tmp_path: Path) -> None:
     read = read_recipe(path)
-    layers = min(read.student.layers, 2)
-    student = dataclasses.replace(read.student, hidden=32, layers=layers)
+    small = {"hidden": 32, "layers": min(getattr(read.student, "layers", 1), 2)}
+    entries = dataclasses.asdict(read.student)
+    student = student_recipe(entries | {name: size for name, size in small.items() if name in entries})
     recipe = dataclasses.replace(read_recipe(recipe_path), name=read.name, student=student)
     encoder = exported(trained(recipe), recipe, tmp_path)
     assert encoder.config.name == read.name
@@ -237,7 +241,7 @@ def test_a_pooling_that_no_graph_is_known_for_is_refused_by_name(tmp_path: Path)
 
 def test_the_state_of_an_rnn_holds_its_grus_and_no_more() -> None:
     student = PaperRNN(vocabulary=9, width=4, dim=6, hidden=5, layers=2, feed_forward=1, inner=8)
-    sizes = export._recurrent_sizes(student)
+    sizes = sizes_of(student)
     assert sizes.projected
     assert (sizes.state, sizes.row) == (10, 15)
 

@@ -16,15 +16,16 @@ library = pytest.importorskip("sentence_transformers", reason="the folders are f
 
 from tests.training.exporting.test_export import FOLDS, TEXTS, WHOLE, trained  # noqa: E402
 from training.exporting import export, sentence_transformers  # noqa: E402
-from training.recipe import Recipe, StudentRecipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.recipe import Recipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.student_recipes import CausalRecipe  # noqa: E402
 from training.students import Student, save_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.models.golden import cosines  # noqa: E402
 
 CAUSAL = {
-    "causal(2)": StudentRecipe(family="causal", layers=2),
-    "causal(2), looking ahead": StudentRecipe(family="causal", layers=2, ahead=True),
-    "causal(2), four bits": StudentRecipe(family="causal", layers=2, feed_forward_bits=4),
+    "causal(2)": CausalRecipe(layers=2),
+    "causal(2), looking ahead": CausalRecipe(layers=2, ahead=True),
+    "causal(2), four bits": CausalRecipe(layers=2, feed_forward_bits=4),
 }
 OWN = {**FOLDS, **CAUSAL, "ST(2) with token vectors": WHOLE["ST(2) with token vectors"]}
 NATIVE = {name: student for name, student in WHOLE.items() if not student.residual}
@@ -167,7 +168,7 @@ def test_files_of_something_else_are_left_alone(
     recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="no folder of sentence-transformers"):
+    with pytest.raises(ValueError, match="not a sentence-transformers folder"):
         write(recipe, tmp_path, monkeypatch)
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
 

@@ -22,10 +22,10 @@ from training.recipe import (  # noqa: E402
     PrefixObjective,
     ScoresObjective,
     StageRecipe,
-    StudentRecipe,
 )
 from training.stage1.objectives import Objectives, distance, nearest_passages, token_characters  # noqa: E402
 from training.stage1.texts import Texts  # noqa: E402
+from training.student_recipes import ResidualGRURecipe, TransformerRecipe  # noqa: E402
 from training.students import Student, build  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from training.teacher.vectors import VectorCache  # noqa: E402
@@ -53,7 +53,7 @@ def texts(teacher: TorchTeacher, cache: VectorCache) -> Texts:
 @pytest.fixture(scope="module")
 def student(teacher: TorchTeacher) -> Student:
     torch.manual_seed(1)
-    student = build(StudentRecipe(hidden=16), teacher, np.ones(teacher.model.config.vocab_size)).eval()
+    student = build(ResidualGRURecipe(hidden=16), teacher, np.ones(teacher.model.config.vocab_size)).eval()
     with torch.no_grad():
         student.get_parameter("readout.weight").normal_(std=0.05)
     return student
@@ -239,7 +239,7 @@ def test_a_word_that_is_cut_is_tokenised_again(
 def test_a_student_that_is_no_fold_learns_from_cuts_alone(
     texts: Texts, teacher: TorchTeacher, cache: VectorCache
 ) -> None:
-    whole = build(StudentRecipe(family="transformer", layers=1), teacher, np.ones(1)).eval()
+    whole = build(TransformerRecipe(layers=1), teacher, np.ones(1)).eval()
     with_tokens = prepared(texts, teacher, cache, prefix=PrefixObjective(cut=0.5, tokens=True))
     without = prepared(texts, teacher, cache, prefix=PrefixObjective(cut=0.5, tokens=False))
     assert value(with_tokens, whole) == pytest.approx(value(without, whole)) != 0
