@@ -1,8 +1,8 @@
-"""The parts of a recipe that stage 2 reads: ``[data]``, ``[[mine]]``, ``[[contrast]]`` and ``[[light]]``.
+"""The tables of a recipe that stage 2 reads: ``[data]``, ``[[mine]]``, ``[[contrast]]`` and ``[[light]]``.
 
-A recipe may hold several rounds of mining and of training. Each has a name, which is that of its folder in the run,
-and says which of the others it builds on. The paper's order (appendix B) is: negatives by BM25, a first model,
-negatives by that model, and the final model, from stage 1's student again.
+A recipe may have several rounds of mining and of training. Each has a name, which is also the name of its folder in the
+run, and states which other round it builds on. The paper's order (appendix B) is: negatives by BM25, a first model,
+negatives by that model, and the final model, which starts from stage 1's student again.
 """
 
 from __future__ import annotations
@@ -13,100 +13,102 @@ from typing import TypeVar
 
 from training.entries import read_entries, take
 
-#: How a round says that it starts from, or searches with, the student of stage 1 or the teacher on both sides.
+#: What a round can start from or search with, besides other rounds: stage 1's student, the teacher for both, BM25.
 DISTILLED, TEACHER, BM25 = "distilled", "teacher", "bm25"
 
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """Judged queries and the passages: a BEIR folder, or MS MARCO's three files."""
+    """The judged queries and the passages: a BEIR folder, or MS MARCO's three files."""
 
     #: A BEIR folder, or a collection as TSV or JSON lines.
     collection: str
     queries: str = ""
     qrels: str = ""
-    #: The judgements of a BEIR folder.
+    #: Which judgements of a BEIR folder to use.
     split: str = "train"
-    #: Grade from which a passage is relevant.
+    #: The lowest grade of a relevant passage.
     relevant_from: int = 1
 
 
 @dataclass(frozen=True)
 class MineRecipe:
-    """A round of mining: for each query, passages that a search finds and that are not relevant."""
+    """A round of mining: for each query, irrelevant passages that a search finds."""
 
     name: str
-    #: "bm25"; "teacher", for queries, too; "distilled" for the student of stage 1; or the name of a [[contrast]].
+    #: What searches: "bm25"; "teacher", which then encodes queries too; "distilled", the student of stage 1; or the
+    #: name of a [[contrast]] or [[light]].
     by: str = BM25
-    #: Hits of each query that negatives are drawn from, and how many are drawn.
+    #: How many of a query's hits to draw from, and how many negatives to draw.
     depth: int = 200
     negatives: int = 30
-    #: The first hits, which are left out: unjudged, and likelier than others to be relevant.
+    #: How many of the first hits to leave out: they are unjudged, and more likely to be relevant than others.
     skip: int = 0
-    #: BM25's parameters: Anserini's defaults for MS MARCO's passages.
+    #: BM25's parameters. The defaults are Anserini's for MS MARCO's passages.
     k1: float = 0.9
     b: float = 0.4
 
 
 @dataclass(frozen=True)
 class ContrastRecipe:
-    """A round of contrastive training. The defaults are the paper's (appendix B), and Tevatron's where it is silent."""
+    """A round of contrastive training. Defaults are the paper's (appendix B), or else Tevatron's."""
 
     name: str
-    #: "mine:NAME", or files that :func:`training.data.read_groups` reads.
+    #: "mine:NAME" for a round of mining, or files that :func:`training.data.read_groups` reads.
     groups: tuple[str, ...]
     #: "distilled", or the name of another round.
     start: str = DISTILLED
-    #: "trained" along, from the teacher; or "frozen", so that an index stays valid.
+    #: The passage encoder: "trained" too, starting from the teacher; or "frozen", so an index stays valid.
     passages: str = "trained"
     epochs: int = 3
-    #: Queries in a step, over all processes, and the hard negatives of each; all other passages are its negatives, too.
+    #: Queries in a step, over all processes, and the hard negatives of each. The batch's other passages also count as
+    #: negatives.
     batch: int = 64
     negatives: int = 7
     rate: float = 5e-6
-    #: Share of the steps in which the rate rises to ``rate``; then it falls to zero in a straight line.
+    #: The share of the steps in which the rate rises to ``rate``. After that it falls linearly to zero.
     warmup: float = 0.0
     weight_decay: float = 0.0
-    #: Scores are divided by it. 0: 1 for a dot product, 0.05 for a cosine.
+    #: Scores are divided by this; 0 for the default, which is 1 for a dot product and 0.05 for a cosine.
     temperature: float = 0.0
-    #: Texts that are encoded at a time, with gradient caching; 0 for the whole batch at once.
+    #: Texts to encode at a time, with gradient caching; 0 for the whole batch at once.
     chunk: int = 0
-    #: Passages whose encoder is trained are cut at so many word pieces, special tokens included; 0 for the teacher's
-    #: own length, which a frozen encoder always keeps.
+    #: A passage encoder under training cuts passages after this many word pieces, special tokens included; 0 for the
+    #: teacher's own limit. A frozen encoder always keeps that limit.
     passage_tokens: int = 128
-    #: Share of the queries that is held out, and looked at after each epoch.
+    #: The share of the queries that is held out and evaluated after each epoch.
     development: float = 0.02
 
 
 @dataclass(frozen=True)
 class LightRecipe(ContrastRecipe):
-    """A round of LightRetriever's training. Rates and losses default to the paper's, or its code's."""
+    """A round of LightRetriever's training. Rates and losses default to those of the paper or its code."""
 
-    #: "teacher", or the name of an earlier round, whose passage encoder it goes on with.
+    #: "teacher", or the name of an earlier round whose passage encoder to continue with.
     start: str = TEACHER
-    #: What stands before each token of a query: one for each entry of ``groups``, one for all, or the teacher's own.
+    #: Texts before each token of a query: one for each entry of ``groups``, one for all, or none for the teacher's own.
     prompts: tuple[str, ...] = ()
-    #: Whether queries are means of token vectors, and whether they are counts of tokens.
+    #: Whether to train queries as means of token vectors, and as counts of tokens.
     dense: bool = True
     sparse: bool = True
     rate: float = 2e-5
-    #: Of the head that gives passages their weights of tokens; 0: ``rate``.
+    #: The rate of the head that gives passages their token weights; 0 for ``rate``.
     head_rate: float = 0.0
     temperature: float = 0.02
     sparse_temperature: float = 1.0
-    #: Weight of the KL divergence from whole queries' scores, and of the whole queries' own loss.
+    #: The weights of the KL divergence from the whole queries' scores, and of the whole queries' own loss.
     alignment: float = 1.0
     symmetric: float = 1.0
-    #: Matryoshka: first entries of the vectors that are trained for themselves, too. None: all of them alone.
+    #: Matryoshka: how many first entries of the vectors get a loss of their own. None: only the whole vectors.
     dimensions: tuple[int, ...] = ()
-    #: "count" or "set": whether a token that comes twice counts twice.
+    #: "count" or "set": whether a token that occurs twice counts twice.
     counts: str = "count"
-    #: Weight of the FLOPS regulariser, and the share of the steps after which it is all there.
+    #: The weight of the FLOPS regulariser, and the share of the steps after which it has its full weight.
     flops: float = 1e-3
     flops_warmup: float = 0.3
-    #: Weights that a passage keeps, the largest; 0: all.
+    #: How many of its largest weights a passage keeps; 0 for all.
     top_k: int = 0
-    #: Rank of low-rank adapters, in which alone the model is trained; 0: all of its weights are.
+    #: The rank of low-rank adapters, which are then the only weights trained; 0 trains all weights.
     lora_rank: int = 0
     lora_alpha: int = 32
     lora_dropout: float = 0.1
@@ -117,10 +119,10 @@ Round = TypeVar("Round", MineRecipe, ContrastRecipe, LightRecipe)
 
 @dataclass(frozen=True)
 class Stage2:
-    """All of it. ``data`` is ``None`` where every round of training reads files of its own."""
+    """The tables of stage 2. ``data`` is ``None`` if every round of training reads files of its own."""
 
     data: DataRecipe | None
-    #: What stands between a passage's title and its text: "[SEP]" for coCondenser's retriever.
+    #: The text between a passage's title and its body: "[SEP]" for coCondenser's retriever.
     separator: str
     mine: tuple[MineRecipe, ...]
     contrast: tuple[ContrastRecipe, ...]
@@ -128,15 +130,15 @@ class Stage2:
     path: Path
 
     def mining(self, name: str) -> MineRecipe:
-        """The round of mining of that name; ``ValueError`` if there is none."""
+        """The round of mining with that name. ``ValueError`` if there is none."""
         return _named(self.mine, name, f"{self.path} [[mine]]")
 
     def training(self, name: str) -> ContrastRecipe:
-        """The round of training of that name; ``ValueError`` if there is none."""
+        """The round of contrastive training with that name. ``ValueError`` if there is none."""
         return _named(self.contrast, name, f"{self.path} [[contrast]]")
 
     def lighting(self, name: str) -> LightRecipe:
-        """The round of LightRetriever's training of that name; ``ValueError`` if there is none."""
+        """The round of LightRetriever's training with that name. ``ValueError`` if there is none."""
         return _named(self.light, name, f"{self.path} [[light]]")
 
 
@@ -148,7 +150,11 @@ def _named(rounds: tuple[Round, ...], name: str, where: str) -> Round:
 
 
 def read_stage2(path: Path) -> Stage2:
-    """Read these parts of a recipe; ``ValueError`` names an entry that is unknown, missing or makes no sense."""
+    """Read these tables of a recipe.
+
+    Raises:
+        ValueError: an entry is unknown or missing, or makes no sense. The message names it.
+    """
     recipe = read_entries(path)
     data = dict(recipe["data"]) if "data" in recipe else None
     separator = str((data or {}).pop("separator", " "))
@@ -166,21 +172,22 @@ def _check(stage2: Stage2) -> None:
     names = [one.name for one in stage2.mine] + [one.name for one in (*stage2.contrast, *stage2.light)]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{stage2.path}: two rounds are called {name!r}")
+            raise ValueError(f"{stage2.path}: two rounds are called {name!r}: each needs a name of its own")
     trained = [one.name for one in stage2.contrast]
     lit = [one.name for one in stage2.light]
     for name in (*trained, *lit):
         if name in (DISTILLED, TEACHER, BM25):
-            raise ValueError(f"{stage2.path}: no round can be called {name!r}, which has a meaning of its own")
+            raise ValueError(f"{stage2.path}: a round cannot be called {name!r}, because the name has another meaning")
     for miner in stage2.mine:
         if miner.by not in (BM25, TEACHER, DISTILLED, *trained, *lit):
-            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: by = {miner.by!r} is no round of training")
+            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: by = {miner.by!r} is not a round of training")
         if not 0 < miner.negatives <= miner.depth - miner.skip:
             raise ValueError(
-                f"{stage2.path} [[mine]] {miner.name}: {miner.negatives} negatives out of {miner.depth} hits"
+                f"{stage2.path} [[mine]] {miner.name}: cannot draw {miner.negatives} negatives from {miner.depth} hits "
+                f"without the first {miner.skip}"
             )
         if stage2.data is None:
-            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: there is no [data] to mine in")
+            raise ValueError(f"{stage2.path} [[mine]] {miner.name}: mining needs a [data] table")
     for place, one in enumerate(stage2.contrast):
         where = f"{stage2.path} [[contrast]] {one.name}"
         if one.start not in (DISTILLED, *trained[:place]):
@@ -193,9 +200,9 @@ def _check(stage2: Stage2) -> None:
         if light.start not in (TEACHER, *lit[:place]):
             raise ValueError(f"{where}: start = {light.start!r} is neither {TEACHER!r} nor an earlier round")
         if light.passages != "trained":
-            raise ValueError(f"{where}: its passages are always trained")
+            raise ValueError(f"{where}: passages must be 'trained'")
         if not (light.dense or light.sparse):
-            raise ValueError(f"{where}: neither dense nor sparse: there is nothing to train")
+            raise ValueError(f"{where}: set dense or sparse: there is nothing to train")
         if len(light.prompts) not in (0, 1, len(light.groups)):
             raise ValueError(f"{where}: {len(light.prompts)} prompts for {len(light.groups)} entries of groups")
         if light.counts not in ("count", "set"):

@@ -89,11 +89,11 @@ def test_recipes_of_several_teachers_have_no_collection_in_common(
         path.write_text(path.read_text().replace('name = "tiny"', f'name = "{number}"'))
         recipe, stage2 = read_recipe(path), read_stage2(path)
         runs.append(table.Trained(recipe, stage2, Path("minilm-gru"), None, str(teacher)))
-    with pytest.raises(ValueError, match="one teacher"):
+    with pytest.raises(ValueError, match="the same teacher"):
         table.measure(runs, argparse.Namespace(also=[], collection=[tmp_path / "pages"], out=tmp_path))
 
 
 def test_a_folder_without_a_recipe_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "common.toml").touch()
-    with pytest.raises(ValueError, match="no recipe"):
+    with pytest.raises(ValueError, match="no recipes"):
         table.recipes_of([tmp_path])

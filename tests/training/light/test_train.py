@@ -265,8 +265,8 @@ def test_a_folder_without_a_head_has_no_sparse_passages(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("dense = false\nsparse = false", "neither dense nor sparse"),
-        ('passages = "frozen"', "always trained"),
+        ("dense = false\nsparse = false", "set dense or sparse"),
+        ('passages = "frozen"', "passages must be 'trained'"),
         ('start = "two"', "neither 'teacher' nor an earlier round"),
         ('counts = "twice"', "neither 'count' nor 'set'"),
         ('prompts = ["a", "b"]', "2 prompts for 1 entries of groups"),

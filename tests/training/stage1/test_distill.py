@@ -241,7 +241,7 @@ def test_a_finished_run_is_not_trained_again(
     first = train(recipe, tmp_path / "run")
     monkeypatch.setattr(distill.Run, "_batch", None)
     assert_same(train(recipe, tmp_path / "run"), first)
-    assert "finished already" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("change", ["recipe", "texts"])
