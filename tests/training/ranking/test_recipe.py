@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.ranking.stage2 import read_stage2
+from training.ranking.recipe import read_stage2
 
 BASE = """
 [data]
@@ -47,9 +47,9 @@ def test_a_recipe_without_these_parts_has_no_rounds(tmp_path: Path) -> None:
     ("old", "new", "reason"),
     [
         ('name = "dense"', 'name = "first"', "two rounds are called 'first'"),
-        ('name = "first"', 'name = "teacher"', "no round can be called 'teacher'"),
-        ('by = "first"', 'by = "none"', "by = 'none' is no"),
-        ('by = "first"', "negatives = 300", "300 negatives out of 200 hits"),
+        ('name = "first"', 'name = "teacher"', "a round cannot be called 'teacher'"),
+        ('by = "first"', 'by = "none"', "by = 'none' is not"),
+        ('by = "first"', "negatives = 300", "300 negatives from 200 hits"),
         ('by = "first"', "negatives = 0", "0 negatives"),
         ('["mine:bm25"]', '["mine:none"]', "no 'none'; there are: bm25, dense"),
         ('["mine:bm25"]', "[]", "groups is empty"),
@@ -57,7 +57,7 @@ def test_a_recipe_without_these_parts_has_no_rounds(tmp_path: Path) -> None:
         ('["mine:bm25"]', '["mine:bm25"]\npassages = "thawed"', "passages = 'thawed' is neither"),
         ('["mine:bm25"]', '["mine:bm25"]\nbatc = 3', "unknown batc"),
         ('groups = ["mine:bm25"]', "", r"\[\[contrast\]\]: groups missing"),
-        ('[data]\ncollection = "c"', "", r"no \[data\]"),
+        ('[data]\ncollection = "c"', "", r"needs a \[data\] table"),
     ],
 )
 def test_what_makes_no_sense_is_named(tmp_path: Path, old: str, new: str, reason: str) -> None:

@@ -1,7 +1,7 @@
-"""What a run writes down: ``log.jsonl`` for programs, ``LOG.md`` for people.
+"""The log of a training run: ``log.jsonl`` for programs, ``LOG.md`` for people.
 
-The entries are part of the checkpoint, and both files are written anew from them: a run that was killed between a
-checkpoint and its log leaves no line twice and none out.
+The entries are part of the checkpoint, and both files are rewritten from them each time. So a run that is killed
+between a checkpoint and its log neither repeats nor loses a line.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tqdm import tqdm
 
 from training.recipe import Recipe
-from training.teacher.teacher import Teacher
 from typeahead.tables import markdown
 
 
 class RunLog:
-    """The log of one run: its ``title``, the ``command`` and the ``facts`` that it depends on, the recipe, entries."""
+    """The log of one run: ``title``, ``command``, the ``facts`` that the run depends on, recipe and entries."""
 
     def __init__(self, folder: Path, recipe: Recipe, *, title: str, command: str, facts: Mapping[str, object]) -> None:
         self.folder = folder
@@ -28,29 +27,12 @@ class RunLog:
         self._head = [f"# {title}", f"`{command}`", stated]
         self._recipe = recipe.path.read_text(encoding="utf-8").strip()
 
-    @classmethod
-    def of_distillation(
-        cls, folder: Path, recipe: Recipe, teacher: Teacher, *, texts: int, tokens: int, processes: int
-    ) -> Self:
-        """The log of stage 1 over so many texts of so many tokens together."""
-        facts = {
-            "teacher": teacher.name,
-            "pooling": teacher.pooling,
-            "similarity": teacher.similarity,
-            "texts": f"{texts:,} of {tokens:,} tokens",
-            "seed": recipe.seed,
-            "processes": processes,
-        }
-        return cls(
-            folder, recipe, title=recipe.name, command=f"python -m training.stage1.distill {recipe.path}", facts=facts
-        )
-
     def resume(self, entries: Sequence[dict[str, Any]]) -> None:
-        """Go on from the entries of a checkpoint."""
+        """Continue from the entries of a checkpoint."""
         self.entries = list(entries)
 
     def add(self, *, write: bool = True, **entry: Any) -> None:
-        """Add an entry, print it, and write both files; not in a process that is not to ``write``."""
+        """Add an entry. If ``write``, print it too and write both files: one process of several does that."""
         self.entries.append(entry)
         if not write:
             return

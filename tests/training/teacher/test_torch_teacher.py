@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tests.training.tiny import write_cocondenser  # noqa: E402
 from training.recipe import TeacherRecipe  # noqa: E402
-from training.teacher import teacher as teacher_module  # noqa: E402
-from training.teacher.teacher import Settings, Teacher, read_settings  # noqa: E402
+from training.teacher import settings  # noqa: E402
+from training.teacher.settings import Settings, read_settings  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 TEXTS = ["boil egg", "a", "walk home " * 40, "zebra, 12 cats!"]
 
@@ -35,7 +36,7 @@ def variant(source: Path, folder: Path, **files: dict[str, Any]) -> Path:
 
 def test_a_plain_folder_is_a_retriever_as_cocondenser_s_is(tmp_path: Path) -> None:
     folder = write_cocondenser(tmp_path / "teacher")
-    teacher = Teacher(str(folder))
+    teacher = TorchTeacher(str(folder))
     assert (teacher.pooling, teacher.normalize, teacher.similarity, teacher.max_length) == ("cls", False, "dot", 32)
     model = transformers.AutoModel.from_pretrained(folder).eval()
     inputs = transformers.AutoTokenizer.from_pretrained(folder)(
@@ -61,7 +62,7 @@ def test_prompts_and_pooling_of_a_folder_are_those_of_sentence_transformers(
         config_sentence_transformers={"prompts": prompts, "similarity_fn_name": "cosine"},
     )
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **modes}))
-    teacher, reference = Teacher(str(folder)), library.SentenceTransformer(str(folder), device="cpu")
+    teacher, reference = TorchTeacher(str(folder)), library.SentenceTransformer(str(folder), device="cpu")
     assert (teacher.query_prompt, teacher.passage_prompt, teacher.pooling) == ("read: ", "file: ", mode)
     for prompt, expected in (
         (teacher.query_prompt, reference.encode_query(TEXTS)),
@@ -73,7 +74,7 @@ def test_prompts_and_pooling_of_a_folder_are_those_of_sentence_transformers(
 
 def test_what_is_given_counts_more_than_what_the_files_say(teacher_folder: Path) -> None:
     recipe = TeacherRecipe(str(teacher_folder), query_prompt="query: ", passage_prompt="passage: ", normalize=False)
-    teacher = Teacher.of(recipe)
+    teacher = TorchTeacher.of(recipe)
     assert (teacher.query_prompt, teacher.passage_prompt, teacher.normalize) == ("query: ", "passage: ", False)
     assert (teacher.pooling, teacher.max_length) == ("mean", 32)
     np.testing.assert_allclose(
@@ -82,7 +83,7 @@ def test_what_is_given_counts_more_than_what_the_files_say(teacher_folder: Path)
 
 
 def test_special_tokens_and_prompt_frame_the_tokens_of_a_text(teacher_folder: Path) -> None:
-    teacher = Teacher(str(teacher_folder), query_prompt="read a file: ")
+    teacher = TorchTeacher(str(teacher_folder), query_prompt="read a file: ")
     for prompt in (None, "", "walk: "):
         before, after = teacher.special_ids(prompt)
         used = teacher.query_prompt if prompt is None else prompt
@@ -107,7 +108,7 @@ def test_a_folder_that_does_not_normalise_is_searched_by_dot_product(teacher_fol
     modules = json.loads((folder / "modules.json").read_text())[:2]
     (folder / "modules.json").write_text(json.dumps(modules))
     assert read_settings(folder) == Settings("mean", 32, False, "dot")
-    assert Teacher(str(folder), similarity="cosine").similarity == "cosine"
+    assert TorchTeacher(str(folder), similarity="cosine").similarity == "cosine"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_what_cannot_be_computed_is_refused(
     teacher_folder: Path, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Teacher(str(variant(teacher_folder, tmp_path / "teacher", **change)))
+        TorchTeacher(str(variant(teacher_folder, tmp_path / "teacher", **change)))
 
 
 def test_a_module_that_is_not_known_is_named(teacher_folder: Path, tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_a_module_that_is_not_known_is_named(teacher_folder: Path, tmp_path: Pat
     modules.append({"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
     (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ValueError, match="Dense"):
-        Teacher(str(folder))
+        TorchTeacher(str(folder))
 
 
 def test_a_hub_id_is_read_as_its_folder_would_be(teacher_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +149,8 @@ def test_a_hub_id_is_read_as_its_folder_would_be(teacher_folder: Path, monkeypat
         asked.append(name)
         return str(teacher_folder)
 
-    monkeypatch.setattr(teacher_module, "snapshot_download", download)
-    assert read_settings(teacher_module._hub_settings("someone/some-model")) == read_settings(teacher_folder)
+    monkeypatch.setattr(settings, "snapshot_download", download)
+    assert settings.settings_of("someone/some-model", {}) == read_settings(teacher_folder)
     assert asked == ["someone/some-model"]
 
 
@@ -161,9 +162,9 @@ def test_a_pooler_that_the_files_lack_is_of_no_account(teacher_folder: Path, tmp
         folder / "model.safetensors",
         metadata={"format": "pt"},
     )
-    first, second = Teacher(str(folder)), Teacher(str(folder))
-    assert first.key() == second.key() != Teacher(str(teacher_folder)).key()
-    np.testing.assert_array_equal(first.encode(TEXTS), Teacher(str(teacher_folder)).encode(TEXTS))
+    first, second = TorchTeacher(str(folder)), TorchTeacher(str(folder))
+    assert first.key() == second.key() != TorchTeacher(str(teacher_folder)).key()
+    np.testing.assert_array_equal(first.encode(TEXTS), TorchTeacher(str(teacher_folder)).encode(TEXTS))
 
 
 def test_weights_that_are_missing_are_an_error(teacher_folder: Path, tmp_path: Path) -> None:
@@ -175,24 +176,24 @@ def test_weights_that_are_missing_are_an_error(teacher_folder: Path, tmp_path: P
         metadata={"format": "pt"},
     )
     with pytest.raises(ValueError, match=r"layer\.1\."):
-        Teacher(str(folder))
+        TorchTeacher(str(folder))
 
 
 def test_token_vectors_are_kept_for_each_prompt(teacher_folder: Path, tmp_path: Path) -> None:
-    plain, prompted = Teacher(str(teacher_folder)), Teacher(str(teacher_folder), query_prompt="read: ")
+    plain, prompted = TorchTeacher(str(teacher_folder)), TorchTeacher(str(teacher_folder), query_prompt="read: ")
     first, second = plain.token_vectors(tmp_path), prompted.token_vectors(tmp_path)
     assert len(list(tmp_path.glob("tokens-*"))) == 2
     assert not torch.allclose(first, second, atol=1e-2)
     word = plain.tokenizer.convert_tokens_to_ids("boil")
     np.testing.assert_allclose(first[word], plain.encode(["boil"])[0], atol=1e-5)
     np.testing.assert_allclose(second[word], prompted.encode(["boil"], prompt="read: ")[0], atol=1e-5)
-    again = Teacher(str(teacher_folder))
+    again = TorchTeacher(str(teacher_folder))
     again.encode_ids = None  # type: ignore[method-assign,assignment]
     assert torch.equal(again.token_vectors(tmp_path), first)
 
 
 def test_bfloat16_is_close(teacher_folder: Path) -> None:
-    precise, rounded = Teacher(str(teacher_folder)), Teacher(str(teacher_folder), dtype="bfloat16")
+    precise, rounded = TorchTeacher(str(teacher_folder)), TorchTeacher(str(teacher_folder), dtype="bfloat16")
     assert (precise.encode(TEXTS) * rounded.encode(TEXTS)).sum(1).min() > 0.999
     assert precise.key() != rounded.key()
     torch.testing.assert_close(rounded.word_embeddings(), precise.word_embeddings(), rtol=0, atol=0)

@@ -1,45 +1,57 @@
-"""``python -m training.teacher.token_vectors RECIPE.toml RUN``: each token's vector, as the whole teacher makes it.
+"""The teacher's vector of each single token, the whole vocabulary in one pass.
 
-LightRetriever's E[t] = Enc(prompt; t) (arXiv:2505.12260, section 3 and appendix A.5): what the teacher gives for a text
-of one token behind a prompt, special tokens included, so that a query is the mean of its tokens' vectors and needs no
-model any more. All of a vocabulary takes one pass over it. :class:`TokenEncoder` gives the vectors with their graph,
-too, so that the teacher can be trained through them (:mod:`training.light.train`).
+LightRetriever's E[t] = Enc(prompt; t) (arXiv:2505.12260, section 3 and appendix A.5): the teacher's output for a text
+of one token after a prompt, special tokens included. The mean of its tokens' vectors then stands for a query, and
+needs no model. :class:`TokenEncoder` also keeps the graph, so the teacher can be trained through these vectors
+(:mod:`training.light.train`).
 
-In a *decoder* a token sees only what stands before it, so that all tokens share what is computed of the prompt: they
-stand in one sequence, prompt first, each with the special tokens behind it, at the positions that it would have alone,
-under a mask by which it sees the prompt and itself and no other token. In an *encoder* the prompt sees the token, too:
-there is nothing to share, and each token is a row of a batch. Either way the vectors are those of each token alone.
+In a *decoder* a token sees only what stands before it, so all tokens share the work on the prompt. They stand in one
+sequence, prompt first, each followed by its special tokens, at the positions it would have alone. A mask lets a token
+see the prompt and itself, but no other token. In an *encoder* the prompt sees the token too. There is nothing to share,
+and each token is a row of a batch. Both ways give the same vectors as each token alone.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from training.teacher.teacher import Teacher
 
-#: Tokens that share a prompt in one sequence: attention grows with the square of it.
+class Encoding(Protocol):
+    """What this module needs of a teacher; :class:`~training.teacher.torch_teacher.TorchTeacher` has it all."""
+
+    model: Any
+    device: torch.device
+    dim: int
+    query_prompt: str
+
+    def special_ids(self, prompt: str | None = None) -> tuple[list[int], list[int]]:
+        """The ids before and after a text's tokens."""
+
+    def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Pool token outputs (n, length, dim) under ``mask`` (n, length) to vectors (n, dim)."""
+
+    def encode_ids(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """Encode token id sequences, special tokens included, to float32 (n, dim)."""
+
+
+#: How many tokens share a prompt in one sequence. The cost of attention grows with the square of this.
 _BLOCKS = 256
 #: Rows of a batch, without gradients.
 _CPU_ROWS, _GPU_ROWS = 512, 8192
 
 
 class TokenEncoder(nn.Module):
-    """The teacher on single tokens, for a token behind each of several prompts: by default that of queries."""
+    """The teacher on single tokens, each after one of several prompts. The default is the prompt of queries."""
 
-    #: A row without a token: none is ever padded.
+    #: Padding, which no row ever needs.
     filler = 0
 
-    def __init__(self, teacher: Teacher, prompts: Sequence[str] = ()) -> None:
+    def __init__(self, teacher: Encoding, prompts: Sequence[str] = ()) -> None:
         super().__init__()
         self.model: nn.Module = teacher.model
         self._teacher = teacher
@@ -47,7 +59,7 @@ class TokenEncoder(nn.Module):
         self.causal = reads_leftwards(teacher)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:  # noqa: ARG002
-        """Encode int64 ``ids`` (n, 2), the number of a prompt and a token, to float32 (n, dim)."""
+        """Encode int64 ``ids`` (n, 2), the number of a prompt and a token in each row, to float32 (n, dim)."""
         vectors = torch.zeros(len(ids), self._teacher.dim, device=ids.device)
         for number, (before, after) in enumerate(self._around):
             rows = (ids[:, 0] == number).nonzero()[:, 0]
@@ -64,7 +76,7 @@ class TokenEncoder(nn.Module):
         return self._teacher.pool(hidden, torch.ones(hidden.shape[:2], dtype=torch.int64, device=hidden.device))
 
     def _rows(self, tokens: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
-        """Outputs (n, length, width) of each token in a row of its own."""
+        """Outputs (n, length, width), with each token in its own row."""
         left, right = (torch.tensor(side, dtype=torch.int64, device=tokens.device) for side in (before, after))
         count = len(tokens)
         ids = torch.cat([left.expand(count, -1), tokens[:, None], right.expand(count, -1)], 1)
@@ -72,7 +84,7 @@ class TokenEncoder(nn.Module):
         return hidden
 
     def _blocks(self, tokens: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
-        """The same of tokens in one sequence, behind one prompt."""
+        """The same outputs, with all tokens in one sequence after one prompt."""
         device, shared, width, count = tokens.device, len(before), 1 + len(after), len(tokens)
         right = torch.tensor(after, dtype=torch.int64, device=device)
         blocks = torch.cat([tokens[:, None], right.expand(count, -1)], 1)
@@ -90,9 +102,9 @@ class TokenEncoder(nn.Module):
 
 
 def block_mask(shared: int, width: int, count: int, *, device: torch.device | str = "cpu") -> Tensor:
-    """Which position sees which: bool (n, n) for a prompt of ``shared`` tokens and ``count`` blocks of ``width``.
+    """Which position sees which: bool (n, n), for a prompt of ``shared`` tokens and ``count`` blocks of ``width``.
 
-    All of it is causal; a block sees the prompt and itself, and no other block.
+    The mask is causal. A block sees the prompt and itself, but no other block.
     """
     block = torch.cat([torch.full((shared,), -1), torch.arange(count).repeat_interleave(width)]).to(device)
     causal = torch.ones(len(block), len(block), dtype=torch.bool, device=device).tril()
@@ -100,8 +112,8 @@ def block_mask(shared: int, width: int, count: int, *, device: torch.device | st
 
 
 @torch.inference_mode()
-def reads_leftwards(teacher: Teacher) -> bool:
-    """Whether a token's output does not depend on what follows it: a decoder, as no configuration reliably says."""
+def reads_leftwards(teacher: Encoding) -> bool:
+    """Whether a token's output is independent of what follows, as in a decoder. Tried out: no configuration says so."""
     model, size = teacher.model, teacher.model.config.vocab_size
     training = model.training
     model.eval()
@@ -112,8 +124,8 @@ def reads_leftwards(teacher: Teacher) -> bool:
 
 
 @torch.inference_mode()
-def token_table(teacher: Teacher, prompt: str | None = None) -> Tensor:
-    """The vectors of all tokens behind a prompt, by default that of queries: float32 (vocabulary, dim), on the CPU."""
+def token_table(teacher: Encoding, prompt: str | None = None) -> Tensor:
+    """The vectors of all tokens after a prompt (default: of queries), float32 (vocabulary, dim), on the CPU."""
     encoder = TokenEncoder(teacher, () if prompt is None else (prompt,))
     rows = _CPU_ROWS if teacher.device.type == "cpu" else _GPU_ROWS
     parts = []
@@ -124,44 +136,11 @@ def token_table(teacher: Teacher, prompt: str | None = None) -> Tensor:
     return torch.cat(parts)
 
 
-def largest_difference(teacher: Teacher, table: Tensor, prompt: str | None = None) -> float:
-    """How far a table's entries are from what the teacher gives for each token alone, one after the other."""
+def largest_difference(teacher: Encoding, table: Tensor, prompt: str | None = None) -> float:
+    """The largest difference between a table's entries and the teacher's vectors of each token encoded alone."""
     before, after = teacher.special_ids(prompt)
     worst = 0.0
     for token, row in enumerate(table.numpy()):
         alone = teacher.encode_ids([[*before, token, *after]])[0]
         worst = max(worst, float(np.abs(alone - row).max()))
     return worst
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    # Here, since students start from these vectors.
-    from training.ranking.round_folders import STUDENT
-    from training.recipe import read_recipe
-    from training.students import Static, save_student
-    from training.teacher.teacher import Teacher
-
-    parser = argparse.ArgumentParser(
-        prog="python -m training.teacher.token_vectors", description=__doc__.split("\n\n")[0]
-    )
-    parser.add_argument("recipe", type=Path, help="whose teacher, in float32")
-    parser.add_argument("run", type=Path, help="folder that a static student of these vectors is written to")
-    parser.add_argument("--prompt", help="what stands before the token (default: the teacher's for queries)")
-    parser.add_argument("--check", action="store_true", help="encode each token alone, too, and print the difference")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    recipe = read_recipe(options.recipe)
-    teacher = Teacher(recipe.teacher.path(), **recipe.teacher.given())
-    started = time.monotonic()
-    table = token_table(teacher, options.prompt)
-    print(f"{len(table):,} tokens of {teacher.name} in {time.monotonic() - started:.1f} s, {options.threads} threads")
-    if options.check:
-        print(f"largest difference from each token alone: {largest_difference(teacher, table, options.prompt):.1e}")
-    options.run.mkdir(parents=True, exist_ok=True)
-    save_student(Static(table, torch.zeros(len(table)), similarity=teacher.similarity), options.run / STUDENT)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Texts to padded tensors: queries as students take them, passages as the passage encoder does."""
+"""Texts to token ids and vectors: queries by students, passages by the passage encoder."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import torch
 from torch import Tensor, nn
 
 from training.data import Text
+from training.padding import pad
 from training.students import Student
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.encoders.transformer import batches_by_length
 
-#: Word pieces that are encoded at a time, without gradients.
+#: Word pieces encoded at a time, without gradients.
 _CPU_TOKENS, _GPU_TOKENS = 512, 32_768
 
 
-def query_ids(teacher: Teacher, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
-    """Token ids of queries without special tokens, the first ``max_tokens`` of each; [UNK] for one without a token."""
+def query_ids(teacher: TorchTeacher, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
+    """The first ``max_tokens`` token ids of each query, without special tokens; [UNK] for a query without a token."""
     whole = _tokenize(teacher, texts)
     nothing = [teacher.tokenizer.unk_token_id or 0]
     return [ids[:max_tokens] or nothing for ids in whole]
 
 
-def passage_ids(teacher: Teacher, texts: Sequence[Text], max_length: int = 0) -> list[list[int]]:
-    """Token ids of passages with the teacher's prompt and special tokens, ``max_length`` at most (0: the teacher's)."""
+def passage_ids(teacher: TorchTeacher, texts: Sequence[Text], max_length: int = 0) -> list[list[int]]:
+    """Token ids of passages with the teacher's prompt and special tokens, at most ``max_length`` (0: the teacher's)."""
     length = min(max_length or teacher.max_length, teacher.max_length)
     found: list[list[int]] = [[] for _ in texts]
     plain = [row for row, text in enumerate(texts) if isinstance(text, str)]
@@ -42,49 +43,40 @@ def passage_ids(teacher: Teacher, texts: Sequence[Text], max_length: int = 0) ->
     return found
 
 
-def _tokenize(teacher: Teacher, texts: Sequence[Text]) -> list[list[int]]:
+def _tokenize(teacher: TorchTeacher, texts: Sequence[Text]) -> list[list[int]]:
     plain = [text for text in texts if isinstance(text, str)]
     encoded = iter(teacher.tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else [])
     return [list(next(encoded)) if isinstance(text, str) else list(text) for text in texts]
 
 
-def pad(ids: Sequence[Sequence[int]], filler: int = 0) -> tuple[Tensor, Tensor]:
-    """Ids padded on the right, int64 (n, longest), and lengths int64 (n,)."""
-    lengths = torch.tensor([len(sequence) for sequence in ids])
-    padded = torch.full((len(ids), int(lengths.max())), filler)
-    for row, sequence in enumerate(ids):
-        padded[row, : len(sequence)] = torch.tensor(sequence)
-    return padded, lengths
-
-
 class PassageEncoder(nn.Module):
-    """The teacher's passage side as a module that can be trained: padded ids and lengths to float32 (n, dim)."""
+    """The teacher as a trainable encoder of passages: padded ids and lengths to float32 (n, dim)."""
 
-    def __init__(self, teacher: Teacher) -> None:
+    def __init__(self, teacher: TorchTeacher) -> None:
         super().__init__()
         self.model: nn.Module = teacher.model
         self._teacher = teacher
         self.filler = int(teacher.tokenizer.pad_token_id or 0)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Encode ids with special tokens, padded on the right."""
+        """Encode ids with special tokens, padded on the right, to float32 (n, dim)."""
         return self.pool(*self.outputs(ids, lengths))
 
     def outputs(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The model's outputs float32 (n, longest, width), and which of them are no padding: int64 (n, longest)."""
+        """The model's outputs float32 (n, longest, width), and a mask int64 (n, longest) that is 0 in the padding."""
         mask = (torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)).long()
         return self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float(), mask
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """The vectors float32 (n, dim) of outputs."""
+        """Pool outputs to vectors float32 (n, dim)."""
         vectors = self._teacher.pool(hidden, mask)
-        # Students give unit vectors for a cosine; not every teacher whose similarity it is does.
+        # For a cosine, students give unit vectors. Not every teacher does.
         return nn.functional.normalize(vectors, dim=1) if self._teacher.similarity == "cosine" else vectors
 
 
 @torch.inference_mode()
 def encode(module: nn.Module, ids: Sequence[Sequence[int]], device: torch.device) -> np.ndarray:
-    """Encode id sequences by a student or a :class:`PassageEncoder` as it is, to float32 (n, dim), in their order."""
+    """Encode id sequences with a student or a :class:`PassageEncoder`, to float32 (n, dim), in their order."""
     filler = int(getattr(module, "filler", 0))
     parts: list[tuple[list[int], np.ndarray]] = []
     for rows in batches_by_length([len(one) for one in ids], _CPU_TOKENS if device.type == "cpu" else _GPU_TOKENS):
@@ -97,14 +89,14 @@ def encode(module: nn.Module, ids: Sequence[Sequence[int]], device: torch.device
 
 
 def encode_queries(
-    student: Student | None, teacher: Teacher, texts: Sequence[Text], max_tokens: int, device: torch.device
+    student: Student | None, teacher: TorchTeacher, texts: Sequence[Text], max_tokens: int, device: torch.device
 ) -> np.ndarray:
-    """Encode queries by a student, or by the teacher if there is none, to float32 (n, dim)."""
+    """Encode queries with a student, or with the teacher if there is none, to float32 (n, dim)."""
     if student is not None:
         return encode(student, query_ids(teacher, texts, max_tokens), device)
     return teacher.encode([str(text) for text in texts], prompt=teacher.query_prompt)
 
 
 def blocks(count: int, size: int) -> Iterator[range]:
-    """The ranges of at most ``size`` that ``range(count)`` falls into."""
+    """Split ``range(count)`` into ranges of at most ``size``."""
     return (range(start, min(start + size, count)) for start in range(0, count, size))

@@ -12,10 +12,17 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 transformers = pytest.importorskip("transformers", reason="training needs transformers")
 
 from tests.training import tiny  # noqa: E402
+from training.commands import token_vectors  # noqa: E402
 from training.students import load_student  # noqa: E402
-from training.teacher import token_vectors  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
-from training.teacher.token_vectors import TokenEncoder, block_mask, largest_difference, reads_leftwards, token_table  # noqa: E402
+from training.teacher import token_encoder  # noqa: E402
+from training.teacher.token_encoder import (  # noqa: E402
+    TokenEncoder,
+    block_mask,
+    largest_difference,
+    reads_leftwards,
+    token_table,
+)
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 #: Decoders that turn positions in different ways: rotated, and added.
 DECODERS = ("llama", "gpt2")
@@ -30,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def alone(teacher: Teacher, prompt: str) -> np.ndarray[Any, Any]:
+def alone(teacher: TorchTeacher, prompt: str) -> np.ndarray[Any, Any]:
     before, after = teacher.special_ids(prompt)
     return np.concatenate([teacher.encode_ids([[*before, token, *after]]) for token in range(len(teacher.tokenizer))])
 
@@ -42,8 +49,8 @@ def test_all_tokens_together_have_the_vectors_of_each_alone(
     folder: Path, kind: str, pooling: str, prompt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Several sequences, the last of them short.
-    monkeypatch.setattr(token_vectors, "_BLOCKS", 30)
-    teacher = Teacher(str(folder / kind), pooling=pooling, max_length=32, normalize=pooling == "mean")
+    monkeypatch.setattr(token_encoder, "_BLOCKS", 30)
+    teacher = TorchTeacher(str(folder / kind), pooling=pooling, max_length=32, normalize=pooling == "mean")
     table = token_table(teacher, prompt)
     np.testing.assert_allclose(table.numpy(), alone(teacher, prompt), atol=1e-5)
     assert largest_difference(teacher, table, prompt) < 1e-5
@@ -62,14 +69,14 @@ def test_a_token_sees_the_prompt_and_its_own_block() -> None:
 
 
 def test_which_models_share_their_prompt_is_found_by_trying(folder: Path) -> None:
-    assert not reads_leftwards(Teacher(str(folder / "bert")))
+    assert not reads_leftwards(TorchTeacher(str(folder / "bert")))
     for kind in DECODERS:
-        assert reads_leftwards(Teacher(str(folder / kind)))
+        assert reads_leftwards(TorchTeacher(str(folder / kind)))
 
 
 @pytest.mark.parametrize("kind", ["bert", "llama"])
 def test_a_gradient_through_shared_prompts_is_that_of_tokens_alone(folder: Path, kind: str) -> None:
-    teacher = Teacher(str(folder / kind), pooling="last")
+    teacher = TorchTeacher(str(folder / kind), pooling="last")
     teacher.model.requires_grad_(True)
     encoder = TokenEncoder(teacher, ("walk ", ""))
     ids = torch.tensor([[0, 7], [1, 9], [0, 11], [1, 7]])
@@ -93,7 +100,7 @@ def test_the_command_writes_a_student_of_the_table(
     printed = capsys.readouterr().out
     assert "tokens of bert" in printed
     assert "largest difference" in printed
-    teacher = Teacher(str(folder / "bert"))
+    teacher = TorchTeacher(str(folder / "bert"))
     student = load_student(tmp_path / "run")
     first, second = (
         teacher.encode_ids([[*teacher.special_ids()[0], token, *teacher.special_ids()[1]]]) for token in (7, 9)
