@@ -11,42 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data.beir import parse_json_passage
 from training.data.indexed import IndexedLines
-from training.data.lines import clean, identifier, parse_object
 from training.data.records import Passage
 from typeahead.errors import SourceError
+from typeahead.text import beir
+from typeahead.text.msmarco import parse_msmarco
 
 
 def parse_tsv_passage(line: str) -> Passage:
     """Read ``pid<TAB>passage`` or ``pid<TAB>title<TAB>passage``; ``ValueError`` says what is wrong with it."""
-    fields = line.split("\t")
-    if len(fields) not in (2, 3):
-        raise ValueError(f"{len(fields)} columns, not 2 or 3: pid, passage or pid, title, passage")
-    title = clean(fields[1], "the title") if len(fields) == 3 else ""
-    text = clean(fields[-1], "the passage")
-    if not text:
-        raise ValueError("the passage is empty")
-    return Passage(identifier(fields[0], "the pid"), title, text)
-
-
-def parse_json_passage(line: str) -> Passage:
-    """Read a JSON object with an id, a title or none, and a text; ``ValueError`` says what is wrong with it.
-
-    BEIR calls the id ``_id``, Tevatron ``docid``; a title may be missing or null.
-    """
-    record = parse_object(line)
-    field = next((name for name in ("_id", "docid", "id") if name in record), None)
-    if field is None:
-        raise ValueError(f"no field '_id' or 'docid'; the fields are {', '.join(map(repr, list(record)[:10]))}")
-    title = record.get("title")
-    passage = Passage(
-        identifier(record[field], field),
-        "" if title is None else clean(title, "title"),
-        clean(record.get("text"), "text"),
-    )
-    if not passage.title and not passage.text:
-        raise ValueError("title and text are empty")
-    return passage
+    return Passage.of(parse_msmarco(line, titles=True))
 
 
 class Collection:
@@ -57,7 +32,7 @@ class Collection:
     """
 
     def __init__(self, path: Path) -> None:
-        path = path / "corpus.jsonl" if path.is_dir() else path
+        path = path / beir.CORPUS if path.is_dir() else path
         parse = parse_json_passage if path.suffix in (".jsonl", ".json", ".ndjson") else parse_tsv_passage
         self.path = path
         hashes = array("q")

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from training.data.lines import accounted, decode, numbered
 from typeahead.errors import SourceError
+from typeahead.text.bad_lines import accounted
+from typeahead.text.encodings import decode
+from typeahead.text.reading import utf8_raw_lines
 
 T = TypeVar("T")
 
@@ -36,15 +38,21 @@ class IndexedLines(Generic[T]):
         try:
             with path.open("rb") as file, accounted(path) as bad:
                 digest = hashlib.blake2b(digest_size=8)
-                for number, start, raw in numbered(file, path, bad):
+                for number, start, raw, problem in utf8_raw_lines(file, path):
+                    line = raw.rstrip(b"\r\n")
+                    if not problem and not line:
+                        continue
+                    if problem is not None:
+                        bad.add(problem)
+                        continue
                     try:
-                        record = parse(decode(raw), number)
+                        record = parse(decode(line), number)
                     except ValueError as error:
-                        bad.add(number, str(error))
+                        bad.add(SourceError(str(error), path=path, line=number))
                         continue
                     if note is not None:
                         note(record, number)
-                    digest.update(raw + b"\n")
+                    digest.update(line + b"\n")
                     self._starts.append(start)
                     self._numbers.append(number)
                 if not self._starts:

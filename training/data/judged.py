@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.data.beir import read_beir_qrels, read_beir_queries
+from training.data.beir import read_beir_queries
 from training.data.collection import Collection
 from training.data.indexed import IndexedLines
-from training.data.lines import accounted
-from training.data.msmarco import read_id_triples, read_qrels, read_queries, read_triples
+from training.data.msmarco import read_id_triples, read_queries, read_triples
 from training.data.records import Group
 from training.data.tevatron import format_group, parse_group, read_tevatron
 from typeahead.errors import SourceError
+from typeahead.text import beir
+from typeahead.text.bad_lines import accounted
+from typeahead.text.judgements import Judgement, JudgementParser
+from typeahead.text.reading import parsed, utf8_lines
 
 #: What :func:`read_groups` reads, as ``kind:path``; without a kind it is Tevatron's.
 KINDS = ("tevatron", "triples", "id-triples")
@@ -45,7 +48,8 @@ class Judged:
         :class:`~typeahead.errors.SourceError` for a missing file, and if no query is left.
         """
         if collection.is_dir():
-            qrels = qrels or collection / "qrels" / f"{split}.tsv"
+            name = beir.qrels(split)
+            qrels = qrels or beir.existing(collection, name) or collection / name
             texts = {query.id: query.text for query in read_beir_queries(queries or collection)}
         elif queries is None or qrels is None:
             raise SourceError("is no BEIR folder: name its queries and its qrels, too", path=collection)
@@ -54,16 +58,11 @@ class Judged:
         passages = Collection(collection)
         relevant: dict[str, dict[str, None]] = {}
         doubtful: dict[str, set[str]] = {}
-        with accounted(qrels) as bad:
-            for number, judgement in read_beir_qrels(qrels) if collection.is_dir() else read_qrels(qrels):
-                if judgement.query_id not in texts:
-                    bad.add(number, f"there is no query {judgement.query_id!r}")
-                elif judgement.passage_id not in passages:
-                    bad.add(number, f"passage {judgement.passage_id!r} is not in {passages.path}")
-                elif judgement.grade >= relevant_from:
-                    relevant.setdefault(judgement.query_id, {})[judgement.passage_id] = None
-                elif judgement.grade > 0:
-                    doubtful.setdefault(judgement.query_id, set()).add(judgement.passage_id)
+        for judgement in read_judgements(qrels, texts, passages):
+            if judgement.grade >= relevant_from:
+                relevant.setdefault(judgement.query_id, {})[judgement.passage_id] = None
+            elif judgement.grade > 0:
+                doubtful.setdefault(judgement.query_id, set()).add(judgement.passage_id)
         if not relevant:
             raise SourceError(f"no query has a passage of grade {relevant_from} or more", path=qrels)
         kept = {key: text for key, text in texts.items() if key in relevant}
@@ -74,6 +73,29 @@ class Judged:
         """Each query with its relevant passages, without negatives, in the order of the file of queries."""
         for key, text in self.queries.items():
             yield Group(key, text, tuple(self.collection.get(passage) for passage in self.relevant[key]))
+
+
+def read_judgements(
+    path: Path, queries: Container[str] | None = None, collection: Collection | None = None
+) -> Iterator[Judgement]:
+    """Stream the judgements of a file in BEIR's layout or in trec_eval's.
+
+    A judgement of a query that is not in ``queries`` or a passage that is not in ``collection`` is a bad line.
+    """
+    parse = JudgementParser()
+
+    def known(line: str) -> Judgement | None:
+        judgement = parse(line)
+        if judgement is not None and queries is not None and judgement.query_id not in queries:
+            raise ValueError(f"there is no query {judgement.query_id!r}")
+        if judgement is not None and collection is not None and judgement.passage_id not in collection:
+            raise ValueError(f"passage {judgement.passage_id!r} is not in {collection.path}")
+        return judgement
+
+    with accounted(path) as bad:
+        for _, judgement in parsed(utf8_lines(path), known, path, bad):
+            if judgement is not None:
+                yield judgement
 
 
 def read_groups(source: str, judged: Judged | None = None) -> Iterator[Group]:

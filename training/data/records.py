@@ -1,8 +1,10 @@
-"""What the readers give: queries, passages, judgements, and a query together with its passages."""
+"""What the readers give: queries, passages, and a query together with its passages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from typeahead.text.document import Document
 
 #: A text, or the token ids that somebody has made of it, special tokens not included.
 Text = str | tuple[int, ...]
@@ -15,6 +17,14 @@ class Query:
     id: str
     text: str
 
+    @classmethod
+    def of(cls, document: Document) -> Query:
+        """The query in a line that :mod:`typeahead.text` read; ``ValueError`` for one without text."""
+        text = document.text.strip()
+        if not text:
+            raise ValueError("the query is empty")
+        return cls(document.id, text)
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -23,6 +33,14 @@ class Passage:
     id: str
     title: str
     text: Text
+
+    @classmethod
+    def of(cls, document: Document) -> Passage:
+        """The passage in a line that :mod:`typeahead.text` read; ``ValueError`` for one without title and text."""
+        title, text = document.title.strip(), document.text.strip()
+        if not title and not text:
+            raise ValueError("title and text are empty")
+        return cls(document.id, title, text)
 
     def whole(self, separator: str = " ") -> Text:
         """Title, separator, text; the text alone if there is no title, and token ids as they are."""
@@ -34,15 +52,6 @@ class Passage:
     def key(self) -> str | Text:
         """What tells two passages apart: the id, or the text where there is none."""
         return self.id or self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """How relevant a passage is to a query; grades from 1 on are relevant unless a collection says otherwise."""
-
-    query_id: str
-    passage_id: str
-    grade: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from typeahead.errors import SourceError
 from typeahead.text import reading
-from typeahead.text.reading import BadLines, Line, Notice, leave_out
+from typeahead.text.bad_lines import BadLines, Notice, leave_out
+from typeahead.text.reading import Line
 
 #: Delimiters of CSV files and their names; of those that fit equally well the first is taken.
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}

@@ -22,7 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OTHER_FILES = (
-    (b"\x1f\x8b", "is compressed by gzip: unpack it, or give <(zcat FILE) with --format"),
+    (b"\x1f\x8b", "is compressed by gzip: let its name end in .gz, or give <(zcat FILE) with --format"),
     (b"\x28\xb5\x2f\xfd", "is compressed by zstd: unpack it, or give <(zstdcat FILE) with --format"),
     (b"BZh", "is compressed by bzip2: unpack it, or give <(bzcat FILE) with --format"),
     (b"PK\x03\x04", "is a zip archive or an Excel workbook: unpack it, or save it as CSV"),

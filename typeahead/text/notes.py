@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from typeahead.errors import SourceError
+from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
 from typeahead.text.document import Document
 from typeahead.text.encodings import UTF8, Encoding, UnreadableError, confirm, decode, decode_all, recognise
-from typeahead.text.reading import MAX_LINE, OTHER_ENCODING, BadLines, Notice, leave_out, log_notice
+from typeahead.text.reading import MAX_LINE, OTHER_ENCODING
 
 _SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 #: Words of one document: some 256 word pieces of English.

@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from typeahead.errors import SourceError
+from typeahead.text import beir
+from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
 from typeahead.text.delimited import header, read_table
 from typeahead.text.document import Document
 from typeahead.text.encodings import named
 from typeahead.text.notes import read_notes
-from typeahead.text.reading import BadLines, Line, Notice, leave_out, lines, log_notice
+from typeahead.text.reading import Line, parsed, recognised_lines
+from typeahead.text.records import clean, identifier, parse_object
 
 KINDS = ("jsonl", "csv", "tsv", "beir", "notes")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".md": "notes", ".txt": "notes"}
@@ -120,10 +123,13 @@ def read_source(
     if chosen == "notes":
         return _unique_notes(path, bad, encoding, notice)
     if chosen == "beir":
-        path = path / "corpus.jsonl"
-        if not path.is_file():
-            raise SourceError("there is no such file: a BEIR folder holds its documents in corpus.jsonl", path=path)
-    read = lines(path, encoding, notice)
+        corpus = beir.existing(path, beir.CORPUS)
+        if corpus is None:
+            raise SourceError(
+                "there is no such file: a BEIR folder holds its documents in corpus.jsonl", path=path / beir.CORPUS
+            )
+        path = corpus
+    read = recognised_lines(path, encoding, notice)
     if chosen in ("jsonl", "beir"):
         return _documents(_json_records(read, path, bad), path, fields, bad)
     table = read_table(
@@ -143,9 +149,10 @@ def _kind(path: Path) -> str:
     if not path.exists():
         raise SourceError("there is no such file or folder", path=path)
     if path.is_dir():
-        return "beir" if (path / "corpus.jsonl").is_file() else "notes"
-    kind = _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
+        return "beir" if beir.existing(path, beir.CORPUS) else "notes"
+    packed = path.suffix == ".gz"
+    kind = _SUFFIXES.get((path.with_suffix("") if packed else path).suffix.lower())
+    if kind is None or (packed and kind == "notes"):
         raise SourceError(f"its name does not tell what it holds: give --format, one of {', '.join(KINDS)}", path=path)
     return kind
 
@@ -172,54 +179,26 @@ def _document(record: Mapping[str, Any], fields: FieldMap) -> Document:
         if name not in record:
             there = ", ".join(repr(field) for field in list(record)[:10]) or "none"
             raise ValueError(f"no field {name!r} for the {use}; the fields are {there}: name another with {flag}")
-    key = record[key_field]
-    if isinstance(key, int) and not isinstance(key, bool):
-        key = str(key)
-    if not isinstance(key, str) or not key.strip():
-        raise ValueError(f"the id {key!r} is neither text nor an integer")
     title = record.get(fields.title or "title")
     url = record.get(fields.url or "url")
     if url is None and fields.url is None and isinstance(record.get("metadata"), dict):
         # Where BEIR's own corpora keep it.
         url = record["metadata"].get("url")
     return Document(
-        clean(key.strip(), key_field),
-        clean("" if title is None else title, fields.title or "title").strip(),
-        clean(record[text_field], text_field).strip(),
-        clean("" if url is None else url, fields.url or "url").strip(),
+        identifier(record[key_field], key_field),
+        "" if title is None else _text(title, fields.title or "title"),
+        _text(record[text_field], text_field),
+        "" if url is None else _text(url, fields.url or "url"),
     )
 
 
-def clean(value: Any, name: str) -> str:
-    """Return a text that can be stored and encoded; ``ValueError`` says what is wrong with the field ``name``."""
-    if not isinstance(value, str):
-        raise ValueError(f"the field {name!r} holds {type(value).__name__} {str(value)[:40]!r}, not text")
-    if "\0" in value:
-        raise ValueError(f"the field {name!r} holds a NUL character at position {value.index(chr(0))}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"the field {name!r} holds a lone surrogate at position {error.start}") from None
-    return value
+def _text(value: Any, name: str) -> str:
+    return clean(value, name, nul=False).strip()
 
 
 def _json_records(read: Iterator[Line], path: Path, bad: BadLines | None) -> Iterator[_Record]:
-    for line, text, problem in read:
-        if problem is None:
-            if not text.strip():
-                continue
-            try:
-                record = json.loads(text)
-                if isinstance(record, dict):
-                    yield line, record
-                    continue
-                reason = f"a JSON {type(record).__name__}, not an object"
-            except (ValueError, RecursionError) as error:
-                reason = str(error)
-                if isinstance(error, json.JSONDecodeError):
-                    reason = f"not JSON: {error.msg} at character {error.pos + 1}"
-            problem = SourceError(reason, path=path, line=line)
-        leave_out(problem, bad)
+    for line, record in parsed((line for line in read if line.problem or line.text.strip()), parse_object, path, bad):
+        yield line.number, record
 
 
 def _unique_notes(path: Path, bad: BadLines | None, encoding: str | None, notice: Notice) -> Iterator[Document]:
@@ -245,7 +224,7 @@ def read_ids(path: Path, *, encoding: str | None = None, notice: Notice = log_no
             raise SourceError(f"holds {array.dtype} {array.shape}, not a list of strings or integers", path=path)
         return [str(key) for key in array.tolist()]
     texts = []
-    for line, text, problem in lines(path, encoding, notice):
+    for line, text, problem, _ in recognised_lines(path, encoding, notice):
         if problem is not None:
             raise problem
         if path.suffix != ".json" and not text.strip():

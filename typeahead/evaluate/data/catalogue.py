@@ -1,6 +1,6 @@
 """Datasets by their id in the catalogue of ``ir_datasets``, which downloads them and knows their tracks.
 
-The sibling ``dataset_files`` reads folders that are on the disk already. ``ir_datasets`` keeps what it downloads under
+The sibling ``dataset_files`` reads folders that are on the disk already. ``ir_datasets`` keeps its downloads under
 ``~/.ir_datasets``, or where ``IR_DATASETS_HOME`` says.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from typeahead.errors import MissingExtra, SourceError, TypeaheadError
-from typeahead.evaluate.data.dataset_files import identifier, joined
+from typeahead.text.records import clean, identifier
 
 _THRESHOLD = re.compile(r"\brel=([0-9]+)")
 
@@ -63,7 +63,7 @@ class CatalogueDataset:
             grade = judgement.relevance
             if not isinstance(grade, int) or isinstance(grade, bool):
                 raise ValueError(f"the grade {str(grade)[:40]!r} is no whole number")
-            return identifier(judgement.query_id), identifier(judgement.doc_id), grade
+            return _id(judgement.query_id), _id(judgement.doc_id), grade
 
         for position, parsed in self._parsed("judgements", self._dataset.qrels_iter, parse):
             yield position, *parsed
@@ -144,9 +144,13 @@ def _complete(ir_datasets: Any, name: str) -> bool:
     return bool(dataset.has_docs() and dataset.has_queries() and dataset.has_qrels())
 
 
+def _id(value: Any) -> str:
+    return identifier(value, "id", one_word=True)
+
+
 def _query(query: Any) -> tuple[str, str]:
-    return identifier(query.query_id), joined("", query.default_text())
+    return _id(query.query_id), clean(query.default_text(), "text").strip()
 
 
 def _passage(passage: Any) -> tuple[str, str]:
-    return identifier(passage.doc_id), joined("", passage.default_text())
+    return _id(passage.doc_id), clean(passage.default_text(), "text").strip()

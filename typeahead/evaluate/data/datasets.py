@@ -23,8 +23,11 @@ from typing import Protocol
 from typeahead.errors import SourceError, TypeaheadError
 from typeahead.evaluate.data.catalogue import CatalogueDataset
 from typeahead.evaluate.data.collection import Collection, InMemory, Passage, PassageSource
-from typeahead.evaluate.data.dataset_files import FileJudgements, FileTexts, beir_text, existing, tsv_text
+from typeahead.evaluate.data.dataset_files import FileJudgements, FileTexts
 from typeahead.evaluate.ports import Progress
+from typeahead.text import beir
+from typeahead.text.beir import existing, parse_beir
+from typeahead.text.msmarco import parse_msmarco
 
 __all__ = ["Dataset", "Passage", "open_dataset"]
 
@@ -133,17 +136,17 @@ def _open_id(name: str, split: str, relevant_from: int | None, progress: Progres
 
 
 def _open_folder(folder: Path, split: str, relevant_from: int | None, progress: Progress | None) -> Dataset:
-    corpus, collection = existing(folder, "corpus.jsonl"), existing(folder, "collection.tsv")
+    corpus, collection = existing(folder, beir.CORPUS), existing(folder, "collection.tsv")
     if corpus and collection:
         raise SourceError("holds corpus.jsonl (BEIR) and collection.tsv (MS MARCO): which is meant?", path=folder)
     if corpus:
-        passages = FileTexts(corpus, beir_text)
-        judgements = FileJudgements(_file(folder, f"qrels/{split}.tsv", "qrels/*.tsv*"))
-        texts = FileTexts(_file(folder, "queries.jsonl"), beir_text)
+        passages = FileTexts(corpus, parse_beir)
+        judgements = FileJudgements(_file(folder, beir.qrels(split), "qrels/*.tsv*"))
+        texts = FileTexts(_file(folder, beir.QUERIES), parse_beir)
     elif collection:
-        passages = FileTexts(collection, tsv_text)
+        passages = FileTexts(collection, parse_msmarco)
         judgements = FileJudgements(_file(folder, f"qrels.{split}.tsv", "qrels.*.tsv*"))
-        texts = FileTexts(_file(folder, f"queries.{split}.tsv", "queries.*.tsv*"), tsv_text)
+        texts = FileTexts(_file(folder, f"queries.{split}.tsv", "queries.*.tsv*"), parse_msmarco)
     else:
         raise SourceError(f"holds no dataset: {_LAYOUTS}", path=folder)
     warnings: list[str] = []
