@@ -16,10 +16,9 @@ import pytest
 from tests.conftest import ROOT
 from tests.evaluate.layouts import write_beir
 from typeahead.cli import main
-from typeahead.commands.evaluate import common, prefixes
+from typeahead.commands.evaluate import common
 from typeahead.core.encoder import Vectors
 from typeahead.evaluate import peers
-from typeahead.evaluate.data.datasets import open_dataset
 from typeahead.evaluate.peers import Peer
 
 #: How a test loads an encoder: label, and what it is to be.
@@ -257,16 +256,6 @@ def test_curves_are_not_written_as_svg_into_a_file_of_another_kind(
     arguments = (folder, "--query-encoder", "other", "--passage-encoder", "wide", "--plot", "curves.png")
     assert evaluate("prefixes", *arguments) == 1
     assert "curves.png: curves are drawn as SVG" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("passages_in_memory", [0, 5])
-def test_words_are_found_the_same_in_memory_and_in_a_file_that_goes_away(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passages_in_memory: int
-) -> None:
-    monkeypatch.setattr(prefixes, "_IN_MEMORY", passages_in_memory)
-    with prefixes._word_index(open_dataset(folder), tmp_path / "cache") as words:
-        assert [row for row, _ in words.search("egg", 10)] == [0, 2]
-    assert not list((tmp_path / "cache").glob("*"))
 
 
 def test_nothing_is_timed_where_nothing_encodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

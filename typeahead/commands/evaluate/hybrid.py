@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> None:
                 percents=options.typed,
                 weights=options.weights,
                 methods=options.methods,
+                folder=options.cache,
                 threads=options.threads,
                 progress=progress,
             )

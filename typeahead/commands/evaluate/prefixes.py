@@ -10,9 +10,6 @@ The definitions of all figures stand in the module typeahead.evaluate.measures.p
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +17,7 @@ from typeahead.commands.evaluate import common
 from typeahead.errors import TypeaheadError
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.data.datasets import Dataset
-    from typeahead.evaluate.measures.lexical import LexicalIndex
     from typeahead.evaluate.measures.prefixes import Typist
-
-#: Passages whose words are indexed in memory, at some 620 bytes each; those of more in a file beside their vectors.
-_IN_MEMORY = 1_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +40,9 @@ def run(options: argparse.Namespace) -> None:
     """Type, search at every key, score."""
     from typeahead.core.completion import Vocabulary
     from typeahead.evaluate.measures import typists
+    from typeahead.evaluate.measures.lexical import indexed_words
     from typeahead.evaluate.report import plots, prefix_report, tables
+    from typeahead.index.words import count_words
     from typeahead.progress import Progress
     from typeahead.tables import markdown
 
@@ -93,8 +87,8 @@ def run(options: argparse.Namespace) -> None:
             skipped.append({"query_encoder": peer.label, "skipped": reason})
         elif peer.label not in whole:
             systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
-    with Progress() as progress, _word_index(dataset, options.cache) as words:
-        vocabulary = Vocabulary(words.word_counts())
+    with Progress() as progress, indexed_words(dataset, options.cache) as words:
+        vocabulary = Vocabulary(count_words(words.path))
         for peer in peers:
             if peer.label in completed:
                 system = typists.SessionTypist(completed[peer.label], peer.encoder, search, vocabulary=vocabulary)
@@ -126,20 +120,3 @@ def run(options: argparse.Namespace) -> None:
         markdown(report.rows()),
         tables.absent(missing, skipped),
     )
-
-
-@contextmanager
-def _word_index(dataset: Dataset, cache: Path) -> Iterator[LexicalIndex]:
-    """The passages' words, in memory, or for many passages in a file that goes away."""
-    from typeahead.evaluate.measures.lexical import LexicalIndex
-
-    if dataset.passage_count <= _IN_MEMORY:
-        with LexicalIndex(dataset.passages()) as words:
-            yield words
-        return
-    cache.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="words-", dir=cache) as folder,
-        LexicalIndex(dataset.passages(), path=Path(folder) / "words.sqlite") as words,
-    ):
-        yield words

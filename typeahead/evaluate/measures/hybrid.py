@@ -8,7 +8,6 @@ asked. Weights are chosen where no figure is reported: the report's ``best`` is 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from typeahead.evaluate.measures.lexical import indexed_words
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.prefixes import keystroke_at
 from typeahead.evaluate.measures.runs import Run
 from typeahead.evaluate.vectors.search import NO_ROW, search
-from typeahead.index.documents import DocumentWriter
-from typeahead.index.words import Words
 from typeahead.search.fusion import DENSE, LEXICAL, METHODS, Fusion, Method, Ranking
-from typeahead.text.document import Document
 
 if TYPE_CHECKING:
     from typeahead.evaluate.data.datasets import Dataset
@@ -113,43 +110,31 @@ def evaluate(
     percents: Sequence[int],
     weights: Sequence[float],
     methods: Sequence[Method] = METHODS,
+    folder: Path,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> HybridReport:
-    """Ask every judged query of ``dataset``, typed to each of ``percents``, by each arm and each fusion."""
+    """Ask every judged query of ``dataset``, typed to each of ``percents``, by each arm and each fusion.
+
+    The words are indexed in a file below ``folder``, which is deleted at the end.
+    """
     points: list[Point] = []
-    with tempfile.TemporaryDirectory(prefix="typeahead-words-") as folder:
-        words = index_words(dataset, Path(folder) / "documents.sqlite")
-        try:
-            for percent in percents:
-                texts = [text[: keystroke_at(percent, len(text))] for text in dataset.queries.values()]
-                dense = _dense(peer, texts, passages, threads, progress)
-                lexical = [words.search(text, _DEPTH) for text in texts]
-                points.append(Point(percent, DENSE, None, _score(dataset, passages, dense)))
-                points.append(Point(percent, LEXICAL, None, _score(dataset, passages, lexical)))
-                for method in methods:
-                    for weight in weights:
-                        fusion = Fusion(method, weight, _DEPTH)
-                        fused = [
-                            [(hit.row, hit.score) for hit in fusion.fuse(one, other, _DEPTH)]
-                            for one, other in zip(dense, lexical, strict=True)
-                        ]
-                        points.append(Point(percent, method, weight, _score(dataset, passages, fused)))
-        finally:
-            words.close()
+    with indexed_words(dataset, folder) as words:
+        for percent in percents:
+            texts = [text[: keystroke_at(percent, len(text))] for text in dataset.queries.values()]
+            dense = _dense(peer, texts, passages, threads, progress)
+            lexical = [words.search(text, _DEPTH) for text in texts]
+            points.append(Point(percent, DENSE, None, _score(dataset, passages, dense)))
+            points.append(Point(percent, LEXICAL, None, _score(dataset, passages, lexical)))
+            for method in methods:
+                for weight in weights:
+                    fusion = Fusion(method, weight, _DEPTH)
+                    fused = [
+                        [(hit.row, hit.score) for hit in fusion.fuse(one, other, _DEPTH)]
+                        for one, other in zip(dense, lexical, strict=True)
+                    ]
+                    points.append(Point(percent, method, weight, _score(dataset, passages, fused)))
     return HybridReport(dataset.name, peer.label, len(dataset.queries), points)
-
-
-def index_words(dataset: Dataset, path: Path) -> Words:
-    """Index the words of a collection's passages, as an index of them would."""
-    writer = DocumentWriter(path)
-    try:
-        documents = (Document(passage.id, "", passage.text) for passage in dataset.passages())
-        writer.append(0, documents)
-        writer.finish()
-    finally:
-        writer.close()
-    return Words(path, dataset.passage_count)
 
 
 def _dense(

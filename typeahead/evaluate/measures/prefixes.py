@@ -12,9 +12,10 @@ query is typed as one blank.
 
 *Visible results.* The V(i) are the at most 10 passages that stand under the search box in the moment before the next
 key, that is, before keystroke i + 1, or, for i = n, before Enter. They are ordered by score, ties by passage id, both
-descending, as trec_eval orders them. Encoding and searching take no time here, for any system: speed is what
-:mod:`~typeahead.evaluate.measures.latency` measures. So a system that answers each key shows, in that moment, the
-results of prefix i. A prefix of white space alone has no results, for any system; neither has one without an embedding.
+descending, as trec_eval orders them; only the lexical arm breaks its ties by row, as it serves them. Encoding and
+searching take no time here, for any system: speed is what :mod:`~typeahead.evaluate.measures.latency` measures. So a
+system that answers each key shows, in that moment, the results of prefix i. A prefix of white space alone has no
+results, for any system; neither has one without an embedding.
 
 *Debounce.* A debounced system encodes prefix i only when no key came for 150 ms after keystroke i, and shows the
 results of the last prefix that it encoded, or none. The gaps are recorded ones: for each query one recorded person is

@@ -24,11 +24,11 @@ from typeahead.core.session import Session
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.traces import read_traces
 from typeahead.evaluate.measures.latency import ENTER_AFTER_MS
-from typeahead.evaluate.measures.lexical import LexicalIndex
 from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens, Typist
 from typeahead.evaluate.ports import Progress, TextEncoder
 from typeahead.evaluate.vectors.passages import PassageVectors
 from typeahead.evaluate.vectors.search import Backend, search
+from typeahead.index.words import COMMON, Words
 
 #: Milliseconds without a key after which a debounced system encodes.
 DEBOUNCE_MS = 150.0
@@ -186,19 +186,20 @@ class WholeTextTypist:
 
 
 class LexicalTypist:
-    """BM25 over words, the last of them a prefix match while it is being typed; every key is answered."""
+    """The lexical arm as it serves: BM25 over words, of which the last may be unfinished; every key is answered."""
 
     draws = 1
 
-    def __init__(self, name: str, index: LexicalIndex) -> None:
+    def __init__(self, name: str, words: Words) -> None:
         self.name = name
-        self._index = index
+        self._words = words
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """How it types."""
         return {
-            "typing": "words joined by OR, the last one as a prefix, ranked by FTS5's bm25()",
+            "typing": "words joined by OR, the last one as a prefix, ranked by FTS5's bm25(), "
+            f"without words that more than {COMMON:,} passages hold and single letters",
             "sqlite": sqlite3.sqlite_version,
         }
 
@@ -207,8 +208,8 @@ class LexicalTypist:
         screens = []
         for done, query in enumerate(queries, 1):
             shown = np.full((1, len(query), DEPTH), NOTHING, np.int64)
-            for at, terms in enumerate(self._index.terms([query[: end + 1] for end in range(len(query))])):
-                rows = [row for row, _ in self._index.best(terms, DEPTH)]
+            for at in range(len(query)):
+                rows = [row for row, _ in self._words.search(query[: at + 1], DEPTH)]
                 shown[0, at, : len(rows)] = rows
             screens.append(shown)
             if progress:
