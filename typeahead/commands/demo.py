@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typeahead
 from typeahead.commands.serve import add_server_arguments, read_config, run_server
-from typeahead.progress import Progress
+from typeahead.progress import ProgressBar
 
 #: What the page offers while its field is empty.
 EXAMPLES = ["read a file line by line", "run several tasks at once", "pick a random item"]
@@ -32,6 +32,6 @@ def run(options: argparse.Namespace) -> None:
     # Whoever tries it at home is the operator.
     options.timings |= not read_config(options).public
     encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
-    with Progress() as progress:
+    with ProgressBar() as progress:
         index = ensure_demo_index(options.folder, encoder, progress)
     run_server(options, index, encoder)

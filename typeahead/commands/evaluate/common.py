@@ -224,9 +224,9 @@ def refuse_other_spaces(peers: Sequence[Peer], passage_encoder: Peer) -> list[st
 def open_collection(options: argparse.Namespace) -> Dataset:
     """The collection, its warnings printed."""
     from typeahead.evaluate.data.datasets import open_dataset
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
 
-    with Progress() as progress:
+    with ProgressBar() as progress:
         dataset = open_dataset(
             options.dataset, split=options.split, relevant_from=options.relevant_from, progress=progress
         )
@@ -238,9 +238,9 @@ def open_collection(options: argparse.Namespace) -> Dataset:
 def encoded_passages(options: argparse.Namespace, dataset: Dataset, encoder: Peer) -> PassageVectors:
     """The passages' vectors, from the cache or encoded now."""
     from typeahead.evaluate.vectors.passages import encode_passages
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
 
-    with Progress() as progress:
+    with ProgressBar() as progress:
         return encode_passages(
             encoder.encoder,
             encoder.key,

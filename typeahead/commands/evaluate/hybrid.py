@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Encode, search both arms, fuse, score."""
     from typeahead.evaluate.measures import hybrid
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
     from typeahead.tables import markdown
 
     common.require(common.SCORING, common.SEARCH)
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     warnings = common.refuse_other_spaces(peers, passage_encoder)
     dataset = common.open_collection(options)
     passages = common.encoded_passages(options, dataset, passage_encoder)
-    with Progress() as progress:
+    with ProgressBar() as progress:
         reports = [
             hybrid.evaluate(
                 dataset,

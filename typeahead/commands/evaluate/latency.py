@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     """Time, one query at a time and, if asked, in batches."""
     from typeahead.evaluate.measures import query_latency, throughput
     from typeahead.evaluate.report import tables
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
     from typeahead.tables import markdown
 
     common.refuse_unwritable(options.json)
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         raise TypeaheadError(
             f"{', '.join(peer.label for peer in peers)}: nothing here encodes, so nothing can be timed"
         )
-    with Progress() as progress:
+    with ProgressBar() as progress:
         repetitions = options.repetitions or query_latency.REPETITIONS
         latencies = query_latency.measure(peers, queries, repetitions=repetitions, seed=options.seed, progress=progress)
     rows, token_rows = latencies.rows(), latencies.token_rows()
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
     if options.throughput:
         if options.threads != 1:
             peers, _ = common.load_query_encoders(options)
-        with Progress() as progress:
+        with ProgressBar() as progress:
             batched = throughput.measure(
                 peers,
                 queries,

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     from typeahead.evaluate.measures.lexical import indexed_words
     from typeahead.evaluate.report import plots, prefix_report, tables
     from typeahead.index.words import count_words
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
     from typeahead.tables import markdown
 
     common.require(common.SCORING, common.SEARCH)
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
             skipped.append({"query_encoder": peer.label, "skipped": reason})
         elif peer.label not in whole:
             systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
-    with Progress() as progress, indexed_words(dataset, options.cache) as words:
+    with ProgressBar() as progress, indexed_words(dataset, options.cache) as words:
         vocabulary = Vocabulary(count_words(words.path))
         for peer in peers:
             if peer.label in completed:

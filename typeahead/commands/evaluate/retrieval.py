@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Encode, search, score, compare."""
+    from typeahead.evaluate.filenames import FileNames
     from typeahead.evaluate.measures import retrieval, runs
-    from typeahead.evaluate.report.filenames import FileNames
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
 
     common.require(common.SCORING, common.SEARCH if options.backend == "exact" else common.FAISS)
     options.runs.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     results: dict[str, Result] = {}
     names, files = FileNames(), dict[str, str]()
     for peer in peers:
-        with Progress() as progress:
+        with ProgressBar() as progress:
             result = retrieval.retrieve(
                 peer, dataset, passages, backend=options.backend, threads=options.threads, progress=progress
             )

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.ids import PassageIds
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 _DIGEST = 16
 #: Passages between two reports of progress.
@@ -64,7 +64,7 @@ class Collection:
         source: PassageSource,
         *,
         expected: Iterable[str] = (),
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
         total: int | None = None,
     ) -> None:
         self.name = name

@@ -24,7 +24,7 @@ from typeahead.errors import SourceError, TypeaheadError
 from typeahead.evaluate.data.catalogue import CatalogueDataset
 from typeahead.evaluate.data.collection import Collection, InMemory, Passage, PassageSource
 from typeahead.evaluate.data.dataset_files import FileJudgements, FileTexts
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 from typeahead.text import beir
 from typeahead.text.beir import existing, parse_beir
 from typeahead.text.msmarco import parse_msmarco
@@ -93,7 +93,7 @@ def open_dataset(
     *,
     split: str = "test",
     relevant_from: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Dataset:
     """Open a dataset; all of its passages are read once.
 
@@ -124,7 +124,7 @@ def open_dataset(
     return _open_id(name, split, relevant_from, progress)
 
 
-def _open_id(name: str, split: str, relevant_from: int | None, progress: Progress | None) -> Dataset:
+def _open_id(name: str, split: str, relevant_from: int | None, progress: OnProgress | None) -> Dataset:
     entry = CatalogueDataset(name, split)
     warnings: list[str] = []
     qrels = _read_judgements(entry.judgements(), entry, warnings)
@@ -135,7 +135,7 @@ def _open_id(name: str, split: str, relevant_from: int | None, progress: Progres
     )
 
 
-def _open_folder(folder: Path, split: str, relevant_from: int | None, progress: Progress | None) -> Dataset:
+def _open_folder(folder: Path, split: str, relevant_from: int | None, progress: OnProgress | None) -> Dataset:
     corpus, collection = existing(folder, beir.CORPUS), existing(folder, "collection.tsv")
     if corpus and collection:
         raise SourceError("holds corpus.jsonl (BEIR) and collection.tsv (MS MARCO): which is meant?", path=folder)
@@ -230,7 +230,7 @@ def _join(
     source: PassageSource,
     relevant_from: int | None,
     warnings: list[str],
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     total: int | None = None,
 ) -> Dataset:
     """Read the passages and bring the three together."""

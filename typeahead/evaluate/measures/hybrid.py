@@ -25,8 +25,8 @@ from typeahead.search.fusion import DENSE, LEXICAL, METHODS, Fusion, Method, Ran
 if TYPE_CHECKING:
     from typeahead.evaluate.data.datasets import Dataset
     from typeahead.evaluate.peers import Peer
-    from typeahead.evaluate.ports import Progress
     from typeahead.evaluate.vectors.passages import PassageVectors
+    from typeahead.progress import OnProgress
 
 #: The figure that fusions are compared by.
 MEASURE = "nDCG@10"
@@ -112,7 +112,7 @@ def evaluate(
     methods: Sequence[Method] = METHODS,
     folder: Path,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> HybridReport:
     """Ask every judged query of ``dataset``, typed to each of ``percents``, by each arm and each fusion.
 
@@ -138,7 +138,7 @@ def evaluate(
 
 
 def _dense(
-    peer: Peer, texts: Sequence[str], passages: PassageVectors, threads: int | None, progress: Progress | None
+    peer: Peer, texts: Sequence[str], passages: PassageVectors, threads: int | None, progress: OnProgress | None
 ) -> list[Ranking]:
     vectors = np.asarray(peer.encode(texts), np.float32)
     vectors[[not text.strip() for text in texts]] = 0

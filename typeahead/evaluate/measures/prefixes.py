@@ -59,7 +59,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.tokens import check_text
 from typeahead.errors import MissingExtra, SourceError
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 #: Results that are visible at once.
 DEPTH = 10
@@ -86,7 +86,7 @@ class Typist(Protocol):
     def facts(self) -> Mapping[str, Any]:
         """What a reader must know to repeat it, for JSON."""
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Type each query; its visible results as int64 (draws, n, 10) for a query of n code points.
 
         ``[draw, i - 1]`` is V(i): passages by row number, best first, filled up with :data:`NOTHING`.
@@ -170,7 +170,7 @@ def score(
     dataset: Judged,
     passages: Ids,
     *,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     block: int = _BLOCK,
 ) -> dict[str, dict[str, QueryScores]]:
     """Let each system type every query of ``dataset``; scores by system and query id, in the collection's order.

@@ -29,7 +29,7 @@ from typeahead.core.session import Session
 from typeahead.core.tokens import IncrementalTokenizer, check_text
 from typeahead.errors import TypeaheadError
 from typeahead.evaluate.peers import Peer
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 #: Repetitions of each encoder, and how many of them warm up and are not counted.
 REPETITIONS, WARM_UP = 1020, 20
@@ -221,7 +221,7 @@ def measure(
     repetitions: int = REPETITIONS,
     warm_up: int = WARM_UP,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> OnlineReport:
     """Time every encoder of ``peers`` on the same queries, batch 1; load them with ``threads=1``.
 

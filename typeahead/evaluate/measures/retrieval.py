@@ -18,8 +18,8 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import SourceError
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.runs import Run
-from typeahead.evaluate.ports import Progress
 from typeahead.evaluate.vectors.search import Backend, search
+from typeahead.progress import OnProgress
 
 if TYPE_CHECKING:
     from typeahead.evaluate.data.datasets import Dataset
@@ -59,7 +59,7 @@ def retrieve(
     depth: int = DEPTH,
     backend: Backend = "exact",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Result:
     """Find the ``depth`` best passages of each judged query, and score them.
 
@@ -85,7 +85,7 @@ def retrieve(
     return Result(run, per_query(run, dataset.qrels, dataset.relevant_from))
 
 
-def _encoded(peer: Peer, texts: Sequence[str], progress: Progress | None) -> Vectors:
+def _encoded(peer: Peer, texts: Sequence[str], progress: OnProgress | None) -> Vectors:
     """Vectors of queries, float32 (n, dim)."""
     parts = []
     for first in range(0, len(texts), _AT_ONCE):

@@ -20,7 +20,7 @@ from typeahead.core.tokens import check_text
 from typeahead.errors import TypeaheadError
 from typeahead.evaluate.measures.query_latency import undisturbed
 from typeahead.evaluate.peers import Peer
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 #: Queries of a cell, and the batch sizes of table 1.
 QUERIES = 65_536
@@ -120,7 +120,7 @@ def measure(
     budget: float = BUDGET,
     threads: int = 1,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> ThroughputReport:
     """Time every encoder of ``peers`` at every batch size.
 

@@ -25,10 +25,11 @@ from typeahead.errors import SourceError
 from typeahead.evaluate.data.traces import read_traces
 from typeahead.evaluate.measures.latency import ENTER_AFTER_MS
 from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens, Typist
-from typeahead.evaluate.ports import Progress, TextEncoder
+from typeahead.evaluate.text_encoder import TextEncoder
 from typeahead.evaluate.vectors.passages import PassageVectors
 from typeahead.evaluate.vectors.search import Backend, search
 from typeahead.index.words import COMMON, Words
+from typeahead.progress import OnProgress
 
 #: Milliseconds without a key after which a debounced system encodes.
 DEBOUNCE_MS = 150.0
@@ -46,7 +47,7 @@ class VisibleSearch:
         self._backend = backend
         self._threads = threads
 
-    def top(self, vectors: Vectors, progress: Progress | None = None) -> NDArray[np.int64]:
+    def top(self, vectors: Vectors, progress: OnProgress | None = None) -> NDArray[np.int64]:
         """Rows int64 (n, 10) for ``vectors`` float32 (n, dim), filled up with ``NOTHING``; none for a zero vector.
 
         Raises what :func:`~typeahead.evaluate.vectors.search.search` raises.
@@ -106,7 +107,7 @@ class SessionTypist:
             typing += ", searched for where the text is going"
         return {"typing": typing}
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Type each query into a session of its own; see :class:`~typeahead.evaluate.measures.prefixes.Typist`."""
         vectors: list[Vectors] = []
         places = []
@@ -154,7 +155,7 @@ class WholeTextTypist:
         """How it types."""
         return {"typing": "each prefix encoded from nothing"}
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Encode and search all prefixes; see :class:`~typeahead.evaluate.measures.prefixes.Typist`.
 
         Raises :class:`~typeahead.errors.SourceError` for vectors that are not finite, or not as many as the texts.
@@ -163,7 +164,7 @@ class WholeTextTypist:
             self._last = list(queries), self._typed(queries, progress)
         return self._last[1]
 
-    def _typed(self, queries: Sequence[str], progress: Progress | None) -> list[Screens]:
+    def _typed(self, queries: Sequence[str], progress: OnProgress | None) -> list[Screens]:
         known: dict[str, int] = {}
         places = []
         for query in queries:
@@ -203,7 +204,7 @@ class LexicalTypist:
             "sqlite": sqlite3.sqlite_version,
         }
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Search all prefixes; see :class:`~typeahead.evaluate.measures.prefixes.Typist`."""
         screens = []
         for done, query in enumerate(queries, 1):
@@ -285,7 +286,7 @@ class DebouncedTypist:
             "recorded_gaps": sum(map(len, self._gaps.traces)),
         }
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Type each query ``draws`` times; see :class:`~typeahead.evaluate.measures.prefixes.Typist`."""
         screens = []
         for query, shown in zip(queries, self._typist.typed(queries, progress), strict=True):

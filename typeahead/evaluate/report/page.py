@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from typeahead.errors import SourceError
+from typeahead.evaluate.filenames import FileNames
 from typeahead.evaluate.report import plots, prefix_report, tables
-from typeahead.evaluate.report.filenames import FileNames
 from typeahead.tables import markdown
 
 Record = Mapping[str, Any]

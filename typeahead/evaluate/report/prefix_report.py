@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.evaluate.measures.prefixes import Ids, Judged, QueryScores, Typist, keystroke_at, score
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 #: Percent of a query's code points.
 FRACTIONS = tuple(range(5, 101, 5))
@@ -34,7 +34,7 @@ def evaluate(
     *,
     teacher: str,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> PrefixReport:
     """Let every system type every query of ``dataset``.
 

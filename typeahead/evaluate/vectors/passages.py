@@ -19,10 +19,11 @@ from typeahead.errors import ModelError
 from typeahead.evaluate.data.collection import Passage
 from typeahead.evaluate.data.datasets import Dataset
 from typeahead.evaluate.data.ids import PassageIds
-from typeahead.evaluate.ports import Progress, TextEncoder
-from typeahead.evaluate.report.quantities import byte_count, duration
+from typeahead.evaluate.quantities import byte_count, duration
+from typeahead.evaluate.text_encoder import TextEncoder
 from typeahead.evaluate.vectors.shards import AnyVectors, PassageCacheError, Shard
 from typeahead.evaluate.vectors.vector_cache import VectorCache
+from typeahead.progress import OnProgress
 
 __all__ = ["PassageCacheError", "PassageVectors", "encode_passages"]
 
@@ -101,7 +102,7 @@ def encode_passages(
     *,
     shard_size: int = SHARD_SIZE,
     dtype: str = "float32",
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> PassageVectors:
     """Give the vectors of a dataset's passages: those in ``cache``, and those that have to be encoded first.
@@ -153,7 +154,7 @@ class _Encoding:
         dataset: Dataset,
         stored: VectorCache,
         dtype: np.dtype[Any],
-        progress: Progress | None,
+        progress: OnProgress | None,
         say: Callable[[str], None],
     ) -> None:
         self._encoder = encoder

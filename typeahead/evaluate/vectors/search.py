@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra, SourceError
-from typeahead.evaluate.ports import Progress
 from typeahead.evaluate.vectors.products import Pairs, Rows, depends_on_place, greatest_difference
+from typeahead.progress import OnProgress
 
 Backend = Literal["exact", "faiss"]
 
@@ -89,7 +89,7 @@ def search(
     *,
     backend: Backend = "exact",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> tuple[Rows, Vectors]:
     """Find the ``depth`` rows of highest inner product with each query.
 
@@ -133,7 +133,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _slabs(passages: VectorShards, progress: Progress | None, done: int, total: int) -> Iterator[_Slab]:
+def _slabs(passages: VectorShards, progress: OnProgress | None, done: int, total: int) -> Iterator[_Slab]:
     """Yield the collection, checked, in slabs: some shards, or parts of one, of ``_SLAB_ROWS`` together."""
     slab: _Slab = []
     gathered = expected = 0

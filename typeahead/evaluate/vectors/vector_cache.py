@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from typeahead.evaluate.data.collection import Collection
-from typeahead.evaluate.ports import Progress
-from typeahead.evaluate.report.filenames import safe_name
-from typeahead.evaluate.report.quantities import byte_count
+from typeahead.evaluate.filenames import safe_name
+from typeahead.evaluate.quantities import byte_count
 from typeahead.evaluate.vectors.shards import PARTIAL, AnyVectors, PassageCacheError, Shard, ShardDamaged, write_shard
+from typeahead.progress import OnProgress
 
 _LOCK = "lock"
 
@@ -72,7 +72,7 @@ class VectorCache:
         """All shards in order, once none is missing."""
         return [self._found[number] for number in range(len(self._starts))]
 
-    def look(self, progress: Progress | None = None) -> None:
+    def look(self, progress: OnProgress | None = None) -> None:
         """Find the missing shards that are on the disk by now, and read each in full to see that it is whole.
 
         Raises :class:`PassageCacheError` for a shard of another encoder, of another shape than the rest or of a later
