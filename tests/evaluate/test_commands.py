@@ -217,8 +217,8 @@ def test_prefixes_say_what_was_left_out(folder: Path, tmp_path: Path, capsys: py
     assert [peer["query_encoder"] for peer in found["skipped"]] == ["bm25", "teacher, debounced 150 ms"]
     assert evaluate("report", out, "--out", tmp_path / "page.md") == 0
     for text in (printed, (tmp_path / "page.md").read_text()):
-        assert "- bm25 is left out: matches whole words only" in text
-        assert "- teacher, debounced 150 ms is left out: no recorded typing" in text
+        assert "- bm25 is left out: it matches whole words only" in text
+        assert "- teacher, debounced 150 ms is left out: it needs recorded typing" in text
 
 
 @pytest.mark.usefixtures("encoders")
@@ -236,7 +236,7 @@ def test_hybrids_are_compared_with_the_dense_arm(
     assert evaluate("report", out, "--out", tmp_path / "page.md") == 0
     assert "## Vectors and words" in (tmp_path / "page.md").read_text()
     assert evaluate("hybrid", folder, "--query-encoder", "bm25", "--passage-encoder", "wide") == 1
-    assert "the lexical arm is there anyway" in capsys.readouterr().err
+    assert "the lexical arm is measured anyway" in capsys.readouterr().err
     for bad in (("--typed", "0"), ("--typed", "101"), ("--weights", "1.1"), ("--weights", "x"), ("--methods", "sum")):
         with pytest.raises(SystemExit) as stopped:
             evaluate("hybrid", folder, *encoding, *bad)
@@ -271,7 +271,7 @@ def test_the_page_is_not_written_over_a_file_that_it_is_made_of(
     path = tmp_path / "out.json"
     path.write_text("{}")
     assert evaluate("report", path, "--out", path) == 1
-    assert "is one of the files that are read" in capsys.readouterr().err
+    assert "is one of the files to read" in capsys.readouterr().err
     assert path.read_text() == "{}"
 
 

@@ -185,7 +185,7 @@ def test_what_is_not_there_or_not_known_is_refused_at_once(tmp_path: Path) -> No
 
 
 def test_columns_that_make_no_sense_are_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"x\.jsonl: columns are for CSV and TSV files, it is read as jsonl"):
+    with pytest.raises(SourceError, match=r"x\.jsonl: columns are for CSV and TSV files, but it is read as jsonl"):
         read_source(written(tmp_path, "x.jsonl", b""), columns=("id",))
     with pytest.raises(SourceError, match=r"x\.csv: the columns name 'text' twice"):
         read_source(written(tmp_path, "x.csv", b"1,a,b\n"), columns=("id", "text", " text"))

@@ -1,6 +1,6 @@
-"""Passages by id and by row, out of a file of millions: MS MARCO's TSV, or JSON lines of BEIR and Tevatron.
+"""Passages by id and by row from a file of millions: MS MARCO's TSV, or JSON lines of BEIR and Tevatron.
 
-What is held in memory is where each line begins and a hash of its id, 32 bytes a passage.
+Memory holds where each line begins and a hash of its id, 32 bytes a passage.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def parse_tsv_passage(line: str) -> Passage:
 class Collection:
     """The passages of a TSV file, a ``.jsonl`` file or a BEIR folder.
 
-    ``digest`` is a hash of all that it holds. Two passages of one id are an error that names both: a judgement could
-    mean either.
+    ``digest`` is a hash of its content. Two passages with one id are an error that names both: a judgement could mean
+    either.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +47,7 @@ class Collection:
     def _refuse_repeated(self) -> None:
         seen: dict[str, int] = {}
         same = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
-        # Rows of one hash follow each other in the order of the file.
+        # Rows with one hash follow each other in the order of the file.
         for row in self._order[np.union1d(same, same + 1)].tolist():
             key = self[row].id
             if key in seen:
@@ -67,7 +67,7 @@ class Collection:
         return iter(self._lines)
 
     def row(self, key: str) -> int | None:
-        """The row of the passage with the id ``key``, ``None`` if there is none."""
+        """The row of the passage with the id ``key``; ``None`` if there is none."""
         place = int(np.searchsorted(self._hashes, hash(key)))
         while place < len(self._hashes) and self._hashes[place] == hash(key):
             row = int(self._order[place])

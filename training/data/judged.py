@@ -1,4 +1,4 @@
-"""Judged queries out of any format, and a file of them that training draws from in any order."""
+"""Judged queries from any format, and a file of groups that training reads in any order."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ KINDS = ("tevatron", "triples", "id-triples")
 
 @dataclass(frozen=True)
 class Judged:
-    """A collection, its judged queries and the ids of the passages that are relevant to each, one or more."""
+    """A collection, its judged queries, and for each query the ids of one or more relevant passages."""
 
     collection: Collection
     queries: dict[str, str]
     relevant: dict[str, tuple[str, ...]]
-    #: Passages that are somewhat relevant, though less than was asked for: no answers, and no negatives either.
+    #: Passages with a grade above 0 but below ``relevant_from``: neither answers nor negatives.
     doubtful: dict[str, frozenset[str]]
 
     @classmethod
@@ -44,7 +44,7 @@ class Judged:
     ) -> Judged:
         """Read a BEIR folder, or MS MARCO's three files.
 
-        A judgement of a query or passage that is not there is accounted for as a bad line of its file. Raises
+        A judgement of an unknown query or passage is logged as a bad line. Raises
         :class:`~typeahead.errors.SourceError` for a missing file, and if no query is left.
         """
         if collection.is_dir():
@@ -52,7 +52,7 @@ class Judged:
             qrels = qrels or beir.existing(collection, name) or collection / name
             texts = {query.id: query.text for query in read_beir_queries(queries or collection)}
         elif queries is None or qrels is None:
-            raise SourceError("is no BEIR folder: name its queries and its qrels, too", path=collection)
+            raise SourceError("is no BEIR folder: name its queries and its qrels as well", path=collection)
         else:
             texts = {query.id: query.text for query in read_queries(queries)}
         passages = Collection(collection)
@@ -70,7 +70,7 @@ class Judged:
         return cls(passages, kept, sides, {key: frozenset(doubtful.get(key, ())) for key in kept})
 
     def groups(self) -> Iterator[Group]:
-        """Each query with its relevant passages, without negatives, in the order of the file of queries."""
+        """Yield each query with its relevant passages, without negatives, in the order of the queries' file."""
         for key, text in self.queries.items():
             yield Group(key, text, tuple(self.collection.get(passage) for passage in self.relevant[key]))
 
@@ -99,7 +99,7 @@ def read_judgements(
 
 
 def read_groups(source: str, judged: Judged | None = None) -> Iterator[Group]:
-    """Stream the groups of ``kind:path`` or of a path; triples by id look their texts up in ``judged``."""
+    """Stream the groups of ``kind:path`` or of a path; triples by id find their texts in ``judged``."""
     kind, path = split_kind(source, KINDS, "tevatron")
     if kind == "triples":
         return read_triples(path)
@@ -111,20 +111,20 @@ def read_groups(source: str, judged: Judged | None = None) -> Iterator[Group]:
 
 
 def split_kind(source: str | Path, kinds: Iterable[str], default: str) -> tuple[str, Path]:
-    """Divide ``kind:path``; a path without a kind is of the kind ``default``."""
+    """Divide ``kind:path``; a path without a kind has the kind ``default``."""
     kind, colon, path = str(source).partition(":")
     return (kind, Path(path)) if colon and kind in kinds else (default, Path(source))
 
 
 class GroupFile(IndexedLines[Group]):
-    """Groups of a file in either of Tevatron's forms, by row; ``note`` is shown each once, with its line's number."""
+    """Groups of a file in either of Tevatron's forms, by row; ``note`` gets each once, with its line's number."""
 
     def __init__(self, path: Path, note: Callable[[Group, int], None] | None = None) -> None:
         super().__init__(path, parse_group, note)
 
 
 def write_groups(path: Path, groups: Iterable[Group]) -> int:
-    """Write groups in Tevatron's form and return how many. The file is there when it is whole, or not at all."""
+    """Write groups in Tevatron's form and return their number. The file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     count = 0

@@ -1,13 +1,14 @@
-"""MS MARCO's tab separated files, as the table in the README of microsoft/MSMARCO-Passage-Ranking specifies them.
+"""MS MARCO's tab-separated files, as the README of microsoft/MSMARCO-Passage-Ranking specifies them.
 
 =====================  ==========================================================================================
-collection             ``pid<TAB>passage``; RocketQA's, which coCondenser is trained on, ``pid<TAB>title<TAB>passage``
+collection             ``pid<TAB>passage``; RocketQA's, for coCondenser, has ``pid<TAB>title<TAB>passage``
 queries                ``qid<TAB>query``
 triples                ``query<TAB>positive passage<TAB>negative passage``
 triples by id          ``qid<TAB>positive pid<TAB>negative pid``
 =====================  ==========================================================================================
 
-There are no quotes, so no field holds a tab. Everything streams: the triples are 270 GB.
+There are no quotes, so no field contains a tab. Everything streams: the triples are 270 GB. The module ``judged`` reads
+judgements.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def read_queries(path: Path) -> Iterator[Query]:
 
 
 def read_triples(path: Path) -> Iterator[Group]:
-    """Stream triples of texts as groups of one positive and one negative; a query's id is the number of its line."""
+    """Stream triples of texts as groups with one positive and one negative; a query's id is its line's number."""
 
     def parse(line: str) -> list[str]:
         fields = [field.strip() for field in _fields(line, "query, positive passage, negative passage")]
@@ -51,7 +52,7 @@ def read_triples(path: Path) -> Iterator[Group]:
 
 
 def read_id_triples(path: Path, queries: Mapping[str, str], collection: Collection) -> Iterator[Group]:
-    """Stream triples of ids as groups of one positive and one negative; one with an unknown id is a bad line."""
+    """Stream triples of ids as groups with one positive and one negative; a triple with an unknown id is a bad line."""
 
     def parse(line: str) -> Group:
         query_id, *passages = _fields(line, "qid, positive pid, negative pid")

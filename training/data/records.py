@@ -1,4 +1,4 @@
-"""What the readers give: queries, passages, and a query together with its passages."""
+"""The objects of the readers: queries, passages, and groups of a query with passages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from typeahead.text.document import Document
 
-#: A text, or the token ids that somebody has made of it, special tokens not included.
+#: A text, or its token ids without special tokens.
 Text = str | tuple[int, ...]
 
 
@@ -43,20 +43,20 @@ class Passage:
         return cls(document.id, title, text)
 
     def whole(self, separator: str = " ") -> Text:
-        """Title, separator, text; the text alone if there is no title, and token ids as they are."""
+        """Title, separator and text. Without a title it is the text alone; token ids stay as they are."""
         if not self.title or not isinstance(self.text, str):
             return self.text
         return f"{self.title}{separator}{self.text}"
 
     @property
     def key(self) -> str | Text:
-        """What tells two passages apart: the id, or the text where there is none."""
+        """Identifies a passage: its id, or its text if it has no id."""
         return self.id or self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A query with passages that answer it, one or more, and passages that do not, as many as there are."""
+    """A query, one or more passages that answer it, and any number of passages that do not."""
 
     query_id: str
     query: Text

@@ -1,8 +1,8 @@
-"""Tevatron's JSON lines, in the two forms of its ``docs/datasets.md``, and the first of them out again.
+"""Reads Tevatron's JSON lines in the two forms of its ``docs/datasets.md``, and writes them.
 
-Raw: ``{"query_id", "query", "positive_passages": [{"docid", "title", "text"}], "negative_passages": […]}``, maybe with
-``answers``. Prepared: ``{"query", "positives": […], "negatives": […]}``, where each text is a string or a list of token
-ids without special tokens. Both may stand in one file.
+Raw: ``{"query_id", "query", "positive_passages": [{"docid", "title", "text"}], "negative_passages": […]}``, possibly
+with ``answers``. Prepared: ``{"query", "positives": […], "negatives": […]}``, where each text is a string or a list of
+token ids without special tokens. One file may contain both.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _list(record: dict[str, Any], name: str) -> list[Any]:
 
 
 def parse_group(line: str, number: int) -> Group:
-    """Read one line of either form; ``ValueError`` says what is wrong. ``number`` stands in for a missing id."""
+    """Read one line of either form; ``ValueError`` says what is wrong. ``number`` replaces a missing id."""
     group = _group(line)
     return group if group.query_id else replace(group, query_id=str(number))
 
@@ -87,7 +87,7 @@ def read_tevatron(path: Path) -> Iterator[Group]:
 
 
 def format_group(group: Group) -> str:
-    """One line, without its line break: the raw form, or the prepared one if a text is given as token ids."""
+    """Write a group as one line without line break: in the raw form, or in the prepared one if it has token ids."""
     passages = [*group.positives, *group.negatives]
     if all(isinstance(text, str) for text in (group.query, *(passage.text for passage in passages))):
         sides = [

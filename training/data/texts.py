@@ -1,7 +1,7 @@
-"""Training texts of stage 1: any list of texts in, a stream of :class:`Example` out, and the development split.
+"""Training texts of stage 1 from any list of texts, as a stream of :class:`Example`, and the development split.
 
-Which texts form the development split is decided by a hash of the text alone, so that it stays the same whatever the
-order, the limit or the other files.
+A hash of the text alone decides whether it belongs to the development split, so order, limit and other files do not
+matter.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typeahead.text.bad_lines import accounted
 from typeahead.text.reading import parsed, utf8_lines
 from typeahead.text.records import clean, parse_object
 
-#: Some sources were exported as CSV inside TSV: ``"""What does """"x"""" mean?"""``.
+#: Some sources are exports of CSV within TSV: ``"""What does """"x"""" mean?"""``.
 _QUOTE_RUN = re.compile(r'"{2,}')
 
 #: What :func:`read_examples` reads, as ``kind:path``:
 #:
-#: ``tsv`` ``source<TAB>text``; ``list`` a text a line; ``jsonl`` JSON objects with ``query`` or ``text`` (Tevatron's,
+#: ``tsv`` ``source<TAB>text``; ``list`` one text a line; ``jsonl`` JSON objects with ``query`` or ``text`` (Tevatron's,
 #: or BEIR's queries); ``queries`` and ``collection`` MS MARCO's; ``beir`` and ``beir-corpus`` the queries and the
 #: passages of a folder. Without a kind a folder is ``beir``, a name that ends in ``.txt`` (and ``.gz``) ``list``, in
 #: ``.jsonl`` ``jsonl``, any other ``tsv``.
@@ -34,7 +34,7 @@ KINDS = ("tsv", "list", "jsonl", "queries", "collection", "beir", "beir-corpus")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training text and the name of the collection that it came from."""
+    """One training text and the name of its collection."""
 
     source: str
     text: str

@@ -40,12 +40,12 @@ def read_notes(
 ) -> Iterator[tuple[Path, Document]]:
     """Stream the documents of the file ``path`` or of all files below the folder ``path``, in the order of names.
 
-    Hidden files and folders are left out and links to folders not followed. A file that cannot be used is a
-    :class:`~typeahead.errors.SourceError`, or counted by ``bad``. One that is not UTF-8 is read in ``encoding``, or
-    else in what is recognised, and ``notice`` is told so once for each encoding, at the end.
+    Hidden files and folders are left out, and links to folders are not followed. A file that cannot be used is a
+    :class:`~typeahead.errors.SourceError`, or counted by ``bad``. A file that is not UTF-8 is read in ``encoding``, or
+    else in the encoding that is recognised; ``notice`` is told once for each encoding, at the end.
     """
     if not path.is_file() and not path.is_dir():
-        raise SourceError("notes are files with names: this is neither a file nor a folder", path=path)
+        raise SourceError("notes must be files with names: this is neither a file nor a folder", path=path)
     files = [path] if path.is_file() else _walk(path)
     base = path.parent if path.is_file() else path
     found = False
@@ -84,7 +84,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _read(file: Path, encoding: str | None, recognised: dict[Encoding, list[Path]]) -> str:
-    """Read a file; where its encoding was recognised, it is added to those."""
+    """Read a file, and add it to ``recognised`` if its encoding was recognised."""
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_LINE + 1)
@@ -112,7 +112,7 @@ def _read(file: Path, encoding: str | None, recognised: dict[Encoding, list[Path
 def _encoding(raw: bytes, encoding: str | None) -> Encoding:
     if encoding is None:
         return recognise([raw])
-    # One name is given for a whole folder, of which some notes may be UTF-8. Those of ASCII alone do not tell.
+    # One name is given for a whole folder, but some of its notes may be UTF-8. Notes in ASCII do not show which.
     try:
         if not raw.isascii():
             decode(raw)

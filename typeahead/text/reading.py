@@ -67,7 +67,7 @@ def recognised_lines(path: Path, encoding: str | None = None, notice: Notice = l
 
     The encoding is looked for in all of a file, and in the first mebibyte of a pipe. A byte order mark is left out.
     Lines end in LF or CR LF, or in CR where the first mebibyte has no LF. ``notice`` is told of an encoding other than
-    UTF-8 that nobody named. A line that is longer than 16 MiB or cannot be decoded has a problem.
+    UTF-8 that was recognised. A line that is longer than 16 MiB or cannot be decoded has a problem.
 
     Raises :class:`~typeahead.errors.SourceError` for a file that cannot be read or is no text.
     """

@@ -24,7 +24,7 @@ class Transcoded(NamedTuple):
 def transcoded(path: Path, file: BinaryIO, encoding: str | None, notice: Notice) -> Transcoded:
     """Read ``file``, which was opened from ``path``, in ``encoding`` or in the one that it seems to have.
 
-    ``notice`` is told of an encoding other than UTF-8 that nobody named. Raises
+    ``notice`` is told of an encoding other than UTF-8 that was recognised. Raises
     :class:`~typeahead.errors.SourceError` for a file that is no text.
     """
     head = file.read(_CHUNK)

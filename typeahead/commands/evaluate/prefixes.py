@@ -1,10 +1,10 @@
-"""How good the results are while one still types: every query of a collection fed character by character.
+"""How good the results are during typing: every query of a collection is typed character by character.
 
-Incremental encoders type through sessions, as they are served: one that guesses where the text is going is searched by
-its guess, and beside that by the text as it is, and each by what it makes of the text with its last word finished by
-words of the passages. Encoders of whole texts are given every prefix; beside them the passages' own encoder, BM25 with
-a prefix match and, with --traces, the passages' encoder behind a debounce of 150 ms.
-The definitions of all figures stand in the module typeahead.evaluate.measures.prefixes.
+Incremental encoders type through sessions, as when they serve. Each is measured on the text as it is, and with its last
+word finished by words of the passages; an encoder that guesses the finished text is also searched by its guess.
+Encoders of whole texts get every prefix. With them stand the passages' own encoder, the lexical arm (BM25, the last
+word as a prefix) and, with --traces, the passages' encoder behind a debounce of 150 ms.
+The module typeahead.evaluate.measures.prefixes defines all figures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--traces",
         type=Path,
-        help="recorded typing (JSON lines, may be gzipped), whose gaps the debounced encoder meets",
+        help="recorded typing (JSON lines, may be gzipped) with the gaps for the debounced encoder",
     )
     parser.add_argument(
         "--seed", type=common.at_least(0), default=0, help="seed of the drawn gaps and of the bootstrap"
@@ -56,10 +56,10 @@ def run(options: argparse.Namespace) -> None:
     peers, missing = common.load_query_encoders(options)
     passage_encoder = common.load_passage_encoder(options)
     warnings = common.refuse_other_spaces(peers, passage_encoder)
-    # The passages' encoder types whole prefixes, under the name that it has been given as a query encoder, too.
+    # The passages' encoder types whole prefixes, under its label if it is also given as a query encoder.
     whole = [peer.label for peer in peers if peer.key == passage_encoder.key and not peer.incremental]
     name = whole[0] if whole else passage_encoder.label
-    # An encoder that guesses where text is going also types without that.
+    # An encoder that guesses the finished text also types without its guess.
     plain = {
         peer.label: f"{peer.label}, not looking ahead"
         for peer in peers
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
             if peer.label in plain:
                 systems.append(typists.SessionTypist(plain[peer.label], peer.encoder, search))
         elif peer.retriever is not None:
-            reason = "matches whole words only; BM25 with a prefix match is there"
+            reason = "it matches whole words only; the lexical arm, which matches prefixes, is measured"
             skipped.append({"query_encoder": peer.label, "skipped": reason})
         elif peer.label not in whole:
             systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
         systems.append(typists.LexicalTypist(lexical, words))
         if gaps is None:
             skipped.append(
-                {"query_encoder": debounced, "skipped": "no recorded typing (--traces) to take its gaps from"}
+                {"query_encoder": debounced, "skipped": "it needs recorded typing for its gaps: give --traces"}
             )
         else:
             systems.append(typists.DebouncedTypist(debounced, teacher, gaps, seed=options.seed))

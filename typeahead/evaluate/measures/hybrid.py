@@ -1,9 +1,10 @@
-"""Is a hybrid of vectors and words better than vectors alone, by which fusion, and by which weight?
+"""Measures whether a hybrid of vectors and words beats vectors alone, and with which fusion and weight.
 
-Every judged query is asked whole and unfinished, over one index: the dense arm searches the passages' vectors with a
-query encoder, the lexical arm is the one that serves (:mod:`typeahead.index.words`), over the same passages, and
-:mod:`typeahead.search.fusion` puts them together. Of a query of n code points, typed to a share f, the first ⌈f·n⌉ are
-asked. Weights are chosen where no figure is reported: the report's ``best`` is for a development split.
+Every judged query is asked whole and unfinished, over the same passages. The dense arm searches the passages' vectors
+with a query encoder. The lexical arm is the one that serves (:mod:`typeahead.index.words`), and
+:mod:`typeahead.search.fusion` fuses both. For a query of n code points that is typed to a share f, the first ⌈f·n⌉ code
+points are asked. Choose weights on a split of which no figure is reported: the report's ``best`` is for a development
+split.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typeahead.evaluate.vectors.passages import PassageVectors
     from typeahead.progress import OnProgress
 
-#: The figure that fusions are compared by.
+#: The measure for comparing fusions.
 MEASURE = "nDCG@10"
 #: Hits of a fused ranking that are scored.
 _DEPTH = 100
@@ -64,7 +65,7 @@ class HybridReport:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each share typed and system, with what it gains over the dense arm."""
+        """A row for each share typed and system, with its gain over the dense arm."""
         return [
             {
                 "typed %": point.percent,
@@ -77,7 +78,7 @@ class HybridReport:
         ]
 
     def best(self) -> dict[str, dict[str, float]]:
-        """For each method the weight of the highest mean over all shares typed, and that mean."""
+        """For each method, the weight with the highest mean over all shares typed, and that mean."""
         percents = sorted({point.percent for point in self.points})
         found: dict[str, dict[str, float]] = {}
         for method in METHODS:

@@ -1,9 +1,9 @@
-"""The systems that type in the prefix benchmark: what each shows after each key.
+"""The systems that type in the prefix benchmark, and the results that each shows after each key.
 
-:mod:`~typeahead.evaluate.measures.prefixes` defines keystroke, visible results and debounce, and scores what is shown
-here. The incremental encoder types through a real :class:`~typeahead.core.session.Session`, the code that serves; a
-whole-text encoder is given each prefix; a debounced one shows the older results while keys follow fast; BM25 takes the
-last word as unfinished.
+:mod:`~typeahead.evaluate.measures.prefixes` defines keystroke, visible results and debounce, and scores the results. An
+incremental encoder types through a real :class:`~typeahead.core.session.Session`, the code that serves. An encoder of
+whole texts gets each prefix. A debounced system keeps showing older results while keys follow fast. The lexical arm
+takes the last word as unfinished.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class VisibleSearch:
                 vectors[pending], self._passages, depth, backend=self._backend, threads=self._threads, progress=progress
             )
             found[pending] = rows[:, :DEPTH]
-            # Where the 10th ties with the last that was asked for, others beyond may tie too, and have larger ids.
+            # If the 10th ties with the last one found, others beyond it may tie as well and have larger ids.
             open_ended = (scores[:, DEPTH - 1] == scores[:, -1]) & (rows[:, -1] != NOTHING)
             tied = (scores[:, :DEPTH] == scores[:, 1 : DEPTH + 1]) & (rows[:, 1 : DEPTH + 1] != NOTHING)
             for at in np.flatnonzero(tied.any(1) & ~open_ended):
@@ -76,8 +76,8 @@ class VisibleSearch:
 class SessionTypist:
     """An incremental encoder behind a typing session, as the server runs it; every key is answered.
 
-    With ``ahead``, by what the text finds that it is going to be, where the encoder guesses that; with a
-    ``vocabulary``, by what it finds once its last word is finished (:mod:`typeahead.core.completion`).
+    With ``ahead``, the search is for the encoder's guess of the finished text, if the encoder makes one. With a
+    ``vocabulary``, the search is for the text with its last word finished (:mod:`typeahead.core.completion`).
     """
 
     draws = 1
@@ -102,7 +102,7 @@ class SessionTypist:
         """How it types."""
         typing = "each key through a session"
         if self._completions is not None:
-            typing += f", its last word taken for the {COUNT} commonest of the collection that begin like it"
+            typing += f", its last word taken for the {COUNT} commonest words of the collection that begin like it"
         elif self._ahead and self._engine.looks_ahead:
             typing += ", searched for where the text is going"
         return {"typing": typing}
@@ -137,9 +137,9 @@ class SessionTypist:
 
 
 class WholeTextTypist:
-    """An encoder of whole texts that is given every prefix, each distinct one once; every key is answered.
+    """An encoder of whole texts that gets every distinct prefix once; every key is answered.
 
-    It remembers what it showed for the last queries, so that a :class:`DebouncedTypist` on top encodes nothing again.
+    It remembers its screens for the last queries, so a :class:`DebouncedTypist` on top encodes nothing again.
     """
 
     draws = 1
@@ -251,10 +251,10 @@ class Gaps:
 
 
 class DebouncedTypist:
-    """A system that answers only when no key came for ``wait_ms``, and shows the older results until then.
+    """A system that answers only when no key came for ``wait_ms``, and shows older results until then.
 
-    ``typist`` is what it shows when it answers; that takes no time. Each call of :meth:`typed` draws the same gaps for
-    a query's text, whatever the other queries are.
+    ``typist`` gives its answers, which take no time. Each call of :meth:`typed` draws the same gaps for a query's text,
+    whatever the other queries are.
     """
 
     def __init__(
@@ -303,7 +303,7 @@ class DebouncedTypist:
 
 
 def answered(pauses: NDArray[np.float64], wait_ms: float) -> NDArray[np.int64]:
-    """Which keystroke's results stand there when each pause ends, counted from 0; ``NOTHING`` before the first answer.
+    """The keystroke whose results are shown when each pause ends, from 0; ``NOTHING`` before the first answer.
 
     A keystroke is answered if the pause after it is at least ``wait_ms``.
     """

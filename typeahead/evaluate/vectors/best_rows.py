@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.evaluate.vectors.products import Pairs, Rows, depends_on_place, greatest_difference
 
-#: The row of a place that no passage fills; its score is minus infinity.
+#: The row of a place without a passage; its score is minus infinity.
 NO_ROW = -1
-#: A block of scores is up to so many queries by so many rows, 8 MB, which a third-level cache holds. One thread of an
+#: A block of scores has up to so many queries and rows, 8 MB, which fit in a third-level cache. One thread of an
 #: EPYC with AVX-512 computes 896 x 2,048 scores at 98 GFLOP/s, 896 x 1,024 at 93, and 448 x 1,024 at 88.
 BLOCK_QUERIES = 1024
 _BLOCK_ROWS = 2048
-#: Rows whose k-th best score is the first threshold, found by sorting them out at once: the fewer, the more pass later.
+#: The k-th best score of these first rows is the first threshold. With fewer rows, more scores pass later.
 _FIRST_ROWS = 16384
-#: Blocks are filled up with zeros to multiples of these, at least the least, so that BLAS computes every score by its
-#: main kernel. Those for edges and, up to a million products, for small matrices sum in another order, and equal
+#: Blocks are padded with zeros to multiples of these, and to the least sizes, so that BLAS computes every score by its
+#: main kernel. Its kernels for edges and for small matrices (up to a million products) sum in another order, and equal
 #: vectors would get scores that differ in the last bit.
 _QUERY_MULTIPLE, _LEAST_QUERIES = 16, 64
 _ROW_MULTIPLE, _LEAST_ROWS = 64, 256
@@ -43,12 +43,12 @@ class Part(NamedTuple):
     first: int
     #: float32 (n, dim).
     vectors: Vectors
-    #: No value's size is above it.
+    #: The largest absolute value.
     largest: float
 
 
 def buffer_length(depth: int) -> int:
-    """Length of a query's buffer: room for a whole block beside the best, whatever passes."""
+    """Length of a query's buffer: room for the best rows and for a whole block, if all of it passes."""
     return depth + max(2 * depth, _BLOCK_ROWS)
 
 
@@ -95,7 +95,7 @@ class Block:
         padded = _padded(len(queries), _QUERY_MULTIPLE, _LEAST_QUERIES)
         self._queries = np.zeros((padded, queries.shape[1]), np.float32)
         self._queries[: len(queries)] = queries
-        #: Only a higher score can be among the best: a later row that ties has lost by its number.
+        #: Only a higher score can be among the best: a later row with the same score loses by its number.
         self._threshold = np.full((padded, 1), -np.inf, np.float32)
         self._threshold[len(queries) :] = np.inf
         self._fill = np.zeros(padded, np.int64)
@@ -111,7 +111,7 @@ class Block:
         """Take a part of the collection into account."""
         margin = np.zeros_like(self._threshold)
         if self._again:
-            # What underflows is off by less than the smallest normal number.
+            # An underflow is off by less than the smallest normal number.
             margin[:] = self._difference * part.largest + np.finfo(np.float32).tiny
         start, width = 0, _FIRST_ROWS if part.first == 0 else _BLOCK_ROWS
         while start < len(part.vectors):
@@ -133,7 +133,7 @@ class Block:
     def _select(
         self, first: int, vectors: Vectors, scores: NDArray[np.float32], margin: NDArray[np.float32], room: Room
     ) -> None:
-        """Put the rows, from ``first`` on, whose score is above their query's threshold into the buffers."""
+        """Put the rows, from ``first`` on, with a score above their query's threshold into the buffers."""
         capacity = self._buffer.shape[1]
         height, width = scores.shape
         places = np.flatnonzero(np.greater(scores, self._threshold - margin, out=room.marks(height, width)))
@@ -146,7 +146,7 @@ class Block:
             found = scores[query, column]
         counts = np.bincount(query, minlength=height)
         if (full := self._fill + counts > capacity).any():
-            # Those that are nearly full go along: few calls on many rows.
+            # Cut the nearly full ones as well: few calls on many rows are faster.
             self._cut(np.flatnonzero(full | (self._fill > (self._depth + capacity) // 2)))
         # The n-th of a query goes to its n-th free place.
         starts = np.arange(height) * capacity + self._fill - (np.cumsum(counts) - counts)
@@ -154,7 +154,7 @@ class Block:
         self._fill += counts
 
     def _cut(self, which: Rows) -> None:
-        """Keep the best of each of these queries, whose buffers hold more than ``depth``, and raise the threshold."""
+        """Cut the buffers of these queries back to the ``depth`` best, and raise their thresholds."""
         kept = self._buffer[which]
         kept.partition(kept.shape[1] - self._depth, axis=1)
         kept = kept[:, -self._depth :]
@@ -170,10 +170,10 @@ class Block:
 
 
 def _below_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.float32]:
-    """A number below the k-th highest of each row, and not far: few others lie between.
+    """A number below the k-th highest of each row, with few scores in between.
 
-    The k-th highest of the maxima of some groups is reached by k groups, so by k scores. Sorting out the maxima of
-    4 k groups takes a quarter of the time for all 16,384 scores, and a tenth more of them pass.
+    At least k scores reach the k-th highest of the maxima of some groups. To find it among the maxima of 4 k groups
+    takes a quarter of the time for all 16,384 scores, and a tenth more scores pass.
     """
     count = scores.shape[1]
     size = max(count // max(4 * k, 64), 1)
@@ -185,10 +185,10 @@ def _below_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.float32]:
 
 
 def ranking_keys(scores: NDArray[np.float32], rows: Rows) -> NDArray[np.uint64]:
-    """Numbers that are ordered as scores are, and where those tie, as rows are, backwards.
+    """Numbers in the order of the scores; for equal scores, a lower row has the higher number.
 
-    The upper half is the score's bits, all of them inverted if it is negative, the sign otherwise; the lower half is
-    the row's number, inverted. One partition of such keys does what would take two of floats and a search for ties.
+    The upper half has the score's bits: all inverted if it is negative, else only the sign. The lower half has the
+    row's number, inverted. One partition of such keys replaces two of floats and a search for ties.
     """
     # Minus zero plus zero is zero: the two tie.
     bits = (scores + np.float32(0)).view(np.int32)

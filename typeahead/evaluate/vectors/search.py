@@ -36,18 +36,18 @@ __all__ = ["NO_ROW", "Backend", "VectorShards", "available_cores", "search"]
 
 Backend = Literal["exact", "faiss"]
 
-#: Rows that are converted and checked at once, and searched before the next: 100 MB of 384 dimensions.
+#: Rows that are converted, checked and searched at once: 100 MB of 384 dimensions.
 _SLAB_ROWS = 65536
-#: Bytes of buffers; more queries than fit are searched in several passes over the collection.
+#: Bytes for buffers. If not all queries fit, they are searched in several passes over the collection.
 _BUFFER_BYTES = 512 << 20
-#: Beyond, float32 scores could overflow.
+#: With larger values, float32 scores could overflow.
 _LARGEST = 1e17
 #: Parts that follow each other.
 _Slab = list[Part]
 
 
 class VectorShards(Protocol):
-    """What is searched: :class:`typeahead.evaluate.vectors.passages.PassageVectors`, or anything of its shape."""
+    """Vectors to search: :class:`typeahead.evaluate.vectors.passages.PassageVectors`, or anything like it."""
 
     @property
     def dim(self) -> int:
@@ -72,13 +72,13 @@ def search(
 ) -> tuple[Rows, Vectors]:
     """Find the ``depth`` rows of highest inner product with each query.
 
-    ``queries`` float32 (n, dim). Returns rows int64 (n, depth) and scores float32 (n, depth), best first, ties by row
-    number. Places that nothing fills, since the collection is smaller or the query's vector is all zero (a text
-    without a token), hold :data:`NO_ROW` and minus infinity.
+    ``queries`` is float32 (n, dim). Returns rows int64 (n, depth) and scores float32 (n, depth), best first, ties by
+    row number. If the collection is smaller than ``depth``, or a query's vector is all zero (a text without a token),
+    the places left over hold :data:`NO_ROW` and minus infinity.
 
-    Scores are float32. With ``backend="exact"`` the result is the same for any number of threads and shards, and equal
-    vectors have equal scores; another processor may round the last bit of a score the other way. ``"faiss"`` sums in
-    another order, and which of the rows that tie for the last place it finds is its own choice.
+    With ``backend="exact"`` the result is the same for any number of threads and shards, and equal vectors have equal
+    scores; another processor may round the last bit of a score differently. ``"faiss"`` sums in another order, and may
+    take any of the rows that tie for the last place.
 
     Raises :class:`~typeahead.errors.SourceError` for queries of another dimension, values that are not finite, and
     shards that do not hold all rows; :class:`~typeahead.errors.MissingExtra` without threadpoolctl, or FAISS.
@@ -95,7 +95,7 @@ def search(
     threads = threads or available_cores()
     rows = np.full((len(queries), depth), NO_ROW, np.int64)
     scores = np.full((len(queries), depth), -np.inf, np.float32)
-    # A query of zeros would score every passage the same, which is no ranking.
+    # A query of zeros would give every passage the same score, which is no ranking.
     asked = np.flatnonzero(queries.any(axis=1))
     find = _exact if backend == "exact" else _faiss
     at_once = max(_BUFFER_BYTES // (8 * buffer_length(depth)) // BLOCK_QUERIES, 1) * BLOCK_QUERIES
@@ -145,7 +145,7 @@ def _slabs(passages: VectorShards, progress: OnProgress | None, done: int, total
 def _checked(first: int, part: NDArray[np.floating]) -> Part:
     vectors = np.ascontiguousarray(part, np.float32)
     largest = max(float(vectors.max()), -float(vectors.min()))
-    # A comparison with NaN is false: such a row would never be found, and never be missed.
+    # A comparison with NaN is false, so without this check such a row would never be found, and nobody would notice.
     if not largest < _LARGEST:
         row = first + int(np.argmin((np.abs(vectors) < _LARGEST).all(axis=1)))
         raise SourceError(f"the vector of passage row {row} has a value that is not finite, or above 1e17")
