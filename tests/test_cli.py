@@ -129,7 +129,7 @@ def test_bad_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixtu
         (["serve", "--fallback", "minilm-gru"], "fallback is minilm-gru, as the encoder is"),
         (["index", "/nowhere.jsonl", "--out", "/tmp/x"], "/nowhere.jsonl"),
         (["evaluate", "retrieval", "/nowhere", "--query-encoder", "minilm-gru"], "/nowhere"),
-        (["bench", "keystrokes", "--traces", "/nowhere"], "/nowhere: No such file"),
+        (["bench", "keystrokes", "--traces", "/nowhere"], "/nowhere: cannot be read: No such file"),
     ],
 )
 def test_a_failure_is_one_line_and_status_1(

@@ -56,7 +56,8 @@ MOVED = (
         "comparison hybrid latency lexical metrics mteb online=query_latency prefixes retrieval runs "
         "throughput typists websocket",
     ),
-    ("typeahead.evaluate", "typeahead.evaluate.report", "filenames plots prefix_report quantities results tables"),
+    ("typeahead.evaluate", "typeahead.evaluate.report", "plots prefix_report results tables"),
+    ("typeahead.evaluate", "typeahead.evaluate", "ports=text_encoder"),
     ("typeahead.evaluate.peers", "typeahead.evaluate.peers", "registry=names"),
 )
 

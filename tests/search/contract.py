@@ -60,7 +60,8 @@ def documents(*, fields: bool) -> list[Document]:
 def unit_vectors(count: int, seed: int) -> Vectors:
     """Random vectors of length 1: float32 (count, DIM)."""
     vectors = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 FILTERS: tuple[Filter, ...] = (

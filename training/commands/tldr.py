@@ -16,7 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.data.lines import accounted, parse_object, read_lines
+from typeahead.text.bad_lines import accounted
+from typeahead.text.reading import parsed, utf8_lines
+from typeahead.text.records import parse_object
 
 #: What follows the actual description: links, and remarks about other pages.
 _TAIL = re.compile(r"\s*(?:More information|See also|Note|Some subcommands)\b.*", re.DOTALL)
@@ -30,16 +32,20 @@ _SPLITS = {0: "test", 1: "dev"}
 def read_pages(path: Path) -> Iterator[tuple[str, str, str, str]]:
     """The id, query, title and text of each page that has a description and examples of its own."""
     with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            try:
-                page: dict[str, Any] = parse_object(line)
-                query = _TAIL.sub("", page["description"]).strip()
-                examples = [f"{one['text']}: {_plain(one['command'])}" for one in page["examples"]]
-            except (ValueError, KeyError, TypeError) as error:
-                bad.add(number, f"not a page: {error}")
-                continue
+        for _, (page, query, examples) in parsed(utf8_lines(path), _page, path, bad):
             if query and examples and not _ALIAS.search(query):
                 yield page["id"], query, page["title"], " ".join(examples)
+
+
+def _page(line: str) -> tuple[dict[str, Any], str, list[str]]:
+    """A page, its description as a query, and what its examples do."""
+    try:
+        page = parse_object(line)
+        query = _TAIL.sub("", page["description"]).strip()
+        examples = [f"{one['text']}: {_plain(one['command'])}" for one in page["examples"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"no page: {error}") from None
+    return page, query, examples
 
 
 def _plain(command: str) -> str:

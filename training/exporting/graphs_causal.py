@@ -1,9 +1,9 @@
 """ONNX graphs of the causal student: each token attends to the stored keys and values of all tokens before it.
 
 Products run in ``MatMulNBits`` with 8-bit weights. The kernel takes float32, quantises it with one scale per block of
-:data:`~training.weight_blocks.BLOCK` entries, and adds the bias, so a product is a single node. For two layers of 384 dimensions this took
-66 µs at best. Blocks of 64 took 76 µs, blocks of 32 took 82. ``MatMulIntegerToFloat`` with constant scales took 86, and
-scales of whole rows, computed by separate nodes, took 97.
+:data:`~training.weight_blocks.BLOCK` entries, and adds the bias, so a product is a single node. For two layers of 384
+dimensions this took 66 µs at best. Blocks of 64 took 76 µs, blocks of 32 took 82. ``MatMulIntegerToFloat`` with
+constant scales took 86, and scales of whole rows, computed by separate nodes, took 97.
 
 The first layer's queries, keys and values could be looked up for each token, as the GRU's input gates are. That saved
 2 µs of 125 and cost 70 MB, so the step computes them. The sibling :mod:`training.exporting.graphs` has the builder that

@@ -31,7 +31,8 @@ from typeahead.evaluate.data.collection import Passage
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.runs import Run
-from typeahead.search.fusion import Fusion, Ranking
+from typeahead.index.vectors import Ranking
+from typeahead.search.fusion import Fusion
 from typeahead.tables import report
 
 MEASURE = "nDCG@10"
@@ -140,7 +141,7 @@ def rows_of(found: Evaluation, one: LightRecipe, weights: Sequence[float]) -> li
         for weight in weights if one.dense else ():
             fusion, dense = Fusion("linear", weight, _DEPTH), found.dense("look-up")
             fused = [
-                [(hit.row, hit.score) for hit in fusion.fuse(left, right, _DEPTH)]
+                [(hit.key, hit.score) for hit in fusion.fuse(left, right, _DEPTH)]
                 for left, right in zip(dense, sparse, strict=True)
             ]
             add("both", f"sparse weight {weight}", fused)

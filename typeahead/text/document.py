@@ -1,4 +1,4 @@
-"""A document: what readers make, indexes keep and hits show."""
+"""A document: readers make it, indexes keep it, hits show it."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class Document:
 
     @property
     def passage(self) -> str:
-        """What is encoded: title, one space, text, as teachers' evaluations do."""
+        """The text to encode: title, one space, text, as in the evaluations of the teachers."""
         return f"{self.title} {self.text}".strip()

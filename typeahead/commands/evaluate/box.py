@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
 
 async def _search(address: str, encoder: Encoder, dataset: Dataset, fusion: Fusion | None) -> Run:
     from typeahead.evaluate.measures import box
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
     from typeahead.search.addresses import OpenOptions, open_backend
     from typeahead.search.space import check_space
 
@@ -77,7 +77,7 @@ async def _search(address: str, encoder: Encoder, dataset: Dataset, fusion: Fusi
     backend = await open_backend(address, OpenOptions(lexical_wait=60.0, warn=warn))
     try:
         check_space(backend.space, encoder.config)
-        with Progress() as progress:
+        with ProgressBar() as progress:
             return await box.search(backend, encoder, dataset, fusion=fusion, progress=progress)
     finally:
         await backend.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from typeahead.evaluate.report.filenames import FileNames, safe_name
+from typeahead.evaluate.filenames import FileNames, safe_name
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""Bytes and seconds as people say them."""
+"""Bytes and seconds in readable units."""
 
 from __future__ import annotations
 
 
 def byte_count(size: float) -> str:
-    """Decimal units, as disks are sold: 1,500,000 is "1.5 MB"."""
+    """Bytes in decimal units: 1,500,000 is "1.5 MB"."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:,.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
