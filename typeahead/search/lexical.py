@@ -16,7 +16,6 @@ from typing import Protocol
 from typeahead.core.encoder import Vectors
 from typeahead.search.fusion import Fused, Fusion, Ranking
 from typeahead.search.hit import Hit
-from typeahead.server.observe.logs import LimitedLog
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +36,13 @@ class HybridIndex(Protocol):
         """Return the hits of fused rankings."""
 
 
+class ErrorLog(Protocol):
+    """Where failures are written: a logger, or what limits one."""
+
+    def exception(self, message: str, *values: object) -> None:
+        """Write a message and the exception that is being handled."""
+
+
 class LookUp:
     """The words of one text: where they are looked up for a query, and what that found.
 
@@ -52,9 +58,12 @@ class LookUp:
 
 
 class LexicalArm:
-    """Looks words up, one text after the other. A look-up that nobody wants any more is dropped before it begins."""
+    """Looks words up, one text after the other. A look-up that nobody wants any more is dropped before it begins.
 
-    def __init__(self, index: HybridIndex, fusion: Fusion, *, wait_ms: float) -> None:
+    A look-up that fails finds nothing, and is written to ``errors``.
+    """
+
+    def __init__(self, index: HybridIndex, fusion: Fusion, *, wait_ms: float, errors: ErrorLog = log) -> None:
         self.fusion = fusion
         self._index = index
         self._wait_seconds = wait_ms / 1000
@@ -64,7 +73,7 @@ class LexicalArm:
         self._changed = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
-        self._log = LimitedLog(log)
+        self._errors = errors
         #: Texts that were answered with their words, and texts whose words came too late.
         self.found = 0
         self.late = 0
@@ -137,7 +146,7 @@ class LexicalArm:
             try:
                 ranking = self._index.match(words.text, self.fusion.depth, words.scope)
             except Exception:
-                self._log.exception("the words of a query could not be looked up")
+                self._errors.exception("the words of a query could not be looked up")
             with self._changed:
                 words.ranking = ranking
                 self._awaited.discard(words)

@@ -40,6 +40,7 @@ from typeahead.server.http.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.http.embedder import Embedder
 from typeahead.server.http.routes import PROBE_PATHS, HttpApi
 from typeahead.server.observe.counters import merge, render
+from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.observe.loop_lag import LoopLag
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
 from typeahead.server.observe.slow import merge_slow
@@ -308,7 +309,12 @@ def _lexical_arm(config: ServerConfig, index: SearchIndex | None) -> LexicalArm 
         raise ConfigError(
             "hybrid", f"is {config.hybrid}, and there is no index whose words could be searched: give one"
         )
-    return LexicalArm(index, Fusion(config.hybrid, config.lexical_weight), wait_ms=config.lexical_wait_ms)
+    return LexicalArm(
+        index,
+        Fusion(config.hybrid, config.lexical_weight),
+        wait_ms=config.lexical_wait_ms,
+        errors=LimitedLog(logging.getLogger(LexicalArm.__module__)),
+    )
 
 
 def _completions(config: ServerConfig, engine: Engine, index: SearchIndex | None) -> Completions | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from tests.server.fakes import BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, eventually, metric, running
 from typeahead.index import Document, build_index, open_index
 from typeahead.search.fusion import Fusion
-from typeahead.search.lexical import LexicalArm
 from typeahead.server import ConfigError, ServerConfig, create_app
 
 #: Longer than any test: for those in which nothing may come late.
@@ -90,32 +88,6 @@ def test_words_of_a_key_that_a_newer_one_overtook_are_not_looked_up() -> None:
         index.words_gate.set()
         assert client.hear_until(5)[-1]["hits"][0]["title"] == "bake bread"
     assert index.matched[-2:] == ["bake", "bake bread"]
-
-
-@pytest.mark.parametrize("searching", [False, True])
-def test_a_search_waits_for_no_words_of_a_query_that_nobody_wants_any_more(searching: bool) -> None:
-    index = BruteForceIndex()
-    index.words_gate.clear()
-    arm = LexicalArm(index, Fusion("linear", 0.5), wait_ms=1000 * PATIENCE)
-    arm.start()
-    try:
-        # The first is being looked up, the second waits for that.
-        words = [arm.ask("bread", scope=0) for _ in range(2)]
-        vectors = MeanEncoder().encode(["bread"] * 2)
-        with ThreadPoolExecutor() as pool:
-            if searching:
-                found = pool.submit(arm.search, words, vectors, 3)
-                index.await_search()
-            for one in words:
-                arm.drop(one)
-            if not searching:
-                found = pool.submit(arm.search, words, vectors, 3)
-            # Sooner than it would wait for words.
-            assert [len(hits) for hits in found.result(PATIENCE / 2)] == [3, 3]
-        assert (arm.found, arm.late) == (0, 0)
-    finally:
-        index.words_gate.set()
-        arm.stop(PATIENCE)
 
 
 def test_words_that_cannot_be_looked_up_leave_the_vectors_hits(caplog: pytest.LogCaptureFixture) -> None:
