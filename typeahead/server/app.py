@@ -290,6 +290,7 @@ def create_app(
 
 
 def _typing_settings(config: ServerConfig) -> TypingSettings:
+    """Return the settings that the pipeline needs."""
     return TypingSettings(
         snippet_chars=config.snippet_chars,
         max_search_batch=config.max_search_batch,
@@ -302,7 +303,7 @@ def _typing_settings(config: ServerConfig) -> TypingSettings:
 
 
 def _lexical_arm(config: ServerConfig, index: SearchIndex | None) -> LexicalArm | None:
-    """The search of words, where one is asked for."""
+    """Return the search for words, None where the settings ask for none."""
     if config.hybrid == "off":
         return None
     if index is None:
@@ -318,7 +319,7 @@ def _lexical_arm(config: ServerConfig, index: SearchIndex | None) -> LexicalArm 
 
 
 def _completions(config: ServerConfig, engine: Engine, index: SearchIndex | None) -> Completions | None:
-    """The words that unfinished ones are taken for, where that is asked for."""
+    """Return the words that unfinished ones may become, None where the settings ask for none."""
     if not config.complete:
         return None
     if index is None:

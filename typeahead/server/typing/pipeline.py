@@ -1,13 +1,13 @@
-"""The way of all queries from text to hits, as one thing: what a dialogue, and an HTTP request, put their queries into.
+"""The way of all queries from text to hits, in one object. Dialogues and HTTP requests put their queries into it.
 
-A query is stepped (:mod:`typeahead.server.typing.stepper`) and then searched for (:mod:`~typeahead.server.typing.
-searcher`), each in batches that nobody waits for. The words of a hybrid search are looked up from the moment that the
-text is there (:mod:`typeahead.search.lexical`). A query that nobody wants any more is taken out of all queues, so what
-waits is bounded by the number of sessions and the submits that each may have pending.
+A query is stepped (:mod:`typeahead.server.typing.stepper`) and then searched for
+(:mod:`typeahead.server.typing.searcher`). Both work in batches, and nobody waits for a batch to fill. A query that
+nobody wants any more is taken out of all queues, so the number that waits is bounded by the sessions and by the submits
+that each of them may have pending.
 
-Under more load than it can bear, it keeps the latency of what it takes and says of the rest that it is overloaded. A
-keystroke is turned away when the loop has been reading from other clients for ``max_turn_ms`` already and the cache
-does not hold its text, or when ``max_waiting_searches`` wait. Enter is never turned away.
+Under more load than it can bear, the server keeps its latency for the queries that it takes and turns the others away.
+A keystroke is turned away when the loop has been reading from other clients for longer than ``max_turn_ms`` and the
+cache does not hold its text, or when ``max_waiting_searches`` queries wait. Enter is never turned away.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ _SEARCHED = Stage.SEARCHED
 
 
 class Pipeline:
-    """The stepper and, with an index, the searcher. Belongs to one event loop; all methods are called on it."""
+    """The stepper and, with an index, the searcher. Belongs to one event loop; all methods are called on it.
+
+    ``completions``, ``fallback`` and ``lexical`` are None where the server has no such thing; ``clock`` tells
+    nanoseconds.
+    """
 
     def __init__(
         self,
@@ -89,7 +93,7 @@ class Pipeline:
             self._searcher.start()
 
     def stop(self, timeout: float) -> None:
-        """Stop the threads, after what they are busy with."""
+        """Stop the threads after what they are busy with, and wait for that at most ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         if self._searcher is not None:
             self._searcher.halt()
@@ -98,7 +102,7 @@ class Pipeline:
             self._searcher.stop(max(0.0, deadline - time.monotonic()))
 
     def step(self, query: Query) -> None:
-        """Encode the query's text with the next batch or by the fallback, then search if that is due."""
+        """Encode the query's text, with the next batch or by the fallback, then search if that is due."""
         if query.due is _SEARCHED and self._searcher is not None:
             self._searcher.expect(query)
         self._stepper.step(query)

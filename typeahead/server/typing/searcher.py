@@ -1,13 +1,14 @@
-"""Searches for queries, in a thread beside the event loop, and shows what it found before where that is good enough.
+"""Searches for queries in a thread beside the event loop, and decides where earlier hits may stand in for a search.
 
-**The seam to the index.** Only :meth:`Searcher._find` searches: by :meth:`SearchIndex.search`, or by
-:meth:`LexicalArm.search <typeahead.search.lexical.LexicalArm.search>` where words are searched too. It turns vectors,
-float32 (n, dim), into rows of hits, in the search thread. Whatever shall search instead takes its place there.
+The queries that become due during one search are the next batch. Two kinds of keystroke are answered with hits that are
+not those of their text. Where the embedding has hardly moved since the session's last search, the hits of that search
+stand. Where there is a guess of where the text is going, the guess is searched for. Either way the text itself is
+searched for behind all others, so that Enter finds the hits of its own text.
 
-Whatever is due while a batch is searched is the next batch. Where the embedding has hardly moved since the session's
-last search, the hits of that stand: a keystroke is answered with them and searched for behind the others, so that Enter
-finds the hits of its own search. So it is where there is a guess of where the text is going: a keystroke is answered
-with what the guess finds, and the text itself is searched for behind.
+**The seam to the index** is :meth:`Searcher._find`, which runs in the search thread: vectors, float32 (n, dim), go in
+and rows of hits come out. It calls :meth:`SearchIndex.search`, or
+:meth:`LexicalArm.search <typeahead.search.lexical.LexicalArm.search>` where words are searched too. Nothing else in the
+server searches the index.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ class SearchIndex(HybridIndex, Protocol):
 
 
 class Searcher:
-    """The way of a query from its embedding to its hits: queue, thread, and what stands for a search.
+    """The way of a query from its embedding to its hits.
 
-    Belongs to one event loop; all public methods are called on it.
+    Belongs to one event loop: all public methods are called on it, and the thread hands its results back to it.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Searcher:
         self._anytime = settings.anytime
         self._writer = HitWriter(settings.snippet_chars)
         self._overload = overload
-        #: Searches that were made, and keystrokes for which the hits of an earlier one stood.
+        #: How many searches were made, and for how many keystrokes the hits of an earlier one stood.
         self.searched = 0
         self.stood = 0
         self._queue = SearchQueue(batch=settings.max_search_batch, most_waiting=settings.max_waiting_searches)
@@ -100,7 +101,7 @@ class Searcher:
         self._thread.start()
 
     def halt(self) -> None:
-        """Tell the search thread to end after what it is busy with."""
+        """Tell the search thread to end after its present batch."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -184,14 +185,14 @@ class Searcher:
                 self._found(query, result)
 
     def _found(self, query: Query, result: Result) -> None:
-        """Give a query its hits. Where they are those of a guess, its own search is still to come."""
+        """Give a query its hits. Where a guess was searched for, the search for the text itself is still to come."""
         if result.sought is query.embedding:
             query.found(result)
         elif query.submitted:
             # Enter was pressed while the guess was searched for.
             self.search(query)
         else:
-            # Before anybody is answered, as nobody waits after that.
+            # Counted before anybody is answered, as nobody waits after that.
             wanted = query.wanted
             query.guessed(result)
             if wanted:
