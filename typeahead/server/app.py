@@ -303,6 +303,7 @@ def create_app(
 
 
 def _typing_settings(config: ServerConfig) -> TypingSettings:
+    """Return the settings that the pipeline needs."""
     return TypingSettings(
         snippet_chars=config.snippet_chars,
         max_search_batch=config.max_search_batch,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
-from tests.server.falling import LONG, run, same, started
+from tests.server.falling import LONG, same, started
+from tests.server.watching import run
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.observe.metrics import Reason, ServerMetrics
 from typeahead.server.typing.fallback import AT_ONCE_CHARS, Fallback, came_at_once

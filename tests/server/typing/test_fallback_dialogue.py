@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.server.fakes import MeanEncoder, WholeEncoder
-from tests.server.falling import run, same, started
+from tests.server.falling import same, started
+from tests.server.watching import run
 from typeahead.core.encoder import Encoder
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.wire.protocol import Conversation, Limits

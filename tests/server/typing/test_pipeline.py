@@ -87,3 +87,17 @@ def test_a_turn_that_takes_too_long_serves_what_the_cache_holds_of_ones_own_and_
             assert not pipeline.overloaded
 
     run(test)
+
+
+def test_enter_on_a_key_that_came_too_late_in_the_same_turn_is_answered() -> None:
+    async def test() -> None:
+        now = [0]
+        async with started(None, max_turn_ms=20, clock=lambda: now[0]) as pipeline:
+            Watched(pipeline, "bake bread", due=Stage.STEPPED)
+            now[0] = 21_000_000
+            late = Watched(pipeline, "poach an egg", due=Stage.STEPPED)
+            late.query.entered(Stage.STEPPED)
+            assert not (await late.reach(Stage.STEPPED)).state.failed
+            assert not pipeline.overloaded
+
+    run(test)

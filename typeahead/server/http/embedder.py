@@ -1,8 +1,8 @@
 """Embeddings of whole texts for HTTP, in a thread of their own, so that a long request delays nobody's keystrokes.
 
-What is asked of the encoder of what is typed goes by the same rules as typing
-(:mod:`typeahead.server.typing.fallback`): the fallback encodes the texts that are too long for it, all where the best
-is wanted, and those that it fails at.
+A request to the encoder that also serves typing follows the same rules as typing
+(:mod:`typeahead.server.typing.fallback`): the fallback encodes texts that are too long for the encoder, all texts where
+the best answer is wanted, and texts at which the encoder fails.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typeahead.errors import EncoderError, TextError
 from typeahead.server.observe.metrics import Reason
 from typeahead.server.typing.fallback import Fallback
 
-#: Texts encoded in one go: a server that stops waits for no more than these.
+#: Texts that are encoded in one call. A server that stops waits for no more than these.
 ENCODE_CHUNK = 16
 
 
 class Embedder:
-    """The encoding thread. ``encoder`` is that of what is typed, in whose place the fallback may stand."""
+    """The encoding thread. ``encoder`` is the one that also serves typing; the fallback may stand in for it."""
 
     def __init__(self, encoder: IncrementalEncoder, fallback: Fallback | None) -> None:
         self._encoder = encoder
@@ -34,7 +34,7 @@ class Embedder:
         self._running = 0
 
     def close(self) -> None:
-        """Stop the encoding thread after what it is busy with."""
+        """Stop the encoding thread after its present call."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def has_fallback(self, encoder: Encoder) -> bool:
@@ -42,7 +42,7 @@ class Embedder:
         return self._fallback is not None and encoder is self._encoder
 
     async def encode(self, encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
-        """Encode by this encoder and no other: float32 (n, dim), and the number of tokens."""
+        """Encode with this encoder and no other: float32 (n, dim), and the number of tokens."""
         loop = asyncio.get_running_loop()
         parts = []
         tokens = 0
@@ -56,10 +56,10 @@ class Embedder:
     async def embed(
         self, encoder: Encoder, texts: Sequence[str], *, best: bool = False
     ) -> tuple[Vectors, list[str], int]:
-        """Encode by the rules: float32 (n, dim), the name of each row's encoder, and the number of tokens.
+        """Encode by the rules of this module: float32 (n, dim), the name of each row's encoder, the number of tokens.
 
-        Raises :class:`~typeahead.errors.TextError`, :class:`~typeahead.errors.EncoderError` where the encoder and the
-        fallback fail, and what an encoder raises that nothing stands in for.
+        Raises :class:`~typeahead.errors.TextError`; :class:`~typeahead.errors.EncoderError` where both the encoder and
+        the fallback fail; and, for an encoder without a fallback, whatever that encoder raises.
         """
         if self._fallback is None or encoder is not self._encoder:
             vectors, tokens = await self.encode(encoder, texts)
@@ -91,9 +91,9 @@ class Embedder:
     async def _fill(
         self, fallback: Fallback, texts: Sequence[str], reasons: list[Reason | None], out: Vectors
     ) -> list[Reason | None]:
-        """Encode each text by the encoder, or by the fallback where there is a reason; what fails by the other one.
+        """Encode each text with the encoder, or with the fallback for a reason; where one fails, with the other.
 
-        Returns why the fallback encoded what it did in the end.
+        Returns the reason for each text that the fallback encoded in the end.
         """
         ours = [row for row, reason in enumerate(reasons) if reason is None]
         if ours and not await self._try(self._encoder, texts, ours, out):
@@ -107,12 +107,12 @@ class Embedder:
         return [None] * len(texts)
 
     def _sort(self, fallback: Fallback, texts: Sequence[str], best: bool) -> tuple[list[Reason | None], int]:
-        """Why each text is for the fallback, if it is, and how many tokens there are."""
+        """Return the reason for each text that is for the fallback, and the number of tokens of all."""
         counts = [len(self._encoder.tokenizer.encode(check_text(text))) for text in texts]
         return [fallback.wants(count, best=best) for count in counts], sum(counts)
 
     async def _try(self, encoder: Encoder, texts: Sequence[str], rows: Sequence[int], out: Vectors) -> bool:
-        """Encode these rows of ``texts`` into those of ``out``; False, and a line in the log, where that fails."""
+        """Encode these rows of ``texts`` into the same rows of ``out``; False, and a line in the log, if that fails."""
         assert self._fallback is not None
         try:
             vectors, _ = await self.encode(encoder, [texts[row] for row in rows])
@@ -133,6 +133,6 @@ def _count(fallback: Fallback, reasons: Sequence[Reason | None], outcome: str) -
 
 def _encode(encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
     vectors = encoder.encode(texts)
-    # Passage encoders put special tokens round a text; those count too.
+    # Passage encoders put special tokens around a text; those count too.
     count = getattr(encoder, "token_ids", None) or encoder.tokenizer.encode  # type: ignore[attr-defined]
     return vectors, sum(len(count(text)) for text in texts)

@@ -1,9 +1,9 @@
 """The HTTP side: embeddings in OpenAI's shape, searches, health and metrics.
 
-Typing goes over the websocket (:mod:`typeahead.server.typing.connection`); these are for programs that have a whole
-text. Embeddings are the business of :mod:`typeahead.server.http.embedder`; a search takes the same way as a keystroke.
-Both take ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.typing.fallback`), and say under
-``"encoder"`` which model answered. Errors have OpenAI's shape, and none repeats what was sent.
+Typing goes over the websocket (:mod:`typeahead.server.typing.connection`); these routes are for programs that have a
+whole text. :mod:`typeahead.server.http.embedder` makes embeddings; a search goes through the same pipeline as a
+keystroke. Both take ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.typing.fallback`), and name
+under ``"encoder"`` the model that answered. Errors have OpenAI's shape, and none repeats what was sent.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class HttpApi:
         return json_response(answer)
 
     async def find(self, text: str, k: int, *, best: bool = False) -> Query:
-        """Take a text through the pipeline. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
+        """Encode a text and search for it. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
         session = self._pipeline.session(max_chars=self._config.max_chars)
         session.set_text(text)
         changed = asyncio.Event()

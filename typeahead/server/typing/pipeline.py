@@ -1,12 +1,13 @@
-"""The way of all queries from text to hits, as one thing: what a dialogue, and an HTTP request, put their queries into.
+"""The way of all queries from text to hits, in one object. Dialogues and HTTP requests put their queries into it.
 
 A query is stepped (:mod:`typeahead.server.typing.stepper`) and then searched for
-(:mod:`typeahead.server.typing.searcher`), each in batches that nobody waits for. A query that nobody wants any more is
-taken out of all queues, so what waits is bounded by the number of sessions and the submits that each may have pending.
+(:mod:`typeahead.server.typing.searcher`). Both work in batches, and nobody waits for a batch to fill. A query that
+nobody wants any more is taken out of all queues, so the number that waits is bounded by the sessions and by the submits
+that each of them may have pending.
 
-Under more load than it can bear, it keeps the latency of what it takes and says of the rest that it is overloaded. A
-keystroke is turned away when the loop has been reading from other clients for ``max_turn_ms`` already and the cache
-does not hold its text, or when ``max_waiting_searches`` wait. Enter is never turned away.
+Under more load than it can bear, the server keeps its latency for the queries that it takes and turns the others away.
+A keystroke is turned away when the loop has been reading from other clients for longer than ``max_turn_ms`` and the
+cache does not hold its text, or when ``max_waiting_searches`` queries wait. Enter is never turned away.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ from typeahead.server.typing.steps import Overload, StepQueue
 
 
 class Pipeline:
-    """The stepper and, with an index, the searcher. Belongs to one event loop; all methods are called on it."""
+    """The stepper and, with an index, the searcher. Belongs to one event loop; all methods are called on it.
+
+    ``backend`` and ``fallback`` are None where the server has no such thing. ``fusion`` searches words beside vectors;
+    ``changed`` is called when documents have changed; ``clock`` tells nanoseconds.
+    """
 
     def __init__(
         self,
@@ -42,7 +47,6 @@ class Pipeline:
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        """Make the rooms. ``fusion`` searches words too; ``changed`` is called when documents have changed."""
         self.engine = engine
         self.fallback = fallback
         self._shared_scope = engine.scope() if settings.shared_cache else None
@@ -107,13 +111,13 @@ class Pipeline:
             self._searcher.start()
 
     def stop(self, timeout: float) -> None:
-        """Stop the threads, after what they are busy with."""
+        """Stop the threads after what they are busy with, and wait for that at most ``timeout`` seconds."""
         if self._searcher is not None:
             self._searcher.stop()
         self._stepper.stop(timeout)
 
     def step(self, query: Query) -> None:
-        """Encode the query's text with the next batch or by the fallback, then search if that is due."""
+        """Encode the query's text, with the next batch or by the fallback, then search if that is due."""
         self._stepper.step(query)
 
     def step_now(self, query: Query) -> None:

@@ -281,7 +281,8 @@ class Query:
             self.notify()
 
     def shed(self) -> None:
-        """Turn it away, as the server is overloaded."""
+        """Turn it away, as the server is overloaded. That never happens once Enter was pressed."""
+        assert not self.submitted, "Enter is never turned away"
         self._move(Event.SHED)
         self.notify()
 

@@ -1,13 +1,13 @@
-"""Searches for queries in batches, and shows what was found before where that is good enough.
+"""Searches for queries in batches, and decides where earlier hits may stand in for a search.
+
+The queries that become due during one search are the next batch. Two kinds of keystroke are answered with hits that are
+not those of their text. Where the embedding has hardly moved since the session's last search, the hits of that search
+stand. Where there is a guess of where the text is going, the guess is searched for. Either way the text itself is
+searched for behind all others, so that Enter finds the hits of its own text. Nothing stands once documents have changed,
+which the version of the back end tells.
 
 Only :meth:`Searcher._search` asks the back end, through :func:`typeahead.search.ranking.find`. A back end that blocks
-runs that, and the writing of hits, in its own thread in one go; any other is awaited on the event loop.
-
-Whatever is due while a batch is searched is the next batch. Where the embedding has hardly moved since the session's
-last search, the hits of that search stand: a keystroke is answered with them and searched for behind the others, so
-that Enter finds the hits of its own search. The same happens where there is a guess of where the text is going: a
-keystroke is answered with what the guess finds, and the text itself is searched for behind. Nothing stands once
-documents have changed, which the back end's version tells.
+runs that, and the writing of hits, in its own thread in one go. Any other is awaited on the event loop.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class Searcher:
-    """The way of a query from its embedding to its hits: the queue, the back end, and what stands for a search.
+    """The way of a query from its embedding to its hits.
 
     With ``fusion`` words are searched beside vectors. ``changed`` is called when the documents have changed. Belongs to
-    one event loop; all methods are called on it.
+    one event loop: all methods are called on it.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Searcher:
         self._overload = overload
         self._changed = changed
         self._version = backend.version
-        #: Searches that were made, and keystrokes for which the hits of an earlier one stood.
+        #: How many searches were made, and for how many keystrokes the hits of an earlier one stood.
         self.searched = 0
         self.stood = 0
         #: Searches that were answered with their words, and those whose words came too late.
@@ -206,14 +206,14 @@ class Searcher:
             self._changed()
 
     def _found(self, query: Query, result: Result) -> None:
-        """Give a query its hits. Where they are those of a guess, its own search is still to come."""
+        """Give a query its hits. Where a guess was searched for, the search for the text itself is still to come."""
         if result.sought is query.embedding:
             query.found(result)
         elif query.submitted:
             # Enter was pressed while the guess was searched for.
             self.search(query)
         else:
-            # Before anybody is answered, as nobody waits after that.
+            # Counted before anybody is answered, as nobody waits after that.
             wanted = query.wanted
             query.guessed(result)
             if wanted:

@@ -82,10 +82,13 @@ class StepQueue:
     def end_turn(self) -> list[Query]:
         """End the turn; returns what is left of it to be stepped. :meth:`take_late` has to follow."""
         self._began_ns = None
+        if self._late:
+            # Enter may have been read after the keystroke that it is pressed on.
+            self.waiting.update((query, None) for query in self._late if query.submitted)
         return self.take()
 
     def take_late(self) -> list[Query]:
-        """Return the keystrokes to turn away."""
-        late = list(self._late)
+        """Return the keystrokes to turn away, and forget them."""
+        late = [query for query in self._late if not query.submitted]
         self._late.clear()
         return late
