@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typeahead.search.lexical import LookUp
 
 from tests.conftest import ROOT
 from tests.server.fakes import DIM, MeanEncoder
@@ -16,7 +15,7 @@ from typeahead.server.typing.query import TRANSITIONS, Event, Query, Result, Sta
 
 VECTOR = np.ones(DIM, np.float32)
 AHEAD = np.arange(DIM, dtype=np.float32)
-RESULT = Result(b'["own"]', [], VECTOR, search_ns=2, serialize_ns=1)
+RESULT = Result(b'["own"]', [], VECTOR, "1", search_ns=2, serialize_ns=1)
 
 #: What happens, as a method is called.
 HAPPENS: Mapping[Event, Callable[[Query], Any]] = {
@@ -202,7 +201,6 @@ def test_what_the_fallback_leaves_has_a_session_of_its_own() -> None:
 
 def test_nobody_but_its_own_file_writes_to_a_query() -> None:
     one = query_in(State.STANDING)
-    one.look_up(LookUp("", 0))
     written = {*vars(one), *(name for name in vars(Query) if not name.startswith("_"))}
     for path in (ROOT / "typeahead").rglob("*.py"):
         if path == ROOT / "typeahead" / "server" / "typing" / "query.py":

@@ -3,8 +3,8 @@
 The queries that become due during one search are the next batch. Two kinds of keystroke are answered with hits that are
 not those of their text. Where the embedding has hardly moved since the session's last search, the hits of that search
 stand. Where there is a guess of where the text is going, the guess is searched for. Either way the text itself is
-searched for behind all others, so that Enter finds the hits of its own text. Nothing stands once documents have changed,
-which the version of the back end tells.
+searched for behind all others, so that Enter finds the hits of its own text. Nothing stands once documents have
+changed, which the version of the back end tells.
 
 Only :meth:`Searcher._search` asks the back end, through :func:`typeahead.search.ranking.find`. A back end that blocks
 runs that, and the writing of hits, in its own thread in one go. Any other is awaited on the event loop.
