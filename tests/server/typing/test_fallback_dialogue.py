@@ -13,7 +13,8 @@ from tests.server.fakes import MeanEncoder, WholeEncoder
 from tests.server.falling import run, same, started
 from typeahead.core.encoder import Encoder
 from typeahead.server.typing.dialogue import Dialogue
-from typeahead.wire.protocol import Conversation, Limits
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import Reply, read_embedding
 
 WORDS = st.lists(st.sampled_from(["tea", "pot", "x"]), max_size=8).map(" ".join)

@@ -14,7 +14,7 @@ from typeahead.core.encoder import Encoder
 from typeahead.errors import ProtocolError
 from typeahead.server.config import ServerConfig
 from typeahead.wire.access import Access, Tokens
-from typeahead.wire.protocol import load_object
+from typeahead.wire.fields import load_object
 
 _WANTS_TOKEN = 'this server wants a token: send the header "Authorization: Bearer …"'
 

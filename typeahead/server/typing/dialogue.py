@@ -1,9 +1,9 @@
 """One client's dialogue: frames in, replies out in the order of ``seq``. No sockets, no threads.
 
-:class:`~typeahead.wire.protocol.Conversation` says what a client may send; here is what becomes of it: the session's
-text, the query that it makes, and the replies that wait for it. The latest keystroke wins: while a reply to a keystroke
-has not been taken for sending, the next keystroke replaces it. So one dialogue holds at most one reply to a keystroke,
-however fast its client types and however slowly it reads; submits and errors are all answered, and
+:class:`~typeahead.wire.conversation.Conversation` says what a client may send; here is what becomes of it: the
+session's text, the query that it makes, and the replies that wait for it. The latest keystroke wins: while a reply to
+a keystroke has not been taken for sending, the next keystroke replaces it. So one dialogue holds at most one reply to
+a keystroke, however fast its client types and however slowly it reads; submits and errors are all answered, and
 :attr:`Dialogue.full` says when no more of them should be read. Of keystrokes that were read together, the last one
 alone is work (:meth:`Dialogue.hear`, :meth:`Dialogue.settle`). The sockets are in
 :mod:`typeahead.server.typing.connection`, the work in :mod:`typeahead.server.typing.pipeline`.
@@ -23,18 +23,8 @@ from typeahead.server.observe.tracing import SessionTrace
 from typeahead.server.typing.fallback import came_at_once
 from typeahead.server.typing.query import Query, Stage, Work
 from typeahead.wire.access import Access
-from typeahead.wire.protocol import (
-    Conversation,
-    Edit,
-    Hello,
-    Message,
-    Quality,
-    SearchMode,
-    Submit,
-    Text,
-    close_code,
-    refuse_text,
-)
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Edit, Hello, Message, Quality, SearchMode, Submit, Text, close_code, refuse_text
 from typeahead.wire.replies import Reply, write_embedding, write_error, write_overloaded, write_reply
 
 #: The word that is still being typed. Scripts that do not put spaces between words end one with each character.
