@@ -87,7 +87,7 @@ class EmbedEndpoint:
             headers = dict(scope["headers"])
             self._gate.admit(headers)
             sent = format_sent(headers.get(b"content-type", b""))
-            wanted = format_wanted(headers.get(b"accept", b""), sent)
+            wanted = format_wanted(_accept(scope), sent)
             if self._running >= self._config.max_requests:
                 raise ApiError(503, "too many requests at a time: try again", code="overloaded")
             self._running += 1
@@ -204,6 +204,11 @@ class EmbedEndpoint:
                 for row, vector in zip(texts, vectors, strict=True):
                     answers[row] = write_line(first + row, vector)
         return answers
+
+
+def _accept(scope: Scope) -> bytes:
+    """All lines of the header ``Accept`` as one (RFC 9110, section 5.3)."""
+    return b", ".join(value for name, value in scope["headers"] if name == b"accept")
 
 
 async def _send_lines(send: Send, lines: Sequence[bytes]) -> None:

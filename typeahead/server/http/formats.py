@@ -4,7 +4,7 @@
 request, by ``Content-Type``   body
 =============================  ========================================================================================
 ``application/json``           ``{"texts": ["…", …]}``; beside it ``"model"`` and ``"dtype"`` if wanted
-``application/x-ndjson``       a text a line, as a JSON string; ``model`` as a parameter of the address
+``application/x-ndjson``       one text a line, as a JSON string; ``model`` as a parameter of the URL
 =============================  ========================================================================================
 
 =============================  ========================================================================================
@@ -18,7 +18,10 @@ answer, by ``Accept``          body
 =============================  ========================================================================================
 
 Lines are answered by lines, the first of them before the last text has come. Without ``Accept`` the answer has the
-request's format.
+request's format. :mod:`typeahead.server.http.accept` says how the header's weights count.
+
+A line is parsed by orjson: a parser that knows the type it wants, such as msgspec's, would take ``[1,`` for a wrong
+type, though it is not JSON.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ import orjson
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
+from typeahead.server.http.accept import preferred
 from typeahead.server.http.api import ApiError
 
 #: Bytes of a code point in JSON, where it is escaped.
@@ -50,36 +54,30 @@ class Format(StrEnum):
 
 
 #: Other names that clients have for a format.
-_ALIASES = {"application/jsonl": Format.LINES, "application/ndjson": Format.LINES, "": Format.JSON}
+_ALIASES = {"application/jsonl": Format.LINES, "application/ndjson": Format.LINES}
 
 
 @lru_cache(maxsize=64)
 def format_sent(content_type: bytes) -> Format:
     """The format of a request's body; :class:`ApiError` for one that is not known."""
     name = content_type.decode("latin-1").partition(";")[0].strip().lower()
-    found = _known(name)
+    found = _ALIASES.get(name, name or Format.JSON)
     if found not in (Format.JSON, Format.LINES):
         raise ApiError(415, f'"content-type" has to be {Format.JSON} or {Format.LINES}', code="unknown_format")
-    return found
+    return Format(found)
 
 
 @lru_cache(maxsize=64)
 def format_wanted(accept: bytes, sent: Format) -> Format:
-    """The first format of an ``Accept`` header that is known; :class:`ApiError` where there is none."""
-    names = [part.partition(";")[0].strip().lower() for part in accept.decode("latin-1").split(",")]
-    for name in names:
-        if name in ("", "*/*", "application/*"):
-            return sent
-        if (found := _known(name)) is not None:
-            if sent is Format.LINES and found is not sent:
-                break
-            return found
-    known = Format.LINES if sent is Format.LINES else ", ".join(Format)
-    raise ApiError(406, f'"accept" has to name {known}', code="unknown_format")
+    """The format that an ``Accept`` header prefers; :class:`ApiError` where it accepts none that can be had.
 
-
-def _known(name: str) -> Format | None:
-    return _ALIASES.get(name) or next((known for known in Format if known == name), None)
+    Several lines of the header are joined by commas; without any, ``accept`` is empty.
+    """
+    # The request's own format first: it answers whoever accepts anything.
+    offers = [sent] if sent is Format.LINES else list(Format)
+    if (found := preferred(accept.decode("latin-1"), offers, _ALIASES)) is not None:
+        return Format(found)
+    raise ApiError(406, f'"accept" has to allow {" or ".join(offers)}', code="unknown_format")
 
 
 def write_binary(vectors: Vectors, dtype: str) -> memoryview:
