@@ -104,7 +104,7 @@ def load_object(data: str | bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         value = _load_with_surrogates(data, error)
     if type(value) is not dict:
-        raise ProtocolError("bad_message", "a message is a JSON object")
+        raise ProtocolError("bad_message", "this is JSON, but no object: send one")
     return value
 
 
