@@ -70,9 +70,17 @@ class ObjectReader(Generic[Struct]):
             if name not in self._known:
                 raise BadField(f"unknown field {_shown(name)}: known are {', '.join(self._known)}")
         try:
-            return msgspec.convert(fields, self._kind)
+            try:
+                return msgspec.convert(fields, self._kind)
+            except UnicodeEncodeError:
+                # A lone surrogate where a name or one of a few words is due. msgspec does not say where, so it gets the
+                # object again with question marks, which are none of the words.
+                text = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
+                return msgspec.convert(json.loads(text), self._kind)
         except msgspec.ValidationError as error:
             raise self._explained(str(error)) from None
+        except RecursionError:
+            raise BadField("the object is nested too deeply") from None
 
     def _explained(self, message: str) -> BadField:
         """Put msgspec's message into our words: its own repeats values of any length as they were sent."""
