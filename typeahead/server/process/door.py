@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -46,6 +47,15 @@ class Refused(Exception):
         super().__init__(message)
         self.refusal = refusal
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one connection may send, in bytes, and how many seconds it may leave unread what it was sent."""
+
+    head_bytes: int
+    body_bytes: int
+    stall_seconds: float
 
 
 class Guest(Protocol):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -21,8 +20,8 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from typeahead.server.http.api import ApiError
-from typeahead.server.process.door import Door, Refusal, Refused, Visit
-from typeahead.server.process.stall import StallWatch
+from typeahead.server.process.door import Bounds, Door, Refusal, Refused, Visit
+from typeahead.server.process.stall import StallBound
 from typeahead.server.process.websocket import BoundedWebsocket
 
 #: Bytes that the parser is given at a time: a bound is overstepped by less than that.
@@ -45,16 +44,7 @@ _ONCE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one connection may send, in bytes, and for how many seconds it may leave unread what it was sent."""
-
-    head_bytes: int
-    body_bytes: int
-    stall_seconds: float
-
-
-class BoundedHttp(HttpToolsProtocol):
+class BoundedHttp(StallBound, HttpToolsProtocol):
     """An HTTP connection whose heads, trailers and silence are bounded."""
 
     def __init__(self, *args: Any, door: Door, bounds: Bounds, **kwargs: Any) -> None:
@@ -62,7 +52,6 @@ class BoundedHttp(HttpToolsProtocol):
         self._door = door
         self._bounds = bounds
         self._visit: Visit | None = None
-        self._stall: StallWatch | None = None
         self._in_head = False
         #: Bytes since the last one of a body, a chunk's size or a whole head: a head, a trailer, a chunk's extensions.
         self._framing = 0
@@ -75,7 +64,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Ask at the door."""
         super().connection_made(transport)
-        self._stall = StallWatch(self.loop, transport, self._bounds.stall_seconds)
+        self.watch(self.loop, transport, self._bounds.stall_seconds)
         try:
             self._visit = self._door.enter(self, self.client[0] if self.client else None)
         except Refused as refused:
@@ -83,8 +72,6 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave."""
-        if self._stall is not None:
-            self._stall.stop()
         if self._visit is not None:
             self._visit.end()
         super().connection_lost(exc)
@@ -186,18 +173,6 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
 
     # Bounds
-
-    def pause_writing(self) -> None:
-        """Watch the buffer, now that it is full."""
-        super().pause_writing()
-        if self._stall is not None:
-            self._stall.start()
-
-    def resume_writing(self) -> None:
-        """Stop watching."""
-        super().resume_writing()
-        if self._stall is not None:
-            self._stall.stop()
 
     def _check_head(self) -> None:
         """Raise :class:`Refused` for a head that two readers could understand in two ways."""

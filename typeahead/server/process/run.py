@@ -23,10 +23,10 @@ from typeahead.server.app import App, create_app
 from typeahead.server.config import ServerConfig
 from typeahead.server.observe.logs import limit_library
 from typeahead.server.process.descriptors import fitted, raise_limit
-from typeahead.server.process.heads import Bounds, bounded_http
+from typeahead.server.process.door import Bounds
 from typeahead.server.process.listening import listen, listener_port
+from typeahead.server.process.protocols import INSTALL, choose_protocols, unknown_uvicorn
 from typeahead.server.process.siblings import Siblings
-from typeahead.server.process.websocket import bounded
 from typeahead.server.typing.pipeline import SearchIndex
 
 log = logging.getLogger(__name__)
@@ -92,10 +92,17 @@ def serve(
 def prepared(config: ServerConfig, *, warn: bool) -> ServerConfig:
     """Raise the limit on open files, fit the settings to it, and ``warn`` of what the operator may not know.
 
-    Workers do not warn: the process that starts them has done so.
+    Workers do not warn, because the process that started them has done so.
     """
     if warn and config.exposed:
         log.warning("other machines may search on %s without a token: give one by --token-file", config.host)
+    if warn and (unknown := unknown_uvicorn()) is not None:
+        log.warning(
+            "this server does not know the installed uvicorn: %s. It serves, but without its bounds on request heads, "
+            "silent connections, connections of one address and slow readers, and keystrokes take longer: install %s",
+            unknown,
+            INSTALL,
+        )
     return fitted(config, raise_limit(), warn=warn)
 
 
@@ -104,6 +111,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, on_ready: Callable[[str], None] | None = None) -> None:
         config = app.config
+        bounds = Bounds(config.max_head_bytes, config.max_body_bytes, config.stall_seconds)
+        protocols = choose_protocols(app.door, bounds)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -111,10 +120,9 @@ class Server(uvicorn.Server):
                 host=config.host,
                 port=config.port,
                 loop="uvloop",
-                # "httptools", with bounds on heads and on silence.
-                http=bounded_http(app.door, Bounds(config.max_head_bytes, config.max_body_bytes, config.stall_seconds)),
-                # "websockets-sansio", with the gaps filled that let a client hold memory for ever.
-                ws=bounded(config.stall_seconds),
+                http=protocols.http,
+                ws=protocols.websocket,
+                limit_concurrency=protocols.limit_concurrency,
                 ws_max_size=config.max_frame_bytes,
                 ws_ping_interval=config.ping_seconds,
                 ws_ping_timeout=config.ping_seconds,

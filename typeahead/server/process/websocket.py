@@ -2,19 +2,17 @@
 
 The handshake, control frames, fragments and whatever breaks RFC 6455 are left to uvicorn and ``websockets``. The one
 shape that nearly all frames of typing have, a whole text frame below 64 KiB, is read here without their parser and
-handed to the receiver at once; replies are written to the socket at once while nothing else waits for it, as the event
-loop's own transport writes only after all other clients were read.
+handed to the receiver at once. :mod:`typeahead.server.process.socket_channel` sends the replies.
 
-uvicorn bounds what an application sends. Two things are left open (looked up in uvicorn 0.54,
-``websockets_sansio_impl.py``): pongs are written whether the buffer is full or not, and a transport is closed by
-``close()``, which waits for the buffer to empty, so a client that never reads would hold its connection, and with it a
-session, for ever. Here pongs are left out while the buffer is full, and what makes no progress is aborted.
+uvicorn bounds what an application sends, but two gaps are left (looked up in uvicorn 0.54,
+``websockets_sansio_impl.py``). It writes pongs even while the buffer is full. And it closes a transport by ``close()``,
+which waits for the buffer to empty, so a client that never reads would keep its connection, and with it a session, for
+ever. Here pongs are left out while the buffer is full, and a connection that makes no progress is aborted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +21,8 @@ from websockets.protocol import OPEN
 from websockets.utils import apply_mask as apply_mask_slowly
 
 from typeahead.server.process.door import Visit
-from typeahead.server.process.stall import StallWatch
+from typeahead.server.process.socket_channel import SocketChannel
+from typeahead.server.process.stall import StallBound
 from typeahead.server.typing.channel import EXTENSION, TURN_FRAMES, Receiver
 
 try:
@@ -38,81 +37,21 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 2.0
 
 _WHOLE_TEXT = 0x81
-_WHOLE_BINARY = 0x82
 _MASKED = 0x80
-_SIZE_16, _SIZE_64 = 126, 127
+_SIZE_16 = 126
 
 
-class SocketChannel:
-    """The channel of one :class:`BoundedWebsocket`; see :class:`~typeahead.server.typing.channel.Channel`."""
-
-    def __init__(self, protocol: BoundedWebsocket) -> None:
-        self._protocol = protocol
-        self._transport = protocol.transport
-        # Under TLS bytes must go through the transport.
-        self._fd = -1 if protocol.scheme == "wss" else protocol.transport.get_extra_info("socket").fileno()
-
-    @property
-    def blocked(self) -> bool:
-        """Whether the client does not read what it was sent."""
-        return self._protocol.blocked
-
-    def attach(self, receiver: Receiver) -> None:
-        """Call ``receiver`` from now on."""
-        # Whatever the socket does not take at once counts as not read: newer replies then replace older ones here.
-        self._transport.set_write_buffer_limits(0)
-        self._protocol.attach(receiver)
-
-    def send(self, text: bytes, binary: tuple[bytes, memoryview] | None = None) -> None:
-        """Send a text frame, and the parts of a binary one after it."""
-        frame = _header(_WHOLE_TEXT, len(text)) + text
-        if binary is None:
-            self._write((frame,), len(frame))
-        else:
-            start, values = binary
-            frame += _header(_WHOLE_BINARY, len(start) + values.nbytes) + start
-            self._write((frame, values), len(frame) + values.nbytes)
-
-    def close(self, code: int, reason: str) -> None:
-        """Send a close frame; nothing is sent after it."""
-        self._protocol.close(code, reason)
-
-    def pause_reading(self) -> None:
-        """Hear no more for now."""
-        self._protocol.pause(True)
-
-    def resume_reading(self) -> None:
-        """Hear again."""
-        self._protocol.pause(False)
-
-    def _write(self, parts: tuple[bytes | memoryview, ...], size: int) -> None:
-        """Write to the socket at once if nothing waits before it; what it does not take goes through the transport."""
-        transport = self._transport
-        if transport.is_closing():
-            return
-        sent = 0
-        if self._fd >= 0 and not transport.get_write_buffer_size():
-            try:
-                sent = os.writev(self._fd, parts)
-            except OSError:  # full, or broken, which the transport finds out by itself
-                sent = 0
-            if sent == size:
-                return
-        # Joined here, as the values may be another text's by the time that the transport writes them.
-        transport.write(b"".join(parts)[sent:])
-
-
-class BoundedWebsocket(WebSocketsSansIOProtocol):
+class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
     """A websocket connection that lasts only as long as its client reads.
 
     ``stall_seconds`` is how long a full buffer may go without getting emptier. The scope's extensions hold a
-    :class:`SocketChannel` for the application, which may attach a receiver to it once it has accepted the connection.
+    :class:`~typeahead.server.process.socket_channel.SocketChannel` for the application, which may attach a receiver to
+    it once it has accepted the connection.
     """
 
     def __init__(self, *args: Any, stall_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stall_seconds = stall_seconds
-        self._stall: StallWatch | None = None
         #: Its place at the door, which it leaves when it is lost.
         self.visit: Visit | None = None
         self._close_deadline: asyncio.TimerHandle | None = None
@@ -127,13 +66,15 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, with a watch on what the client reads."""
         super().connection_made(transport)
-        self._stall = StallWatch(self.loop, self.transport, self._stall_seconds)
+        self.watch(self.loop, self.transport, self._stall_seconds)
 
     def handle_connect(self, event: Any) -> None:
         """Put the channel into the scope."""
         super().handle_connect(event)
         if not self.close_sent:
-            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = SocketChannel(self)
+            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = SocketChannel(
+                self, encrypted=self.scheme == "wss"
+            )
 
     def attach(self, receiver: Receiver) -> None:
         """Hand messages to ``receiver`` from now on, instead of to ``receive``."""
@@ -272,25 +213,19 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
     # Bounds
 
     def pause_writing(self) -> None:
-        """Watch the buffer, now that it is full."""
+        """Send no more for now: the buffer is full."""
         super().pause_writing()
         self.blocked = True
-        if self._stall is not None:
-            self._stall.start()
 
     def resume_writing(self) -> None:
-        """Stop watching."""
+        """Send again."""
         super().resume_writing()
-        if self._stall is not None:
-            self._stall.stop()
         self.blocked = False
         if self._receiver is not None:
             self._receiver.writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clear the timers, leave, and tell the receiver."""
-        if self._stall is not None:
-            self._stall.stop()
         if self.visit is not None:
             self.visit.end()
         if self._close_deadline is not None:
@@ -346,16 +281,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
             self._close_deadline = self.loop.call_later(2 * CLOSE_SECONDS, self.transport.abort)
 
 
-def _header(kind: int, size: int) -> bytes:
-    """The header of a whole, unmasked frame (RFC 6455, section 5.2)."""
-    if size < _SIZE_16:
-        return bytes((kind, size))
-    if size < 1 << 16:
-        return bytes((kind, _SIZE_16, size >> 8, size & 0xFF))
-    return bytes((kind, _SIZE_64)) + size.to_bytes(8, "big")
-
-
-def bounded(stall_seconds: float) -> type[asyncio.Protocol]:
+def bounded_websocket(stall_seconds: float) -> type[asyncio.Protocol]:
     """Return what uvicorn takes for a websocket protocol class."""
 
     def make(*args: Any, **kwargs: Any) -> BoundedWebsocket:
