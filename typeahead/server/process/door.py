@@ -13,31 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from typeahead.server.observe.counters import Counter as Count
 from typeahead.server.observe.logs import LimitedLog
+from typeahead.server.observe.metrics import Refusal
 from typeahead.server.process.addresses import Address, Network, forwarded_client, group, is_trusted, read_address
 
 log = logging.getLogger(__name__)
-
-
-class Refusal(StrEnum):
-    """Why a connection is not served."""
-
-    #: Its request head has too many bytes or lines, or breaks off the bounds that bodies' framing has.
-    TOO_LARGE = "too_large"
-    #: No whole request head came in time.
-    TOO_LATE = "too_late"
-    #: Its request head is no HTTP, or could be read in two ways.
-    MALFORMED = "malformed"
-    #: Its address has as many connections as one may have.
-    ADDRESS = "address"
-    #: It was silent, and another connection needed its place.
-    SILENT = "silent"
-    #: There are no descriptors left, and nobody is silent.
-    FULL = "full"
 
 
 class Refused(Exception):

@@ -20,7 +20,8 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from typeahead.server.http.api import ApiError
-from typeahead.server.process.door import Bounds, Door, Refusal, Refused, Visit
+from typeahead.server.observe.metrics import Refusal
+from typeahead.server.process.door import Bounds, Door, Refused, Visit
 from typeahead.server.process.stall import StallBound
 from typeahead.server.process.websocket import BoundedWebsocket
 
