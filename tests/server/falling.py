@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -69,13 +69,6 @@ async def started(index: BruteForceIndex | None = None, **settings: Any) -> Asyn
     finally:
         desk.whole.gate.set()
         desk.pipeline.stop(timeout=5)
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def all_of_it() -> None:
-        await test()
-
-    asyncio.run(all_of_it())
 
 
 def same(a: Vectors | None, b: Vectors) -> bool:
