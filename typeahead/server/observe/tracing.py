@@ -100,7 +100,7 @@ class SessionTrace:
             self._root = self._tracing.start("typeahead.query", arrived_ns)
         ended_ns = arrived_ns + total_ns
         span = self._tracing.start("typeahead.key" if ready is None else "typeahead.submit", arrived_ns, self._root)
-        attributes: dict[str, int | bool] = {"typeahead.chars": chars, "typeahead.core.tokens": tokens}
+        attributes: dict[str, int | bool] = {"typeahead.chars": chars, "typeahead.tokens": tokens}
         for stage, spent_ns in zip(STAGES, stages_ns, strict=True):
             attributes[f"typeahead.stage.{stage}_us"] = spent_ns // 1000
         if ready is not None:
@@ -125,7 +125,7 @@ class SessionTrace:
 
     def _end(self, why: str) -> None:
         assert self._root is not None
-        self._root.set_attributes({"typeahead.end": why, "typeahead.wire.replies": self._spans})
+        self._root.set_attributes({"typeahead.end": why, "typeahead.replies": self._spans})
         self._tracing.end(self._root, self._last_ns)
         self._root = None
         self._spans = 0
