@@ -33,7 +33,7 @@ except ImportError:  # an interpreter for which websockets has no compiled part
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
-#: Seconds that a closing connection has to take what is left in the buffer, and to close its side.
+#: Seconds that the client of a closing connection has to read the rest of the buffer, and to close its side.
 CLOSE_SECONDS = 2.0
 
 _WHOLE_TEXT = 0x81
@@ -52,13 +52,13 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, stall_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stall_seconds = stall_seconds
-        #: Its place at the door, which it leaves when it is lost.
+        #: Its visit at the door, which ends with the connection.
         self.visit: Visit | None = None
         self._close_deadline: asyncio.TimerHandle | None = None
         self.close_timeout = CLOSE_SECONDS
         self.blocked = False
         self._receiver: Receiver | None = None
-        #: Messages that were read and are not yet taken: whether it is text, and the payload.
+        #: Messages that are read and not handed over yet: whether it is text, and the payload.
         self._waiting: deque[tuple[bool, bytes]] = deque()
         self._paused = False
         self._turn_due = False
@@ -80,7 +80,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
         """Hand messages to ``receiver`` from now on, instead of to ``receive``."""
         self._receiver = receiver
         while not self.queue.empty():
-            # The client need not wait for the handshake's end with its first message.
+            # The client may send its first message before the handshake has ended.
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
                 text = event.get("text")
@@ -96,13 +96,13 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
         self._bound_reading()
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, and give the client some time to answer it."""
+        """Send a close frame, and give the client time to answer it."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        # What the client still says is read and thrown away, up to its own close frame.
+        # Anything more from the client is read and dropped, up to its own close frame.
         self._waiting.clear()
         self.transport.resume_reading()
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
@@ -118,9 +118,9 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
             self._end_handshake()
 
     def _end_handshake(self) -> None:
-        """Send what the library says to a head that it does not take, such as one with a line of more than 8 KiB.
+        """Send the library's refusal of a head, such as one with a line of more than 8 KiB.
 
-        The head came as a whole, and uvicorn waits for more: its connection would stay for ever, without a word.
+        The whole head is there, but uvicorn waits for more: the connection would stay for ever, without an answer.
         """
         if not self.close_sent:
             self.handshake_complete = self.close_sent = True
@@ -130,7 +130,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
     def _receive_texts(self, receiver: Receiver, data: bytes) -> bytes:
         """Hand over the whole text frames that ``data`` begins with, one turn of them, and return the rest."""
         conn, end, at = self.conn, len(data), 0
-        # Between messages, that is: no part of a frame was read, and no fragmented message has begun.
+        # Only between messages: no part of a frame has been read, and no fragmented message has begun.
         if conn.reader.buffer or conn.current_size is not None or conn.state is not OPEN:
             return data
         for _ in range(TURN_FRAMES):
@@ -158,7 +158,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
         return data[at:]
 
     def _hand_over(self, receiver: Receiver, is_text: bool, payload: bytes) -> bool:
-        """Let the receiver take a message; False where it was refused and the connection is closing."""
+        """Hand a message to the receiver. Return False if it was refused and the connection is closing."""
         if not is_text:
             receiver.receive_binary()
             return True
@@ -172,7 +172,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
         return True
 
     def send_receive_event_to_app(self) -> None:
-        """Keep a message that uvicorn read until it is the receiver's turn."""
+        """Keep a message that uvicorn has read until it is the receiver's turn."""
         if self._receiver is None:
             super().send_receive_event_to_app()
             return
@@ -189,7 +189,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
             self.loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
-        """Hand over some of the messages that wait; the other clients' turn comes before the next ones."""
+        """Hand over some of the waiting messages. Other clients have their turn before the next ones."""
         self._turn_due = False
         for _ in range(TURN_FRAMES):
             if not self._waiting or self._paused or self._receiver is None:
@@ -202,7 +202,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
         self._bound_reading()
 
     def _bound_reading(self) -> None:
-        """Read from the socket only while nothing that was read waits."""
+        """Read from the socket only while no message is waiting."""
         if self.close_sent:
             return
         if self._waiting or self._paused:
@@ -232,7 +232,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
             self._close_deadline.cancel()
         self._waiting.clear()
         if hasattr(self, "scope"):
-            # It knows this protocol, and both would stay until a full collection of garbage, which is rare.
+            # It refers to this protocol: the cycle would live until a full garbage collection, which is rare.
             cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
         super().connection_lost(exc)
         if self._receiver is not None:
@@ -240,14 +240,14 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
             receiver.lost()
 
     def handle_ping(self) -> None:
-        """Answer a ping, unless the client does not read its answers."""
+        """Answer a ping, unless the client does not read."""
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
 
     def keepalive_timeout(self) -> None:
-        """Give up a client that answers no ping."""
+        """Give up on a client that does not answer pings."""
         super().keepalive_timeout()
         self._end_soon()
 
@@ -271,7 +271,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
         """Send an ASGI message; waits while the buffer is full."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            # uvicorn takes a handshake that was refused for one that was forgotten, and writes an error for each.
+            # uvicorn would take the refused handshake for a forgotten one, and log an error.
             self.handshake_complete = True
         if message["type"] == "websocket.close":
             self._end_soon()
@@ -282,7 +282,7 @@ class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
 
 
 def bounded_websocket(stall_seconds: float) -> type[asyncio.Protocol]:
-    """Return what uvicorn takes for a websocket protocol class."""
+    """Return a factory that uvicorn takes for a websocket protocol class."""
 
     def make(*args: Any, **kwargs: Any) -> BoundedWebsocket:
         return BoundedWebsocket(*args, stall_seconds=stall_seconds, **kwargs)
