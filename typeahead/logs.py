@@ -1,7 +1,7 @@
-"""Logs that nobody can flood: of each kind of line one in a while, with the number of those that were left out.
+"""Logs that nobody can flood: one line of each kind in a while, with the number of lines that were left out.
 
-Whoever can make a server write a line for each request can fill its disk and hide other lines. Metrics count what
-happens; the log says that it happens. A kind is a message before its arguments are filled in.
+A client that could make the server log a line for each request could fill its disk and hide other lines. Metrics count
+what happens; the log says that it happens. A kind is a message before its arguments are filled in.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any, Final
 #: Seconds between two lines of one kind, and between two tracebacks.
 LINE_SECONDS: Final = 1.0
 TRACEBACK_SECONDS: Final = 60.0
-#: Kinds that are told apart. Messages are constants of the code, so there are few; this bounds what libraries make up.
+#: Kinds, at most. Messages are constants of the code, so there are few; this bounds the ones that libraries make up.
 _MOST_KINDS: Final = 256
 
 
 class RateLimit(logging.Filter):
-    """Lets one record of each kind through in ``seconds``, and leaves out tracebacks that come too soon.
+    """Lets one record of each kind through in ``seconds``, and drops tracebacks that come too soon.
 
-    May be a filter of a logger that others write to. May be called from several threads.
+    Works as a filter of any logger, and from several threads.
     """
 
     def __init__(self, seconds: float = LINE_SECONDS, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class RateLimit(logging.Filter):
         self._tracebacks: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether ``record`` is written; notes in it how many of its kind were not."""
+        """Return whether ``record`` is written, and note in it how many of its kind were left out."""
         left_out = self.admit(str(record.msg))
         if left_out is None:
             return False
@@ -44,7 +44,7 @@ class RateLimit(logging.Filter):
         return True
 
     def admit(self, kind: str) -> int | None:
-        """Return how many of a kind were left out since the last one, or None where this one is left out too."""
+        """Return how many of a kind were left out since the last line, or None if this one is left out too."""
         now = self._clock()
         with self._lock:
             last, left_out = self._lines.get(kind, (-float("inf"), 0))
@@ -58,7 +58,7 @@ class RateLimit(logging.Filter):
             return left_out
 
     def annotate(self, record: logging.LogRecord, left_out: int) -> None:
-        """Take a traceback that comes too soon from a record that is written, and note how many were not."""
+        """Drop the traceback of a record if it comes too soon, and note how many lines were left out."""
         kind, now = str(record.msg), self._clock()
         if record.exc_info:
             with self._lock:
@@ -71,7 +71,7 @@ class RateLimit(logging.Filter):
 
 
 class LimitedLog:
-    """Writes to ``logger`` under a limit of its own."""
+    """Writes to ``logger``, under a limit of its own."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class LimitedLog:
         self._write(logging.ERROR, message, arguments)
 
     def exception(self, message: str, *arguments: Any) -> None:
-        """Write a line at level ERROR, with the traceback of the exception that is being handled."""
+        """Write a line at level ERROR, with the traceback of the current exception."""
         self._write(logging.ERROR, message, arguments, exc_info=True)
 
     def _write(self, level: int, message: str, arguments: tuple[Any, ...], *, exc_info: bool = False) -> None:
@@ -117,7 +117,7 @@ class LimitedLog:
 
 
 def limit_library(name: str) -> None:
-    """Put a library's logger under a new limit, in place of the one that it has from here."""
+    """Put a library's logger under a new limit, which replaces an earlier one from here."""
     logger = logging.getLogger(name)
     for known in [known for known in logger.filters if isinstance(known, RateLimit)]:
         logger.removeFilter(known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -85,13 +85,6 @@ class Watched:
                 await self.changed.wait()
                 self.changed.clear()
         return self.query
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def all_of_it() -> None:
-        await test()
-
-    asyncio.run(all_of_it())
 
 
 def first_title(query: Query) -> str:

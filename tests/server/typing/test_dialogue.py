@@ -15,7 +15,8 @@ from typeahead.server.observe.metrics import STAGES, ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.query import Query, Result, Stage
 from typeahead.wire.access import Tokens
-from typeahead.wire.protocol import Conversation, Limits
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import read_embedding
 
 

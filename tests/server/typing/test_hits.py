@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from tests.server.fakes import BruteForceIndex
-from tests.server.watching import Watched, run, started
+from tests.server.watching import Watched, started
 from typeahead.search.ranking import Hit
 from typeahead.server.typing.hits import MAX_TITLE, MAX_URL, HitWriter
 from typeahead.server.typing.query import Stage
@@ -34,10 +34,7 @@ def test_marks_are_places_in_the_title_and_text_that_are_sent() -> None:
     assert sent["text"][start:end] == "kettle"
 
 
-def test_a_hit_shows_what_stands_round_the_querys_words() -> None:
-    async def test() -> None:
-        async with started(BruteForceIndex(text="it goes on and on until the tea is ready to drink")) as pipeline:
-            query = await Watched(pipeline, "ready").reach(Stage.SEARCHED)
-            assert {hit["text"] for hit in json.loads(query.hits)} == {"… is ready to drink"}
-
-    run(test)
+async def test_a_hit_shows_what_stands_round_the_querys_words() -> None:
+    async with started(BruteForceIndex(text="it goes on and on until the tea is ready to drink")) as pipeline:
+        query = await Watched(pipeline, "ready").reach(Stage.SEARCHED)
+        assert {hit["text"] for hit in json.loads(query.hits)} == {"… is ready to drink"}

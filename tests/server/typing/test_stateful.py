@@ -30,7 +30,8 @@ from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.settings import TypingSettings
-from typeahead.wire.protocol import Conversation, Limits
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import read_embedding
 
 K = 3

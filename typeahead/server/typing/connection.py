@@ -24,13 +24,13 @@ from typeahead.server.typing.channel import EXTENSION, AsgiChannel, Channel, Rec
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.wire.access import Tokens
+from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import (
     CLOSE_FULL,
     CLOSE_IDLE,
     CLOSE_POLICY,
     CLOSE_RESTART,
     SUBPROTOCOL,
-    Conversation,
     Dtype,
     Hello,
     Limits,

@@ -1,7 +1,7 @@
 """One client's dialogue: frames in, replies out in the order of ``seq``. No sockets, no threads.
 
-:class:`~typeahead.wire.protocol.Conversation` says what a client may send. The dialogue makes of it the session's text,
-the queries of that text, and the replies that wait for them. It alone decides what is due.
+:class:`~typeahead.wire.conversation.Conversation` says what a client may send. The dialogue makes of it the session's
+text, the queries of that text, and the replies that wait for them. It alone decides what is due.
 
 The latest keystroke wins: the next keystroke replaces a reply to a keystroke that was not yet taken for sending. So a
 dialogue holds at most one reply to a keystroke, however fast its client types and however slowly it reads. Submits and
@@ -25,18 +25,8 @@ from typeahead.server.typing.fallback import came_at_once
 from typeahead.server.typing.query import Query, Stage, State
 from typeahead.server.typing.turns import Turn, TurnWriter
 from typeahead.wire.access import Access
-from typeahead.wire.protocol import (
-    Conversation,
-    Edit,
-    Hello,
-    Message,
-    Quality,
-    SearchMode,
-    Submit,
-    Text,
-    close_code,
-    refuse_text,
-)
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Edit, Hello, Message, Quality, SearchMode, Submit, Text, close_code, refuse_text
 from typeahead.wire.replies import Reply, write_error
 
 _STANDING = State.STANDING
