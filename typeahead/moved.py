@@ -34,7 +34,7 @@ MOVED = (
     ("typeahead.index", "typeahead.text", "delimited encodings notes records=reading sources"),
     ("typeahead.evaluate", "typeahead.text", "ids"),
     ("typeahead.index", "typeahead.search", "fusion"),
-    ("typeahead.server", "typeahead.search", "anytime=reuse lexical marks snippets"),
+    ("typeahead.server", "typeahead.search", "anytime=reuse marks snippets"),
     ("typeahead.server", "typeahead.server.typing", "channel connection dialogue fallback pipeline query"),
     ("typeahead.server", "typeahead.server.http", "api client_timings dashboard embed embedder formats"),
     ("typeahead.server", "typeahead", "logs"),
