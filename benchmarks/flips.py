@@ -35,7 +35,7 @@ from typeahead.encoders import onnx, static  # noqa: F401
 from typeahead.errors import TypeaheadError
 from typeahead.index import Document, Teacher, adopt_index, build_index, open_index
 from typeahead.models.folder import find
-from typeahead.progress import Progress
+from typeahead.progress import OnProgress, ProgressBar
 from typeahead.tables import report
 from typeahead.verify import verify_folder
 
@@ -147,7 +147,7 @@ def _found(folder: Path) -> bool:
     return isinstance(answer, TypeaheadError) or answer is True
 
 
-def trials(kind: str, count: int, documents: int, draw: random.Random, progress: Progress) -> dict[str, Any]:
+def trials(kind: str, count: int, documents: int, draw: random.Random, progress: OnProgress) -> dict[str, Any]:
     """One line of the table: the flips in one kind of folder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / kind
@@ -189,7 +189,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=_KINDS, help="kinds of folders to damage")
     chosen = parser.parse_args(arguments)
     draw = random.Random(chosen.seed)
-    with Progress() as progress:
+    with ProgressBar() as progress:
         rows = [
             trials(kind, max(1, chosen.trials // len(chosen.kinds)), chosen.documents, draw, progress)
             for kind in chosen.kinds

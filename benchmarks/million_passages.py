@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from typeahead.evaluate.data.datasets import open_dataset
 from typeahead.evaluate.vectors.passages import SHARD_SIZE, encode_passages
 from typeahead.evaluate.vectors.search import search
-from typeahead.progress import Progress
+from typeahead.progress import ProgressBar
 from typeahead.tables import report
 
 DIM = 384
@@ -82,7 +82,7 @@ def write_collection(folder: Path, passages: int, queries: int) -> None:
 def child(folder: Path, fatal: int | None, threads: int) -> None:
     """Encode what is missing and search, or die on the way. Prints figures as JSON."""
     started = time.perf_counter()
-    with Progress() as progress:
+    with ProgressBar() as progress:
         dataset = open_dataset(folder, split="dev.small", progress=progress)
         opened = time.perf_counter()
         encoder = WordMeans(fatal)

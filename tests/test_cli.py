@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -15,10 +16,11 @@ import pytest
 
 import typeahead
 from typeahead.cli import COMMANDS, main
-from typeahead.commands.search import _Searcher, describe
+from typeahead.commands.search import _Searcher, _words, describe
 from typeahead.core.encoder import IncrementalEncoder
 from typeahead.index import open_index
 from typeahead.models.folder import shipped_models
+from typeahead.search.addresses import open_backend
 
 DOCUMENTS = [
     {"id": "eggs", "title": "Boiled eggs", "text": "Put the eggs into boiling water for eight minutes."},
@@ -127,7 +129,7 @@ def test_bad_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixtu
         (["serve", "--fallback", "minilm-gru"], "fallback is minilm-gru, as the encoder is"),
         (["index", "/nowhere.jsonl", "--out", "/tmp/x"], "/nowhere.jsonl"),
         (["evaluate", "retrieval", "/nowhere", "--query-encoder", "minilm-gru"], "/nowhere"),
-        (["bench", "keystrokes", "--traces", "/nowhere"], "/nowhere: No such file"),
+        (["bench", "keystrokes", "--traces", "/nowhere"], "/nowhere: cannot be read: No such file"),
     ],
 )
 def test_a_failure_is_one_line_and_status_1(
@@ -245,14 +247,17 @@ def test_a_reader_that_goes_away_is_no_traceback(index: Path) -> None:
 def test_half_a_word_may_be_finished_by_the_words_of_the_index_but_not_at_enter(index: Path) -> None:
     encoder = typeahead.load("minilm-gru")
     assert isinstance(encoder, IncrementalEncoder)
-    with open_index(index) as opened:
-        plain, finishing = (_Searcher(encoder, opened, 3, complete) for complete in (0, 8))
+    with asyncio.Runner() as runner:
+        backend = runner.run(open_backend(str(index)))
+        plain = _Searcher(encoder, backend, runner, 3)
+        finishing = _Searcher(encoder, backend, runner, 3, complete=8, words=runner.run(_words(backend)))
         half, whole = "the termi", "the terminal"
         assert describe(plain.hits(half)) == plain.lines(half)[:-1] == describe(finishing.hits(half))
         assert finishing.lines(half)[:-1] == describe(plain.hits(whole))
         assert plain.lines(half)[:-1] != finishing.lines(half)[:-1]
         assert finishing.lines("")[:-1] == finishing.lines(" ")[:-1] == []
         assert finishing.lines("\udc80") == plain.lines("\udc80")
+        runner.run(backend.close())
 
 
 def test_results_follow_the_keys_in_a_terminal(index: Path) -> None:

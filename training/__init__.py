@@ -1,7 +1,19 @@
 """How the encoders in ``models/`` are trained: teachers, students, losses, recipes, export.
 
-Needs PyTorch (``pip install -e ".[training]"`` in the checkout). Imports :mod:`typeahead` for what training and serving
-must agree on (tokenization, model folders); the runtime package never imports this one.
+Training needs PyTorch: ``pip install -e ".[training]"`` in a checkout. It imports :mod:`typeahead` for what training
+and serving must agree on, such as tokenization and model folders. The run-time package never imports this one.
+
+Inside, imports go one way. Each line may use the lines below it::
+
+    commands      programs that use several of the others
+    exporting     trained weights to folders that others load
+    light         LightRetriever: queries by look-up
+    ranking       stage 2, contrastive training
+    stage1        stage 1, distillation
+    students      the query encoders under training
+    teacher       the encoder that they learn from
+    modules       the modules beside this one: recipes, families, the run's log
+    data          readers of texts, queries and judgements
 """
 
 from training.moved import MOVED

@@ -17,6 +17,12 @@
     │   ├── IndexTooNew
     │   ├── ReplacementRefused  too few documents to replace an index (.before, .after)
     │   └── TeacherMismatch  built in another embedding space       (.index_teacher, .encoder_teacher)
+    ├── SearchError          a search that cannot be answered
+    │   ├── AddressError     no back end has such an address        (.address)
+    │   ├── BackendClosed    it was closed                          (.address)
+    │   ├── DeadlinePassed   it did not answer in time
+    │   ├── FilterError      a filter that makes no sense
+    │   └── UnsupportedFilter  one that the back end cannot apply   (.kinds)
     ├── SourceError          documents that cannot be read          (.path, .line)
     ├── PassageCacheError    passage vectors on disk that cannot be used (.path), in typeahead.evaluate
     │   └── ShardDamaged     one file of them
@@ -131,6 +137,42 @@ class ReplacementRefused(IndexFolderError):
         super().__init__(message, folder=folder)
         self.before = before
         self.after = after
+
+
+class SearchError(TypeaheadError):
+    """A search that cannot be answered."""
+
+
+class AddressError(SearchError):
+    """No back end has such an address."""
+
+    def __init__(self, address: str, message: str) -> None:
+        super().__init__(f"{address!r}: {message}")
+        self.address = address
+
+
+class BackendClosed(SearchError):
+    """The back end was closed."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} was closed: open it again")
+        self.address = address
+
+
+class DeadlinePassed(SearchError):
+    """The back end did not answer in time."""
+
+
+class FilterError(SearchError, ValueError):
+    """A filter that makes no sense."""
+
+
+class UnsupportedFilter(SearchError):
+    """A filter with nodes that the back end cannot apply; ``kinds`` names them."""
+
+    def __init__(self, address: str, kinds: frozenset[str]) -> None:
+        super().__init__(f"{address} cannot filter by {', '.join(sorted(kinds))}: leave that out of the filter")
+        self.kinds = kinds
 
 
 class SourceError(TypeaheadError):

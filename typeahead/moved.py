@@ -32,21 +32,23 @@ MOVED = (
     ),
     ("typeahead", "typeahead.demo", "stdlib_docs stdlib_pages"),
     ("typeahead.index", "typeahead.text", "delimited encodings notes records=reading sources"),
+    ("typeahead.evaluate", "typeahead.text", "ids"),
     ("typeahead.index", "typeahead.search", "fusion"),
-    ("typeahead.server", "typeahead.search", "anytime=reuse lexical marks snippets"),
+    ("typeahead.server", "typeahead.search", "anytime=reuse marks snippets"),
     ("typeahead.server", "typeahead.server.typing", "channel connection dialogue fallback pipeline query"),
     ("typeahead.server", "typeahead.server.http", "api client_timings dashboard embed embedder formats"),
+    ("typeahead.server", "typeahead", "logs"),
     (
         "typeahead.server",
         "typeahead.server.observe",
-        "logs looplag=loop_lag metrics registry=counters slow teacher=teacher_cost tracing",
+        "looplag=loop_lag metrics registry=counters slow teacher=teacher_cost tracing",
     ),
     (
         "typeahead.server",
         "typeahead.server.process",
         "addresses descriptors door heads listening pinning run siblings stall supervisor websocket",
     ),
-    ("typeahead.evaluate", "typeahead.evaluate.data", "catalogue collection dataset_files datasets ids traces"),
+    ("typeahead.evaluate", "typeahead.evaluate.data", "catalogue collection dataset_files datasets traces"),
     ("typeahead.evaluate", "typeahead.evaluate.vectors", "passages products search shards vector_cache"),
     (
         "typeahead.evaluate",
@@ -54,7 +56,8 @@ MOVED = (
         "comparison hybrid latency lexical metrics mteb online=query_latency prefixes retrieval runs "
         "throughput typists websocket",
     ),
-    ("typeahead.evaluate", "typeahead.evaluate.report", "filenames plots prefix_report quantities results tables"),
+    ("typeahead.evaluate", "typeahead.evaluate.report", "plots prefix_report results tables"),
+    ("typeahead.evaluate", "typeahead.evaluate", "ports=text_encoder"),
     ("typeahead.evaluate.peers", "typeahead.evaluate.peers", "registry=names"),
 )
 

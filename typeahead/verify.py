@@ -9,7 +9,7 @@ such sums were kept fails, since a flipped bit in it would not be found; :func:`
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +24,8 @@ from typeahead.index.staging import DOCUMENTS, lock_folder
 from typeahead.index.vectors import LABELS
 from typeahead.models.config import CONFIG
 from typeahead.models.folder import find, open_config, shipped_models, write_config
+from typeahead.progress import OnProgress
 from typeahead.storage.sums import FileEntry
-
-#: Told the stage, how many bytes were read, and of how many.
-Progress = Callable[[str, int, int | None], object]
 
 _BUILD_AGAIN = "build the index again"
 
@@ -68,13 +66,13 @@ def find_folder(name_or_path: str | Path) -> tuple[Path, str]:
         ) from None
 
 
-def verify_folder(name_or_path: str | Path, progress: Progress | None = None) -> Report:
+def verify_folder(name_or_path: str | Path, progress: OnProgress | None = None) -> Report:
     """Verify an index or a model; see :func:`find_folder` for what may be given and is raised."""
     folder, kind = find_folder(name_or_path)
     return verify_index(folder, progress) if kind == "index" else verify_model(folder, progress)
 
 
-def verify_index(folder: Path, progress: Progress | None = None) -> Report:
+def verify_index(folder: Path, progress: OnProgress | None = None) -> Report:
     """Verify an index; if a newer one takes its place meanwhile, that one."""
     while True:
         try:
@@ -86,7 +84,7 @@ def verify_index(folder: Path, progress: Progress | None = None) -> Report:
             return Report(folder, "index", 0, 0, (str(error),))
 
 
-def verify_model(folder: Path, progress: Progress | None = None) -> Report:
+def verify_model(folder: Path, progress: OnProgress | None = None) -> Report:
     """Verify a model; its golden vectors are compared whenever it is loaded."""
     try:
         config, sealed = open_config(folder)
@@ -120,7 +118,7 @@ def seal_folder(name_or_path: str | Path) -> Path:
     return folder
 
 
-def _verify_generation(folder: Path, manifest: Manifest, progress: Progress | None) -> Report:
+def _verify_generation(folder: Path, manifest: Manifest, progress: OnProgress | None) -> Report:
     generation = folder / manifest.generation
     reader = _Reader(_BUILD_AGAIN, progress)
     wrong = [
@@ -168,7 +166,7 @@ def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
 class _Reader:
     """Compares files with what is stated of them, and counts what it reads."""
 
-    def __init__(self, advice: str, progress: Progress | None) -> None:
+    def __init__(self, advice: str, progress: OnProgress | None) -> None:
         self._advice = advice
         self._progress = progress
         self._total = 0

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from typeahead.wire.protocol import Conversation, Dtype, Limits
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Dtype, Limits
 from typeahead.wire.replies import write_embedding, write_reply
 
 STAGES = {"queue": 3, "tokenize": 8, "step": 45, "search": 0, "total": 56}

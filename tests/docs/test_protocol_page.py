@@ -9,7 +9,8 @@ from itertools import takewhile
 from tests.conftest import ROOT
 from tests.docs.documents import blocks
 from typeahead.wire import protocol
-from typeahead.wire.protocol import Conversation, Dtype, Limits, SearchMode
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Dtype, Limits, SearchMode
 
 PAGE = ROOT / "docs" / "protocol.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -16,10 +16,9 @@ import pytest
 from tests.conftest import ROOT
 from tests.evaluate.layouts import write_beir
 from typeahead.cli import main
-from typeahead.commands.evaluate import common, prefixes
+from typeahead.commands.evaluate import common
 from typeahead.core.encoder import Vectors
 from typeahead.evaluate import peers
-from typeahead.evaluate.data.datasets import open_dataset
 from typeahead.evaluate.peers import Peer
 
 #: How a test loads an encoder: label, and what it is to be.
@@ -218,8 +217,8 @@ def test_prefixes_say_what_was_left_out(folder: Path, tmp_path: Path, capsys: py
     assert [peer["query_encoder"] for peer in found["skipped"]] == ["bm25", "teacher, debounced 150 ms"]
     assert evaluate("report", out, "--out", tmp_path / "page.md") == 0
     for text in (printed, (tmp_path / "page.md").read_text()):
-        assert "- bm25 is left out: matches whole words only" in text
-        assert "- teacher, debounced 150 ms is left out: no recorded typing" in text
+        assert "- bm25 is left out: it matches whole words only" in text
+        assert "- teacher, debounced 150 ms is left out: it needs recorded typing" in text
 
 
 @pytest.mark.usefixtures("encoders")
@@ -237,7 +236,7 @@ def test_hybrids_are_compared_with_the_dense_arm(
     assert evaluate("report", out, "--out", tmp_path / "page.md") == 0
     assert "## Vectors and words" in (tmp_path / "page.md").read_text()
     assert evaluate("hybrid", folder, "--query-encoder", "bm25", "--passage-encoder", "wide") == 1
-    assert "the lexical arm is there anyway" in capsys.readouterr().err
+    assert "the lexical arm is measured anyway" in capsys.readouterr().err
     for bad in (("--typed", "0"), ("--typed", "101"), ("--weights", "1.1"), ("--weights", "x"), ("--methods", "sum")):
         with pytest.raises(SystemExit) as stopped:
             evaluate("hybrid", folder, *encoding, *bad)
@@ -259,16 +258,6 @@ def test_curves_are_not_written_as_svg_into_a_file_of_another_kind(
     assert "curves.png: curves are drawn as SVG" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("passages_in_memory", [0, 5])
-def test_words_are_found_the_same_in_memory_and_in_a_file_that_goes_away(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passages_in_memory: int
-) -> None:
-    monkeypatch.setattr(prefixes, "_IN_MEMORY", passages_in_memory)
-    with prefixes._word_index(open_dataset(folder), tmp_path / "cache") as words:
-        assert [row for row, _ in words.search("egg", 10)] == [0, 2]
-    assert not list((tmp_path / "cache").glob("*"))
-
-
 def test_nothing_is_timed_where_nothing_encodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("bm25s", reason="BM25 is an optional peer")
     (tmp_path / "queries.txt").write_text("how to boil an egg\n")
@@ -282,7 +271,7 @@ def test_the_page_is_not_written_over_a_file_that_it_is_made_of(
     path = tmp_path / "out.json"
     path.write_text("{}")
     assert evaluate("report", path, "--out", path) == 1
-    assert "is one of the files that are read" in capsys.readouterr().err
+    assert "is one of the files to read" in capsys.readouterr().err
     assert path.read_text() == "{}"
 
 
@@ -296,3 +285,23 @@ def test_encoders_of_another_teacher_are_warned_of(capsys: pytest.CaptureFixture
     warnings = common.refuse_other_spaces([peer("a", "E5", ""), peer("b", "MiniLM", "2")], passages)
     assert [warning.split()[0] for warning in warnings] == ["a", "b"]
     assert "a answers in the space of E5, doc in that of MiniLM" in capsys.readouterr().err
+
+
+def test_a_box_is_measured_as_it_is_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ir_measures", reason="scoring needs ir_measures")
+    folder = write_beir(
+        tmp_path / "collection",
+        passages={"eggs": "Put the eggs into boiling water.", "rain": "It rains in November.", "ls": "ls lists files."},
+        queries={"q1": "how to boil an egg", "q2": "wet weather", "q3": "ls"},
+        qrels={"q1": {"eggs": 1}, "q2": {"rain": 1}, "q3": {"ls": 1}},
+    )
+    index, results = tmp_path / "index", tmp_path / "box.json"
+    assert main(["index", str(folder), "--out", str(index)]) == 0
+    command = ["evaluate", "box", str(index), str(folder), "--hybrid", "linear", "--json", str(results)]
+    assert main(command) == 0
+    assert "nDCG@10" in capsys.readouterr().out
+    found = json.loads(results.read_text())
+    assert found["kind"] == "box"
+    assert found["results"][0]["metrics"]["RR@10"] == 1.0
+    assert main(["evaluate", "report", str(results), "--out", str(tmp_path / "page.md")]) == 0
+    assert "The box as it is served" in (tmp_path / "page.md").read_text()

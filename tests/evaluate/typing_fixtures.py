@@ -10,8 +10,8 @@ import numpy as np
 
 from typeahead.core.encoder import Vectors
 from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens
-from typeahead.evaluate.ports import Progress
 from typeahead.evaluate.vectors.passages import PassageVectors
+from typeahead.progress import OnProgress
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Scripted:
     def draws(self) -> int:
         return max(len(shown) for shown in self.shows.values())
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         if progress:
             progress(self.name, len(queries), len(queries))
         self.asked.append(list(queries))

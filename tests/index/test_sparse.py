@@ -22,7 +22,7 @@ from tests.server.running import PATIENCE, running
 from tests.static import TOKENIZER, VOCABULARY
 from tests.texts import texts
 from typeahead.errors import IndexCorrupt, IndexNotFound, TextError
-from typeahead.index import Document, build_index, open_index
+from typeahead.index import Document, build_index, embed, open_index
 from typeahead.index.sparse import SPARSE, SparseWords, write_sparse
 
 COUNT = 50
@@ -139,7 +139,7 @@ def test_a_hybrid_is_served_with_weights_of_tokens_as_its_lexical_arm(tmp_path: 
     settings: dict[str, Any] = {"hybrid": "linear", "lexical_weight": 0.9, "lexical_wait_ms": 1000 * PATIENCE}
     with open_index(tmp_path / "index", lexical="sparse") as index:
         assert list(index.match("subject egg", 5)) == [(7, 2.0)]
-        with running(index, **settings) as server, server.client() as client:
+        with running(embed(index, lexical_wait=PATIENCE), **settings) as server, server.client() as client:
             client.say(seq=1, text="subject egg")
             first = client.hear()["hits"][0]
             assert first["id"] == "7"

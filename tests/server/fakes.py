@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 from zlib import crc32
 
@@ -16,9 +16,12 @@ from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
 from typeahead.core.session import Session
 from typeahead.core.tokens import IncrementalTokenizer, check_texts
-from typeahead.errors import TeacherMismatch
+from typeahead.index.word_search import WordSearch
 from typeahead.models.config import ModelConfig, TeacherInfo
-from typeahead.search.fusion import Fused, Ranking
+from typeahead.search.port import DENSE, LEXICAL, Candidate, Candidates, Capabilities, Evidence, Key, Request
+from typeahead.search.space import Space
+from typeahead.search.threads import ThreadedBackend
+from typeahead.text.document import Document
 
 DIM = 16
 
@@ -130,30 +133,13 @@ class WholeEncoder:
         return vectors * np.float32(np.nan) if self.sick else vectors
 
 
-@dataclass(frozen=True, slots=True)
-class FakeHit:
-    id: str
-    score: float
-    title: str
-    text: str
-    url: str
-    arms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FakeManifest:
-    count: int
-    generation: str = "generation-1"
-
-
-class BruteForceIndex:
+class BruteForceIndex(ThreadedBackend):
     """Exact search over :data:`TITLES`, by vectors and by whole words.
 
     Searches wait at :attr:`gate`, and those of words at :attr:`words_gate`, which are open unless a test closes them.
     """
 
     def __init__(self, teacher: str = "teacher", *, text: str = "All about it.") -> None:
-        self.manifest = FakeManifest(len(TITLES))
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
@@ -161,54 +147,85 @@ class BruteForceIndex:
         self.words_gate.set()
         self.matched: list[str] = []
         self.words_broken = False
+        #: Seconds that a search of the vectors waits for that of the words.
+        self.lexical_wait = 20.0
         self.batches: list[int] = []
         self.broken = False
         #: A query that no search survives.
         self.poison: Vectors | None = None
-        self._teacher = teacher
-        self._text = text
-        self._vectors = MeanEncoder().encode(TITLES)
+        self.vectors = MeanEncoder().encode(TITLES)
+        self.documents = [
+            Document(f"d{row}", title, text, f"https://example.org/{row}") for row, title in enumerate(TITLES)
+        ]
+        super().__init__(_BruteForceEngine(self, teacher))
 
     def await_search(self) -> None:
         """Wait until one more search has begun."""
         assert self.entered.acquire(timeout=20), "no search began"
 
-    def check_teacher(self, config: ModelConfig) -> None:
-        if config.teacher.name != self._teacher:
-            raise TeacherMismatch(self._teacher, config.teacher.name)
-
-    def search(self, queries: Vectors, k: int) -> list[list[FakeHit]]:
+    def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        """Rows and scores, best first."""
         self.batches.append(len(queries))
         self.entered.release()
         assert self.gate.wait(30), "the test never opened the gate"
         if self.broken or (self.poison is not None and (queries == self.poison).all(axis=1).any()):
             raise RuntimeError("the index broke")
-        return [self._hits(scores, k) for scores in queries @ self._vectors.T]
+        rankings = []
+        for scores in queries @ self.vectors.T:
+            best = np.argsort(-scores, kind="stable")[:k]
+            rankings.append([(int(row), float(scores[row])) for row in best])
+        return rankings
 
-    def word_counts(self) -> dict[str, int]:
-        return dict(Counter(word for title in TITLES for word in set(title.split())))
-
-    def match(self, text: str, depth: int, scope: int = 0) -> list[tuple[int, float]]:
-        del scope
+    def match(self, request: Request) -> list[tuple[int, float]]:
+        """Rows of titles that hold words of a text, and how many, best first."""
+        text = request.text
         self.matched.append(text)
         assert self.words_gate.wait(30), "the test never opened the gate"
         if self.words_broken:
             raise RuntimeError(f"the words broke at {text}")
         words = text.split()
         found = [(row, float(sum(word in title.split() for word in words))) for row, title in enumerate(TITLES)]
-        return sorted(((row, score) for row, score in found if score), key=lambda hit: -hit[1])[:depth]
+        return sorted(((row, score) for row, score in found if score), key=lambda hit: -hit[1])[: request.k]
 
-    def rank(self, queries: Vectors, k: int) -> list[Ranking]:
-        return [[(int(hit.id[1:]), hit.score) for hit in hits] for hits in self.search(queries, k)]
 
-    def hits(self, fused: Sequence[Sequence[Fused]]) -> list[list[FakeHit]]:
-        return [
-            [FakeHit(f"d{hit.row}", hit.score, TITLES[hit.row], "", "", hit.arms) for hit in hits] for hits in fused
-        ]
+class _BruteForceEngine:
+    """What a :class:`BruteForceIndex` does, as the search port has it."""
 
-    def _hits(self, scores: Vectors, k: int) -> list[FakeHit]:
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [
-            FakeHit(f"d{row}", float(scores[row]), TITLES[row], self._text, f"https://example.org/{row}")
-            for row in best
-        ]
+    address = "brute force"
+    version = "generation-1"
+    count = len(TITLES)
+
+    def __init__(self, index: BruteForceIndex, teacher: str) -> None:
+        self.space = Space(teacher, None, DIM, "cosine")
+        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary)
+        self._index = index
+        self._words = WordSearch(index.match)
+
+    async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
+        started = time.monotonic()
+        lookup = self._words.look_up(requests) if any(request.text for request in requests) else None
+        vectors = np.stack([cast("Vectors", request.vector) for request in requests])
+        rankings = self._index.rank(vectors, max(request.k for request in requests))
+        found: list[dict[str, Sequence[Candidate]]] = [{DENSE: self._named(ranking)} for ranking in rankings]
+        if lookup is not None:
+            for row, words in lookup.wait(min(deadline, started + self._index.lexical_wait)):
+                found[row][LEXICAL] = self._named(words)
+        return found
+
+    def _named(self, ranking: Sequence[tuple[int, float]]) -> list[Candidate]:
+        return [Candidate(Key(f"d{row}"), score) for row, score in ranking]
+
+    async def evidence(
+        self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
+    ) -> Sequence[Evidence]:
+        raise AssertionError(f"the server asks for no evidence: {keys}, {requests}, {deadline}")
+
+    async def fetch(self, ids: Sequence[str], deadline: float) -> dict[str, Document]:
+        assert deadline > time.monotonic()
+        return {document.id: document for document in self._index.documents if document.id in ids}
+
+    async def close(self) -> None:
+        self._words.stop()
+
+    async def _vocabulary(self) -> dict[str, int]:
+        return dict(Counter(word for title in TITLES for word in set(title.split())))

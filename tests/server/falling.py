@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from typeahead.server.observe.metrics import Reason, ServerMetrics
 from typeahead.server.typing.fallback import Fallback
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
+from typeahead.server.typing.settings import TypingSettings
 
 LONG = " ".join(f"word{number}" for number in range(6))
 
@@ -31,8 +32,8 @@ class Desk:
         self.fallback = Fallback(self.whole, self.encoder, config, self.metrics, clock=lambda: self.now_ns)
         engine = Engine(self.encoder)
         # No machine is so busy that keystrokes are turned away.
-        patient: dict[str, Any] = {"snippet_chars": 20, "max_search_batch": 4, "max_turn_ms": 1e6}
-        self.pipeline = Pipeline(engine, index, fallback=self.fallback, **patient)
+        patient = TypingSettings(snippet_chars=20, max_search_batch=4, max_turn_ms=1e6)
+        self.pipeline = Pipeline(engine, index, patient, fallback=self.fallback)
 
     def ask(self, text: str, *, best: bool = False, due: Stage = Stage.STEPPED) -> Asked:
         return Asked(self.pipeline, text, best=best, due=due)
@@ -54,7 +55,7 @@ class Asked:
 
     async def answer(self) -> Query:
         async with asyncio.timeout(10):
-            while self.query.stage < self.query.due and not self.query.failed:
+            while self.query.stage < self.query.due and not self.query.state.failed:
                 await self.changed.wait()
                 self.changed.clear()
         return self.query
@@ -69,13 +70,6 @@ async def started(index: BruteForceIndex | None = None, **settings: Any) -> Asyn
     finally:
         desk.whole.gate.set()
         desk.pipeline.stop(timeout=5)
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def all_of_it() -> None:
-        await test()
-
-    asyncio.run(all_of_it())
 
 
 def same(a: Vectors | None, b: Vectors) -> bool:

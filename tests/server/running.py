@@ -16,10 +16,10 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
 from typeahead.core.encoder import Encoder
+from typeahead.search.port import Backend
 from typeahead.server import ServerConfig, create_app
 from typeahead.server.process.listening import listen
 from typeahead.server.process.run import Server
-from typeahead.server.typing.pipeline import SearchIndex
 
 #: Seconds after which a test gives up on something that has to happen. Nothing waits for as long as this.
 PATIENCE = 20.0
@@ -93,7 +93,7 @@ class Client:
 
 @contextmanager
 def running(
-    index: SearchIndex | None = None,
+    index: Backend | None = None,
     *,
     encoder: Encoder | None = None,
     passages: Encoder | None = None,
@@ -104,6 +104,8 @@ def running(
     """Run a server with these settings until the block ends."""
     settings.setdefault("web", Path("/nonexistent"))
     config = ServerConfig(port=0, **settings)
+    if isinstance(index, BruteForceIndex):
+        index.lexical_wait = config.lexical_wait_ms / 1000
     app = create_app(config, encoder or MeanEncoder(), index, passages=passages, fallback=fallback)
     sockets = listen(config.host, config.port)
     ready = threading.Event()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.server.fakes import BruteForceIndex, FakeHit, MeanEncoder
+from tests.server.fakes import BruteForceIndex, MeanEncoder
 from typeahead.core.encoder import Vectors
 from typeahead.server import ServerConfig, serve
 
@@ -16,17 +16,20 @@ from typeahead.server import ServerConfig, serve
 class GatedIndex(BruteForceIndex):
     """After warming up, a search tells that it began and waits for a line."""
 
-    def search(self, queries: Vectors, k: int) -> list[list[FakeHit]]:
+    def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         if self.batches:
             print("searching", flush=True)
             sys.stdin.readline()
-        return super().search(queries, k)
+        return super().rank(queries, k)
+
+
+async def open_index() -> BruteForceIndex:
+    return GatedIndex() if "gate" in sys.argv else BruteForceIndex()
 
 
 def main() -> None:
-    index = GatedIndex() if "gate" in sys.argv else BruteForceIndex()
     config = ServerConfig(port=0, web=Path("/nonexistent"), drain_seconds=2.0)
-    serve(config, MeanEncoder(), index, on_ready=lambda address: print(address, flush=True))
+    serve(config, MeanEncoder(), open_index, on_ready=lambda address: print(address, flush=True))
     print("ended", flush=True)
 
 

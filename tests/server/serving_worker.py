@@ -12,14 +12,17 @@ from pathlib import Path
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from typeahead.errors import TypeaheadError
-from typeahead.index import open_index
-from typeahead.index.manifest import Manifest
+from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.server import ServerConfig, serve
 from typeahead.server.process.pinning import PinnedIndex
 from typeahead.server.process.run import Worker
 from typeahead.server.process.supervisor import Supervisor
 
 PROGRAM = [sys.executable, "-m", "tests.server.serving_worker"]
+
+
+async def brute_force() -> BruteForceIndex:
+    return BruteForceIndex()
 
 
 def main() -> None:
@@ -29,11 +32,10 @@ def main() -> None:
         handles = [int(handle) for handle in sys.argv[sys.argv.index("--worker") + 1].split(",")]
         config = ServerConfig(web=Path("/nonexistent"), drain_seconds=2.0)
         if "--pinned" not in sys.argv:
-            serve(config, MeanEncoder(), BruteForceIndex(), worker=Worker(handles))
+            serve(config, MeanEncoder(), brute_force, worker=Worker(handles))
             return
-        pinned = Manifest.read(Path(sys.argv[sys.argv.index("--pinned") + 1]))
-        with open_index(Path(sys.argv[1]), manifest=pinned) as index:
-            serve(config, MeanEncoder(), index, worker=Worker(handles))
+        options = OpenOptions(snapshot=sys.argv[sys.argv.index("--pinned") + 1])
+        serve(config, MeanEncoder(), lambda: open_backend(sys.argv[1], options), worker=Worker(handles))
         return
     count, *arguments = sys.argv[sys.argv.index("--workers") + 1 :]
     folders = [argument for argument in arguments if argument != "broken"]

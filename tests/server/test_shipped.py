@@ -12,7 +12,7 @@ from tests.server.running import PATIENCE, Running, running
 from typeahead.core.encoder import Encoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.transformer import TransformerEncoder
-from typeahead.index import Document, build_index, open_index
+from typeahead.index import Document, build_index, embed, open_index
 from typeahead.wire.replies import read_embedding
 
 PASSAGES = {
@@ -30,7 +30,7 @@ def server(
     folder = tmp_path_factory.mktemp("shipped") / "index"
     documents = (Document(name, name, text, "") for name, text in PASSAGES.items())
     build_index(documents, folder, passage_encoder)
-    with open_index(folder) as index, running(index, encoder=student, passages=passage_encoder) as server:
+    with open_index(folder) as index, running(embed(index), encoder=student, passages=passage_encoder) as server:
         yield server
 
 

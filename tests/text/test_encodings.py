@@ -11,7 +11,7 @@ import pytest
 
 from typeahead.errors import SourceError
 from typeahead.index import BadLines, Document, read_source
-from typeahead.text import reading
+from typeahead.text import transcoding
 from typeahead.text.sources import read_ids
 
 GERMAN = [Document(str(i), f"Größe {i}", f"Käse für Müller – “schön”, Nr. {i}") for i in range(1, 30)]
@@ -80,7 +80,7 @@ def test_utf_8_with_damaged_bytes_stays_utf_8(tmp_path: Path) -> None:
 
 def test_the_whole_file_tells_the_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first chunks are ASCII."""
-    monkeypatch.setattr(reading, "_CHUNK", 64)
+    monkeypatch.setattr(transcoding, "_CHUNK", 64)
     documents = [Document(str(i), "", "plain") for i in range(100, 200)] + GERMAN
     found, told = read(tmp_path / "x.csv", table(documents).encode("cp1252"))
     assert documents == found

@@ -44,6 +44,31 @@ def test_a_long_file_is_divided_at_its_headings() -> None:
     assert found[2].text.startswith("```\n# no heading\n```")
 
 
+def test_a_heading_may_be_underlined() -> None:
+    found = split("a.md", f"T\n===\n{LONG}\n\nU v\n---\n{LONG}", markdown=True)
+    assert [(doc.title, doc.text.split()[0]) for doc in found] == [("T", "word"), ("T · U v", "word")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\n---",
+        "x\ny\n---",
+        "- x\n---",
+        "> x\n---",
+        "| a |\n---",
+        "1. x\n---",
+        "```\nx\n\n```\n---",
+        "    x\n---",
+        "x\n-- -",
+    ],
+)
+def test_a_line_of_dashes_that_underlines_no_heading_is_text(text: str) -> None:
+    (document,) = split("a.md", text, markdown=True)
+    assert document.title == "a"
+    assert document.text == text.strip()
+
+
 def test_a_long_section_is_divided_at_its_paragraphs_and_a_long_paragraph_between_words() -> None:
     found = split("a.txt", f"{LONG}\n\n{LONG}\n\n{LONG * 3}\n\nend", markdown=False)
     assert [len(doc.text.split()) for doc in found] == [150, 150, 200, 200, 50, 1]

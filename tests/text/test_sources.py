@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from pathlib import Path
@@ -99,7 +100,7 @@ BAD_LINES = [
     (b'{"id": "1", "text": "x", "title": ["t"]}', "'title' holds list"),
     (b'{"id": "1", "text": "a\\u0000b"}', "NUL character at position 1"),
     (b'{"id": "1", "text": "ab\\ud800"}', "lone surrogate at position 2"),
-    (b'{"id": "1\\udfff", "text": "x"}', "'id' holds a lone surrogate"),
+    (b'{"id": "1\\udfff", "text": "x"}', "the field 'id' holds a lone surrogate"),
     (b'{"id": "1", "text": "\xff"}', "not UTF-8: byte 0xff at position 21"),
     (b"[" * 100_000, "JSON|recursion"),
 ]
@@ -184,7 +185,7 @@ def test_what_is_not_there_or_not_known_is_refused_at_once(tmp_path: Path) -> No
 
 
 def test_columns_that_make_no_sense_are_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"x\.jsonl: columns are for CSV and TSV files, it is read as jsonl"):
+    with pytest.raises(SourceError, match=r"x\.jsonl: columns are for CSV and TSV files, but it is read as jsonl"):
         read_source(written(tmp_path, "x.jsonl", b""), columns=("id",))
     with pytest.raises(SourceError, match=r"x\.csv: the columns name 'text' twice"):
         read_source(written(tmp_path, "x.csv", b"1,a,b\n"), columns=("id", "text", " text"))
@@ -207,3 +208,11 @@ def test_lines_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
 def test_a_list_of_ids_that_is_none_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         read_ids(written(tmp_path, name, content))
+
+
+def test_a_gzipped_file_and_a_beir_folder_with_one_are_unpacked(tmp_path: Path) -> None:
+    assert list(read_source(written(tmp_path, "x.jsonl.gz", gzip.compress(JSONL)))) == [A, B]
+    folder = tmp_path / "beir"
+    folder.mkdir()
+    written(folder, "corpus.jsonl.gz", gzip.compress(b'{"_id": "q", "text": "x"}\n'))
+    assert list(read_source(folder)) == [Document("q", "", "x")]

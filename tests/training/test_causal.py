@@ -17,11 +17,13 @@ import typeahead  # noqa: E402
 from tests.training.conftest import WORDS  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.exporting.card import student_card  # noqa: E402
-from training.exporting.graphs_causal import block_of, quantize_blocks  # noqa: E402
-from training.recipe import Recipe, StudentRecipe, read_recipe  # noqa: E402
+from training.exporting.graphs_causal import quantize_blocks  # noqa: E402
+from training.recipe import Recipe, read_recipe  # noqa: E402
+from training.student_recipes import CausalRecipe  # noqa: E402
 from training.students import Causal, save_student  # noqa: E402
 from training.students.rounding import rounded  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
+from training.weight_blocks import block_of  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
 from typeahead.models.golden import Golden, cosines  # noqa: E402
 
@@ -30,13 +32,13 @@ TEXTS = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz", " ".
 
 @pytest.fixture
 def recipe(recipe_path: Path) -> Recipe:
-    return dataclasses.replace(read_recipe(recipe_path), student=StudentRecipe(family="causal", layers=2))
+    return dataclasses.replace(read_recipe(recipe_path), student=CausalRecipe(layers=2))
 
 
 @pytest.fixture
 def student(recipe: Recipe) -> Causal:
     """Untrained but for a read-out that reads something."""
-    teacher = Teacher.of(recipe.teacher)
+    teacher = TorchTeacher.of(recipe.teacher)
     torch.manual_seed(3)
     student = Causal.start(recipe.student, teacher, np.arange(1, teacher.model.config.vocab_size + 1))
     torch.nn.init.normal_(student.readout.weight, 0, 0.1)
@@ -66,7 +68,7 @@ def exported(student: Causal, recipe: Recipe, folder: Path) -> CausalEncoder:
 def test_the_exported_step_equals_pytorch(any_student: Causal, recipe: Recipe, tmp_path: Path) -> None:
     student = any_student
     encoder = exported(student, recipe, tmp_path)
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), TEXTS)
     assert cosines(encoder.encode(TEXTS), expected).min() > 0.998
     precise = CausalEncoder(encoder.config, tmp_path / "model", variant="-float32")
     assert cosines(precise.encode(TEXTS), expected).min() > 0.9995
@@ -92,9 +94,9 @@ def test_every_prefix_has_the_embedding_that_training_gave_it(student: Causal, r
 
 
 def test_where_unfinished_text_is_going_is_what_training_gave_it(recipe: Recipe, tmp_path: Path) -> None:
-    teacher = Teacher.of(recipe.teacher)
+    teacher = TorchTeacher.of(recipe.teacher)
     torch.manual_seed(3)
-    looking = dataclasses.replace(recipe.student, ahead=True)
+    looking = CausalRecipe(layers=2, ahead=True)
     student = Causal.start(looking, teacher, np.arange(1, teacher.model.config.vocab_size + 1)).eval()
     assert student.guess is not None
     for layer in (student.readout, student.guess):
@@ -118,7 +120,7 @@ def test_a_text_may_be_as_long_as_the_teachers_and_no_longer(student: Causal, re
     assert encoder.max_tokens == 30
     longest, longer = encoder.encode(["egg " * 30, "egg " * 31])
     np.testing.assert_array_equal(longest, longer)
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), ["egg " * 30])
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), ["egg " * 30])
     assert cosines(longest[None], expected)[0] > 0.998
 
 
@@ -128,7 +130,7 @@ def test_the_card_says_what_the_student_is(student: Causal, recipe: Recipe, tmp_
     assert "A causal query encoder" in card
     assert "2 of the teacher's layers" in card
     assert "Weights are int8, run by" in card
-    four = dataclasses.replace(recipe, student=dataclasses.replace(recipe.student, feed_forward_bits=4))
+    four = dataclasses.replace(recipe, student=CausalRecipe(layers=2, feed_forward_bits=4))
     assert "Weights are int8, those of feed-forward layers of four bits, run by" in student_card(
         four, tmp_path / "run", ()
     )

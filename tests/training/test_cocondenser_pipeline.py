@@ -26,7 +26,7 @@ from training.exporting import export  # noqa: E402
 from training.ranking import contrast, mine  # noqa: E402
 from training.stage1 import distill  # noqa: E402
 from training.students import load_student  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.cli import main as typeahead_main  # noqa: E402
 from typeahead.core.encoder import Encoder  # noqa: E402
 from typeahead.models.golden import cosines  # noqa: E402
@@ -121,7 +121,7 @@ def test_every_command_in_its_order_ends_with_a_model_that_is_evaluated(
     assert queries.config.teacher.revision == passages.config.teacher.revision
     assert queries.config.similarity == passages.config.similarity == "dot"
 
-    teacher = Teacher(str(final / "passages"))
+    teacher = TorchTeacher(str(final / "passages"))
     texts = ["boil egg", "walk home fast", "read file line"]
     expected = teacher.encode(texts)
     assert cosines(passages.encode(texts), expected).min() > 0.99

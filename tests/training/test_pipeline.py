@@ -22,7 +22,7 @@ from training.recipe import read_recipe  # noqa: E402
 from training.stage1 import distill  # noqa: E402
 from training.stage1.texts import Texts  # noqa: E402
 from training.students import ResidualGRU  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from training.teacher.vectors import VectorCache  # noqa: E402
 from typeahead.models.golden import Golden, cosines  # noqa: E402
 
@@ -43,7 +43,7 @@ def test_a_recipe_becomes_a_model_that_typeahead_loads(recipe_path: Path, tmp_pa
     export.main(["student", str(recipe_path), str(run), str(tmp_path / "student")])
     export.main(["teacher", str(recipe_path), str(tmp_path / "teacher")])
     student, passages = typeahead.load(tmp_path / "student"), typeahead.load(tmp_path / "teacher")
-    teacher = Teacher(read_recipe(recipe_path).teacher.path())
+    teacher = TorchTeacher(read_recipe(recipe_path).teacher.path())
     texts = ["boil egg", "walk home fast", "read file line", "zebra"]
     assert cosines(passages.encode(texts), teacher.encode(texts)).min() > 0.99
     assert cosines(student.encode(texts[:3]), teacher.encode(texts[:3])).min() > 0.8
@@ -61,7 +61,7 @@ def test_the_exported_step_equals_pytorch(recipe_path: Path, tmp_path: Path) -> 
     export.main(["student", str(recipe_path), str(run), str(tmp_path / "student")])
     reference = ResidualGRU(state["table.weight"], state["log_weights.weight"].squeeze(1), hidden=48).eval()
     reference.load_state_dict(state)
-    teacher = Teacher(read_recipe(recipe_path).teacher.path())
+    teacher = TorchTeacher(read_recipe(recipe_path).teacher.path())
     texts = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz"]
     expected = export.encode_with_student(reference, teacher, texts)
     encoder = typeahead.load(tmp_path / "student")
@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_weights(
 
 
 def test_teacher_vectors_are_computed_once_and_kept(teacher_folder: Path, tmp_path: Path) -> None:
-    teacher = Teacher(str(teacher_folder))
+    teacher = TorchTeacher(str(teacher_folder))
     texts = [f"boil {n} egg" for n in range(25)]
     cache = VectorCache(tmp_path, teacher, shard_size=10)
     cache.fill(texts)
@@ -117,9 +117,9 @@ def test_teacher_vectors_are_computed_once_and_kept(teacher_folder: Path, tmp_pa
 
 
 def test_another_pooling_is_another_key(teacher_folder: Path) -> None:
-    keys = {Teacher(str(teacher_folder), pooling=pooling).key() for pooling in ("mean", "cls", "last")}
-    keys.add(Teacher(str(teacher_folder), max_length=16).key())
-    keys.add(Teacher(str(teacher_folder), normalize=False).key())
+    keys = {TorchTeacher(str(teacher_folder), pooling=pooling).key() for pooling in ("mean", "cls", "last")}
+    keys.add(TorchTeacher(str(teacher_folder), max_length=16).key())
+    keys.add(TorchTeacher(str(teacher_folder), normalize=False).key())
     assert len(keys) == 5
 
 
@@ -127,4 +127,4 @@ def test_the_teacher_equals_sentence_transformers(teacher_folder: Path) -> None:
     library = pytest.importorskip("sentence_transformers", reason="the oracle is sentence-transformers")
     texts = ["boil egg", "", "walk home " * 40]
     expected = library.SentenceTransformer(str(teacher_folder), device="cpu").encode(texts)
-    np.testing.assert_allclose(Teacher(str(teacher_folder)).encode(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(TorchTeacher(str(teacher_folder)).encode(texts), expected, atol=1e-5)

@@ -151,10 +151,10 @@ def start_student(recipe: Path, run: Path) -> None:
 
     from training.recipe import read_recipe
     from training.students import build, save_student
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
     read = read_recipe(recipe)
-    teacher = Teacher.of(read.teacher)
+    teacher = TorchTeacher.of(read.teacher)
     torch.manual_seed(1)
     run.mkdir(parents=True, exist_ok=True)
     counts = np.ones(teacher.model.config.vocab_size, np.int64)

@@ -27,7 +27,7 @@ import typeahead
 from benchmarks.typing_load import TypingLoad, start_browser
 from tests.server.running import running
 from tests.web.test_real_server import documents
-from typeahead.index import build_index, open_index
+from typeahead.index import build_index, embed, open_index
 from typeahead.paths import web_folder
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "web" / "screenshots"
@@ -74,7 +74,7 @@ def main() -> None:
         with (
             open_index(Path(folder, "index")) as index,
             running(
-                index, encoder=typeahead.load("minilm-gru"), passages=passages, web=web_folder(), timings=True
+                embed(index), encoder=typeahead.load("minilm-gru"), passages=passages, web=web_folder(), timings=True
             ) as server,
             TypingLoad(server.http, people=12),
         ):

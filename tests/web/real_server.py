@@ -7,18 +7,16 @@ everything that a healthy one would not do.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import typeahead
-from typeahead.index import open_index
+from typeahead.search.addresses import open_backend
 from typeahead.server import ServerConfig, serve
 
 
 def main(folder: str, port: str) -> None:
-    index = open_index(Path(folder))
     config = ServerConfig(port=int(port))
-    serve(config, typeahead.load("minilm-gru"), index, on_ready=lambda url: print(url, flush=True))
-    index.close()
+    encoder = typeahead.load("minilm-gru")
+    serve(config, encoder, lambda: open_backend(folder), on_ready=lambda url: print(url, flush=True))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A server that speaks ``typeahead.v1`` as a test tells it to: late, out of order, with hostile documents, or dead.
 
 It finds documents by their words, without an encoder, and checks what the page sends against the real contract
-(:class:`typeahead.wire.protocol.Conversation`); what breaks it is kept in :attr:`ScriptedServer.violations`. How the
-page gets on with the real server is tested in ``test_real_server.py``.
+(:class:`typeahead.wire.conversation.Conversation`); what breaks it is kept in :attr:`ScriptedServer.violations`. How
+the page gets on with the real server is tested in ``test_real_server.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from websockets.typing import Subprotocol
 
 from typeahead.errors import ProtocolError
 from typeahead.wire.access import Tokens
-from typeahead.wire.protocol import SUBPROTOCOL, Conversation, Edit, Hello, Limits, Text, close_code
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import SUBPROTOCOL, Edit, Hello, Limits, Text, close_code
 from typeahead.wire.replies import write_error, write_hello
 
 #: What the real server sends with each page.

@@ -1,7 +1,7 @@
 """``python -m training.commands.phrases TEXTS.tsv OUT.tsv``: short phrases cut from texts, as pseudo-queries.
 
-People also search with one to four content words, and type through such texts on their way to longer ones, while real
-training queries are mostly questions. A phrase neither begins nor ends with one of the most frequent words.
+Most training queries are questions. But people also search with one to four content words, and type such texts on
+their way to longer ones. A phrase neither begins nor ends with one of the most frequent words.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from training.data import Example, read_examples
 
-#: Words that a phrase neither begins nor ends with: the most frequent ones of the texts.
+#: How many of the texts' most frequent words a phrase must not begin or end with.
 _FREQUENT = 150
 _LONGEST = 4
 
 
 def cut(examples: Sequence[Example], rng: random.Random) -> Iterator[Example]:
-    """Cut one phrase of one to four words from each text, where there is one; each phrase comes once."""
+    """Cut one phrase of one to four words from each text, if it has one. No phrase comes twice."""
     counts = Counter(word.lower() for example in examples for word in _words(example.text))
     frequent = {word for word, _ in counts.most_common(_FREQUENT)}
     seen: set[str] = set()

@@ -1,9 +1,10 @@
 """``python -m training.commands.table RECIPE… --out FOLDER``: one table of several recipes, from training to latency.
 
-Trains what is not trained yet, exports it, evaluates all of the int8 students on each ``--collection`` in one run over
-the float32 teacher's vectors, times them side by side on ``--queries``, and prints the table; ``FOLDER/table.json``
-holds its figures. A recipe with rounds of stage 2 is evaluated on its own collection, before and after them. Give it a
-machine that does nothing else: the times are taken at its end. Killed, it goes on where it was.
+The command trains what is not trained yet and exports it. It evaluates all int8 students on each ``--collection``, in
+one run over the float32 teacher's vectors, and times them side by side on ``--queries``. Then it prints the table, and
+writes its figures to ``FOLDER/table.json``. A recipe with rounds of stage 2 is evaluated on its own collection, before
+and after them. Run it on an otherwise idle machine, because it takes the times at its end. After a kill, the same
+command continues.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from typing import Any
 
 from training.exporting import export
 from training.ranking import contrast, mine
-from training.ranking.round_folders import PASSAGES, STUDENT, next_round
-from training.ranking.stage2 import Stage2, read_stage2
+from training.ranking.recipe import Stage2, read_stage2
+from training.ranking.round_folders import PASSAGES, next_round
 from training.recipe import Recipe, read_recipe
 from training.stage1 import distill
+from training.students.files import STUDENT
 from typeahead.cli import main as typeahead_main
 from typeahead.models.folder import find
 from typeahead.tables import report
 
 Row = dict[str, Any]
 
-#: What the paper's table 1 has, percent of the teacher's MRR@10 on MS MARCO's development queries after both stages:
-#: *Extremely efficient online query encoding for dense retrieval*.
+#: Table 1 of *Extremely efficient online query encoding for dense retrieval*: percent of the teacher's MRR@10 on MS
+#: MARCO's development queries, after both stages.
 PAPER = {
     "rnn-1-0": 92.9,
     "rnn-1-1": 94.8,
@@ -50,34 +52,38 @@ _TEACHER = "teacher"
 
 @dataclass(frozen=True)
 class Trained:
-    """A recipe whose run is done, and its model folders: of stage 1, and of the last round of stage 2 if it has one."""
+    """A recipe with a finished run and its model folders: of stage 1, and of the last round of stage 2, if any."""
 
     recipe: Recipe
     stage2: Stage2
     distilled: Path
     contrasted: Path | None
-    #: Folder of the encoder of the passages that ``contrasted`` was trained against, or of the teacher.
+    #: The folder of the passage encoder that ``contrasted`` was trained against, or of the teacher.
     passages: str
 
 
 def recipes_of(paths: Sequence[Path]) -> list[Path]:
-    """The recipes among files and folders; what ``common.toml`` says, others build on. ``ValueError`` for none."""
+    """The recipes among files and folders, without any ``common.toml``, on which others build.
+
+    Raises:
+        ValueError: there are none.
+    """
     found = []
     for path in paths:
         inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
         found += [one for one in inside if one.name != "common.toml"]
     if not found:
-        raise ValueError(f"there is no recipe in {', '.join(map(str, paths))}")
+        raise ValueError(f"no recipes in {', '.join(map(str, paths))}")
     return found
 
 
 def train(path: Path, out: Path, threads: int) -> Trained:
-    """Run all stages of a recipe, or what is left of them, and export what they left."""
+    """Run all stages of a recipe, or those that are left, and export the results."""
     recipe, stage2 = read_recipe(path), read_stage2(path)
     run = out / recipe.name
     command = [str(path), "--out", str(run), "--threads", str(threads)]
     distill.main(command)
-    # In the order in which they build on one another.
+    # Mining and training in turns, because each builds on the other.
     while (mining := next_round(run, stage2.mine)) or next_round(run, stage2.contrast):
         if mining:
             mine.main(command)
@@ -87,14 +93,14 @@ def train(path: Path, out: Path, threads: int) -> Trained:
     if not stage2.contrast:
         return Trained(recipe, stage2, distilled, None, recipe.teacher.path())
     last = run / stage2.contrast[-1].name
-    trained_along = (last / PASSAGES).is_dir()
-    contrasted = _exported(last / "recipe.toml" if trained_along else path, last)
-    passages = str(last / PASSAGES) if trained_along else recipe.teacher.path()
+    trained_too = (last / PASSAGES).is_dir()
+    contrasted = _exported(last / "recipe.toml" if trained_too else path, last)
+    passages = str(last / PASSAGES) if trained_too else recipe.teacher.path()
     return Trained(recipe, stage2, distilled, contrasted, passages)
 
 
 def _exported(recipe: Path, run: Path) -> Path:
-    """The model folder of a run, written anew if its student is newer."""
+    """The model folder of a run, exported again if its student is newer."""
     model = run / "model"
     written = model / "config.json"
     if not written.is_file() or written.stat().st_mtime < (run / STUDENT).stat().st_mtime:
@@ -107,7 +113,7 @@ def _labelled(models: Mapping[str, str]) -> list[str]:
 
 
 def scores(collection: str, passages: str, models: Mapping[str, str], json_file: Path) -> dict[str, float]:
-    """nDCG@10 of the queries of each model, and of the teacher's, over the teacher's float32 vectors: by label."""
+    """nDCG@10 by label, of each model's queries and of the teacher's, over the teacher's float32 vectors."""
     teacher = f"{_TEACHER}=st:{passages}"
     arguments = (collection, "--passage-encoder", teacher, "--query-encoder", *_labelled(models), teacher)
     with redirect_stdout(io.StringIO()):
@@ -119,7 +125,7 @@ def scores(collection: str, passages: str, models: Mapping[str, str], json_file:
 
 
 def on_collections(models: Mapping[str, str], passages: str, collections: Sequence[Path], out: Path) -> list[Row]:
-    """For each model what it keeps of the teacher's nDCG@10, in percent, by collection, and the mean."""
+    """For each model, the percentage of the teacher's nDCG@10 that it keeps, by collection, and the mean."""
     rows: list[Row] = [{} for _ in models]
     for collection in collections:
         found = scores(str(collection), passages, models, out / f"{collection.name}.json")
@@ -132,7 +138,7 @@ def on_collections(models: Mapping[str, str], passages: str, collections: Sequen
 
 
 def on_its_own(run: Trained, out: Path) -> Row:
-    """What a run with rounds of stage 2 is worth on the collection that it was trained on, before and after them."""
+    """The nDCG@10 of a run with rounds of stage 2 on its own collection, before and after them."""
     if run.contrasted is None or run.stage2.data is None:
         return {}
     models = {"stage 1": str(run.distilled), "stage 2": str(run.contrasted)}
@@ -144,9 +150,9 @@ def on_its_own(run: Trained, out: Path) -> Row:
 
 
 def times(queries: Path, models: Mapping[str, str], repetitions: int | None, out: Path) -> list[Row]:
-    """For each model the 50th and 95th percentile of its last word and of its whole query, in microseconds."""
+    """For each model, the 50th and 95th percentiles of its last word and of its whole query, in microseconds."""
     json_file = out / "latency.json"
-    # In a process of its own, where nothing stands beside it that training left.
+    # In a process of its own, free of what training left behind.
     command = [sys.executable, "-m", "typeahead", "evaluate", "latency", str(queries), "--json", str(json_file)]
     command += ["--repetitions", str(repetitions)] if repetitions else []
     command += ["--query-encoder", *_labelled(models)]
@@ -160,18 +166,22 @@ def times(queries: Path, models: Mapping[str, str], repetitions: int | None, out
 
 
 def size(model: str) -> float:
-    """Megabytes of a model's folder without its card."""
+    """The size of a model's folder without its card, in megabytes."""
     return sum(path.stat().st_size for path in find(model).iterdir() if path.suffix != ".md") / 1e6
 
 
 def measure(runs: Sequence[Trained], options: argparse.Namespace) -> list[Row]:
-    """The rows of the table. ``ValueError`` for collections with recipes of several teachers: there is one index."""
+    """The rows of the table.
+
+    Raises:
+        ValueError: there are collections and several teachers, but only one index.
+    """
     also, collections, out = options.also, options.collection, options.out
     models = {run.recipe.name: str(run.distilled) for run in runs} | {name: name for name in also}
     rows: list[Row] = [{"query encoder": label, "MB": size(model)} for label, model in models.items()]
     teachers = sorted({run.recipe.teacher.path() for run in runs})
     if collections and len(teachers) > 1:
-        raise ValueError(f"--collection takes recipes of one teacher; these have {', '.join(teachers)}")
+        raise ValueError(f"--collection needs recipes with the same teacher; these have {', '.join(teachers)}")
     parts = [on_collections(models, teachers[0], collections, out)]
     parts.append([on_its_own(run, out) for run in runs] + [{} for _ in also])
     parts.append([{"paper %": PAPER.get(label, "")} if models.keys() & PAPER.keys() else {} for label in models])
@@ -189,12 +199,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipes", type=Path, nargs="+", metavar="RECIPE", help="recipes, or folders of them")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--collection", type=Path, nargs="+", default=[], help="judged collections")
-    parser.add_argument("--queries", type=Path, help="queries to time, one a line; of a TSV its last column")
-    parser.add_argument("--repetitions", type=int, help="as in typeahead evaluate latency")
-    parser.add_argument(
-        "--also", nargs="+", default=[], metavar="MODEL", help="more rows: models that are there already"
-    )
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads that train")
+    parser.add_argument("--queries", type=Path, help="queries to time, one per line; the last column of a TSV file")
+    parser.add_argument("--repetitions", type=int, help="see typeahead evaluate latency")
+    parser.add_argument("--also", nargs="+", default=[], metavar="MODEL", help="existing models to add as rows")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads for training")
     options = parser.parse_args(arguments)
     runs = []
     for path in recipes_of(options.recipes):

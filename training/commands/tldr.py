@@ -1,8 +1,9 @@
-"""``python -m training.commands.tldr PAGES.jsonl FOLDER``: a collection with training judgements out of the tldr pages.
+"""``python -m training.commands.tldr PAGES.jsonl FOLDER``: turns the tldr pages into a judged collection.
 
-A BEIR folder to measure stage 2 on. A query is the description of a command ("Rename multiple files."), its passage the
-page without it: the command's name, and what its examples do. The description is a person's own words for the page, so
-that a good part of the words differ. A tenth of the queries, chosen by a hash, are the test split, another tenth dev.
+The result is a BEIR folder with training judgements, to measure stage 2 on. A query is the description of a command
+("Rename multiple files."). Its passage is the rest of the page: the command's name, and what its examples do. People
+wrote the descriptions in their own words, so many words differ from the page. A tenth of the queries, chosen by a hash,
+is the test split, and another tenth is dev.
 """
 
 from __future__ import annotations
@@ -15,45 +16,51 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.data.lines import accounted, parse_object, read_lines
+from typeahead.text.bad_lines import accounted
+from typeahead.text.reading import parsed, utf8_lines
+from typeahead.text.records import parse_object
 
-#: What follows the description proper: links, and remarks about other pages.
+#: What follows the actual description: links, and remarks about other pages.
 _TAIL = re.compile(r"\s*(?:More information|See also|Note|Some subcommands)\b.*", re.DOTALL)
-#: Pages that say nothing themselves.
+#: Pages without content of their own.
 _ALIAS = re.compile(r"alias of|have been moved|See .* for")
 _PLACEHOLDER = re.compile(r"\{\{(?:\[(?:[^|\]]*)\|)?([^}\]]*)\]?\}\}")
-#: Parts out of ten.
+#: By tenths.
 _SPLITS = {0: "test", 1: "dev"}
 
 
 def read_pages(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Id, query, title and text of each page that has a description and examples of its own."""
+    """The id, query, title and text of each page that has a description and examples of its own."""
     with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            try:
-                page: dict[str, Any] = parse_object(line)
-                query = _TAIL.sub("", page["description"]).strip()
-                examples = [f"{one['text']}: {_plain(one['command'])}" for one in page["examples"]]
-            except (ValueError, KeyError, TypeError) as error:
-                bad.add(number, f"no page: {error}")
-                continue
+        for _, (page, query, examples) in parsed(utf8_lines(path), _page, path, bad):
             if query and examples and not _ALIAS.search(query):
                 yield page["id"], query, page["title"], " ".join(examples)
 
 
+def _page(line: str) -> tuple[dict[str, Any], str, list[str]]:
+    """A page, its description as a query, and what its examples do."""
+    try:
+        page = parse_object(line)
+        query = _TAIL.sub("", page["description"]).strip()
+        examples = [f"{one['text']}: {_plain(one['command'])}" for one in page["examples"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"no page: {error}") from None
+    return page, query, examples
+
+
 def _plain(command: str) -> str:
-    """A command whose placeholders are words: ``mv {{old}}`` reads ``mv old``."""
+    """A command with its placeholders as plain words: ``mv {{old}}`` becomes ``mv old``."""
     return _PLACEHOLDER.sub(r"\1", command)
 
 
 def split_of(query: str) -> str:
-    """The split that a query belongs to: by its hash."""
+    """The split of a query, by its hash."""
     digest = hashlib.blake2b(query.encode(), digest_size=8).digest()
     return _SPLITS.get(int.from_bytes(digest, "little") % 10, "train")
 
 
 def write_folder(pages: Iterator[tuple[str, str, str, str]], folder: Path) -> dict[str, int]:
-    """Write a BEIR folder; returns how many queries each split has. Pages of one description answer one query."""
+    """Write a BEIR folder, and return the number of queries by split. Pages with one description answer one query."""
     corpus: list[str] = []
     answers: dict[str, list[str]] = {}
     for key, query, title, text in pages:

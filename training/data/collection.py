@@ -1,6 +1,6 @@
-"""Passages by id and by row, out of a file of millions: MS MARCO's TSV, or JSON lines of BEIR and Tevatron.
+"""Passages by id and by row from a file of millions: MS MARCO's TSV, or JSON lines of BEIR and Tevatron.
 
-What is held in memory is where each line begins and a hash of its id, 32 bytes a passage.
+Memory holds where each line begins and a hash of its id, 32 bytes a passage.
 """
 
 from __future__ import annotations
@@ -11,53 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data.beir import parse_json_passage
 from training.data.indexed import IndexedLines
-from training.data.lines import clean, identifier, parse_object
 from training.data.records import Passage
 from typeahead.errors import SourceError
+from typeahead.text import beir
+from typeahead.text.msmarco import parse_msmarco
 
 
 def parse_tsv_passage(line: str) -> Passage:
     """Read ``pid<TAB>passage`` or ``pid<TAB>title<TAB>passage``; ``ValueError`` says what is wrong with it."""
-    fields = line.split("\t")
-    if len(fields) not in (2, 3):
-        raise ValueError(f"{len(fields)} columns, not 2 or 3: pid, passage or pid, title, passage")
-    title = clean(fields[1], "the title") if len(fields) == 3 else ""
-    text = clean(fields[-1], "the passage")
-    if not text:
-        raise ValueError("the passage is empty")
-    return Passage(identifier(fields[0], "the pid"), title, text)
-
-
-def parse_json_passage(line: str) -> Passage:
-    """Read a JSON object with an id, a title or none, and a text; ``ValueError`` says what is wrong with it.
-
-    BEIR calls the id ``_id``, Tevatron ``docid``; a title may be missing or null.
-    """
-    record = parse_object(line)
-    field = next((name for name in ("_id", "docid", "id") if name in record), None)
-    if field is None:
-        raise ValueError(f"no field '_id' or 'docid'; the fields are {', '.join(map(repr, list(record)[:10]))}")
-    title = record.get("title")
-    passage = Passage(
-        identifier(record[field], field),
-        "" if title is None else clean(title, "title"),
-        clean(record.get("text"), "text"),
-    )
-    if not passage.title and not passage.text:
-        raise ValueError("title and text are empty")
-    return passage
+    return Passage.of(parse_msmarco(line, titles=True))
 
 
 class Collection:
     """The passages of a TSV file, a ``.jsonl`` file or a BEIR folder.
 
-    ``digest`` is a hash of all that it holds. Two passages of one id are an error that names both: a judgement could
-    mean either.
+    ``digest`` is a hash of its content. Two passages with one id are an error that names both: a judgement could mean
+    either.
     """
 
     def __init__(self, path: Path) -> None:
-        path = path / "corpus.jsonl" if path.is_dir() else path
+        path = path / beir.CORPUS if path.is_dir() else path
         parse = parse_json_passage if path.suffix in (".jsonl", ".json", ".ndjson") else parse_tsv_passage
         self.path = path
         hashes = array("q")
@@ -72,7 +47,7 @@ class Collection:
     def _refuse_repeated(self) -> None:
         seen: dict[str, int] = {}
         same = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
-        # Rows of one hash follow each other in the order of the file.
+        # Rows with one hash follow each other in the order of the file.
         for row in self._order[np.union1d(same, same + 1)].tolist():
             key = self[row].id
             if key in seen:
@@ -92,7 +67,7 @@ class Collection:
         return iter(self._lines)
 
     def row(self, key: str) -> int | None:
-        """The row of the passage with the id ``key``, ``None`` if there is none."""
+        """The row of the passage with the id ``key``; ``None`` if there is none."""
         place = int(np.searchsorted(self._hashes, hash(key)))
         while place < len(self._hashes) and self._hashes[place] == hash(key):
             row = int(self._order[place])

@@ -1,6 +1,7 @@
-"""Random access to the records of a file of lines that is too big to be held: where each line begins, and nothing else.
+"""Random access to the records in a file of lines that is too big for memory.
 
-Sixteen bytes a line. The file itself is mapped into memory, so that the operating system keeps what is being used.
+Memory holds only where each line begins, 16 bytes a line. The file itself is mapped into memory, so the operating
+system keeps the parts in use.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from training.data.lines import accounted, decode, numbered
 from typeahead.errors import SourceError
+from typeahead.text.bad_lines import accounted
+from typeahead.text.encodings import decode
+from typeahead.text.reading import utf8_raw_lines
 
 T = TypeVar("T")
 
 
 class IndexedLines(Generic[T]):
-    """The records of a file by row, from 0; a line that ``parse`` refuses is accounted for and has no row.
+    """The records of a file by row, from 0. A line that ``parse`` refuses is logged and has no row.
 
-    ``digest`` is a hash of the lines that have one. ``parse`` takes a line and its number and raises ``ValueError`` for
-    a line that cannot be used; ``note`` is shown each record once, in order. Raises
-    :class:`~typeahead.errors.SourceError` for a file without a record that can be used, and for one that is packed.
+    ``digest`` is a hash of the lines with a row. ``parse`` takes a line and its number, and raises ``ValueError`` for a
+    line that cannot be used. ``note`` gets each record once, in order. Raises :class:`~typeahead.errors.SourceError`
+    for a file without a usable record, and for a gzipped one.
     """
 
     def __init__(
@@ -32,19 +35,25 @@ class IndexedLines(Generic[T]):
         self.path, self._parse = path, parse
         self._starts, self._numbers = array("Q"), array("Q")
         if path.suffix == ".gz":
-            raise SourceError("is packed: unpack it, it is read in any order", path=path)
+            raise SourceError("is packed: unpack it, because its lines are read in any order", path=path)
         try:
             with path.open("rb") as file, accounted(path) as bad:
                 digest = hashlib.blake2b(digest_size=8)
-                for number, start, raw in numbered(file, path, bad):
+                for number, start, raw, problem in utf8_raw_lines(file, path):
+                    line = raw.rstrip(b"\r\n")
+                    if not problem and not line:
+                        continue
+                    if problem is not None:
+                        bad.add(problem)
+                        continue
                     try:
-                        record = parse(decode(raw), number)
+                        record = parse(decode(line), number)
                     except ValueError as error:
-                        bad.add(number, str(error))
+                        bad.add(SourceError(str(error), path=path, line=number))
                         continue
                     if note is not None:
                         note(record, number)
-                    digest.update(raw + b"\n")
+                    digest.update(line + b"\n")
                     self._starts.append(start)
                     self._numbers.append(number)
                 if not self._starts:
@@ -58,7 +67,7 @@ class IndexedLines(Generic[T]):
         return len(self._starts)
 
     def __getitem__(self, row: int) -> T:
-        """The record of ``row``; ``IndexError`` for one that is not there."""
+        """The record of ``row``; ``IndexError`` if there is none."""
         if not 0 <= row < len(self._starts):
             raise IndexError(f"row {row} is none of {len(self._starts)} of {self.path}")
         start = self._starts[row]

@@ -1,14 +1,14 @@
-"""MS MARCO's tab separated files, as the table in the README of microsoft/MSMARCO-Passage-Ranking specifies them.
+"""MS MARCO's tab-separated files, as the README of microsoft/MSMARCO-Passage-Ranking specifies them.
 
 =====================  ==========================================================================================
-collection             ``pid<TAB>passage``; RocketQA's, which coCondenser is trained on, ``pid<TAB>title<TAB>passage``
+collection             ``pid<TAB>passage``; RocketQA's, for coCondenser, has ``pid<TAB>title<TAB>passage``
 queries                ``qid<TAB>query``
-qrels                  TREC's: query id, an unused column, passage id, grade, with tabs or blanks between them
 triples                ``query<TAB>positive passage<TAB>negative passage``
 triples by id          ``qid<TAB>positive pid<TAB>negative pid``
 =====================  ==========================================================================================
 
-There are no quotes, so no field holds a tab. Everything streams: the triples are 270 GB.
+There are no quotes, so no field contains a tab. Everything streams: the triples are 270 GB. The module ``judged`` reads
+judgements.
 """
 
 from __future__ import annotations
@@ -17,79 +17,60 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from training.data.collection import Collection, parse_tsv_passage
-from training.data.lines import BadLines, accounted, clean, identifier, read_lines
-from training.data.records import Group, Judgement, Passage, Query
-
-
-def _fields(path: Path, bad: BadLines, count: int, names: str) -> Iterator[tuple[int, list[str]]]:
-    for number, line in read_lines(path, bad):
-        fields = line.split("\t")
-        if len(fields) == count:
-            yield number, fields
-        else:
-            bad.add(number, f"{len(fields)} columns, not {count}: {names}")
+from training.data.records import Group, Passage, Query
+from typeahead.text.bad_lines import accounted
+from typeahead.text.msmarco import parse_msmarco
+from typeahead.text.reading import parsed, utf8_lines
 
 
 def read_collection(path: Path) -> Iterator[Passage]:
     """Stream a collection."""
     with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            try:
-                yield parse_tsv_passage(line)
-            except ValueError as error:
-                bad.add(number, str(error))
+        for _, passage in parsed(utf8_lines(path), parse_tsv_passage, path, bad):
+            yield passage
 
 
 def read_queries(path: Path) -> Iterator[Query]:
     """Stream queries."""
     with accounted(path) as bad:
-        for number, (key, text) in _fields(path, bad, 2, "qid, query"):
-            try:
-                query = Query(identifier(key, "the qid"), clean(text, "the query"))
-            except ValueError as error:
-                bad.add(number, str(error))
-                continue
-            if query.text:
-                yield query
-            else:
-                bad.add(number, "the query is empty")
-
-
-def read_qrels(path: Path) -> Iterator[tuple[int, Judgement]]:
-    """Stream judgements with the numbers of their lines."""
-    with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            fields = line.split()
-            if len(fields) != 4:
-                bad.add(number, f"{len(fields)} columns, not 4: query id, unused, passage id, grade")
-                continue
-            try:
-                yield number, Judgement(fields[0], fields[2], int(fields[3]))
-            except ValueError:
-                bad.add(number, f"the grade {fields[3]!r} is no integer")
+        for _, query in parsed(utf8_lines(path), lambda line: Query.of(parse_msmarco(line)), path, bad):
+            yield query
 
 
 def read_triples(path: Path) -> Iterator[Group]:
-    """Stream triples of texts as groups of one positive and one negative; a query's id is the number of its line."""
+    """Stream triples of texts as groups with one positive and one negative; a query's id is its line's number."""
+
+    def parse(line: str) -> list[str]:
+        fields = [field.strip() for field in _fields(line, "query, positive passage, negative passage")]
+        if not all(fields):
+            raise ValueError("a column is empty")
+        return fields
+
     with accounted(path) as bad:
-        for number, fields in _fields(path, bad, 3, "query, positive passage, negative passage"):
-            query, positive, negative = (field.strip() for field in fields)
-            if query and positive and negative:
-                yield Group(str(number), query, (Passage("", "", positive),), (Passage("", "", negative),))
-            else:
-                bad.add(number, "a column is empty")
+        for line, (query, positive, negative) in parsed(utf8_lines(path), parse, path, bad):
+            yield Group(str(line.number), query, (Passage("", "", positive),), (Passage("", "", negative),))
 
 
 def read_id_triples(path: Path, queries: Mapping[str, str], collection: Collection) -> Iterator[Group]:
-    """Stream triples of ids as groups of one positive and one negative; one with an unknown id is a bad line."""
+    """Stream triples of ids as groups with one positive and one negative; a triple with an unknown id is a bad line."""
+
+    def parse(line: str) -> Group:
+        query_id, *passages = _fields(line, "qid, positive pid, negative pid")
+        if query_id not in queries:
+            raise ValueError(f"there is no query {query_id!r}")
+        unknown = [passage for passage in passages if passage not in collection]
+        if unknown:
+            raise ValueError(f"passage {unknown[0]!r} is not in {collection.path}")
+        positive, negative = (collection.get(passage) for passage in passages)
+        return Group(query_id, queries[query_id], (positive,), (negative,))
+
     with accounted(path) as bad:
-        for number, (query_id, *passages) in _fields(path, bad, 3, "qid, positive pid, negative pid"):
-            if query_id not in queries:
-                bad.add(number, f"there is no query {query_id!r}")
-                continue
-            unknown = [passage for passage in passages if passage not in collection]
-            if unknown:
-                bad.add(number, f"passage {unknown[0]!r} is not in {collection.path}")
-                continue
-            positive, negative = (collection.get(passage) for passage in passages)
-            yield Group(query_id, queries[query_id], (positive,), (negative,))
+        for _, group in parsed(utf8_lines(path), parse, path, bad):
+            yield group
+
+
+def _fields(line: str, names: str) -> list[str]:
+    fields = line.split("\t")
+    if len(fields) != 3:
+        raise ValueError(f"{len(fields)} columns, not 3: {names}")
+    return fields

@@ -1,10 +1,12 @@
-"""What the readers give: queries, passages, judgements, and a query together with its passages."""
+"""The objects of the readers: queries, passages, and groups of a query with passages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: A text, or the token ids that somebody has made of it, special tokens not included.
+from typeahead.text.document import Document
+
+#: A text, or its token ids without special tokens.
 Text = str | tuple[int, ...]
 
 
@@ -15,6 +17,14 @@ class Query:
     id: str
     text: str
 
+    @classmethod
+    def of(cls, document: Document) -> Query:
+        """The query in a line that :mod:`typeahead.text` read; ``ValueError`` for one without text."""
+        text = document.text.strip()
+        if not text:
+            raise ValueError("the query is empty")
+        return cls(document.id, text)
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -24,30 +34,29 @@ class Passage:
     title: str
     text: Text
 
+    @classmethod
+    def of(cls, document: Document) -> Passage:
+        """The passage in a line that :mod:`typeahead.text` read; ``ValueError`` for one without title and text."""
+        title, text = document.title.strip(), document.text.strip()
+        if not title and not text:
+            raise ValueError("title and text are empty")
+        return cls(document.id, title, text)
+
     def whole(self, separator: str = " ") -> Text:
-        """Title, separator, text; the text alone if there is no title, and token ids as they are."""
+        """Title, separator and text. Without a title it is the text alone; token ids stay as they are."""
         if not self.title or not isinstance(self.text, str):
             return self.text
         return f"{self.title}{separator}{self.text}"
 
     @property
     def key(self) -> str | Text:
-        """What tells two passages apart: the id, or the text where there is none."""
+        """Identifies a passage: its id, or its text if it has no id."""
         return self.id or self.text
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """How relevant a passage is to a query; grades from 1 on are relevant unless a collection says otherwise."""
-
-    query_id: str
-    passage_id: str
-    grade: int
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
-    """A query with passages that answer it, one or more, and passages that do not, as many as there are."""
+    """A query, one or more passages that answer it, and any number of passages that do not."""
 
     query_id: str
     query: Text

@@ -1,19 +1,22 @@
-"""Tevatron's JSON lines, in the two forms of its ``docs/datasets.md``, and the first of them out again.
+"""Reads Tevatron's JSON lines in the two forms of its ``docs/datasets.md``, and writes them.
 
-Raw: ``{"query_id", "query", "positive_passages": [{"docid", "title", "text"}], "negative_passages": […]}``, maybe with
-``answers``. Prepared: ``{"query", "positives": […], "negatives": […]}``, where each text is a string or a list of token
-ids without special tokens. Both may stand in one file.
+Raw: ``{"query_id", "query", "positive_passages": [{"docid", "title", "text"}], "negative_passages": […]}``, possibly
+with ``answers``. Prepared: ``{"query", "positives": […], "negatives": […]}``, where each text is a string or a list of
+token ids without special tokens. One file may contain both.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.data.lines import accounted, clean, identifier, parse_object, read_lines
 from training.data.records import Group, Passage, Text
+from typeahead.text.bad_lines import accounted
+from typeahead.text.reading import parsed, utf8_lines
+from typeahead.text.records import clean, identifier, parse_object
 
 
 def _text(value: Any, name: str) -> Text:
@@ -21,7 +24,7 @@ def _text(value: Any, name: str) -> Text:
         if not value or not all(type(token) is int and token >= 0 for token in value):
             raise ValueError(f"{name} holds a list that is not one of token ids")
         return tuple(value)
-    text = clean(value, name)
+    text = clean(value, name).strip()
     if not text:
         raise ValueError(f"{name} is empty")
     return text
@@ -31,7 +34,7 @@ def _passage(value: Any, name: str) -> Passage:
     if not isinstance(value, dict):
         raise ValueError(f"{name} is no object with docid, title and text")
     title = value.get("title")
-    title = "" if title is None else clean(title, f"{name}.title")
+    title = "" if title is None else clean(title, f"{name}.title").strip()
     text = value.get("text")
     key = value.get("docid")
     return Passage(
@@ -49,7 +52,12 @@ def _list(record: dict[str, Any], name: str) -> list[Any]:
 
 
 def parse_group(line: str, number: int) -> Group:
-    """Read one line of either form; ``ValueError`` says what is wrong. ``number`` stands in for a missing id."""
+    """Read one line of either form; ``ValueError`` says what is wrong. ``number`` replaces a missing id."""
+    group = _group(line)
+    return group if group.query_id else replace(group, query_id=str(number))
+
+
+def _group(line: str) -> Group:
     record = parse_object(line)
     if "positive_passages" in record:
         first, second = "positive_passages", "negative_passages"
@@ -68,23 +76,18 @@ def parse_group(line: str, number: int) -> Group:
     if not sides[0]:
         raise ValueError(f"{first} is empty")
     key = record.get("query_id")
-    return Group(
-        str(number) if key is None else identifier(key, "query_id"), _text(record.get("query"), "query"), *sides
-    )
+    return Group("" if key is None else identifier(key, "query_id"), _text(record.get("query"), "query"), *sides)
 
 
 def read_tevatron(path: Path) -> Iterator[Group]:
     """Stream the groups of a file."""
     with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            try:
-                yield parse_group(line, number)
-            except ValueError as error:
-                bad.add(number, str(error))
+        for line, group in parsed(utf8_lines(path), _group, path, bad):
+            yield group if group.query_id else replace(group, query_id=str(line.number))
 
 
 def format_group(group: Group) -> str:
-    """One line, without its line break: the raw form, or the prepared one if a text is given as token ids."""
+    """Write a group as one line without line break: in the raw form, or in the prepared one if it has token ids."""
     passages = [*group.positives, *group.negatives]
     if all(isinstance(text, str) for text in (group.query, *(passage.text for passage in passages))):
         sides = [

@@ -1,29 +1,31 @@
-"""Training texts of stage 1: any list of texts in, a stream of :class:`Example` out, and the development split.
+"""Training texts of stage 1 from any list of texts, as a stream of :class:`Example`, and the development split.
 
-Which texts form the development split is decided by a hash of the text alone, so that it stays the same whatever the
-order, the limit or the other files.
+A hash of the text alone decides whether it belongs to the development split, so order, limit and other files do not
+matter.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from training.data.beir import read_beir_corpus, read_beir_queries
 from training.data.judged import split_kind
-from training.data.lines import accounted, clean, parse_object, read_lines
 from training.data.msmarco import read_collection, read_queries
+from typeahead.text.bad_lines import accounted
+from typeahead.text.reading import parsed, utf8_lines
+from typeahead.text.records import clean, parse_object
 
-#: Some sources were exported as CSV inside TSV: ``"""What does """"x"""" mean?"""``.
+#: Some sources are exports of CSV within TSV: ``"""What does """"x"""" mean?"""``.
 _QUOTE_RUN = re.compile(r'"{2,}')
 
 #: What :func:`read_examples` reads, as ``kind:path``:
 #:
-#: ``tsv`` ``source<TAB>text``; ``list`` a text a line; ``jsonl`` JSON objects with ``query`` or ``text`` (Tevatron's,
+#: ``tsv`` ``source<TAB>text``; ``list`` one text a line; ``jsonl`` JSON objects with ``query`` or ``text`` (Tevatron's,
 #: or BEIR's queries); ``queries`` and ``collection`` MS MARCO's; ``beir`` and ``beir-corpus`` the queries and the
 #: passages of a folder. Without a kind a folder is ``beir``, a name that ends in ``.txt`` (and ``.gz``) ``list``, in
 #: ``.jsonl`` ``jsonl``, any other ``tsv``.
@@ -32,7 +34,7 @@ KINDS = ("tsv", "list", "jsonl", "queries", "collection", "beir", "beir-corpus")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training text and the name of the collection that it came from."""
+    """One training text and the name of its collection."""
 
     source: str
     text: str
@@ -70,40 +72,43 @@ def _kind(path: Path) -> str:
 
 
 def _read_tsv(path: Path) -> Iterator[Example]:
-    with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            source, tab, text = line.partition("\t")
-            text = _QUOTE_RUN.sub('"', text).strip()
-            if text.startswith('"') and text.endswith('"') and len(text) > 1:
-                text = text[1:-1].strip()
-            if tab and text:
-                yield Example(source, text)
-            else:
-                bad.add(number, "no text after the tab" if tab else "no tab: source<TAB>text")
+    def parse(line: str) -> Example:
+        source, tab, text = line.partition("\t")
+        text = _QUOTE_RUN.sub('"', text).strip()
+        if text.startswith('"') and text.endswith('"') and len(text) > 1:
+            text = text[1:-1].strip()
+        if not (tab and text):
+            raise ValueError("no text after the tab" if tab else "no tab: source<TAB>text")
+        return Example(source, text)
+
+    return _parsed(path, parse)
 
 
 def _read_list(path: Path, name: str) -> Iterator[Example]:
-    with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            if text := line.strip():
-                yield Example(name, text)
-            else:
-                bad.add(number, "empty")
+    def parse(line: str) -> Example:
+        if not line.strip():
+            raise ValueError("nothing but white space")
+        return Example(name, line.strip())
+
+    return _parsed(path, parse)
 
 
 def _read_jsonl(path: Path, name: str) -> Iterator[Example]:
+    def parse(line: str) -> Example:
+        record = parse_object(line)
+        field = "query" if "query" in record else "text"
+        text = clean(record.get(field), field).strip()
+        if not text:
+            raise ValueError(f"{field} is empty")
+        return Example(name, text)
+
+    return _parsed(path, parse)
+
+
+def _parsed(path: Path, parse: Callable[[str], Example]) -> Iterator[Example]:
     with accounted(path) as bad:
-        for number, line in read_lines(path, bad):
-            try:
-                record = parse_object(line)
-                field = "query" if "query" in record else "text"
-                text = clean(record.get(field), field)
-                if not text:
-                    raise ValueError(f"{field} is empty")
-            except ValueError as error:
-                bad.add(number, str(error))
-                continue
-            yield Example(name, text)
+        for _, example in parsed(utf8_lines(path), parse, path, bad):
+            yield example
 
 
 def is_development(text: str, share: float) -> bool:

@@ -1,7 +1,7 @@
-"""Model cards: what a model is, what it was trained on and under which terms, and the figures that were measured.
+"""Model cards: what a model is, what it was trained on and under which terms, and its measured figures.
 
-Everything on a card comes from a recipe, a run's log, the training files, and JSON that ``typeahead evaluate`` and
-``typeahead bench`` wrote. Nothing is typed in by hand but the introductions below.
+Everything on a card comes from a recipe, a run's log, the training files, and the JSON of ``typeahead evaluate`` and
+``typeahead bench``. Only the texts below and the families' own words are written by hand.
 """
 
 from __future__ import annotations
@@ -14,45 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from training.data import read_examples
+from training.exporting.writers.parts import Words
+from training.families import family_of, resolve
 from training.recipe import Recipe
+from typeahead.encoders.families import FAMILIES
 from typeahead.evaluate.report import tables
 from typeahead.tables import markdown
 
-#: What stands for the terms of a source that ``terms.toml`` does not list.
+#: Printed for a source that ``terms.toml`` does not list.
 _NOT_STATED = "not stated: add it to training/exporting/terms.toml"
-
-#: What a student is, by its family in the recipe.
-_STUDENTS = {
-    "static": """\
-A static query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. An embedding is the weighted mean of the vectors of its tokens, in whatever
-order{readout}.
-""",
-    "rnn": """\
-A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. It is RNN({student.layers}, {student.feed_forward}) of *Extremely efficient online query
-encoding*: GRUs of {student.hidden} units, and feed-forward layers over the state of the last token.
-""",
-    "transformer": """\
-A query encoder for whole texts, in the embedding space of **{teacher}**: an index of that teacher's vectors is searched
-as it is. It has {layers} of the teacher's layers, fine-tuned{residual}. It reads a text anew at every key; the
-incremental encoders do not.
-""",
-    "residual-gru": """\
-A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
-and a correction read from a GRU of {student.hidden} units; a keystroke takes one small step.
-""",
-    "causal": """\
-A causal query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
-and a correction read from {layers} of the teacher's layers, fine-tuned to look back only; a keystroke runs them
-over the new token alone.{ahead}
-""",
-}
-
-_AHEAD = """
-A second read-out guesses where a text is going while it is typed: `session.ahead` beside `session.embedding`."""
 
 _STUDENT = """\
 # {name}
@@ -69,13 +39,13 @@ _SESSION = """\
     session = typeahead.load("{name}").session()
     session.update("how to b")
 
-Weights are int8{four_bits}, run by {runtime}."""
+Weights are {weights}."""
 
 _WHOLE = """\
     import typeahead
     vectors = typeahead.load("{name}").encode(["how to boil an egg"])
 
-Weights are int8, run by ONNX Runtime."""
+Weights are {weights}."""
 
 _TEACHER = """\
 # {name}
@@ -93,7 +63,7 @@ it was trained on. Only the precision of the weights was changed here.
 
 
 def source_terms(source: str, terms: dict[str, str]) -> str:
-    """Terms of a source: by its whole name, else by the part before its slash; where neither is listed, that."""
+    """The terms of a source, by its whole name or else by the part before its slash; a remark if neither is listed."""
     return terms.get(source) or terms.get(source.split("/")[0]) or _NOT_STATED
 
 
@@ -114,7 +84,7 @@ def _sources(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _figures(paths: Sequence[Path]) -> str:
-    """A section for each file of ``typeahead evaluate retrieval`` or ``typeahead bench``."""
+    """One section for each file of ``typeahead evaluate retrieval`` or ``typeahead bench``."""
     return "\n\n".join(_section(json.loads(path.read_text(encoding="utf-8"))) for path in paths)
 
 
@@ -133,22 +103,12 @@ def _section(data: dict[str, Any]) -> str:
 
 
 def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: str = "") -> str:
-    """The card of a student; ``usage`` says how it is used where that is not with this package."""
-    student = recipe.student
-    what = _STUDENTS[student.family].format(
-        teacher=recipe.teacher.id.rsplit("/", 1)[-1],
-        student=student,
-        layers=len(student.teacher_layers) or student.layers,
-        readout=f", and what a hidden layer of {student.readout:,} units reads from it" if student.readout else "",
-        ahead=_AHEAD if student.ahead else "",
-        residual=", and a weighted mean of token vectors beside them" if student.residual else "",
-    )
-    runtime = "NumPy" if student.family == "static" else "ONNX Runtime"
-    four_bits = ", those of feed-forward layers of four bits" if student.feed_forward_bits == 4 else ""
-    usage = usage or (_WHOLE if student.family == "transformer" else _SESSION).format(
-        name=recipe.name, runtime=runtime, four_bits=four_bits
-    )
-    introduction = _STUDENT.format(name=recipe.name, introduction=what, usage=usage)
+    """The card of a student. ``usage`` replaces the words on how to use it with this package."""
+    family = family_of(recipe.student.family)
+    words: Words = resolve(family.words)(recipe.student, recipe.teacher.id.rsplit("/", 1)[-1])
+    template = _SESSION if FAMILIES[family.runs_as].incremental else _WHOLE
+    usage = usage or template.format(name=recipe.name, weights=words.weights)
+    introduction = _STUDENT.format(name=recipe.name, introduction=words.introduction, usage=usage)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     columns = list(dict.fromkeys(key for entry in log for key in entry))
     rows = [{column: entry.get(column) for column in columns} for entry in log]
@@ -165,7 +125,7 @@ def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: s
 
 
 def _command(recipe: Recipe, run: Path) -> str:
-    """What was run, as the run's own log says it, in backticks."""
+    """The command that was run, in backticks, as the run's own log states it."""
     log = run / "LOG.md"
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     said = next((line for line in lines if line.startswith("`python -m ")), "")
@@ -173,7 +133,7 @@ def _command(recipe: Recipe, run: Path) -> str:
 
 
 def teacher_card(name: str, teacher: Any, recipe: Recipe, figures: Sequence[Path]) -> str:
-    """The card of a teacher that serves as passage encoder."""
+    """The card of a teacher that serves as a passage encoder."""
     introduction = _TEACHER.format(
         name=name,
         teacher=recipe.teacher.id,

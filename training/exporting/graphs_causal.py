@@ -1,9 +1,9 @@
 """ONNX graphs of the causal student: each token attends to the stored keys and values of all tokens before it.
 
 Products run in ``MatMulNBits`` with 8-bit weights. The kernel takes float32, quantises it with one scale per block of
-:data:`BLOCK` entries, and adds the bias, so a product is a single node. For two layers of 384 dimensions this took
-66 µs at best. Blocks of 64 took 76 µs, blocks of 32 took 82. ``MatMulIntegerToFloat`` with constant scales took 86, and
-scales of whole rows, computed by separate nodes, took 97.
+:data:`~training.weight_blocks.BLOCK` entries, and adds the bias, so a product is a single node. For two layers of 384
+dimensions this took 66 µs at best. Blocks of 64 took 76 µs, blocks of 32 took 82. ``MatMulIntegerToFloat`` with
+constant scales took 86, and scales of whole rows, computed by separate nodes, took 97.
 
 The first layer's queries, keys and values could be looked up for each token, as the GRU's input gates are. That saved
 2 µs of 125 and cost 70 MB, so the step computes them. The sibling :mod:`training.exporting.graphs` has the builder that
@@ -20,10 +20,8 @@ import numpy as np
 from onnx import TensorProto
 
 from training.exporting.graphs import Graph, WeightsFile, quantize_rows
+from training.weight_blocks import block_of
 
-#: The largest number of entries that share a scale, in activations and in the weights of one output, by weight bits.
-BLOCK = {8: 128, 4: 64}
-_SMALLEST_BLOCK = 16
 _MICROSOFT = "com.microsoft"
 #: Each table has its own file: for a teacher of 384 dimensions, all three files are below 25 MB.
 _FILES = ("weights", "words", "table")
@@ -61,17 +59,6 @@ class CausalSizes:
     def readouts(self) -> list[str]:
         """Return the names of the read-outs' weights."""
         return ["readout", "ahead"] if self.ahead else ["readout"]
-
-
-def block_of(inputs: int, bits: int = 8) -> int:
-    """Return how many entries of a row of ``inputs`` entries share a scale.
-
-    This is the largest power of two, from 16 up to :data:`BLOCK`, that divides ``inputs``, or 16 if none does.
-    """
-    block = BLOCK[bits]
-    while block > _SMALLEST_BLOCK and inputs % block:
-        block //= 2
-    return block
 
 
 def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:

@@ -139,7 +139,7 @@ def write_transformer(folder: Path, tensors: Mapping[str, np.ndarray], sizes: En
 
 
 def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *, int8: bool) -> None:
-    """Write the encoder and its pooling, as :class:`training.teacher.teacher.Teacher` or the student computes them.
+    """Write the encoder with its pooling, as the teacher or the student runs it in PyTorch.
 
     The graph needs these tensors:
 

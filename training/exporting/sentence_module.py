@@ -1,8 +1,8 @@
 """A student as a module of sentence-transformers.
 
 ``python -m training.exporting.export sentence-transformers`` puts a copy of this file beside the weights, where the
-library finds it (``trust_remote_code=True``); so it needs nothing but that library. The classes hold the same weights
-by the same names as those of ``training/students``, and compute the same embeddings, of whole texts only.
+library finds it (``trust_remote_code=True``). So the file needs nothing but that library. The classes have the same
+weights, by the same names, as those of ``training/students``, and compute the same embeddings of whole texts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ try:
 except ImportError:  # before version 6
     from sentence_transformers.models import InputModule
 
-if TYPE_CHECKING:  # of Python 3.11, while the library runs on older ones
+if TYPE_CHECKING:  # new in Python 3.11; the library runs on older ones
     from typing import Self
 
 _SETTINGS, _WEIGHTS, _TOKENIZER = "student.json", "model.safetensors", "tokenizer.json"
@@ -30,7 +30,7 @@ _LEAST = 1e-30
 
 
 def mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of (n, length, d) under (n, length, 1): (n, d), zero where all weights are."""
+    """The mean of (n, length, d), weighted by (n, length, 1): (n, d). Zero if all weights are."""
     return (weights * values).sum(1) / weights.sum(1).clamp(min=_LEAST)
 
 
@@ -45,7 +45,7 @@ class Layer(nn.Module):
         self.attention_norm, self.down_norm = nn.LayerNorm(width, epsilon), nn.LayerNorm(width, epsilon)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """float32 (n, length, width) to the same; ``mask`` bool (…, length) is true for what may be seen."""
+        """float32 (n, length, width) to the same shape. ``mask`` bool (…, length) is true where tokens may look."""
         n, length, width = x.shape
         query, key, value = self.qkv(x).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -91,13 +91,13 @@ class FeedForward(nn.Module):
 class SentenceStudent(InputModule):  # type: ignore[misc]
     """A student of any family: texts in, ``sentence_embedding`` float32 (n, dim) out.
 
-    ``settings`` is what ``student.json`` holds: the family, its sizes, and ``max_tokens``, where texts are cut.
+    ``settings`` are those of ``student.json``: the family, its sizes, and ``max_tokens``, after which texts are cut.
     """
 
     def __init__(self, settings: Mapping[str, Any], tokenizer: Tokenizer) -> None:
         super().__init__()
         self.settings, self.tokenizer = dict(settings), tokenizer
-        # "[SEP]" in a text is text.
+        # "[SEP]" in a text is ordinary text.
         tokenizer.encode_special_tokens = True
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -131,7 +131,7 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             self.readout = nn.Linear(2 * hidden, self.dim, bias=False)
 
     def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_options: Any) -> dict[str, Tensor]:
-        """Token ids (n, longest) of the texts alone, filled up on the right, and ``lengths`` (n,)."""
+        """Token ids (n, longest) of the texts alone, padded on the right, and ``lengths`` (n,)."""
         texts = [(prompt or "") + text for text in inputs]
         found = [one.ids[: self.max_seq_length] for one in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
         ids = torch.zeros(len(found), max(1, *map(len, found)), dtype=torch.int64)
@@ -139,11 +139,11 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.int64)
         return {"input_ids": ids, "lengths": torch.tensor([len(tokens) for tokens in found])}
 
-    # What the library called it before its version 6.
+    # Its name before version 6 of the library.
     tokenize = preprocess
 
     def forward(self, features: dict[str, Tensor], **_options: Any) -> dict[str, Tensor]:
-        """Add ``sentence_embedding``; that of a text without a token is zero, unless special tokens are read."""
+        """Add ``sentence_embedding``. It is zero for a text without tokens, unless special tokens are read."""
         ids, lengths = features["input_ids"], features["lengths"]
         vectors = self._vectors(ids, lengths).float()
         if self.family != "transformer":
@@ -174,7 +174,7 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
         return corrected
 
     def _static(self, means: Tensor) -> Tensor:
-        """Means (n, dim), and what a hidden layer adds to them if there is one."""
+        """Means (n, dim), plus the output of the hidden layer if there is one."""
         if not self.settings.get("hidden"):
             return means
         unit = nn.functional.normalize(means, dim=1)
@@ -182,7 +182,7 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
         return (unit if self.settings["similarity"] == "cosine" else means) + added
 
     def _causal(self, ids: Tensor) -> Tensor:
-        """The trunk's outputs at the text's tokens, each of which looks back only."""
+        """The trunk's outputs at the text's tokens. Each token only looks back."""
         start = torch.tensor(self.prefix, device=ids.device).expand(len(ids), -1)
         framed = torch.cat([start, ids], 1)
         mask = torch.ones(framed.shape[1], framed.shape[1], dtype=torch.bool, device=ids.device).tril()
@@ -190,7 +190,7 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
         return states[:, len(self.prefix) :]
 
     def _whole(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """The trunk's output of the first token, and its mean output, special tokens included: (n, 2 width)."""
+        """The trunk's output of the first token and its mean output, with special tokens: (n, 2 width)."""
         before = len(self.prefix)
         framed = nn.functional.pad(ids, (before, len(self.suffix)))
         framed[:, :before] = torch.tensor(self.prefix, device=ids.device)
@@ -209,7 +209,7 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
     get_sentence_embedding_dimension = get_embedding_dimension
 
     def save(self, output_path: str, *_arguments: Any, **_options: Any) -> None:
-        """Write settings, weights and tokenizer into a folder; never a pickle."""
+        """Write settings, weights and tokenizer into a folder, without a pickle."""
         folder = Path(output_path)
         (folder / _SETTINGS).write_text(json.dumps(self.settings, indent=2) + "\n", encoding="utf-8")
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / _WEIGHTS)

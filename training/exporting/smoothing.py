@@ -1,11 +1,11 @@
-"""Spreads a few large inputs of products over their weights before both are quantised (SmoothQuant, arXiv:2211.10438).
+"""Moves large inputs of products into the weights before both are quantised (SmoothQuant, arXiv:2211.10438).
 
-A row of activations is quantised by its largest entry, and what a BERT's LayerNorm gives is large in the same few
-entries of every row, so that all others share few levels. Each input of a product is divided by a number of its own,
-and the weights that meet it are multiplied by it: the product stays what it was, and both sides are nearer to even.
+A row of activations is scaled by its largest entry. The outputs of BERT's LayerNorms are large in the same few entries
+of every row, so all other entries share few levels. Here, each input of a product is divided by a number of its own,
+and its weights are multiplied by it. The product stays the same, and both sides become more even.
 
-How large inputs are is seen on texts of random tokens, which serve as well as real ones, so that to export a model
-takes no data.
+How large the inputs are is measured on texts of random tokens. They serve as well as real texts, so export needs no
+data.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 
-#: How much of their unevenness inputs lose to the weights: the paper's alpha.
+#: How much of the inputs' unevenness moves to the weights: the paper's alpha.
 _SHARE = 0.7
-#: Random texts, and the tokens of each.
+#: The number of random texts, and of the tokens in each.
 _TEXTS, _TOKENS = 128, 32
-#: An input that was never seen larger than this part of the largest one is taken to be so large.
+#: Inputs count as at least this share of the largest one.
 _LEAST = 1e-3
 
 
-def random_ids(teacher: Teacher, before: Sequence[int], after: Sequence[int]) -> Tensor:
-    """Texts of random tokens between special ones, always the same: int64 (128, length), 32 tokens if they fit."""
+def random_ids(teacher: TorchTeacher, before: Sequence[int], after: Sequence[int]) -> Tensor:
+    """Texts of random tokens between special ones, always the same: int64 (128, length), with 32 tokens if they fit."""
     special = set(teacher.tokenizer.all_special_tokens)
     known = [
         number
@@ -42,7 +42,7 @@ def random_ids(teacher: Teacher, before: Sequence[int], after: Sequence[int]) ->
 
 @torch.inference_mode()
 def input_peaks(run: Callable[[], object], products: Mapping[str, nn.Module]) -> dict[str, np.ndarray]:
-    """The largest magnitude of each input of some linear layers while ``run`` is called: float32 (in,) by name."""
+    """The largest magnitude of each input of some linear layers during ``run()``: float32 (in,) by name."""
     peaks: dict[str, Tensor] = {}
 
     def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -62,7 +62,7 @@ def input_peaks(run: Callable[[], object], products: Mapping[str, nn.Module]) ->
 
 
 def divisors(peak: np.ndarray, *weights: np.ndarray) -> np.ndarray:
-    """What to divide each input by, and to multiply its weights (out, in) with: float32 (in,), all above zero."""
+    """The number to divide each input by and to multiply its weights (out, in) with: float32 (in,), above zero."""
     met = np.max([np.abs(weight).max(0) for weight in weights], axis=0)
     peak, met = (np.maximum(side, max(_LEAST * side.max(), 1e-12)) for side in (peak, met))
     found: np.ndarray = (peak**_SHARE / met ** (1 - _SHARE)).astype(np.float32)

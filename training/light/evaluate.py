@@ -1,9 +1,9 @@
-"""``python -m training.light.evaluate RECIPE.toml ROUND DATASET``: what a round of LightRetriever's training is worth.
+"""``python -m training.light.evaluate RECIPE.toml ROUND DATASET``: measures a round of LightRetriever's training.
 
-nDCG@10 of a collection's queries over its passages, which the round's own encoder encodes: by the whole model, by the
-look-up, by counts of tokens, and by look-up and counts together. Then the paper's curves (figure 5): dense by its first
-dimensions, sparse by how many weights a passage keeps. The weight of the sparse arm is chosen elsewhere: on a
-development split, say.
+The round's own encoder encodes the passages of a collection. The table has nDCG@10 of the collection's queries by the
+whole model, by the look-up, by counts of tokens, and by look-up and counts together. Then follow the paper's curves
+(figure 5): dense by the number of dimensions, sparse by the number of weights that a passage keeps. The weight of the
+sparse arm has to be chosen elsewhere, for instance on a development split.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ from torch import Tensor, nn
 
 from training.light.model import PassageSide, mean_of_tokens, token_counts
 from training.light.sparse_passages import SparsePassages
-from training.ranking.inputs import passage_ids, query_ids
+from training.ranking.encoding import passage_ids, query_ids
+from training.ranking.recipe import LightRecipe, read_stage2
 from training.ranking.round_folders import PASSAGES
-from training.ranking.stage2 import LightRecipe, read_stage2
 from training.recipe import Recipe, read_recipe
-from training.teacher.teacher import Teacher
-from training.teacher.token_vectors import token_table
+from training.teacher.token_encoder import token_table
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.evaluate.data.collection import Passage
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.runs import Run
-from typeahead.search.fusion import Fusion, Ranking
+from typeahead.index.vectors import Ranking
+from typeahead.search.fusion import Fusion
 from typeahead.tables import report
 
 MEASURE = "nDCG@10"
-#: Hits of each arm that are fused, and those that are scored.
+#: How many hits of each arm are fused, and scored.
 _DEPTH = 100
-#: Weights that are kept of a passage at most, and by the curve.
+#: The points of the curve: weights kept of a passage. The first is also the most that is ever kept.
 _WEIGHTS = (512, 256, 128, 64, 32, 16)
 _DIMENSIONS = (256, 128, 64, 32)
 
 
 class Encoded:
-    """A collection's passages, encoded by the model of one round."""
+    """A collection's passages, encoded by one round's model."""
 
     def __init__(self, recipe: Recipe, one: LightRecipe, run: Path, passages: Sequence[Passage]) -> None:
         self.one = one
@@ -51,7 +52,7 @@ class Encoded:
         self.names = [passage.id for passage in passages]
         folder = run / one.name / PASSAGES
         model = SparsePassages(folder) if one.sparse else None
-        self.teacher = model.teacher if model else Teacher(str(folder))
+        self.teacher = model.teacher if model else TorchTeacher(str(folder))
         side = model.side if model else PassageSide(self.teacher, None).eval()
         ids = passage_ids(self.teacher, [passage.text for passage in passages], one.passage_tokens)
         vectors, self.weights = side.encode(ids, max(_WEIGHTS))
@@ -60,12 +61,12 @@ class Encoded:
         self.table = token_table(self.teacher, self.prompt)
 
     def unit(self, vectors: Tensor) -> Tensor:
-        """Of length 1, where that is how they are compared."""
+        """The vectors, of length 1 if they are compared by cosine."""
         return nn.functional.normalize(vectors, dim=1) if self.teacher.similarity == "cosine" else vectors
 
 
 class Evaluation:
-    """The queries of one split over them."""
+    """The queries of one split, searched over the encoded passages."""
 
     def __init__(self, encoded: Encoded, dataset: Dataset) -> None:
         self._encoded, self._dataset = encoded, dataset
@@ -79,20 +80,20 @@ class Evaluation:
         }
 
     def dense(self, queries: str, dimensions: int | None = None) -> list[Ranking]:
-        """The rankings of the queries by their vectors' first entries."""
+        """The queries' rankings by the first ``dimensions`` of the vectors, or by all."""
         unit = self._encoded.unit
         asked, passages = (unit(part[:, :dimensions]) for part in (self.queries[queries], self._encoded.vectors))
         return _best((asked @ passages.T).numpy())
 
     def sparse(self, keep: int) -> tuple[list[Ranking], float]:
-        """The rankings by counts of tokens, and the weights that a passage has on average, ``keep`` at most."""
+        """The rankings by counts of tokens if passages ``keep`` that many weights, and the mean number they have."""
         assert self._encoded.weights is not None
         kept = largest(self._encoded.weights, keep)
         counts = token_counts(self._tokens, kept.shape[1], self._encoded.one.counts)
         return _best((counts @ kept.T).toarray()), kept.nnz / kept.shape[0]
 
     def score(self, rankings: Sequence[Ranking]) -> float:
-        """The measure of rankings, as a fraction."""
+        """The nDCG@10 of rankings, as a fraction."""
         hits = {
             query: [(self._encoded.names[row], score) for row, score in ranking]
             for query, ranking in zip(self._dataset.queries, rankings, strict=True)
@@ -102,7 +103,7 @@ class Evaluation:
 
 
 def _best(scores: np.ndarray) -> list[Ranking]:
-    """The best rows of each query with scores above zero where there are such; ties by row."""
+    """The best rows of each query, without those that score zero. Ties are in the order of the rows."""
     depth = min(_DEPTH, scores.shape[1])
     rows = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
     return [
@@ -112,7 +113,7 @@ def _best(scores: np.ndarray) -> list[Ranking]:
 
 
 def largest(weights: csr_array, count: int) -> csr_array:
-    """The ``count`` largest weights of each row."""
+    """Keep the ``count`` largest weights of each row."""
     parts: tuple[list[np.ndarray], list[np.ndarray], list[int]] = ([], [], [0])
     for row in range(weights.shape[0]):
         own = slice(weights.indptr[row], weights.indptr[row + 1])
@@ -125,7 +126,7 @@ def largest(weights: csr_array, count: int) -> csr_array:
 
 
 def rows_of(found: Evaluation, one: LightRecipe, weights: Sequence[float]) -> list[dict[str, Any]]:
-    """The table."""
+    """The rows of the table."""
     rows: list[dict[str, Any]] = []
 
     def add(system: str, setting: str, rankings: Sequence[Ranking]) -> None:
@@ -140,7 +141,7 @@ def rows_of(found: Evaluation, one: LightRecipe, weights: Sequence[float]) -> li
         for weight in weights if one.dense else ():
             fusion, dense = Fusion("linear", weight, _DEPTH), found.dense("look-up")
             fused = [
-                [(hit.row, hit.score) for hit in fusion.fuse(left, right, _DEPTH)]
+                [(hit.key, hit.score) for hit in fusion.fuse(left, right, _DEPTH)]
                 for left, right in zip(dense, sparse, strict=True)
             ]
             add("both", f"sparse weight {weight}", fused)
@@ -159,9 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("round")
     parser.add_argument("dataset", help="a BEIR folder, or an id of ir_datasets")
-    parser.add_argument("--split", nargs="+", default=["test"], help="each gets a table")
-    parser.add_argument("--relevant-from", type=int, help="grade from which a passage is relevant")
-    parser.add_argument("--weight", type=float, nargs="+", default=[0.3], help="of the sparse arm in both")
+    parser.add_argument("--split", nargs="+", default=["test"], help="splits; each gets a table")
+    parser.add_argument("--relevant-from", type=int, help="the lowest grade of a relevant passage")
+    parser.add_argument(
+        "--weight", type=float, nargs="+", default=[0.3], help="weight of the sparse arm where both are fused"
+    )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

@@ -1,10 +1,10 @@
-"""LightRetriever's model (arXiv:2505.12260): one encoder, whole for passages, a look-up for queries.
+"""LightRetriever's model (arXiv:2505.12260): a whole encoder for passages, a look-up for queries.
 
-The teacher's model is trained as it encodes passages to vectors and, with a
-:class:`~training.light.sparse_head.SparseHead`, to weights of tokens; single tokens behind a prompt, whose mean is a
-query's vector; and, as what the look-up is to come close to, whole queries. The sides of it (:class:`PassageSide`,
-:class:`~training.teacher.token_vectors.TokenEncoder` and :class:`~training.ranking.inputs.PassageEncoder`) share its
-weights, and are what :mod:`training.ranking.gradcache` takes.
+The teacher's model is trained in three roles. It encodes passages to vectors and, with a
+:class:`~training.light.sparse_head.SparseHead`, to token weights. It encodes single tokens after a prompt; their mean
+is a query's vector. And it encodes whole queries, which that look-up should come close to. The classes for these roles
+share its weights: :class:`PassageSide`, :class:`~training.teacher.token_encoder.TokenEncoder` and
+:class:`~training.ranking.encoding.PassageEncoder`. :mod:`training.ranking.gradcache` takes each of them.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from torch import Tensor, nn
 
 from training.data import Passage, Text
 from training.light.sparse_head import HEAD, SparseHead, keep_largest
+from training.padding import pad
 from training.ranking.contrast_passages import save_passage_encoder
-from training.ranking.inputs import PassageEncoder, blocks, encode, pad, passage_ids, query_ids
-from training.ranking.stage2 import LightRecipe
+from training.ranking.encoding import PassageEncoder, blocks, encode, passage_ids, query_ids
+from training.ranking.recipe import LightRecipe
 from training.recipe import Recipe
-from training.teacher.teacher import Teacher
-from training.teacher.token_vectors import TokenEncoder
+from training.teacher.token_encoder import TokenEncoder
+from training.teacher.torch_teacher import TorchTeacher
 
-#: The file that says how a query's tokens count, and of how many weights a passage keeps.
+#: The file that states how a query's tokens count, and how many weights a passage keeps.
 SPARSE = "sparse.json"
-#: Passages whose weights are a table at a time.
+#: Passages whose token weights form one dense table at a time.
 _PART = 512
 
 
 class PassageSide(PassageEncoder):
-    """Passages to vectors, with weights of tokens behind them: float32 (n, dim) or (n, dim + vocabulary)."""
+    """Passages to vectors, followed by token weights if there is a head: float32 (n, dim) or (n, dim + vocabulary)."""
 
-    def __init__(self, teacher: Teacher, head: SparseHead | None) -> None:
+    def __init__(self, teacher: TorchTeacher, head: SparseHead | None) -> None:
         super().__init__(teacher)
         self.head = head
         before, after = teacher.special_ids(teacher.passage_prompt)
@@ -52,14 +53,14 @@ class PassageSide(PassageEncoder):
         return torch.cat([vectors, self.head(hidden, self.own_tokens(ids, lengths))], 1)
 
     def split(self, found: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Vectors and weights, of what :meth:`forward` gave."""
+        """Split the output of :meth:`forward` into vectors and weights."""
         dim = self._teacher.dim
         return found[:, :dim], found[:, dim:] if self.head is not None else None
 
     def encode(self, ids: Sequence[Sequence[int]], top_k: int) -> tuple[np.ndarray, csr_array | None]:
-        """Encode id sequences to vectors float32 (n, dim) and the ``top_k`` largest weights (n, vocabulary); 0: all."""
+        """Encode id sequences to vectors float32 (n, dim) and the ``top_k`` (0: all) best weights (n, vocabulary)."""
         vectors, weights = [], []
-        # All weights of many passages would not fit as a table.
+        # The weights of many passages would not fit into memory as a dense table.
         for rows in blocks(len(ids), _PART):
             found = torch.from_numpy(encode(self, ids[rows.start : rows.stop], self._teacher.device))
             own, dense = self.split(found)
@@ -72,14 +73,14 @@ class PassageSide(PassageEncoder):
         """The positions of the text itself, without prompt and special tokens: bool (n, longest)."""
         places = torch.arange(ids.shape[1], device=ids.device)
         own = (places >= self._before) & (places < (lengths - self._after)[:, None])
-        # A passage without a token of its own has its special ones.
+        # A passage without any token of its own uses its special ones.
         return own | ~own.any(1, keepdim=True) & (places < lengths[:, None])
 
 
 class Light(nn.Module):
-    """All of it. ``teacher.model`` is trained, through LoRA if ``one.lora_rank`` says so."""
+    """The whole model. ``teacher.model`` is trained, through LoRA if ``one.lora_rank`` is set."""
 
-    def __init__(self, teacher: Teacher, one: LightRecipe, separator: str) -> None:
+    def __init__(self, teacher: TorchTeacher, one: LightRecipe, separator: str) -> None:
         super().__init__()
         self.teacher, self._one, self._separator = teacher, one, separator
         self.prompts = one.prompts or (teacher.query_prompt,)
@@ -95,7 +96,7 @@ class Light(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """The device of the model."""
         return self.teacher.device
 
     def query_tokens(self, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
@@ -103,7 +104,7 @@ class Light(nn.Module):
         return query_ids(self.teacher, texts, max_tokens)
 
     def whole_ids(self, tokens: Sequence[Sequence[int]], prompts: Sequence[int]) -> list[list[int]]:
-        """The same as the whole model takes them, each behind the prompt of its number."""
+        """Query tokens as the whole model takes them, each after the prompt with its number."""
         around = [self.teacher.special_ids(prompt) for prompt in self.prompts]
         return [[*around[number][0], *ids, *around[number][1]] for ids, number in zip(tokens, prompts, strict=True)]
 
@@ -113,12 +114,12 @@ class Light(nn.Module):
         return passage_ids(self.teacher, texts, self._one.passage_tokens)
 
     def counts(self, tokens: Sequence[Sequence[int]]) -> csr_array:
-        """How often each token is in each query, or whether: float32 (n, vocabulary)."""
+        """How often, or whether, each token is in each query: float32 (n, vocabulary)."""
         return token_counts(tokens, self.teacher.model.config.vocab_size, self._one.counts)
 
     @torch.no_grad()
     def calibrate(self, passages: Sequence[Passage]) -> None:
-        """Let a head that was never trained begin with few active tokens."""
+        """Make a head that was never trained start with few active tokens."""
         if self.head is None or not self.head.fresh:
             return
         parts = []
@@ -129,17 +130,17 @@ class Light(nn.Module):
         self.head.calibrate(torch.cat(parts))
 
     def encode_passages(self, passages: Sequence[Passage]) -> tuple[np.ndarray, csr_array | None]:
-        """Vectors float32 (n, dim) and weights (n, vocabulary), the largest alone if the recipe says so."""
+        """Vectors float32 (n, dim) and weights (n, vocabulary), only the largest ones if the recipe says so."""
         return self.passages.encode(self.passage_ids(passages), self._one.top_k)
 
     def encode_whole(self, tokens: Sequence[Sequence[int]], prompts: Sequence[int]) -> np.ndarray:
-        """Queries by the whole model: float32 (n, dim)."""
+        """Encode queries with the whole model to float32 (n, dim)."""
         return encode(self.whole, self.whole_ids(tokens, prompts), self.device)
 
     def save(self, folder: Path, recipe: Recipe) -> None:
-        """Write the passage encoder with its head, as a folder like the teacher's, and a recipe whose teacher it is."""
+        """Write the passage encoder and its head as a folder like the teacher's, and a recipe that uses it."""
         if self._one.lora_rank:
-            # What was learnt beside the weights becomes part of them.
+            # The adapters become part of the weights.
             self.teacher.model = self.teacher.model.merge_and_unload()
             self.tokens.model = self.passages.model = self.whole.model = self.teacher.model
         final = save_passage_encoder(self.teacher, folder, recipe)
@@ -150,7 +151,7 @@ class Light(nn.Module):
 
 
 def adapted(model: Any, one: LightRecipe) -> Any:
-    """The model with low-rank adapters at all its linear layers (LoRA, by peft); nothing else of it is trained."""
+    """The model with low-rank adapters at all linear layers (LoRA, by peft). Nothing else of it is trained."""
     import peft
 
     settings = peft.LoraConfig(
@@ -160,7 +161,7 @@ def adapted(model: Any, one: LightRecipe) -> Any:
 
 
 def token_counts(tokens: Sequence[Sequence[int]], vocabulary: int, kind: str) -> csr_array:
-    """A sparse query: how often each token is in it ("count"), or 1 for each that is ("set"): (n, vocabulary)."""
+    """Sparse queries (n, vocabulary): how often a token is in the query ("count"), or 1 if it is ("set")."""
     starts = np.cumsum([0, *map(len, tokens)])
     flat = np.concatenate([np.asarray(ids, np.int64) for ids in tokens])
     counts = csr_array((np.ones(len(flat), np.float32), flat, starts), (len(tokens), vocabulary))
@@ -171,7 +172,7 @@ def token_counts(tokens: Sequence[Sequence[int]], vocabulary: int, kind: str) ->
 
 
 def mean_of_tokens(vectors: Tensor, places: Sequence[Sequence[int]], *, normalize: bool) -> Tensor:
-    """Each query's mean of its tokens' vectors, given where they are among ``vectors`` (m, dim): (n, dim)."""
+    """The mean of each query's token vectors, (n, dim). ``places`` says where they are in ``vectors`` (m, dim)."""
     flat = torch.tensor([place for own in places for place in own], device=vectors.device)
     starts = torch.tensor([0, *(len(own) for own in places)][:-1], device=vectors.device).cumsum(0)
     means = nn.functional.embedding_bag(flat, vectors.contiguous(), starts, mode="mean")

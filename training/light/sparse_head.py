@@ -1,12 +1,12 @@
 """Passages as weights of the vocabulary's tokens, by a language model's head (SPLADE, LightRetriever section 3.2).
 
-A passage's weight of token j is ln(1 + ReLU(max over its tokens of the head's logit j)): for tokens that it holds, and
-for others that mean the same. A query is the count of its own tokens, or the set of them, and its score with a passage
-the sum of counts times weights.
+A passage's weight of token j is ln(1 + ReLU(max over its tokens of the head's logit j)). Tokens that the passage holds
+have weights, and so do others that mean the same. A query is the counts of its own tokens, or their set. Its score with
+a passage is the sum of counts times weights.
 
-The head is that of the teacher's own files, where they hold one for masked or causal language models. A teacher without
-one has its table of input embeddings tied in, after a layer that begins as the identity, under biases that begin so
-that few tokens are active (:meth:`SparseHead.calibrate`).
+The head comes from the teacher's files, if they have one for masked or causal language modelling. Otherwise the table
+of input embeddings serves as the head, after a layer that starts as the identity. Its biases start so that few tokens
+are active (:meth:`SparseHead.calibrate`).
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.activations import ACT2FN
 
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 
-#: What a head's file is called beside the passage encoder's.
+#: The head's file, beside those of the passage encoder.
 HEAD = "sparse_head.safetensors"
-#: Deviations above the mean at which a token of a tied head begins to be active.
+#: Standard deviations above the mean from which a token of a new head is active.
 _SPREAD = 3.0
 
 
 class MaxLogits(torch.autograd.Function):
     """The largest logit of each token over a passage's kept positions, without all the logits in memory.
 
-    A batch of 64 passages of 128 tokens over 30,000 tokens of a vocabulary has a gigabyte of logits, and a gradient
-    reaches only the largest. So they are computed a passage at a time, and the way back follows the largest alone.
+    A batch of 64 passages of 128 tokens, over a vocabulary of 30,000, has a gigabyte of logits, and gradients reach
+    only the largest. So logits are computed passage by passage, and the backward pass follows only the largest.
     """
 
     @staticmethod
@@ -58,7 +58,7 @@ class MaxLogits(torch.autograd.Function):
         of_hidden = torch.zeros_like(hidden)
         of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[2] else None
         for row in range(len(hidden)):
-            # Behind a ReLU most are zero.
+            # Most gradients are zero after a ReLU.
             columns = gradient[row].nonzero()[:, 0]
             place, value = places[row, columns].long(), gradient[row, columns, None]
             of_hidden[row].index_add_(0, place, value * weight[columns])
@@ -68,7 +68,7 @@ class MaxLogits(torch.autograd.Function):
 
 
 class Prediction(nn.Module):
-    """What language models compute before the products with their table: a layer, an activation, a normalisation."""
+    """What a language model computes before the product with its table: a layer, an activation, a normalisation."""
 
     def __init__(self, dense: nn.Linear, activation: str, norm: nn.LayerNorm) -> None:
         super().__init__()
@@ -76,13 +76,13 @@ class Prediction(nn.Module):
         self._function = ACT2FN[activation]
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Of the same shape, (…, width)."""
+        """Map (…, width) to the same shape."""
         moved: Tensor = self.norm(self._function(self.dense(hidden)))
         return moved
 
 
 class SparseHead(nn.Module):
-    """``transform``, then the products with ``weight`` (vocabulary, width), plus ``bias`` (vocabulary,).
+    """``transform``, then the product with ``weight`` (vocabulary, width), plus ``bias`` (vocabulary,).
 
     ``tied`` says whether the weight is the model's own table of input embeddings.
     """
@@ -93,16 +93,17 @@ class SparseHead(nn.Module):
         self.weight = weight
         self.bias = nn.Parameter(bias)
         self.tied = tied
-        #: Whether it has never been trained, so that :meth:`calibrate` is due.
+        #: Whether it has never been trained, so :meth:`calibrate` is needed.
         self.fresh = False
-        #: What products are computed in where no gradient is wanted.
+        #: The type of products when no gradient is wanted.
         self.dtype = torch.float32
 
     @classmethod
-    def of(cls, teacher: Teacher) -> SparseHead:
-        """The head in a teacher's folder, else that of its language model, else one tied to its input embeddings.
+    def of(cls, teacher: TorchTeacher) -> SparseHead:
+        """The head in a teacher's folder, or else its language model's, or else one tied to its input embeddings.
 
-        ``ValueError`` for a head in a form that is not known, or a table whose width is not that of the outputs.
+        Raises:
+            ValueError: the head's form is not known, or its table is not as wide as the model's outputs.
         """
         words = teacher.model.get_input_embeddings().weight
         kind = _language_model(teacher.path)
@@ -125,10 +126,10 @@ class SparseHead(nn.Module):
         return head.to(teacher.device)
 
     def forward(self, hidden: Tensor, keep: Tensor) -> Tensor:
-        """Weights float32 (n, vocabulary) of outputs (n, length, width) at the positions to ``keep`` (n, length)."""
+        """Token weights float32 (n, vocabulary) of outputs (n, length, width) at the positions ``keep`` (n, length)."""
         moved = self.transform(hidden).float()
         if not torch.is_grad_enabled():
-            # Where the largest are is of no account: half the time.
+            # Half the time, because the places of the largest are not needed.
             table = self.weight.to(self.dtype).T
             rows = [(own[kept].to(self.dtype) @ table).amax(0) for own, kept in zip(moved, keep, strict=True)]
             return (torch.stack(rows).float() + self.bias).relu().log1p()
@@ -137,13 +138,13 @@ class SparseHead(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, hidden: Tensor) -> None:
-        """Set the biases, so that few tokens are active, from the outputs (n, width) at some passages' positions."""
+        """Set the biases from some passages' outputs (n, width), so that few tokens are active."""
         logits = self.transform(hidden).float() @ self.weight.float().T
         self.bias.copy_(-(logits.mean(0) + _SPREAD * logits.std(0)))
         self.fresh = False
 
     def save(self, path: Path) -> None:
-        """Write all of it but a table that is the model's own."""
+        """Write the head, without a table that is the model's own."""
         state = {name: tensor for name, tensor in self.state_dict().items() if not (self.tied and name == "weight")}
         said: dict[str, Any] = {"tied": self.tied, "transform": type(self.transform).__name__.lower()}
         if isinstance(self.transform, Prediction):
@@ -175,7 +176,7 @@ class SparseHead(nn.Module):
 
 
 def _language_model(path: str) -> Any:
-    """The class that loads a model with its head, or None where the files hold none."""
+    """The class that loads a model with its head, or None if the files have no head."""
     names: Sequence[str] = AutoConfig.from_pretrained(path).architectures or ()
     if any(name.endswith("ForMaskedLM") for name in names):
         return AutoModelForMaskedLM
@@ -185,7 +186,7 @@ def _language_model(path: str) -> Any:
 
 
 def _transform(model: Any, output: nn.Module) -> nn.Module:
-    """What a model's head computes before the products with its table."""
+    """The part of a model's head before the product with its table."""
     head = getattr(model, "lm_head", None)
     if head is output:
         return nn.Identity()
@@ -199,13 +200,13 @@ def _transform(model: Any, output: nn.Module) -> nn.Module:
     if hasattr(model, "vocab_transform"):
         # DistilBERT.
         return Prediction(model.vocab_transform, model.config.activation, model.vocab_layer_norm)
-    raise ValueError(f"the head of {type(model).__name__} is in a form that is not known")
+    raise ValueError(f"the form of the head of {type(model).__name__} is not known")
 
 
 def flops(weights: Tensor) -> Tensor:
     """The FLOPS regulariser of a batch's passages, float32 (n, vocabulary): Σⱼ (mean of |wⱼ|)² (equation 8).
 
-    It is about how many products a search does, so that it presses on tokens that many passages have.
+    It estimates how many products a search computes, so it pushes down tokens that many passages have.
     """
     return weights.abs().mean(0).square().sum()
 

@@ -1,8 +1,7 @@
-"""``python -m training.light.sparse_passages ENCODER INDEX``: weights of tokens for the sparse arm of an index.
+"""``python -m training.light.sparse_passages ENCODER INDEX``: token weights for the sparse arm of an index.
 
-ENCODER is the passage encoder that :mod:`training.light.train` left, ``runs/NAME/ROUND/passages``. Documents are read
-from the index itself, and ``sparse.safetensors`` is written beside its vectors, for ``typeahead serve --lexical
-sparse``.
+ENCODER is the passage encoder of a round of :mod:`training.light.train`, ``runs/NAME/ROUND/passages``. Documents are
+read from the index, and ``sparse.safetensors`` is written beside its vectors, for ``typeahead serve --lexical sparse``.
 """
 
 from __future__ import annotations
@@ -19,34 +18,36 @@ from tqdm import tqdm
 
 from training.light.model import SPARSE, PassageSide
 from training.light.sparse_head import HEAD, SparseHead
-from training.ranking.inputs import blocks, passage_ids
-from training.teacher.teacher import Teacher
+from training.ranking.encoding import blocks, passage_ids
+from training.teacher.torch_teacher import TorchTeacher
 from typeahead.index import open_index
 from typeahead.index.sparse import SPARSE as FILE
 from typeahead.index.sparse import write_sparse
 from typeahead.index.staging import add_file
 
-#: Documents that are read at a time.
+#: Documents read at a time.
 _PART = 2048
 
 
 class SparsePassages:
-    """A passage encoder with its head, and what it was trained with."""
+    """A passage encoder with its head, and the settings of its training."""
 
     def __init__(self, folder: Path, *, dtype: str = "float32", device: str = "cpu") -> None:
         if not (folder / HEAD).is_file():
-            raise ValueError(f"{folder} holds no head of a sparse encoder: python -m training.light.train leaves one")
+            raise ValueError(
+                f"{folder} has no head of a sparse encoder: give the passages folder of a round of training.light.train"
+            )
         said = json.loads((folder / SPARSE).read_text(encoding="utf-8"))
         self.counts: str = said["counts"]
         self.top_k: int = said["top_k"]
         self._max_tokens: int = said["max_tokens"]
-        self.teacher = Teacher(str(folder), dtype=dtype, device=device)
+        self.teacher = TorchTeacher(str(folder), dtype=dtype, device=device)
         head = SparseHead.of(self.teacher).requires_grad_(False)
         head.dtype = getattr(torch, dtype)
         self.side = PassageSide(self.teacher, head).eval()
 
     def encode(self, texts: Sequence[str], top_k: int | None = None) -> csr_array:
-        """The weights (n, vocabulary) of passages; of each the ``top_k`` largest, by default as it was trained."""
+        """The token weights (n, vocabulary) of passages: the ``top_k`` largest, by default as many as in training."""
         ids = passage_ids(self.teacher, texts, self._max_tokens)
         _, weights = self.side.encode(ids, self.top_k if top_k is None else top_k)
         return weights
@@ -59,12 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("encoder", type=Path)
     parser.add_argument("index", type=Path)
-    parser.add_argument("--top-k", type=int, help="weights that a passage keeps (default: as the encoder was trained)")
+    parser.add_argument("--top-k", type=int, help="weights that a passage keeps (default: as in training)")
     parser.add_argument(
         "--dtype",
         choices=["float32", "bfloat16"],
         default="float32",
-        help="bfloat16 takes half the time where a CPU has it",
+        help="bfloat16 takes half the time on a CPU that has it",
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)

@@ -1,20 +1,20 @@
-"""``python -m training.light.train RECIPE.toml [ROUND]``: LightRetriever's training, where queries become a look-up.
+"""``python -m training.light.train RECIPE.toml [ROUND]``: LightRetriever, which turns queries into a look-up.
 
-The passage encoder is trained along with what it gives for single tokens, so that a query that is their mean finds its
-passages (*dense*), and with a language model's head, so that a query that is the count of its tokens does (*sparse*).
-The loss of a batch is the sum of
+The encoder is trained on passages and on single tokens, so the mean of a query's token vectors finds its passages
+(*dense*). It is also trained with a language model's head, so the counts of a query's tokens find them (*sparse*). The
+loss of a batch is the sum of
 
 * the cross entropy of each query's positive among all passages, by dense scores over ``temperature``, at each of the
   Matryoshka ``dimensions``;
-* the same by whole queries, times ``symmetric``;
+* the same with whole queries, times ``symmetric``;
 * the KL divergence of the look-up's distribution over passages from the whole queries', times ``alignment``
   (equation 5 of the paper);
 * the cross entropy by sparse scores over ``sparse_temperature``;
-* ``flops`` times the FLOPS regulariser of the passages (equation 8), which rises with the square of the step until
+* the FLOPS regulariser of the passages (equation 8), times ``flops``, which rises with the square of the step until
   ``flops_warmup`` of all steps are done (equation 9).
 
-It leaves a static student for each prompt, which :mod:`training.exporting.export` makes a model of, and the passage
-encoder.
+A round leaves the passage encoder, and a static student for each prompt, which :mod:`training.exporting.export` turns
+into a model folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from training.light.model import Light, mean_of_tokens
 from training.light.sparse_head import flops
 from training.ranking.contrast_data import Batch, held_out_pool
 from training.ranking.gradcache import Side
-from training.ranking.round_folders import STUDENT, open_teacher, seed_of
+from training.ranking.recipe import LightRecipe, Stage2
+from training.ranking.round_folders import open_teacher, seed_of
 from training.ranking.round_loop import (
     DEVELOPMENT,
     RoundRun,
@@ -42,17 +43,17 @@ from training.ranking.round_loop import (
     run_command,
     share_of_all,
 )
-from training.ranking.stage2 import LightRecipe, Stage2
 from training.recipe import Recipe
 from training.students import Static, save_student
-from training.teacher.token_vectors import token_table
+from training.students.files import STUDENT
+from training.teacher.token_encoder import token_table
 
-#: Passages that a head without a past is set by.
+#: How many passages set the biases of a head that was never trained.
 _CALIBRATION = 64
 
 
 class LightRun(RoundRun):
-    """One round."""
+    """One round of LightRetriever's training."""
 
     program = "training.light.train"
     one: LightRecipe
@@ -60,7 +61,7 @@ class LightRun(RoundRun):
     def __init__(self, recipe: Recipe, stage2: Stage2, one: LightRecipe, run: Path, accelerator: Accelerator) -> None:
         super().__init__(recipe, stage2, one, run, accelerator)
         teacher = open_teacher(recipe, run, one.start, self.device, dtype="float32")
-        # Adapters and layers that begin at random begin the same in every process and every run.
+        # So random adapters and layers start the same in every process and every run.
         torch.manual_seed(seed_of(self.seed, "start"))
         self.model = Light(teacher, one, stage2.separator)
         self.model.calibrate(self._first_passages())
@@ -78,7 +79,7 @@ class LightRun(RoundRun):
         model, one = self.model, self.one
         tokens = model.query_tokens(batch.queries, self.recipe.student.max_tokens)
         prompts = self._prompts(batch)
-        # A token of several queries is encoded once.
+        # A token that several queries share is encoded once.
         places = {
             pair: place
             for place, pair in enumerate(
@@ -116,7 +117,7 @@ class LightRun(RoundRun):
     def _dense_loss(
         self, singles: Tensor, where: list[list[int]], asked: Tensor, vectors: Tensor, batch: Batch
     ) -> Tensor:
-        """The look-up's loss, and what keeps it by the whole model's, at one dimension."""
+        """The look-up's loss and its distance from the whole model, for one number of dimensions."""
         one, unit = self.one, self.model.teacher.similarity == "cosine"
         queries = mean_of_tokens(singles, where, normalize=unit)
         if unit:
@@ -130,11 +131,11 @@ class LightRun(RoundRun):
         return loss
 
     def _pressure(self, step: int) -> float:
-        """Equation 9: the square of how far the warm-up is."""
+        """Equation 9: the square of the warm-up's progress."""
         return min(1.0, self.progress(step) / self.one.flops_warmup) ** 2 if self.one.flops_warmup else 1.0
 
     def _prompts(self, batch: Batch) -> list[int]:
-        """The number of each query's prompt: its file's, where there are several."""
+        """The number of each query's prompt: that of its file, if there are several prompts."""
         return [file if len(self.model.prompts) > 1 else 0 for file in batch.files]
 
     def modes(self, *, train: bool) -> None:
@@ -142,7 +143,7 @@ class LightRun(RoundRun):
         self.model.train(train)
 
     def evaluate(self) -> dict[str, float]:
-        """Mean reciprocal rank at 10 of held-out queries by each arm, and the tokens that a passage has weights of."""
+        """Mean reciprocal rank at 10 of held-out queries by each arm, and how many token weights a passage has."""
         held_out = self.groups.development(DEVELOPMENT)
         if not held_out:
             return {}
@@ -167,11 +168,11 @@ class LightRun(RoundRun):
         return figures | {"queries": len(held_out), "passages": len(pool)}
 
     def save(self) -> None:
-        """Write the passage encoder, and a static student for each prompt."""
+        """Write the passage encoder and a static student for each prompt."""
         self.modes(train=False)
         self.model.save(self.folder, self.recipe)
         teacher = self.model.teacher
-        # The first prompt's last: with it the round is done.
+        # The first prompt comes last, because its file marks the round as finished.
         for number, prompt in reversed(list(enumerate(self.model.prompts))):
             table = token_table(teacher, prompt)
             folder = self.folder / f"prompt-{number}" if number else self.folder
@@ -180,7 +181,7 @@ class LightRun(RoundRun):
 
 
 def alignment(scores: Tensor, targets: Tensor, barred: Tensor) -> Tensor:
-    """Mean KL divergence of the softmax of ``scores`` (n, m) from that of ``targets``, without what is barred."""
+    """Mean KL divergence of the softmax of ``scores`` (n, m) from that of ``targets``, without ``barred`` entries."""
     both = [part.masked_fill(barred, -math.inf).log_softmax(1) for part in (scores, targets)]
     found, aim = (part.masked_fill(barred, 0.0) for part in both)
     return (aim.exp().masked_fill(barred, 0.0) * (aim - found)).sum(1).mean()

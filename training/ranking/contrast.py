@@ -1,8 +1,9 @@
-"""``python -m training.ranking.contrast RECIPE.toml [ROUND]``: stage 2, where a student learns to rank passages.
+"""``python -m training.ranking.contrast RECIPE.toml [ROUND]``: stage 2. A student learns to rank passages.
 
 The loss of a query is the cross entropy of its positive passage among all passages of the batch: its own hard
-negatives, the other queries' passages (paper, appendix B). The passage encoder is trained along, or stays as it is to
-the bit. Gradient caching lets a batch of any size fit. A run goes on after a kill and ends with the same weights.
+negatives and the other queries' passages (paper, appendix B). The passage encoder is trained as well, or stays the same
+to the bit. Gradient caching lets a batch of any size fit into memory. A killed run can be resumed and ends with the
+same weights.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 
 from training.ranking.contrast_data import Batch, held_out_pool
 from training.ranking.contrast_passages import Passages
+from training.ranking.encoding import encode, query_ids
 from training.ranking.gradcache import Side
-from training.ranking.inputs import encode, query_ids
-from training.ranking.round_folders import STUDENT, open_teacher, student_path
+from training.ranking.recipe import ContrastRecipe, Stage2
+from training.ranking.round_folders import open_teacher, student_path
 from training.ranking.round_loop import (
     DEVELOPMENT,
     RoundRun,
@@ -27,9 +29,9 @@ from training.ranking.round_loop import (
     run_command,
     share_of_all,
 )
-from training.ranking.stage2 import ContrastRecipe, Stage2
 from training.recipe import Recipe
 from training.students import Student, load_student, save_student
+from training.students.files import STUDENT
 
 
 class Contrast(RoundRun):
@@ -42,7 +44,7 @@ class Contrast(RoundRun):
     ) -> None:
         self.student = load_student(student_path(run, one.start)).to(accelerator.device)
         super().__init__(recipe, stage2, one, run, accelerator)
-        # Weights that are trained are kept in float32, whatever the teacher is usually run in.
+        # Weights under training are kept in float32, whatever type the teacher usually has.
         dtype = "float32" if one.passages == "trained" else None
         teacher = open_teacher(recipe, run, one.start, self.device, dtype=dtype)
         self.passages = Passages(teacher, one, stage2.separator, Path(recipe.cache))
@@ -55,7 +57,7 @@ class Contrast(RoundRun):
         self.begin(modules, [(self.student, one.rate), (self.passages.encoder, one.rate)], teacher)
 
     def prepare(self) -> None:
-        """Encode the passages of all groups, if their encoder is frozen."""
+        """Encode the passages of all groups if their encoder is frozen."""
         self.passages.prepare(self.groups, self.accelerator)
 
     def check(self) -> None:
@@ -63,7 +65,7 @@ class Contrast(RoundRun):
         self.passages.check()
 
     def save(self) -> None:
-        """Write the student and, if it was trained along, the passage encoder."""
+        """Write the student, and the passage encoder if it was trained."""
         self.passages.save(self.folder, self.recipe)
         save_student(self.student, self.folder / STUDENT)
 
@@ -90,11 +92,11 @@ class Contrast(RoundRun):
     def modes(self, *, train: bool) -> None:
         """See :meth:`~training.ranking.round_loop.RoundRun.modes`."""
         self.student.train(train)
-        # Dropout would make a frozen encoder another one.
+        # With dropout, a frozen encoder would give other vectors.
         self.passages.encoder.train(train and self.passages.trained)
 
     def evaluate(self) -> dict[str, float]:
-        """Mean reciprocal rank at 10 of held-out queries among the passages of all of them: the same as each epoch."""
+        """Mean reciprocal rank at 10 of held-out queries among all of their passages, the same ones in every epoch."""
         held_out = self.groups.development(DEVELOPMENT)
         if not held_out:
             return {}
@@ -108,7 +110,7 @@ class Contrast(RoundRun):
 
 
 def tie_words(student: Student, weight: nn.Parameter) -> None:
-    """Share the passage encoder's word embeddings with a student whose table stands still of its own."""
+    """Share the passage encoder's word embeddings with a student that does not train its own table."""
     for holder in (student, getattr(student, "trunk", None)):
         words = getattr(holder, "words", None)
         if isinstance(words, nn.Embedding) and not words.weight.requires_grad:
@@ -116,7 +118,7 @@ def tie_words(student: Student, weight: nn.Parameter) -> None:
 
 
 def _make_dense(student: Student) -> None:
-    """AdamW takes no sparse gradients, and rates this small leave a row that no batch touches where it is."""
+    """Make gradients dense: AdamW takes no sparse ones. At such small rates, rows that no batch touches hardly move."""
     for module in student.modules():
         if isinstance(module, nn.Embedding):
             module.sparse = False

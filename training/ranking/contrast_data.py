@@ -1,7 +1,7 @@
-"""What a round of contrastive training reads: groups by row, and the batches that are drawn from them.
+"""What a round of contrastive training reads: groups by row, and the batches drawn from them.
 
-Which positive and which negatives of a query an epoch takes, and which queries share a batch, depends on the seed, the
-epoch and the row alone; so every process of a run can draw a batch for itself, and a resumed run draws the same ones.
+The passages drawn for a query and the queries that share a batch depend only on the seed, the epoch and the row. So
+every process of a run can draw a batch for itself, and a resumed run draws the same ones.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch import Tensor
 
 from training.data import Group, GroupFile, Passage, Text, is_development, read_groups, write_groups
 from training.data.judged import KINDS, split_kind
+from training.ranking.recipe import ContrastRecipe, Stage2
 from training.ranking.round_folders import NEGATIVES, open_judged, seed_of
-from training.ranking.stage2 import ContrastRecipe, Stage2
 
 
 @dataclass(frozen=True)
 class Batch:
     """Queries, all passages of the batch, and how they belong together.
 
-    ``target`` int64 (queries,) is the place of each query's positive; ``barred`` bool (queries, passages) marks
-    passages that are no negative of a query, since they are relevant to it, too. ``files`` are the numbers of the files
-    that the queries are from.
+    ``target`` int64 (queries,) is the place of each query's positive. ``barred`` bool (queries, passages) marks other
+    passages that are relevant to a query and so cannot be its negatives. ``files`` holds the number of each query's
+    file.
     """
 
     queries: list[Text]
@@ -39,7 +39,11 @@ class Batch:
 
 
 def group_paths(stage2: Stage2, one: ContrastRecipe, run: Path, *, write: bool) -> list[Path]:
-    """The Tevatron files of a round; sources of another form are written as such in its folder first, by ``write``."""
+    """The Tevatron files of a round. If ``write``, sources of another format are converted in its folder first.
+
+    Raises:
+        ValueError: a round of mining has not been run yet.
+    """
     paths = []
     for number, source in enumerate(one.groups):
         kind, _, name = source.partition(":")
@@ -61,7 +65,7 @@ def group_paths(stage2: Stage2, one: ContrastRecipe, run: Path, *, write: bool) 
 
 
 class Groups:
-    """The groups of several files, by row, divided into those that are trained on and those that are held out."""
+    """The groups of several files, by row: some to train on, the others held out."""
 
     def __init__(self, paths: Sequence[Path], one: ContrastRecipe, seed: int) -> None:
         self._one, self._seed = one, seed
@@ -79,10 +83,10 @@ class Groups:
                 self._rows[development].append(first + row)
             first += len(held_out)
         if not self._rows[False]:
-            raise ValueError(f"{', '.join(map(str, paths))}: no query is left to train on")
+            raise ValueError(f"{', '.join(map(str, paths))}: no query is left to train on; is development too large?")
 
     def __len__(self) -> int:
-        """How many are trained on."""
+        """How many groups are trained on."""
         return len(self._rows[False])
 
     @property
@@ -95,7 +99,7 @@ class Groups:
         return self._files[number][place]
 
     def _place(self, row: int) -> tuple[int, int]:
-        """The file that a row is of, and its row there."""
+        """The number of a row's file, and the row's place in it."""
         for number, file in enumerate(self._files):
             if row < len(file):
                 return number, row
@@ -103,22 +107,22 @@ class Groups:
         raise IndexError(row)
 
     def __iter__(self) -> Iterator[Group]:
-        """All groups, the held-out ones, too."""
+        """All groups, including those held out."""
         for file in self._files:
             yield from file
 
     def development(self, count: int) -> list[Group]:
-        """The first ``count`` groups that are held out."""
+        """The first ``count`` held-out groups."""
         return [self[row] for row in self._rows[True][:count]]
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """Rows of each batch of an epoch: all are there once."""
+        """The rows of each batch of an epoch. Each row comes once."""
         rows = np.array(self._rows[False], np.int64)
         order = np.random.default_rng([self._seed, epoch]).permutation(rows)
         return [order[start : start + self._one.batch] for start in range(0, len(order), self._one.batch)]
 
     def batch(self, rows: np.ndarray, epoch: int) -> Batch:
-        """Read the groups of some rows, and draw a positive and negatives of each."""
+        """Read the groups of some rows, and draw a positive and negatives for each."""
         queries: list[Text] = []
         passages: list[Passage] = []
         target: list[int] = []
@@ -138,7 +142,7 @@ class Groups:
 
 
 def held_out_pool(groups: Sequence[Group]) -> tuple[list[Passage], list[list[int]]]:
-    """The passages of held-out groups, each once, and where each group's positives are among them."""
+    """The passages of held-out groups, each once, and the places of each group's positives among them."""
     pool = {passage.key: passage for group in groups for passage in (*group.positives, *group.negatives[:8])}
     places = {key: place for place, key in enumerate(pool)}
     return list(pool.values()), [[places[passage.key] for passage in group.positives] for group in groups]

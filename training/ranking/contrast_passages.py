@@ -1,7 +1,7 @@
-"""The passage side of contrastive training: an encoder that is trained along, or vectors that never change.
+"""The passage side of contrastive training: an encoder that is trained, or vectors that never change.
 
-A frozen encoder's vectors come from the cache that distillation fills, too, so that each passage is encoded once for
-all epochs and rounds. That it stays as it is is checked, by a hash of its weights, at every checkpoint and at the end.
+A frozen encoder's vectors are kept in the cache that distillation also uses, so each passage is encoded once for all
+epochs and rounds. A hash of the weights shows, at every checkpoint and at the end, that the encoder has not changed.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from training.data import Group, Passage
+from training.ranking.encoding import PassageEncoder, encode, passage_ids
 from training.ranking.gradcache import Side
-from training.ranking.inputs import PassageEncoder, encode, passage_ids
+from training.ranking.recipe import ContrastRecipe
 from training.ranking.round_folders import PASSAGES
-from training.ranking.stage2 import ContrastRecipe
 from training.recipe import Recipe
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
-#: Groups whose passages are encoded at a time while the cache is filled.
+#: Groups whose passages are encoded at a time to fill the cache.
 _PART = 1000
-#: What a sentence-transformers folder says beside weights and tokenizer.
+#: The files of a sentence-transformers folder besides weights and tokenizer.
 _SETTINGS = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
 
 
 class Passages:
-    """The passages' encoder in one round."""
+    """The passage encoder in one round."""
 
-    def __init__(self, teacher: Teacher, one: ContrastRecipe, separator: str, cache: Path) -> None:
+    def __init__(self, teacher: TorchTeacher, one: ContrastRecipe, separator: str, cache: Path) -> None:
         self.teacher, self.trained = teacher, one.passages == "trained"
         self.encoder = PassageEncoder(teacher)
         self._separator, self._length = separator, one.passage_tokens
@@ -45,12 +45,12 @@ class Passages:
             self._sha256 = teacher.weights_sha256()
 
     def side(self, passages: Sequence[Passage], chunk: int, device: torch.device) -> Side:
-        """What a step encodes and trains."""
+        """The passages of a step, to be encoded and trained on."""
         ids = passage_ids(self.teacher, [passage.whole(self._separator) for passage in passages], self._length)
         return Side(self.encoder, ids, chunk, device, self.encoder.filler)
 
     def prepare(self, groups: Iterable[Group], accelerator: Accelerator) -> None:
-        """Fill the cache with the passages of all groups, each process with its share, if the encoder is frozen."""
+        """If the encoder is frozen, fill the cache with the passages of all groups. Each process does its share."""
         if self.trained:
             return
         shared = islice(groups, accelerator.process_index, None, accelerator.num_processes)
@@ -66,7 +66,7 @@ class Passages:
         self._cache.fill(sorted(texts), prompt=self.teacher.passage_prompt, label="passages")
 
     def vectors(self, passages: Sequence[Passage]) -> Tensor:
-        """A frozen encoder's vectors, float32 (n, dim); those of token ids are computed each time."""
+        """A frozen encoder's vectors, float32 (n, dim). Passages given as token ids are encoded each time."""
         texts = [passage.whole(self._separator) for passage in passages]
         if all(isinstance(text, str) for text in texts):
             plain = [str(text) for text in texts]
@@ -76,30 +76,30 @@ class Passages:
         return torch.from_numpy(encode(self.encoder, passage_ids(self.teacher, texts), self.teacher.device))
 
     def encode(self, passages: Sequence[Passage]) -> Tensor:
-        """Vectors float32 (n, dim) by the encoder as it is now."""
+        """Vectors float32 (n, dim), by the encoder in its present state."""
         if not self.trained:
             return self.vectors(passages)
         ids = passage_ids(self.teacher, [passage.whole(self._separator) for passage in passages], self._length)
         return torch.from_numpy(encode(self.encoder, ids, self.teacher.device))
 
     def check(self) -> None:
-        """``RuntimeError`` if a frozen encoder is no longer what it was: an index of its vectors would be void."""
+        """``RuntimeError`` if a frozen encoder has changed: an index of its vectors would be useless."""
         if not self.trained and self.teacher.weights_sha256() != self._sha256:
             raise RuntimeError(
                 f"the frozen passage encoder {self.teacher.name} has changed while the student was trained"
             )
 
     def save(self, folder: Path, recipe: Recipe) -> None:
-        """Write an encoder that was trained as a folder like the teacher's, and a recipe whose teacher it is."""
+        """Write a trained encoder as a folder like the teacher's, and a recipe with that folder as its teacher."""
         if self.trained:
             save_passage_encoder(self.teacher, folder, recipe)
 
 
-def save_passage_encoder(teacher: Teacher, folder: Path, recipe: Recipe) -> Path:
-    """Write a teacher that was trained to a round's folder, and a recipe whose teacher it is; returns where it lies."""
+def save_passage_encoder(teacher: TorchTeacher, folder: Path, recipe: Recipe) -> Path:
+    """Write a trained teacher and a recipe that uses it into a round's folder. Returns the teacher's folder."""
     final, partial = folder / PASSAGES, folder / f"{PASSAGES}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    # A pooler is no part of what was trained, and in coCondenser's format random from the start.
+    # Without a pooler: it was not trained, and in coCondenser's format it is random from the start.
     state = {name: value for name, value in teacher.model.state_dict().items() if not name.startswith("pooler.")}
     teacher.model.save_pretrained(partial, state_dict=state)
     teacher.tokenizer.save_pretrained(partial)
@@ -116,7 +116,7 @@ def save_passage_encoder(teacher: Teacher, folder: Path, recipe: Recipe) -> Path
 
 
 def with_teacher(path: Path, teacher: Path) -> str:
-    """A recipe that is another one but for its teacher, which is a folder."""
-    # A JSON string is one of TOML, too.
+    """A recipe that differs from another only in its teacher, a folder."""
+    # A JSON string is also a TOML string.
     base, folder = json.dumps(str(path.resolve())), json.dumps(str(teacher.resolve()))
     return f'base = {base}\n\n[teacher]\nid = {folder}\npackage = ""\n'

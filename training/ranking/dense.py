@@ -1,7 +1,7 @@
-"""The vectors of a whole collection on disk, and exact search in them: the later rounds of hard negatives.
+"""The vectors of a whole collection on disk, and exact search in them, for later rounds of hard negatives.
 
-The sibling :mod:`training.ranking.bm25` searches by words. :mod:`typeahead.index` serves people; this one asks hundreds
-of thousands of queries at once, on a GPU if there is one.
+The sibling :mod:`training.ranking.bm25` searches by words. Unlike :mod:`typeahead.index`, which serves people, this
+search takes hundreds of thousands of queries at once, on a GPU if there is one.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import torch
 from tqdm import tqdm
 
 from training.data import Collection
-from training.ranking.inputs import PassageEncoder, blocks, encode, passage_ids
-from training.teacher.teacher import Teacher
+from training.ranking.encoding import PassageEncoder, blocks, encode, passage_ids
+from training.teacher.torch_teacher import TorchTeacher
 
-#: Passages in a file: what a kill costs at most.
+#: Passages in a file. A kill costs at most this many.
 SHARD = 16_384
 
 
 class CollectionVectors:
     """A passage encoder's vectors of a collection, in float16 files of :data:`SHARD` rows, in the collection's order.
 
-    The folder is named after the encoder, its prompt, the collection and what stands between title and text; so
-    whatever is found there is right, and :meth:`fill` only computes what is missing.
+    The folder's name depends on the encoder, its prompt, the collection, and the separator of title and text. So every
+    file in it is right, and :meth:`fill` only computes what is missing.
     """
 
-    def __init__(self, folder: Path, teacher: Teacher, collection: Collection, separator: str) -> None:
+    def __init__(self, folder: Path, teacher: TorchTeacher, collection: Collection, separator: str) -> None:
         name = f"collection-{collection.digest}"
         if teacher.passage_prompt or separator != " ":
             written = (teacher.passage_prompt + "\0" + separator).encode()
@@ -43,7 +43,7 @@ class CollectionVectors:
         return self.folder / f"{number:05d}.npy"
 
     def fill(self, *, process: int = 0, processes: int = 1) -> None:
-        """Encode what is missing of this process's share of the files."""
+        """Encode the missing files of this process's share."""
         encoder = PassageEncoder(self._teacher)
         mine = [number for number in range(process, len(self._blocks), processes) if not self._path(number).is_file()]
         total = sum(len(self._blocks[number]) for number in mine)
@@ -52,7 +52,7 @@ class CollectionVectors:
                 texts = [self._collection[row].whole(self._separator) for row in self._blocks[number]]
                 vectors = encode(encoder, passage_ids(self._teacher, texts), self._teacher.device).astype(np.float16)
                 if not np.isfinite(vectors).all():
-                    raise ValueError(f"{self._teacher.name} gave a vector that is not finite")
+                    raise ValueError(f"{self._teacher.name} gave a vector that is not finite: try dtype float32")
                 partial = self._path(number).with_suffix(".partial")
                 with partial.open("wb") as file:
                     np.save(file, vectors)
@@ -60,7 +60,7 @@ class CollectionVectors:
                 progress.update(len(texts))
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """The first row of each file and its vectors, float16, mapped."""
+        """The first row of each file, and its vectors, float16, mapped into memory."""
         for number, rows in enumerate(self._blocks):
             yield rows.start, np.load(self._path(number), mmap_mode="r")
 
@@ -69,9 +69,9 @@ class CollectionVectors:
 def search(
     queries: np.ndarray, shards: Iterable[tuple[int, np.ndarray]], depth: int, device: torch.device
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows int64 and scores float32 of the ``depth`` passages with the greatest inner product, best first, by query.
+    """For each query, rows int64 and scores float32 of the ``depth`` passages with the largest inner products.
 
-    ``queries`` are float32 (n, dim). Equal scores come in the order of the rows.
+    ``queries`` are float32 (n, dim). The best passage comes first; equal scores are in the order of their rows.
     """
     asked = torch.from_numpy(queries).to(device)
     best = torch.full((len(asked), 0), 0.0, device=device)

@@ -1,9 +1,10 @@
-"""One step of training on a batch that does not fit at once: gradient caching.
+"""Gradient caching: a training step on a batch that does not fit into memory at once.
 
-*Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup* (Gao et al. 2021, section 3): encode the batch
-chunk by chunk without a graph; compute the loss and its gradient with respect to the vectors alone; encode each chunk
-again, with a graph, and send its part of that gradient through it. The result is the gradient of the whole batch, not
-an approximation as accumulation over small batches would be, since in-batch negatives see all of it.
+From *Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup* (Gao et al. 2021, section 3). First the
+batch is encoded chunk by chunk, without a graph. Then the loss and its gradient with respect to the vectors are
+computed. Last, each chunk is encoded again, with a graph, and its part of that gradient is sent through. The result is
+the exact gradient of the whole batch. Accumulating over small batches would only approximate it, because in-batch
+negatives come from the whole batch.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.ranking.inputs import pad
+from training.padding import pad
 
 Loss = Callable[[list[Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
 class Side:
-    """An encoder under training and the token ids that it is to encode, ``chunk`` texts at a time (0: all at once)."""
+    """An encoder under training, and the token ids for it to encode, ``chunk`` texts at a time (0: all at once)."""
 
     encoder: nn.Module
     ids: Sequence[Sequence[int]]
@@ -31,7 +32,7 @@ class Side:
     filler: int = 0
 
     def inputs(self) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Padded ids and lengths of each chunk, of texts of like length, and where each text's vector is then found."""
+        """Padded ids and lengths of each chunk of similar length, and the place of each text's vector afterwards."""
         order = sorted(range(len(self.ids)), key=lambda row: len(self.ids[row]))
         size = self.chunk or len(order)
         chunks = []
@@ -50,10 +51,11 @@ def backward(
     """Add the gradient of a loss to the parameters of all encoders, and return the loss, detached.
 
     Args:
-        sides: what is encoded; ``loss_of`` gets the vectors of each side, float32 (n, dim), in the order of its texts.
-        loss_of: the loss of the whole batch. It is called once.
+        sides: what to encode.
+        loss_of: the loss of the whole batch. It is called once, with the vectors of each side, float32 (n, dim), in the
+            order of its texts.
         send: runs a backward pass from a scalar.
-        precision: what the encoders run in, such as autocast; the loss is computed in float32.
+        precision: the context in which the encoders run, such as autocast. The loss is computed in float32.
     """
     inputs = [side.inputs() for side in sides]
     if all(len(chunks) == 1 for chunks, _ in inputs):
@@ -87,7 +89,7 @@ def backward(
 
 
 class _Random:
-    """The state of the random generators, so that dropout falls on the same units twice."""
+    """The state of the random generators, so dropout hits the same units both times."""
 
     def __init__(self, device: torch.device) -> None:
         self._devices = [device] if device.type == "cuda" else []
@@ -96,7 +98,7 @@ class _Random:
 
     @contextmanager
     def again(self) -> Iterator[None]:
-        """Run with this state, and go on with the present one after it."""
+        """Run with this state, and restore the present one afterwards."""
         with torch.random.fork_rng(self._devices):
             torch.set_rng_state(self._cpu)
             for device, state in zip(self._devices, self._cuda, strict=True):

@@ -1,9 +1,8 @@
-"""``python -m training.ranking.mine RECIPE.toml [ROUND]``: hard negatives for stage 2, in Tevatron's form.
+"""``python -m training.ranking.mine RECIPE.toml [ROUND]``: hard negatives for stage 2, in Tevatron's format.
 
-For each judged query a search gives its best passages; some of those that are not relevant are drawn at random. The
-search is BM25, or exact search with a model's vectors (:mod:`training.ranking.stage2` says which round uses what).
-Without a name the first round that is not done is run. A run that is killed goes on where it was and ends with the same
-file.
+For each judged query, a search finds the best passages, and some of those that are not relevant are drawn at random.
+The search is BM25, or exact search with a model's vectors: each round of the recipe says which. Without a name, the
+first unfinished round runs. A killed run can be resumed and ends with the same file.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from training.data import Group, Passage
 from training.data.tevatron import format_group
 from training.ranking.bm25 import BM25Index
 from training.ranking.dense import CollectionVectors, search
-from training.ranking.inputs import blocks, encode_queries
+from training.ranking.encoding import blocks, encode_queries
+from training.ranking.recipe import BM25, MineRecipe, Stage2, read_stage2
 from training.ranking.round_folders import (
     NEGATIVES,
     claim,
@@ -32,12 +32,11 @@ from training.ranking.round_folders import (
     open_models,
     seed_of,
 )
-from training.ranking.stage2 import BM25, MineRecipe, Stage2, read_stage2
 from training.recipe import Recipe, read_recipe
 
 log = logging.getLogger(__name__)
 
-#: Queries that are searched at a time: what a kill costs at most.
+#: Queries searched at a time. A kill costs at most this many.
 BLOCK = 256
 
 Search = Callable[[Sequence[str]], list[tuple[np.ndarray, np.ndarray]]]
@@ -48,7 +47,7 @@ class Mining:
 
     def __init__(self, recipe: Recipe, stage2: Stage2, miner: MineRecipe, run: Path, accelerator: Accelerator) -> None:
         if stage2.data is None:
-            raise ValueError(f"{stage2.path}: there is no [data] to mine in")
+            raise ValueError(f"{stage2.path}: mining needs a [data] table")
         self._recipe, self._stage2, self._miner, self._run = recipe, stage2, miner, run
         self._accelerator = accelerator
         self.folder = run / miner.name
@@ -56,10 +55,10 @@ class Mining:
         claim(self.folder, fingerprint(recipe, stage2, miner, run, collection=self._judged.collection.digest))
 
     def _search(self) -> Search:
-        """What finds the best passages of queries; with several processes, all take part in preparing it."""
+        """A function that finds the best passages of queries. With several processes, all help to prepare it."""
         miner, collection, separator = self._miner, self._judged.collection, self._stage2.separator
         if miner.by == BM25:
-            # Words of a title count like those of the text, whatever the encoder wants between the two.
+            # A title's words count like those of the text, whatever separator the encoder wants between them.
             texts = (str(passage.whole()) for passage in collection)
             index = BM25Index.open(self.folder / "index", texts, k1=miner.k1, b=miner.b)
             return lambda queries: index.search(queries, miner.depth)
@@ -76,7 +75,7 @@ class Mining:
         return by_vectors
 
     def mine(self) -> Path:
-        """Mine all queries, or what is left of them, and return the file."""
+        """Mine all queries, or those that are left, and return the file."""
         result = self.folder / NEGATIVES
         if result.is_file():
             return result
@@ -109,10 +108,10 @@ class Mining:
                 progress.update(len(part))
         partial.replace(result)
         if without:
-            log.warning("%s: %d queries have no negative: the search found nothing but their answers", result, without)
+            log.warning("%s: %d queries have no negatives: the search found only their answers", result, without)
 
     def _group(self, key: str, found: np.ndarray) -> Group:
-        """A query, its relevant passages, and negatives drawn from the rows that were found, best first."""
+        """A query, its relevant passages, and negatives drawn from the rows that were found (best first)."""
         collection, miner = self._judged.collection, self._miner
         positives = tuple(collection.get(passage) for passage in self._judged.relevant[key])
         answers = {passage.text for passage in positives}
@@ -120,7 +119,7 @@ class Mining:
         hits: list[Passage] = []
         for row in found[miner.skip :].tolist():
             passage = collection[row]
-            # A copy of an answer under another id is an answer, too: MS MARCO has many.
+            # A copy of an answer under another id is also an answer. MS MARCO has many.
             if passage.id not in known and passage.text not in answers:
                 hits.append(passage)
         rng = random.Random(seed_of(self._recipe.seed, miner.name, key))
@@ -129,7 +128,7 @@ class Mining:
 
 
 def whole_lines(path: Path, multiple: int) -> int:
-    """Cut a file down to whole lines, a multiple of ``multiple``, and return how many are left."""
+    """Cut a file down to a multiple of ``multiple`` whole lines, and return how many are left."""
     if not path.is_file():
         return 0
     ends = []

@@ -1,7 +1,7 @@
-"""What all rounds of training in stage 2 share: groups, checkpoints, the log, and the loop over batches.
+"""What all training rounds of stage 2 share: groups, checkpoints, the log, and the loop over batches.
 
-The siblings :mod:`training.ranking.contrast` and :mod:`training.light.train` say what is trained and by which loss. A
-run goes on after a kill and ends with the same weights; several processes share a batch.
+:mod:`training.ranking.contrast` and the rounds of LightRetriever say what is trained, and by which loss. A killed run
+can be resumed and ends with the same weights. Several processes share a batch.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from tqdm import tqdm
 
 from training.ranking.contrast_data import Batch, Groups, group_paths
 from training.ranking.gradcache import Loss, Side, backward
-from training.ranking.round_folders import STUDENT, claim, command_line, fingerprint, next_round, seed_of
-from training.ranking.stage2 import ContrastRecipe, Stage2, read_stage2
+from training.ranking.recipe import ContrastRecipe, Stage2, read_stage2
+from training.ranking.round_folders import claim, command_line, fingerprint, next_round, seed_of
 from training.recipe import Recipe, read_recipe
-from training.stage1.runlog import RunLog
-from training.teacher.teacher import Teacher
+from training.runlog import RunLog
+from training.students.files import STUDENT
+from training.teacher.torch_teacher import TorchTeacher
 
-#: Batches between two checkpoints.
+#: Batches between checkpoints.
 CHECKPOINT_EVERY = 200
-#: Held-out queries that are looked at after each epoch.
+#: Held-out queries to evaluate after each epoch.
 DEVELOPMENT = 300
 _DEPTH = 10
 
 
 def contrastive_loss(queries: Tensor, passages: Tensor, batch: Batch, temperature: float) -> Tensor:
-    """Mean cross entropy of each query's positive among all passages but those that are relevant to it, too.
+    """Mean cross entropy of each query's positive among all passages, except others that are relevant to it.
 
     ``queries`` float32 (n, dim), ``passages`` float32 (m, dim).
     """
@@ -44,13 +45,13 @@ def contrastive_loss(queries: Tensor, passages: Tensor, batch: Batch, temperatur
 
 
 def cross_entropy(scores: Tensor, batch: Batch) -> Tensor:
-    """The same of scores, float32 (n, m), that were divided by their temperature."""
+    """As :func:`contrastive_loss`, for scores float32 (n, m) that are divided by their temperature."""
     barred = scores.masked_fill(batch.barred.to(scores.device), -math.inf)
     return nn.functional.cross_entropy(barred, batch.target.to(scores.device))
 
 
 def reciprocal_rank(scores: Tensor, positives: Sequence[Sequence[int]]) -> float:
-    """Mean reciprocal rank at 10, as a fraction, of the best of each query's positives in its row of scores (n, m)."""
+    """Mean reciprocal rank at 10, as a fraction, of each query's best positive in its row of scores (n, m)."""
     total = 0.0
     for row, places in zip(scores, positives, strict=True):
         rank = 1 + int((row > row[list(places)].max()).sum())
@@ -59,14 +60,14 @@ def reciprocal_rank(scores: Tensor, positives: Sequence[Sequence[int]]) -> float
 
 
 def share(count: int, process: int, processes: int) -> slice:
-    """The part of ``count`` items that a process takes: all parts together are all items, in order."""
+    """The part of ``count`` items for one process. All parts together are all items, in order."""
     return slice(count * process // processes, count * (process + 1) // processes)
 
 
 class RoundRun(ABC):
     """One round, in its folder."""
 
-    #: The module that runs it, as its log names it.
+    #: The module that runs it, for the log.
     program: ClassVar[str]
 
     def __init__(
@@ -82,16 +83,16 @@ class RoundRun(ABC):
         facts = fingerprint(recipe, stage2, one, run, groups=self.groups.digest, precision=accelerator.mixed_precision)
         if main:
             claim(self.folder, facts)
-        #: Epoch and batch that come next.
+        #: The next epoch and batch.
         self.done = (0, 0)
         self._seconds = 0.0
-        #: Of the batches of the epoch so far.
+        #: The losses of this epoch so far, batch by batch.
         self._losses: list[float] = []
 
     def begin(
-        self, modules: Mapping[str, nn.Module], rates: Sequence[tuple[nn.Module, float]], teacher: Teacher
+        self, modules: Mapping[str, nn.Module], rates: Sequence[tuple[nn.Module, float]], teacher: TorchTeacher
     ) -> None:
-        """Take what a checkpoint holds, by name, and what is trained, each with its rate."""
+        """Set the modules of a checkpoint, by name, and the modules to train, each with its rate."""
         self._modules = dict(modules)
         seen: set[int] = set()
         self._parameters: list[nn.Parameter] = []
@@ -120,35 +121,35 @@ class RoundRun(ABC):
 
     @abstractmethod
     def step(self, batch: Batch, step: int) -> float:
-        """Train on one batch and return its loss, the same on all processes."""
+        """Train on one batch and return its loss, which is the same in all processes."""
 
     @abstractmethod
     def modes(self, *, train: bool) -> None:
-        """Set dropout of all modules."""
+        """Turn dropout on or off in all modules."""
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
-        """Figures on held-out queries."""
+        """The figures on held-out queries."""
 
     @abstractmethod
     def save(self) -> None:
-        """Write what was trained, :data:`~training.ranking.round_folders.STUDENT` last."""
+        """Write the results, :data:`~training.students.files.STUDENT` last."""
 
     def prepare(self) -> None:  # noqa: B027
-        """What is done once before the first batch: nothing, unless a kind of round says so."""
+        """Do what has to be done once before the first batch; by default nothing."""
 
     def check(self) -> None:  # noqa: B027
-        """``RuntimeError`` if something changed that may not."""
+        """``RuntimeError`` if something changed that must not."""
 
     @property
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
     def train(self) -> None:
-        """Train all epochs, or what is left of them."""
+        """Train all epochs, or those that are left."""
         result = self.folder / STUDENT
         if result.is_file():
-            tqdm.write(f"{result} is finished already; delete it to train anew")
+            tqdm.write(f"{result} is already finished; delete it to train again")
             return
         main = self.accelerator.is_main_process
         if not self._load():
@@ -164,7 +165,7 @@ class RoundRun(ABC):
             self._checkpoint.unlink(missing_ok=True)
 
     def _epoch(self, epoch: int) -> None:
-        # A batch of fewer queries than processes would leave one without work.
+        # With fewer queries than processes, one process would have nothing to do.
         batches = [rows for rows in self.groups.batches(epoch) if len(rows) >= self.accelerator.num_processes]
         self._total = len(batches) * self.one.epochs
         started = time.monotonic()
@@ -201,13 +202,13 @@ class RoundRun(ABC):
         self._save()
 
     def progress(self, step: int) -> float:
-        """The share of all batches that come before ``step``."""
+        """The share of all batches before ``step``."""
         return step / self._total
 
     def descend(self, sides: Sequence[Side], loss_of: Loss, step: int) -> float:
-        """One step of the optimizer down the gradient of a batch; returns the loss."""
+        """Take one optimizer step on a batch, and return the loss."""
         accelerator = self.accelerator
-        # Dropout depends on the step alone, so that a resumed run has the same.
+        # Dropout depends on the step alone, so it is the same in a resumed run.
         torch.manual_seed(seed_of(self.seed, step, accelerator.process_index))
         self.optimizer.zero_grad()
         value = backward(sides, loss_of, accelerator.backward, accelerator.autocast).item()
@@ -219,7 +220,7 @@ class RoundRun(ABC):
         return value
 
     def own(self, count: int) -> slice:
-        """The part of ``count`` items that this process takes."""
+        """This process's part of ``count`` items."""
         return share(count, self.accelerator.process_index, self.accelerator.num_processes)
 
     def _save(self) -> None:
@@ -254,7 +255,7 @@ class RoundRun(ABC):
 def add_gradients(accelerator: Accelerator, parameters: Sequence[nn.Parameter]) -> None:
     """Set every gradient to its sum over the processes.
 
-    Each has the gradient of the whole batch's loss through its own texts alone, so the sum is all of it.
+    Each process has the gradient of the whole batch's loss through its own texts, so the sum is the full gradient.
     """
     gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
     flat = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "sum")
@@ -264,7 +265,7 @@ def add_gradients(accelerator: Accelerator, parameters: Sequence[nn.Parameter]) 
 
 
 def share_of_all(accelerator: Accelerator, own: Tensor, count: int) -> Tensor:
-    """The vectors (count, dim) of all processes, this one's with their graph."""
+    """The vectors (count, dim) of all processes. Those of this process keep their graph."""
     if accelerator.num_processes == 1:
         return own
     parts = [share(count, process, accelerator.num_processes) for process in range(accelerator.num_processes)]
@@ -283,7 +284,7 @@ def run_command(
     find: Callable[[Stage2, str], ContrastRecipe],
     arguments: Sequence[str] | None,
 ) -> None:
-    """The command line of a kind of round: run the one that is named, or the first of ``rounds`` that is not done."""
+    """The command line of a kind of round: runs the named round, or the first unfinished one of ``rounds``."""
     options = command_line(kind.program, description, arguments)
     recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
     run = options.out or Path("runs") / recipe.name
@@ -295,7 +296,7 @@ def run_command(
 
 
 def accelerator_of(recipe: Recipe, *, cpu: bool) -> Accelerator:
-    """What a round runs on; ``ValueError`` for a precision in which its loss would not be exact."""
+    """The accelerator of a round. ``ValueError`` for a precision in which the loss would not be exact."""
     accelerator = Accelerator(cpu=cpu, mixed_precision=recipe.precision or None)
     if accelerator.mixed_precision not in ("no", "bf16"):
         raise ValueError(f"precision {accelerator.mixed_precision!r} is neither 'no' nor 'bf16'")
@@ -303,6 +304,6 @@ def accelerator_of(recipe: Recipe, *, cpu: bool) -> Accelerator:
 
 
 def _linear(step: int, total: int, warmup: float) -> float:
-    """The share of the rate at ``step`` of ``total``: up in a line over the share ``warmup``, then down to zero."""
+    """The factor of the rate at ``step`` of ``total``: linearly up over the share ``warmup``, then down to zero."""
     rising = round(total * warmup)
     return (step + 1) / rising if step < rising else (total - step) / max(total - rising, 1)

@@ -1,9 +1,9 @@
-"""Figures on held-out texts, by which a recipe is chosen.
+"""Figures on held-out texts. Recipes are chosen by them.
 
-For each file: some held-out texts are queries, training texts of the same file are the passages, and the teacher's ten
-nearest passages are what a student should find. *Agreement* is the share of them that it has in its own ten nearest.
-Cosine alone misleads: a student with a mean cosine of 0.77 can retrieve next to nothing. With ``typed`` the student is
-also fed the first part of each query's characters, and judged by what the teacher finds for the whole of it.
+In each file, some held-out texts serve as queries and training texts as passages. A student should find the teacher's
+ten nearest passages. *Agreement* is the share of those among the student's own ten nearest. Cosine alone misleads: a
+student with a mean cosine of 0.77 can retrieve next to nothing. With ``typed`` the student also gets the first part of
+each query's characters, and is judged by what the teacher finds for the whole query.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from training.data import Example
-from training.stage1.texts import pad
+from training.padding import pad
 from training.students import Student
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 QUERIES = 1_000
@@ -29,7 +29,7 @@ _BATCH = 128
 
 @dataclass(frozen=True)
 class _Set:
-    """The queries of one file: their ids, by the share of the characters typed (1 for all), and what to find."""
+    """One file's queries: their ids by the share of the characters typed (1 for all), and what they should find."""
 
     ids: dict[float, list[list[int]]]
     targets: np.ndarray
@@ -38,7 +38,7 @@ class _Set:
 
 
 class Development:
-    """Held-out queries of several files, and what the teacher finds for them."""
+    """Held-out queries of several files, and what the teacher finds for each."""
 
     def __init__(self, *, typed: Sequence[float] = ()) -> None:
         self._typed = tuple(typed)
@@ -52,11 +52,14 @@ class Development:
         name: str,
         held_out: Sequence[Example],
         training: Sequence[Example],
-        teacher: Teacher,
+        teacher: TorchTeacher,
         cache: VectorCache,
         max_tokens: int,
     ) -> None:
-        """Take the first held-out texts as queries and the first training texts as passages."""
+        """Add a file: its first held-out texts as queries, its first training texts as passages.
+
+        A file with too few texts is left out.
+        """
         texts = [example.text for example in held_out[:QUERIES]]
         passages = [example.text for example in training[:PASSAGES]]
         if not texts or len(passages) <= DEPTH:
@@ -79,7 +82,7 @@ class Development:
 
     @torch.inference_mode()
     def evaluate(self, student: Student) -> dict[str, float]:
-        """Mean cosine and agreement for each file, and agreement for each share typed."""
+        """The mean cosine and the agreement for each file, and the agreement for each share typed."""
         figures = {}
         device = next(iter(student.parameters())).device
         for name, one in self._sets.items():
@@ -104,7 +107,7 @@ def _begin(text: str, share: float) -> str:
 def _encode(
     encode: Callable[[Tensor, Tensor], Tensor], ids: Sequence[Sequence[int]], device: torch.device
 ) -> np.ndarray:
-    """A student's vectors of token sequences, float32 (n, dim), in batches of like length."""
+    """A student's vectors of token sequences, float32 (n, dim), computed in batches of similar length."""
     order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
     parts = []
     for start in range(0, len(order), _BATCH):

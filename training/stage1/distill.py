@@ -1,9 +1,9 @@
-"""``python -m training.stage1.distill RECIPE.toml``: a student learns its teacher's vectors of many texts (stage 1).
+"""``python -m training.stage1.distill RECIPE.toml``: stage 1. A student learns its teacher's vectors of many texts.
 
-Teacher vectors come from the cache on disk and are computed once. A run is seeded; it keeps a checkpoint, so that the
-same command goes on after a kill and ends with the same weights; and it writes ``log.jsonl`` and ``LOG.md`` and, at its
-end, ``student.safetensors``, which :mod:`training.exporting.export` turns into a model folder. ``accelerate launch -m
-training.stage1.distill …`` runs it on several GPUs, each with its part of every batch.
+Teacher vectors are computed once and cached on disk. Runs are seeded and keep a checkpoint: after a kill, the same
+command continues and ends with the same weights. A run writes ``log.jsonl``, ``LOG.md`` and, at the end,
+``student.safetensors``, which :mod:`training.exporting.export` turns into a model folder. ``accelerate launch -m
+training.stage1.distill …`` uses several GPUs, each for its part of every batch.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
+from training.runlog import RunLog
 from training.stage1.development import Development
 from training.stage1.objectives import Objectives
 from training.stage1.parallel import share_gradients
-from training.stage1.runlog import RunLog
 from training.stage1.texts import Corpus
 from training.students import build, save_student
-from training.students.files import read_metadata
+from training.students.files import STUDENT, read_metadata
 from training.students.rounding import set_rounding
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
-#: Batches between two checkpoints.
+#: Batches between checkpoints.
 _CHECKPOINT_EVERY = 1000
 
 
 class Run:
-    """One training run in a folder, which it can go on from."""
+    """One training run in a folder, from which it can be resumed."""
 
     def __init__(self, recipe: Recipe, folder: Path, *, threads: int, cpu: bool = False) -> None:
         torch.set_num_threads(threads)
-        # "bf16" multiplies in bfloat16; weights, sums and optimizers stay float32.
+        # With "bf16", products are in bfloat16, while weights, sums and optimizers stay in float32.
         self.accelerator = Accelerator(cpu=cpu, mixed_precision=recipe.precision or None)
         if self.accelerator.mixed_precision not in PRECISIONS:
-            raise ValueError(f"precision {self.accelerator.mixed_precision!r} is none of {PRECISIONS}")
+            raise ValueError(f"precision {self.accelerator.mixed_precision!r} is not one of {PRECISIONS}")
         self.recipe, self.folder = recipe, folder
-        self.teacher = Teacher.of(recipe.teacher, device=self.accelerator.device)
+        self.teacher = TorchTeacher.of(recipe.teacher, device=self.accelerator.device)
         cache = VectorCache(Path(recipe.cache), self.teacher)
         with self.accelerator.main_process_first():
             self.corpus = Corpus(recipe, self.teacher, cache, fill=self.accelerator.is_main_process)
@@ -61,18 +61,20 @@ class Run:
         torch.manual_seed(recipe.seed)
         counts = self.texts.counts(self.teacher.model.config.vocab_size)
         self.student = build(recipe.student, self.teacher, counts).to(self.accelerator.device)
-        self.log = RunLog.of_distillation(
-            folder,
-            recipe,
-            self.teacher,
-            texts=len(self.texts),
-            tokens=len(self.texts.flat),
-            processes=self.accelerator.num_processes,
-        )
-        #: Stage, epoch and batch that come next.
+        facts = {
+            "teacher": self.teacher.name,
+            "pooling": self.teacher.pooling,
+            "similarity": self.teacher.similarity,
+            "texts": f"{len(self.texts):,} of {len(self.texts.flat):,} tokens",
+            "seed": recipe.seed,
+            "processes": self.accelerator.num_processes,
+        }
+        command = f"python -m training.stage1.distill {recipe.path}"
+        self.log = RunLog(folder, recipe, title=recipe.name, command=command, facts=facts)
+        #: The next stage, epoch and batch.
         self.done: tuple[int, int, int] = (0, 0, 0)
         self._seconds = 0.0
-        #: The losses of this epoch's batches so far.
+        #: The losses of this epoch so far, batch by batch.
         self._losses: list[float] = []
         self._identity = f"{recipe.sha256} {self.teacher.key()} {self.texts.sha256()}"
 
@@ -82,7 +84,7 @@ class Run:
 
     @property
     def _result(self) -> Path:
-        return self.folder / "student.safetensors"
+        return self.folder / STUDENT
 
     def _save(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         if not self.accelerator.is_main_process:
@@ -101,31 +103,31 @@ class Run:
         partial.replace(self._checkpoint)
 
     def _load(self) -> dict[str, Any] | None:
-        """The checkpoint, if there is one; ``ValueError`` if it is another recipe's, teacher's or of other texts."""
+        """The checkpoint, if there is one. ``ValueError`` if its recipe, teacher or texts were others."""
         if not self._checkpoint.is_file():
             return None
         saved: dict[str, Any] = torch.load(self._checkpoint, weights_only=True, map_location="cpu")
         if saved["identity"] != self._identity:
             raise ValueError(
-                f"{self._checkpoint} is of another recipe, teacher or texts: give the run another folder with --out, "
-                "or delete it"
+                f"{self._checkpoint} belongs to another recipe, teacher or texts: choose another folder with --out, or "
+                "delete the checkpoint"
             )
         self.student.load_state_dict(saved["student"])
         self.done, self._seconds, self._losses = tuple(saved["done"]), saved["seconds"], saved["losses"]
         return saved
 
     def evaluate(self) -> dict[str, float]:
-        """Figures on the development split."""
+        """The student's figures on the development split."""
         self.student.eval()
         figures = self.development.evaluate(self.student)
         self.student.train()
         return figures
 
     def train(self) -> None:
-        """Train all stages, or what is left of them."""
+        """Train all stages, or those that are left."""
         if self._result.is_file() and read_metadata(self._result).get("run") == self._identity:
             self._checkpoint.unlink(missing_ok=True)
-            tqdm.write(f"{self._result} is finished already; delete it to train anew")
+            tqdm.write(f"{self._result} is already finished; delete it to train again")
             return
         main = self.accelerator.is_main_process
         saved = self._load()
@@ -150,7 +152,7 @@ class Run:
             self._checkpoint.unlink(missing_ok=True)
 
     def _optimizers(self, stage: StageRecipe) -> list[torch.optim.Optimizer]:
-        """Of tables, of other weights, and of those that start from nothing; each group's rates go with it."""
+        """Optimizers for tables and for other weights, in groups that carry their rates."""
         optimizers: list[torch.optim.Optimizer] = []
         if tables := self.student.sparse_parameters():
             optimizers.append(torch.optim.SparseAdam([{"params": tables, "rates": list(stage.table_rate)}]))
@@ -166,7 +168,7 @@ class Run:
     def _stage(self, number: int, stage: StageRecipe, optimizers: list[torch.optim.Optimizer]) -> None:
         rows = self.corpus.rows(stage)
         if not len(rows):
-            raise ValueError(f"stage {stage.name!r} has no text")
+            raise ValueError(f"stage {stage.name!r} has no texts: check its files, limits and max_tokens")
         set_rounding(self.student, on=stage.rounded)
         per_epoch = math.ceil(len(rows) / stage.batch)
         objectives = Objectives(stage, self.texts, rows, self.teacher, self._cache, self.recipe.seed)
@@ -214,7 +216,7 @@ class Run:
         """One step of the optimizers; returns the loss."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         rng = np.random.default_rng([self.recipe.seed, *place, rank])
-        # A process whose part is empty takes a text that counts for nothing: all of them must take part.
+        # All processes must take part, so one with nothing to do takes a text that counts for nothing.
         part = rows[rank::world]
         share = len(part) * world / len(rows)
         for optimizer in optimizers:
@@ -234,7 +236,7 @@ class Run:
 
 
 def _set_rates(optimizers: Sequence[torch.optim.Optimizer], stage: StageRecipe, batch: int, total: int) -> None:
-    """Rates of a batch: half a cosine from the first to the last, after a linear warm-up."""
+    """Set the rates of a batch: half a cosine from the first to the last, after a linear warm-up."""
     warmed = min(1.0, (batch + 1) / stage.warmup) if stage.warmup else 1.0
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -248,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
     options = parser.parse_args(arguments)
     recipe = read_recipe(options.recipe)
     Run(recipe, options.out or Path("runs") / recipe.name, threads=options.threads, cpu=options.cpu).train()

@@ -1,12 +1,12 @@
-"""What a student is trained to do, each an entry of a recipe under ``[stages.objectives]``.
+"""What a student can be trained to do: the objectives of a recipe's ``[stages.objectives]``.
 
-An objective maps what the student gave for a batch to one number, zero at best. :mod:`training.recipe` says which
-entries each has, :mod:`training.stage1.distill` adds them up by their weights.
+An objective maps the student's output for a batch to one number, zero at best. :mod:`training.recipe` has the entries
+of each. Their weighted sum is the loss.
 
 =============  ===========================================================================================
 ``cosine``     1 - cosine to the teacher's vector (small batches of this beat MSE and KL for pynife)
 ``mse``        mean squared error of the entries, for teachers whose vectors are compared by dot product
-``infonce``    cross entropy of finding one's own teacher vector among the batch's (tokenlearn)
+``infonce``    cross entropy of picking the text's own teacher vector out of the batch's (tokenlearn)
 ``relational`` KL divergence of the rows of the batch's Gram matrix without its diagonal (Luxical)
 ``scores``     KL divergence of the softmax of scores over a frozen set of passage vectors
 ``margin``     mean squared error of score differences over the same (margin-MSE, arXiv:2010.02666)
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from training.data import read_examples
+from training.padding import pad
 from training.recipe import (
     BatchObjective,
     Objective,
@@ -34,12 +35,12 @@ from training.recipe import (
     ScoresObjective,
     StageRecipe,
 )
-from training.stage1.texts import Texts, pad
+from training.stage1.texts import Texts
 from training.students import Student
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
-#: Texts whose nearest passages are looked for at a time.
+#: Texts whose nearest passages are searched at a time.
 _NEAREST_BATCH = 2048
 
 
@@ -48,9 +49,9 @@ class Step:
     """What an objective sees of a batch of n texts.
 
     ``vectors`` float32 (n, dim) are the student's, ``targets`` the teacher's. ``prefixes`` float32 (n, longest, dim)
-    say where the text is going after each token, if the family has them and an objective asks for them. ``cut_rows``
-    (m,) says which texts were also cut at a random character, ``cut_vectors`` (m, dim) where the student sees them
-    going, and ``cut_share`` (m,) which share of the characters was left.
+    say where the text is going after each token, if the family has them and an objective needs them. The m texts
+    ``cut_rows`` (m,) were also cut at a random character. ``cut_vectors`` (m, dim) say where the student takes them to
+    be going, and ``cut_share`` (m,) which share of the characters was left.
     """
 
     rows: np.ndarray
@@ -67,14 +68,14 @@ class Step:
 
 
 class Loss(Protocol):
-    """An objective that is ready for use."""
+    """An objective, ready for use."""
 
     def __call__(self, step: Step) -> Tensor:
-        """The loss of a batch, without its weight."""
+        """The loss of a batch, before its weight."""
 
 
 def distance(vectors: Tensor, targets: Tensor, similarity: str) -> Tensor:
-    """How far vectors (…, dim) are from their targets: 1 - cosine, or the mean squared error of the entries: (…,)."""
+    """How far vectors (…, dim) are from their targets, (…,): 1 - cosine, or the mean squared error of the entries."""
     if similarity == "cosine":
         return 1 - nn.functional.cosine_similarity(vectors, targets, dim=-1)
     return (vectors - targets).square().mean(-1)
@@ -89,7 +90,7 @@ def _mse(step: Step) -> Tensor:
 
 
 def _divergence(found: Tensor, expected: Tensor) -> Tensor:
-    """KL divergence of the rows' softmax, mean over the rows."""
+    """KL divergence of the rows' softmax, averaged over the rows."""
     return nn.functional.kl_div(found.log_softmax(-1), expected.log_softmax(-1), reduction="batchmean", log_target=True)
 
 
@@ -119,7 +120,7 @@ class _Relational:
 
 @dataclass
 class _Scores:
-    """``scores`` and ``margin`` over ``passages`` float32 (count, dim); ``nearest`` are rows of them for each text."""
+    """``scores`` and ``margin`` over ``passages`` float32 (count, dim); ``nearest`` has some of their rows per text."""
 
     options: ScoresObjective
     passages: Tensor
@@ -141,14 +142,14 @@ class _Scores:
         error = torch.cat(found, 1), torch.cat(expected, 1)
         if not self.margin:
             return _divergence(error[0] / self.options.temperature, error[1] / self.options.temperature)
-        # The mean over all pairs of passages of the squared error of their margin is twice the variance of the error.
+        # Averaged over all pairs of passages, the squared error of their margin is twice the variance of the error.
         return 2 * (error[0] - error[1]).var(1, correction=0).mean()
 
 
 @dataclass
 class _Prefix:
     options: PrefixObjective
-    #: How many characters each token of the vocabulary stands for: float32 (vocabulary,).
+    #: The characters that each token of the vocabulary stands for: float32 (vocabulary,).
     characters: Tensor
 
     def __call__(self, step: Step) -> Tensor:
@@ -169,10 +170,10 @@ class _Prefix:
 
 
 class Objectives:
-    """The objectives of a stage, ready to be applied to batches of ``texts``."""
+    """The objectives of a stage, ready for batches of ``texts``."""
 
     def __init__(
-        self, stage: StageRecipe, texts: Texts, rows: np.ndarray, teacher: Teacher, cache: VectorCache, seed: int
+        self, stage: StageRecipe, texts: Texts, rows: np.ndarray, teacher: TorchTeacher, cache: VectorCache, seed: int
     ) -> None:
         self.texts, self.teacher = texts, teacher
         options: dict[str, Objective] = dict(stage.objectives)
@@ -180,7 +181,7 @@ class Objectives:
             options = {"cosine" if teacher.similarity == "cosine" else "mse": PlainObjective()}
         self._losses = {name: self._ready(name, entry, rows, cache, seed) for name, entry in options.items()}
         self._weights = {name: entry.weight for name, entry in options.items()}
-        # Where a cut text's tokens end: a word that is cut can have more of them than the whole one.
+        # A limit for cut texts, because a cut word can have more tokens than the whole one.
         self._longest = teacher.max_length - sum(map(len, teacher.special_ids()))
         teacher.tokenizer.backend_tokenizer.no_truncation()
         teacher.tokenizer.backend_tokenizer.no_padding()
@@ -200,12 +201,12 @@ class Objectives:
         return _cosine if name == "cosine" else _mse
 
     def __call__(self, student: Student, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """The weighted sum for the texts of these rows; what is random in it comes from ``rng``."""
+        """The weighted sum for the texts of these rows. Everything random in it comes from ``rng``."""
         step = self._run(student, rows, rng)
         return torch.stack([self._weights[name] * loss(step) for name, loss in self._losses.items()]).sum()
 
     def _run(self, student: Student, rows: np.ndarray, rng: np.random.Generator) -> Step:
-        """Run the student over whole and cut texts."""
+        """Run the student on whole and cut texts."""
         device = self.teacher.device
         ids, lengths, targets = (tensor.to(device) for tensor in self.texts.tensors(rows))
         cut_rows, cut_share, cut_ids = self._cut(rows, rng)
@@ -234,14 +235,14 @@ class Objectives:
         )
 
     def _cut(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[list[int], list[float], list[list[int]]]:
-        """Cut some texts of a batch after a random character: which, at which share, and their token ids."""
+        """Cut some texts of a batch after a random character. Returns their places, the shares left, and token ids."""
         if self._prefix is None or not self._prefix.cut:
             return [], [], []
         places = np.flatnonzero(rng.random(len(rows)) < self._prefix.cut)
         at = rng.random(len(places))
         texts = [self.texts.texts[rows[place]] for place in places.tolist()]
         ends = [1 + int(share * (len(text) - 1)) for share, text in zip(at.tolist(), texts, strict=True)]
-        # Without special tokens; the fast tokenizer's own batch, since the library's round it takes longer than it.
+        # Without special tokens. The fast tokenizer is called directly: the wrapper takes longer than it does.
         cuts = [text[:end] for text, end in zip(texts, ends, strict=True)]
         encoded = self.teacher.tokenizer.backend_tokenizer.encode_batch_fast(cuts, add_special_tokens=False)
         found = [
@@ -253,7 +254,7 @@ class Objectives:
 
 
 def token_characters(tokenizer: Any) -> Tensor:
-    """How many characters each token stands for, a blank before a word included: float32 (vocabulary,), at least 1."""
+    """How many characters each token stands for, with the blank before a word: float32 (vocabulary,), at least 1."""
     tokens: Sequence[str] = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     special = set(tokenizer.all_special_tokens)
     counts = [
@@ -263,9 +264,9 @@ def token_characters(tokenizer: Any) -> Tensor:
 
 
 def _passages(
-    options: ScoresObjective, texts: Texts, rows: np.ndarray, teacher: Teacher, cache: VectorCache, seed: int
+    options: ScoresObjective, texts: Texts, rows: np.ndarray, teacher: TorchTeacher, cache: VectorCache, seed: int
 ) -> Tensor:
-    """The frozen set of passage vectors: float32 (count, dim)."""
+    """The fixed set of passage vectors: float32 (count, dim)."""
     if options.passages:
         found = [example.text for example in read_examples(Path(options.passages), limit=options.limit or None)]
         cache.fill(found, prompt=teacher.passage_prompt, label="passages")
@@ -277,7 +278,7 @@ def _passages(
 
 @torch.inference_mode()
 def nearest_passages(texts: Texts, rows: np.ndarray, passages: Tensor, count: int) -> Tensor:
-    """The teacher's nearest passages of the texts of these rows: int32 (all texts, count), zero for other texts."""
+    """The teacher's nearest passages to the texts of these rows: int32 (all texts, count), zero for other texts."""
     nearest = torch.zeros(len(texts), count, dtype=torch.int32)
     for start in range(0, len(rows), _NEAREST_BATCH):
         part = rows[start : start + _NEAREST_BATCH]

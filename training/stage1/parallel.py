@@ -1,7 +1,7 @@
-"""Gradients of several processes: the mean of all, sparse ones included.
+"""Averages gradients over several processes, including sparse ones.
 
-PyTorch's DistributedDataParallel reduces no sparse gradients on a GPU, and sparse ones are what makes a table of 30,000
-token vectors cheap to train. So the few tensors are reduced here, after each backward pass.
+PyTorch's DistributedDataParallel does not reduce sparse gradients on a GPU. But only sparse gradients make a table of
+30,000 token vectors cheap to train. So the few tensors are reduced here, after each backward pass.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from training.students import Student
 
 
 def share_gradients(accelerator: Accelerator, student: Student) -> None:
-    """Set every gradient to its mean over the processes; nothing to do for one process."""
+    """Set every gradient to its mean over the processes. With one process there is nothing to do."""
     if accelerator.num_processes == 1:
         return
     dense = student.dense_parameters()

@@ -1,7 +1,7 @@
 """The texts of a run as token ids and teacher vectors, and batches of them.
 
-Every file of a recipe is read, tokenised and looked up once, whichever stages use it: a stage is a set of row numbers.
-Token ids lie in one array, so that a batch is assembled without a loop over its texts.
+Each file of a recipe is read, tokenised and looked up once, whichever stages use it. A stage is a set of row numbers.
+All token ids lie in one array, so a batch is put together without a loop over its texts.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from torch import Tensor
 
 from training.data import Example, is_development, read_examples
 from training.recipe import Recipe, StageRecipe
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
-#: Texts that are tokenised at a time.
+#: Texts tokenised at a time.
 _TOKENIZE = 10_000
 
 
 class Texts:
     """Texts as token ids and teacher vectors.
 
-    ``texts`` are those with 1 to ``max_tokens`` tokens: of a text that is cut, the student would have to guess the
-    rest. ``kept`` int64 (n,) says which of ``examples`` they are. ``flat`` int32 holds all ids, text after text,
-    ``lengths`` int64 (n,) how many each has; ``targets`` float16 (n, dim) are the teacher's vectors of them as queries.
+    ``texts`` are those with 1 to ``max_tokens`` tokens. Longer ones are left out, because the student would have to
+    guess what was cut off. ``kept`` int64 (n,) holds their places in ``examples``. ``flat`` int32 holds all ids, text
+    after text; ``lengths`` int64 (n,) how many each text has; ``targets`` float16 (n, dim) the teacher's vectors of the
+    texts as queries.
     """
 
-    def __init__(self, examples: Sequence[Example], teacher: Teacher, cache: VectorCache, max_tokens: int) -> None:
+    def __init__(self, examples: Sequence[Example], teacher: TorchTeacher, cache: VectorCache, max_tokens: int) -> None:
         texts = [example.text for example in examples]
         parts: list[np.ndarray] = []
         kept: list[int] = []
@@ -60,7 +61,7 @@ class Texts:
         return np.bincount(self.flat, minlength=vocabulary)
 
     def sha256(self) -> str:
-        """SHA-256 of all token ids and lengths: whether a run goes on with the texts that it began with."""
+        """SHA-256 of all token ids and lengths. A resumed run checks that its texts are still the same."""
         digest = hashlib.sha256(self.flat.tobytes())
         digest.update(self.lengths.tobytes())
         return digest.hexdigest()
@@ -68,9 +69,10 @@ class Texts:
     def batches(
         self, size: int, rng: np.random.Generator, *, rows: np.ndarray | None = None, by_length: bool = False
     ) -> Iterator[np.ndarray]:
-        """Row numbers of batches of like length, of the texts ``rows`` if given, else of all.
+        """Row numbers of batches with texts of similar length, out of ``rows`` or all texts.
 
-        They are sorted by length within 64 batches, and then shuffled; or, ``by_length``, all sorted, short ones first.
+        Texts are sorted by length within 64 batches, and the batches are shuffled. With ``by_length``, everything is
+        sorted and short texts come first.
         """
         order = rng.permutation(len(self) if rows is None else rows)
         if by_length:
@@ -84,7 +86,7 @@ class Texts:
             yield batches[number]
 
     def tensors(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Padded ids int64 (n, longest), lengths int64 (n,) and targets float32 (n, dim) of some rows."""
+        """The padded ids int64 (n, longest), lengths int64 (n,) and targets float32 (n, dim) of some rows."""
         lengths = self.lengths[rows]
         positions = np.arange(lengths.max())
         places = self._starts[rows, None] + positions
@@ -94,18 +96,10 @@ class Texts:
         return torch.from_numpy(ids), torch.from_numpy(lengths), targets
 
 
-def pad(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Ids int64 (n, longest), padded on the right, and lengths int64 (n,) of token sequences, none of them empty."""
-    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-    ids = np.zeros((len(sequences), lengths.max()), np.int64)
-    ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([np.asarray(one, np.int64) for one in sequences])
-    return torch.from_numpy(ids), torch.from_numpy(lengths)
-
-
 class Corpus:
-    """All texts of a recipe: those to train on, and those held out of each file."""
+    """All texts of a recipe: those to train on, and those held out from each file."""
 
-    def __init__(self, recipe: Recipe, teacher: Teacher, cache: VectorCache, *, fill: bool = True) -> None:
+    def __init__(self, recipe: Recipe, teacher: TorchTeacher, cache: VectorCache, *, fill: bool = True) -> None:
         limits: dict[Path, int | None] = {}
         truncated: dict[Path, float] = {}
         for stage in recipe.stages:
@@ -117,7 +111,7 @@ class Corpus:
         self.held_out: dict[Path, list[Example]] = {}
         self.of_file: dict[Path, list[Example]] = {}
         examples: list[Example] = []
-        #: Of each example its file, its number in the file, and the number that its being truncated hangs on, or -1.
+        #: For each example: its file, its number in the file, and the number that decides on its truncation, or -1.
         origins: list[tuple[int, int, float]] = []
         for path, limit in limits.items():
             begin, file = len(examples), self._files[path]
@@ -159,7 +153,7 @@ class Corpus:
 
 
 def _truncate(text: str) -> tuple[float, str]:
-    """A number in [0, 1) that decides whether ``text`` is truncated, and its first words; both by its hash alone."""
+    """A number in [0, 1) that decides whether ``text`` is truncated, and its first words. Both depend on its hash."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, person=b"truncate").digest()
     words = text.split()
     kept = 1 + int.from_bytes(digest[8:], "little") % max(len(words) - 1, 1)

@@ -1,8 +1,8 @@
-"""Makes students from recipes, and writes and reads them: ``student.safetensors``.
+"""Makes students from recipes, and writes and reads their file, ``student.safetensors``.
 
-The file holds the student's state dict. Its metadata say which family it is of, and the settings that make an empty one
-(``student``, JSON), and may hold more that a run wants to remember. Files without metadata are of the residual GRU, as
-the first version wrote them.
+The file holds the student's state dict. Its metadata (``student``, JSON) name the family and the settings of an empty
+student, and may hold more that a run wants to remember. A file without metadata is a residual GRU: the first version
+wrote those.
 """
 
 from __future__ import annotations
@@ -16,33 +16,31 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from training.families import family_of, resolve
 from training.students.base import Student
-from training.students.recurrent import PaperRNN, ResidualGRU
-from training.students.static import Static
-from training.students.transformer import Causal, TruncatedTransformer
+from training.students.recurrent import ResidualGRU
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.student_recipes import StudentRecipe
+    from training.teacher.torch_teacher import TorchTeacher
 
-FAMILIES: dict[str, type[Student]] = {
-    kind.family: kind for kind in (Static, ResidualGRU, PaperRNN, Causal, TruncatedTransformer)
-}
-
-
-def _family(name: str) -> type[Student]:
-    if name not in FAMILIES:
-        raise ValueError(f"student family {name!r} is none of {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+#: The file of a run that holds its student.
+STUDENT = "student.safetensors"
 
 
-def build(recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Student:
-    """The student of a recipe before training; ``counts`` int64 (vocabulary,) are the tokens' in the training texts."""
-    return _family(recipe.family).start(recipe, teacher, counts)
+def student_class(family: str) -> type[Student]:
+    """The class of a family's students. ``ValueError`` for a family that does not exist."""
+    found: type[Student] = resolve(family_of(family).student)
+    return found
+
+
+def build(recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Student:
+    """The student of a recipe before training. ``counts`` int64 (vocabulary,) counts tokens in the training texts."""
+    return student_class(recipe.family).start(recipe, teacher, counts)
 
 
 def save_student(student: Student, path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a student so that the file is there whole or not at all."""
+    """Write a student. The file appears whole or not at all."""
     described = {"student": json.dumps({"family": student.family, **student.settings}), **(metadata or {})}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
     partial = path.with_suffix(".partial")
@@ -51,18 +49,18 @@ def save_student(student: Student, path: Path, *, metadata: Mapping[str, str] | 
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a student's file says beside its weights."""
+    """The metadata of a student's file."""
     with safe_open(path, framework="numpy") as file:
         return dict(file.metadata() or {})
 
 
 def load_student(path: Path) -> Student:
-    """Read a student, in evaluation mode, from ``student.safetensors`` or the folder of a run that holds it."""
-    path = path / "student.safetensors" if path.is_dir() else path
+    """Read a student, in evaluation mode, from its file or from the folder of its run."""
+    path = path / STUDENT if path.is_dir() else path
     state = load_file(path)
     described = json.loads(read_metadata(path).get("student", "{}"))
     if described:
-        student = _family(described.pop("family")).empty(described)
+        student = student_class(described.pop("family")).empty(described)
     else:
         student = ResidualGRU(
             state["table.weight"], state["log_weights.weight"], hidden=state["gru.weight_hh_l0"].shape[1]

@@ -1,6 +1,6 @@
 """Students with a recurrent state: the residual GRU that ships, and RNN(l, f) of the paper.
 
-Both run PyTorch's GRU over all positions at once; :mod:`training.exporting.export` turns them into one step a token.
+Both run PyTorch's GRU over all positions at once. Export turns them into one step for each token.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.student_recipes import ResidualGRURecipe, RNNRecipe, StudentRecipe
 from training.students.base import Student, TokenMean, last_of, start_weights
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 class ResidualGRU(TokenMean):
-    """Weighted mean of token vectors, plus a correction read from a GRU over them.
+    """The weighted mean of token vectors, plus a correction that is read from a GRU over them.
 
-    With token vectors ``E``, positive token weights ``w`` and the states ``h₁…hₙ`` of the last of ``layers`` GRUs::
+    With token vectors ``E``, positive token weights ``w``, and the states ``h₁…hₙ`` of the last of ``layers`` GRUs::
 
         embedding = normalise( Σ wᵢ E[tᵢ] / Σ wᵢ  +  U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] )
 
-    ``U`` starts at zero, so that training starts from the weighted mean. Every sum runs from left to right: the state
-    after each token is all that the next one needs.
+    ``U`` starts at zero, so training starts from the weighted mean. All sums run from left to right, so the next token
+    needs nothing but the state after the one before.
     """
 
     family = "residual-gru"
@@ -43,13 +43,13 @@ class ResidualGRU(TokenMean):
         self.readout = nn.Linear(2 * hidden, self.dim, bias=False)
         nn.init.zeros_(self.readout.weight)
         with torch.no_grad():
-            # Rows of a normalised teacher's table have length about one; the GRU's start expects entries of about one.
+            # A GRU is initialised for entries of about one. Rows of a normalised teacher's table are of length one.
             if (length := float(table.norm(dim=1).mean())) > 0:
                 self.input_weight.mul_(self.dim**0.5 / length)
 
     @property
     def input_weight(self) -> Tensor:
-        """The first GRU's input weights, (3 hidden, dim)."""
+        """The input weights of the first GRU, (3 hidden, dim)."""
         return self.gru.get_parameter("weight_ih_l0")
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -64,20 +64,21 @@ class ResidualGRU(TokenMean):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Sizes and similarity."""
+        """See :attr:`~training.students.base.Student.settings`."""
         sizes = {"vocabulary": len(self.table.weight), "dim": self.dim, "hidden": self.hidden, "layers": self.layers}
         return {**sizes, "similarity": self.similarity}
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
-        """Weights still to be loaded."""
+        """See :meth:`~training.students.base.Student.empty`."""
         others = dict(settings)
         vocabulary, dim = others.pop("vocabulary"), others.pop("dim")
         return cls(torch.zeros(vocabulary, dim), torch.zeros(vocabulary), **others)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
-        """The teacher's single-token outputs under weights from token counts, and a GRU that adds nothing yet."""
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
+        """The teacher's vectors of single tokens, weighted by token counts, and a GRU that adds nothing yet."""
+        assert isinstance(recipe, ResidualGRURecipe)
         return cls(
             teacher.token_vectors(),
             start_weights(counts),
@@ -103,9 +104,10 @@ class FeedForward(nn.Module):
 class PaperRNN(Student):
     """RNN(l, f) of the paper: ``layers`` GRUs, then ``feed_forward`` feed-forward layers over the last token's state.
 
-    There is no [CLS] and no [SEP]. ``words`` is the table of input embeddings: "tied" starts as the passage encoder's
-    word embeddings and is not trained while that encoder stands still; "trained" starts there and is trained; "free"
-    starts at random and is trained. A ``hidden`` other than ``dim`` needs ``projection``, a linear map at the end.
+    There is no [CLS] and no [SEP]. ``words`` is the table of input embeddings. A "tied" one starts as the passage
+    encoder's word embeddings and is trained only together with that encoder. A "trained" one starts there and is
+    trained. A "free" one starts at random and is trained. If ``hidden`` is not ``dim``, there is a ``projection``, a
+    linear map at the end.
     """
 
     family = "rnn"
@@ -144,10 +146,6 @@ class PaperRNN(Student):
         self.layers = nn.ModuleList(FeedForward(hidden, inner) for _ in range(feed_forward))
         self.projection = nn.Linear(hidden, dim) if hidden != dim else nn.Identity()
 
-    def tie_words(self, weight: nn.Parameter) -> None:
-        """Share the passage encoder's word embeddings, so that whoever trains the one trains the other."""
-        self.words.weight = weight
-
     def _read(self, states: Tensor) -> Tensor:
         for layer in self.layers:
             states = layer(states)
@@ -163,12 +161,13 @@ class PaperRNN(Student):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Sizes, table and similarity."""
+        """See :attr:`~training.students.base.Student.settings`."""
         return dict(self._settings)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:  # noqa: ARG003
-        """Random weights but for the words' table, unless that is free."""
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:  # noqa: ARG003
+        """Random weights; the words' table is the teacher's unless it is free."""
+        assert isinstance(recipe, RNNRecipe)
         words = teacher.word_embeddings()
         student = cls(
             vocabulary=words.shape[0],

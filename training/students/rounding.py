@@ -1,7 +1,7 @@
-"""Weights of four bits in training: products see them rounded, and gradients pass as if they were not.
+"""Four-bit weights in training: products see them rounded, and gradients pass as if they were not.
 
-A student learns so to do with the weights that it will have once exported; the rounding is that of
-:func:`training.exporting.graphs_causal.quantize_blocks`.
+So a student learns with the weights that it will have once exported. The rounding is that of
+``training.exporting.graphs_causal.quantize_blocks``.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.exporting.graphs_causal import block_of
+from training.weight_blocks import block_of
 
 
 def rounded(weight: Tensor) -> Tensor:
     """Round float32 (out, in) to the sixteen levels of each block of a row, in float32.
 
-    The gradient is passed on unchanged (*Estimating or propagating gradients through stochastic neurons*, 3).
+    The gradient passes unchanged (*Estimating or propagating gradients through stochastic neurons*, 3).
     """
     block = block_of(weight.shape[1], 4)
     padded = nn.functional.pad(weight.detach(), (0, -weight.shape[1] % block))
@@ -28,9 +28,9 @@ def rounded(weight: Tensor) -> Tensor:
 
 
 class RoundedLinear(nn.Linear):
-    """A linear layer whose products see its weights as four bits keep them."""
+    """A linear layer whose products see its weights rounded to four bits."""
 
-    #: Off where a student is still to be trained in float32.
+    #: False while a student is still trained in float32.
     rounds = True
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class RoundedLinear(nn.Linear):
 
 
 def set_rounding(student: nn.Module, *, on: bool) -> None:
-    """Whether the products of a student see rounded weights, where it has any."""
+    """Turn rounding on or off, in the layers of a student that have it."""
     for module in student.modules():
         if isinstance(module, RoundedLinear):
             module.rounds = on
@@ -47,7 +47,7 @@ def set_rounding(student: nn.Module, *, on: bool) -> None:
 
 @torch.no_grad()
 def rounded_state(student: nn.Module) -> dict[str, Tensor]:
-    """The state dict with the weights that the products see."""
+    """The state dict, with the weights as the products see them."""
     state: dict[str, Tensor] = dict(student.state_dict())
     for name, module in student.named_modules():
         if isinstance(module, RoundedLinear):

@@ -1,8 +1,8 @@
-"""The static student: a weighted mean of token vectors, and, if it is to have one, a hidden layer behind the mean.
+"""The static student: a weighted mean of token vectors, with or without a hidden layer after it.
 
-What every other student has to beat: the order of the tokens does not matter to it. The layer lets tokens that come
-together mean something else than each of them, as in a *deep averaging network* (Iyyer et al. 2015); what is kept
-while a text is typed stays the sum.
+It ignores the order of the tokens, and is what every other student has to beat. The layer lets a combination of tokens
+mean something else than each token, as in a *deep averaging network* (Iyyer et al. 2015). The state kept while a text
+is typed is still the sum.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.student_recipes import StaticRecipe, StudentRecipe
 from training.students.base import TokenMean, running_mean, start_weights, whole_mean
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 class Static(TokenMean):
     """``normalise( m + W2·GELU(W1·√dim·m/|m| + b1) + b2 )``, where m = Σ wᵢ E[tᵢ] / Σ wᵢ.
 
-    Where vectors are compared by cosine, m has length 1 in the sum, too. Without ``hidden`` units it is m alone.
+    If vectors are compared by cosine, m has length 1 in the sum as well. Without ``hidden`` units the embedding is m.
     """
 
     family = "static"
@@ -37,7 +37,7 @@ class Static(TokenMean):
         self.hidden = hidden
         if hidden:
             self.inner, self.outer = nn.Linear(self.dim, hidden), nn.Linear(hidden, self.dim)
-            # It begins as the mean alone.
+            # So that training starts from the mean alone.
             nn.init.zeros_(self.outer.weight)
             nn.init.zeros_(self.outer.bias)
 
@@ -56,13 +56,13 @@ class Static(TokenMean):
         if not self.hidden:
             return self.finish(mean)
         unit = nn.functional.normalize(mean, dim=-1)
-        # The tanh form is what the encoder that is served computes.
+        # The tanh form, because the run-time encoder computes that one.
         inner = nn.functional.gelu(self.inner(unit * self.dim**0.5), approximate="tanh")
         return self.finish((unit if self.similarity == "cosine" else mean) + self.outer(inner))
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Sizes and similarity."""
+        """See :attr:`~training.students.base.Student.settings`."""
         return {
             "vocabulary": len(self.table.weight),
             "dim": self.dim,
@@ -72,13 +72,14 @@ class Static(TokenMean):
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
-        """Weights of zero."""
+        """See :meth:`~training.students.base.Student.empty`."""
         vocabulary, dim = settings["vocabulary"], settings["dim"]
         table, weights = torch.zeros(vocabulary, dim), torch.zeros(vocabulary)
         return cls(table, weights, hidden=settings.get("hidden", 0), similarity=settings["similarity"])
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
-        """The teacher's single-token outputs under weights from token counts."""
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
+        """The teacher's vectors of single tokens, weighted by token counts."""
+        assert isinstance(recipe, StaticRecipe)
         hidden = recipe.readout
         return cls(teacher.token_vectors(), start_weights(counts), hidden=hidden, similarity=teacher.similarity)

@@ -1,7 +1,6 @@
 """Students cut from the teacher's layers: ST(k), which reads whole texts, and causal(k), which is a fold.
 
-Both start from :class:`Trunk`, a copy of some of a BERT teacher's layers. The sibling ``recurrent`` has students that
-start from nothing but the teacher's token vectors.
+Both start from a :class:`~training.students.trunk.Trunk`, a copy of some of a BERT teacher's layers.
 """
 
 from __future__ import annotations
@@ -13,33 +12,33 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.student_recipes import CausalRecipe, StudentRecipe, TransformerRecipe
 from training.students.base import TokenMean, exact, last_of, start_weights, whole_mean
 from training.students.trunk import Trunk
 
 if TYPE_CHECKING:
-    from training.recipe import StudentRecipe
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
-def _picked(recipe: StudentRecipe) -> list[int]:
-    """Numbers of the teacher's layers that a recipe asks for: those that it names, else the first ones."""
+def _picked(recipe: CausalRecipe | TransformerRecipe) -> list[int]:
+    """The numbers of the teacher's layers that a recipe asks for: those it names, or else the first ones."""
     return list(recipe.teacher_layers) or list(range(recipe.layers))
 
 
 class Causal(TokenMean):
-    """causal(k): teacher layers under a causal mask, which a key-value cache makes a fold.
+    """causal(k): teacher layers under a causal mask. A key-value cache makes it a fold.
 
-    The start, ``start_ids`` (the teacher's [CLS] and its prompt, if any), is the same for every text. With the trunk's
-    outputs ``h₁…hₙ`` at the text's tokens, which look at the start and at earlier tokens alone::
+    Every text has the same start, ``start_ids``: the teacher's [CLS] and its prompt, if any. The trunk's outputs
+    ``h₁…hₙ`` at the text's tokens see only the start and earlier tokens::
 
         embedding = normalise( Σ wᵢ E[tᵢ] / Σ wᵢ  +  U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] )
 
-    ``U`` starts at zero, so that training starts from the weighted mean of the teacher's single-token outputs; or, with
-    ``pooled``, with that multiple of the teacher's pooling: with all of its layers that is the teacher itself, but for
-    what its tokens see.
+    ``U`` starts at zero, so training starts from the weighted mean of the teacher's single-token vectors. With the
+    recipe's ``pooled``, ``U`` starts as that multiple of the teacher's pooling. With all layers this is the teacher
+    itself, except that its tokens do not see what follows.
 
-    With ``ahead`` there is a second read-out, which starts as the first one: where a text that is still being typed is
-    going. So one can learn to guess, and the other never has to.
+    ``ahead`` adds a second read-out, which starts as the first one: where a text that is still being typed is going. It
+    can learn to guess, so the first one does not have to.
     """
 
     family = "causal"
@@ -60,7 +59,7 @@ class Causal(TokenMean):
         self.set_tokens(table, log_weights)
         self.readout = nn.Linear(2 * trunk.width, self.dim, bias=False)
         nn.init.zeros_(self.readout.weight)
-        #: What the second read-out has beyond the first.
+        #: What the second read-out adds to the first.
         self.guess = nn.Linear(2 * trunk.width, self.dim, bias=False) if ahead else None
         if self.guess is not None:
             nn.init.zeros_(self.guess.weight)
@@ -98,38 +97,40 @@ class Causal(TokenMean):
         return whole, self.corrected_prefixes(tokens, weights, states, self._guessed)
 
     def _guessed(self, read: Tensor) -> Tensor:
-        """What the second read-out reads, or the first one where there is no other."""
+        """The second read-out, or the first one if there is no second."""
         if self.guess is None:
             known: Tensor = self.readout(read)
             return known
-        # What it has of the first one is no reason for that to change.
+        # Detached: what the second read-out learns must not change the first.
         guessed: Tensor = nn.functional.linear(read, self.readout.weight.detach()) + self.guess(read)
         return guessed
 
     def fresh_parameters(self) -> list[nn.Parameter]:
-        """The read-outs: all else starts from the teacher."""
+        """The read-outs. Everything else starts from the teacher."""
         return [*self.readout.parameters(), *(() if self.guess is None else self.guess.parameters())]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The trunk's sizes, the start, the similarity, and whether there is a second read-out."""
+        """See :attr:`~training.students.base.Student.settings`."""
         own = {"dim": self.dim, "start_ids": list(self.start_ids), "similarity": self.similarity}
         return {"trunk": self.trunk.settings, **own, "ahead": self.guess is not None}
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
-        """Weights still to be loaded."""
+        """See :meth:`~training.students.base.Student.empty`."""
         trunk = Trunk(**settings["trunk"])
         table = torch.zeros(trunk.vocabulary, settings["dim"])
         own = {name: settings[name] for name in ("start_ids", "similarity", "ahead")}
         return cls(trunk, table, torch.zeros(len(table)), **own)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
-        """The teacher's layers and single-token outputs, and a read-out that adds its pooling or nothing yet.
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
+        """The teacher's layers and single-token vectors, and a read-out that adds its pooling, or nothing yet.
 
-        ``ValueError`` for ``pooled`` with a teacher that pools [CLS], which sees nothing under a causal mask.
+        Raises:
+            ValueError: ``pooled`` with a teacher that pools [CLS], which sees no other token under a causal mask.
         """
+        assert isinstance(recipe, CausalRecipe)
         student = cls(
             Trunk.of_teacher(
                 teacher,
@@ -145,17 +146,19 @@ class Causal(TokenMean):
         )
         if recipe.pooled:
             if teacher.pooling == "cls":
-                raise ValueError("pooled: the teacher pools its first token, which under a causal mask sees no other")
+                raise ValueError(
+                    "pooled needs a teacher that does not pool [CLS]: under a causal mask, [CLS] sees no other token"
+                )
             last, mean = student.readout.weight.detach().chunk(2, dim=1)
             (mean if teacher.pooling == "mean" else last).fill_diagonal_(recipe.pooled)
         return student
 
 
 class TruncatedTransformer(TokenMean):
-    """ST(k): the teacher's first k layers (or given ones) with its special tokens, prompt and pooling.
+    """ST(k): the teacher's first k layers, or given ones, with its special tokens, prompt and pooling.
 
-    With all layers it is the teacher. With ``residual`` the pooled output gives way to what causal(k) has: the weighted
-    mean of token vectors, plus a read-out, zero at the start, of [output of the first token; mean output].
+    With all layers it is the teacher. With the recipe's ``residual``, it does not pool. Its embedding is then the
+    weighted mean of token vectors, plus a read-out of [output of the first token; mean output] that starts at zero.
     """
 
     family = "transformer"
@@ -183,7 +186,7 @@ class TruncatedTransformer(TokenMean):
             nn.init.zeros_(self.readout.weight)
 
     def _framed(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Ids with the special tokens round them, and how many there are of each row."""
+        """The ids with special tokens around them, and the length of each row."""
         before, after = len(self.prefix_ids), len(self.suffix_ids)
         framed = nn.functional.pad(ids, (before, after))
         framed[:, :before] = torch.tensor(self.prefix_ids, device=ids.device)
@@ -207,12 +210,12 @@ class TruncatedTransformer(TokenMean):
             return self.finish(whole_mean(weights, tokens) + self.readout(torch.cat([states[:, 0], mean], 1)))
 
     def fresh_parameters(self) -> list[nn.Parameter]:
-        """The read-out, if there is one: all else starts from the teacher."""
+        """The read-out, if there is one. Everything else starts from the teacher."""
         return list(self.readout.parameters()) if self.residual else []
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The trunk's sizes, special tokens, pooling, similarity, and whether there are token vectors."""
+        """See :attr:`~training.students.base.Student.settings`."""
         return {
             "trunk": self.trunk.settings,
             "prefix_ids": list(self.prefix_ids),
@@ -224,7 +227,7 @@ class TruncatedTransformer(TokenMean):
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
-        """Weights still to be loaded."""
+        """See :meth:`~training.students.base.Student.empty`."""
         others = dict(settings)
         trunk = Trunk(**others.pop("trunk"))
         if others.pop("residual"):
@@ -233,8 +236,9 @@ class TruncatedTransformer(TokenMean):
         return cls(trunk, **others)
 
     @classmethod
-    def start(cls, recipe: StudentRecipe, teacher: Teacher, counts: np.ndarray) -> Self:
+    def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher without its other layers."""
+        assert isinstance(recipe, TransformerRecipe)
         before, after = teacher.special_ids()
         return cls(
             Trunk.of_teacher(teacher, _picked(recipe), train_words=recipe.table == "trained"),

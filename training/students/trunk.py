@@ -1,7 +1,7 @@
-"""Layers copied from a BERT teacher, under a causal mask or none.
+"""Layers copied from a BERT teacher, with or without a causal mask.
 
-The same computation as transformers' ``BertModel`` (without its pooler), with queries, keys and values in one product,
-and without the library's overhead at every layer, which counts for texts of ten tokens on a CPU.
+They compute what transformers' ``BertModel`` does without its pooler. Queries, keys and values are one product. The
+library's overhead at every layer is gone, which matters for texts of ten tokens on a CPU.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from training.students.rounding import RoundedLinear
 
 if TYPE_CHECKING:
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """Scaled dot-product attention over (n, heads, length, size).
 
-    On a CPU written out: PyTorch's own is made for long sequences, and its backward pass in bfloat16 takes ten times as
-    long for 128 texts of 12 tokens (145 ms against 15, one thread of an EPYC).
+    Written out for CPUs. PyTorch's own version is made for long sequences, and its backward pass in bfloat16 takes ten
+    times as long for 128 texts of 12 tokens (145 ms against 15, one thread of an EPYC).
     """
     if query.device.type != "cpu":
         return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -46,7 +46,7 @@ class Layer(nn.Module):
         self.attention_norm, self.down_norm = nn.LayerNorm(width, epsilon), nn.LayerNorm(width, epsilon)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map float32 (n, length, width) to the same shape; ``mask`` bool (…, length) is true for what may be seen."""
+        """Map float32 (n, length, width) to the same shape. ``mask`` bool (…, length) is true where tokens may look."""
         n, length, width = x.shape
         query, key, value = self.qkv(x).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         seen = attend(query, key, value, mask)
@@ -56,7 +56,7 @@ class Layer(nn.Module):
 
     @torch.no_grad()
     def copy(self, source: Any) -> None:
-        """Take the weights of a ``transformers`` BertLayer."""
+        """Copy the weights of a ``transformers`` BertLayer."""
         attention = source.attention
         parts = [getattr(attention.self, name) for name in ("query", "key", "value")]
         self.qkv.weight.copy_(torch.cat([part.weight for part in parts]))
@@ -75,8 +75,9 @@ class Layer(nn.Module):
 class Trunk(nn.Module):
     """Word and position embeddings, and layers over them.
 
-    ``words`` (vocabulary, width) is frozen unless ``train_words``; ``positions`` (positions, width) has the embedding
-    of token type 0 added. Of ``feed_forward_bits``, 8 or 4, the layers see four (:mod:`~training.students.rounding`).
+    ``words`` (vocabulary, width) is frozen unless ``train_words``. ``positions`` (positions, width) includes the
+    embedding of token type 0. With 4 ``feed_forward_bits`` instead of 8, feed-forward weights are rounded in training
+    (:mod:`~training.students.rounding`).
     """
 
     def __init__(
@@ -116,8 +117,8 @@ class Trunk(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor | None = None, *, causal: bool = False) -> Tensor:
         """Run int64 ``ids`` (n, length) through all layers: float32 (n, length, width).
 
-        Without ``causal``, ``lengths`` (n,) says how many ids of each row count. With it, padding on the right is seen
-        by no position before it, so that no lengths are needed.
+        Without ``causal``, ``lengths`` (n,) says how many ids of each row count. With it no lengths are needed, because
+        no position sees the padding to its right.
         """
         length, mask = ids.shape[1], None
         if causal:
@@ -133,18 +134,22 @@ class Trunk(nn.Module):
     @classmethod
     @torch.no_grad()
     def of_teacher(
-        cls, teacher: Teacher, picked: Sequence[int], *, train_words: bool, feed_forward_bits: int = 8
+        cls, teacher: TorchTeacher, picked: Sequence[int], *, train_words: bool, feed_forward_bits: int = 8
     ) -> Self:
-        """Copy the teacher's layers of these numbers, in this order."""
+        """Copy the teacher's layers with these numbers, in this order.
+
+        Raises:
+            ValueError: the teacher is not a BERT with GELU, or has no such layers.
+        """
         config = teacher.model.config
         model = teacher.precise_model()
         if config.model_type != "bert" or config.hidden_act != "gelu":
             raise ValueError(
-                f"no student can be cut from a {config.model_type} teacher with {config.hidden_act}: known is BERT "
-                "with gelu"
+                f"a student can be cut from a bert teacher with gelu only, and this one is {config.model_type} with "
+                f"{config.hidden_act}"
             )
         if not picked or not all(0 <= number < config.num_hidden_layers for number in picked):
-            raise ValueError(f"layers {list(picked)} of a teacher that has {config.num_hidden_layers}")
+            raise ValueError(f"the recipe asks for layers {list(picked)}; the teacher has {config.num_hidden_layers}")
         trunk = cls(
             vocabulary=config.vocab_size,
             width=config.hidden_size,

@@ -1,7 +1,6 @@
 """The disk cache of a teacher's vectors.
 
-A teacher's vector of a text never changes while students are trained on it many times, so it is computed once. The
-sibling :mod:`training.teacher.teacher` computes it.
+The teacher's vector of a text never changes, and students are trained on it many times. So it is computed once.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from training.teacher.teacher import Teacher
+    from training.teacher.torch_teacher import TorchTeacher
 
 
-#: Seconds after which an unfinished shard, which is written within one, is what a killed process left.
+#: Seconds after which an unfinished shard is taken to be left by a killed process. Writing one takes less than one.
 _ABANDONED = 3600
 
 
 def digest_of(text: str) -> bytes:
-    """BLAKE2b of what the teacher is fed: prompt and text."""
+    """BLAKE2b of the teacher's input: prompt and text."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class VectorCache:
     """A teacher's vectors on disk: float16 shards, keyed by teacher, pooling, prompt and text.
 
-    ``<folder>/<teacher key>/00000.safetensors`` holds ``digest`` uint8 (n, 16), BLAKE2b of each text behind its prompt,
-    and ``vectors`` float16 (n, dim). A shard is written under another name and renamed when whole, so a run that was
-    killed loses at most the shard that it was working on, and several processes can write at once. Vectors are mapped,
-    not read: a million of them take no memory until they are used.
+    ``<folder>/<teacher key>/00000.safetensors`` holds ``digest`` uint8 (n, 16), BLAKE2b of prompt and text, and
+    ``vectors`` float16 (n, dim). A shard is written under another name and gets its own when it is whole. So a killed
+    run loses at most one shard, and several processes can write at once. Vectors are mapped into memory, not read: a
+    million of them take no memory until they are used.
     """
 
-    def __init__(self, folder: Path, teacher: Teacher, *, shard_size: int = 8192) -> None:
+    def __init__(self, folder: Path, teacher: TorchTeacher, *, shard_size: int = 8192) -> None:
         self.teacher = teacher
         self.folder = folder / teacher.key()
         self.shard_size = shard_size
@@ -54,7 +53,7 @@ class VectorCache:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take the shards that another process wrote in the meantime."""
+        """Pick up shards that other processes have written."""
         for path in sorted(self.folder.glob("*.safetensors")):
             if path.name not in self._known:
                 self._add(path)
@@ -70,14 +69,18 @@ class VectorCache:
             self._where[raw[16 * row : 16 * row + 16]] = (number, row)
 
     def fill(self, texts: Sequence[str], *, prompt: str = "", label: str = "teacher vectors") -> None:
-        """Encode and store those of ``texts``, behind ``prompt``, that are not there yet."""
+        """Encode and store the texts, after ``prompt``, that are not there yet.
+
+        Raises:
+            ValueError: the teacher gave a vector that is not finite.
+        """
         missing = [text for text in dict.fromkeys(texts) if digest_of(prompt + text) not in self._where]
         with tqdm(total=len(missing), desc=label, unit="text", disable=None, mininterval=5) as progress:
             for start in range(0, len(missing), self.shard_size):
                 part = missing[start : start + self.shard_size]
                 vectors = self.teacher.encode(part, prompt=prompt).astype(np.float16)
                 if not np.isfinite(vectors).all():
-                    raise ValueError(f"teacher {self.teacher.name} gave a vector that is not finite")
+                    raise ValueError(f"teacher {self.teacher.name} gave a vector that is not finite: try dtype float32")
                 digests = np.frombuffer(b"".join(digest_of(prompt + text) for text in part), np.uint8).reshape(-1, 16)
                 partial = self.folder / f"{os.getpid()}.partial"
                 save_file({"digest": digests, "vectors": vectors}, partial)
@@ -85,7 +88,7 @@ class VectorCache:
                 progress.update(len(part))
 
     def _place(self, partial: Path) -> Path:
-        """Give a whole shard the next number that no process has taken; a link, unlike a rename, replaces nothing."""
+        """Give a whole shard the next free number. A link is used because, unlike a rename, it replaces nothing."""
         number = len(self._shards)
         while True:
             path = self.folder / f"{number:05d}.safetensors"
@@ -98,7 +101,11 @@ class VectorCache:
             return path
 
     def get(self, texts: Sequence[str], *, prompt: str = "") -> np.ndarray:
-        """The vectors of texts that :meth:`fill` was given: float16 (n, dim). ``KeyError`` for others."""
+        """The vectors of texts that :meth:`fill` was given: float16 (n, dim).
+
+        Raises:
+            KeyError: one of the texts is not in the cache.
+        """
         vectors = np.empty((len(texts), self.teacher.dim), np.float16)
         for row, text in enumerate(texts):
             shard, place = self._where[digest_of(prompt + text)]

@@ -7,6 +7,11 @@ import sys
 from collections.abc import Iterator
 
 
+def warn(message: str) -> None:
+    """Write a warning to standard error."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
 def input_lines() -> Iterator[str]:
     """Lines of standard input, as UTF-8.
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import typeahead
 from typeahead.commands.serve import all_settings, read_settings, run_server
-from typeahead.progress import Progress
+from typeahead.progress import ProgressBar
 from typeahead.settings.declaring import Declared
 from typeahead.settings.flags import add_flags
 
@@ -53,6 +53,6 @@ def run(options: argparse.Namespace) -> None:
     with settings.explained():
         settings.make(ServerConfig)
         encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
-        with Progress() as progress:
+        with ProgressBar() as progress:
             index = ensure_demo_index(options.folder, encoder, progress)
-        run_server(settings, index, encoder)
+        run_server(settings, str(index), encoder)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import typeahead
 from typeahead.models.folder import find, read_config
-from typeahead.progress import Progress
+from typeahead.progress import OnProgress, ProgressBar
 
 if TYPE_CHECKING:
     from typeahead.index import Document, Guard, Manifest
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> None:
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
     warnings: list[str] = []
     try:
-        with Progress() as progress:
+        with ProgressBar() as progress:
             if options.vectors:
                 manifest = _adopt(options, documents, guard, progress, warnings.append)
             else:
@@ -160,7 +160,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"{options.out}: {manifest.adoption}")
 
 
-def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Guard, progress: Progress) -> Manifest:
+def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Guard, progress: OnProgress) -> Manifest:
     from typeahead.index import build_index
 
     return build_index(
@@ -181,7 +181,7 @@ def _adopt(
     options: argparse.Namespace,
     documents: Iterator[Document],
     guard: Guard,
-    progress: Progress,
+    progress: OnProgress,
     warn: Callable[[str], None],
 ) -> Manifest:
     from typeahead.index import Teacher, adopt_index

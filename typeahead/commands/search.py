@@ -7,24 +7,28 @@ standard input is a query.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typeahead
-from typeahead.commands import input_lines
+from typeahead.commands import input_lines, warn
 
 if TYPE_CHECKING:
     from typeahead.core.encoder import IncrementalEncoder, Vectors
-    from typeahead.index import Hit, Index
+    from typeahead.search.port import Backend
+    from typeahead.search.ranking import Hit
+
+#: Seconds that one search may take.
+_PATIENCE = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("index", type=Path, metavar="DIR", help="folder of the index")
+    parser.add_argument("index", metavar="INDEX", help="folder of the index, or the address of another back end")
     parser.add_argument("query", nargs="?", metavar="QUERY", help="print the results of this query and end")
     parser.add_argument("--encoder", default="minilm-gru", help="encoder of what is typed: a model's name or folder")
     parser.add_argument("-k", type=int, default=8, help="number of results")
@@ -33,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="on a terminal, show at each key what the text will find once its last word is finished, taken for the N "
-        "commonest words of the index that begin like it (8 is a good number), and at Enter what it finds as it is",
+        help="on a terminal, finish the last word at each key in N ways, by the commonest words of the index that "
+        "begin like it (8 is a good number); Enter searches for the text as it is",
     )
     parser.add_argument("--json", action="store_true", help="print results as JSON lines")
 
@@ -55,33 +59,48 @@ def describe(hits: Sequence[Hit]) -> list[str]:
 
 
 class _Searcher:
-    """A session and an index; while one types, the words that the last one of the text may become."""
+    """A session and a back end; with ``words``, unfinished words are finished while the text is being typed."""
 
-    def __init__(self, encoder: IncrementalEncoder, index: Index, k: int, complete: int) -> None:
+    def __init__(
+        self,
+        encoder: IncrementalEncoder,
+        backend: Backend,
+        runner: asyncio.Runner,
+        k: int,
+        *,
+        complete: int = 0,
+        words: Mapping[str, int] | None = None,
+    ) -> None:
         from typeahead.core.completion import Completions, Vocabulary
         from typeahead.core.engine import Engine
 
         engine = Engine(encoder)
-        self._session, self._index, self._k = engine.session(max_chars=4096), index, k
-        self._completions = Completions(engine, Vocabulary(index.word_counts()), count=complete) if complete else None
+        self._session, self._backend, self._runner, self._k = engine.session(max_chars=4096), backend, runner, k
+        self._completions = None if words is None else Completions(engine, Vocabulary(words), count=complete)
 
     def hits(self, text: str) -> list[Hit]:
-        """What a whole text finds."""
+        """Search for a whole text."""
         self._session.update(text)
         return self._found(self._session.embedding)
 
     def _typed(self, text: str) -> list[Hit]:
-        """What a text finds that is being typed."""
+        """Search for a text that is still being typed."""
         self._session.update(text)
         if self._completions is None or not self._session.tokens:
             return self._found(self._session.embedding)
         return self._found(self._completions.ahead([self._session])[0])
 
     def _found(self, vector: Vectors | None) -> list[Hit]:
-        return [] if vector is None else self._index.search(vector[None], self._k)[0]
+        from typeahead.search.port import Request
+        from typeahead.search.ranking import find
+
+        if vector is None:
+            return []
+        request = Request(vector, self._session.text, self._k)
+        return self._runner.run(find(self._backend, [request], time.monotonic() + _PATIENCE))[0].hits
 
     def lines(self, text: str) -> list[str]:
-        """What stands below a text that is being typed."""
+        """The lines to show below a text that is being typed."""
         start = time.perf_counter()
         try:
             lines = describe(self._typed(text))
@@ -91,11 +110,19 @@ class _Searcher:
         return [*lines, f"{took:.1f} ms" if text else "Type a query. Enter keeps its results, Ctrl+C ends."]
 
 
+async def _words(backend: Backend) -> Mapping[str, int]:
+    """Count the words of the documents."""
+    if backend.capabilities.vocabulary is None:
+        raise typeahead.TypeaheadError(f"--complete: {backend.address} does not count words: leave the flag out")
+    return await backend.capabilities.vocabulary()
+
+
 def run(options: argparse.Namespace) -> None:
     """Answer one query, each line of a pipe, or every key."""
     from typeahead.core.completion import MAX_COUNT
     from typeahead.core.encoder import IncrementalEncoder
-    from typeahead.index import open_index
+    from typeahead.search.addresses import OpenOptions, open_backend
+    from typeahead.search.space import check_space
     from typeahead.terminal import clean, prompt
 
     if options.k < 1:
@@ -107,13 +134,15 @@ def run(options: argparse.Namespace) -> None:
     encoder = typeahead.load(options.encoder)
     if not isinstance(encoder, IncrementalEncoder):
         raise typeahead.TypeaheadError(f"{options.encoder} cannot encode what is typed: give a query encoder")
-    with open_index(options.index) as index:
-        index.check_teacher(encoder.config)
-        if index.manifest.warning:
-            print(f"warning: {index.manifest.warning}", file=sys.stderr)
-        # Words matter at each key alone.
+    with asyncio.Runner() as runner:
+        backend = runner.run(open_backend(options.index, OpenOptions(warn=warn)))
+        check_space(backend.space, encoder.config)
+        # Words are finished at each key, not at Enter.
         typing = options.query is None and sys.stdin.isatty() and sys.stdout.isatty()
-        searcher = _Searcher(encoder, index, options.k, options.complete if typing else 0)
+        words = None
+        if typing and options.complete:
+            words = runner.run(_words(backend))
+        searcher = _Searcher(encoder, backend, runner, options.k, complete=options.complete, words=words)
         refused = False
 
         def answer(query: str) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import typeahead
+from typeahead.commands import warn
 from typeahead.core.encoder import Encoder
 from typeahead.settings.declaring import Declared, Group, check, declared, setting
 from typeahead.settings.flags import add_flags
@@ -148,7 +149,7 @@ def read_settings(options: argparse.Namespace, settings: Sequence[Declared] | No
 
 def run_server(
     settings: Settings,
-    index: Path | None,
+    index: str | None,
     passages: Encoder | None,
     *,
     handles: Sequence[int] | None = None,
@@ -172,15 +173,24 @@ def run_server(
     if index is None:
         serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
         return
-    from typeahead.index import open_index
-    from typeahead.index.manifest import Manifest
+    from typeahead.search.addresses import OpenOptions, open_backend
+    from typeahead.search.port import Backend
 
-    manifest = None if pinned is None else Manifest.read(pinned)
-    with open_index(index, lexical=launch.lexical, manifest=manifest) as opened:
-        opened.check_teacher(encoder.config)
+    options = OpenOptions(
+        lexical=launch.lexical,
+        lexical_wait=config.lexical_wait_ms / 1000,
+        snapshot=None if pinned is None else str(pinned),
+        # Said once, however many processes serve.
+        warn=warn if worker is None else lambda _: None,
+    )
+
+    async def open_index() -> Backend:
+        backend = await open_backend(index, options)
         if worker is None:
-            log.info("searching %s of %s: %d documents", opened.manifest.generation, index, opened.manifest.count)
-        serve(config, encoder, opened, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
+            log.info("searching %s of %s: %d documents", backend.version, index, backend.count)
+        return backend
+
+    serve(config, encoder, open_index, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
 
 
 def _announce(address: str) -> None:
@@ -195,12 +205,13 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
     return passages if passages is not None and name == passages.config.name else typeahead.load(name)
 
 
-def run_workers(settings: Settings, index: Path | None, arguments: Sequence[str]) -> None:
+def run_workers(settings: Settings, index: str | None, arguments: Sequence[str]) -> None:
     """Start worker processes and keep them serving until told to stop.
 
     Workers get the effective settings in a file, so that one that is replaced later has the same, whatever has become
     of the configuration file. ``arguments`` are repeated for people who look at the list of processes.
     """
+    from typeahead.search.addresses import folder_of
     from typeahead.server import ServerConfig
     from typeahead.server.process.pinning import PinnedIndex
     from typeahead.server.process.run import prepared
@@ -212,9 +223,11 @@ def run_workers(settings: Settings, index: Path | None, arguments: Sequence[str]
         handed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="typeahead-"))) / "settings.json"
         handed.write_text(settings.to_json(), encoding="utf-8")
         pinned = None
-        if index is not None:
-            pinned = stack.enter_context(PinnedIndex(index))
+        if index is not None and (folder := folder_of(index)) is not None:
+            pinned = stack.enter_context(PinnedIndex(folder))
             pinned.take()
+            if warning := pinned.warning:
+                warn(warning)
         Supervisor(
             [sys.executable, "-m", "typeahead", *arguments, "--handed", str(handed)],
             config.host,
@@ -249,19 +262,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace, settings: Settings, launch: Launch) -> None:
-    index = None if launch.index is None else Path(launch.index)
+    index = launch.index
     if options.worker is None:
         if launch.verify:
             from typeahead.commands.verify import refuse_unless_verified
+            from typeahead.search.addresses import folder_of
 
-            served = (index, launch.encoder, launch.fallback, launch.passage_encoder)
+            folder = None if index is None else folder_of(index)
+            served = (folder, launch.encoder, launch.fallback, launch.passage_encoder)
             refuse_unless_verified(dict.fromkeys(name for name in served if name is not None))
-        # Said once, however many processes serve.
-        if index is not None:
-            from typeahead.index import Manifest
-
-            if warning := Manifest.read(index).warning:
-                print(f"warning: {warning}", file=sys.stderr, flush=True)
         if launch.workers > 1:
             run_workers(settings, index, options.arguments)
             return

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typeahead.errors import TypeaheadError
-from typeahead.progress import Progress
+from typeahead.progress import ProgressBar
 
 if TYPE_CHECKING:
     from typeahead.verify import Report
@@ -51,7 +51,7 @@ def verify(name: str | Path) -> Report:
     """Verify one folder; what could not be looked at goes to standard error."""
     from typeahead.verify import verify_folder
 
-    with Progress() as progress:
+    with ProgressBar() as progress:
         report = verify_folder(name, progress)
     for note in report.notes:
         print(note, file=sys.stderr)

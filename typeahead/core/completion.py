@@ -78,7 +78,7 @@ class Completions:
     """Where the texts of an engine's sessions are going. One thread at a time, the engine's."""
 
     def __init__(self, engine: Engine, vocabulary: Vocabulary, *, count: int = COUNT) -> None:
-        self._engine = engine
+        self.engine = engine
         self._vocabulary = vocabulary
         self._count = count
 
@@ -89,8 +89,8 @@ class Completions:
         :meth:`Engine.advance <typeahead.core.engine.Engine.advance>` raises.
         """
         finished = [self._finished(session) for session in sessions]
-        self._engine.advance([one for texts in finished for one, _ in texts])
-        guesses = np.zeros((len(sessions), self._engine.encoder.dim), np.float32)
+        self.engine.advance([one for texts in finished for one, _ in texts])
+        guesses = np.zeros((len(sessions), self.engine.encoder.dim), np.float32)
         for guess, session, texts in zip(guesses, sessions, finished, strict=True):
             vectors = [(one.ahead, weight) for one, weight in texts if one.ahead is not None]
             if vectors:
@@ -106,11 +106,11 @@ class Completions:
             return []
         begun = session.text[: open_word.start()]
         texts = []
-        encoder = self._engine.encoder
+        encoder = self.engine.encoder
         head = ""
         head_tokens: tuple[int, ...] = ()
         for word, documents in self._vocabulary.complete(fold(open_word[0]), self._count):
-            one = self._engine.session(max_chars=session.max_chars, scope=session.scope)
+            one = self.engine.session(max_chars=session.max_chars, scope=session.scope)
             # What stands before the word is tokenized for the first of them alone.
             tokens, head, head_tokens = encoder.tokenizer.encode_on(begun + word, head, head_tokens)
             one.tokens = tokens[: encoder.max_tokens]
@@ -121,6 +121,6 @@ class Completions:
     def _mean(self, vectors: Sequence[tuple[Vectors, float]]) -> Vectors:
         weights = np.array([weight for _, weight in vectors], np.float32)
         mean: Vectors = (weights / weights.sum()) @ np.stack([vector for vector, _ in vectors])
-        if self._engine.encoder.config.similarity == "cosine":
+        if self.engine.encoder.config.similarity == "cosine":
             mean /= max(float(np.sqrt(mean @ mean)), 1e-12)
         return mean

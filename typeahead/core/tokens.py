@@ -200,6 +200,15 @@ class IncrementalTokenizer:
         return ids
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_texts(texts: Sequence[str]) -> None:
     """Raise :class:`~typeahead.errors.TextError` for the first of ``texts`` that is not valid Unicode."""
     if isinstance(texts, str):

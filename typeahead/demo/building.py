@@ -23,7 +23,7 @@ from typeahead.demo.stdlib_pages import documentation_url, public_modules
 from typeahead.errors import IndexFolderError, TypeaheadError
 from typeahead.index.build import build_index, encoder_sha256
 from typeahead.index.manifest import Manifest
-from typeahead.index.staging import Progress
+from typeahead.progress import OnProgress
 from typeahead.text.document import Document
 
 #: Raised when documents come out differently, so that an older index is not taken for this version's.
@@ -34,7 +34,7 @@ _WORDS = 100
 _TIMEOUT, _ATTEMPTS = 60, 5
 
 
-def ensure_demo_index(folder: Path, encoder: Encoder, progress: Progress | None = None) -> Path:
+def ensure_demo_index(folder: Path, encoder: Encoder, progress: OnProgress | None = None) -> Path:
     """Return the folder of the demo's index below ``folder``, built first if it is not there.
 
     There is one for each version of Python and each passage encoder. A build that was interrupted is continued, one

@@ -1,16 +1,11 @@
-"""Measurements: retrieval quality against the teacher, quality while one types, latency and throughput.
+"""Measurements: retrieval quality against the teacher, quality during typing, latency and throughput.
 
-- :mod:`~typeahead.evaluate.measures.retrieval` scores encoders on a collection: ``datasets`` and ``passages`` give it
-  queries,
-  judgements and vectors, ``search``, ``runs`` and ``metrics`` are its steps, ``comparison`` sets one against another.
-- :mod:`~typeahead.evaluate.measures.prefixes` defines what is scored at each key, ``typists`` and ``lexical`` are who
-  types,
-  ``prefix_report`` sums up.
-- :mod:`~typeahead.evaluate.measures.query_latency` times one query, ``throughput`` many;
-  :mod:`~typeahead.evaluate.measures.latency` and
-  ``websocket`` replay recorded ``traces``.
-- :mod:`~typeahead.evaluate.peers` is what all are compared with, :mod:`~typeahead.evaluate.measures.mteb` hands both to
-  MTEB.
-- :mod:`~typeahead.evaluate.report.results` keeps figures as JSON, ``report``, ``tables`` and ``plots`` make a page of
-  them.
+- ``data``: collections of queries, judgements and passages, and recorded typing.
+- ``vectors``: vectors of all passages of a collection, kept on disk and searched.
+- ``peers``: the encoders and retrievers that typeahead is compared with.
+- ``measures``: :mod:`~typeahead.evaluate.measures.retrieval` scores finished queries and
+  :mod:`~typeahead.evaluate.measures.prefixes` each keystroke; :mod:`~typeahead.evaluate.measures.hybrid` fuses vectors
+  and words; :mod:`~typeahead.evaluate.measures.query_latency`, ``throughput`` and ``latency`` take times;
+  :mod:`~typeahead.evaluate.measures.mteb` runs tasks of MTEB.
+- ``report``: figures as JSON, and tables, curves and a page of them.
 """

@@ -8,10 +8,12 @@ FAISS files that were adopted.
 """
 
 from typeahead.index.adopt import adopt_index
+from typeahead.index.backend import embed
 from typeahead.index.build import build_index
-from typeahead.index.folder import Hit, Index, open_index
+from typeahead.index.folder import Index, open_index
 from typeahead.index.guard import Guard
 from typeahead.index.manifest import Manifest, Teacher
+from typeahead.search.ranking import Hit
 from typeahead.text.document import Document
 from typeahead.text.sources import BadLines, FieldMap, read_source
 
@@ -26,6 +28,7 @@ __all__ = [
     "Teacher",
     "adopt_index",
     "build_index",
+    "embed",
     "open_index",
     "read_source",
 ]

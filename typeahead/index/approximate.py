@@ -15,7 +15,7 @@ seconds of a core to build against 222 of those 16 links, but find 94.1% at most
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra
-from typeahead.index.exact import best, block_scores
+from typeahead.index.exact import best, block_scores, row_scores
 
 #: HNSW: neighbours a node, and candidates held while inserting and while searching. On 60,000 clustered vectors
 #: recall@8 is 0.9996 with 64 candidates, 1.0 with 128.
@@ -69,6 +69,10 @@ class HnswVectors:
         for start in range(0, len(queries), _SCORED):
             found += self._scored(queries[start : start + _SCORED], labels[start : start + _SCORED], k)
         return found
+
+    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float]:
+        """The scores of some rows, as :meth:`search` gives them."""
+        return list(map(float, row_scores(self._vectors, np.array(rows, np.int64), query.astype(np.float64))))
 
     def _scored(self, queries: Vectors, labels: NDArray[np.int64], k: int) -> list[list[tuple[int, float]]]:
         """The k best of the rows ``labels`` (m, wanted), where -1 stands for none."""
@@ -123,6 +127,15 @@ class FaissVectors:
             rows = row_labels[there] if self._labels is None else np.searchsorted(self._labels, row_labels[there])
             found.append(best(rows, row_scores_[there].astype(np.float64), k))
         return found
+
+    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
+        """The scores of some rows by the vectors that FAISS gives back, which may be compressed; None if it cannot."""
+        labels = np.array(rows, np.int64) if self._labels is None else self._labels[np.array(rows, np.int64)]
+        try:
+            vectors = np.array([self.index.reconstruct(int(label)) for label in labels], np.float64)
+        except RuntimeError:  # inverted lists without a map from labels to places, for one
+            return None
+        return list(map(float, vectors.reshape(len(labels), -1) @ query.astype(np.float64)))
 
 
 def search_candidates(count: int) -> int:

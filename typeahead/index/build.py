@@ -24,8 +24,9 @@ from typeahead.index.documents import DocumentWriter
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Teacher
 from typeahead.index.projection import PROJECTION, REDUCED, check_dimensions, reduce_vectors
-from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
+from typeahead.index.staging import DOCUMENTS, Staging
 from typeahead.index.vectors import GRAPH, VECTORS, VectorWriter, choose_backend, map_vectors
+from typeahead.progress import OnProgress, no_progress
 from typeahead.text.document import Document
 
 
@@ -37,7 +38,7 @@ def build_index(
     backend: str = "auto",
     dimensions: int | None = None,
     batch: int = 256,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     resume: bool = True,
     source: str = "",
     total: int | None = None,
@@ -56,7 +57,7 @@ def build_index(
         backend: "exact", "hnsw", or "auto": exact up to 50,000 documents.
         dimensions: of the index, if fewer than the encoder's: see :mod:`typeahead.index.projection`.
         batch: documents that are encoded and stored together.
-        progress: called after each step with stage, done and total.
+        progress: called after each step; the stages are "encode", "documents", "copy", "graph" and "words".
         resume: whether to go on with what a killed call left; otherwise it is deleted.
         source: where the documents come from, kept in the manifest for people.
         total: number of documents if known, for ``progress``; taken from ``documents`` if it has a length.
@@ -151,7 +152,7 @@ def _encode(
     vectors: VectorWriter,
     store: DocumentWriter,
     batch: int,
-    tell: Progress,
+    tell: OnProgress,
     total: int | None,
     check: Callable[[int], None],
 ) -> int:

@@ -15,10 +15,13 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from typeahead.core.tokens import is_unicode
 from typeahead.errors import IndexCorrupt, IndexFolderError, SourceError
 from typeahead.index.database import check_schema, harden, open_database
 from typeahead.text.document import Document
+from typeahead.text.ids import PassageIds
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -35,6 +38,7 @@ INSERT INTO words(words) VALUES('optimize');
 #: All that is found, as one row of text. Python gives its lock away while SQLite looks for a row, and to take it back
 #: for each of eight is what takes the time where other threads are busy.
 _READ = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM documents WHERE row IN ({})"
+_NAMED = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM documents WHERE id IN ({})"
 #: Rows named in one statement. SQLite before 3.32 takes no more than 999 variables.
 _ROWS_PER_QUERY = 500
 
@@ -90,6 +94,8 @@ class DocumentWriter:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             for row, document in rows:
+                if document.fields:
+                    raise SourceError(f"document {row + 1} ({document.id!r}) has fields: an index folder keeps none")
                 try:
                     values = (row, document.id, document.title, document.text, document.url)
                     self._connection.execute(insert, values)
@@ -170,18 +176,46 @@ class Documents:
         found: dict[int, Document] = {}
         for start in range(0, len(wanted), _ROWS_PER_QUERY):
             part = wanted[start : start + _ROWS_PER_QUERY]
-            query = _READ.format(",".join("?" * len(part)))
-            try:
-                with self._lock:
-                    self.check_open()
-                    (fetched,) = self._connection.execute(query, part).fetchone()
-                found |= {row: Document(*values) for row, *values in json.loads(fetched)}
-            except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: text that is not UTF-8
-                raise self._corrupt(str(error)) from error
+            fetched = self._read(_READ.format(",".join("?" * len(part))), part)
+            found |= {row: Document(*values) for row, *values in fetched}
         if len(found) != len(wanted):
             missing = next(row for row in wanted if row not in found)
             raise self._corrupt(f"document {missing} is missing")
         return found
+
+    def _read(self, query: str, values: Sequence[object]) -> list[Any]:
+        try:
+            with self._lock:
+                self.check_open()
+                (fetched,) = self._connection.execute(query, values).fetchone()
+            rows: list[Any] = json.loads(fetched)
+        except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: text that is not UTF-8
+            raise self._corrupt(str(error)) from error
+        return rows
+
+    def named(self, ids: Sequence[str]) -> dict[int, Document]:
+        """The documents of ``ids`` by row, in the order of ``ids`` and without those that are not there.
+
+        Raises as :meth:`read` does.
+        """
+        self.check_open()
+        wanted = [one for one in dict.fromkeys(ids) if is_unicode(one)]
+        found: dict[str, tuple[int, Document]] = {}
+        for start in range(0, len(wanted), _ROWS_PER_QUERY):
+            part = wanted[start : start + _ROWS_PER_QUERY]
+            for row, *values in self._read(_NAMED.format(",".join("?" * len(part))), part):
+                found[values[0]] = row, Document(*values)
+        return dict(found[one] for one in wanted if one in found)
+
+    def ids(self) -> PassageIds:
+        """The ids of all documents by row; raises as :meth:`read` does."""
+        self.check_open()
+        try:
+            with self._lock:
+                self.check_open()
+                return PassageIds(one for (one,) in self._connection.execute("SELECT id FROM documents ORDER BY row"))
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise self._corrupt(str(error)) from error
 
     def check_open(self) -> None:
         """Raise :class:`~typeahead.errors.IndexFolderError` after :meth:`close`."""

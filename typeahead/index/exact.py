@@ -18,6 +18,7 @@ number that is searched this way by default, so rounded rows are not stored (``p
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,10 @@ class ExactVectors:
         scores = self.scores(promising[: max(4 * k, 64)], query)
         threshold = np.partition(scores, -k)[-k] / step
         return np.flatnonzero(cheap + np.float32(bound) * self._scales >= np.float32(threshold))
+
+    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float]:
+        """The scores of some rows, as :meth:`search` gives them."""
+        return list(map(float, self.scores(np.array(rows, np.int64), query.astype(np.float64))))
 
     def scores(self, rows: NDArray[np.int64], query: NDArray[np.float64]) -> NDArray[np.float64]:
         """True scores of ``rows``: float64 (len(rows),)."""

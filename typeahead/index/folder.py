@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
-from typeahead.errors import IndexCorrupt, TeacherMismatch
+from typeahead.errors import IndexCorrupt
 from typeahead.index.documents import Documents
-from typeahead.index.manifest import MOST_CANDIDATES, Manifest, Teacher
+from typeahead.index.manifest import MOST_CANDIDATES, Manifest
 from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.sparse import SPARSE, SparseWords
 from typeahead.index.staging import DOCUMENTS
-from typeahead.index.vectors import VectorSearch, open_vectors
+from typeahead.index.vectors import Ranking, VectorSearch, open_vectors
 from typeahead.index.words import Words, count_words
-from typeahead.search.fusion import Fused, Ranking
+from typeahead.search.ranking import Hit
+from typeahead.search.space import Space, check_space
 from typeahead.text.document import Document
+from typeahead.text.ids import PassageIds
 
 if TYPE_CHECKING:
     from typeahead.models.config import ModelConfig
@@ -30,21 +33,6 @@ Lexical = Literal["words", "sparse"]
 
 #: How often a reader starts again because a newer index took the place of the one that it was opening.
 _ATTEMPTS = 3
-
-
-class Hit(NamedTuple):
-    """A document that was found; ``score`` is its similarity to the query.
-
-    A tuple, as thousands are made a second: a frozen dataclass takes three times as long.
-    """
-
-    id: str
-    score: float
-    title: str
-    text: str
-    url: str
-    #: Which arms of a hybrid search found it.
-    arms: tuple[str, ...] = ()
 
 
 class Index:
@@ -72,19 +60,13 @@ class Index:
         Compares the teachers' names, their revisions where both are known, the dimensions and the similarities.
         Raises :class:`~typeahead.errors.TeacherMismatch`, which names both.
         """
-        ours, theirs = self.manifest.teacher, Teacher(config.teacher.name, config.teacher.revision or None)
-        both_known = ours.revision is not None and theirs.revision is not None
-        if ours.name != theirs.name:
-            raise TeacherMismatch(ours.name, theirs.name, folder=self.folder)
-        if both_known and ours.revision != theirs.revision:
-            raise TeacherMismatch(str(ours), str(theirs), folder=self.folder)
-        space = (self.manifest.dim, self.manifest.similarity)
-        if space != (config.dim, config.similarity):
-            raise TeacherMismatch(
-                f"{ours.name} ({space[0]} dimensions, {space[1]})",
-                f"{theirs.name} ({config.dim} dimensions, {config.similarity})",
-                folder=self.folder,
-            )
+        check_space(self.space, config, folder=self.folder)
+
+    @property
+    def space(self) -> Space:
+        """The space of the vectors."""
+        manifest = self.manifest
+        return Space(manifest.teacher.name, manifest.teacher.revision, manifest.dim, manifest.similarity)
 
     def search(self, queries: Vectors, k: int) -> list[list[Hit]]:
         """Find the ``k`` most similar documents to each of ``queries`` float32 (n, dim), best first.
@@ -100,15 +82,6 @@ class Index:
         found = self.rank(queries, k)
         documents = self._documents.read([row for pairs in found for row, _ in pairs])
         return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
-
-    def hits(self, fused: Sequence[Sequence[Fused]]) -> list[list[Hit]]:
-        """Give the documents of fused rankings; raises as :meth:`search` does.
-
-        :class:`~typeahead.search.fusion.Fusion` makes them of what :meth:`rank` and :meth:`match` find. A hit's score
-        is the fusion's, and its ``arms`` say which of the two found it.
-        """
-        documents = self._documents.read([hit.row for hits in fused for hit in hits])
-        return [[_hit(documents[hit.row], hit.score, hit.arms) for hit in hits] for hits in fused]
 
     def match(self, text: str, depth: int, scope: int = 0) -> Ranking:
         """Find the ``depth`` documents that answer to the words of ``text``: rows and scores, best first.
@@ -142,14 +115,47 @@ class Index:
         found = self._documents.read(rows)
         return [found[row] for row in rows]
 
+    def named(self, ids: Sequence[str]) -> dict[int, Document]:
+        """Return the documents of some ids by row, without those that are not there; raises as :meth:`search` does."""
+        return self._documents.named(ids)
+
+    def ids(self) -> PassageIds:
+        """Return the ids of all documents by row; raises as :meth:`search` does."""
+        return self._documents.ids()
+
+    @property
+    def documents_file(self) -> Path:
+        """The SQLite file of the documents."""
+        return self._documents.path
+
+    def similarities(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
+        """Return the similarity of ``query`` float32 (dim,) to each of some rows, as :meth:`rank` scores them.
+
+        None where the vectors cannot be had, as in some adopted indexes, and for a query of zeros. Raises as
+        :meth:`rank` does.
+        """
+        asked, prepared = self._prepared(np.asarray(query)[None])
+        if asked is not None:
+            return None
+        return self._vectors.scores_of(prepared[0], rows)
+
     def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Find the rows of the ``k`` most similar documents with their scores; otherwise as :meth:`search`."""
+        if k < 1:
+            raise ValueError(f"k is {k}, it must be at least 1")
+        asked, prepared = self._prepared(queries)
+        found = self._vectors.search(prepared, k)
+        if asked is not None:
+            every = iter(found)
+            found = [next(every) if one else [] for one in asked]
+        return found
+
+    def _prepared(self, queries: Vectors) -> tuple[NDArray[np.bool_] | None, Vectors]:
+        """Queries as the vectors are searched by; and, if some are zeros and left out, which are not."""
         self._documents.check_open()
         queries = np.asarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
             raise ValueError(f"queries have the shape {queries.shape}, it must be (n, {self.manifest.dim})")
-        if k < 1:
-            raise ValueError(f"k is {k}, it must be at least 1")
         wide = queries.astype(np.float64)
         lengths = np.sqrt(np.vecdot(wide, wide))
         # Both are NaN where any is.
@@ -163,11 +169,7 @@ class Index:
             queries = (wide / lengths[:, None]).astype(np.float32)
         if self._projection is not None:
             queries = project(queries, self._projection, cosine=self.manifest.similarity == "cosine")
-        found = self._vectors.search(queries, k)
-        if asked is not None:
-            every = iter(found)
-            found = [next(every) if one else [] for one in asked]
-        return found
+        return asked, queries
 
     def close(self) -> None:
         """Close the files. Searches that are under way may fail; later ones do."""
@@ -263,5 +265,5 @@ def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexic
     return index
 
 
-def _hit(document: Document, score: float, arms: tuple[str, ...] = ()) -> Hit:
-    return Hit(document.id, score, document.title, document.text, document.url, arms)
+def _hit(document: Document, score: float) -> Hit:
+    return Hit(document.id, score, document.title, document.text, document.url)

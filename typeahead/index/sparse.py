@@ -25,7 +25,7 @@ from tokenizers import Tokenizer
 
 from typeahead.core.tokens import IncrementalTokenizer, check_text
 from typeahead.errors import IndexCorrupt, IndexNotFound, MissingExtra
-from typeahead.search.fusion import Ranking
+from typeahead.index.vectors import Ranking
 
 SPARSE = "sparse.safetensors"
 FORMAT_VERSION = 1

@@ -36,14 +36,6 @@ from typeahead.storage.sums import FileEntry
 
 DOCUMENTS = "documents.sqlite"
 
-#: Told the stage ("encode", "documents", "copy", "graph" or "words"), how much of it is done, and of how much
-#: (``None``: unknown).
-Progress = Callable[[str, int, int | None], None]
-
-
-def no_progress(stage: str, done: int, total: int | None) -> None:
-    """Tell nobody."""
-
 
 class Staging:
     """The unfinished generation of the index folder ``out``, held by this process alone.

@@ -6,6 +6,7 @@ The file is an ordinary ``.npy``. Which class searches it is told here; how, in 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.index.approximate import FaissVectors, HnswVectors, search_candidates
 from typeahead.index.exact import ExactVectors
+
+#: Rows and scores, best first.
+Ranking = Sequence[tuple[int, float]]
 
 VECTORS, GRAPH, ADOPTED, LABELS = "vectors.npy", "graph.faiss", "adopted.faiss", "labels.npy"
 
@@ -28,6 +32,9 @@ class VectorSearch(Protocol):
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Row numbers and inner products, best first, for each of ``queries`` float32 (m, dim)."""
+
+    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
+        """Inner products of ``query`` float32 (dim,) and some rows; None where the vectors cannot be had."""
 
 
 def choose_backend(backend: str, count: int) -> str:

@@ -1,14 +1,15 @@
 """Finds documents by their words, the last of which is still being typed: the lexical arm of a hybrid search.
 
-BM25 by SQLite's FTS5 over the table ``words`` of :mod:`typeahead.index.documents`. A text's words are FTS5's own
-(``unicode61``, diacritics removed). Any of them may match; the last one matches what begins with it, if nothing but its
-own characters follows it. A document's score is the sum of FTS5's ``bm25()`` over the words that match, its sign turned
-so that higher is better (https://sqlite.org/fts5.html#the_bm25_function).
+BM25 by SQLite's FTS5 over the table ``words`` of :mod:`typeahead.index.documents`. FTS5 divides a text into words
+(``unicode61``, diacritics removed). A document matches if it has any of them. The last word also matches its
+continuations, unless something else follows it in the text. A document's score is the sum of FTS5's ``bm25()`` over the
+words that match, with its sign turned, so higher is better (https://sqlite.org/fts5.html#the_bm25_function). BM25's
+constants are FTS5's, k1 = 1.2 and b = 0.75; an unfinished word counts as one word wherever a word begins with it.
 
-What a word finds is remembered for whoever asked, so a key costs the look-up of one word and a sum of arrays; to
-others it is as if nobody had asked, since a look-up takes up to 8 ms, by which they could tell. A word that more than
-:data:`COMMON` documents hold tells little and takes long: it counts for nothing, and neither does a single letter that
-may still become any word. The sibling ``vectors`` is the other arm, ``fusion`` makes one ranking of both.
+The rows of a word are remembered for the scope that asked, so a key costs the look-up of one word and a sum of arrays.
+Other scopes look it up again: a look-up takes up to 8 ms, and its time would show them that somebody else had asked. A
+word in more than :data:`COMMON` documents says little and takes long, so it counts for nothing. Neither does a single
+letter, which may still become any word. The sibling ``vectors`` is the other arm, ``fusion`` makes one ranking of both.
 """
 
 from __future__ import annotations
@@ -26,25 +27,25 @@ from typeahead.core.tokens import check_text
 from typeahead.errors import IndexCorrupt
 from typeahead.index.database import open_database
 
-#: Documents from which a word is too common to look all of them up: 5,000 take FTS5 some 8 ms.
+#: A word in more documents than this is not looked up: 5,000 take FTS5 some 8 ms.
 COMMON = 5_000
-#: Rows and scores that are remembered, 8 bytes each.
+#: Number of remembered rows with scores, 8 bytes each.
 _REMEMBERED = 8 << 20
-#: Pieces of text whose words are remembered; they are dropped together, and 4,096 of them take no time.
+#: Number of pieces of text with remembered words. All are dropped together; to drop 4,096 takes no time.
 _PIECES = 4096
 
-#: Words that :func:`count_words` gives at most, the commonest, so that their memory is bounded.
+#: :func:`count_words` gives at most this number of words, the commonest, to bound their memory.
 MOST_WORDS = 500_000
 
-#: The words of a text are asked of FTS5 itself: a table of texts, and its list of words by place. In a database of its
-#: own in memory, so that nothing is ever written by the connection to the documents.
+#: FTS5 itself divides a text into words: a table of texts, and its list of words by place. They are in a database of
+#: their own in memory, so the connection to the documents never writes.
 _SCHEMA = """
 CREATE VIRTUAL TABLE texts USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2');
 CREATE VIRTUAL TABLE texts_words USING fts5vocab('texts', 'instance');
 """
 
-#: All that matches, as one row of text: Python takes its lock back for each row, which it gives away while SQLite looks
-#: for the next, and where other threads are busy that is what takes the time.
+#: All matches as one row of text. Python releases its lock while SQLite looks for a row and takes it back for each row;
+#: with other busy threads, that would take most of the time.
 _MATCH = """
 SELECT count(*), group_concat(row, ' '), group_concat(score, ' ')
 FROM (SELECT rowid AS row, -rank AS score FROM words WHERE words MATCH ? LIMIT ?)
@@ -67,11 +68,11 @@ class Words:
         self.path = path
         self._count = count
         self._lock = threading.Lock()
-        #: What each term has found for each scope, the one that was asked for last at the end.
+        #: The rows of each term for each scope, the latest at the end.
         self._found: dict[tuple[int, str], _Found] = {}
         self._remembered = 0
         self._pieces: dict[tuple[int, str], tuple[str, ...]] = {}
-        #: Words that are too common, in order: looked up once, as each of them would take 8 ms for every scope anew.
+        #: Words that are too common, in order. They are looked up once: each would take 8 ms again for every scope.
         self._common: list[str] = []
         try:
             self._connection = open_database(path)
@@ -88,7 +89,7 @@ class Words:
     def search(self, text: str, depth: int, scope: int = 0) -> list[tuple[int, float]]:
         """Find the ``depth`` documents of the highest scores: rows with scores, best first, ties by row.
 
-        What is remembered of one ``scope`` (:mod:`typeahead.core.prefixes`) makes no other's search faster. Raises
+        A ``scope`` (:mod:`typeahead.core.prefixes`) shares nothing that it remembers with others. Raises
         :class:`~typeahead.errors.TextError` for a lone surrogate, and :class:`~typeahead.errors.IndexCorrupt` where the
         file cannot be read.
         """
@@ -101,12 +102,12 @@ class Words:
 
     def terms(self, text: str, scope: int = 0) -> list[str]:
         """The FTS5 query of each word of ``text`` that counts."""
-        # Blanks part words in every script, so pieces between them can be looked at one by one.
+        # Blanks separate words in every script, so each piece between them can be divided alone.
         *whole, last = text.split(" ")
         words = [word for piece in whole for word in self._words(piece, scope)]
         ending = self._words(last, scope)
         terms = [f'"{word}"' for word in (*words, *ending)]
-        # One more letter tells whether the last word is still open: an open one takes it in.
+        # One more letter shows whether the last word is still open: an open word takes it in.
         if ending and len(self._words(f"{last}x", scope)) == len(ending):
             word = ending[-1]
             if len(word) == 1 and word.isascii():

@@ -1,4 +1,4 @@
-"""Makes one ranking of two: what the vectors found, and what the words did.
+"""Makes one ranking of the rankings of two arms.
 
 *Linear interpolation* adds scores that were brought to 0 … 1 within each arm's own ranking, since a cosine and a BM25
 score have no common scale: (1 - w) · dense + w · lexical, with 0 for what an arm did not find. *Reciprocal rank fusion*
@@ -8,24 +8,25 @@ and by which weight, is measured by ``typeahead evaluate hybrid``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from typeahead.search.port import DENSE, LEXICAL
 
 #: What reciprocal rank fusion adds to every rank; the paper's own constant.
 _RANK_OFFSET = 60
 
-#: A row and its score, best first.
-Ranking = Sequence[tuple[int, float]]
+#: Whatever identifies a passage.
+Name = TypeVar("Name", bound=Hashable)
 Method = Literal["linear", "rrf"]
 METHODS: tuple[Method, ...] = ("linear", "rrf")
-DENSE, LEXICAL = "dense", "lexical"
 
 
-class Fused(NamedTuple):
-    """A row, its score, and the arms that found it."""
+class Fused(NamedTuple, Generic[Name]):
+    """A passage, its score, and the arms that found it."""
 
-    row: int
+    key: Name
     score: float
     arms: tuple[str, ...]
 
@@ -49,24 +50,29 @@ class Fusion:
         if self.depth < 1:
             raise ValueError(f"depth is {self.depth}, it must be at least 1")
 
-    def fuse(self, dense: Ranking, lexical: Ranking, k: int) -> list[Fused]:
-        """Return the ``k`` best rows of both, ties by row number."""
+    def fuse(
+        self, dense: Sequence[tuple[Name, float]], lexical: Sequence[tuple[Name, float]], k: int
+    ) -> list[Fused[Name]]:
+        """Return the ``k`` best of both rankings.
+
+        Of equal scores the better place in the dense ranking comes first, then the better one in the lexical ranking.
+        """
         part = _ranks if self.method == "rrf" else _shares
-        found: dict[int, tuple[float, tuple[str, ...]]] = {}
+        found: dict[Name, tuple[float, tuple[str, ...]]] = {}
         for ranking, arm, weight in ((dense, DENSE, 1 - self.weight), (lexical, LEXICAL, self.weight)):
             best = ranking[: self.depth]
-            for (row, _), share in zip(best, part(best), strict=True):
-                score, arms = found.get(row, (0.0, ()))
-                found[row] = score + weight * share, (*arms, arm)
-        best_rows = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[:k]
-        return [Fused(row, score, arms) for row, (score, arms) in best_rows]
+            for (key, _), share in zip(best, part(best), strict=True):
+                score, arms = found.get(key, (0.0, ()))
+                found[key] = score + weight * share, (*arms, arm)
+        best_keys = sorted(found.items(), key=lambda item: -item[1][0])[:k]
+        return [Fused(key, score, arms) for key, (score, arms) in best_keys]
 
 
-def _ranks(ranking: Ranking) -> list[float]:
+def _ranks(ranking: Sequence[tuple[object, float]]) -> list[float]:
     return [1 / (_RANK_OFFSET + rank) for rank in range(1, len(ranking) + 1)]
 
 
-def _shares(ranking: Ranking) -> list[float]:
+def _shares(ranking: Sequence[tuple[object, float]]) -> list[float]:
     """Scores between the least, which is 0, and the best, which is 1; all 1 where they are the same."""
     if not ranking:
         return []

@@ -1,13 +1,13 @@
-"""Where a query's words stand in what is sent of a hit, as spans of code points, so that pages only draw.
+"""Finds a query's words in the text that is sent of a hit, as spans of code points, so that a page only has to draw.
 
-Words are compared without case and accents. A word of the query marks the words of a text that begin as it does, since
-the last one is still being typed and the others are inflected; scripts that put no spaces between words are marked
-wherever they match. :mod:`typeahead.search.snippets` chooses the part of a passage in which words are marked here.
+Words are compared without case and accents. A word of the query marks all words that begin with it, since the last one
+is still being typed and the others may be inflected. Scripts that put no spaces between words are marked wherever they
+match. :mod:`typeahead.search.snippets` chooses the part of a passage in which words are marked here.
 
-It runs for each hit of each keystroke, so it looks for plain strings instead of compiling a pattern for a query that
+It runs for each hit of each keystroke. So it looks for plain strings instead of compiling a pattern for a query that
 lives for a few milliseconds: 4 to 8 µs a hit. Texts beyond ASCII are folded character by character, which takes some
 25 µs, and remembered, as the same documents come again with the next key (``python -m benchmarks.marks``). Each scope
-(:mod:`typeahead.core.prefixes`) has its own, as the time would tell which documents others were shown.
+(:mod:`typeahead.core.prefixes`) remembers for itself, because time would tell which documents others were shown.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-#: Words of a query that are looked for, and spans that are sent of one text.
+#: How many words of a query are looked for, and how many spans are sent of one text.
 _MAX_WORDS = 12
 _MAX_SPANS = 40
-#: Characters whose folds are remembered: more than documents of any few languages hold.
+#: How many characters' folds are remembered: more than documents of any few languages hold.
 _MAX_FOLDS = 1 << 15
 
 _WORD = re.compile(r"[^\W_]+")
@@ -38,7 +38,7 @@ _UNSPACED = re.compile(f"[{_ANY}]")
 _IS_HAN = re.compile(f"[{_HAN}]")
 _IS_HIRAGANA = re.compile(f"[{_HIRAGANA}]")
 
-#: Marking these says nothing about why a document was found.
+#: Words that do not tell why a document was found.
 _COMMON: Final = frozenset(
     "a an and are as at be by can do does for from how i if in into is it my of on or the this to was what when where "
     "which who why with".split()
@@ -63,7 +63,7 @@ _folds = _Folds()
 
 
 class Marker:
-    """The words of one query, ready to be found in many texts; what is remembered of these is its ``scope``'s alone."""
+    """The words of one query, ready to be found in many texts. Only its ``scope`` shares what it remembers of them."""
 
     __slots__ = ("_scope", "_words")
 
@@ -72,7 +72,7 @@ class Marker:
         self._scope = scope
 
     def spans(self, text: str) -> Spans:
-        """Where the words stand in ``text``: ``(start, end)`` in code points, in order, apart from each other."""
+        """Return where the words stand in ``text``: ``(start, end)`` in code points, in order, never touching."""
         if not self._words or not text:
             return []
         if text.isascii():
@@ -82,7 +82,7 @@ class Marker:
         return found if origins is None else _join([_back(span, text, origins) for span in found])
 
     def _find(self, folded: str) -> Spans:
-        """Where the words stand in a folded text, in any order."""
+        """Return where the words stand in a folded text, in any order."""
         found: Spans = []
         find = folded.find
         for word, anywhere, whole in self._words:
@@ -95,21 +95,21 @@ class Marker:
                     and not (whole and end < len(folded) and folded[end].isalnum())
                 ):
                     found.append((at, end))
-                # Pairs overlap. A word that has to begin one cannot begin inside a match of itself.
+                # Pairs of Han overlap. Any other word cannot begin inside a match of itself.
                 at = find(word, at + 1 if anywhere else end)
         return found
 
 
 def _words(query: str) -> list[tuple[str, bool, bool]]:
-    """The folded words to look for: whether each may stand anywhere, and whether it matches whole words only.
+    """Return the folded words to look for, whether each may stand anywhere, and whether it matches whole words only.
 
-    Common words are looked for only in a query that has nothing else. Very short words match whole, or nearly every
-    word would be marked; the word that is still being typed may be shorter, and one that is alone may have one letter.
+    Common words are looked for only in a query that has no others. Very short words match whole words only, or nearly
+    every word would be marked. The word that is still being typed may be shorter, and a word alone may be one letter.
     """
     if query.isascii():
         runs = _WORD.findall(query.lower())
     else:
-        # Folded first: an accent that is a character of its own must not end a word.
+        # Folded first, as an accent that is a character of its own must not end a word.
         folded = "".join(map(_folds.__getitem__, query))
         runs = [run for word in _WORD.findall(folded) for run in _RUN.findall(word)]
     found = dict.fromkeys(part for run in runs for part in _parts(run))
@@ -121,12 +121,12 @@ def _words(query: str) -> list[tuple[str, bool, bool]]:
         least = 1 if len(chosen) == 1 else 2 if is_open and row == len(chosen) - 1 else 3
         anywhere = not word.isascii() and _UNSPACED.match(word) is not None
         words.append((word, anywhere, not anywhere and len(word) < least))
-    # Of a long text the end is what is being typed.
+    # The end of a long text is where somebody is typing.
     return words[-_MAX_WORDS:]
 
 
 def _parts(run: str) -> list[str]:
-    """A run of Han as its pairs of characters, since it may be many words; anything else as it is."""
+    """Return the pairs of characters of a run of Han, since it may be many words, and any other run as it is."""
     if len(run) > 2 and _IS_HAN.match(run):
         return [first + second for first, second in pairwise(run)]
     return [run]
@@ -134,7 +134,7 @@ def _parts(run: str) -> list[str]:
 
 @lru_cache(maxsize=2048)
 def _fold(text: str, scope: int) -> tuple[str, Sequence[int] | None]:
-    """The folded text, and for each of its characters where it comes from; None where that is the same place."""
+    """Return the folded text, and the origin of each of its characters; None where all have kept their places."""
     del scope  # it tells one scope's entries of the cache from another's
     parts = [_folds[character] for character in text]
     folded = "".join(parts)
@@ -144,7 +144,7 @@ def _fold(text: str, scope: int) -> tuple[str, Sequence[int] | None]:
 
 
 def _back(span: tuple[int, int], text: str, origins: Sequence[int]) -> tuple[int, int]:
-    """A span of a folded text as one of the text, with the accents that follow its last letter."""
+    """Turn a span of a folded text into one of the text, with the accents that follow its last letter."""
     start, end = origins[span[0]], origins[span[1] - 1] + 1
     while end < len(text) and not _folds[text[end]]:
         end += 1
@@ -152,7 +152,7 @@ def _back(span: tuple[int, int], text: str, origins: Sequence[int]) -> tuple[int
 
 
 def _join(spans: Spans) -> Spans:
-    """Spans in order, with those that touch or overlap made one."""
+    """Put spans in order, and make one of those that touch or overlap."""
     if len(spans) < 2:
         return spans
     spans.sort()

@@ -1,7 +1,7 @@
-"""Which part of a passage is sent with a hit: its beginning, or what stands round the first match beyond that.
+"""Chooses the part of a passage that is sent with a hit: its beginning, or the text around a first match beyond that.
 
 It runs for each hit of each keystroke, so it looks for plain strings in a bounded part of the passage, which takes 10
-to 20 µs. The words in what was chosen are marked by :mod:`typeahead.search.marks`.
+to 20 µs. :mod:`typeahead.search.marks` then marks the words in that part.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-#: The least that snippets may have: an ellipsis on either side and a word between them.
+#: Code points that a snippet needs at least, for an ellipsis on either side and a word between them.
 MIN_SNIPPET = 16
 
-#: Code points of a passage that are searched, words of a query that are looked for, and code points that are given up
-#: to end with a whole word.
+#: How many code points of a passage are searched, how many words of a query are looked for, and how many code points
+#: are given up to end with a whole word.
 _SEARCHED = 2000
 _MAX_WORDS = 8
 _LONGEST_CUT = 24
 
 _WORD = re.compile(r"\w+")
 
-#: Finding these says nothing about why a passage was found; shorter ones are left out by their length.
+#: Words that do not tell why a passage was found. Shorter ones are left out by their length.
 _COMMON: Final = frozenset(("does", "from", "into", "that", "this", "what", "when", "where", "which", "with", "your"))
 
 
 def telling_words(query: str) -> list[str]:
-    """Return the words worth finding, in lower case. The last one may be a beginning, as it is still being typed."""
+    """Return the words worth finding, in lower case. The last one may be unfinished, as it is still being typed."""
     words = dict.fromkeys(_WORD.findall(_fold(query)))
-    # Outside ASCII two letters may be a word that tells a lot, such as 天気.
+    # Beyond ASCII a word of two letters, such as 天気, may tell a lot.
     return [word for word in words if len(word) > (3 if word.isascii() else 1) and word not in _COMMON][:_MAX_WORDS]
 
 
@@ -50,7 +50,7 @@ def snippet(text: str, words: Sequence[str], length: int) -> str:
 
 
 def _start(text: str, words: Sequence[str], length: int) -> int:
-    """Where the snippet begins: at a word some way before the first match, if that is not in the first half anyway."""
+    """Return where the snippet begins: some way before the first match, or at 0 if the match is shown anyway."""
     folded = _fold(text[:_SEARCHED])
     first = min((at for word in words if (at := _find(folded, word)) >= 0), default=0)
     if first <= length // 2:
@@ -60,12 +60,12 @@ def _start(text: str, words: Sequence[str], length: int) -> int:
 
 
 def _fold(text: str) -> str:
-    # The one letter that becomes two in lower case, and so would move the places of all that follow.
+    # This one letter becomes two in lower case, which would move the positions of all that follow.
     return text.replace("İ", "i").lower()
 
 
 def _find(folded: str, word: str) -> int:
-    """Where a word begins as ``word`` does, -1 if none; scripts that may not use spaces match anywhere."""
+    """Return where a word begins with ``word``, or -1. Words beyond ASCII match anywhere: they may have no spaces."""
     at = folded.find(word)
     while at > 0 and word.isascii() and folded[at - 1].isalnum():
         at = folded.find(word, at + len(word))

@@ -1,7 +1,10 @@
 """The server: typing over a websocket, embeddings and searches over HTTP, on one port.
 
 :func:`serve` runs it as a process; :func:`create_app` gives the ASGI application alone. The wire contract is in
-:mod:`typeahead.wire.protocol`. It needs the ``server`` extra.
+:mod:`typeahead.wire.protocol`. The server needs the ``server`` extra.
+
+Its packages import one way: :mod:`~typeahead.server.observe` nothing else of the server, then
+:mod:`~typeahead.server.typing`, :mod:`~typeahead.server.http`, and :mod:`~typeahead.server.process` on top.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from typeahead.errors import MissingExtra
 
 try:
     import httptools
+    import mimeparse
+    import msgspec
     import orjson
     import starlette
     import uvicorn
@@ -24,4 +29,4 @@ from typeahead.server.process.run import serve
 
 __all__ = ["App", "ConfigError", "ListenError", "ServerConfig", "create_app", "serve"]
 
-del httptools, orjson, starlette, uvicorn, websockets
+del httptools, mimeparse, msgspec, orjson, starlette, uvicorn, websockets

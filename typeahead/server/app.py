@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,10 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typeahead.core.completion import Completions, Vocabulary
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
-from typeahead.index.manifest import generation_number
 from typeahead.paths import web_folder
 from typeahead.search.fusion import Fusion
-from typeahead.search.lexical import LexicalArm
+from typeahead.search.port import Backend
+from typeahead.search.space import check_space
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.http.api import ApiError, Gate
 from typeahead.server.http.client_timings import ClientTimings
@@ -50,7 +51,8 @@ from typeahead.server.process.door import Door
 from typeahead.server.process.siblings import Report, Siblings
 from typeahead.server.typing.connection import TypeEndpoint
 from typeahead.server.typing.fallback import Fallback
-from typeahead.server.typing.pipeline import Pipeline, SearchIndex
+from typeahead.server.typing.pipeline import Pipeline
+from typeahead.server.typing.settings import TypingSettings
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class App:
         self,
         config: ServerConfig,
         encoder: IncrementalEncoder,
-        index: SearchIndex | None,
+        backend: Backend | None,
         passages: Encoder | None,
         fallback: Encoder | None = None,
         siblings: Siblings | None = None,
@@ -94,7 +96,7 @@ class App:
         self.orphaned = False
         self.status = "starting"
         self.failure: Exception | None = None
-        self._has_index = index is not None
+        self._backend = backend
         self._encoders: dict[str, Encoder] = {encoder.config.name: encoder}
         for further in (passages, fallback):
             if further is not None:
@@ -103,23 +105,18 @@ class App:
         self._metrics = ServerMetrics(encoder.config.name)
         stand_in = None if fallback is None else Fallback(fallback, encoder, config, self._metrics)
         self._embedder = Embedder(encoder, stand_in)
-        lexical = _lexical_arm(config, index)
         self._pipeline = Pipeline(
             engine,
-            index,
-            snippet_chars=config.snippet_chars,
-            max_search_batch=config.max_search_batch,
-            max_waiting_searches=config.max_waiting_searches,
-            max_turn_ms=config.max_turn_ms,
-            anytime=config.anytime,
-            look_ahead=config.look_ahead,
-            shared_cache=config.shared_cache,
-            completions=_completions(config, engine, index),
+            backend,
+            _typing_settings(config),
+            fusion=_fusion(config, backend),
             fallback=stand_in,
-            lexical=lexical,
+            changed=self._documents_changed,
         )
+        self._counting: asyncio.Task[None] | None = None
+        _check_complete(config, backend)
         self._tracing = start_tracing() if config.otel else None
-        documents = None if index is None else index.manifest.count
+        documents = None if backend is None else backend.count
         #: Who may be connected, where the server is ours.
         self.door = Door(
             max_connections=config.connections,
@@ -141,10 +138,10 @@ class App:
             steps_cached=lambda: engine.stats.steps_cached,
             searches_made=lambda: self._pipeline.searched,
             searches_stood=lambda: self._pipeline.stood,
-            words_found=lambda: 0 if lexical is None else lexical.found,
-            words_late=lambda: 0 if lexical is None else lexical.late,
+            words_found=lambda: self._pipeline.words_found,
+            words_late=lambda: self._pipeline.words_late,
             connections=lambda: len(self.door),
-            generation=0 if index is None else generation_number(index.manifest.generation) or 0,
+            generation=0 if backend is None else _number(backend.version),
         )
         gate = Gate(config, lambda: self.status)
         self._api = HttpApi(
@@ -232,6 +229,17 @@ class App:
         started = min(report["started"] for report in reports)
         return write_dashboard(snapshot, slow, self._teacher, started=started, at=time.monotonic())
 
+    async def _count_words(self) -> None:
+        """Have unfinished words finished by those of the documents, where that is asked for."""
+        vocabulary = None if self._backend is None else self._backend.capabilities.vocabulary
+        if self.config.complete and vocabulary is not None:
+            words = Vocabulary(await vocabulary())
+            self._pipeline.complete_by(Completions(self._pipeline.engine, words, count=self.config.complete))
+
+    def _documents_changed(self) -> None:
+        if self.config.complete and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._count_words())
+
     def _orphan(self) -> None:
         self.orphaned = True
 
@@ -240,7 +248,8 @@ class App:
         try:
             for encoder in self._encoders.values():
                 await self._embedder.encode(encoder, [_WARM_UP])
-            if self._has_index:
+            if self._backend is not None:
+                await self._count_words()
                 await self._api.find(_WARM_UP, self.config.default_k)
             else:
                 self._pipeline.engine.session().update(_WARM_UP)
@@ -264,7 +273,7 @@ class App:
 def create_app(
     config: ServerConfig,
     encoder: Encoder,
-    index: SearchIndex | None = None,
+    index: Backend | None = None,
     *,
     passages: Encoder | None = None,
     fallback: Encoder | None = None,
@@ -272,7 +281,8 @@ def create_app(
 ) -> App:
     """Make the ASGI application, for :func:`~typeahead.server.process.run.serve` or for another ASGI server.
 
-    ``encoder`` encodes what is typed, so it has to be incremental; without ``index`` there are embeddings and no hits.
+    ``encoder`` encodes what is typed, so it has to be incremental. ``index`` is a back end, such as
+    :func:`typeahead.search.addresses.open_backend` opens; without one there are embeddings and no hits.
     ``passages`` is served at ``/v1/embeddings`` beside it, under its own name, and so is ``fallback``, a transformer
     for what ``encoder`` should not encode: see :mod:`typeahead.server.typing.fallback`. Raises
     :class:`~typeahead.errors.TeacherMismatch` for an index of another space than the encoder's, and
@@ -283,7 +293,7 @@ def create_app(
     if not isinstance(encoder, IncrementalEncoder):
         raise ConfigError("encoder", f"{encoder.config.name} cannot encode what is typed: give a query encoder")
     if index is not None:
-        index.check_teacher(encoder.config)
+        check_space(index.space, encoder.config)
     try:
         return App(config, encoder, index, passages, fallback, siblings)
     except ConfigError:
@@ -292,24 +302,41 @@ def create_app(
         raise ConfigError("cache_bytes", f"is too small: {error}") from error
 
 
-def _lexical_arm(config: ServerConfig, index: SearchIndex | None) -> LexicalArm | None:
-    """The search of words, where one is asked for."""
+def _typing_settings(config: ServerConfig) -> TypingSettings:
+    """Return the settings that the pipeline needs."""
+    return TypingSettings(
+        snippet_chars=config.snippet_chars,
+        max_search_batch=config.max_search_batch,
+        max_waiting_searches=config.max_waiting_searches,
+        max_turn_ms=config.max_turn_ms,
+        anytime=config.anytime,
+        look_ahead=config.look_ahead,
+        shared_cache=config.shared_cache,
+        search_seconds=config.search_seconds,
+    )
+
+
+def _fusion(config: ServerConfig, backend: Backend | None) -> Fusion | None:
+    """How words and vectors become one ranking, where both are searched."""
     if config.hybrid == "off":
         return None
-    if index is None:
-        raise ConfigError(
-            "hybrid", f"is {config.hybrid}, and there is no index whose words could be searched: give one"
-        )
-    return LexicalArm(index, Fusion(config.hybrid, config.lexical_weight), wait_ms=config.lexical_wait_ms)
+    if backend is None:
+        raise ConfigError("hybrid", f"is {config.hybrid}, but there is no index to search words in: give one")
+    if not backend.capabilities.lexical:
+        raise ConfigError("hybrid", f"is {config.hybrid}, but {backend.address} cannot search words: set it to off")
+    return Fusion(config.hybrid, config.lexical_weight)
 
 
-def _completions(config: ServerConfig, engine: Engine, index: SearchIndex | None) -> Completions | None:
-    """The words that unfinished ones are taken for, where that is asked for."""
-    if not config.complete:
-        return None
-    if index is None:
-        raise ConfigError("complete", f"is {config.complete}, and there is no index that has words: give one")
-    return Completions(engine, Vocabulary(index.word_counts()), count=config.complete)
+def _check_complete(config: ServerConfig, backend: Backend | None) -> None:
+    if config.complete and (backend is None or backend.capabilities.vocabulary is None):
+        what = "there is no index that has words: give one" if backend is None else f"{backend.address} counts no words"
+        raise ConfigError("complete", f"is {config.complete}, but {what}")
+
+
+def _number(version: str) -> int:
+    """The number at the end of a version, for the metric: 0 if there is none."""
+    digits = re.search(r"[0-9]{1,15}\Z", version)
+    return 0 if digits is None else int(digits.group())
 
 
 def _pages(web: Path) -> list[BaseRoute]:

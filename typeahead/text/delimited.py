@@ -1,9 +1,9 @@
 """Records of CSV and TSV files; ``sources`` makes documents of them.
 
-CSV is read by Python's :mod:`csv`, as RFC 4180 has it: quotes double within quotes, and a quoted field may hold line
-breaks. Added here is what happens where a file breaks the rules. A quote that opens and never closes makes one record
-of all lines behind it, so lines of a record that failed are read once more, and reading goes on at the first of them
-that is a record. A TSV file has no quotes, and so no line breaks in a field.
+Python's :mod:`csv` reads CSV by the rules of RFC 4180: a quote within quotes is doubled, and a quoted field may hold
+line breaks. This module adds what happens where a file breaks the rules. A quote that opens and never closes would make
+one record of all lines after it. So the lines of a record that failed are read once more, and reading goes on at the
+first of them that is a record. A TSV file has no quotes, and so no line breaks in a field.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from pathlib import Path
 
 from typeahead.errors import SourceError
 from typeahead.text import reading
-from typeahead.text.reading import BadLines, Line, Notice, leave_out
+from typeahead.text.bad_lines import BadLines, Notice, leave_out
+from typeahead.text.reading import Line
 
-#: Delimiters of CSV files and their names; of those that fit equally well the first is taken.
+#: Delimiters of CSV files and their names. If several fit equally well, the first is taken.
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-#: Lines whose columns tell the delimiter.
+#: Number of lines from which the delimiter is recognised.
 _HEAD = 50
 #: Records that a doubtful one is compared with.
 _ALIKE = 64
-#: A line by which Excel is told the delimiter.
+#: A first line that tells Excel the delimiter.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 #: Number of a record's first line, and its values by column.
@@ -47,16 +48,17 @@ def read_table(
     """Stream the records of a table.
 
     Args:
-        lines: of the file.
-        path: named in errors.
-        quoted: whether it is CSV; TSV otherwise.
-        delimiter: ``None`` takes that under which the first line ``is_header``, or else most columns are alike.
+        lines: the lines of the file.
+        path: the file, for error messages.
+        quoted: true for CSV, false for TSV.
+        delimiter: ``None`` chooses the one with which ``is_header`` accepts the first line, or else the one that gives
+            the most columns.
         columns: names of the columns of a file without a header line.
-        is_header: whether names of columns are those of documents.
+        is_header: says whether the names of columns are those of documents.
         bad: counts lines that are left out; without it the first is a :class:`~typeahead.errors.SourceError`.
-        notice: told of a delimiter that is no comma and was not given.
+        notice: gets a message if the delimiter was recognised and is no comma.
     """
-    # The limit is one for the whole process, and its default of 131,072 characters is less than some documents have.
+    # The limit is one for the whole process. Its default of 131,072 characters is too low for some documents.
     csv.field_size_limit(max(csv.field_size_limit(), reading.MAX_LINE))
     feed = _Feed(lines)
     if not quoted:
@@ -90,7 +92,7 @@ def _delimiter(head: list[str], columns: Sequence[str] | None, is_header: Callab
         named = [delimiter for delimiter, found in rows.items() if found and is_header(header_names(found[0]))]
         if named:
             return named[0]
-        # Text has commas, so that a header alone tells: no column's name is known, an error will name them.
+        # Text has commas, so only the header counts here. No column's name is known; an error will name them.
         return max(rows, key=lambda delimiter: len(rows[delimiter][0]) if rows[delimiter] else 0)
     return max(rows, key=lambda delimiter: sum(len(row) == len(columns) for row in rows[delimiter]))
 
@@ -108,18 +110,18 @@ class _TooLongError(Exception):
 
 
 class _Feed:
-    """Gives :func:`csv.reader` its lines, and those of a record that failed once more."""
+    """Gives :func:`csv.reader` its lines, and gives the lines of a failed record once more."""
 
     def __init__(self, lines: Iterator[Line]) -> None:
         self._lines = lines
         self._again: deque[Line] = deque()
-        #: Lines of the record that is being read.
+        #: Lines of the present record.
         self.taken: list[Line] = []
         self._length = 0
         self.ended = False
 
     def ahead(self, count: int) -> list[Line]:
-        """The next lines, which are not taken."""
+        """The next lines, without taking them."""
         self._again.extend(islice(self._lines, max(0, count - len(self._again))))
         return list(self._again)
 
@@ -150,13 +152,13 @@ class _Feed:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Which columns hold nothing but digits, and which hold single words: ids are either, lines of prose neither."""
+    """Which columns hold only digits, and which hold single words. Ids are one or the other, prose is neither."""
 
     digits: Sequence[bool]
     words: Sequence[bool]
 
     def fits(self, row: Sequence[str]) -> bool:
-        """Whether ``row`` is alike."""
+        """Whether ``row`` has the same shape."""
         digits = all(value.isdecimal() for value, only in zip(row, self.digits, strict=False) if only)
         words = all(value and not re.search(r"\s", value) for value, only in zip(row, self.words, strict=False) if only)
         return digits and words
@@ -178,9 +180,9 @@ class _Table:
         self._delimiter = delimiter
         self._columns = columns
         self._bad = bad
-        #: Whether lines may be the rest of a record that failed, so that not all that can be read is a record.
+        #: Whether the next lines may be the rest of a failed record: then not all that can be read is a record.
         self._doubtful = False
-        #: Records of late, which tell what the next one looks like.
+        #: The latest records, which show what the next one should look like.
         self._before: deque[list[str]] = deque(maxlen=_ALIKE)
         field = rf'(?:"(?:[^"]|"")*+"|[^"\r\n{re.escape(delimiter)}]*+)'
         self._grammar = re.compile(rf"{field}(?:{re.escape(delimiter)}{field})*+[\r\n]*")
@@ -224,7 +226,7 @@ class _Table:
                 yield feed.taken[0].number, dict(zip(self._columns, row, strict=True))
 
     def _doubt(self, row: list[str]) -> str | None:
-        """Why what could be read as a record is rather a piece of one; ``None`` if it is a record."""
+        """Why this row is probably a piece of a record; ``None`` if it is a record."""
         if not self._quoted or not (self._doubtful or any('"' in value for value in row)):
             return None
         well_formed = self._grammar.fullmatch("".join(line.text for line in self._feed.taken))
@@ -237,7 +239,7 @@ class _Table:
         return "a quote within a field, in a line unlike those before it: is the quote missing that opens the field?"
 
     def _failed(self, error: csv.Error | _TooLongError) -> None:
-        """A record whose quotes make no sense: leave out its lines as far as the quote that opened last."""
+        """The quotes of a record make no sense: leave out its lines up to the quote that opened last."""
         taken = self._feed.taken
         endless = isinstance(error, _TooLongError) or self._feed.ended
         opening = _opening([line.text for line in taken], self._delimiter) if self._quoted else 0
@@ -272,7 +274,7 @@ class _Table:
         self._leave_out(self._error(reason, taken[0]), left_out)
 
     def _mostly_records(self, lines: Sequence[Line]) -> bool:
-        """Whether lines that a quote made one record of are records of their own rather than lines of a text."""
+        """Whether lines that a quote joined are mostly records of their own, not lines of one text."""
         shape = self._shape()
         kinds = Counter(self._is_line(line.text, shape) for line in lines if line.text.strip())
         return kinds[True] > kinds[False]
@@ -301,7 +303,7 @@ class _Table:
 
 
 def _opening(lines: Sequence[str], delimiter: str) -> int:
-    """Which of the ``lines`` of a record that failed holds the quote that opened last."""
+    """Index of the line, among those of a failed record, that holds the quote that opened last."""
     opened = 0
     inside = False
     for number, text in enumerate(lines):

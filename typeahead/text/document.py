@@ -1,8 +1,13 @@
-"""A document: what readers make, indexes keep and hits show."""
+"""A document: readers make it, indexes keep it, hits show it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+#: One value of a field, or several of them.
+Value = str | int | float | bool
+Values = Value | Sequence[Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +18,10 @@ class Document:
     title: str = ""
     text: str = ""
     url: str = ""
+    #: What filters look at, by name.
+    fields: Mapping[str, Values] = field(default_factory=dict, hash=False)
 
     @property
     def passage(self) -> str:
-        """What is encoded: title, one space, text, as teachers' evaluations do."""
+        """The text to encode: title, one space, text, as in the evaluations of the teachers."""
         return f"{self.title} {self.text}".strip()

@@ -1,8 +1,8 @@
-"""Tells how the bytes of a source stand for characters, and turns any encoding into UTF-8 as it is read.
+"""Recognises the encoding of a source, and turns any encoding into UTF-8 while the source is read.
 
-UTF-8 is what sources should be and what everything else here reads. A byte order mark says otherwise, as may NUL bytes
-in every other place (UTF-16) or bytes that UTF-8 does not have. A file that is UTF-8 but for a few damaged bytes stays
-UTF-8: its bad lines are errors, never letters of another encoding.
+Sources should be UTF-8, and everything else here reads UTF-8. Three things point to another encoding: a byte order
+mark, NUL bytes in every other place (UTF-16), and bytes that UTF-8 does not have. A file that is UTF-8 except for a few
+damaged bytes stays UTF-8: its bad lines are errors, never letters of another encoding.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 UTF8 = "utf-8"
 
-#: Longer marks first: UTF-32's begins as UTF-16's does.
+#: Longer marks first: UTF-32's begins like UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF8, UTF8),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -22,13 +22,13 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OTHER_FILES = (
-    (b"\x1f\x8b", "is compressed by gzip: unpack it, or give <(zcat FILE) with --format"),
+    (b"\x1f\x8b", "is compressed by gzip: let its name end in .gz, or give <(zcat FILE) with --format"),
     (b"\x28\xb5\x2f\xfd", "is compressed by zstd: unpack it, or give <(zstdcat FILE) with --format"),
     (b"BZh", "is compressed by bzip2: unpack it, or give <(bzcat FILE) with --format"),
     (b"PK\x03\x04", "is a zip archive or an Excel workbook: unpack it, or save it as CSV"),
     (b"PAR1", "is a Parquet file: export it as JSONL or CSV"),
 )
-#: What programs write that do not write Unicode. Where several fit equally well, the first is taken.
+#: Encodings of programs that do not write Unicode. If several fit equally well, the first is taken.
 _LEGACY = (
     "cp1252",
     "cp1251",
@@ -45,16 +45,16 @@ _LEGACY = (
     "koi8_r",
     "mac_roman",
 )
-#: Fewer bytes that are no UTF-8 are damage rather than an encoding.
+#: Fewer bytes than this that are no UTF-8 are damage, not another encoding.
 _FEWEST = 3
-#: Characters above ASCII that tell the encoding of a file which is not UTF-8, and bytes of lines that hold them.
+#: Enough characters above ASCII to tell the encoding, and the bytes of a sample of lines with such characters.
 _ENOUGH, _SAMPLE = 10_000, 1 << 16
 _UNREADABLE = "\udc80"
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """The ``name`` of a codec, how many bytes of byte order ``mark`` to leave out, and why if it is not UTF-8."""
+    """The ``name`` of a codec, the length of the byte order ``mark`` to leave out, and a ``reason`` if not UTF-8."""
 
     name: str
     mark: int = 0
@@ -62,7 +62,7 @@ class Encoding:
 
 
 class UnreadableError(ValueError):
-    """Bytes that are no characters of an encoding."""
+    """Bytes that the encoding cannot decode."""
 
 
 def named(name: str) -> str:
@@ -72,9 +72,10 @@ def named(name: str) -> str:
 
 
 def recognise(chunks: Iterable[bytes]) -> Encoding:
-    """Tell the encoding of what ``chunks`` hold, the first of which should be long.
+    """Recognise the encoding of ``chunks``; the first chunk should be long.
 
-    All are read if all are UTF-8, fewer if they are not. ``ValueError`` says what else the file is, if it is no text.
+    All chunks are read if they are UTF-8, fewer if they are not. If the file is no text, ``ValueError`` says what it
+    is.
     """
     chunks = iter(chunks)
     head = next(chunks, b"")
@@ -87,13 +88,13 @@ def recognise(chunks: Iterable[bytes]) -> Encoding:
 
 
 def confirm(name: str, head: bytes) -> Encoding:
-    """Complete the encoding that somebody ``named``: by a byte order mark, and by the order of bytes in UTF-16."""
+    """Complete the encoding ``name``, which the user gave, by a byte order mark or the byte order of UTF-16."""
     unicode = _unicode(head)
     return unicode if unicode is not None and unicode.name.startswith(name) else Encoding(name)
 
 
 def _unicode(head: bytes) -> Encoding | None:
-    """The Unicode encoding that a byte order mark tells, or zero bytes."""
+    """The Unicode encoding that a byte order mark or zero bytes show."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return Encoding(name, len(mark), "" if name == UTF8 else "as its byte order mark says")
@@ -102,9 +103,10 @@ def _unicode(head: bytes) -> Encoding | None:
 
 
 def _utf16(head: bytes) -> str | None:
-    """Which UTF-16 without a mark ``head`` is: the zero bytes of ASCII characters have one parity."""
+    """The UTF-16 of a ``head`` without a mark: all zero bytes of ASCII characters are at odd or at even places."""
     even, odd = head[::2].count(0), head[1::2].count(0)
-    # ASCII letters in UTF-16 are valid UTF-8, as is a text with a stray NUL; other scripts have few zeros, but are not.
+    # ASCII letters in UTF-16 are valid UTF-8, and so is a text with a stray NUL. Other scripts in UTF-16 have few zeros
+    # and are no valid UTF-8.
     few = 4 * (even + odd) < len(head)
     if few and _is(UTF8, head):
         return None
@@ -113,7 +115,7 @@ def _utf16(head: bytes) -> str | None:
 
 
 def _is(name: str, head: bytes) -> bool:
-    """Whether ``head``, whose last character may be cut, is in that encoding."""
+    """Whether ``head`` is in that encoding; its last character may be cut."""
     try:
         codecs.getincrementaldecoder(name)().decode(head)
     except UnicodeDecodeError:
@@ -143,7 +145,7 @@ def _utf8_or_legacy(head: bytes, more: Iterator[bytes]) -> Encoding:
     if bad < _FEWEST or 4 * good > bad:
         return Encoding(UTF8)
     name, others = _guess(bytes(sample))
-    # Bytes of letters form valid UTF-8 by chance: often in encodings of two bytes a letter, hardly ever in the others.
+    # Letters can be valid UTF-8 by chance: often in encodings with two bytes a letter, hardly ever in the others.
     if name is None or (codecs.lookup(name).name.startswith(("cp125", "koi8", "mac")) and 50 * good > bad):
         return Encoding(UTF8)
     also = f"; {', '.join(others)} would fit as well" if others else ""
@@ -151,7 +153,7 @@ def _utf8_or_legacy(head: bytes, more: Iterator[bytes]) -> Encoding:
 
 
 def _guess(sample: bytes) -> tuple[str | None, list[str]]:
-    """The encoding that makes most sense of ``sample``, and those that make as much sense of it."""
+    """The encoding that fits ``sample`` best, and those that fit equally well."""
     try:
         from charset_normalizer import from_bytes
     except ImportError:
@@ -161,7 +163,7 @@ def _guess(sample: bytes) -> tuple[str | None, list[str]]:
     if best is None:
         return None, []
     equal = [match for match in found if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
-    # Names that read the same text are one match.
+    # Encodings that give the same text are one match.
     names = sorted({name for match in equal for name in match.could_be_from_charset} & set(_LEGACY), key=_LEGACY.index)
     if not names:
         return None, []
@@ -172,7 +174,7 @@ def _guess(sample: bytes) -> tuple[str | None, list[str]]:
 def as_utf8(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Turn ``chunks`` of ``encoding`` into UTF-8.
 
-    Bytes that mean nothing in it become what is no UTF-8 either, so that the reader of the line finds them.
+    Bytes that it cannot decode become bytes that are no UTF-8 either, so the reader of the line finds them.
     """
     if encoding == UTF8:
         yield from chunks
@@ -184,12 +186,12 @@ def as_utf8(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def decode_all(raw: bytes, encoding: str) -> str:
-    """Decode a whole text; :class:`UnreadableError` names the first byte or character that is none."""
+    """Decode a whole text; :class:`UnreadableError` names the first byte or character that cannot be decoded."""
     return decode(b"".join(as_utf8([raw], encoding)), encoding)
 
 
 def decode(raw: bytes, encoding: str = UTF8) -> str:
-    """Decode UTF-8 that :func:`as_utf8` made of ``encoding``; raises as :func:`decode_all`."""
+    """Decode UTF-8 that :func:`as_utf8` made from ``encoding``; raises as :func:`decode_all`."""
     try:
         return raw.decode(UTF8)
     except UnicodeDecodeError as error:

@@ -1,167 +1,165 @@
-"""Lines of a file as text, with their numbers and within bounds; what ``sources`` and ``notes`` read with.
+"""Lines of a plain or gzipped file, with their numbers and within bounds.
 
-A file is read once from its start, so a pipe will do. Its encoding is looked for first (see ``encodings``): in all of a
-file, and in the first mebibyte of a pipe.
+A file whose name ends in ``.gz`` is unpacked while it is read. :func:`recognised_lines` reads any encoding and needs
+the file only once from its start, so a pipe will do. :func:`utf8_lines` reads UTF-8 alone and can begin anywhere.
 """
 
 from __future__ import annotations
 
-import io
-import logging
+import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from typeahead.errors import SourceError
-from typeahead.text.encodings import UTF8, Encoding, as_utf8, confirm, decode, recognise
+from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
+from typeahead.text.encodings import UTF8, decode
+from typeahead.text.transcoding import transcoded
 
-#: The longest line, note, or record of several lines, that is read: 16 MiB. A limit against running out of memory on a
-#: file that has no lines.
+_T = TypeVar("_T")
+
+#: The longest line, note, or record of several lines: 16 MiB. Without a limit, a file without line breaks would fill
+#: the memory.
 MAX_LINE = 16 << 20
 
-_CHUNK = 1 << 20
-_KEPT = 20
 OTHER_ENCODING = "if the file has another encoding, name it with --encoding"
 
-__all__ = ["MAX_LINE", "BadLines", "Line", "Notice", "decode", "leave_out", "lines", "log_notice"]
-
-#: Told in one line what was guessed about a file.
-Notice = Callable[[str], None]
-
-
-def log_notice(message: str) -> None:
-    """Log it as a warning."""
-    logging.getLogger(__name__).warning("%s", message)
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+#: gzip raises EOFError for a file that was cut short, and zlib.error or OSError for one that is damaged.
+_UNREADABLE = (OSError, EOFError, zlib.error)
 
 
-@dataclass
-class BadLines:
-    """Counts lines that could not be used, and keeps the first 20 reasons."""
-
-    count: int = 0
-    first: list[SourceError] = field(default_factory=list)
-
-    def add(self, problem: SourceError, lines: int = 1) -> None:
-        """Count ``lines`` that are left out for one reason."""
-        self.count += lines
-        if len(self.first) < _KEPT:
-            self.first.append(problem)
-
-
-def leave_out(problem: SourceError, bad: BadLines | None, lines: int = 1) -> None:
-    """Raise ``problem``, unless ``bad`` is there to count it."""
-    if bad is None:
-        raise problem from None
-    bad.add(problem, lines)
-
-
-class Line(NamedTuple):
-    """A line with its break. One with a ``problem`` cannot be used; its text is what can be made of it."""
+class RawLine(NamedTuple):
+    """A line's number from 1, its offset in the unpacked file, and its bytes with the line break."""
 
     number: int
-    text: str
+    offset: int
+    #: Empty for a line with a problem.
+    raw: bytes
+    #: Set for a line that is longer than 16 MiB.
     problem: SourceError | None = None
 
 
-def lines(path: Path, encoding: str | None = None, notice: Notice = log_notice) -> Iterator[Line]:
-    """Read the lines of ``path``, in ``encoding`` or in what is recognised; a byte order mark is left out.
+class Line(NamedTuple):
+    """A line's number from 1 and its text with the line break."""
 
-    Lines end in LF or CR LF, or in CR where the first mebibyte has no LF. ``notice`` is told of any encoding other than
-    UTF-8 that was not named. A line that is longer than 16 MiB or cannot be decoded has a problem.
+    number: int
+    #: For a line with a problem, what can be made of it.
+    text: str
+    #: Why the line cannot be used.
+    problem: SourceError | None = None
+    #: In the unpacked file, in bytes; 0 for every line of :func:`recognised_lines`.
+    offset: int = 0
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file to read its bytes, unpacked. Raises :class:`~typeahead.errors.SourceError`."""
+    try:
+        return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def recognised_lines(path: Path, encoding: str | None = None, notice: Notice = log_notice) -> Iterator[Line]:
+    """Read the lines of ``path`` in ``encoding``, or in the one that the file seems to have.
+
+    The encoding is looked for in all of a file, and in the first mebibyte of a pipe. A byte order mark is left out.
+    Lines end in LF or CR LF, or in CR where the first mebibyte has no LF. ``notice`` is told of an encoding other than
+    UTF-8 that was recognised. A line that is longer than 16 MiB or cannot be decoded has a problem.
 
     Raises :class:`~typeahead.errors.SourceError` for a file that cannot be read or is no text.
     """
-    number = 0
-    try:
-        with path.open("rb") as file:
-            name, stream = _recognised(path, file, encoding, notice)
-            while raw := stream.readline(MAX_LINE + 1):
-                number += 1
-                if len(raw) <= MAX_LINE:
-                    yield _line(path, number, raw, name)
-                    continue
-                problem = SourceError(f"the line is longer than {MAX_LINE} bytes", path=path, line=number)
-                yield Line(number, "", problem)
-                while raw and not raw.endswith(b"\n"):
-                    raw = stream.readline(MAX_LINE)
-    except OSError as error:
-        after = f" after line {number}" if number else ""
-        raise SourceError(f"cannot be read{after}: {error.strerror or error}", path=path) from error
-
-
-def _line(path: Path, number: int, raw: bytes, encoding: str) -> Line:
-    try:
-        return Line(number, decode(raw, encoding))
-    except ValueError as error:
-        reason = f"{error}: {OTHER_ENCODING}"
-        return Line(number, raw.decode(UTF8, "replace"), SourceError(reason, path=path, line=number))
-
-
-class _Recognised(NamedTuple):
-    encoding: str
-    #: UTF-8 whose lines end in LF.
-    stream: BinaryIO
-
-
-def _recognised(path: Path, file: BinaryIO, encoding: str | None, notice: Notice) -> _Recognised:
-    head = file.read(_CHUNK)
-    if encoding is not None:
-        found = confirm(encoding, head)
-    else:
+    with open_bytes(path) as file:
         try:
-            found = recognise(_with_rest(head, file) if file.seekable() else [head])
-        except ValueError as error:
-            raise SourceError(str(error), path=path) from None
-        if found.reason:
-            notice(f"{path}: read as {found.name}, {found.reason}")
-    old_breaks = _has_old_breaks(head, found)
-    if file.seekable():
-        file.seek(found.mark)
-        if found.name == UTF8 and not old_breaks:
-            return _Recognised(UTF8, file)
-        chunks = _chunks(file)
-    else:
-        chunks = _with_rest(head[found.mark :], file)
-    chunks = as_utf8(chunks, found.name)
-    if old_breaks:
-        chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
-    return _Recognised(found.name, io.BufferedReader(_Pieces(chunks), 1 << 16))
+            name, stream = transcoded(path, file, encoding, notice)
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
+        for number, _, raw, problem in _raw_lines(stream, path, 0, 0):
+            yield Line(number, "", problem) if problem else _decoded(path, number, 0, raw, name, OTHER_ENCODING)
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
+def utf8_lines(path: Path, *, line: int = 1, offset: int = 0) -> Iterator[Line]:
+    """Read the lines of a UTF-8 file from number ``line`` on, which begins at ``offset`` in the unpacked file.
+
+    Lines end in LF, with or without a CR before it. A line that is longer than 16 MiB or is not UTF-8 has a problem.
+
+    Raises :class:`~typeahead.errors.SourceError` for a file that cannot be read, and for UTF-16.
+    """
+    with open_bytes(path) as file:
+        for number, at, raw, problem in utf8_raw_lines(file, path, line=line, offset=offset):
+            if problem:
+                yield Line(number, "", problem, at)
+            else:
+                yield _decoded(path, number, at, raw, UTF8, "convert the file to UTF-8")
 
 
-def _with_rest(head: bytes, file: BinaryIO) -> Iterator[bytes]:
-    yield head
-    yield from _chunks(file)
+def utf8_raw_lines(file: BinaryIO, path: Path, *, line: int = 1, offset: int = 0) -> Iterator[RawLine]:
+    """Read the lines of an open UTF-8 file, not decoded; otherwise as :func:`utf8_lines`."""
+    try:
+        if not offset:
+            mark = file.read(len(_UTF8_MARK))
+            if mark[:2] in _UTF16_MARKS:
+                raise SourceError("is UTF-16: convert it to UTF-8", path=path)
+            offset = len(_UTF8_MARK) if mark == _UTF8_MARK else 0
+        file.seek(offset)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    yield from _raw_lines(file, path, line - 1, offset)
 
 
-def _has_old_breaks(head: bytes, found: Encoding) -> bool:
-    """Whether lines end in CR, as on the Macintosh of old."""
-    text = b"".join(as_utf8([head[found.mark :]], found.name))
-    return b"\r" in text[:-1] and b"\n" not in text
+def parsed(
+    lines: Iterable[Line], parse: Callable[[str], _T], path: Path, bad: BadLines | None = None
+) -> Iterator[tuple[Line, _T]]:
+    """Give each line that is not empty to ``parse``, without its line break, and yield the line with the result.
+
+    ``parse`` raises ``ValueError`` for a line that it cannot use. Such a line, and one that has a problem, is counted
+    in ``bad``; without ``bad`` the first of them is raised as a :class:`~typeahead.errors.SourceError`.
+    """
+    for line in lines:
+        problem = line.problem
+        if problem is None:
+            text = line.text.rstrip("\r\n")
+            if not text:
+                continue
+            try:
+                content = parse(text)
+            except ValueError as error:
+                problem = SourceError(str(error), path=path, line=line.number)
+            else:
+                yield line, content
+                continue
+        leave_out(problem, bad)
 
 
-class _Pieces(io.RawIOBase):
-    """Pieces of bytes as one stream."""
+def _raw_lines(stream: BinaryIO, path: Path, number: int, offset: int) -> Iterator[RawLine]:
+    """Read on after line ``number``; the stream stands at ``offset``."""
+    try:
+        while raw := stream.readline(MAX_LINE + 1):
+            number += 1
+            start = offset
+            offset += len(raw)
+            if len(raw) <= MAX_LINE:
+                yield RawLine(number, start, raw)
+                continue
+            problem = SourceError(f"the line is longer than {MAX_LINE} bytes", path=path, line=number)
+            yield RawLine(number, start, b"", problem)
+            while raw and not raw.endswith(b"\n"):
+                raw = stream.readline(MAX_LINE)
+                offset += len(raw)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error, number) from error
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._left = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
+def _decoded(path: Path, number: int, offset: int, raw: bytes, encoding: str, remedy: str) -> Line:
+    try:
+        return Line(number, decode(raw, encoding), None, offset)
+    except ValueError as error:
+        problem = SourceError(f"{error}: {remedy}", path=path, line=number)
+        return Line(number, raw.decode(UTF8, "replace"), problem, offset)
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
+
+def _unreadable(path: Path, error: Exception, number: int = 0) -> SourceError:
+    after = f" after line {number}" if number else ""
+    return SourceError(f"cannot be read{after}: {getattr(error, 'strerror', None) or error}", path=path)

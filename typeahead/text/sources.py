@@ -1,8 +1,9 @@
-"""Documents out of files: JSONL, CSV, TSV, BEIR folders and folders of Markdown or text.
+"""Makes documents of files: JSONL, CSV, TSV, BEIR folders and folders of Markdown or text.
 
 ``delimited`` reads the records of CSV and TSV, ``notes`` Markdown and text. Everything streams, once from the start, so
-that a pipe will do as well as a file. What cannot be used is an error that names file and line, or is counted if the
-caller asks for it; two documents of one id are always an error, with both places.
+a pipe will do as well as a file; a file whose name ends in ``.gz`` is unpacked. A line that cannot be used is an error
+that names file and line, or is counted if the caller asks for that. Two documents with one id are always an error,
+which names both places.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import Any
 import numpy as np
 
 from typeahead.errors import SourceError
+from typeahead.text import beir
+from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
 from typeahead.text.delimited import header, read_table
 from typeahead.text.document import Document
 from typeahead.text.encodings import named
 from typeahead.text.notes import read_notes
-from typeahead.text.reading import BadLines, Line, Notice, leave_out, lines, log_notice
+from typeahead.text.reading import Line, parsed, recognised_lines
+from typeahead.text.records import clean, identifier, parse_object
 
 KINDS = ("jsonl", "csv", "tsv", "beir", "notes")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".md": "notes", ".txt": "notes"}
@@ -32,8 +36,8 @@ __all__ = ["KINDS", "BadLines", "FieldMap", "read_ids", "read_source"]
 class FieldMap:
     """Which fields of a record make a document.
 
-    ``None`` looks for the usual names: ``_id`` or ``id``, ``title``, ``text``, ``url``. Title and URL may be missing
-    from a record, as may a field named here that is neither id nor text.
+    ``None`` stands for the usual names: ``_id`` or ``id``, ``title``, ``text``, ``url``. A record may lack title and
+    URL, also if their fields are named here.
     """
 
     id: str | None = None
@@ -42,14 +46,14 @@ class FieldMap:
     url: str | None = None
 
     def are_in(self, names: Sequence[str]) -> bool:
-        """Whether ``names`` hold an id and a text."""
+        """Whether ``names`` contain an id and a text."""
         keys = ("_id", "id") if self.id is None else (self.id,)
         return (self.text or "text") in names and any(key in names for key in keys)
 
 
 @dataclass
 class _Ids:
-    """Where each id was seen first. Held in memory: some 150 bytes a document, a tenth of its vector."""
+    """Where each id was seen first. Takes some 150 bytes of memory a document, a tenth of its vector."""
 
     places: dict[str, str | int] = field(default_factory=dict)
 
@@ -76,22 +80,22 @@ def read_source(
 
     Args:
         path: a file, a pipe or a folder.
-        fields: which fields of a record make a document; of no use to notes.
+        fields: which fields of a record make a document; ignored for notes.
         kind: "jsonl", "csv", "tsv", "beir" (a folder with ``corpus.jsonl``), "notes" (a folder of, or one, ``.md`` or
-            ``.txt`` file); "auto" tells by name and content of the folder, so that a pipe must have its kind named.
+            ``.txt`` file); "auto" decides by the name, or by the content of the folder. A pipe needs its kind.
         columns: names of the columns of a CSV or TSV file without a header line; spaces round them are left out.
-        bad: counts lines that cannot be used, and goes on; without it the first is an error.
+        bad: counts lines that cannot be used, and reading goes on; without it the first is an error.
         delimiter: one character between the columns of a CSV file; ``None`` recognises comma, semicolon, tab and
             vertical bar.
-        encoding: of the file; ``None`` recognises UTF-8, UTF-16, UTF-32 and, by a guess, older ones. In a folder of
-            notes those that are UTF-8 are read as that.
-        notice: told in one line of a delimiter other than the comma, and of an encoding other than UTF-8, that was
-            recognised; by default it is logged.
+        encoding: of the file; ``None`` recognises UTF-8, UTF-16, UTF-32 and guesses older ones. In a folder of notes,
+            the files that are UTF-8 are read as UTF-8 all the same.
+        notice: gets a line of text for a recognised delimiter other than the comma, and for a recognised encoding
+            other than UTF-8; by default it is logged.
 
     Raises:
-        SourceError: there is no such file, its kind cannot be told, ``columns`` or ``delimiter`` are given for another
+        SourceError: there is no such file, its kind is unclear, ``columns`` or ``delimiter`` are given for another
             kind, a column is named twice, a line cannot be used, or two documents have one id. The last two are raised
-            while iterating.
+            during iteration.
         ValueError: there is no such ``kind``, ``delimiter`` or ``encoding``.
     """
     path = Path(path)
@@ -101,7 +105,7 @@ def read_source(
         except LookupError as error:
             raise ValueError(str(error)) from None
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
-        raise ValueError(f"delimiter {delimiter!r} is not one character that may stand between columns")
+        raise ValueError(f"delimiter {delimiter!r} is not one character that can separate columns")
     fields = fields or FieldMap()
     chosen = _kind(path) if kind == "auto" else kind
     if chosen not in KINDS:
@@ -109,21 +113,24 @@ def read_source(
     if not path.exists():
         raise SourceError("there is no such file or folder", path=path)
     if columns is not None and chosen not in ("csv", "tsv"):
-        raise SourceError(f"columns are for CSV and TSV files, it is read as {chosen}", path=path)
+        raise SourceError(f"columns are for CSV and TSV files, but it is read as {chosen}", path=path)
     if columns is not None:
         try:
             columns = header(columns, "the columns name")
         except ValueError as error:
             raise SourceError(str(error), path=path) from None
     if delimiter is not None and chosen != "csv":
-        raise SourceError(f"a delimiter is for CSV files, it is read as {chosen}", path=path)
+        raise SourceError(f"a delimiter is for CSV files, but it is read as {chosen}", path=path)
     if chosen == "notes":
         return _unique_notes(path, bad, encoding, notice)
     if chosen == "beir":
-        path = path / "corpus.jsonl"
-        if not path.is_file():
-            raise SourceError("there is no such file: a BEIR folder holds its documents in corpus.jsonl", path=path)
-    read = lines(path, encoding, notice)
+        corpus = beir.existing(path, beir.CORPUS)
+        if corpus is None:
+            raise SourceError(
+                "there is no such file: a BEIR folder holds its documents in corpus.jsonl", path=path / beir.CORPUS
+            )
+        path = corpus
+    read = recognised_lines(path, encoding, notice)
     if chosen in ("jsonl", "beir"):
         return _documents(_json_records(read, path, bad), path, fields, bad)
     table = read_table(
@@ -143,9 +150,10 @@ def _kind(path: Path) -> str:
     if not path.exists():
         raise SourceError("there is no such file or folder", path=path)
     if path.is_dir():
-        return "beir" if (path / "corpus.jsonl").is_file() else "notes"
-    kind = _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
+        return "beir" if beir.existing(path, beir.CORPUS) else "notes"
+    packed = path.suffix == ".gz"
+    kind = _SUFFIXES.get((path.with_suffix("") if packed else path).suffix.lower())
+    if kind is None or (packed and kind == "notes"):
         raise SourceError(f"its name does not tell what it holds: give --format, one of {', '.join(KINDS)}", path=path)
     return kind
 
@@ -172,54 +180,26 @@ def _document(record: Mapping[str, Any], fields: FieldMap) -> Document:
         if name not in record:
             there = ", ".join(repr(field) for field in list(record)[:10]) or "none"
             raise ValueError(f"no field {name!r} for the {use}; the fields are {there}: name another with {flag}")
-    key = record[key_field]
-    if isinstance(key, int) and not isinstance(key, bool):
-        key = str(key)
-    if not isinstance(key, str) or not key.strip():
-        raise ValueError(f"the id {key!r} is neither text nor an integer")
     title = record.get(fields.title or "title")
     url = record.get(fields.url or "url")
     if url is None and fields.url is None and isinstance(record.get("metadata"), dict):
-        # Where BEIR's own corpora keep it.
+        # BEIR's own corpora keep it there.
         url = record["metadata"].get("url")
     return Document(
-        clean(key.strip(), key_field),
-        clean("" if title is None else title, fields.title or "title").strip(),
-        clean(record[text_field], text_field).strip(),
-        clean("" if url is None else url, fields.url or "url").strip(),
+        identifier(record[key_field], key_field),
+        "" if title is None else _text(title, fields.title or "title"),
+        _text(record[text_field], text_field),
+        "" if url is None else _text(url, fields.url or "url"),
     )
 
 
-def clean(value: Any, name: str) -> str:
-    """Return a text that can be stored and encoded; ``ValueError`` says what is wrong with the field ``name``."""
-    if not isinstance(value, str):
-        raise ValueError(f"the field {name!r} holds {type(value).__name__} {str(value)[:40]!r}, not text")
-    if "\0" in value:
-        raise ValueError(f"the field {name!r} holds a NUL character at position {value.index(chr(0))}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"the field {name!r} holds a lone surrogate at position {error.start}") from None
-    return value
+def _text(value: Any, name: str) -> str:
+    return clean(value, name, nul=False).strip()
 
 
 def _json_records(read: Iterator[Line], path: Path, bad: BadLines | None) -> Iterator[_Record]:
-    for line, text, problem in read:
-        if problem is None:
-            if not text.strip():
-                continue
-            try:
-                record = json.loads(text)
-                if isinstance(record, dict):
-                    yield line, record
-                    continue
-                reason = f"a JSON {type(record).__name__}, not an object"
-            except (ValueError, RecursionError) as error:
-                reason = str(error)
-                if isinstance(error, json.JSONDecodeError):
-                    reason = f"not JSON: {error.msg} at character {error.pos + 1}"
-            problem = SourceError(reason, path=path, line=line)
-        leave_out(problem, bad)
+    for line, record in parsed((line for line in read if line.problem or line.text.strip()), parse_object, path, bad):
+        yield line.number, record
 
 
 def _unique_notes(path: Path, bad: BadLines | None, encoding: str | None, notice: Notice) -> Iterator[Document]:
@@ -230,7 +210,7 @@ def _unique_notes(path: Path, bad: BadLines | None, encoding: str | None, notice
 
 
 def read_ids(path: Path, *, encoding: str | None = None, notice: Notice = log_notice) -> list[str]:
-    """Read a list of ids: a ``.npy`` array of strings or integers, a JSON array, or a text file with one a line.
+    """Read a list of ids: a ``.npy`` array of strings or integers, a JSON array, or a text file with one id a line.
 
     ``encoding`` and ``notice`` as for :func:`read_source`. Raises :class:`~typeahead.errors.SourceError`.
     """
@@ -245,7 +225,7 @@ def read_ids(path: Path, *, encoding: str | None = None, notice: Notice = log_no
             raise SourceError(f"holds {array.dtype} {array.shape}, not a list of strings or integers", path=path)
         return [str(key) for key in array.tolist()]
     texts = []
-    for line, text, problem in lines(path, encoding, notice):
+    for line, text, problem, _ in recognised_lines(path, encoding, notice):
         if problem is not None:
             raise problem
         if path.suffix != ".json" and not text.strip():

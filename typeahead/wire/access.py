@@ -1,8 +1,8 @@
-"""Who may do what: whoever brings no token, clients, and operators.
+"""Who may do what: strangers, clients and operators.
 
-A client types and searches. An operator may also see how the server is, down to the microseconds of a single key: exact
-timings tell strangers more than they should know, so ordinary clients do not get them. The websocket's hello
-(:mod:`typeahead.wire.protocol`) and the headers of HTTP (:mod:`typeahead.server.http.api`) both ask here.
+A client types and searches. An operator may also see the state of the server, down to the microseconds of a single key.
+Ordinary clients do not get exact timings, because these tell strangers more than they should know. Both the websocket's
+hello (:mod:`typeahead.wire.conversation`) and the headers of HTTP (:mod:`typeahead.server.http.api`) are checked here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import IntEnum
 
 
 class Access(IntEnum):
-    """What a token opens, the more the higher."""
+    """What a token allows; a higher level allows more."""
 
     NONE = 0
     CLIENT = 1
@@ -20,7 +20,7 @@ class Access(IntEnum):
 
 
 class Tokens:
-    """A server's tokens. Without one for clients everybody is a client; without one for operators nobody is one."""
+    """A server's tokens. Without a client token all are clients; without an operator token there are no operators."""
 
     def __init__(self, client: str | None = None, operator: str | None = None) -> None:
         self._client = None if client is None else client.encode()
@@ -28,11 +28,14 @@ class Tokens:
 
     @property
     def asked_for(self) -> bool:
-        """Whether a client has to bring a token."""
+        """Whether clients need a token."""
         return self._client is not None
 
     def access(self, given: bytes) -> Access:
-        """What a token opens, empty for none, in a time that does not tell how much of it was right."""
+        """Return what a token allows. ``given`` is empty for none.
+
+        The time that this takes does not tell how much of the token was right.
+        """
         if self._operator is not None and hmac.compare_digest(given, self._operator):
             return Access.OPERATOR
         if self._client is None or hmac.compare_digest(given, self._client):

@@ -1,6 +1,6 @@
 """What the server says by the contract ``typeahead.v1``: JSON text frames, and embeddings as binary ones.
 
-The specification, and what a client may say, is :mod:`typeahead.wire.protocol`.
+The contract is in :mod:`typeahead.wire.protocol`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typeahead.wire.protocol import SUBPROTOCOL, Dtype, Hello, Limits
 
 _HEADER = struct.Struct("<IBHB")
 
-#: A JSON text frame, and the parts of the binary frame that follows it, if one does.
+#: A JSON text frame, and the parts of the binary frame that follows it, if there is one.
 Reply: TypeAlias = tuple[bytes, tuple[bytes, memoryview] | None]
 
 
@@ -82,7 +82,7 @@ def _encoder_field(encoder: str) -> bytes:
 
 
 def write_error(error: ProtocolError) -> bytes:
-    """Write a refusal, with the ``seq`` of the refused message where it had a valid one."""
+    """Write a refusal, with the ``seq`` of the refused message if it had a valid one."""
     reply: dict[str, Any] = {"error": {"code": error.code, "message": str(error)}}
     if error.seq is not None:
         reply["seq"] = error.seq
@@ -90,13 +90,13 @@ def write_error(error: ProtocolError) -> bytes:
 
 
 def write_overloaded(seq: int) -> bytes:
-    """Write that the server has no time for a keystroke: the error ``overloaded``, ready made, as there may be many."""
+    """Write the error ``overloaded`` for a keystroke. It is ready made, because there may be many."""
     return _OVERLOADED % seq
 
 
 _OVERLOADED = (
     b'{"error":{"code":"overloaded",'
-    b'"message":"the server has too much to do: the text is taken, go on or press Enter"},"seq":%d}'
+    b'"message":"the server has too much to do: your text is kept, go on typing or press Enter"},"seq":%d}'
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.evaluate.layouts import write_beir
 from typeahead.core.encoder import Vectors
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
-from typeahead.evaluate.measures.hybrid import HybridReport, evaluate, index_words
+from typeahead.evaluate.measures.hybrid import HybridReport, evaluate
 from typeahead.evaluate.peers import Peer
 from typeahead.evaluate.vectors.passages import PassageVectors
 
@@ -40,15 +40,15 @@ def dataset(tmp_path: Path) -> Dataset:
     return open_dataset(write_beir(tmp_path / "tiny", TEXTS, QUERIES, JUDGED))
 
 
-def report(dataset: Dataset, encoder: Scripted, percents: Sequence[int] = (100, 50)) -> HybridReport:
+def report(dataset: Dataset, encoder: Scripted, folder: Path, percents: Sequence[int] = (100, 50)) -> HybridReport:
     vectors = {"p1": [-1.0, 0.0], "p2": [1.0, 0.0], "p3": [-1.0, 0.1], "p4": [0.0, 1.0]}
     passages = PassageVectors.from_arrays(vectors, np.array(list(vectors.values()), np.float32))
     peer = Peer("scripted", "scripted", "scripted", encoder)
-    return evaluate(dataset, passages, peer, percents=percents, weights=[0.5])
+    return evaluate(dataset, passages, peer, percents=percents, weights=[0.5], folder=folder)
 
 
-def test_a_fusion_finds_what_either_arm_does(dataset: Dataset) -> None:
-    found = report(dataset, Scripted())
+def test_a_fusion_finds_what_either_arm_does(dataset: Dataset, tmp_path: Path) -> None:
+    found = report(dataset, Scripted(), tmp_path)
     # By vectors, q2 ranks p4 first and then p3; by words, q1 finds nothing.
     assert found.value(100, "dense") == pytest.approx((1 + 1 / np.log2(3)) / 2, abs=1e-4)
     assert found.value(100, "lexical") == pytest.approx(0.5)
@@ -57,16 +57,10 @@ def test_a_fusion_finds_what_either_arm_does(dataset: Dataset) -> None:
     assert found.best()["linear"]["weight"] == 0.5
 
 
-def test_half_typed_queries_are_asked_as_half_typed(dataset: Dataset) -> None:
+def test_half_typed_queries_are_asked_as_half_typed(dataset: Dataset, tmp_path: Path) -> None:
     encoder = Scripted()
-    found = report(dataset, encoder, [50])
+    found = report(dataset, encoder, tmp_path, [50])
     assert encoder.asked == ["me", "x74"]
     # The word that was cut matches what it may become.
     assert found.value(50, "lexical") == pytest.approx(0.5)
     assert {row["typed %"] for row in found.rows()} == {50}
-
-
-def test_words_are_those_of_an_index(dataset: Dataset, tmp_path: Path) -> None:
-    words = index_words(dataset, tmp_path / "documents.sqlite")
-    assert [row for row, _ in words.search("egg", 10)] == [0, 3]
-    words.close()

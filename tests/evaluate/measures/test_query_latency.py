@@ -139,7 +139,7 @@ def test_the_same_seed_draws_the_same_queries() -> None:
 
 def test_an_embedding_that_typing_gets_wrong_is_not_timed(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer.encoder, "encode", lambda texts: np.ones((len(texts), 384), np.float32))
-    with pytest.raises(TypeaheadError, match="not the one of the whole query") as raised:
+    with pytest.raises(TypeaheadError, match="differs from that of the whole query") as raised:
         measure([peer], ["secret"], repetitions=3, warm_up=1)
     assert "secret" not in str(raised.value)
 

@@ -121,7 +121,7 @@ def test_the_scores_of_a_trec_file_count_not_its_ranks(tmp_path: Path) -> None:
         ("q Q0 a 1 1e39 r\n", "run:1: .*'1e39', not a finite"),
         ("q Q0 a 1 high r\n", "run:1: .*'high', not a finite"),
         ("q Q0 a 1 0.5\n", "run:1: expected .* got 5 columns"),
-        (b"q Q0 \xff 1 0.5 r\n", "run: not UTF-8"),
+        (b"q Q0 \xff 1 0.5 r\n", "run:1: not UTF-8"),
     ],
 )
 def test_what_is_wrong_with_a_trec_file_is_named(tmp_path: Path, content: str | bytes, message: str) -> None:

@@ -106,7 +106,7 @@ def test_the_student_is_measured_with_its_words_forgotten_at_each_size(student: 
 def test_stages_that_do_not_give_what_the_encoder_gives_are_refused(clock: Clock) -> None:
     encoder = Staged(clock, tokenize=0.0, encode=1.0)
     encoder.encode = lambda texts: np.array([[1.0, -5.0]] * len(texts), np.float32)  # type: ignore[method-assign]
-    with pytest.raises(TypeaheadError, match="not what it gives"):
+    with pytest.raises(TypeaheadError, match="other vectors than its encode"):
         measure([peer("a", encoder)], TEXTS, count=8, batches=[4])
 
 

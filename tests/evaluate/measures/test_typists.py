@@ -21,7 +21,7 @@ from typeahead.errors import SourceError
 from typeahead.evaluate.data import datasets
 from typeahead.evaluate.data.traces import read_traces
 from typeahead.evaluate.measures import metrics, typists
-from typeahead.evaluate.measures.lexical import LexicalIndex
+from typeahead.evaluate.measures.lexical import indexed_words
 from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens, score
 from typeahead.evaluate.measures.runs import Run
 from typeahead.evaluate.measures.typists import (
@@ -201,13 +201,16 @@ def test_an_encoder_that_answers_nonsense_is_refused() -> None:
         WholeTextTypist("broken", Broken(np.zeros((2, 12), np.float32)), VisibleSearch(PASSAGES)).typed(["abc"])
 
 
-def test_bm25_shows_each_key_s_own_ranking() -> None:
-    with LexicalIndex(datasets.Passage(*item) for item in zip(IDS, TEXTS, strict=True)) as index:
+def test_the_lexical_arm_shows_each_key_s_own_ranking(tmp_path: Path) -> None:
+    passages = [datasets.Passage(*item) for item in zip(IDS, TEXTS, strict=True)]
+    dataset = datasets.Dataset.from_memory("tiny", passages, {"q": "egg"}, {"q": {IDS[0]: 1}})
+    with indexed_words(dataset, tmp_path) as words:
         queries = ["eggs boil", '" "', "egg \u0301"]
-        typed = LexicalTypist("BM25", index).typed(queries)
+        typed = LexicalTypist("BM25", words).typed(queries)
         for query, shown in zip(queries, typed, strict=True):
-            expected = [[row for row, _ in index.search(query[: at + 1], DEPTH)] for at in range(len(query))]
+            expected = [[row for row, _ in words.search(query[: at + 1], DEPTH)] for at in range(len(query))]
             assert rows(shown) == expected
+        assert rows(typed[0])[-1]
         assert rows(typed[1]) == [[], [], []]
 
 

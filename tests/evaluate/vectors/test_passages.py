@@ -19,7 +19,7 @@ from tests.evaluate.layouts import write_beir
 from tests.evaluate.numbered import COUNT, DIM, SIZE, Encode, Numbered, dataset_of, expected, files, texts
 from typeahead.errors import ModelError, SourceError
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
-from typeahead.evaluate.report.quantities import byte_count, duration
+from typeahead.evaluate.quantities import byte_count, duration
 from typeahead.evaluate.vectors import passages as module
 from typeahead.evaluate.vectors.passages import PassageCacheError, PassageVectors, encode_passages
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from typeahead.errors import MissingExtra, SourceError
+from typeahead.evaluate.vectors import best_rows
 from typeahead.evaluate.vectors import search as module
 from typeahead.evaluate.vectors.search import NO_ROW, Backend, search
 
@@ -35,9 +36,10 @@ class Shards:
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes at which a few thousand rows pass through every branch."""
-    monkeypatch.setattr(module, "_BLOCK_QUERIES", 32)
-    monkeypatch.setattr(module, "_BLOCK_ROWS", 256)
-    monkeypatch.setattr(module, "_FIRST_ROWS", 640)
+    for where in (module, best_rows):
+        monkeypatch.setattr(where, "BLOCK_QUERIES", 32)
+    monkeypatch.setattr(best_rows, "_BLOCK_ROWS", 256)
+    monkeypatch.setattr(best_rows, "_FIRST_ROWS", 640)
     monkeypatch.setattr(module, "_SLAB_ROWS", 1000)
 
 
@@ -45,7 +47,7 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores of this processor's BLAS where they will do, and those that are summed again everywhere."""
     if "if" in request.param:
-        monkeypatch.setattr(module, "depends_on_place", lambda *_: True)
+        monkeypatch.setattr(best_rows, "depends_on_place", lambda *_: True)
 
 
 def whole(rng: np.random.Generator, count: int, dim: int) -> NDArray[np.float32]:
@@ -98,9 +100,9 @@ def test_of_vectors_that_are_all_the_same_the_first_rows_are_found(value: float)
 def test_keys_are_ordered_as_scores_and_where_those_tie_as_rows_backwards() -> None:
     scores = np.array([-3e38, -1, -1e-45, -0.0, 0.0, -0.0, 1e-45, 1, 1, 3e38], np.float32)
     rows = np.array([5, 2**32 - 1, 0, 6, 7, 8, 1, 2**31, 9, 3])
-    keys = module._keys(scores, rows)
+    keys = best_rows.ranking_keys(scores, rows)
     assert np.argsort(keys)[::-1].tolist() == np.lexsort((rows, -scores)).tolist()
-    np.testing.assert_array_equal(module._scores(keys), scores)
+    np.testing.assert_array_equal(best_rows._scores(keys), scores)
 
 
 @pytest.mark.usefixtures("_both_ways")
@@ -137,7 +139,7 @@ def test_what_goes_wrong_in_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(module._Block, "scan", fail)
+    monkeypatch.setattr(best_rows.Block, "scan", fail)
     with pytest.raises(MemoryError, match="no room"):
         search(np.ones((200, 2), np.float32), Shards(np.ones((500, 2), np.float32)), 3, threads=2)
 

@@ -7,10 +7,21 @@ import httpx
 import pytest
 
 from tests.server.running import metric, running
-from typeahead.server.http.client_timings import FIELDS, MAX_BYTES, MAX_VALUES, BadReport, ClientTimings
-from typeahead.server.observe.metrics import ServerMetrics
+from typeahead.server.http.api import ApiError
+from typeahead.server.http.bodies import MAX_VALUES, TimingsBody
+from typeahead.server.http.client_timings import MAX_BYTES, ClientTimings
+from typeahead.server.observe.metrics import CLIENT_TIMINGS, ServerMetrics
 
-GOOD = {"key_to_paint_ms": [11.5, 8], "round_trip_ms": [3.25], "network_ms": [], "enter_to_paint_ms": [7]}
+GOOD: dict[str, list[float]] = {
+    "key_to_paint_ms": [11.5, 8],
+    "round_trip_ms": [3.25],
+    "network_ms": [],
+    "enter_to_paint_ms": [7],
+}
+
+
+def test_a_report_has_a_list_for_each_histogram() -> None:
+    assert set(TimingsBody.__struct_fields__) == {f"{name}_ms" for name in CLIENT_TIMINGS}
 
 
 class Desk:
@@ -27,7 +38,7 @@ class Desk:
 
 def test_a_report_is_counted_in_the_histograms_of_what_people_felt() -> None:
     desk = Desk()
-    desk.timings.take(GOOD)
+    desk.timings.take(json.dumps(GOOD).encode())
     client = desk.metrics.client
     assert client["key_to_paint"].sum == pytest.approx(0.0195)
     assert client["round_trip"].sum == pytest.approx(0.00325)
@@ -45,8 +56,6 @@ def test_a_report_is_counted_in_the_histograms_of_what_people_felt() -> None:
         {"key_to_paint_ms": [True]},
         {"key_to_paint_ms": [None]},
         {"key_to_paint_ms": [-0.1]},
-        {"key_to_paint_ms": [float("nan")]},
-        {"key_to_paint_ms": [float("inf")]},
         {"key_to_paint_ms": [[1]]},
         {"key_to_paint_ms": [1.0] * (MAX_VALUES + 1)},
         {"key_to_paint_ms": [1], "round_trip_ms": [1, "x"]},
@@ -54,15 +63,15 @@ def test_a_report_is_counted_in_the_histograms_of_what_people_felt() -> None:
 )
 def test_a_report_that_is_not_all_numbers_is_refused_whole(report: dict[str, Any]) -> None:
     desk = Desk()
-    with pytest.raises(BadReport, match="_ms"):
-        desk.timings.take(report)
+    with pytest.raises(ApiError, match="_ms") as caught:
+        desk.timings.take(json.dumps(report).encode())
+    assert caught.value.param in (None, "key_to_paint_ms", "round_trip_ms")
     assert desk.counts() == [0, 0, 0, 0]
-    assert desk.metrics.reports["refused"].value == 1
 
 
 def test_what_nobody_can_have_waited_for_counts_as_a_minute() -> None:
     desk = Desk()
-    desk.timings.take({"key_to_paint_ms": [1e300, 2**63]})
+    desk.timings.take(b'{"key_to_paint_ms": [1e300, %d]}' % 2**63)
     assert desk.metrics.client["key_to_paint"].sum == 120.0
 
 
@@ -116,7 +125,7 @@ def test_hostile_reports_are_refused_and_counted_as_such(body: bytes, status: in
 
 def test_the_largest_report_that_a_browser_makes_fits() -> None:
     with running() as server:
-        report = {field: [12345.678] * MAX_VALUES for field in FIELDS}
+        report = {field: [12345.678] * MAX_VALUES for field in TimingsBody.__struct_fields__}
         assert httpx.post(f"{server.http}/v1/client-timings", json=report).status_code == 204
 
 

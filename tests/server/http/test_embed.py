@@ -58,6 +58,24 @@ def test_binary_holds_the_values_and_nothing_else(server: Running, dtype: str | 
     np.testing.assert_array_equal(vectors, expected("passages").astype(numpy))
 
 
+@pytest.mark.parametrize(
+    ("accept", "format"),
+    [
+        (["application/json;q=0.1, application/octet-stream"], "application/octet-stream"),
+        (["application/json;q=0.1", "application/octet-stream;q=0.2"], "application/octet-stream"),
+        (["application/jsonl", "*/*;q=0.5"], "application/x-ndjson"),
+        (["application/json;q=0, */*"], "application/octet-stream"),
+        ([], "application/json"),
+    ],
+)
+def test_the_format_with_the_largest_weight_is_sent(server: Running, accept: list[str], format: str) -> None:
+    headers = [("content-type", "application/json"), *(("accept", line) for line in accept)]
+    with httpx.Client() as client:
+        client.headers.pop("accept")
+        reply = client.post(f"{server.http}/v1/embed", headers=headers, content=b'{"texts": ["egg"]}')
+    assert reply.headers["content-type"] == format
+
+
 @pytest.mark.parametrize("count", [1, 20])
 def test_a_batch_has_one_text_or_as_many_as_are_allowed(server: Running, count: int) -> None:
     reply = post(server, {"texts": ["egg"] * count}, accept="application/octet-stream")
@@ -84,8 +102,8 @@ def test_json_may_be_answered_by_lines(server: Running) -> None:
         ({"texts": ["a", "\ud800"]}, 400, "text 1 has a lone surrogate"),
         ({"texts": ["a"], "model": "ada"}, 404, "mean, passages"),
         ({"texts": ["a"], "model": 1}, 400, "mean, passages"),
-        ({"texts": ["a"], "dtype": "int8"}, 400, "float32, float16"),
-        ({"texts": ["a"], "dtype": ["float32"]}, 400, "float32, float16"),
+        ({"texts": ["a"], "dtype": "int8"}, 400, '"float32" or "float16"'),
+        ({"texts": ["a"], "dtype": ["float32"]}, 400, '"float32" or "float16"'),
         ({"texts": ["a"], "batch": 1}, 400, "batch"),
         (b"{", 400, "JSON"),
         (b"[]", 400, "object"),
@@ -106,6 +124,8 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(
         ({"content-type": "text/csv"}, 415, "application/json or application/x-ndjson"),
         ({"content-type": "application/octet-stream"}, 415, "application/json"),
         ({"content-type": "application/json", "accept": "text/html"}, 406, "application/octet-stream"),
+        ({"content-type": "application/json", "accept": "*/*;q=0"}, 406, "application/octet-stream"),
+        ({"content-type": "application/x-ndjson", "accept": "application/*, application/x-ndjson;q=0"}, 406, "ndjson"),
         ({"content-type": "application/x-ndjson", "accept": "application/octet-stream"}, 406, "application/x-ndjson"),
     ],
 )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 
 import pytest
 
@@ -39,83 +39,65 @@ class Desk:
         assert tokens == sum(len(text.split()) for text in texts)
 
 
-def run(test: Callable[[Desk], Awaitable[None]]) -> None:
-    async def all_of_it() -> None:
-        desk = Desk()
-        try:
-            await test(desk)
-        finally:
-            desk.whole.gate.set()
-            desk.embedder.close()
-
-    asyncio.run(all_of_it())
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.whole.gate.set()
+    desk.embedder.close()
 
 
-def test_each_text_of_a_request_has_the_encoder_that_its_length_asks_for() -> None:
-    async def test(desk: Desk) -> None:
-        texts = ["tea", LONG] * ENCODE_CHUNK
-        await desk.check(texts, ["mean", "whole"] * ENCODE_CHUNK)
-        assert desk.count(Reason.LONG, "served") == ENCODE_CHUNK
-
-    run(test)
+async def test_each_text_of_a_request_has_the_encoder_that_its_length_asks_for(desk: Desk) -> None:
+    texts = ["tea", LONG] * ENCODE_CHUNK
+    await desk.check(texts, ["mean", "whole"] * ENCODE_CHUNK)
+    assert desk.count(Reason.LONG, "served") == ENCODE_CHUNK
 
 
-def test_the_best_is_the_fallbacks() -> None:
-    run(lambda desk: desk.check(["tea", LONG], ["whole", "whole"], best=True))
+async def test_the_best_is_the_fallbacks(desk: Desk) -> None:
+    await desk.check(["tea", LONG], ["whole", "whole"], best=True)
 
 
-def test_an_encoder_that_is_not_typed_to_is_left_alone() -> None:
-    async def test(desk: Desk) -> None:
-        assert not desk.embedder.has_fallback(desk.whole)
-        _, names, _ = await desk.embedder.embed(MeanEncoder("passages"), [LONG])
-        assert names == ["passages"]
-
-    run(test)
+async def test_an_encoder_that_is_not_typed_to_is_left_alone(desk: Desk) -> None:
+    assert not desk.embedder.has_fallback(desk.whole)
+    _, names, _ = await desk.embedder.embed(MeanEncoder("passages"), [LONG])
+    assert names == ["passages"]
 
 
 @pytest.mark.parametrize("how", ["broken", "sick"])
-def test_what_the_encoder_fails_at_is_the_fallbacks(how: str, caplog: pytest.LogCaptureFixture) -> None:
-    async def test(desk: Desk) -> None:
-        setattr(desk.mean, how, True)
-        await desk.check(["tea", LONG, "pot"], ["whole"] * 3)
-        assert (desk.count(Reason.FAILED, "served"), desk.count(Reason.LONG, "served")) == (2, 1)
-        assert len(caplog.records) == 1
-        desk.whole.broken = True
-        with pytest.raises(EncoderError):
-            await desk.embedder.embed(desk.mean, ["tea"])
-
-    run(test)
+async def test_what_the_encoder_fails_at_is_the_fallbacks(
+    desk: Desk, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    setattr(desk.mean, how, True)
+    await desk.check(["tea", LONG, "pot"], ["whole"] * 3)
+    assert (desk.count(Reason.FAILED, "served"), desk.count(Reason.LONG, "served")) == (2, 1)
+    assert len(caplog.records) == 1
+    desk.whole.broken = True
+    with pytest.raises(EncoderError):
+        await desk.embedder.embed(desk.mean, ["tea"])
 
 
 @pytest.mark.parametrize("how", ["broken", "sick"])
-def test_what_the_fallback_fails_at_is_the_encoders(how: str, caplog: pytest.LogCaptureFixture) -> None:
-    async def test(desk: Desk) -> None:
-        setattr(desk.whole, how, True)
-        await desk.check(["tea", LONG], ["mean"] * 2)
-        assert desk.count(Reason.LONG, "error") == 1
-        (record,) = caplog.records
-        assert LONG not in record.getMessage()
-
-    run(test)
-
-
-def test_when_more_requests_run_than_it_takes_the_encoder_answers() -> None:
-    async def test(desk: Desk) -> None:
-        desk.whole.gate.clear()
-        first = asyncio.create_task(desk.embedder.embed(desk.mean, [LONG]))
-        await asyncio.to_thread(desk.whole.await_text)
-        second = asyncio.create_task(desk.embedder.embed(desk.mean, [LONG]))
-        await asyncio.sleep(0)
-        desk.whole.gate.set()
-        assert [(await task)[1] for task in (first, second)] == [["whole"], ["mean"]]
-        assert desk.count(Reason.LONG, "shed") == 1
-
-    run(test)
+async def test_what_the_fallback_fails_at_is_the_encoders(
+    desk: Desk, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    setattr(desk.whole, how, True)
+    await desk.check(["tea", LONG], ["mean"] * 2)
+    assert desk.count(Reason.LONG, "error") == 1
+    (record,) = caplog.records
+    assert LONG not in record.getMessage()
 
 
-def test_a_text_that_is_none_is_refused() -> None:
-    async def test(desk: Desk) -> None:
-        with pytest.raises(TextError):
-            await desk.embedder.embed(desk.mean, ["tea", "\ud800"])
+async def test_when_more_requests_run_than_it_takes_the_encoder_answers(desk: Desk) -> None:
+    desk.whole.gate.clear()
+    first = asyncio.create_task(desk.embedder.embed(desk.mean, [LONG]))
+    await asyncio.to_thread(desk.whole.await_text)
+    second = asyncio.create_task(desk.embedder.embed(desk.mean, [LONG]))
+    await asyncio.sleep(0)
+    desk.whole.gate.set()
+    assert [(await task)[1] for task in (first, second)] == [["whole"], ["mean"]]
+    assert desk.count(Reason.LONG, "shed") == 1
 
-    run(test)
+
+async def test_a_text_that_is_none_is_refused(desk: Desk) -> None:
+    with pytest.raises(TextError):
+        await desk.embedder.embed(desk.mean, ["tea", "\ud800"])

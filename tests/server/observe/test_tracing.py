@@ -60,12 +60,12 @@ def test_one_trace_reaches_from_the_first_key_to_enter() -> None:
     assert len({span.context.trace_id for span in (root, *keys, submit)}) == 1
     assert dict(root.attributes or {}) == {
         "typeahead.end": "enter",
-        "typeahead.wire.replies": 3,
+        "typeahead.replies": 3,
         "typeahead.ready": True,
     }
     assert dict(keys[1].attributes or {}) == {
         "typeahead.chars": 4,
-        "typeahead.core.tokens": 1,
+        "typeahead.tokens": 1,
         "typeahead.stage.queue_us": 1000,
         "typeahead.stage.tokenize_us": 0,
         "typeahead.stage.step_us": 2000,

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from typeahead.server.observe.counters import Counter
+from typeahead.server.observe.metrics import Refusal
 from typeahead.server.process.addresses import read_networks
-from typeahead.server.process.door import Door, Refusal, Refused, Visit
+from typeahead.server.process.door import Door, Refused, Visit
 
 
 class House:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -66,98 +66,79 @@ class Client:
         return reply
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def all_of_it() -> None:
-        await test()
-
-    asyncio.run(all_of_it())
-
-
-def test_keystrokes_embeddings_and_errors_go_both_ways() -> None:
-    async def test() -> None:
-        async with started() as app:
-            client = Client(app)
-            assert (await client.hear())["type"] == "websocket.accept"
-            client.say(hello={"embedding": "float32"})
-            assert "hello" in await client.hear_reply()
-            client.say(seq=1, text="boil an egg")
-            assert (await client.hear_reply())["hits"][0]["title"] == "boil an egg"
-            assert len((await client.hear())["bytes"]) == 8 + 4 * 16
-            client.say_bytes(b"x")
-            assert (await client.hear_reply())["error"]["code"] == "bad_frame"
-            client.leave()
-            await client.task
-
-    run(test)
+async def test_keystrokes_embeddings_and_errors_go_both_ways() -> None:
+    async with started() as app:
+        client = Client(app)
+        assert (await client.hear())["type"] == "websocket.accept"
+        client.say(hello={"embedding": "float32"})
+        assert "hello" in await client.hear_reply()
+        client.say(seq=1, text="boil an egg")
+        assert (await client.hear_reply())["hits"][0]["title"] == "boil an egg"
+        assert len((await client.hear())["bytes"]) == 8 + 4 * 16
+        client.say_bytes(b"x")
+        assert (await client.hear_reply())["error"]["code"] == "bad_frame"
+        client.leave()
+        await client.task
 
 
-def test_while_a_client_does_not_read_newer_replies_replace_older_ones() -> None:
-    async def test() -> None:
-        async with started() as app:
-            client = Client(app)
-            await client.hear()
-            client.reads.clear()
-            for seq in range(1, 200):
-                client.say(seq=seq, text=f"boil {seq} eggs")
-                await asyncio.sleep(0)
-            client.say(seq=200, submit=True)
-            for _ in range(50):
-                await asyncio.sleep(0)
-            client.reads.set()
-            heard = [(await client.hear_reply())["seq"]]
-            while heard[-1] != 200:
-                heard.append((await client.hear_reply())["seq"])
-            assert heard == sorted(heard)
-            assert len(heard) <= 4
-            client.leave()
-            await client.task
-
-    run(test)
+async def test_while_a_client_does_not_read_newer_replies_replace_older_ones() -> None:
+    async with started() as app:
+        client = Client(app)
+        await client.hear()
+        client.reads.clear()
+        for seq in range(1, 200):
+            client.say(seq=seq, text=f"boil {seq} eggs")
+            await asyncio.sleep(0)
+        client.say(seq=200, submit=True)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        client.reads.set()
+        heard = [(await client.hear_reply())["seq"]]
+        while heard[-1] != 200:
+            heard.append((await client.hear_reply())["seq"])
+        assert heard == sorted(heard)
+        assert len(heard) <= 4
+        client.leave()
+        await client.task
 
 
-def test_a_session_that_the_server_ends_is_closed_with_its_code() -> None:
-    async def test() -> None:
-        async with started(token="s3cret") as app:
-            client = Client(app)
-            await client.hear()
-            client.say(seq=1, text="tea")
-            assert (await client.hear_reply())["error"]["code"] == "unauthorized"
-            closing = await client.hear()
-            assert (closing["type"], closing["code"]) == ("websocket.close", 1008)
-            await client.task
-
-    run(test)
+async def test_a_session_that_the_server_ends_is_closed_with_its_code() -> None:
+    async with started(token="s3cret") as app:
+        client = Client(app)
+        await client.hear()
+        client.say(seq=1, text="tea")
+        assert (await client.hear_reply())["error"]["code"] == "unauthorized"
+        closing = await client.hear()
+        assert (closing["type"], closing["code"]) == ("websocket.close", 1008)
+        await client.task
 
 
-def test_a_server_whose_client_is_gone_raises_oserror_and_that_is_an_end_like_any_other() -> None:
-    async def test() -> None:
-        lost = []
+async def test_a_server_whose_client_is_gone_raises_oserror_and_that_is_an_end_like_any_other() -> None:
+    lost = []
 
-        class Receiver:
-            def receive_text(self, payload: bytes) -> None:
-                channel.send(b"reply to " + payload)
+    class Receiver:
+        def receive_text(self, payload: bytes) -> None:
+            channel.send(b"reply to " + payload)
 
-            def caught_up(self) -> None:
-                return
+        def caught_up(self) -> None:
+            return
 
-            def receive_binary(self) -> None:
-                raise AssertionError
+        def receive_binary(self) -> None:
+            raise AssertionError
 
-            def writable(self) -> None:
-                return
+        def writable(self) -> None:
+            return
 
-            def lost(self) -> None:
-                lost.append(True)
+        def lost(self) -> None:
+            lost.append(True)
 
-        said: asyncio.Queue[Any] = asyncio.Queue()
-        said.put_nowait({"type": "websocket.receive", "text": "tea"})
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    said.put_nowait({"type": "websocket.receive", "text": "tea"})
 
-        async def send(_event: Any) -> None:
-            raise OSError("gone")
+    async def send(_event: Any) -> None:
+        raise OSError("gone")
 
-        channel = AsgiChannel(said.get, send)
-        channel.attach(Receiver())
-        await channel.run()
-        assert lost == [True]
-
-    run(test)
+    channel = AsgiChannel(said.get, send)
+    channel.attach(Receiver())
+    await channel.run()
+    assert lost == [True]

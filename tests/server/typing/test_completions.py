@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.fakes import MeanEncoder
 from tests.server.running import eventually, metric, running
-from typeahead.index import Document, build_index, open_index
+from typeahead.index import Document, build_index, embed, open_index
 from typeahead.server import ConfigError, ServerConfig, create_app
 
 TEXTS = ["boil an egg", "bake bread", "break an egg", "bread and butter", "how to tie a tie"]
@@ -22,7 +22,7 @@ def test_a_key_finds_what_the_finished_text_finds_and_enter_what_the_text_finds(
         guess = two * 2**0.5 + one
         expected = index.rank((guess / (guess @ guess) ** 0.5)[None], 5)[0]
         ids = [document.id for document in index.documents([row for row, _ in expected])]
-        with running(index, complete=8) as server, server.client() as client:
+        with running(embed(index), complete=8) as server, server.client() as client:
             client.say(seq=1, text="bake bre")
             typed = client.hear()["hits"]
             assert [hit["id"] for hit in typed] == ids

@@ -13,9 +13,10 @@ from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
-from typeahead.server.typing.query import Query, Stage
+from typeahead.server.typing.query import Query, Result, Stage
 from typeahead.wire.access import Tokens
-from typeahead.wire.protocol import Conversation, Limits
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import read_embedding
 
 
@@ -41,17 +42,15 @@ class ManualWork:
 
     def search(self, query: Query) -> None:
         self.behind.pop(query, None)
-        if self.stands and query.last is not None and not query.entered:
-            query.hits, query.stood, query.stage = b'["stood"]', True, Stage.SEARCHED
+        if self.stands and query.last is not None and not query.submitted:
+            query.stood_in(b'["stood"]')
             self.behind[query] = None
             return
         self.searching[query] = None
 
     def search_behind(self) -> None:
         for query in self.behind:
-            query.hits = json.dumps(_marks(query.embedding)).encode()
-            query.stood = False
-            query.notify()
+            query.found(_result(query.embedding))
         self.behind.clear()
 
     def drop(self, query: Query) -> None:
@@ -67,10 +66,7 @@ class ManualWork:
         batch, self.searching = list(self.searching), {}
         for query in batch:
             assert query.stage is Stage.STEPPED
-            query.hits = json.dumps(_marks(query.embedding)).encode()
-            query.found = []
-            query.stage = Stage.SEARCHED
-            query.notify()
+            query.found(_result(query.embedding))
         self.searched += len(batch)
 
     def run_all(self) -> None:
@@ -81,28 +77,28 @@ class ManualWork:
     def shed(self) -> None:
         """Turn away what waits, as an overloaded pipeline does."""
         for query in (*self.stepping, *self.searching):
-            query.shed = True
-        self.fail()
+            query.shed()
+        self.stepping.clear()
+        self.searching.clear()
 
     def fail(self) -> None:
         for query in (*self.stepping, *self.searching):
-            query.failed = True
-            query.notify()
+            query.failed()
         self.stepping.clear()
         self.searching.clear()
 
     def _advance(self, batch: list[Query]) -> None:
         self.engine.advance([query.session for query in batch])
         for query in batch:
-            query.embedding = query.session.embedding
-            query.stage = Stage.STEPPED
+            query.stepped(query.session.embedding)
             if query.due is Stage.SEARCHED:
                 self.search(query)
-            query.notify()
 
 
-def _marks(embedding: Vectors | None) -> list[float]:
-    return [] if embedding is None else [round(float(embedding[0]), 5)]
+def _result(embedding: Vectors | None) -> Result | None:
+    if embedding is None:
+        return None
+    return Result(json.dumps([round(float(embedding[0]), 5)]).encode(), [], embedding, "1")
 
 
 def mark(text: str) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,9 @@ import pytest
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from tests.server.running import PATIENCE, eventually, metric, running
-from typeahead.core.engine import Engine
-from typeahead.index import Document, build_index, open_index
+from typeahead.index import Document, build_index, embed, open_index
 from typeahead.search.fusion import Fusion
-from typeahead.search.lexical import LexicalArm
 from typeahead.server import ConfigError, ServerConfig, create_app
-from typeahead.server.typing.query import Query, Stage
 
 #: Longer than any test: for those in which nothing may come late.
 PATIENT: dict[str, Any] = {"lexical_wait_ms": 1000 * PATIENCE}
@@ -94,36 +90,6 @@ def test_words_of_a_key_that_a_newer_one_overtook_are_not_looked_up() -> None:
     assert index.matched[-2:] == ["bake", "bake bread"]
 
 
-@pytest.mark.parametrize("searching", [False, True])
-def test_a_search_waits_for_no_words_of_a_query_that_nobody_wants_any_more(searching: bool) -> None:
-    index = BruteForceIndex()
-    index.words_gate.clear()
-    arm = LexicalArm(index, Fusion("linear", 0.5), wait_ms=1000 * PATIENCE)
-    session = Engine(MeanEncoder()).session()
-    session.set_text("bread")
-    # The first is being looked up for, the second waits for that.
-    queries = [Query(session, 3, Stage.SEARCHED, lambda: None, wanted=1) for _ in range(2)]
-    arm.start()
-    try:
-        for query in queries:
-            arm.ask(query)
-        vectors = MeanEncoder().encode(["bread"] * 2)
-        with ThreadPoolExecutor() as pool:
-            if searching:
-                found = pool.submit(arm.search, queries, vectors, 3)
-                index.await_search()
-            for query in queries:
-                arm.drop(query)
-            if not searching:
-                found = pool.submit(arm.search, queries, vectors, 3)
-            # Sooner than it would wait for words.
-            assert [len(hits) for hits in found.result(PATIENCE / 2)] == [3, 3]
-        assert (arm.found, arm.late) == (0, 0)
-    finally:
-        index.words_gate.set()
-        arm.stop(PATIENCE)
-
-
 def test_words_that_cannot_be_looked_up_leave_the_vectors_hits(caplog: pytest.LogCaptureFixture) -> None:
     index = BruteForceIndex()
     with running(index, hybrid="linear", **PATIENT) as server, server.client() as client:
@@ -139,15 +105,15 @@ def test_a_name_that_no_vector_knows_is_found_by_its_beginning(tmp_path: Path) -
     documents.append(Document("code", "", "ERR_X7431 is thrown here"))
     build_index(documents, tmp_path / "index", MeanEncoder())
     settings = {"hybrid": "linear", "lexical_weight": 0.6, **PATIENT}
-    with open_index(tmp_path / "index") as index, running(index, **settings) as server:
-        with server.client() as client:
+    with open_index(tmp_path / "index") as index:
+        with running(embed(index, lexical_wait=PATIENCE), **settings) as server, server.client() as client:
             client.say(seq=1, text="subject err_x74")
             found = {hit["id"]: hit["arms"] for hit in client.hear()["hits"]}
         assert found["code"] == ["lexical"]
         # The same as the index by itself.
         dense = index.rank(MeanEncoder().encode(["subject err_x74"]), 100)[0]
-        (both,) = index.hits([Fusion("linear", 0.6).fuse(dense, index.match("subject err_x74", 100), 8)])
-        assert [hit.id for hit in both] == list(found)
+        both = Fusion("linear", 0.6).fuse(dense, index.match("subject err_x74", 100), 8)
+        assert [document.id for document in index.documents([hit.key for hit in both])] == list(found)
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

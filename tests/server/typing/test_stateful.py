@@ -29,7 +29,9 @@ from typeahead.encoders.fold import FoldEncoder
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
-from typeahead.wire.protocol import Conversation, Limits
+from typeahead.server.typing.settings import TypingSettings
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import read_embedding
 
 K = 3
@@ -47,7 +49,7 @@ class Titles(BruteForceIndex):
 
     def __init__(self, encoder: Any) -> None:
         super().__init__()
-        self._vectors = encoder.encode(TITLES)
+        self.vectors = encoder.encode(TITLES)
 
 
 class Person:
@@ -109,12 +111,10 @@ class Typing(RuleBasedStateMachine):
         self.pipeline = Pipeline(
             engine,
             self.index,
-            snippet_chars=20,
-            max_search_batch=2,
-            anytime=1.0,
-            look_ahead=True,
-            completions=Completions(engine, Vocabulary(WORDS), count=4) if completing else None,
+            TypingSettings(snippet_chars=20, max_search_batch=2, anytime=1.0, look_ahead=True),
         )
+        if completing:
+            self.pipeline.complete_by(Completions(engine, Vocabulary(WORDS), count=4))
         self.run(self._started())
         for number in range(count):
             self.connect()
@@ -204,7 +204,7 @@ class Typing(RuleBasedStateMachine):
         np.testing.assert_allclose(np.zeros_like(embedding) if found is None else found, embedding, atol=2e-3)
         if self.guessed and seq not in person.entered:
             return
-        scores = self.index._vectors @ embedding if found is not None else np.zeros(0)
+        scores = self.index.vectors @ embedding if found is not None else np.zeros(0)
         best = np.sort(scores)[::-1][:K]
         np.testing.assert_allclose([hit["score"] for hit in reply["hits"]], best, atol=1e-3)
         for hit in reply["hits"]:

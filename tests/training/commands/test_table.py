@@ -17,7 +17,7 @@ pytest.importorskip("sentence_transformers", reason="the teacher's passages are 
 
 from tests.training import tiny  # noqa: E402
 from training.commands import table  # noqa: E402
-from training.ranking.stage2 import read_stage2  # noqa: E402
+from training.ranking.recipe import read_stage2  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 
 ROUNDS = """
@@ -89,11 +89,11 @@ def test_recipes_of_several_teachers_have_no_collection_in_common(
         path.write_text(path.read_text().replace('name = "tiny"', f'name = "{number}"'))
         recipe, stage2 = read_recipe(path), read_stage2(path)
         runs.append(table.Trained(recipe, stage2, Path("minilm-gru"), None, str(teacher)))
-    with pytest.raises(ValueError, match="one teacher"):
+    with pytest.raises(ValueError, match="the same teacher"):
         table.measure(runs, argparse.Namespace(also=[], collection=[tmp_path / "pages"], out=tmp_path))
 
 
 def test_a_folder_without_a_recipe_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "common.toml").touch()
-    with pytest.raises(ValueError, match="no recipe"):
+    with pytest.raises(ValueError, match="no recipes"):
         table.recipes_of([tmp_path])

@@ -27,7 +27,7 @@ def test_pages_become_a_judged_collection(tmp_path: Path, caplog: pytest.LogCapt
     (tmp_path / "pages.jsonl").write_text("\n".join(lines) + "\n")
     folder = tmp_path / "collection"
     tldr.main([str(tmp_path / "pages.jsonl"), str(folder)])
-    assert f"{tmp_path / 'pages.jsonl'}:4: no page: 'description'" in caplog.text
+    assert f"{tmp_path / 'pages.jsonl'}:4: not a page: 'description'" in caplog.text
     splits = {split: Judged.open(folder, split=split) for split in ("train", "dev", "test")}
     found = {text: judged.relevant[key] for judged in splits.values() for key, text in judged.queries.items()}
     assert len(found) == 61

@@ -12,21 +12,19 @@ import pytest
 from training.data import (
     Collection,
     Group,
-    Judgement,
     Passage,
     Query,
     read_beir_corpus,
-    read_beir_qrels,
     read_beir_queries,
     read_collection,
     read_id_triples,
-    read_qrels,
+    read_judgements,
     read_queries,
     read_tevatron,
     read_triples,
     write_groups,
 )
-from typeahead.errors import SourceError
+from typeahead.text.judgements import Judgement
 
 #: reader, a good line and what it is, bad lines and what is said of them
 CASES: list[tuple[Callable[[Path], Iterator[Any]], str, Any, list[tuple[str, str]]]] = [
@@ -37,8 +35,8 @@ CASES: list[tuple[Callable[[Path], Iterator[Any]], str, Any, list[tuple[str, str
         [
             ("7", "1 columns, not 2 or 3"),
             ("7\ta\tb\tc", "4 columns"),
-            ("7\t ", "passage is empty"),
-            ("\tx", "pid is empty"),
+            ("7\t ", "title and text are empty"),
+            ("\tx", "the id '' is empty"),
         ],
     ),
     (read_collection, "7\tEggs\tThey boil.", Passage("7", "Eggs", "They boil."), []),
@@ -46,15 +44,20 @@ CASES: list[tuple[Callable[[Path], Iterator[Any]], str, Any, list[tuple[str, str
         read_queries,
         "12\thow to boil eggs",
         Query("12", "how to boil eggs"),
-        [("12", "1 columns, not 2"), ("12\t", "query is empty"), (" \tx", "qid is empty"), ("1\ta\tb", "3 columns")],
+        [
+            ("12", "1 columns, not 2"),
+            ("12\t", "query is empty"),
+            (" \tx", "the id ' ' is empty"),
+            ("1\ta\tb", "3 columns"),
+        ],
     ),
     (
-        read_qrels,
+        read_judgements,
         "12\t0\t7\t1",
-        (1, Judgement("12", "7", 1)),
-        [("12\t7\t1", "3 columns, not 4"), ("12 0 7 one", "grade 'one' is no integer")],
+        Judgement("12", "7", 1),
+        [("12\t7\t1", "3 columns"), ("12 0 7 one", "the grade 'one' is no whole number")],
     ),
-    (read_qrels, "12 Q0 7 -1", (1, Judgement("12", "7", -1)), []),
+    (read_judgements, "12 Q0 7 -1", Judgement("12", "7", -1), []),
     (
         read_triples,
         "eggs\tEggs boil.\tRain falls.",
@@ -68,11 +71,11 @@ CASES: list[tuple[Callable[[Path], Iterator[Any]], str, Any, list[tuple[str, str
         [
             ("{", "not JSON"),
             ("[1]", "a JSON list, not an object"),
-            ('{"text": "a"}', "no field '_id' or 'docid'; the fields are 'text'"),
-            ('{"_id": "a", "text": 3}', "text holds int '3', not text"),
+            ('{"text": "a"}', "no field '_id' or 'docid' or 'id'; the fields are 'text'"),
+            ('{"_id": "a", "text": 3}', "the field 'text' holds int '3', not text"),
             ('{"_id": "a", "text": ""}', "title and text are empty"),
-            ('{"_id": "a", "text": "\\ud800"}', "text holds a lone surrogate at position 0"),
-            ('{"_id": true, "text": "a"}', "_id holds bool"),
+            ('{"_id": "a", "text": "\\ud800"}', "the field 'text' holds a lone surrogate at position 0"),
+            ('{"_id": true, "text": "a"}', "the id True is neither text nor an integer"),
         ],
     ),
     (read_beir_corpus, '{"docid": 5, "text": "They boil."}', Passage("5", "", "They boil."), []),
@@ -80,7 +83,11 @@ CASES: list[tuple[Callable[[Path], Iterator[Any]], str, Any, list[tuple[str, str
         read_beir_queries,
         '{"_id": "q", "text": "eggs"}',
         Query("q", "eggs"),
-        [('{"_id": "q"}', "text holds NoneType"), ('{"_id": "q", "text": " "}', "query is empty")],
+        [
+            ('{"_id": "q"}', "no field 'text'"),
+            ('{"_id": "q r", "text": "a"}', "the id 'q r' has white space"),
+            ('{"_id": "q", "text": " "}', "query is empty"),
+        ],
     ),
     (
         read_tevatron,
@@ -131,15 +138,14 @@ def test_a_reader_gives_what_it_can_use_and_names_the_rest(
         assert reason in warning
 
 
-def test_beir_judgements_have_a_header(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_line_of_judgements_may_name_their_columns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "test.tsv"
     path.write_text("query-id\tcorpus-id\tscore\nq\td\t2\nq\td\nq\td\tx\n")
-    assert list(read_beir_qrels(path)) == [(2, Judgement("q", "d", 2))]
-    assert f"{path}:3: 2 columns, not 3" in caplog.text
-    assert f"{path}:4: the score 'x' is no integer" in caplog.text
+    assert list(read_judgements(path)) == [Judgement("q", "d", 2)]
+    assert f"{path}:3: 2 columns" in caplog.text
+    assert f"{path}:4: the grade 'x' is no whole number" in caplog.text
     path.write_text("q\td\t2\n")
-    with pytest.raises(SourceError, match=r"test\.tsv:1: the header is"):
-        list(read_beir_qrels(path))
+    assert list(read_judgements(path)) == [Judgement("q", "d", 2)]
 
 
 def test_triples_by_id_take_their_texts_from_queries_and_collection(

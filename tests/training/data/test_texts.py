@@ -20,7 +20,7 @@ def test_a_bad_line_is_named_by_file_and_number_and_counted(tmp_path: Path, capl
         found = list(read_examples(path))
     assert found == [Example("a", "one"), Example("b", "two"), Example("c", "three\tfour")]
     (warning,) = caplog.messages
-    assert warning.startswith(f"{path}: 4 lines left out: {path}:2: no tab")
+    assert warning.startswith(f"{path}: 3 lines left out: {path}:2: no tab")
     assert f"{path}:3: no text after the tab" in warning
     assert f"{path}:7: not UTF-8: byte 0xff at position 2" in warning
 
@@ -109,18 +109,18 @@ def test_a_file_that_is_not_there_and_one_of_utf_16_are_errors(tmp_path: Path) -
 def test_a_packed_file_that_breaks_off_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "texts.tsv.gz"
     path.write_bytes(gzip.compress(b"a\tone\n" * 10_000)[:40])
-    with pytest.raises(SourceError, match="breaks off"):
+    with pytest.raises(SourceError, match="cannot be read after line"):
         list(read_examples(path))
 
 
 def test_a_line_without_end_is_left_out_and_the_next_one_is_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.data.lines.MAX_LINE", 10)
+    monkeypatch.setattr("typeahead.text.reading.MAX_LINE", 10)
     path = tmp_path / "texts.tsv"
     path.write_text("a\t" + "x" * 100 + "\na\tone\n")
     assert [example.text for example in read_examples(path)] == ["one"]
-    assert f"{path}:1: longer than 10 bytes" in caplog.text
+    assert f"{path}:1: the line is longer than 10 bytes" in caplog.text
 
 
 def test_the_split_depends_on_the_text_alone() -> None:

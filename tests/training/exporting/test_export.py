@@ -19,9 +19,12 @@ from tests.training.conftest import WORDS  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.exporting.graphs_recurrent import RecurrentSizes  # noqa: E402
 from training.exporting.graphs_transformer import EncoderSizes, write_transformer  # noqa: E402
-from training.recipe import Recipe, StudentRecipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.exporting.writers.recurrent import sizes_of  # noqa: E402
+from training.families import student_recipe  # noqa: E402
+from training.recipe import Recipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.student_recipes import ResidualGRURecipe, RNNRecipe, StaticRecipe, TransformerRecipe  # noqa: E402
 from training.students import PaperRNN, Student, build, save_student  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
 from typeahead.encoders.recurrent import RecurrentEncoder  # noqa: E402
 from typeahead.encoders.static import StaticEncoder  # noqa: E402
@@ -35,20 +38,20 @@ ROOT = Path(__file__).parents[3]
 ROWS = sorted(path for path in (ROOT / "training/recipes/table1").glob("*.toml") if path.stem != "common")
 TEXTS = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz", " ".join(WORDS), "egg boil"]
 FOLDS = {
-    "static": StudentRecipe(family="static"),
-    "static with a layer": StudentRecipe(family="static", readout=24),
-    "residual GRU": StudentRecipe(hidden=24),
-    "residual GRU of two layers": StudentRecipe(hidden=24, layers=2),
-    "RNN(1, 0)": StudentRecipe(family="rnn", hidden=32),
-    "RNN(1, 1)": StudentRecipe(family="rnn", hidden=32, feed_forward=1),
-    "RNN(2, 0), projected": StudentRecipe(family="rnn", hidden=48, layers=2, table="trained"),
-    "RNN(2, 2), projected": StudentRecipe(family="rnn", hidden=20, layers=2, feed_forward=2, inner=40, table="free"),
+    "static": StaticRecipe(),
+    "static with a layer": StaticRecipe(readout=24),
+    "residual GRU": ResidualGRURecipe(hidden=24),
+    "residual GRU of two layers": ResidualGRURecipe(hidden=24, layers=2),
+    "RNN(1, 0)": RNNRecipe(hidden=32),
+    "RNN(1, 1)": RNNRecipe(hidden=32, feed_forward=1),
+    "RNN(2, 0), projected": RNNRecipe(hidden=48, layers=2, table="trained"),
+    "RNN(2, 2), projected": RNNRecipe(hidden=20, layers=2, feed_forward=2, inner=40, table="free"),
 }
 WHOLE = {
-    "ST(1)": StudentRecipe(family="transformer"),
-    "ST(2)": StudentRecipe(family="transformer", layers=2, table="trained"),
-    "ST(1), the second layer": StudentRecipe(family="transformer", teacher_layers=(1,)),
-    "ST(2) with token vectors": StudentRecipe(family="transformer", layers=2, residual=True),
+    "ST(1)": TransformerRecipe(),
+    "ST(2)": TransformerRecipe(layers=2, table="trained"),
+    "ST(1), the second layer": TransformerRecipe(teacher_layers=(1,)),
+    "ST(2) with token vectors": TransformerRecipe(layers=2, residual=True),
 }
 
 
@@ -63,7 +66,7 @@ def recipe(request: pytest.FixtureRequest, recipe_path: Path, dot_teacher_folder
 
 def trained(recipe: Recipe) -> Student:
     """A student whose weights are no longer those of its start."""
-    teacher = Teacher.of(recipe.teacher)
+    teacher = TorchTeacher.of(recipe.teacher)
     torch.manual_seed(3)
     student = build(recipe.student, teacher, np.arange(1, teacher.model.config.vocab_size + 1))
     with torch.no_grad():
@@ -90,7 +93,7 @@ def test_the_exported_graphs_equal_pytorch(name: str, recipe: Recipe, tmp_path: 
     recipe = dataclasses.replace(recipe, student=(FOLDS | WHOLE)[name])
     student = trained(recipe)
     encoder = exported(student, recipe, tmp_path)
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), TEXTS)
     # A table has one form, whose sums are in float32 anyway.
     static = isinstance(encoder, StaticEncoder)
     precise = encoder if static else type(encoder)(encoder.config, tmp_path / "model", variant="-float32")
@@ -133,7 +136,7 @@ def test_a_whole_text_has_the_same_vector_in_every_batch(name: str, recipe: Reci
     encoder = exported(trained(recipe), recipe, tmp_path)
     assert isinstance(encoder, TransformerEncoder)
     assert encoder.config.role == "query"
-    before, after = Teacher.of(recipe.teacher).special_ids()
+    before, after = TorchTeacher.of(recipe.teacher).special_ids()
     assert encoder.token_ids("egg") == (*before, *encoder.tokenizer.encode("egg"), *after)
     one_by_one = np.concatenate([encoder.encode([text]) for text in TEXTS])
     assert cosines(encoder.encode(TEXTS), one_by_one).min() > 0.9999
@@ -147,7 +150,7 @@ def test_a_prompt_is_read_but_is_no_token_of_the_text(recipe_path: Path, teacher
     recipe = dataclasses.replace(read_recipe(recipe_path), teacher=teacher, student=WHOLE["ST(2) with token vectors"])
     student = trained(recipe)
     encoder = exported(student, recipe, tmp_path)
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), TEXTS)
     assert len(encoder.config.prefix_ids) > 2
     assert cosines(encoder.encode(TEXTS), expected).min() > 0.998
 
@@ -160,15 +163,16 @@ def test_a_transformer_pools_as_its_teacher(
         read_recipe(recipe_path), teacher=TeacherRecipe(str(teacher_folder), pooling=pooling), student=WHOLE["ST(2)"]
     )
     student = trained(recipe)
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), TEXTS)
     assert cosines(exported(student, recipe, tmp_path).encode(TEXTS), expected).min() > 0.998
 
 
 @pytest.mark.parametrize("path", ROWS, ids=lambda path: path.stem)
 def test_every_row_of_the_table_becomes_a_model(path: Path, recipe_path: Path, tmp_path: Path) -> None:
     read = read_recipe(path)
-    layers = min(read.student.layers, 2)
-    student = dataclasses.replace(read.student, hidden=32, layers=layers)
+    small = {"hidden": 32, "layers": min(getattr(read.student, "layers", 1), 2)}
+    entries = dataclasses.asdict(read.student)
+    student = student_recipe(entries | {name: size for name, size in small.items() if name in entries})
     recipe = dataclasses.replace(read_recipe(recipe_path), name=read.name, student=student)
     encoder = exported(trained(recipe), recipe, tmp_path)
     assert encoder.config.name == read.name
@@ -237,7 +241,7 @@ def test_a_pooling_that_no_graph_is_known_for_is_refused_by_name(tmp_path: Path)
 
 def test_the_state_of_an_rnn_holds_its_grus_and_no_more() -> None:
     student = PaperRNN(vocabulary=9, width=4, dim=6, hidden=5, layers=2, feed_forward=1, inner=8)
-    sizes = export._recurrent_sizes(student)
+    sizes = sizes_of(student)
     assert sizes.projected
     assert (sizes.state, sizes.row) == (10, 15)
 

@@ -16,15 +16,16 @@ library = pytest.importorskip("sentence_transformers", reason="the folders are f
 
 from tests.training.exporting.test_export import FOLDS, TEXTS, WHOLE, trained  # noqa: E402
 from training.exporting import export, sentence_transformers  # noqa: E402
-from training.recipe import Recipe, StudentRecipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.recipe import Recipe, TeacherRecipe, read_recipe  # noqa: E402
+from training.student_recipes import CausalRecipe  # noqa: E402
 from training.students import Student, save_student  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.models.golden import cosines  # noqa: E402
 
 CAUSAL = {
-    "causal(2)": StudentRecipe(family="causal", layers=2),
-    "causal(2), looking ahead": StudentRecipe(family="causal", layers=2, ahead=True),
-    "causal(2), four bits": StudentRecipe(family="causal", layers=2, feed_forward_bits=4),
+    "causal(2)": CausalRecipe(layers=2),
+    "causal(2), looking ahead": CausalRecipe(layers=2, ahead=True),
+    "causal(2), four bits": CausalRecipe(layers=2, feed_forward_bits=4),
 }
 OWN = {**FOLDS, **CAUSAL, "ST(2) with token vectors": WHOLE["ST(2) with token vectors"]}
 NATIVE = {name: student for name, student in WHOLE.items() if not student.residual}
@@ -59,7 +60,7 @@ def write(recipe: Recipe, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stud
 
 
 def assert_equal(model: Any, student: Student, recipe: Recipe) -> None:
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), TEXTS)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), TEXTS)
     found = model.encode(TEXTS)
     assert cosines(found, expected).min() > 0.99999
     np.testing.assert_allclose(found, expected, atol=1e-4 * float(np.abs(expected).max()))
@@ -84,7 +85,7 @@ def test_a_transformer_needs_no_code_of_ours(
     assert_no_pickle(tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.py"))
     too_long = ["egg boil " * 40]
-    expected = export.encode_with_student(student, Teacher.of(recipe.teacher), too_long)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), too_long)
     assert cosines(model.encode(too_long), expected).min() > 0.99999
     assert len(model) == (3 if recipe.teacher.id == read_recipe(recipe.path).teacher.id else 2)
     assert "trust_remote_code" not in (tmp_path / "out" / "README.md").read_text()
@@ -157,7 +158,7 @@ def test_the_name_of_a_special_token_in_a_text_is_text(
     recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
     write(recipe, tmp_path, monkeypatch)
     model = library.SentenceTransformer(str(tmp_path / "out"), device="cpu", trust_remote_code=True)
-    special = Teacher.of(recipe.teacher).tokenizer.sep_token_id
+    special = TorchTeacher.of(recipe.teacher).tokenizer.sep_token_id
     assert special not in model[0].preprocess(["egg [SEP]"])["input_ids"]
 
 
@@ -167,7 +168,7 @@ def test_files_of_something_else_are_left_alone(
     recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="no folder of sentence-transformers"):
+    with pytest.raises(ValueError, match="not a sentence-transformers folder"):
         write(recipe, tmp_path, monkeypatch)
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
 
@@ -177,7 +178,7 @@ def test_nothing_is_written_unless_the_vectors_are_the_students(recipe_path: Pat
     student = trained(recipe)
     save_student(student, tmp_path / "student.safetensors")
     (tmp_path / "log.jsonl").write_text("")
-    teacher = Teacher.of(recipe.teacher)
+    teacher = TorchTeacher.of(recipe.teacher)
     wrong = export.encode_with_student(student, teacher, TEXTS)[::-1]
     with pytest.raises(ValueError, match="other vectors"):
         sentence_transformers.export_sentences(tmp_path, recipe, teacher, tmp_path / "out", TEXTS, wrong, 30)

@@ -16,7 +16,7 @@ from onnx import TensorProto  # noqa: E402
 
 from training.exporting.graphs import Graph, WeightsFile, quantize_columns  # noqa: E402
 from training.exporting.smoothing import divisors, input_peaks, random_ids  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.encoders.onnx import open_graph  # noqa: E402
 
 
@@ -94,11 +94,11 @@ def test_nothing_watches_a_model_after_a_run_that_failed() -> None:
 
 
 def test_random_texts_are_the_same_each_time_and_fit_the_teacher(teacher_folder: Path) -> None:
-    teacher = Teacher(str(teacher_folder))
+    teacher = TorchTeacher(str(teacher_folder))
     before, after = teacher.special_ids()
     ids = random_ids(teacher, before, after)
     assert ids.shape == (128, teacher.max_length)
-    assert torch.equal(ids, random_ids(Teacher(str(teacher_folder)), before, after))
+    assert torch.equal(ids, random_ids(TorchTeacher(str(teacher_folder)), before, after))
     assert ids[:, : len(before)].tolist() == [list(before)] * 128
     assert ids[:, -len(after) :].tolist() == [list(after)] * 128
     inside = ids[:, len(before) : -len(after)]

@@ -14,7 +14,7 @@ from torch import Tensor  # noqa: E402
 
 from tests.training import tiny  # noqa: E402
 from training.light.sparse_head import HEAD, MaxLogits, SparseHead, flops, keep_largest  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_largest_logits_and_their_gradients_are_those_of_a_whole_table() -> 
 
 @pytest.mark.parametrize("kind", ["masked", "llama"])
 def test_the_head_is_that_of_the_language_model(folder: Path, kind: str) -> None:
-    teacher = Teacher(str(folder / kind))
+    teacher = TorchTeacher(str(folder / kind))
     head = SparseHead.of(teacher)
     assert head.tied == (kind == "masked")
     assert not head.fresh
@@ -71,7 +71,7 @@ def test_the_head_is_that_of_the_language_model(folder: Path, kind: str) -> None
 
 
 def test_a_teacher_without_a_head_has_its_table_tied_in_and_begins_sparse(folder: Path) -> None:
-    teacher = Teacher(str(folder / "plain"))
+    teacher = TorchTeacher(str(folder / "plain"))
     head = SparseHead.of(teacher)
     assert head.tied
     assert head.fresh
@@ -86,14 +86,14 @@ def test_a_teacher_without_a_head_has_its_table_tied_in_and_begins_sparse(folder
 
 @pytest.mark.parametrize("kind", ["plain", "masked", "llama"])
 def test_a_head_is_read_back_from_the_folder_of_its_encoder(folder: Path, tmp_path: Path, kind: str) -> None:
-    teacher = Teacher(str(folder / kind))
+    teacher = TorchTeacher(str(folder / kind))
     head = SparseHead.of(teacher)
     with torch.no_grad():
         head.bias.add_(torch.arange(len(head.bias)) / 10)
     teacher.model.save_pretrained(tmp_path)
     teacher.tokenizer.save_pretrained(tmp_path)
     head.save(tmp_path / HEAD)
-    again = SparseHead.of(Teacher(str(tmp_path)))
+    again = SparseHead.of(TorchTeacher(str(tmp_path)))
     assert not again.fresh
     hidden, keep = torch.randn(2, 3, teacher.dim), torch.ones(2, 3, dtype=torch.bool)
     torch.testing.assert_close(again(hidden, keep), head(hidden, keep))

@@ -31,12 +31,12 @@ from training.light.sparse_head import HEAD, SparseHead  # noqa: E402
 from training.light.sparse_passages import SparsePassages  # noqa: E402
 from training.light.train import LightRun, alignment  # noqa: E402
 from training.ranking import round_loop  # noqa: E402
+from training.ranking.recipe import read_stage2  # noqa: E402
 from training.ranking.round_loop import accelerator_of  # noqa: E402
-from training.ranking.stage2 import read_stage2  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.students import Static, load_student  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
-from training.teacher.token_vectors import token_table  # noqa: E402
+from training.teacher.token_encoder import token_table  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.encoders.static import StaticEncoder  # noqa: E402
 from typeahead.index import Document, build_index, open_index  # noqa: E402
 from typeahead.verify import verify_folder  # noqa: E402
@@ -143,7 +143,7 @@ def test_what_it_leaves_is_served_as_it_was_trained(tmp_path: Path, folder: Path
     path = recipe(tmp_path, folder, settings='prompts = ["walk home "]\ntop_k = 12\ncounts = "set"')
     train(path, tmp_path / "run")
     run = tmp_path / "run" / "one"
-    trained = Teacher(str(run / "passages"))
+    trained = TorchTeacher(str(run / "passages"))
     table = token_table(trained, "walk home ")
     student = load_student(run)
     assert isinstance(student, Static)
@@ -175,7 +175,7 @@ def test_each_file_has_the_prompt_that_the_recipe_gives_it(tmp_path: Path, folde
     path.write_text(text)
     train(path, tmp_path / "run")
     run = tmp_path / "run" / "one"
-    trained = Teacher(str(run / "passages"))
+    trained = TorchTeacher(str(run / "passages"))
     for student, prompt in ((run, "walk "), (run / "prompt-1", "read the file ")):
         found = load_student(student)
         assert isinstance(found, Static)
@@ -265,8 +265,8 @@ def test_a_folder_without_a_head_has_no_sparse_passages(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("dense = false\nsparse = false", "neither dense nor sparse"),
-        ('passages = "frozen"', "always trained"),
+        ("dense = false\nsparse = false", "set dense or sparse"),
+        ('passages = "frozen"', "passages must be 'trained'"),
         ('start = "two"', "neither 'teacher' nor an earlier round"),
         ('counts = "twice"', "neither 'count' nor 'set'"),
         ('prompts = ["a", "b"]', "2 prompts for 1 entries of groups"),
@@ -315,7 +315,7 @@ def test_with_adapters_the_model_itself_stands_still_until_they_become_part_of_i
     path = recipe(tmp_path, folder, teacher="llama", pooling="last", settings="lora_rank = 4", epochs=4)
     log = train(path, tmp_path / "run")
     assert log[-1]["loss"] < log[1]["loss"]
-    before, after = Teacher(str(folder / "llama")), Teacher(str(tmp_path / "run" / "one" / "passages"))
+    before, after = TorchTeacher(str(folder / "llama")), TorchTeacher(str(tmp_path / "run" / "one" / "passages"))
     changed = {
         name
         for name, tensor in before.model.state_dict().items()
@@ -327,7 +327,7 @@ def test_with_adapters_the_model_itself_stands_still_until_they_become_part_of_i
     assert isinstance(student, Static)
     torch.testing.assert_close(
         student.table.weight,
-        token_table(Teacher(str(tmp_path / "run" / "one" / "passages"), pooling="last")),
+        token_table(TorchTeacher(str(tmp_path / "run" / "one" / "passages"), pooling="last")),
         atol=1e-5,
         rtol=1e-4,
     )

@@ -26,10 +26,10 @@ from training.data import Group, Passage, write_groups  # noqa: E402
 from training.ranking import contrast, round_loop  # noqa: E402
 from training.ranking.contrast_data import Batch, Groups, draw  # noqa: E402
 from training.ranking.contrast_passages import with_teacher  # noqa: E402
+from training.ranking.recipe import ContrastRecipe  # noqa: E402
 from training.ranking.round_loop import contrastive_loss, share  # noqa: E402
-from training.ranking.stage2 import ContrastRecipe  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 
@@ -155,7 +155,7 @@ def test_a_frozen_encoder_and_the_table_tied_to_it_do_not_move_by_one_bit(
     tmp_path: Path, folder: Path, family: str
 ) -> None:
     path = recipe(tmp_path, folder, family=family, settings='passages = "frozen"\nchunk = 5\nweight_decay = 0.1')
-    before = Teacher(str(folder / "teacher"))
+    before = TorchTeacher(str(folder / "teacher"))
     start = load_file(tmp_path / "run" / "student.safetensors")
     held: list[contrast.Contrast] = []
     original = contrast.Contrast.train
@@ -203,8 +203,8 @@ def test_an_encoder_that_is_trained_along_keeps_the_student_tied_and_is_a_teache
 ) -> None:
     path = recipe(tmp_path, folder, family=family, settings="chunk = 7\nepochs = 1\npassage_tokens = 12")
     found = train(path, tmp_path / "run")
-    passages = Teacher(str(tmp_path / "run" / "one" / "passages"))
-    before = Teacher(str(folder / "teacher"))
+    passages = TorchTeacher(str(tmp_path / "run" / "one" / "passages"))
+    before = TorchTeacher(str(folder / "teacher"))
     table = passages.model.get_input_embeddings().weight.detach()
     assert not torch.equal(table, before.model.get_input_embeddings().weight)
     if family != "residual-gru":
@@ -212,7 +212,7 @@ def test_an_encoder_that_is_trained_along_keeps_the_student_tied_and_is_a_teache
         assert torch.equal(found[words], table)
     assert (passages.pooling, passages.normalize, passages.similarity) == ("cls", False, "dot")
     again = read_recipe(tmp_path / "run" / "one" / "recipe.toml")
-    assert Teacher.of(again.teacher).weights_sha256() == passages.weights_sha256() != before.weights_sha256()
+    assert TorchTeacher.of(again.teacher).weights_sha256() == passages.weights_sha256() != before.weights_sha256()
     assert again.student == read_recipe(path).student
 
 
@@ -261,7 +261,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_weights(
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0, msg=name)
     if passages == "trained":
-        pair = [Teacher(str(run / "one" / "passages")).weights_sha256() for run in (tmp_path / "run", out)]
+        pair = [TorchTeacher(str(run / "one" / "passages")).weights_sha256() for run in (tmp_path / "run", out)]
         assert pair[0] == pair[1]
     for one, other in zip(entries(tmp_path / "run"), entries(out), strict=True):
         assert one | {"seconds": 0} == other | {"seconds": 0}
@@ -281,7 +281,7 @@ def test_a_checkpoint_of_another_round_is_refused(
 def test_texts_that_come_as_token_ids_train_the_same_student(tmp_path: Path, folder: Path) -> None:
     path = recipe(tmp_path, folder, settings='passages = "frozen"\nepochs = 1', teacher="teacher-without-dropout")
     expected = train(path, tmp_path / "run")
-    tokenizer = Teacher(str(folder / "teacher")).tokenizer
+    tokenizer = TorchTeacher(str(folder / "teacher")).tokenizer
 
     def ids(text: str) -> list[int]:
         found: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]

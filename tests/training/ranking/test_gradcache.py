@@ -10,11 +10,11 @@ pytest.importorskip("transformers", reason="training needs transformers")
 from torch import Tensor, nn  # noqa: E402
 
 from tests.training import tiny  # noqa: E402
+from training.ranking.encoding import PassageEncoder, query_ids  # noqa: E402
 from training.ranking.gradcache import Side, backward  # noqa: E402
-from training.ranking.inputs import PassageEncoder, query_ids  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.students import load_student  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 CPU = torch.device("cpu")
 QUERIES = ["boil", "boil egg fast", "rain sun", "walk home read file line", "zebra", "cat dog"]
@@ -30,12 +30,12 @@ def loss_of(vectors: list[Tensor]) -> Tensor:
 @pytest.fixture(scope="module", params=list(tiny.STUDENTS))
 def models(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[nn.Module, PassageEncoder, Teacher]:
+) -> tuple[nn.Module, PassageEncoder, TorchTeacher]:
     folder = tmp_path_factory.mktemp("gradients")
     teacher_folder = tiny.write_cocondenser(folder / "teacher", dropout=0.0)
     path = tiny.write_recipe(folder / "r.toml", teacher_folder, folder, student=tiny.STUDENTS[request.param])
     tiny.start_student(path, folder / "run")
-    teacher = Teacher.of(read_recipe(path).teacher)
+    teacher = TorchTeacher.of(read_recipe(path).teacher)
     student = load_student(folder / "run")
     for module in student.modules():
         if isinstance(module, nn.Embedding):
@@ -43,7 +43,7 @@ def models(
     return student, PassageEncoder(teacher), teacher
 
 
-def gradients(models: tuple[nn.Module, PassageEncoder, Teacher], chunk: int) -> tuple[float, dict[str, Tensor]]:
+def gradients(models: tuple[nn.Module, PassageEncoder, TorchTeacher], chunk: int) -> tuple[float, dict[str, Tensor]]:
     student, passages, teacher = models
     for module in (student, passages):
         module.zero_grad()
@@ -61,7 +61,7 @@ def gradients(models: tuple[nn.Module, PassageEncoder, Teacher], chunk: int) -> 
     return float(loss), found
 
 
-def test_without_chunks_it_is_the_plain_gradient(models: tuple[nn.Module, PassageEncoder, Teacher]) -> None:
+def test_without_chunks_it_is_the_plain_gradient(models: tuple[nn.Module, PassageEncoder, TorchTeacher]) -> None:
     student, passages, teacher = models
     loss, found = gradients(models, 0)
     for module in (student, passages):
@@ -79,7 +79,7 @@ def test_without_chunks_it_is_the_plain_gradient(models: tuple[nn.Module, Passag
 
 @pytest.mark.parametrize("chunk", [1, 4, 5])
 def test_cached_gradients_are_those_of_the_whole_batch(
-    models: tuple[nn.Module, PassageEncoder, Teacher], chunk: int
+    models: tuple[nn.Module, PassageEncoder, TorchTeacher], chunk: int
 ) -> None:
     whole_loss, whole = gradients(models, 0)
     loss, found = gradients(models, chunk)

@@ -19,9 +19,9 @@ from tests.training import tiny  # noqa: E402
 from training.data import Collection, read_tevatron  # noqa: E402
 from training.ranking import dense, mine  # noqa: E402
 from training.ranking.bm25 import BM25Index, words  # noqa: E402
-from training.ranking.inputs import encode_queries  # noqa: E402
+from training.ranking.encoding import encode_queries  # noqa: E402
 from training.students import load_student  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 DOCUMENTS = [
     "The cat sat on the mat.",
@@ -162,7 +162,7 @@ def test_the_students_negatives_are_the_nearest_passages_of_its_vectors(tmp_path
         tmp_path, folder, '[[mine]]\nname = "dense"\nby = "distilled"\ndepth = 6\nnegatives = 5\n', separator="[SEP]"
     )
     run(path, tmp_path / "run", "dense")
-    teacher = Teacher(str(folder / "teacher"))
+    teacher = TorchTeacher(str(folder / "teacher"))
     collection = Collection(folder / "collection")
     passages = teacher.encode([str(passage.whole("[SEP]")) for passage in collection])
     student = load_student(tmp_path / "run")
@@ -235,7 +235,7 @@ def test_without_a_name_the_next_round_is_run(tmp_path: Path, folder: Path, caps
     )
     run(path, tmp_path / "run")
     assert (tmp_path / "run" / "one" / "negatives.jsonl").is_file()
-    with pytest.raises(ValueError, match=r"run python -m training\.contrast before this round"):
+    with pytest.raises(ValueError, match=r"run python -m training\.ranking\.contrast before this round"):
         run(path, tmp_path / "run")
     (tmp_path / "run" / "two").mkdir(exist_ok=True)
     (tmp_path / "run" / "two" / "negatives.jsonl").write_text("")

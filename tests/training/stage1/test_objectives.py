@@ -22,44 +22,44 @@ from training.recipe import (  # noqa: E402
     PrefixObjective,
     ScoresObjective,
     StageRecipe,
-    StudentRecipe,
 )
 from training.stage1.objectives import Objectives, distance, nearest_passages, token_characters  # noqa: E402
 from training.stage1.texts import Texts  # noqa: E402
+from training.student_recipes import ResidualGRURecipe, TransformerRecipe  # noqa: E402
 from training.students import Student, build  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from training.teacher.vectors import VectorCache  # noqa: E402
 
 TEXTS = ["boil egg", "walk", "read file line now", "rain sun cat", "zebra dog walk home fast", "open the file", "egg"]
 
 
 @pytest.fixture(scope="module")
-def teacher(teacher_folder: Path) -> Teacher:
-    return Teacher(str(teacher_folder))
+def teacher(teacher_folder: Path) -> TorchTeacher:
+    return TorchTeacher(str(teacher_folder))
 
 
 @pytest.fixture(scope="module")
-def cache(teacher: Teacher, tmp_path_factory: pytest.TempPathFactory) -> VectorCache:
+def cache(teacher: TorchTeacher, tmp_path_factory: pytest.TempPathFactory) -> VectorCache:
     cache = VectorCache(tmp_path_factory.mktemp("vectors"), teacher)
     cache.fill(TEXTS)
     return cache
 
 
 @pytest.fixture(scope="module")
-def texts(teacher: Teacher, cache: VectorCache) -> Texts:
+def texts(teacher: TorchTeacher, cache: VectorCache) -> Texts:
     return Texts([Example("s", text) for text in TEXTS], teacher, cache, 30)
 
 
 @pytest.fixture(scope="module")
-def student(teacher: Teacher) -> Student:
+def student(teacher: TorchTeacher) -> Student:
     torch.manual_seed(1)
-    student = build(StudentRecipe(hidden=16), teacher, np.ones(teacher.model.config.vocab_size)).eval()
+    student = build(ResidualGRURecipe(hidden=16), teacher, np.ones(teacher.model.config.vocab_size)).eval()
     with torch.no_grad():
         student.get_parameter("readout.weight").normal_(std=0.05)
     return student
 
 
-def prepared(texts: Texts, teacher: Teacher, cache: VectorCache, **objectives: Objective) -> Objectives:
+def prepared(texts: Texts, teacher: TorchTeacher, cache: VectorCache, **objectives: Objective) -> Objectives:
     stage = StageRecipe("one", (), 1, objectives=objectives)
     return Objectives(stage, texts, np.arange(len(texts)), teacher, cache, 7)
 
@@ -87,7 +87,7 @@ class Perfect(nn.Module):
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in ("prefix", "infonce")])
 def test_a_student_that_is_its_teacher_loses_nothing(
-    name: str, texts: Texts, teacher: Teacher, cache: VectorCache, student: Student
+    name: str, texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student
 ) -> None:
     objectives = prepared(texts, teacher, cache, **{name: OBJECTIVES[name]()})
     assert value(objectives, Perfect(texts.targets)) == pytest.approx(0, abs=1e-5)
@@ -105,7 +105,7 @@ def vectors_of(student: Student, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
         return student(ids, lengths).double().numpy(), targets.double().numpy()
 
 
-def test_the_plain_ones(texts: Texts, teacher: Teacher, cache: VectorCache, student: Student) -> None:
+def test_the_plain_ones(texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student) -> None:
     found, targets = vectors_of(student, texts)
     cosine = (found * targets).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(targets, axis=1)
     assert value(prepared(texts, teacher, cache, cosine=PlainObjective()), student) == pytest.approx(
@@ -116,7 +116,7 @@ def test_the_plain_ones(texts: Texts, teacher: Teacher, cache: VectorCache, stud
     )
 
 
-def test_weights_add_up(texts: Texts, teacher: Teacher, cache: VectorCache, student: Student) -> None:
+def test_weights_add_up(texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student) -> None:
     one = value(prepared(texts, teacher, cache, cosine=PlainObjective()), student)
     other = value(prepared(texts, teacher, cache, mse=PlainObjective()), student)
     both = prepared(texts, teacher, cache, cosine=PlainObjective(weight=2.0), mse=PlainObjective(weight=0.5))
@@ -124,7 +124,7 @@ def test_weights_add_up(texts: Texts, teacher: Teacher, cache: VectorCache, stud
 
 
 def test_infonce_is_the_cross_entropy_of_the_own_vector(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student
 ) -> None:
     found, targets = vectors_of(student, texts)
     expected = -np.log(np.diag(softmax(found @ targets.T / 0.07))).mean()
@@ -133,7 +133,7 @@ def test_infonce_is_the_cross_entropy_of_the_own_vector(
 
 
 def test_the_relational_loss_compares_gram_matrices_without_their_diagonals(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student
 ) -> None:
     found, targets = vectors_of(student, texts)
     total = 0.0
@@ -150,7 +150,7 @@ def test_the_relational_loss_compares_gram_matrices_without_their_diagonals(
 
 @pytest.mark.parametrize(("count", "nearest"), [(0, 2), (4, 0), (5, 3)])
 def test_scores_and_margins_are_those_of_the_frozen_passages(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student, tmp_path: Path, count: int, nearest: int
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student, tmp_path: Path, count: int, nearest: int
 ) -> None:
     passages = ["boil water", "the cat", "a file is read", "sun", "walk the dog"]
     (tmp_path / "passages.tsv").write_text("".join(f"s\t{text}\n" for text in passages))
@@ -174,7 +174,7 @@ def test_scores_and_margins_are_those_of_the_frozen_passages(
 
 
 def test_without_a_file_texts_of_the_stage_stand_for_passages(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student
 ) -> None:
     objectives = prepared(texts, teacher, cache, scores=ScoresObjective(limit=4, count=1024))
     assert value(objectives, student) > 0
@@ -194,7 +194,7 @@ def test_the_nearest_passages_are_those_of_an_exact_search(texts: Texts) -> None
 
 
 def test_unfinished_text_is_compared_with_the_vector_of_the_whole(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student
 ) -> None:
     characters = token_characters(teacher.tokenizer).numpy()
     _, targets = vectors_of(student, texts)
@@ -214,7 +214,7 @@ def test_unfinished_text_is_compared_with_the_vector_of_the_whole(
 
 @pytest.mark.parametrize("tokens", [True, False])
 def test_a_word_that_is_cut_is_tokenised_again(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student, tokens: bool
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student, tokens: bool
 ) -> None:
     objectives = prepared(texts, teacher, cache, prefix=PrefixObjective(cut=1.0, tokens=tokens))
     rows = np.arange(len(texts))
@@ -236,15 +236,17 @@ def test_a_word_that_is_cut_is_tokenised_again(
         assert value(objectives, student, seed=5) == pytest.approx(float((weights * wanting).sum() / weights.sum()))
 
 
-def test_a_student_that_is_no_fold_learns_from_cuts_alone(texts: Texts, teacher: Teacher, cache: VectorCache) -> None:
-    whole = build(StudentRecipe(family="transformer", layers=1), teacher, np.ones(1)).eval()
+def test_a_student_that_is_no_fold_learns_from_cuts_alone(
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache
+) -> None:
+    whole = build(TransformerRecipe(layers=1), teacher, np.ones(1)).eval()
     with_tokens = prepared(texts, teacher, cache, prefix=PrefixObjective(cut=0.5, tokens=True))
     without = prepared(texts, teacher, cache, prefix=PrefixObjective(cut=0.5, tokens=False))
     assert value(with_tokens, whole) == pytest.approx(value(without, whole)) != 0
 
 
 def test_what_is_random_in_a_batch_comes_from_its_generator(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student
 ) -> None:
     objectives = prepared(texts, teacher, cache, prefix=PrefixObjective(cut=0.5), scores=ScoresObjective(count=2))
     assert (
@@ -252,17 +254,17 @@ def test_what_is_random_in_a_batch_comes_from_its_generator(
     )
 
 
-def test_a_token_stands_for_its_characters_and_the_blank_before_it(teacher: Teacher) -> None:
+def test_a_token_stands_for_its_characters_and_the_blank_before_it(teacher: TorchTeacher) -> None:
     characters = token_characters(teacher.tokenizer)
     ids = teacher.tokenizer.convert_tokens_to_ids(["boil", "##b", "a", "[UNK]"])
     assert characters[ids].tolist() == [5, 1, 2, 1]
 
 
 def test_nothing_said_is_cosine_or_for_dot_products_mse(
-    texts: Texts, teacher: Teacher, cache: VectorCache, student: Student
+    texts: Texts, teacher: TorchTeacher, cache: VectorCache, student: Student
 ) -> None:
     cosine = prepared(texts, teacher, cache, cosine=PlainObjective())
     assert value(prepared(texts, teacher, cache), student) == value(cosine, student)
-    dot = Teacher(teacher.path, similarity="dot")
+    dot = TorchTeacher(teacher.path, similarity="dot")
     mse = prepared(texts, dot, cache, mse=PlainObjective())
     assert value(prepared(texts, dot, cache), student) == value(mse, student)

@@ -12,24 +12,25 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 pytest.importorskip("transformers", reason="training needs transformers")
 
 from training.data import Example  # noqa: E402
+from training.padding import pad  # noqa: E402
 from training.recipe import Recipe, StageRecipe, read_recipe  # noqa: E402
-from training.stage1.texts import Corpus, Texts, pad  # noqa: E402
-from training.teacher.teacher import Teacher  # noqa: E402
+from training.stage1.texts import Corpus, Texts  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from training.teacher.vectors import VectorCache  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def teacher(teacher_folder: Path) -> Teacher:
-    return Teacher(str(teacher_folder))
+def teacher(teacher_folder: Path) -> TorchTeacher:
+    return TorchTeacher(str(teacher_folder))
 
 
 @pytest.fixture
-def cache(tmp_path: Path, teacher: Teacher) -> VectorCache:
+def cache(tmp_path: Path, teacher: TorchTeacher) -> VectorCache:
     return VectorCache(tmp_path / "vectors", teacher)
 
 
 @pytest.fixture
-def texts(teacher: Teacher, cache: VectorCache) -> Texts:
+def texts(teacher: TorchTeacher, cache: VectorCache) -> Texts:
     examples = [Example("s", "boil egg " * (1 + number % 7) + "x" * (number % 5)) for number in range(200)]
     cache.fill([example.text for example in examples])
     return Texts([*examples, Example("s", "")], teacher, cache, 12)
@@ -42,7 +43,7 @@ def test_texts_without_a_token_or_with_too_many_are_left_out(texts: Texts) -> No
     assert 200 not in texts.kept
 
 
-def test_a_batch_is_what_a_loop_would_give(texts: Texts, teacher: Teacher) -> None:
+def test_a_batch_is_what_a_loop_would_give(texts: Texts, teacher: TorchTeacher) -> None:
     rows = np.array([3, 11, 7, 0])
     ids, lengths, targets = texts.tensors(rows)
     for place, row in enumerate(rows.tolist()):
@@ -79,12 +80,12 @@ def test_sequences_are_padded_on_the_right() -> None:
     assert lengths.tolist() == [3, 1]
 
 
-def corpus(recipe: Recipe, teacher: Teacher, cache: VectorCache, *stages: StageRecipe) -> Corpus:
+def corpus(recipe: Recipe, teacher: TorchTeacher, cache: VectorCache, *stages: StageRecipe) -> Corpus:
     return Corpus(dataclasses.replace(recipe, stages=stages), teacher, cache)
 
 
 def test_a_stage_trains_on_its_files_limits_and_lengths(
-    recipe_path: Path, tmp_path: Path, teacher: Teacher, cache: VectorCache
+    recipe_path: Path, tmp_path: Path, teacher: TorchTeacher, cache: VectorCache
 ) -> None:
     recipe = read_recipe(recipe_path)
     (tmp_path / "others.tsv").write_text("".join(f"s\topen file {number}\n" for number in range(40)))
@@ -105,7 +106,7 @@ def test_a_stage_trains_on_its_files_limits_and_lengths(
 
 
 def test_truncated_texts_are_the_first_words_and_have_targets_of_their_own(
-    recipe_path: Path, teacher: Teacher, cache: VectorCache
+    recipe_path: Path, teacher: TorchTeacher, cache: VectorCache
 ) -> None:
     recipe = read_recipe(recipe_path)
     plain = dataclasses.replace(recipe.stages[0], limits=(300,))
@@ -120,7 +121,7 @@ def test_truncated_texts_are_the_first_words_and_have_targets_of_their_own(
     np.testing.assert_allclose(found.texts.targets[rows], expected, atol=1e-3)
 
 
-def test_other_texts_have_another_digest(texts: Texts, teacher: Teacher, cache: VectorCache) -> None:
+def test_other_texts_have_another_digest(texts: Texts, teacher: TorchTeacher, cache: VectorCache) -> None:
     same = Texts([Example("s", text) for text in texts.texts], teacher, cache, 12)
     fewer = Texts([Example("s", text) for text in texts.texts[1:]], teacher, cache, 12)
     assert same.sha256() == texts.sha256() != fewer.sha256()

@@ -14,18 +14,18 @@ import pytest
 pytest.importorskip("torch", reason="training needs PyTorch")
 pytest.importorskip("transformers", reason="training needs transformers")
 
-from training.teacher.teacher import Teacher
+from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 TEXTS = [f"boil {number} egg" for number in range(40)]
 
 
 @pytest.fixture(scope="module")
-def teacher(teacher_folder: Path) -> Teacher:
-    return Teacher(str(teacher_folder))
+def teacher(teacher_folder: Path) -> TorchTeacher:
+    return TorchTeacher(str(teacher_folder))
 
 
-def test_a_prompt_is_part_of_what_a_vector_is_of(teacher: Teacher, tmp_path: Path) -> None:
+def test_a_prompt_is_part_of_what_a_vector_is_of(teacher: TorchTeacher, tmp_path: Path) -> None:
     cache = VectorCache(tmp_path, teacher)
     cache.fill(TEXTS[:4])
     cache.fill(TEXTS[:4], prompt="read: ")
@@ -39,7 +39,7 @@ def test_a_prompt_is_part_of_what_a_vector_is_of(teacher: Teacher, tmp_path: Pat
         cache.get(TEXTS[:4], prompt="walk: ")
 
 
-def test_two_writers_leave_what_both_wrote(teacher: Teacher, tmp_path: Path) -> None:
+def test_two_writers_leave_what_both_wrote(teacher: TorchTeacher, tmp_path: Path) -> None:
     first, second = VectorCache(tmp_path, teacher, shard_size=8), VectorCache(tmp_path, teacher, shard_size=8)
     first.fill(TEXTS[:20])
     second.fill(TEXTS[20:])
@@ -52,11 +52,11 @@ def test_two_writers_leave_what_both_wrote(teacher: Teacher, tmp_path: Path) -> 
 _FILL = """
 import os, signal, sys
 from pathlib import Path
-from training.teachers import Teacher
-from training.vectors import VectorCache
+from training.teacher.torch_teacher import TorchTeacher
+from training.teacher.vectors import VectorCache
 
 folder, out, shards = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-teacher = Teacher(folder)
+teacher = TorchTeacher(folder)
 cache = VectorCache(out, teacher, shard_size=8)
 place = cache._place
 
@@ -70,7 +70,7 @@ cache.fill([f"boil {number} egg" for number in range(40)])
 """
 
 
-def test_a_writer_that_is_killed_loses_one_shard(teacher: Teacher, teacher_folder: Path, tmp_path: Path) -> None:
+def test_a_writer_that_is_killed_loses_one_shard(teacher: TorchTeacher, teacher_folder: Path, tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     command = [sys.executable, "-c", _FILL, str(teacher_folder), str(tmp_path), "2"]
     died = subprocess.run(

@@ -1,10 +1,10 @@
-"""Offline evaluation: retrieval quality, quality while one types, hybrids, latency, and a report of all of it.
+"""Offline evaluation: retrieval quality, quality during typing, hybrids, latency, and a report of all of it.
 
-Each measurement prints a table and, with --json, writes a file that names its command, hardware and versions; "report"
-makes one page of such files. A query encoder is a model's name or folder, "st:FOLDER" (sentence-transformers, in
-float32; a hub id, too), "onnx:FOLDER" (the same by ONNX Runtime), "torch:NAME" (a student stepped by PyTorch),
-"static:FOLDER" (model2vec), "table:FOLDER" (a static table made of that teacher) or "bm25"; with "LABEL=" before it, it
-is called so in the tables. A peer whose package is not installed is listed as missing.
+Each measurement prints a table. With --json it also writes a file with its command, hardware and versions; "report"
+makes one page of such files. A query encoder is a model's name or folder, "st:FOLDER" (sentence-transformers in
+float32, also by a hub id), "onnx:FOLDER" (the same by ONNX Runtime), "torch:NAME" (a student stepped by PyTorch),
+"static:FOLDER" (model2vec), "table:FOLDER" (a static table made from that teacher) or "bm25". "LABEL=" before it sets
+its name in the tables. A peer whose package is not installed is listed as missing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typeahead.commands.evaluate.common import HelpFormatter
 
 #: Name, help. Each is a module of this package with ``add_arguments(parser)`` and ``run(options)``.
 MEASUREMENTS = (
-    ("retrieval", "metrics of query encoders over one frozen index, and their distance to the teacher"),
-    ("prefixes", "how good the results are while one still types"),
-    ("hybrid", "vectors and words together, by each way to fuse them and each weight"),
-    ("latency", "time of the last word and of a whole query; with --throughput queries a second, too"),
+    ("retrieval", "metrics of query encoders over one frozen index, compared with the teacher"),
+    ("prefixes", "how good the results are while a query is being typed"),
+    ("hybrid", "vectors and words together, for each fusion and each weight"),
+    ("box", "an index as it is served: its back end, its encoder, and the server's own ranking"),
+    ("latency", "time of the last word and of a whole query; with --throughput also queries a second"),
     ("mteb", "retrieval tasks of MTEB, queries by one encoder and passages by another"),
-    ("report", "one page of what the others measured"),
+    ("report", "one page with the results of the others"),
 )
 
 

@@ -1,7 +1,7 @@
-"""Arguments and steps that several measurements share: encoders, the collection, its passages, and what comes out.
+"""Arguments and steps that several measurements share: encoders, the collection, its passages, and the results.
 
-Encoding a large collection takes hours. So whatever can be wrong with the rest of a command line is looked at before:
-numbers, packages, dimensions, and whether results can be written where they are to go.
+Encoding a large collection takes hours. So the rest of a command line is checked before: numbers, packages, dimensions,
+and whether the results can be written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typeahead.evaluate.vectors.passages import PassageVectors
 
 
-#: The package, the module that it brings, and the extra with it.
+#: A package, its module, and the extra that installs it.
 SCORING = ("ir_measures", "ir_measures", "evaluate")
 SEARCH = ("threadpoolctl", "threadpoolctl", "evaluate")
 FAISS = ("faiss-cpu", "faiss", "evaluate")
@@ -32,7 +32,7 @@ MTEB = ("mteb", "mteb", "mteb")
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Shows an argument's default where there is one to show, and where its help does not tell."""
+    """Shows an argument's default, unless it has none or its help tells."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         shown = action.default not in (None, False, argparse.SUPPRESS) and "default" not in (action.help or "")
@@ -40,7 +40,7 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """A type of arguments: whole numbers from ``least`` on."""
+    """A type for arguments: whole numbers from ``least`` on."""
 
     def whole_number(text: str) -> int:
         try:
@@ -55,7 +55,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def seconds(text: str) -> float:
-    """A type of arguments: finite numbers above 0."""
+    """A type for arguments: finite numbers above 0."""
     try:
         value = float(text)
     except ValueError:
@@ -66,7 +66,7 @@ def seconds(text: str) -> float:
 
 
 def percent(text: str) -> int:
-    """A type of arguments: whole percents from 1 to 100."""
+    """A type for arguments: whole percents from 1 to 100."""
     value = at_least(1)(text)
     if value > 100:
         raise argparse.ArgumentTypeError(f"{text!r} is more than 100 percent")
@@ -74,7 +74,7 @@ def percent(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """A type of arguments: numbers from 0 to 1."""
+    """A type for arguments: numbers from 0 to 1."""
     try:
         value = float(text)
     except ValueError:
@@ -87,7 +87,10 @@ def share(text: str) -> float:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json``."""
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write all figures; - prints them, and tables on standard error"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write all figures to a file; - prints them, and the tables go to standard error",
     )
 
 
@@ -99,12 +102,12 @@ def require(*packages: tuple[str, str, str]) -> None:
 
 
 def refuse_unwritable(*files: Path | None) -> None:
-    """See that files can be written; raises ``OSError`` or :class:`~typeahead.errors.TypeaheadError` if not."""
+    """Check that files can be written; raises ``OSError`` or :class:`~typeahead.errors.TypeaheadError` if not."""
     for file in files:
         if file is None or str(file) == "-":
             continue
         if file.is_dir():
-            raise TypeaheadError(f"{file} is a folder: a file is to be written there")
+            raise TypeaheadError(f"{file} is a folder: name a file to write")
         file.parent.mkdir(parents=True, exist_ok=True)
         probe = file.with_name(f"{file.name}.partial")
         probe.touch()
@@ -112,9 +115,9 @@ def refuse_unwritable(*files: Path | None) -> None:
 
 
 def publish(path: Path | None, kind: str, figures: dict[str, Any], *blocks: str) -> None:
-    """Write the figures to ``path``, if there is one, and print blocks of text and the machine under them.
+    """Write the figures to ``path``, if there is one, and print blocks of text and the machine below them.
 
-    The file is written first, since whoever reads the text may have gone away; if it cannot be, the text is there.
+    The file is written first, since a pipe for the text may be closed; if the file fails, the text is printed anyway.
     """
     from typeahead.evaluate.report.results import write_results
     from typeahead.tables import stamp
@@ -134,7 +137,7 @@ def add_query_encoders(parser: argparse.ArgumentParser, *, threads: int | None =
         action="extend",
         required=True,
         metavar="ENCODER",
-        help="one or many, for instance minilm-gru st:sentence-transformers/all-MiniLM-L6-v2 bm25",
+        help="one or more, for example minilm-gru st:sentence-transformers/all-MiniLM-L6-v2 bm25",
     )
     cores = threads or os.cpu_count() or 1
     parser.add_argument("--threads", type=at_least(1), default=cores, help="threads for whole texts and search")
@@ -142,20 +145,30 @@ def add_query_encoders(parser: argparse.ArgumentParser, *, threads: int | None =
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
     """Declare the collection and the encoder of its passages."""
-    parser.add_argument(
-        "dataset", metavar="DATASET", help="a BEIR or MS MARCO TSV folder, or an id of ir_datasets (beir/nfcorpus/test)"
-    )
+    add_judgements(parser)
     add_passage_encoder(parser)
+    parser.add_argument("--cache", type=Path, default=Path(".typeahead/passages"), help="folder of passage vectors")
+    parser.add_argument(
+        "--passage-dtype",
+        choices=["float32", "float16"],
+        default="float32",
+        help="float16 needs half the disk space",
+    )
+
+
+def add_judgements(parser: argparse.ArgumentParser) -> None:
+    """Declare the collection alone."""
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="a BEIR folder, a folder of MS MARCO's TSV files, or an id of ir_datasets (beir/nfcorpus/test)",
+    )
     parser.add_argument("--split", default="test", help="which judgements of a folder: test, dev, dev.small")
     parser.add_argument(
         "--relevant-from",
         type=int,
         metavar="GRADE",
         help="grade from which a passage counts as relevant for RR and R (default: 2 for TREC DL, else 1)",
-    )
-    parser.add_argument("--cache", type=Path, default=Path(".typeahead/passages"), help="folder of passage vectors")
-    parser.add_argument(
-        "--passage-dtype", choices=["float32", "float16"], default="float32", help="float16 takes half of the disk"
     )
 
 
@@ -167,9 +180,9 @@ def add_passage_encoder(parser: argparse.ArgumentParser) -> None:
 def load_query_encoders(
     options: argparse.Namespace, *, threads: int | None = None
 ) -> tuple[list[Peer], list[dict[str, str]]]:
-    """Encoders that are there, and ``{"query_encoder", "missing"}`` of those whose package is not installed.
+    """Load the encoders; those whose package is not installed give a ``{"query_encoder", "missing"}`` each.
 
-    Raises :class:`~typeahead.errors.TypeaheadError` if none is there, or two have the same label.
+    Raises :class:`~typeahead.errors.TypeaheadError` if no encoder can be loaded, or two have the same label.
     """
     from typeahead.evaluate.peers import load_peers
 
@@ -185,7 +198,7 @@ def load_query_encoders(
 
 
 def load_passage_encoder(options: argparse.Namespace) -> Peer:
-    """The encoder of the passages."""
+    """Load the encoder of the passages."""
     from typeahead.evaluate.peers import load_peer
 
     peer = load_peer(options.passage_encoder, threads=options.threads)
@@ -195,7 +208,7 @@ def load_passage_encoder(options: argparse.Namespace) -> Peer:
 
 
 def refuse_other_spaces(peers: Sequence[Peer], passage_encoder: Peer) -> list[str]:
-    """See that queries can be compared with passages; gives warnings of those that cannot reasonably be.
+    """Check that queries can be compared with passages. Gives warnings for encoders of another teacher.
 
     Raises :class:`~typeahead.errors.TypeaheadError` for a query encoder of another dimension.
     """
@@ -222,11 +235,11 @@ def refuse_other_spaces(peers: Sequence[Peer], passage_encoder: Peer) -> list[st
 
 
 def open_collection(options: argparse.Namespace) -> Dataset:
-    """The collection, its warnings printed."""
+    """Open the collection and print its warnings."""
     from typeahead.evaluate.data.datasets import open_dataset
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
 
-    with Progress() as progress:
+    with ProgressBar() as progress:
         dataset = open_dataset(
             options.dataset, split=options.split, relevant_from=options.relevant_from, progress=progress
         )
@@ -236,11 +249,11 @@ def open_collection(options: argparse.Namespace) -> Dataset:
 
 
 def encoded_passages(options: argparse.Namespace, dataset: Dataset, encoder: Peer) -> PassageVectors:
-    """The passages' vectors, from the cache or encoded now."""
+    """Get the passages' vectors, from the cache or encoded now."""
     from typeahead.evaluate.vectors.passages import encode_passages
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
 
-    with Progress() as progress:
+    with ProgressBar() as progress:
         return encode_passages(
             encoder.encoder,
             encoder.key,
@@ -253,5 +266,5 @@ def encoded_passages(options: argparse.Namespace, dataset: Dataset, encoder: Pee
 
 
 def warn(message: str) -> None:
-    """Say something beside the figures, on standard error."""
+    """Print a message on standard error."""
     print(message, file=sys.stderr)

@@ -1,6 +1,6 @@
-"""Vectors and words together: what each arm finds, and each fusion of both, for queries whole and half typed.
+"""Vectors and words together: each arm alone and each fusion of both, for whole and half-typed queries.
 
-Weights are chosen on a development split (--split dev, and "best" in the output), and looked at on others.
+Choose the weight on a development split (--split dev, "best" in the output), and check it on another split.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_collection(parser)
     common.add_query_encoders(parser)
     parser.add_argument(
-        "--typed", type=common.percent, nargs="+", default=[100, 50], metavar="PERCENT", help="shares of the queries"
+        "--typed",
+        type=common.percent,
+        nargs="+",
+        default=[100, 50],
+        metavar="PERCENT",
+        help="percent of each query that is typed",
     )
     parser.add_argument(
         "--weights",
@@ -24,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
         metavar="WEIGHT",
-        help="of the lexical arm, from 0 to 1",
+        help="weights of the lexical arm, from 0 to 1",
     )
     parser.add_argument(
         "--methods", nargs="+", choices=["linear", "rrf"], default=["linear", "rrf"], help="ways to fuse"
@@ -35,19 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Encode, search both arms, fuse, score."""
     from typeahead.evaluate.measures import hybrid
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
     from typeahead.tables import markdown
 
     common.require(common.SCORING, common.SEARCH)
     common.refuse_unwritable(options.json)
     peers, missing = common.load_query_encoders(options)
     if without := [peer.label for peer in peers if peer.retriever is not None]:
-        raise TypeaheadError(f"{without[0]} has no embeddings: the lexical arm is there anyway")
+        raise TypeaheadError(f"{without[0]} has no embeddings, and the lexical arm is measured anyway: leave it out")
     passage_encoder = common.load_passage_encoder(options)
     warnings = common.refuse_other_spaces(peers, passage_encoder)
     dataset = common.open_collection(options)
     passages = common.encoded_passages(options, dataset, passage_encoder)
-    with Progress() as progress:
+    with ProgressBar() as progress:
         reports = [
             hybrid.evaluate(
                 dataset,
@@ -56,6 +61,7 @@ def run(options: argparse.Namespace) -> None:
                 percents=options.typed,
                 weights=options.weights,
                 methods=options.methods,
+                folder=options.cache,
                 threads=options.threads,
                 progress=progress,
             )

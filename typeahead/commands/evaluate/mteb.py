@@ -1,7 +1,8 @@
-"""Retrieval tasks of MTEB, queries by one encoder and passages by another; needs the extra "mteb".
+"""Retrieval tasks of MTEB, with queries by one encoder and passages by another; needs the extra "mteb".
 
-A task is a name that MTEB knows (NFCorpus, SciFact: fetched from the hub) or a BEIR or MS MARCO TSV folder. MTEB counts
-every grade above 0 as relevant, and encodes the passages anew for each query encoder: "retrieval" does neither.
+A task is a name that MTEB knows (NFCorpus, SciFact: downloaded from the hub), a BEIR folder or a folder of MS MARCO's
+TSV files. MTEB counts every grade above 0 as relevant and encodes the passages anew for each query encoder;
+"retrieval" does neither.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     peers, missing = common.load_query_encoders(options)
     passage_encoder = common.load_passage_encoder(options)
     if without := [peer.label for peer in peers if peer.encoder is None]:
-        raise TypeaheadError(f"{', '.join(without)}: MTEB asks for embeddings, which a retriever has not")
+        raise TypeaheadError(f"{', '.join(without)}: MTEB needs embeddings, and a retriever has none")
     warnings = common.refuse_other_spaces(peers, passage_encoder)
     tasks: list[Any] = []
     for task in options.tasks:
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         tasks.append(dataset)
     rows: list[dict[str, Any]] = []
     for peer in peers:
-        # A task is used once: it keeps what it made of its model.
+        # A task can be used only once: it keeps results of its model.
         fresh = [task if isinstance(task, str) else task_of(task) for task in tasks]
         rows += [{"query_encoder": peer.label, **row} for row in run_tasks(MtebModel(peer, passage_encoder), fresh)]
     figures = {"passage_encoder": passage_encoder.label, "results": rows, "missing": missing, "warnings": warnings}

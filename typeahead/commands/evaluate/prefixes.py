@@ -1,18 +1,15 @@
-"""How good the results are while one still types: every query of a collection fed character by character.
+"""How good the results are during typing: every query of a collection is typed character by character.
 
-Incremental encoders type through sessions, as they are served: one that guesses where the text is going is searched by
-its guess, and beside that by the text as it is, and each by what it makes of the text with its last word finished by
-words of the passages. Encoders of whole texts are given every prefix; beside them the passages' own encoder, BM25 with
-a prefix match and, with --traces, the passages' encoder behind a debounce of 150 ms.
-The definitions of all figures stand in the module typeahead.evaluate.measures.prefixes.
+Incremental encoders type through sessions, as when they serve. Each is measured on the text as it is, and with its last
+word finished by words of the passages; an encoder that guesses the finished text is also searched by its guess.
+Encoders of whole texts get every prefix. With them stand the passages' own encoder, the lexical arm (BM25, the last
+word as a prefix) and, with --traces, the passages' encoder behind a debounce of 150 ms.
+The module typeahead.evaluate.measures.prefixes defines all figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +17,7 @@ from typeahead.commands.evaluate import common
 from typeahead.errors import TypeaheadError
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.data.datasets import Dataset
-    from typeahead.evaluate.measures.lexical import LexicalIndex
     from typeahead.evaluate.measures.prefixes import Typist
-
-#: Passages whose words are indexed in memory, at some 620 bytes each; those of more in a file beside their vectors.
-_IN_MEMORY = 1_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--traces",
         type=Path,
-        help="recorded typing (JSON lines, may be gzipped), whose gaps the debounced encoder meets",
+        help="recorded typing (JSON lines, may be gzipped) with the gaps for the debounced encoder",
     )
     parser.add_argument(
         "--seed", type=common.at_least(0), default=0, help="seed of the drawn gaps and of the bootstrap"
@@ -48,8 +40,10 @@ def run(options: argparse.Namespace) -> None:
     """Type, search at every key, score."""
     from typeahead.core.completion import Vocabulary
     from typeahead.evaluate.measures import typists
+    from typeahead.evaluate.measures.lexical import indexed_words
     from typeahead.evaluate.report import plots, prefix_report, tables
-    from typeahead.progress import Progress
+    from typeahead.index.words import count_words
+    from typeahead.progress import ProgressBar
     from typeahead.tables import markdown
 
     common.require(common.SCORING, common.SEARCH)
@@ -62,10 +56,10 @@ def run(options: argparse.Namespace) -> None:
     peers, missing = common.load_query_encoders(options)
     passage_encoder = common.load_passage_encoder(options)
     warnings = common.refuse_other_spaces(peers, passage_encoder)
-    # The passages' encoder types whole prefixes, under the name that it has been given as a query encoder, too.
+    # The passages' encoder types whole prefixes, under its label if it is also given as a query encoder.
     whole = [peer.label for peer in peers if peer.key == passage_encoder.key and not peer.incremental]
     name = whole[0] if whole else passage_encoder.label
-    # An encoder that guesses where text is going also types without that.
+    # An encoder that guesses the finished text also types without its guess.
     plain = {
         peer.label: f"{peer.label}, not looking ahead"
         for peer in peers
@@ -89,12 +83,12 @@ def run(options: argparse.Namespace) -> None:
             if peer.label in plain:
                 systems.append(typists.SessionTypist(plain[peer.label], peer.encoder, search))
         elif peer.retriever is not None:
-            reason = "matches whole words only; BM25 with a prefix match is there"
+            reason = "it matches whole words only; the lexical arm, which matches prefixes, is measured"
             skipped.append({"query_encoder": peer.label, "skipped": reason})
         elif peer.label not in whole:
             systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
-    with Progress() as progress, _word_index(dataset, options.cache) as words:
-        vocabulary = Vocabulary(words.word_counts())
+    with ProgressBar() as progress, indexed_words(dataset, options.cache) as words:
+        vocabulary = Vocabulary(count_words(words.path))
         for peer in peers:
             if peer.label in completed:
                 system = typists.SessionTypist(completed[peer.label], peer.encoder, search, vocabulary=vocabulary)
@@ -102,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
         systems.append(typists.LexicalTypist(lexical, words))
         if gaps is None:
             skipped.append(
-                {"query_encoder": debounced, "skipped": "no recorded typing (--traces) to take its gaps from"}
+                {"query_encoder": debounced, "skipped": "it needs recorded typing for its gaps: give --traces"}
             )
         else:
             systems.append(typists.DebouncedTypist(debounced, teacher, gaps, seed=options.seed))
@@ -126,20 +120,3 @@ def run(options: argparse.Namespace) -> None:
         markdown(report.rows()),
         tables.absent(missing, skipped),
     )
-
-
-@contextmanager
-def _word_index(dataset: Dataset, cache: Path) -> Iterator[LexicalIndex]:
-    """The passages' words, in memory, or for many passages in a file that goes away."""
-    from typeahead.evaluate.measures.lexical import LexicalIndex
-
-    if dataset.passage_count <= _IN_MEMORY:
-        with LexicalIndex(dataset.passages()) as words:
-            yield words
-        return
-    cache.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="words-", dir=cache) as folder,
-        LexicalIndex(dataset.passages(), path=Path(folder) / "words.sqlite") as words,
-    ):
-        yield words

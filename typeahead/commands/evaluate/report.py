@@ -1,6 +1,6 @@
-"""One Markdown page of what the other measurements left in their JSON files, with curves as SVG beside it.
+"""One Markdown page with the figures of other measurements' JSON files, and their curves as SVG beside it.
 
-Each table stands under the command that printed its figures; hardware, versions and seeds are those in the files.
+Each table has the command that printed its figures; hardware, versions and seeds come from the files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typeahead.errors import TypeaheadError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("results", type=Path, nargs="+", metavar="FILE", help="what --json of the others wrote")
+    parser.add_argument(
+        "results", type=Path, nargs="+", metavar="FILE", help="files that other measurements wrote with --json"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.md", help="the page; curves go beside it")
     parser.add_argument("--title", default="Offline evaluation", help="heading of the page")
     parser.add_argument(
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     common.require(common.PLOTS)
     common.refuse_unwritable(options.out)
     if options.out.resolve() in {path.resolve() for path in options.results}:
-        raise TypeaheadError(f"{options.out} is one of the files that are read: the page goes into another")
+        raise TypeaheadError(f"{options.out} is one of the files to read: give another file for the page")
     records = [read_results(path) for path in options.results]
     write_report(records, options.out, title=options.title, texts=options.texts)
     print(options.out)

@@ -1,9 +1,9 @@
 """Metrics of one or many query encoders over one frozen index of passage vectors.
 
 Passages are encoded once and kept on disk. Prints a table, writes a TREC run and an MS MARCO run of each encoder, and
-compares each with the baseline: a paired randomisation test of every metric, recall at each depth, the drop by the
-query's length, the worst queries. The baseline is the query encoder that encodes the passages, too, unless one is
-named: to compare with the teacher, let it be one of the query encoders.
+compares each encoder with the baseline: a paired randomisation test of every metric, recall at each depth, the drop by
+the query's length, and the worst queries. Without --baseline, the baseline is the query encoder that also encodes the
+passages; to compare with the teacher, name it among the query encoders.
 """
 
 from __future__ import annotations
@@ -26,21 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     common.add_collection(parser)
     common.add_query_encoders(parser)
-    parser.add_argument("--baseline", metavar="LABEL", help="the query encoder that the others are compared with")
-    parser.add_argument("--backend", choices=["exact", "faiss"], default="exact", help="what searches")
-    parser.add_argument("--runs", type=Path, default=Path(".typeahead/runs"), help="folder that the runs go into")
+    parser.add_argument("--baseline", metavar="LABEL", help="label of the query encoder to compare the others with")
+    parser.add_argument("--backend", choices=["exact", "faiss"], default="exact", help="how to search")
+    parser.add_argument("--runs", type=Path, default=Path(".typeahead/runs"), help="folder for the runs")
     parser.add_argument("--seed", type=common.at_least(0), default=0, help="seed of the randomisation tests")
-    parser.add_argument(
-        "--worst", type=common.at_least(0), default=5, help="how many of the queries that lost most are listed"
-    )
+    parser.add_argument("--worst", type=common.at_least(0), default=5, help="number of queries to list that lost most")
     common.add_results(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Encode, search, score, compare."""
+    """Encode, search, score and compare."""
+    from typeahead.evaluate.filenames import FileNames
     from typeahead.evaluate.measures import retrieval, runs
-    from typeahead.evaluate.report.filenames import FileNames
-    from typeahead.progress import Progress
+    from typeahead.progress import ProgressBar
 
     common.require(common.SCORING, common.SEARCH if options.backend == "exact" else common.FAISS)
     options.runs.mkdir(parents=True, exist_ok=True)
@@ -51,12 +49,14 @@ def run(options: argparse.Namespace) -> None:
     baseline = retrieval.baseline_of(peers, passage_encoder, options.baseline)
     dataset = common.open_collection(options)
     if baseline is None:
-        common.warn(f"nothing is compared: {passage_encoder.label} is none of the query encoders, nor is a --baseline")
+        common.warn(
+            f"nothing is compared: {passage_encoder.label} is none of the query encoders, and there is no --baseline"
+        )
     passages = common.encoded_passages(options, dataset, passage_encoder)
     results: dict[str, Result] = {}
     names, files = FileNames(), dict[str, str]()
     for peer in peers:
-        with Progress() as progress:
+        with ProgressBar() as progress:
             result = retrieval.retrieve(
                 peer, dataset, passages, backend=options.backend, threads=options.threads, progress=progress
             )
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
         "baseline": baseline,
         "queries": len(dataset.queries),
         "passages": dataset.passage_count,
-        # Of two collections of one name, and of two versions of an encoder, this tells which.
+        # Distinguishes two collections with one name, and two versions of an encoder.
         "passages_sha256": dataset.collection.digest(0, dataset.passage_count),
         "passage_encoder_key": passage_encoder.key,
         "passage_dtype": options.passage_dtype,
@@ -129,7 +129,7 @@ def _compare(
 
 
 def _blocks(figures: Mapping[str, Any], comparisons: Mapping[str, Comparison]) -> list[str]:
-    """What is printed: the metrics, and each encoder against the baseline."""
+    """The blocks to print: the metrics, and each encoder against the baseline."""
     from typeahead.evaluate.report import tables
     from typeahead.tables import markdown
 

@@ -1,1 +1,1 @@
-"""What is measured on: queries, judgements, passages and recorded typing."""
+"""The data of the measurements: queries, judgements, passages and recorded typing."""

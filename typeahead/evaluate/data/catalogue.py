@@ -1,6 +1,6 @@
-"""Datasets by their id in the catalogue of ``ir_datasets``, which downloads them and knows their tracks.
+"""Datasets by their id in the catalogue of ``ir_datasets``, which downloads them and documents their tracks.
 
-The sibling ``dataset_files`` reads folders that are on the disk already. ``ir_datasets`` keeps what it downloads under
+The sibling ``dataset_files`` reads folders that are on the disk already. ``ir_datasets`` keeps its downloads under
 ``~/.ir_datasets``, or where ``IR_DATASETS_HOME`` says.
 """
 
@@ -12,22 +12,22 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from typeahead.errors import MissingExtra, SourceError, TypeaheadError
-from typeahead.evaluate.data.dataset_files import identifier, joined
+from typeahead.text.records import clean, identifier
 
 _THRESHOLD = re.compile(r"\brel=([0-9]+)")
 
 
 class CatalogueDataset:
-    """What ``ir_datasets`` has under an id: judgements, queries and passages.
+    """The judgements, queries and passages that ``ir_datasets`` has under an id.
 
     Args:
-        name: an id. One that has passages but no judgements stands for its part ``split``, or for the only one of its
-            parts that is not for training: "natural-questions" is "natural-questions/dev".
+        name: an id. If it has passages but no judgements, its part ``split`` is taken, or else the only part that is
+            not for training: "natural-questions" is "natural-questions/dev".
         split: see ``name``; a point in it counts as a slash.
 
     Attributes:
-        name: id of what has the judgements.
-        collection_name: id of the passages, which parts share.
+        name: id of the part with the judgements.
+        collection_name: id of the passages, which all parts share.
         relevant_from: from which grade on the track counts a passage as relevant, by the official measures that the
             catalogue documents: 2 for the passages of TREC DL, whose RR and AP are ``RR(rel=2)`` and ``AP(rel=2)``.
             ``None`` if none are documented.
@@ -49,7 +49,7 @@ class CatalogueDataset:
         self.relevant_from = self._threshold()
         self.passage_count: int | None = None
         with contextlib.suppress(Exception):
-            # Only a progress bar asks; what is wrong with the passages shows when they are read.
+            # Only a progress bar needs the number. An error in the passages shows when they are read.
             self.passage_count = self._dataset.docs_count()
 
     def error(self, message: str, line: int | None = None) -> SourceError:
@@ -57,24 +57,24 @@ class CatalogueDataset:
         return SourceError(f"{self.name}: {'' if line is None else f'number {line}: '}{message}")
 
     def judgements(self) -> Iterator[tuple[int, str, str, int]]:
-        """Position, query, passage and grade of each judgement."""
+        """Yield position, query, passage and grade of each judgement."""
 
         def parse(judgement: Any) -> tuple[str, str, int]:
             grade = judgement.relevance
             if not isinstance(grade, int) or isinstance(grade, bool):
                 raise ValueError(f"the grade {str(grade)[:40]!r} is no whole number")
-            return identifier(judgement.query_id), identifier(judgement.doc_id), grade
+            return _id(judgement.query_id), _id(judgement.doc_id), grade
 
         for position, parsed in self._parsed("judgements", self._dataset.qrels_iter, parse):
             yield position, *parsed
 
     def queries(self) -> Iterator[tuple[int, str, str]]:
-        """Position, id and text of each query; of a topic with several fields, what the catalogue calls its text."""
+        """Yield position, id and text of each query; for a topic with several fields, the catalogue's default text."""
         for position, parsed in self._parsed("queries", self._dataset.queries_iter, _query):
             yield position, *parsed
 
     def read(self, start: int = 0) -> Iterator[tuple[int, str, str]]:
-        """Position, id and text of each passage from row ``start``: title and text, if it has a title."""
+        """Yield position, id and text of each passage from row ``start`` on; a title goes before the text."""
         for position, parsed in self._parsed("passages", self._dataset.docs_iter, _passage):
             if position > start:
                 yield position, *parsed
@@ -82,7 +82,7 @@ class CatalogueDataset:
     def _parsed(
         self, what: str, read: Callable[[], Iterable[Any]], parse: Callable[[Any], tuple[Any, ...]]
     ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Position, from 1, and content of each record. Whatever goes wrong in there is an error that names the id."""
+        """Yield position, from 1, and content of each record. Every failure is an error that names the id."""
         position = 0
         records: Iterator[Any] = iter(())
         while True:
@@ -93,7 +93,7 @@ class CatalogueDataset:
             except TypeaheadError:
                 raise
             except Exception as error:
-                # Downloads, archives, parsers: it raises whatever they raise.
+                # It raises whatever its downloads, archives and parsers raise.
                 reason = f"{type(error).__name__}: {error}"
                 raise self.error(f"ir_datasets cannot read its {what} ({reason})", position or None) from error
             if record is None:
@@ -114,7 +114,7 @@ class CatalogueDataset:
 
 
 def _judged(ir_datasets: Any, name: str, split: str) -> str:
-    """The id of what has judgements and queries: ``name`` or a part of it."""
+    """The id that has judgements and queries: ``name`` or a part of it."""
     if _load(ir_datasets, name) is None:
         raise SourceError(f"{name!r} is neither a folder nor an id that ir_datasets knows: see https://ir-datasets.com")
     if _complete(ir_datasets, name):
@@ -144,9 +144,13 @@ def _complete(ir_datasets: Any, name: str) -> bool:
     return bool(dataset.has_docs() and dataset.has_queries() and dataset.has_qrels())
 
 
+def _id(value: Any) -> str:
+    return identifier(value, "id", one_word=True)
+
+
 def _query(query: Any) -> tuple[str, str]:
-    return identifier(query.query_id), joined("", query.default_text())
+    return _id(query.query_id), clean(query.default_text(), "text").strip()
 
 
 def _passage(passage: Any) -> tuple[str, str]:
-    return identifier(passage.doc_id), joined("", passage.default_text())
+    return _id(passage.doc_id), clean(passage.default_text(), "text").strip()

@@ -1,8 +1,8 @@
 """The passages of a dataset: read once in full when it is opened, then streamed as often as wanted.
 
-That first reading finds everything that is wrong with them before hours of encoding, and keeps of each passage its id
-and a digest of its content: 40 bytes or so. The sibling ``datasets`` adds queries and judgements, ``dataset_files`` and
-``catalogue`` know where passages come from, ``passages`` makes vectors of them.
+The first reading finds everything that is wrong with them before hours of encoding. It keeps the id of each passage and
+a digest of its content, some 40 bytes. The sibling ``datasets`` adds queries and judgements; ``dataset_files`` and
+``catalogue`` are where passages come from; ``passages`` makes vectors of them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from typeahead.errors import SourceError
-from typeahead.evaluate.data.ids import PassageIds
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
+from typeahead.text.ids import PassageIds
 
 _DIGEST = 16
 #: Passages between two reports of progress.
@@ -23,7 +23,7 @@ _REPORT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What is retrieved: its id, and what a passage encoder reads of it, which is title, blank, text, stripped."""
+    """A passage to retrieve: its id, and the text for a passage encoder, which is title, blank, text, stripped."""
 
     id: str
     text: str
@@ -33,7 +33,7 @@ class PassageSource(Protocol):
     """Where passages come from."""
 
     def read(self, start: int = 0) -> Iterator[tuple[int, str, str]]:
-        """Line (or position), id and text of each passage from row ``start``; raises ``SourceError``."""
+        """Yield line (or position), id and text of each passage from row ``start`` on; raises ``SourceError``."""
 
     def error(self, message: str, line: int | None = None) -> SourceError:
         """Make an error that names the source and the line."""
@@ -43,15 +43,15 @@ class Collection:
     """The passages of a source, checked.
 
     Args:
-        name: what they are called; datasets that share their passages share it.
+        name: of the collection; datasets with the same passages share it.
         source: read in full here, and again by :meth:`passages`.
-        expected: ids that judgements name, looked for on the way.
+        expected: ids in the judgements; those that are not found are :attr:`missing`.
         progress: called with "reading NAME", the passages read, and ``total``.
-        total: number of passages, if somebody knows.
+        total: number of passages, if it is known.
 
     Attributes:
         ids: ids by row.
-        missing: those of ``expected`` that are not there.
+        missing: ids of ``expected`` that the collection lacks.
         empty: ids of the passages without text.
 
     Raises:
@@ -64,7 +64,7 @@ class Collection:
         source: PassageSource,
         *,
         expected: Iterable[str] = (),
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
         total: int | None = None,
     ) -> None:
         self.name = name
@@ -95,7 +95,7 @@ class Collection:
     def passages(self, start: int = 0) -> Iterator[Passage]:
         """Stream the passages from row ``start``, always in the same order.
 
-        Raises :class:`~typeahead.errors.SourceError` where a passage is not the one that was there before.
+        Raises :class:`~typeahead.errors.SourceError` if a passage has changed since the first reading.
         """
         row = start
         for line, key, text in self._source.read(start):
@@ -109,12 +109,12 @@ class Collection:
     def digest(self, first: int, last: int) -> str:
         """SHA-256, as hex digits, of the ids and texts of rows ``first`` to before ``last``.
 
-        More exactly: of their 16-byte BLAKE2b digests, each of the id's length, a colon, the id and the text.
+        Hashed are 16-byte BLAKE2b digests, one for each passage: of the id's length, a colon, the id and the text.
         """
         return hashlib.sha256(self._digests[first * _DIGEST : last * _DIGEST]).hexdigest()
 
     def _repeated(self, first: int, again: int) -> SourceError:
-        """Read up to the second of two passages of one id, for their lines."""
+        """Read up to the second of two passages with one id, to find their lines."""
         lines = [0, 0]
         for row, (line, _, _) in enumerate(self._source.read()):
             if row == first:
@@ -127,7 +127,7 @@ class Collection:
 
 
 class InMemory:
-    """A source of passages that are there already."""
+    """A source of passages in memory."""
 
     def __init__(self, name: str, passages: Iterable[Passage]) -> None:
         self._name = name

@@ -1,16 +1,16 @@
 """Datasets for retrieval: queries and judgements that fit each other, in memory, and passages that stream.
 
-A dataset is a BEIR folder, a folder of MS MARCO's TSV files or an id of ``ir_datasets``; whichever it is, the same
-content gives the same :class:`Dataset`. Files are read by ``dataset_files``, ids by ``catalogue``, and the passages are
-a ``collection``. What trec_eval does with judgements is the rule here:
+A dataset is a BEIR folder, a folder of MS MARCO's TSV files or an id of ``ir_datasets``. The same content gives the
+same :class:`Dataset` in each form. ``dataset_files`` reads files, ``catalogue`` reads ids, and the passages are a
+``collection``. Judgements are treated as trec_eval treats them:
 
 - a passage that is not judged, or has a grade below 1, counts as not relevant;
 - a judged passage that the collection lacks counts as not found, and a judged query without a relevant passage as 0 in
   the mean: both are a warning;
-- two grades for one passage are an error. The same grade twice changes no figure and is a warning, though trec_eval
-  refuses that, too (form_res_rels.c);
-- a query that nobody judged is left out, and so are, with a warning, judgements of a query that does not exist;
-- an empty query stays, with a warning: it finds nothing, whatever an encoder makes of it, and counts as 0.
+- two grades for one passage are an error. The same grade twice changes no figure, so it is a warning, although
+  trec_eval refuses it as well (form_res_rels.c);
+- a query without judgements is left out; judgements of a query that does not exist are left out with a warning;
+- an empty query stays, with a warning: it finds nothing, whatever vector an encoder gives it, and counts as 0.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from typing import Protocol
 from typeahead.errors import SourceError, TypeaheadError
 from typeahead.evaluate.data.catalogue import CatalogueDataset
 from typeahead.evaluate.data.collection import Collection, InMemory, Passage, PassageSource
-from typeahead.evaluate.data.dataset_files import FileJudgements, FileTexts, beir_text, existing, tsv_text
-from typeahead.evaluate.ports import Progress
+from typeahead.evaluate.data.dataset_files import FileJudgements, FileTexts
+from typeahead.progress import OnProgress
+from typeahead.text import beir
+from typeahead.text.beir import existing, parse_beir
+from typeahead.text.msmarco import parse_msmarco
 
 __all__ = ["Dataset", "Passage", "open_dataset"]
 
@@ -44,7 +47,7 @@ class Dataset:
         qrels: grade by passage by query, of ``queries`` in the same order.
         relevant_from: the grade from which on a passage counts as relevant for RR and R; nDCG takes the grades.
         collection: the passages, checked.
-        warnings: what is odd about the data, each with its number and an example.
+        warnings: oddities of the data, each with a count and an example.
     """
 
     name: str
@@ -73,7 +76,7 @@ class Dataset:
         *,
         relevant_from: int = 1,
     ) -> Dataset:
-        """A dataset of what is in memory, under the same rules for judgements and repeated ids; texts stay as they are.
+        """Make a dataset from memory, by the same rules for judgements and repeated ids; texts stay as they are.
 
         Raises :class:`~typeahead.errors.SourceError`.
         """
@@ -90,12 +93,12 @@ def open_dataset(
     *,
     split: str = "test",
     relevant_from: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Dataset:
-    """Open a dataset; all of its passages are read once.
+    """Open a dataset. All of its passages are read once.
 
     Args:
-        name: a folder, which wins over an id, or an id of ``ir_datasets``.
+        name: a folder or an id of ``ir_datasets``; a folder of that name wins.
         split: which judgements: ``qrels/SPLIT.tsv`` in a BEIR folder; ``queries.SPLIT.tsv`` and ``qrels.SPLIT.tsv`` in
             one of MS MARCO ("dev.small"); the part of an id that has no judgements itself ("beir/nfcorpus").
         relevant_from: see :class:`Dataset`; ``None`` takes what ``ir_datasets`` documents for the track, which is 2 for
@@ -109,7 +112,7 @@ def open_dataset(
         TypeaheadError: ``relevant_from`` is below 1.
     """
     if relevant_from is not None and relevant_from < 1:
-        # trec_eval gives grade 0 to what nobody judged.
+        # trec_eval gives grade 0 to passages without a judgement.
         raise TypeaheadError(f"relevant_from is {relevant_from}, it must be at least 1")
     path = Path(name)
     if path.is_dir():
@@ -121,7 +124,7 @@ def open_dataset(
     return _open_id(name, split, relevant_from, progress)
 
 
-def _open_id(name: str, split: str, relevant_from: int | None, progress: Progress | None) -> Dataset:
+def _open_id(name: str, split: str, relevant_from: int | None, progress: OnProgress | None) -> Dataset:
     entry = CatalogueDataset(name, split)
     warnings: list[str] = []
     qrels = _read_judgements(entry.judgements(), entry, warnings)
@@ -132,18 +135,18 @@ def _open_id(name: str, split: str, relevant_from: int | None, progress: Progres
     )
 
 
-def _open_folder(folder: Path, split: str, relevant_from: int | None, progress: Progress | None) -> Dataset:
-    corpus, collection = existing(folder, "corpus.jsonl"), existing(folder, "collection.tsv")
+def _open_folder(folder: Path, split: str, relevant_from: int | None, progress: OnProgress | None) -> Dataset:
+    corpus, collection = existing(folder, beir.CORPUS), existing(folder, "collection.tsv")
     if corpus and collection:
         raise SourceError("holds corpus.jsonl (BEIR) and collection.tsv (MS MARCO): which is meant?", path=folder)
     if corpus:
-        passages = FileTexts(corpus, beir_text)
-        judgements = FileJudgements(_file(folder, f"qrels/{split}.tsv", "qrels/*.tsv*"))
-        texts = FileTexts(_file(folder, "queries.jsonl"), beir_text)
+        passages = FileTexts(corpus, parse_beir)
+        judgements = FileJudgements(_file(folder, beir.qrels(split), "qrels/*.tsv*"))
+        texts = FileTexts(_file(folder, beir.QUERIES), parse_beir)
     elif collection:
-        passages = FileTexts(collection, tsv_text)
+        passages = FileTexts(collection, parse_msmarco)
         judgements = FileJudgements(_file(folder, f"qrels.{split}.tsv", "qrels.*.tsv*"))
-        texts = FileTexts(_file(folder, f"queries.{split}.tsv", "queries.*.tsv*"), tsv_text)
+        texts = FileTexts(_file(folder, f"queries.{split}.tsv", "queries.*.tsv*"), parse_msmarco)
     else:
         raise SourceError(f"holds no dataset: {_LAYOUTS}", path=folder)
     warnings: list[str] = []
@@ -227,7 +230,7 @@ def _join(
     source: PassageSource,
     relevant_from: int | None,
     warnings: list[str],
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     total: int | None = None,
 ) -> Dataset:
     """Read the passages and bring the three together."""

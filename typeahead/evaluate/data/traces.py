@@ -6,16 +6,13 @@ time in ms, key], …]}``, where a key is a character or one of BKSP, SHIFT, CAP
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from typeahead.errors import SourceError
+from typeahead.text.reading import parsed, utf8_lines
+from typeahead.text.records import parse_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +25,21 @@ class Keystroke:
     text: str
 
 
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
-
-
 def read_traces(path: Path) -> Iterator[list[Keystroke]]:
-    """Stream the traces of a file but those in which nothing was typed.
+    """Stream the traces of a file, except those in which nothing was typed.
 
-    Raises :class:`~typeahead.errors.SourceError`, which names the line, for one that is no trace and where a file is
-    cut short.
+    Raises :class:`~typeahead.errors.SourceError` for a line that is no trace, and for a file that cannot be read.
     """
-    number = 0
+    for _, keystrokes in parsed(utf8_lines(path), _trace, path):
+        if keystrokes:
+            yield keystrokes
+
+
+def _trace(line: str) -> list[Keystroke]:
     try:
-        with _open(path) as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    keystrokes = _keystrokes(json.loads(line)["keys"])
-                except (KeyError, TypeError, ValueError, RecursionError) as error:
-                    raise SourceError(f"not a trace: {error}", path=path, line=number) from error
-                if keystrokes:
-                    yield keystrokes
-    except (UnicodeDecodeError, EOFError, zlib.error) as error:
-        # gzip says EOFError of a file that was cut short, and zlib.error of one that is damaged.
-        raise SourceError(f"cannot be read: {error}", path=path, line=number + 1) from error
+        return _keystrokes(parse_object(line)["keys"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a trace: {error}") from error
 
 
 def _keystrokes(keys: list[tuple[float, str]]) -> list[Keystroke]:

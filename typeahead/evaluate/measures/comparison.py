@@ -1,7 +1,6 @@
-"""One encoder against the teacher, query by query: what it retains, whether that is chance, and where it falls short.
+"""Compares an encoder with the teacher query by query: what it retains, whether that is chance, where it falls short.
 
-:mod:`~typeahead.evaluate.measures.metrics` gives the values that are compared here. Pure NumPy; every random choice has
-a seed, and each dataclass a dictionary for JSON.
+:mod:`~typeahead.evaluate.measures.metrics` gives the values. Pure NumPy; every random choice has a seed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typeahead.evaluate.measures.runs import Run
 
 Values = NDArray[np.float64]
 
-#: Smucker et al. take as many; a p-value of 0.05 then has a standard error of 0.0007.
+#: As many as Smucker et al. take; a p-value of 0.05 then has a standard error of 0.0007.
 ROUNDS = 100_000
 #: Rounds of the permutation tests, each of which shuffles all queries.
 PERMUTATIONS = 10_000
@@ -33,7 +32,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class MeasureComparison:
-    """One measure: means, their ratio, the mean difference, and how many queries went which way."""
+    """One measure: means, their ratio, the mean difference, and the numbers of better and worse queries."""
 
     measure: str
     teacher: float
@@ -61,7 +60,7 @@ class RecallCurve:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How a measure's drop, teacher's value minus encoder's, goes with the length of queries.
+    """Correlation of a measure's drop, teacher's value minus encoder's, with the length of queries.
 
     Coefficients are None where the drop or the length is the same for all queries. P-values are two-sided, by
     permutation.
@@ -89,19 +88,19 @@ class QueryDelta:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All of it for one encoder."""
+    """The whole comparison of one encoder with the teacher."""
 
     teacher: str
     encoder: str
     queries: int
-    #: Of the randomisation tests, and of the correlations' permutation tests; the seed is of both.
+    #: Rounds of the randomisation tests and of the correlations' permutation tests; both have the same seed.
     rounds: int
     permutations: int
     seed: int
     measures: list[MeasureComparison]
     recall: RecallCurve
     correlations: list[Correlation]
-    #: What ``worst`` is by.
+    #: The measure that orders ``worst``.
     worst_by: str
     worst: list[QueryDelta]
 
@@ -205,10 +204,10 @@ def randomisation_test(deltas: Values, *, rounds: int = ROUNDS, seed: int = 0) -
     """Two-sided p-values of the paired randomisation test for columns of differences: (queries, m) gives (m,).
 
     Fisher's test as Smucker, Allan and Carterette describe it in section 2.1 of *A Comparison of Statistical
-    Significance Tests for Information Retrieval Evaluation* (CIKM 2007): if the two systems were one, each query's
-    two values could as well be swapped, which turns its difference's sign. The p-value is the share of random swaps
-    whose mean difference is at least as far from 0 as the one that was seen. That one is counted as a round too, so
-    that no p-value is 0 (Phipson and Smyth, 2010, section 4).
+    Significance Tests for Information Retrieval Evaluation* (CIKM 2007). If the two systems were one, the two values of
+    a query could be swapped, which changes the sign of their difference. The p-value is the share of random swaps with
+    a mean difference at least as far from 0 as the observed one. The observed one counts as a round, so no p-value is 0
+    (Phipson and Smyth, 2010, section 4).
     """
     # Queries without any difference do not change a sum, whatever their sign.
     deltas = deltas[np.abs(deltas).max(axis=1, initial=0) > _ROUNDING]
@@ -258,8 +257,8 @@ def correlate(
 ) -> Correlation:
     """Pearson's and Spearman's correlation of drops (n,) with lengths (n,).
 
-    A p-value is the share of random permutations of the lengths that correlate at least as much, either way; what was
-    seen is counted as one of them.
+    A p-value is the share of random permutations of the lengths that correlate at least as much, in either direction;
+    the observed order counts as one of them.
     """
     pearson, pearson_p = _correlation(drops, lengths, rounds, seed)
     spearman, spearman_p = _correlation(average_ranks(drops), average_ranks(lengths), rounds, seed)
@@ -282,7 +281,7 @@ def _correlation(first: Values, second: Values, rounds: int, seed: int) -> tuple
 
 
 def _standard(values: Values) -> Values:
-    """Of mean 0 and length 1, so that a product of two such is Pearson's r."""
+    """Scaled to mean 0 and length 1, so the product of two such is Pearson's r."""
     centred = values - values.mean()
     unit: Values = centred / np.linalg.norm(centred)
     return unit

@@ -1,14 +1,14 @@
-"""Is a hybrid of vectors and words better than vectors alone, by which fusion, and by which weight?
+"""Measures whether a hybrid of vectors and words beats vectors alone, and with which fusion and weight.
 
-Every judged query is asked whole and unfinished, over one index: the dense arm searches the passages' vectors with a
-query encoder, the lexical arm is the one that serves (:mod:`typeahead.index.words`), over the same passages, and
-:mod:`typeahead.search.fusion` puts them together. Of a query of n code points, typed to a share f, the first ⌈f·n⌉ are
-asked. Weights are chosen where no figure is reported: the report's ``best`` is for a development split.
+Every judged query is asked whole and unfinished, over the same passages. The dense arm searches the passages' vectors
+with a query encoder. The lexical arm is the one that serves (:mod:`typeahead.index.words`), and
+:mod:`typeahead.search.fusion` fuses both. For a query of n code points that is typed to a share f, the first ⌈f·n⌉ code
+points are asked. Choose weights on a split of which no figure is reported: the report's ``best`` is for a development
+split.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from typeahead.evaluate.measures.lexical import indexed_words
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.prefixes import keystroke_at
 from typeahead.evaluate.measures.runs import Run
 from typeahead.evaluate.vectors.search import NO_ROW, search
-from typeahead.index.documents import DocumentWriter
-from typeahead.index.words import Words
-from typeahead.search.fusion import DENSE, LEXICAL, METHODS, Fusion, Method, Ranking
-from typeahead.text.document import Document
+from typeahead.index.vectors import Ranking
+from typeahead.search.fusion import METHODS, Fusion, Method
+from typeahead.search.port import DENSE, LEXICAL
 
 if TYPE_CHECKING:
     from typeahead.evaluate.data.datasets import Dataset
     from typeahead.evaluate.peers import Peer
-    from typeahead.evaluate.ports import Progress
     from typeahead.evaluate.vectors.passages import PassageVectors
+    from typeahead.progress import OnProgress
 
-#: The figure that fusions are compared by.
+#: The measure for comparing fusions.
 MEASURE = "nDCG@10"
 #: Hits of a fused ranking that are scored.
 _DEPTH = 100
@@ -67,7 +67,7 @@ class HybridReport:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each share typed and system, with what it gains over the dense arm."""
+        """A row for each share typed and system, with its gain over the dense arm."""
         return [
             {
                 "typed %": point.percent,
@@ -80,7 +80,7 @@ class HybridReport:
         ]
 
     def best(self) -> dict[str, dict[str, float]]:
-        """For each method the weight of the highest mean over all shares typed, and that mean."""
+        """For each method, the weight with the highest mean over all shares typed, and that mean."""
         percents = sorted({point.percent for point in self.points})
         found: dict[str, dict[str, float]] = {}
         for method in METHODS:
@@ -113,47 +113,35 @@ def evaluate(
     percents: Sequence[int],
     weights: Sequence[float],
     methods: Sequence[Method] = METHODS,
+    folder: Path,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> HybridReport:
-    """Ask every judged query of ``dataset``, typed to each of ``percents``, by each arm and each fusion."""
+    """Ask every judged query of ``dataset``, typed to each of ``percents``, by each arm and each fusion.
+
+    The words are indexed in a file below ``folder``, which is deleted at the end.
+    """
     points: list[Point] = []
-    with tempfile.TemporaryDirectory(prefix="typeahead-words-") as folder:
-        words = index_words(dataset, Path(folder) / "documents.sqlite")
-        try:
-            for percent in percents:
-                texts = [text[: keystroke_at(percent, len(text))] for text in dataset.queries.values()]
-                dense = _dense(peer, texts, passages, threads, progress)
-                lexical = [words.search(text, _DEPTH) for text in texts]
-                points.append(Point(percent, DENSE, None, _score(dataset, passages, dense)))
-                points.append(Point(percent, LEXICAL, None, _score(dataset, passages, lexical)))
-                for method in methods:
-                    for weight in weights:
-                        fusion = Fusion(method, weight, _DEPTH)
-                        fused = [
-                            [(hit.row, hit.score) for hit in fusion.fuse(one, other, _DEPTH)]
-                            for one, other in zip(dense, lexical, strict=True)
-                        ]
-                        points.append(Point(percent, method, weight, _score(dataset, passages, fused)))
-        finally:
-            words.close()
+    with indexed_words(dataset, folder) as words:
+        for percent in percents:
+            texts = [text[: keystroke_at(percent, len(text))] for text in dataset.queries.values()]
+            dense = _dense(peer, texts, passages, threads, progress)
+            lexical = [words.search(text, _DEPTH) for text in texts]
+            points.append(Point(percent, DENSE, None, _score(dataset, passages, dense)))
+            points.append(Point(percent, LEXICAL, None, _score(dataset, passages, lexical)))
+            for method in methods:
+                for weight in weights:
+                    fusion = Fusion(method, weight, _DEPTH)
+                    fused = [
+                        [(hit.key, hit.score) for hit in fusion.fuse(one, other, _DEPTH)]
+                        for one, other in zip(dense, lexical, strict=True)
+                    ]
+                    points.append(Point(percent, method, weight, _score(dataset, passages, fused)))
     return HybridReport(dataset.name, peer.label, len(dataset.queries), points)
 
 
-def index_words(dataset: Dataset, path: Path) -> Words:
-    """Index the words of a collection's passages, as an index of them would."""
-    writer = DocumentWriter(path)
-    try:
-        documents = (Document(passage.id, "", passage.text) for passage in dataset.passages())
-        writer.append(0, documents)
-        writer.finish()
-    finally:
-        writer.close()
-    return Words(path, dataset.passage_count)
-
-
 def _dense(
-    peer: Peer, texts: Sequence[str], passages: PassageVectors, threads: int | None, progress: Progress | None
+    peer: Peer, texts: Sequence[str], passages: PassageVectors, threads: int | None, progress: OnProgress | None
 ) -> list[Ranking]:
     vectors = np.asarray(peer.encode(texts), np.float32)
     vectors[[not text.strip() for text in texts]] = 0

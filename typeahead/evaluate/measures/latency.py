@@ -1,7 +1,7 @@
 """Latency of a keystroke in process: recorded typing replayed through sessions.
 
-One keystroke is timed from the text to the embedding: tokenize, look up, step, read out. Peers get the same texts in
-the same run, one after the other.
+A keystroke is timed from the text to the embedding: tokenize, look up, step, read out. Peers get the same texts in the
+same run, one after the other.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _timed(action: Callable[..., object], *arguments: object) -> float:
 def replay(
     encoder: IncrementalEncoder, traces: Sequence[Sequence[Keystroke]], name: str, *, cache_bytes: int = 256 << 20
 ) -> tuple[Timings, float]:
-    """Time every keystroke; also the share of traces whose embedding was ready at Enter.
+    """Time every keystroke. Gives the timings, and the share of traces whose embedding was ready at Enter.
 
     Each trace is a new session on one shared engine whose cache starts empty. A keystroke's work begins when its key
     is pressed or when the work before it is done; Enter comes :data:`ENTER_AFTER_MS` after the last key.
@@ -72,7 +72,7 @@ def replay(
 
 
 def _update(session: Session, text: str) -> object:
-    """From a text to its embedding, which a session reads from the cache when it is asked for it."""
+    """Update a session and read its embedding, which comes from the cache."""
     session.update(text)
     return session.embedding
 
@@ -83,13 +83,13 @@ def whole(encoder: Encoder, texts: Sequence[str], name: str) -> Timings:
 
 
 def sample(traces: Sequence[Sequence[Keystroke]], count: int) -> list[Sequence[Keystroke]]:
-    """About ``count`` traces, spread evenly over all."""
+    """Take about ``count`` traces, spread evenly over all."""
     step = max(len(traces) // max(count, 1), 1)
     return list(traces[::step])[:count]
 
 
 def warm_up(encoder: Encoder) -> None:
-    """Run an encoder a few times, so that first-call costs are not counted."""
+    """Run an encoder a few times, so the cost of first calls is not counted."""
     for _ in range(20):
         encoder.encode(["a text that warms caches and allocators up"])
     gc.collect()

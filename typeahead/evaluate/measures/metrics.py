@@ -1,7 +1,7 @@
-"""Measures of a run against judgements, each query's and their mean, by ``ir_measures``.
+"""Measures of a run against judgements, for each query and as a mean, by ``ir_measures``.
 
-They are trec_eval's: nDCG with linear gain, documents without a judgement as not relevant, equal scores ranked by
-document id, descending. :mod:`~typeahead.evaluate.measures.comparison` compares two runs' values.
+They follow trec_eval: nDCG has linear gain, documents without a judgement are not relevant, and equal scores are ranked
+by document id, descending. :mod:`~typeahead.evaluate.measures.comparison` compares two runs' values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from typeahead.errors import MissingExtra
 from typeahead.evaluate.measures.runs import Run
 
-#: What is reported, in the order of tables. R@k is also called recall, RR@10 averages to MS MARCO's MRR@10.
+#: The measures, in the order of tables. R@k is also called recall; the mean of RR@10 is MS MARCO's MRR@10.
 MEASURES = ("nDCG@10", "RR@10", "R@5", "R@20", "R@50", "R@100", "R@1000")
 
 Qrels = Mapping[str, Mapping[str, int]]
@@ -25,9 +25,9 @@ _BATCH = 256
 def per_query(run: Run, qrels: Qrels, relevant_from: int) -> dict[str, dict[str, float]]:
     """Each measure's value for each query: ``values[measure][query]``.
 
-    All judged queries count, in the order of ``qrels``: one without hits, or without any relevant document, is 0.
-    (trec_eval leaves queries out that are not in the run, unless it is called with ``-c``; ir_measures does not.)
-    Queries of the run that were not judged are left out. A document counts as relevant for RR and R from the grade
+    All judged queries count, in the order of ``qrels``. A query without hits or without a relevant document is 0.
+    (trec_eval without ``-c`` leaves out queries that are not in the run; ir_measures does not.) Queries of the run
+    without judgements are left out. A document counts as relevant for RR and R from the grade
     ``relevant_from`` on; nDCG's gain is the grade itself, and negative grades gain nothing.
 
     Raises :class:`~typeahead.errors.MissingExtra` without ir_measures.
@@ -59,7 +59,7 @@ def _batches(qrels: Qrels) -> Iterator[dict[str, dict[str, int]]]:
 
 
 def _ranks(run: Run, queries: Qrels) -> dict[str, dict[str, float]]:
-    """The run with ranks as scores: ir_measures' RR@10 is MS MARCO's, which breaks ties otherwise than trec_eval."""
+    """The run with ranks as scores: RR@10 of ir_measures is MS MARCO's and breaks ties differently from trec_eval."""
     return {
         query: {document: float(-rank) for rank, document in enumerate(hits.ids)}
         for query in queries

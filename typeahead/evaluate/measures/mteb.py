@@ -1,7 +1,7 @@
 """Runs retrieval tasks of MTEB with two encoders: a student for the queries, its teacher for the documents.
 
-mteb (2.x) hands texts over with what they are, so :class:`MtebModel` sends each to its encoder. Its own retrieval
-metrics come from pytrec_eval; the siblings :mod:`~typeahead.evaluate.measures.retrieval` and
+mteb (2.x) says of each text whether it is a query or a document, so :class:`MtebModel` sends it to the right encoder.
+Its retrieval metrics come from pytrec_eval; the siblings :mod:`~typeahead.evaluate.measures.retrieval` and
 :mod:`~typeahead.evaluate.measures.metrics` need no mteb and compare per query.
 """
 
@@ -23,7 +23,7 @@ from typeahead.evaluate.peers import Peer
 if TYPE_CHECKING:
     from typeahead.evaluate.data.datasets import Dataset
 
-#: What is taken over of a task's scores, by mteb's names.
+#: The scores of a task that are kept, by mteb's names.
 SCORES = ("ndcg_at_10", "mrr_at_10", "recall_at_5", "recall_at_20", "recall_at_100", "recall_at_1000")
 
 
@@ -38,8 +38,8 @@ def _mteb() -> Any:
 class MtebModel:
     """mteb's ``EncoderProtocol`` over two encoders of one embedding space.
 
-    Queries go to ``query_encoder``, documents to ``passage_encoder``; texts of tasks that do not tell them apart, such
-    as similarity, go to the query encoder.
+    Queries go to ``query_encoder``, documents to ``passage_encoder``. Tasks such as similarity do not distinguish them;
+    their texts go to the query encoder.
     """
 
     def __init__(self, query_encoder: Peer, passage_encoder: Peer) -> None:
@@ -85,7 +85,7 @@ class MtebModel:
     ) -> Vectors:
         """Encode batches of mteb's data loader, each with its "text", to float32 (n, dim).
 
-        Warns of queries without a token: their similarity to every document is 0, where typeahead finds nothing.
+        Warns of queries without a token: their similarity to every document is 0, while typeahead finds nothing.
         """
         del task_metadata, hf_split, hf_subset, options
         document = prompt_type is not None and prompt_type == "document"
@@ -121,7 +121,7 @@ def _name(label: str) -> str:
 
 
 def task_of(dataset: Dataset) -> Any:
-    """A retrieval task of mteb over a collection that is at hand: nothing comes from the hub.
+    """A retrieval task of mteb over a local collection: nothing comes from the hub.
 
     All its passages are read into memory.
     """

@@ -1,8 +1,8 @@
-"""The prefix benchmark: how good are the results while one is still typing?
+"""The prefix benchmark: how good are the results while a query is still being typed?
 
 :mod:`~typeahead.evaluate.measures.retrieval` scores what is found after Enter; this module scores what is *visible*
-after each key before it. :mod:`~typeahead.evaluate.measures.typists` are the systems under test,
-:mod:`~typeahead.evaluate.report.prefix_report` turns scores into the published figures. The definitions, all of them:
+after each key before it. :mod:`~typeahead.evaluate.measures.typists` has the systems under test, and
+:mod:`~typeahead.evaluate.report.prefix_report` turns scores into the published figures. These are the definitions:
 
 *Query, prefix, keystroke.* A query text of n code points, as the collection holds it, is typed from the first code
 point to the last without a mistake: keystroke i (1 ≤ i ≤ n) leaves the *prefix* of the first i code points. A combining
@@ -12,9 +12,10 @@ query is typed as one blank.
 
 *Visible results.* The V(i) are the at most 10 passages that stand under the search box in the moment before the next
 key, that is, before keystroke i + 1, or, for i = n, before Enter. They are ordered by score, ties by passage id, both
-descending, as trec_eval orders them. Encoding and searching take no time here, for any system: speed is what
-:mod:`~typeahead.evaluate.measures.latency` measures. So a system that answers each key shows, in that moment, the
-results of prefix i. A prefix of white space alone has no results, for any system; neither has one without an embedding.
+descending, as trec_eval orders them; only the lexical arm breaks its ties by row, as it serves them. Encoding and
+searching take no time here, for any system: speed is what :mod:`~typeahead.evaluate.measures.latency` measures. So a
+system that answers each key shows, in that moment, the results of prefix i. A prefix of white space alone has no
+results, for any system; neither has one without an embedding.
 
 *Debounce.* A debounced system encodes prefix i only when no key came for 150 ms after keystroke i, and shows the
 results of the last prefix that it encoded, or none. The gaps are recorded ones: for each query one recorded person is
@@ -58,7 +59,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.tokens import check_text
 from typeahead.errors import MissingExtra, SourceError
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 #: Results that are visible at once.
 DEPTH = 10
@@ -71,7 +72,7 @@ Screens = NDArray[np.int64]
 
 
 class Typist(Protocol):
-    """A system under test: it types queries and tells what is visible after each key."""
+    """A system under test: it types queries and gives the results that are visible after each key."""
 
     @property
     def name(self) -> str:
@@ -83,9 +84,9 @@ class Typist(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What a reader must know to repeat it, for JSON."""
+        """Facts that a reader needs to repeat the measurement, for JSON."""
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Type each query; its visible results as int64 (draws, n, 10) for a query of n code points.
 
         ``[draw, i - 1]`` is V(i): passages by row number, best first, filled up with :data:`NOTHING`.
@@ -93,7 +94,7 @@ class Typist(Protocol):
 
 
 class Judged(Protocol):
-    """Of a :class:`~typeahead.evaluate.data.datasets.Dataset`, what is asked for here."""
+    """The part of a :class:`~typeahead.evaluate.data.datasets.Dataset` that is needed here."""
 
     @property
     def name(self) -> str:
@@ -113,7 +114,7 @@ class Judged(Protocol):
 
 
 class Ids(Protocol):
-    """Of :class:`~typeahead.evaluate.vectors.passages.PassageVectors`, what is asked for here."""
+    """The part of :class:`~typeahead.evaluate.vectors.passages.PassageVectors` that is needed here."""
 
     def ids_of(self, rows: Sequence[int]) -> list[str]:
         """Passage ids of row numbers."""
@@ -121,7 +122,7 @@ class Ids(Protocol):
 
 @dataclass(frozen=True)
 class QueryScores:
-    """What one system showed while one query of n code points was typed; see the module's definitions."""
+    """Scores of one system for one query of n code points; see the module's definitions."""
 
     #: nDCG@10 after each keystroke, the mean over draws: float64 (n,).
     quality: NDArray[np.float64]
@@ -169,10 +170,10 @@ def score(
     dataset: Judged,
     passages: Ids,
     *,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     block: int = _BLOCK,
 ) -> dict[str, dict[str, QueryScores]]:
-    """Let each system type every query of ``dataset``; scores by system and query id, in the collection's order.
+    """Let each system type every query of ``dataset``. Gives scores by system and query id, in the dataset's order.
 
     ``block`` queries are typed by all systems before the next. Raises what :func:`to_type` raises, ``ValueError`` for
     two systems of one name, and :class:`~typeahead.errors.MissingExtra` without ``ir_measures``.
@@ -197,7 +198,7 @@ def score(
 
 
 class Judge:
-    """Scores screens against a collection's judgements; a screen that comes again is judged once."""
+    """Scores screens against a collection's judgements; a repeated screen is judged once."""
 
     def __init__(self, dataset: Judged, passages: Ids) -> None:
         try:
@@ -234,7 +235,7 @@ class Judge:
     def _runs(self, distinct: Mapping[str, Screens]) -> Iterator[dict[str, dict[str, float]]]:
         """Runs of one screen of each query: the first of all, the second of those that have one, and so on.
 
-        The scores are the ranks, so that no measure breaks ties once more.
+        The scores are ranks, so no measure breaks ties a second time.
         """
         for at in range(max(map(len, distinct.values()), default=0)):
             rows = {key: shown[at][shown[at] != NOTHING] for key, shown in distinct.items() if at < len(shown)}

@@ -1,13 +1,13 @@
-"""Latency of encoding one query, every encoder side by side: table 5 of the first paper, and typeahead's own question.
+"""Latency of encoding one query, for every encoder side by side: table 5 of the first paper, and two times more.
 
 *Extremely efficient online query encoding for dense retrieval* (Cohen, Fairstein, Kushilevitz, NAACL Findings 2024)
-times two things on one thread at batch size 1, in 1,020 repetitions of which 20 warm up. **Online**: the text before
-the last word is encoded already, the last word is what remains. **Full**: the whole query from nothing. For an encoder
-of whole texts both are the same. Tokenization is in all of them. typeahead does not wait for a word to end, so it also
-times the **key** (from the last key to the embedding) and **Enter** (on text that is encoded: a look-up).
+takes two times on one thread at batch size 1, in 1,020 repetitions, of which 20 warm up. **Online**: only the last word
+remains to be encoded. **Full**: the whole query from nothing. For an encoder of whole texts both are the same. All
+times include tokenization. typeahead does not wait for the end of a word, so two more are taken: the **key** (from the
+last key to the embedding) and **Enter** (a look-up, since the text is encoded already).
 
-The sibling :mod:`~typeahead.evaluate.measures.latency` replays recorded typing through one long-lived cache; here every
-repetition starts with an empty one, so that nothing is found that an earlier query left.
+The sibling :mod:`~typeahead.evaluate.measures.latency` replays recorded typing through one long-lived cache. Here every
+repetition starts with an empty cache, so no query profits from an earlier one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from typeahead.core.session import Session
 from typeahead.core.tokens import IncrementalTokenizer, check_text
 from typeahead.errors import TypeaheadError
 from typeahead.evaluate.peers import Peer
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
-#: Repetitions of each encoder, and how many of them warm up and are not counted.
+#: Repetitions of each encoder, and how many of these warm up and do not count.
 REPETITIONS, WARM_UP = 1020, 20
-#: How far an embedding that was typed may be from that of the whole text, as a share of its length.
+#: How far a typed embedding may be from that of the whole text, as a share of its length.
 _TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Of durations in microseconds, or of counts. ``n`` is how many there were."""
+    """Percentiles of ``n`` durations in microseconds, or of ``n`` counts."""
 
     n: int
     p50: float
@@ -58,7 +58,7 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class Latency:
-    """One encoder's percentiles, in microseconds. What an encoder of whole texts has not is its ``full`` again."""
+    """One encoder's percentiles, in microseconds. For an encoder of whole texts all four are its ``full``."""
 
     label: str
     incremental: bool
@@ -80,7 +80,7 @@ class TokenCounts:
 
 @dataclass(frozen=True)
 class OnlineReport:
-    """What :func:`measure` found."""
+    """The result of :func:`measure`."""
 
     latencies: list[Latency]
     tokens: TokenCounts | None
@@ -88,7 +88,7 @@ class OnlineReport:
     repetitions: int
     warm_up: int
     seed: int
-    #: Peers that were given and have nothing to time.
+    #: Peers that have nothing to time.
     skipped: list[dict[str, str]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class OnlineReport:
         return {"unit": "microseconds", "batch": 1, **asdict(self)}
 
     def rows(self) -> list[dict[str, Any]]:
-        """The table: a row for each encoder and what was timed."""
+        """The table: a row for each encoder and each kind of time."""
         return [
             {"query encoder": latency.label, "what": what} | _row(getattr(latency, what), " µs")
             for latency in self.latencies
@@ -104,7 +104,7 @@ class OnlineReport:
         ]
 
     def token_rows(self) -> list[dict[str, Any]]:
-        """The table of token counts; empty if no encoder at hand shows its tokens."""
+        """The table of token counts; empty if no encoder shows its tokens."""
         if self.tokens is None:
             return []
         counts = (("last word", self.tokens.last_word), ("query", self.tokens.query))
@@ -116,14 +116,14 @@ def _row(found: Percentiles, unit: str) -> dict[str, float]:
 
 
 def last_word(query: str) -> tuple[str, str]:
-    """What stands before the last word, with the space, and the last word; white space at the end is dropped."""
+    """Divide a query into the text before its last word, with the space, and that word, without trailing blanks."""
     text = query.rstrip()
     start = max((at + 1 for at, character in enumerate(text) if character.isspace()), default=0)
     return text[:start], text[start:]
 
 
 def count_tokens(name: str, tokenizer: IncrementalTokenizer, queries: Sequence[str]) -> TokenCounts:
-    """Tokens of each query, and how many are still to be encoded when its last word is finished."""
+    """Count the tokens of each query, and those that remain to be encoded when its last word is finished."""
     whole, last = [], []
     for query in queries:
         ids, before = tokenizer.encode(query), tokenizer.encode(last_word(query)[0])
@@ -150,7 +150,7 @@ class _Whole:
 
 
 class _Incremental(_Whole):
-    """Times a session, too."""
+    """Times whole texts and sessions."""
 
     def __init__(self, encoder: Any) -> None:
         super().__init__(encoder)
@@ -170,7 +170,7 @@ class _Incremental(_Whole):
         return whole
 
     def _session(self, typed: Sequence[str]) -> Session:
-        """A session with an empty cache in which ``typed`` was typed."""
+        """A session with an empty cache, after ``typed`` was typed."""
         session = Engine(self._encoder).session(max_chars=1 << 20)
         for text in typed:
             session.update(text)
@@ -182,10 +182,10 @@ class _Incremental(_Whole):
         self.durations[what].append((time.perf_counter_ns() - start) / 1000)
 
     def _check(self, session: Session, whole: Vectors) -> None:
-        # The time of a wrong embedding is no latency. Said without the query, which is somebody's.
+        # The time of a wrong embedding is no latency. The message leaves out the query, which may be private.
         typed = np.zeros_like(whole) if session.embedding is None else session.embedding
         if np.linalg.norm(typed - whole) > _TOLERANCE * np.linalg.norm(whole):
-            raise TypeaheadError("an embedding that was typed is not the one of the whole query: not timed")
+            raise TypeaheadError("a typed embedding differs from that of the whole query: not timed")
 
 
 def _timer(peer: Peer) -> _Whole:
@@ -194,12 +194,12 @@ def _timer(peer: Peer) -> _Whole:
 
 @contextmanager
 def undisturbed(*, threads: int = 1) -> Iterator[None]:
-    """No garbage collection, and for one thread no other threads of the tokenizers; as before when it ends."""
+    """Switch off garbage collection and, for one thread, the other threads of tokenizers; restore both at the end."""
     collecting = gc.isenabled()
     parallel = os.environ.get("TOKENIZERS_PARALLELISM")
     os.environ["TOKENIZERS_PARALLELISM"] = "false" if threads == 1 else "true"
     gc.collect()
-    # What is there already is not gone through by the collections between two blocks, half a second each.
+    # Otherwise each collection between two blocks would visit all existing objects, which takes half a second.
     gc.freeze()
     gc.disable()
     try:
@@ -221,13 +221,13 @@ def measure(
     repetitions: int = REPETITIONS,
     warm_up: int = WARM_UP,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> OnlineReport:
     """Time every encoder of ``peers`` on the same queries, batch 1; load them with ``threads=1``.
 
     Queries come in an order drawn with ``seed``, again from the start when they are used up; those without a visible
     character are left out. The encoders take turns in blocks of ``warm_up`` repetitions, each block in another order,
-    so that what else the machine does falls on all of them; the first block of each warms up. Retrievers are skipped.
+    so other work of the machine disturbs all of them alike. The first block of each warms up. Retrievers are skipped.
     Raises :class:`~typeahead.errors.TypeaheadError` without a query, or if a session's embedding is not that of the
     whole text.
     """

@@ -1,9 +1,8 @@
 """Retrieval quality of query encoders over one frozen index of passage vectors.
 
-Puts the parts together: a collection (:mod:`~typeahead.evaluate.data.datasets`), its passages' vectors
+This module joins the parts: a collection (:mod:`~typeahead.evaluate.data.datasets`), its passages' vectors
 (:mod:`~typeahead.evaluate.vectors.passages`), exact or FAISS search (:mod:`~typeahead.evaluate.vectors.search`), runs
-and metrics, and the comparison with the teacher (:mod:`~typeahead.evaluate.measures.comparison`). Queries as they are
-when finished; the sibling :mod:`~typeahead.evaluate.measures.prefixes` asks while they are typed.
+and metrics. It asks finished queries; the sibling :mod:`~typeahead.evaluate.measures.prefixes` asks each prefix.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import SourceError
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.runs import Run
-from typeahead.evaluate.ports import Progress
 from typeahead.evaluate.vectors.search import Backend, search
+from typeahead.progress import OnProgress
 
 if TYPE_CHECKING:
     from typeahead.evaluate.data.datasets import Dataset
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
 
 #: Hits of each query that are kept, as in the official runs of MS MARCO and TREC.
 DEPTH = 1000
-#: Queries that an encoder is given at once: a teacher takes seconds for them, and says how far it is.
+#: Queries for an encoder at once: a teacher takes seconds for them, and progress is shown in between.
 _AT_ONCE = 512
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one query encoder retrieved, and how good that is."""
+    """The run of one query encoder, and its scores."""
 
     run: Run
     #: Measure to query to value, for all judged queries.
@@ -59,14 +58,15 @@ def retrieve(
     depth: int = DEPTH,
     backend: Backend = "exact",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Result:
     """Find the ``depth`` best passages of each judged query, and score them.
 
-    A query without a visible character finds nothing, though encoders of whole texts make a vector of it, and neither
-    does one without a token. A retriever without embeddings is given the passages' texts.
-    Raises :class:`~typeahead.errors.SourceError` if the encoder's vectors are not finite or not of the passages'
-    dimension.
+    A query without a visible character finds nothing, although encoders of whole texts give it a vector. A query
+    without a token finds nothing either. A retriever without embeddings gets the passages' texts.
+
+    Raises :class:`~typeahead.errors.SourceError` if the encoder's vectors are not finite, or of another dimension than
+    the passages'.
     """
     texts = list(dataset.queries.values())
     if peer.retriever is not None:
@@ -85,7 +85,7 @@ def retrieve(
     return Result(run, per_query(run, dataset.qrels, dataset.relevant_from))
 
 
-def _encoded(peer: Peer, texts: Sequence[str], progress: Progress | None) -> Vectors:
+def _encoded(peer: Peer, texts: Sequence[str], progress: OnProgress | None) -> Vectors:
     """Vectors of queries, float32 (n, dim)."""
     parts = []
     for first in range(0, len(texts), _AT_ONCE):
@@ -96,9 +96,9 @@ def _encoded(peer: Peer, texts: Sequence[str], progress: Progress | None) -> Vec
 
 
 def baseline_of(peers: Sequence[Peer], passage_encoder: Peer, wanted: str | None) -> str | None:
-    """Label of the query encoder that the others are compared with; ``None`` where there is nothing to compare.
+    """Label of the query encoder that the others are compared with; ``None`` if there is nothing to compare.
 
-    The one that is ``wanted``, else the one that is the passages' encoder, too: their own teacher. Raises
+    It is the ``wanted`` one, or else the one that also encodes the passages, their own teacher. Raises
     :class:`~typeahead.errors.SourceError` if there is no such label.
     """
     labels = [peer.label for peer in peers]

@@ -1,12 +1,13 @@
-"""Runs: what a retriever found for each query, in memory and as the files that TREC and MS MARCO exchange.
+"""Runs: the hits of a retriever for each query, in memory and in the file formats of TREC and MS MARCO.
 
-:mod:`~typeahead.evaluate.vectors.search` gives row numbers and scores; a run has the documents' ids, in the order in
-which trec_eval ranks them. :mod:`~typeahead.evaluate.measures.metrics` scores it.
+:mod:`~typeahead.evaluate.vectors.search` gives row numbers and scores. A run has the documents' ids in trec_eval's
+order, and :mod:`~typeahead.evaluate.measures.metrics` scores it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import overload
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from typeahead.errors import SourceError
 from typeahead.evaluate.vectors.search import NO_ROW
+from typeahead.text.reading import parsed, utf8_lines
 
 
 class Hits(Sequence[tuple[str, float]]):
@@ -55,11 +57,11 @@ class Hits(Sequence[tuple[str, float]]):
 class Run:
     """Hits of each query, best first.
 
-    Ranks are trec_eval's, whatever the order in which hits are given: by score as float32, then by document id, both
-    descending. A query without hits may be there or not.
+    Hits may be given in any order. They are ranked as by trec_eval: by score as float32, then by document id, both
+    descending. A query without hits may be missing.
 
     Raises :class:`~typeahead.errors.SourceError` for a document that a query has twice, and for a score that is not
-    finite: where such a document ranks would depend on the tool.
+    finite: the rank of such a document would depend on the tool.
     """
 
     def __init__(self, name: str, hits: Mapping[str, Iterable[tuple[str, float]]]) -> None:
@@ -74,7 +76,7 @@ class Run:
 
     @classmethod
     def from_hits(cls, name: str, hits: Iterable[tuple[str, Iterable[tuple[str, float]]]]) -> Run:
-        """The run of queries with their hits, one query after the other; no query may come twice."""
+        """Make a run of queries with their hits; no query may come twice."""
         found: dict[str, Iterable[tuple[str, float]]] = {}
         for query, pairs in hits:
             if query in found:
@@ -91,7 +93,7 @@ class Run:
         scores: NDArray[np.float32],
         ids_of: Callable[[NDArray[np.int64]], list[str]],
     ) -> Run:
-        """The run of a search: ``rows`` and ``scores`` (n, depth) of n query ids, as :func:`.search.search` gives them.
+        """Make a run of a search: ``rows`` and ``scores`` (n, depth) for n query ids, as :func:`.search.search` gives.
 
         ``ids_of`` names rows: :meth:`.passages.PassageVectors.ids_of`.
         """
@@ -131,10 +133,10 @@ def _ranked(name: str, query: str, ids: list[str], values: Sequence[float] | NDA
 def write_trec(run: Run, path: Path) -> None:
     """Write a run in TREC's format: ``query Q0 document rank score name``, ranks from 1.
 
-    Tools differ in how they order documents of equal score: trec_eval by id, descending; MS MARCO's measure in
-    ir_measures by id, ascending; others by the file. So that all of them see the same ranks, a score that is not
-    below the one before is written as the next lower float32, as Anserini too keeps ties apart. Scores have nine
-    digits, which a float32 survives. A query without hits has no line; measures count it as 0.
+    Tools order documents of equal score differently: trec_eval by id, descending; MS MARCO's measure in ir_measures by
+    id, ascending; others by the file. To give all of them the same ranks, a score that is not below the one before is
+    written as the next lower float32; Anserini does the same. Scores have nine digits, enough for a float32. A query
+    without hits has no line; measures count it as 0.
     """
     name = "_".join(run.name.split()) or "run"
     with path.open("w", encoding="utf-8", newline="\n") as file:
@@ -155,7 +157,7 @@ def _untied(scores: NDArray[np.float32]) -> list[float]:
 
 
 def write_msmarco(run: Run, path: Path) -> None:
-    """Write a run in MS MARCO's format: query, document and rank, tabs between, ranks from 1."""
+    """Write a run in MS MARCO's format: query, document and rank, separated by tabs, ranks from 1."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for query, hits in run.hits.items():
             _check_ids(run, query, hits.ids)
@@ -167,48 +169,39 @@ def _check_ids(run: Run, query: str, documents: list[str]) -> None:
         if len(identifier.split()) != 1 or identifier != identifier.strip():
             raise SourceError(
                 f"run {run.name!r} has the id {identifier!r}: run files separate columns by white space, "
-                "so that ids can neither be empty nor hold any"
+                "so an id must not be empty or contain any"
             )
 
 
 def read_trec(path: Path, *, name: str | None = None) -> Run:
-    """Read a run in TREC's format; the order of lines and the ranks do not count, scores do, as for trec_eval.
+    """Read a run in TREC's format. Like trec_eval, this ignores ranks and the order of lines; only scores count.
 
-    ``name`` is the last column's, if none is given. Raises :class:`~typeahead.errors.SourceError`, which names the
-    line, for one that does not have six columns, a score that is no finite number, and a document that the query
+    Without ``name``, the run is called as in the last column. Raises :class:`~typeahead.errors.SourceError`, which
+    names the line, for a line without six columns, a score that is no finite number, and a document that the query
     already has.
     """
     hits: dict[str, dict[str, float]] = {}
-    tag = ""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                columns = line.split()
-                if not columns:
-                    continue
-                if len(columns) != 6:
-                    raise SourceError(
-                        f"expected query, Q0, document, rank, score and name, got {len(columns)} columns",
-                        path=path,
-                        line=number,
-                    )
-                query, _, document, _, text, tag = columns
-                found = hits.setdefault(query, {})
-                if document in found:
-                    raise SourceError(f"query {query!r} has document {document!r} twice", path=path, line=number)
-                found[document] = _score(text, f"document {document!r} for query {query!r}", path, number)
-    except UnicodeDecodeError as error:
-        raise SourceError(f"not UTF-8: {error}", path=path) from error
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", path=path) from error
-    return Run(name or tag or path.stem, {query: found.items() for query, found in hits.items()})
+
+    def parse(line: str) -> str:
+        columns = line.split()
+        if len(columns) != 6:
+            raise ValueError(f"expected query, Q0, document, rank, score and name, got {len(columns)} columns")
+        query, _, document, _, score, tag = columns
+        found = hits.setdefault(query, {})
+        if document in found:
+            raise ValueError(f"query {query!r} has document {document!r} twice")
+        found[document] = _score(score, f"document {document!r} for query {query!r}")
+        return tag
+
+    last = deque((tag for _, tag in parsed(utf8_lines(path), parse, path)), maxlen=1)
+    return Run(name or (last[0] if last else path.stem), {query: found.items() for query, found in hits.items()})
 
 
-def _score(text: str, what: str, path: Path, line: int) -> float:
+def _score(text: str, what: str) -> float:
     try:
         score = float(text)
     except ValueError:
         score = math.nan
     if not abs(score) <= float(np.finfo(np.float32).max):
-        raise SourceError(f"the score of {what} is {text!r}, not a finite number", path=path, line=line)
+        raise ValueError(f"the score of {what} is {text!r}, not a finite number")
     return score

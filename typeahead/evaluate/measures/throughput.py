@@ -1,8 +1,8 @@
-"""Queries a second in batches, tokenization and encoding timed apart: table 1 of LightRetriever, on a CPU.
+"""Queries a second in batches, with tokenization and encoding timed apart: table 1 of LightRetriever, on a CPU.
 
-*LightRetriever* (Ma et al. 2025, arXiv 2505.12260, table 1) encodes 65,536 queries in batches of growing size. Here a
-batch is what is handed over at once; how an encoder divides it further is its own business. The sibling
-:mod:`~typeahead.evaluate.measures.query_latency` times one query at a time, which is what somebody who types waits for.
+*LightRetriever* (Ma et al. 2025, arXiv 2505.12260, table 1) encodes 65,536 queries in batches of growing size. Here an
+encoder gets a whole batch in one call and may divide it. The sibling
+:mod:`~typeahead.evaluate.measures.query_latency` times one query at a time, the time that a user waits.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typeahead.core.tokens import check_text
 from typeahead.errors import TypeaheadError
 from typeahead.evaluate.measures.query_latency import undisturbed
 from typeahead.evaluate.peers import Peer
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 #: Queries of a cell, and the batch sizes of table 1.
 QUERIES = 65_536
 BATCHES = (16, 64, 256, 1024, 4096, 8192)
 #: Seconds after which a cell stops, at the end of a batch.
 BUDGET = 20.0
-#: How far above the budget a single batch may be expected to take before it is left out.
+#: A batch that is expected to take more than this many budgets is left out.
 _PATIENCE = 2.0
 #: The smallest cosine of an encoder's two stages to its ``encode``.
 _AGREEMENT = 0.9999
@@ -36,11 +36,11 @@ _WARM_UP = 32
 
 @dataclass(frozen=True)
 class Cell:
-    """One encoder at one batch size. All that is stated was measured; ``queries`` says on how many."""
+    """One encoder at one batch size. Everything is measured, on ``queries`` queries."""
 
     label: str
     batch: int
-    #: Queries that were encoded; fewer than asked for where the budget ended it, 0 where the cell was left out.
+    #: Encoded queries: fewer than asked for if the budget was used up, 0 if the cell was left out.
     queries: int
     #: Seconds for all of them.
     tokenize: float
@@ -56,10 +56,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class ThroughputReport:
-    """What :func:`measure` found."""
+    """The result of :func:`measure`."""
 
     cells: list[Cell]
-    #: Queries of each cell, if the budget allowed, how many of them are distinct, and how they were taken.
+    #: Queries of each cell, if the budget allows, how many of them are distinct, and how they were drawn.
     queries: int
     distinct: int
     taken: str
@@ -91,9 +91,10 @@ class ThroughputReport:
 
 
 def draw(queries: Sequence[str], count: int, seed: int) -> tuple[list[str], int, str]:
-    """``count`` queries, how many of them are distinct, and how they were taken.
+    """Draw ``count`` queries. Gives them, how many of them are distinct, and how they were drawn.
 
-    Drawn without replacement if there are enough; else each stands as often as any other, or once more, shuffled.
+    They are drawn without replacement if there are enough. Otherwise all are repeated equally often, give or take one,
+    and shuffled.
     """
     usable = [text for text in queries if check_text(text).strip()]
     if not usable:
@@ -120,15 +121,17 @@ def measure(
     budget: float = BUDGET,
     threads: int = 1,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> ThroughputReport:
     """Time every encoder of ``peers`` at every batch size.
 
-    ``budget`` is in seconds, for a cell: it ends with the batch in which the budget is used up, and states how many
-    queries it was measured on. A batch that would take more than twice the budget, by the speed of the size before, is
-    left out and says so. All encoders run at one batch size before the next, each with its words forgotten. ``threads``
-    is what the peers were loaded with. Retrievers are skipped. Raises :class:`~typeahead.errors.TypeaheadError` without
-    a query, or if the two stages do not give what the encoder gives.
+    ``budget`` is in seconds for each cell: a cell ends with the batch that uses it up, and states on how many queries
+    it was measured. A batch that would take more than twice the budget, by the speed at the size before, is left out,
+    and the cell says so. All encoders run at one batch size before the next, each with an empty cache of words.
+    ``threads`` is the number that the peers were loaded with. Retrievers are skipped.
+
+    Raises :class:`~typeahead.errors.TypeaheadError` without a query, or if the two stages do not give the same vectors
+    as the encoder.
     """
     if count < 1 or not batches or min(batches) < 1:
         raise ValueError(f"{count} queries in batches of {list(batches)}: all must be at least 1")
@@ -162,7 +165,7 @@ def measure(
 
 
 def _settle(peer: Peer, texts: Sequence[str]) -> float:
-    """Warm up, compare the stages with the encoder; queries a second, roughly."""
+    """Warm up and compare the stages with the encoder. Gives queries a second, roughly."""
     stages = peer.stages()
     whole = peer.encode(texts)
     start = time.perf_counter()
@@ -170,7 +173,7 @@ def _settle(peer: Peer, texts: Sequence[str]) -> float:
     spent = time.perf_counter() - start
     lengths = np.linalg.norm(whole, axis=1) * np.linalg.norm(staged, axis=1)
     if (np.einsum("nd,nd->n", whole, staged) < _AGREEMENT * lengths).any() or (whole.any(1) != staged.any(1)).any():
-        raise TypeaheadError(f"{peer.label}: what its two stages give is not what it gives: not timed")
+        raise TypeaheadError(f"{peer.label}: its two stages give other vectors than its encode: not timed")
     return len(texts) / max(spent, 1e-9)
 
 

@@ -1,9 +1,9 @@
-"""The systems that type in the prefix benchmark: what each shows after each key.
+"""The systems that type in the prefix benchmark, and the results that each shows after each key.
 
-:mod:`~typeahead.evaluate.measures.prefixes` defines keystroke, visible results and debounce, and scores what is shown
-here. The incremental encoder types through a real :class:`~typeahead.core.session.Session`, the code that serves; a
-whole-text encoder is given each prefix; a debounced one shows the older results while keys follow fast; BM25 takes the
-last word as unfinished.
+:mod:`~typeahead.evaluate.measures.prefixes` defines keystroke, visible results and debounce, and scores the results. An
+incremental encoder types through a real :class:`~typeahead.core.session.Session`, the code that serves. An encoder of
+whole texts gets each prefix. A debounced system keeps showing older results while keys follow fast. The lexical arm
+takes the last word as unfinished.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from typeahead.core.session import Session
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.traces import read_traces
 from typeahead.evaluate.measures.latency import ENTER_AFTER_MS
-from typeahead.evaluate.measures.lexical import LexicalIndex
 from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens, Typist
-from typeahead.evaluate.ports import Progress, TextEncoder
+from typeahead.evaluate.text_encoder import TextEncoder
 from typeahead.evaluate.vectors.passages import PassageVectors
 from typeahead.evaluate.vectors.search import Backend, search
+from typeahead.index.words import COMMON, Words
+from typeahead.progress import OnProgress
 
 #: Milliseconds without a key after which a debounced system encodes.
 DEBOUNCE_MS = 150.0
@@ -46,7 +47,7 @@ class VisibleSearch:
         self._backend = backend
         self._threads = threads
 
-    def top(self, vectors: Vectors, progress: Progress | None = None) -> NDArray[np.int64]:
+    def top(self, vectors: Vectors, progress: OnProgress | None = None) -> NDArray[np.int64]:
         """Rows int64 (n, 10) for ``vectors`` float32 (n, dim), filled up with ``NOTHING``; none for a zero vector.
 
         Raises what :func:`~typeahead.evaluate.vectors.search.search` raises.
@@ -59,7 +60,7 @@ class VisibleSearch:
                 vectors[pending], self._passages, depth, backend=self._backend, threads=self._threads, progress=progress
             )
             found[pending] = rows[:, :DEPTH]
-            # Where the 10th ties with the last that was asked for, others beyond may tie too, and have larger ids.
+            # If the 10th ties with the last one found, others beyond it may tie as well and have larger ids.
             open_ended = (scores[:, DEPTH - 1] == scores[:, -1]) & (rows[:, -1] != NOTHING)
             tied = (scores[:, :DEPTH] == scores[:, 1 : DEPTH + 1]) & (rows[:, 1 : DEPTH + 1] != NOTHING)
             for at in np.flatnonzero(tied.any(1) & ~open_ended):
@@ -75,8 +76,8 @@ class VisibleSearch:
 class SessionTypist:
     """An incremental encoder behind a typing session, as the server runs it; every key is answered.
 
-    With ``ahead``, by what the text finds that it is going to be, where the encoder guesses that; with a
-    ``vocabulary``, by what it finds once its last word is finished (:mod:`typeahead.core.completion`).
+    With ``ahead``, the search is for the encoder's guess of the finished text, if the encoder makes one. With a
+    ``vocabulary``, the search is for the text with its last word finished (:mod:`typeahead.core.completion`).
     """
 
     draws = 1
@@ -101,12 +102,12 @@ class SessionTypist:
         """How it types."""
         typing = "each key through a session"
         if self._completions is not None:
-            typing += f", its last word taken for the {COUNT} commonest of the collection that begin like it"
+            typing += f", its last word taken for the {COUNT} commonest words of the collection that begin like it"
         elif self._ahead and self._engine.looks_ahead:
             typing += ", searched for where the text is going"
         return {"typing": typing}
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Type each query into a session of its own; see :class:`~typeahead.evaluate.measures.prefixes.Typist`."""
         vectors: list[Vectors] = []
         places = []
@@ -136,9 +137,9 @@ class SessionTypist:
 
 
 class WholeTextTypist:
-    """An encoder of whole texts that is given every prefix, each distinct one once; every key is answered.
+    """An encoder of whole texts that gets every distinct prefix once; every key is answered.
 
-    It remembers what it showed for the last queries, so that a :class:`DebouncedTypist` on top encodes nothing again.
+    It remembers its screens for the last queries, so a :class:`DebouncedTypist` on top encodes nothing again.
     """
 
     draws = 1
@@ -154,7 +155,7 @@ class WholeTextTypist:
         """How it types."""
         return {"typing": "each prefix encoded from nothing"}
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Encode and search all prefixes; see :class:`~typeahead.evaluate.measures.prefixes.Typist`.
 
         Raises :class:`~typeahead.errors.SourceError` for vectors that are not finite, or not as many as the texts.
@@ -163,7 +164,7 @@ class WholeTextTypist:
             self._last = list(queries), self._typed(queries, progress)
         return self._last[1]
 
-    def _typed(self, queries: Sequence[str], progress: Progress | None) -> list[Screens]:
+    def _typed(self, queries: Sequence[str], progress: OnProgress | None) -> list[Screens]:
         known: dict[str, int] = {}
         places = []
         for query in queries:
@@ -186,29 +187,30 @@ class WholeTextTypist:
 
 
 class LexicalTypist:
-    """BM25 over words, the last of them a prefix match while it is being typed; every key is answered."""
+    """The lexical arm as it serves: BM25 over words, of which the last may be unfinished; every key is answered."""
 
     draws = 1
 
-    def __init__(self, name: str, index: LexicalIndex) -> None:
+    def __init__(self, name: str, words: Words) -> None:
         self.name = name
-        self._index = index
+        self._words = words
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """How it types."""
         return {
-            "typing": "words joined by OR, the last one as a prefix, ranked by FTS5's bm25()",
+            "typing": "words joined by OR, the last one as a prefix, ranked by FTS5's bm25(), "
+            f"without words that more than {COMMON:,} passages hold and single letters",
             "sqlite": sqlite3.sqlite_version,
         }
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Search all prefixes; see :class:`~typeahead.evaluate.measures.prefixes.Typist`."""
         screens = []
         for done, query in enumerate(queries, 1):
             shown = np.full((1, len(query), DEPTH), NOTHING, np.int64)
-            for at, terms in enumerate(self._index.terms([query[: end + 1] for end in range(len(query))])):
-                rows = [row for row, _ in self._index.best(terms, DEPTH)]
+            for at in range(len(query)):
+                rows = [row for row, _ in self._words.search(query[: at + 1], DEPTH)]
                 shown[0, at, : len(rows)] = rows
             screens.append(shown)
             if progress:
@@ -249,10 +251,10 @@ class Gaps:
 
 
 class DebouncedTypist:
-    """A system that answers only when no key came for ``wait_ms``, and shows the older results until then.
+    """A system that answers only when no key came for ``wait_ms``, and shows older results until then.
 
-    ``typist`` is what it shows when it answers; that takes no time. Each call of :meth:`typed` draws the same gaps for
-    a query's text, whatever the other queries are.
+    ``typist`` gives its answers, which take no time. Each call of :meth:`typed` draws the same gaps for a query's text,
+    whatever the other queries are.
     """
 
     def __init__(
@@ -284,7 +286,7 @@ class DebouncedTypist:
             "recorded_gaps": sum(map(len, self._gaps.traces)),
         }
 
-    def typed(self, queries: Sequence[str], progress: Progress | None = None) -> list[Screens]:
+    def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:
         """Type each query ``draws`` times; see :class:`~typeahead.evaluate.measures.prefixes.Typist`."""
         screens = []
         for query, shown in zip(queries, self._typist.typed(queries, progress), strict=True):
@@ -301,7 +303,7 @@ class DebouncedTypist:
 
 
 def answered(pauses: NDArray[np.float64], wait_ms: float) -> NDArray[np.int64]:
-    """Which keystroke's results stand there when each pause ends, counted from 0; ``NOTHING`` before the first answer.
+    """The keystroke whose results are shown when each pause ends, from 0; ``NOTHING`` before the first answer.
 
     A keystroke is answered if the pause after it is at least ``wait_ms``.
     """

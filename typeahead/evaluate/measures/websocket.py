@@ -1,6 +1,6 @@
-"""Keystroke to results over a loopback websocket: a real server process, one client that types as people do.
+"""Time from a keystroke to results over a loopback websocket: a real server process, and a client that replays typing.
 
-The server is started as ``typeahead serve`` on a free port; the client sends each key at its recorded time and Enter
+The server is ``typeahead serve`` on a free port. The client sends each key at its recorded time and Enter
 :data:`~typeahead.evaluate.measures.latency.ENTER_AFTER_MS` after the last one.
 """
 
@@ -25,7 +25,7 @@ from typeahead.evaluate.measures.latency import ENTER_AFTER_MS, Timings
 
 @contextmanager
 def server_process(index: Path | None, encoder: str) -> Iterator[tuple[str, int]]:
-    """Run ``typeahead serve``; gives its address and process id."""
+    """Run ``typeahead serve``. Gives its address and process id."""
     command = [sys.executable, "-m", "typeahead", "serve", "--encoder", encoder, "--port", "0", "--timings"]
     command += ["--index", str(index)] if index else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -40,7 +40,7 @@ def server_process(index: Path | None, encoder: str) -> Iterator[tuple[str, int]
 
 
 def resident_megabytes(pid: int) -> float | None:
-    """Resident memory of a process in MB, where /proc tells it."""
+    """Resident memory of a process in MB; ``None`` without /proc."""
     status = Path(f"/proc/{pid}/status")
     if not status.is_file():
         return None
@@ -51,7 +51,7 @@ def resident_megabytes(pid: int) -> float | None:
 def type_over_websocket(
     index: Path, encoder: str, traces: Sequence[Sequence[Keystroke]], facts: dict[str, Any]
 ) -> list[dict[str, object]]:
-    """Type ``traces`` one after the other; rows of timings, and what else was seen into ``facts``."""
+    """Type ``traces`` one after the other. Gives rows of timings, and adds other observations to ``facts``."""
     with server_process(index, encoder) as (address, pid):
         keys, submits = asyncio.run(_type_all(address, traces, facts))
         facts["server_memory_MB"] = resident_megabytes(pid)
@@ -118,5 +118,5 @@ async def _type_all(
 
 
 async def _until(moment: float) -> None:
-    """Wait until the clock shows ``moment``: this is typing at the recorded pace, not waiting for a result."""
+    """Wait until the clock shows ``moment``, to type at the recorded pace."""
     await asyncio.sleep(max(moment - time.perf_counter(), 0))

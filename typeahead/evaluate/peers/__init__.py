@@ -1,9 +1,9 @@
-"""What typeahead is compared with: peers named on the command line, each where its package is installed.
+"""The encoders and retrievers that typeahead is compared with, by their names on the command line.
 
-:func:`load_peer` takes an encoder's name as the ``evaluate`` commands do and gives a :class:`Peer`. What may stand
-there is in :mod:`~typeahead.evaluate.peers.names`; a package that is missing raises
-:class:`~typeahead.errors.MissingExtra`, which :func:`load_peers` collects, so that a table names a peer it lacks. Each
-module here imports its packages when one of its encoders is made, and nothing else of typeahead imports PyTorch.
+:func:`load_peer` takes a name, as the ``evaluate`` commands do, and gives a :class:`Peer`;
+:mod:`~typeahead.evaluate.peers.names` lists the names. A missing package raises
+:class:`~typeahead.errors.MissingExtra`; :func:`load_peers` collects these, so a table can name the peers that it lacks.
+Each module here imports its packages only when it makes an encoder. Nothing else in typeahead imports PyTorch.
 """
 
 from __future__ import annotations

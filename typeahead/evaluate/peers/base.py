@@ -1,7 +1,7 @@
-"""What a peer is: an encoder or a retriever with a label, and how its tokenization is timed apart.
+"""A peer: an encoder or a retriever with a label, and a way to time its tokenization apart.
 
-The protocols here ask for no more than the measurements use. :class:`TypeaheadStages` gives typeahead's own encoders
-what the other peers have of themselves: ``tokenize`` and ``encode_tokens`` as two calls.
+The protocols ask only for what the measurements use. :class:`TypeaheadStages` gives typeahead's own encoders the two
+calls that the other peers have: ``tokenize`` and ``encode_tokens``.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ class StagedEncoder(Protocol):
     """An encoder whose two stages can be timed apart: ``encode(texts)`` is ``encode_tokens(tokenize(texts))``."""
 
     def tokenize(self, texts: Sequence[str], /) -> Any:
-        """Texts to whatever :meth:`encode_tokens` takes."""
+        """Turn texts into the argument of :meth:`encode_tokens`."""
 
     def encode_tokens(self, tokens: Any, /) -> Vectors:
-        """What :meth:`tokenize` gave to float32 (n, dim), in the texts' order."""
+        """Encode the result of :meth:`tokenize` to float32 (n, dim), in the order of the texts."""
 
 
 class Retriever(Protocol):
     """Texts in, passages out: a peer without embeddings."""
 
     def index(self, passages: Iterable[Passage]) -> None:
-        """Take the passages that are searched from now on, in place of those before."""
+        """Replace the passages to search."""
 
     def search(self, texts: Sequence[str], depth: int) -> Hits:
-        """For each text at most ``depth`` passages, (id, score), best first; none for a text that matches nothing."""
+        """For each text at most ``depth`` passages as (id, score), best first; none if nothing matches."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """One column of a comparison. Exactly one of ``encoder`` and ``retriever`` is there."""
+    """One system of a comparison. It has either an ``encoder`` or a ``retriever``."""
 
-    #: What tables call it.
+    #: Its name in tables.
     label: str
-    #: What was asked for on the command line, without the label.
+    #: Its name on the command line, without the label.
     spec: str
-    #: What identifies the vectors that it gives: a kind and a hash of its files.
+    #: Identifies its vectors: a kind and a hash of its files.
     key: str
     encoder: Any = None
     retriever: Retriever | None = None
-    #: Whether the encoder steps token by token and so can be run through sessions.
+    #: Whether the encoder steps token by token, so that sessions can run it.
     incremental: bool = False
     #: The model folder of a typeahead encoder.
     folder: Path | None = None
@@ -67,7 +67,7 @@ class Peer:
         return vectors
 
     def stages(self) -> StagedEncoder:
-        """The encoder with its tokenization apart; one of typeahead's starts with nothing remembered."""
+        """The encoder with its tokenization apart; an encoder of typeahead starts with an empty cache."""
         if self.folder is not None:
             return TypeaheadStages(self.encoder, self.folder)
         if not isinstance(self.encoder, StagedEncoder):
@@ -76,14 +76,14 @@ class Peer:
 
 
 class _Given:
-    """Stands for a tokenizer and hands out what was tokenized before."""
+    """Takes the place of a tokenizer and gives the token ids that were made before."""
 
     def __init__(self, ids: dict[str, tuple[int, ...]]) -> None:
         self.encode = ids.__getitem__
 
 
 class TypeaheadStages:
-    """An encoder of typeahead whose ``encode`` finds its texts tokenized: the same code, less the tokenizer's time."""
+    """An encoder of typeahead that gets token ids: the same code, without the tokenizer's time."""
 
     def __init__(self, encoder: Any, folder: Path) -> None:
         self._tokenizer = IncrementalTokenizer.from_file(folder / "tokenizer.json")
@@ -94,7 +94,7 @@ class TypeaheadStages:
         return [(text, self._tokenizer.encode(text)) for text in texts]
 
     def encode_tokens(self, tokens: list[tuple[str, tuple[int, ...]]]) -> Vectors:
-        """Encode what :meth:`tokenize` gave."""
+        """Encode the result of :meth:`tokenize`."""
         self._encoder.tokenizer = _Given(dict(tokens))
         vectors: Vectors = self._encoder.encode([text for text, _ in tokens])
         return vectors

@@ -1,4 +1,4 @@
-"""BM25 on whole words by bm25s; prefix matches while a word is typed are those of SQLite in its sibling ``lexical``."""
+"""BM25 on whole words by bm25s; :mod:`typeahead.evaluate.measures.lexical` also matches an unfinished word."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Bm25Retriever:
     """bm25s with its own defaults: Lucene's BM25, k1 1.5, b 0.75, English stop words left out, no stemming.
 
-    It holds the tokens of all passages in memory while it indexes them, some 200 bytes a word: not for millions of
-    passages on a small machine. Passages that share no word with a query are not found.
+    It keeps the tokens of all passages in memory while it indexes them, some 200 bytes a word, so a small machine
+    cannot index millions of passages. Passages that share no word with a query are not found.
     """
 
     settings = "lucene k1=1.5 b=0.75 stopwords=en"
@@ -34,7 +34,7 @@ class Bm25Retriever:
         self._index: Any = None
 
     def index(self, passages: Iterable[Passage]) -> None:
-        """Take the passages that are searched from now on, in place of those before."""
+        """Replace the passages to search."""
         self._ids = []
 
         def texts() -> Iterable[str]:
@@ -52,7 +52,7 @@ class Bm25Retriever:
         return self._bm25s.tokenize(texts, stopwords="en", show_progress=False)
 
     def search(self, texts: Sequence[str], depth: int) -> Hits:
-        """For each text at most ``depth`` passages, (id, score), best first, ties by the passages' order."""
+        """For each text at most ``depth`` passages as (id, score), best first, ties in the order of the passages."""
         return [self._best(text, depth) for text in texts]
 
     def _best(self, text: str, depth: int) -> list[tuple[str, float]]:
@@ -72,6 +72,6 @@ def _top(scores: NDArray[np.float32], depth: int) -> list[int]:
     if len(rows) > depth:
         least = np.partition(scores[rows], len(rows) - depth)[len(rows) - depth]
         rows = rows[scores[rows] >= least]
-    # A stable sort leaves ties in the order of their rows, and so does what is cut off.
+    # A stable sort leaves ties in the order of their rows.
     best: list[int] = rows[np.argsort(-scores[rows], kind="stable")][:depth].tolist()
     return best

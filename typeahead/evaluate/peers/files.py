@@ -1,4 +1,4 @@
-"""Files of peers: what identifies a folder, and a place that what is made from it is written to whole or not at all."""
+"""Files of peers: a fingerprint of a folder, and files that are made once, whole or not at all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; :class:`~typeahead.errors.ModelCorrupt` if it is none, ``{}`` if it is not there."""
+    """Read a JSON file, ``{}`` if it is missing; :class:`~typeahead.errors.ModelCorrupt` if it is no JSON."""
     if not path.is_file():
         return {}
     try:
@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
 
 
 def made_once(path: Path, make: Callable[[Path], None]) -> Path:
-    """``path`` if it is there, else what ``make`` writes to another name, renamed when it is complete."""
+    """Return ``path``. If it is missing, ``make`` writes it under another name, and it is renamed when complete."""
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)

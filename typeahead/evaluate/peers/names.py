@@ -1,16 +1,16 @@
-"""Names of encoders on the command line, and what they load.
+"""Names of encoders on the command line, and the peers that they load.
 
 ===================  ================================================================================================
-``NAME``, ``FOLDER``  a model of typeahead: one that comes with it, or a folder
-``st:FOLDER``         a teacher by sentence-transformers in float32; any hub id too
+``NAME``, ``FOLDER``  a model of typeahead: one that it ships, or a folder
+``st:FOLDER``         a teacher by sentence-transformers in float32; a hub id as well
 ``onnx:FOLDER``       the same folder by ONNX Runtime in float32
 ``torch:NAME``        a recurrent student of typeahead stepped by ``torch.nn.GRU``
 ``static:FOLDER``     a static table, a folder of model2vec's
 ``table:FOLDER``      a static table made from the teacher in that folder, in its space, as pynife starts
-``bm25``              BM25 by bm25s: retrieves, and has no embeddings
+``bm25``              BM25 by bm25s, a retriever without embeddings
 ===================  ================================================================================================
 
-``LABEL=`` before any of them sets what tables call it.
+``LABEL=`` before any of them sets its name in tables.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typeahead.evaluate.peers.static import Model2VecEncoder, table_of
 from typeahead.evaluate.peers.torch_step import TorchStepEncoder
 from typeahead.models.folder import find
 
-#: What may stand before a colon.
+#: Words that may stand before a colon.
 KINDS = ("st", "onnx", "torch", "static", "table")
 
 #: Where graphs that were exported and tables that were made are kept.
@@ -40,7 +40,7 @@ CACHE = Path(".typeahead/peers")
 
 
 def split_label(spec: str) -> tuple[str, str]:
-    """The label and the name of ``LABEL=NAME``; a name without a label is its own.
+    """The label and the name of ``LABEL=NAME``; without a label, the name is the label.
 
     Raises :class:`~typeahead.errors.ModelNotFound` if either is blank.
     """
@@ -53,7 +53,7 @@ def split_label(spec: str) -> tuple[str, str]:
 
 
 def load_peer(spec: str, *, threads: int, cache: Path = CACHE) -> Peer:
-    """Load what ``spec`` names; ``threads`` is for whole texts, a step always runs on one.
+    """Load the peer named ``spec``. ``threads`` is for whole texts; a step always runs on one thread.
 
     Raises :class:`~typeahead.errors.ModelError` for what cannot be found or loaded, and
     :class:`~typeahead.errors.MissingExtra` for a package that is not installed.
@@ -85,7 +85,7 @@ def load_peer(spec: str, *, threads: int, cache: Path = CACHE) -> Peer:
 
 
 def load_peers(specs: Sequence[str], *, threads: int, cache: Path = CACHE) -> tuple[list[Peer], list[dict[str, str]]]:
-    """Load all that can be loaded; for each whose package is missing ``{"query_encoder", "missing"}`` instead."""
+    """Load all peers that can be loaded; each of the others gives a ``{"query_encoder", "missing"}``."""
     peers, missing = [], []
     for spec in specs:
         try:

@@ -1,8 +1,8 @@
 """A sentence-transformers folder in float32, run by ONNX Runtime without PyTorch.
 
-The graph is the folder's own ``onnx/model.onnx``, or is exported once by PyTorch and kept; pooling is done here, as the
-folder's modules say. Its sibling of sentence-transformers is what users run; the passage encoders of typeahead are cut
-from it in int8.
+The graph is the folder's own ``onnx/model.onnx``; if there is none, PyTorch exports it once and it is kept. Pooling is
+done here, as the folder's modules say. Users run the sibling ``sentence``; the passage encoders of typeahead are made
+from this one in int8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typeahead.encoders.transformer import batches_by_length
 from typeahead.errors import MissingExtra, ModelCorrupt, ModelError
 from typeahead.evaluate.peers.files import made_once, read_json
 
-#: Word pieces in a batch, padding included: few enough that activations stay near the second-level cache.
+#: Word pieces in a batch, with padding: so few that activations stay near the second-level cache.
 _BATCH_TOKENS = 1024
 #: How far an exported graph may be from PyTorch in any value.
 _EXPORT_TOLERANCE = 1e-3
@@ -43,8 +43,8 @@ Batch = tuple[list[int], NDArray[np.int64], NDArray[np.int64]]
 class OnnxTeacher:
     """Modules Transformer, Pooling (cls, mean, max or lasttoken) and Normalize; other modules are refused.
 
-    ``graph_cache`` is where an exported graph is kept. Raises :class:`~typeahead.errors.ModelError`, and
-    :class:`~typeahead.errors.MissingExtra` if a graph must be exported and what that takes is not installed.
+    ``graph_cache`` is the file for an exported graph. Raises :class:`~typeahead.errors.ModelError`, and
+    :class:`~typeahead.errors.MissingExtra` if a graph must be exported and the packages for that are not installed.
     """
 
     def __init__(self, folder: Path, *, threads: int, graph_cache: Path) -> None:
@@ -82,7 +82,7 @@ class OnnxTeacher:
         return batches
 
     def encode_tokens(self, tokens: list[Batch]) -> Vectors:
-        """Encode what :meth:`tokenize` gave to float32 (n, dim)."""
+        """Encode the result of :meth:`tokenize` to float32 (n, dim)."""
         vectors = np.empty((sum(len(rows) for rows, _, _ in tokens), self.dim), np.float32)
         for rows, ids, mask in tokens:
             inputs = {"input_ids": ids, "attention_mask": mask}
@@ -205,7 +205,7 @@ def _export(folder: Path, path: Path) -> None:
             verbose=False,
         )
     run = open_graph(path).run
-    # Other exporters of PyTorch give graphs that are right for the example alone, without a word.
+    # Other exporters of PyTorch silently give graphs that are right for the example alone.
     for rows, length in ((1, 3), (3, 17)):
         ids, mask = example(rows, length)
         with torch.inference_mode():

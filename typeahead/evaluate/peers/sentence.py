@@ -1,4 +1,4 @@
-"""A teacher as its users run it, by sentence-transformers in float32; its sibling of ONNX Runtime is faster."""
+"""A teacher as its users run it, by sentence-transformers in float32; the sibling ``onnx_teacher`` is faster."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra, ModelError, ModelNotFound
 
-#: On a CPU small batches are the fast ones: their activations stay in the second-level cache.
+#: On a CPU small batches are fastest: their activations stay in the second-level cache.
 _BATCH = 8
 
 
 class SentenceTransformerTeacher:
     """``SentenceTransformer(path)`` for a folder or a hub id, on the CPU.
 
-    However many texts are handed over, they run in batches of 8 of like length. ``threads`` is PyTorch's, for the whole
-    process. Raises :class:`~typeahead.errors.ModelError` for a model that cannot be loaded, or has prompts of which
-    none is for all texts.
+    Texts always run in batches of 8 of similar length. ``threads`` is PyTorch's, for the whole process. Raises
+    :class:`~typeahead.errors.ModelError` for a model that cannot be loaded, or whose prompts differ for queries and
+    passages.
     """
 
     def __init__(self, path: str, *, threads: int) -> None:
@@ -32,7 +32,7 @@ class SentenceTransformerTeacher:
             raise MissingExtra("sentence-transformers", "peers") from error
         torch.set_num_threads(threads)
         self._torch = torch
-        # Weights of some MB: a bar for them would stand in every log.
+        # A progress bar for some MB of weights would stand in every log.
         logging.disable_progress_bar()
         try:
             self.model: Any = SentenceTransformer(path, device="cpu")
@@ -49,7 +49,7 @@ class SentenceTransformerTeacher:
                 f"{path} puts other words before queries than before passages (its prompts {', '.join(used)}): that is "
                 "not supported here, and figures without them would not be its own"
             )
-        # The name until sentence-transformers 5 was tokenize.
+        # It was called tokenize until sentence-transformers 5.
         self._preprocess = getattr(self.model, "preprocess", None) or self.model.tokenize
 
     @property
@@ -75,16 +75,16 @@ class SentenceTransformerTeacher:
         return np.asarray(vectors, np.float32)
 
     def tokenize(self, texts: Sequence[str]) -> list[tuple[list[int], Any]]:
-        """Batches of like length: the texts' numbers and what the model takes."""
+        """Batches of similar length: the texts' numbers, and the arguments of the model."""
         order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         batches = [order[first : first + _BATCH] for first in range(0, len(order), _BATCH)]
         return [(rows, self._preprocess([self._prompt + texts[row] for row in rows])) for rows in batches]
 
     def encode_tokens(self, tokens: list[tuple[list[int], Any]]) -> Vectors:
-        """Encode what :meth:`tokenize` gave to float32 (n, dim)."""
+        """Encode the result of :meth:`tokenize` to float32 (n, dim)."""
         vectors = np.empty((sum(len(rows) for rows, _ in tokens), self.dim), np.float32)
         with self._torch.inference_mode():
             for rows, features in tokens:
-                # The modules write into the dictionary that they are given.
+                # The modules write into their argument.
                 vectors[rows] = self.model(dict(features))["sentence_embedding"].float().numpy()
         return vectors

@@ -1,9 +1,9 @@
 """Static token tables by model2vec: a query is the mean of its tokens' vectors.
 
-A folder of model2vec's is run as it is. A table can also be made from a teacher, as pynife and model2vec start: the
-teacher's output for each single token, less the mean of all of them, weighted by a guessed frequency. Without PCA, so
-it lies in the teacher's space and searches the teacher's index. It is not trained: pynife's trained models, which keep
-more of their teachers, are sentence-transformers folders.
+A folder of model2vec is run as it is. A table can also be made from a teacher, as the first step of pynife and
+model2vec does it: the teacher's output for each single token, minus the mean of all of them, weighted by a guessed
+frequency. There is no PCA, so the table stays in the teacher's space and searches the teacher's index. It is not
+trained; pynife's trained models, which retain more of their teachers, are sentence-transformers folders.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def _model2vec() -> Any:
 
 
 class Model2VecEncoder:
-    """A folder of model2vec's, run by ``StaticModel`` in this process.
+    """A folder of model2vec, run by ``StaticModel`` in this process.
 
-    It drops unknown words, so a text of nothing else is a row of zeros, as a text without a token is in typeahead.
+    It drops unknown words, so a text of unknown words gives a row of zeros, like a text without a token in typeahead.
     """
 
     def __init__(self, folder: Path) -> None:
         static_model = _model2vec().StaticModel
         try:
             self._model = static_model.from_pretrained(folder)
-        except Exception as error:  # those of safetensors and tokenizers have no other class in common
+        except Exception as error:  # errors of safetensors and tokenizers have no other class in common
             raise ModelCorrupt(f"model2vec cannot load {folder}: {error}", folder=folder) from error
 
     @property
@@ -65,7 +65,7 @@ class Model2VecEncoder:
         return tokens
 
     def encode_tokens(self, tokens: list[list[int]]) -> Vectors:
-        """Encode what :meth:`tokenize` gave to float32 (n, dim)."""
+        """Encode the result of :meth:`tokenize` to float32 (n, dim)."""
         staged = copy.copy(self._model)
         staged.tokenize = lambda sentences: tokens  # noqa: ARG005
         blanks = [""] * len(tokens)
@@ -85,7 +85,7 @@ def sif_weights(count: int) -> NDArray[np.float32]:
 
 
 def table_of(teacher: Path, path: Path, *, threads: int) -> Path:
-    """The folder ``path`` with the table of ``teacher``, a sentence-transformers folder; made if it is not there."""
+    """The folder ``path`` with the table of ``teacher``, a sentence-transformers folder; made if it is missing."""
     return made_once(path, lambda partial: _make_table(teacher, partial, threads))
 
 
@@ -96,7 +96,7 @@ def _make_table(folder: Path, path: Path, threads: int) -> None:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     vectors = single_token_vectors(teacher, tokenizer)
-    # Single tokens of all-MiniLM-L6-v2 share a large part that no passage has: nDCG@10 on SciFact is 0.429 without it
+    # Single tokens of all-MiniLM-L6-v2 share a large part that passages lack: nDCG@10 on SciFact is 0.429 without it
     # and 0.099 with it, on NFCorpus 0.256 and 0.178.
     vectors -= vectors.mean(axis=0)
     vectors *= sif_weights(len(vectors))[:, None]
@@ -104,7 +104,7 @@ def _make_table(folder: Path, path: Path, threads: int) -> None:
 
 
 def single_token_vectors(teacher: SentenceTransformerTeacher, tokenizer: Tokenizer) -> Vectors:
-    """The teacher's output for each token alone, special tokens round it: float32 (vocabulary, dim)."""
+    """The teacher's output for each token alone, between special tokens: float32 (vocabulary, dim)."""
     import torch
 
     before, after = _special_tokens_round(tokenizer)

@@ -1,6 +1,6 @@
-"""The student stepped by PyTorch: what the first paper's code does, on the same weights, engine and cache.
+"""A student stepped by PyTorch, as in the first paper's code, with the same weights, engine and cache.
 
-The sibling :mod:`typeahead.encoders.recurrent` steps them by ONNX Runtime in int8.
+:mod:`typeahead.encoders.recurrent` steps it by ONNX Runtime in int8.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typeahead.models.folder import read_config
 
 
 class TorchStepEncoder(RecurrentEncoder):
-    """The same student, the same engine and cache; each step is run by ``torch.nn.GRU`` in float32."""
+    """A recurrent student; ``torch.nn.GRU`` runs each step in float32."""
 
     def __init__(self, folder: Path, *, threads: int) -> None:
         try:

@@ -1,8 +1,7 @@
 """One page of Markdown from the JSON files of many measurements.
 
-The files are those of :mod:`~typeahead.evaluate.report.results`; tables are made by
-:mod:`~typeahead.evaluate.report.tables` and the measurements' own modules, curves by
-:mod:`~typeahead.evaluate.report.plots`. Nothing is computed here but the order.
+:mod:`~typeahead.evaluate.report.results` reads the files; :mod:`~typeahead.evaluate.report.tables` and the
+measurements make tables, :mod:`~typeahead.evaluate.report.plots` makes curves. This module only puts them in order.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from typeahead.errors import SourceError
+from typeahead.evaluate.filenames import FileNames
 from typeahead.evaluate.report import plots, prefix_report, tables
-from typeahead.evaluate.report.filenames import FileNames
 from typeahead.tables import markdown
 
 Record = Mapping[str, Any]
@@ -37,19 +36,20 @@ class Curves:
         self._names = FileNames()
 
     def add(self, name: str, svg: str, says: str) -> str:
-        """Write a file; gives the Markdown that shows it."""
+        """Write a file. Gives the Markdown that shows it."""
         file = f"{self._names.of(name)}.svg"
         (self._folder / file).write_text(svg, encoding="utf-8")
         return f"![{says}]({file})"
 
 
 def sections(records: Sequence[Record], curves: Curves, *, texts: bool) -> list[str]:
-    """Blocks of the page; curves are written as they come up."""
+    """Make the blocks of the page, and write the curves."""
     blocks = [_machine(records)]
     for heading, kind, section in (
         ("Retrieval", "retrieval", _retrieval),
-        ("While one types", "prefixes", _prefixes),
+        ("While typing", "prefixes", _prefixes),
         ("Vectors and words", "hybrid", _hybrid),
+        ("The box as it is served", "box", _box),
         ("Latency", "latency", _latency),
         ("MTEB", "mteb", _mteb),
     ):
@@ -65,7 +65,7 @@ def sections(records: Sequence[Record], curves: Curves, *, texts: bool) -> list[
 
 
 def _machine(records: Sequence[Record]) -> str:
-    """Hardware and versions; several, if the files are not all of one machine."""
+    """Hardware and versions, of several machines if the files come from several."""
     machines = [record.get("hardware") or {"machine": "unknown"} for record in records]
     different = list(dict.fromkeys(", ".join(f"{name} {what}" for name, what in found.items()) for found in machines))
     return "Measured on: " + "; and on: ".join(different) + "."
@@ -77,6 +77,16 @@ def _source(record: Record) -> str:
 
 def _notes(record: Record) -> list[str]:
     return ["\n".join(f"- {warning}" for warning in record.get("warnings", ()))]
+
+
+def _box(record: Record, curves: Curves, texts: bool) -> list[str]:
+    del curves, texts
+    return [
+        f"### {record['dataset']}",
+        f"{record['queries']:,} queries, searched in {record['index']}.",
+        *_notes(record),
+        markdown(tables.metrics(record["results"], record["missing"], baseline=None)),
+    ]
 
 
 def _retrieval(record: Record, curves: Curves, texts: bool) -> list[str]:
@@ -115,9 +125,9 @@ def _prefixes(record: Record, curves: Curves, texts: bool) -> list[str]:
     svg = plots.prefix_curves(record)
     return [
         f"### {record['dataset']}, typed character by character",
-        f"{record['queries']:,} queries, {record['code_points']['all']:,} keystrokes; what is visible at once is 10 "
-        f"passages. Definitions: `typeahead/evaluate/prefixes.py`. Intervals: {record['bootstrap']['rounds']:,} "
-        f"bootstrap rounds, seed {record['bootstrap']['seed']}, of drawn gaps too.",
+        f"{record['queries']:,} queries, {record['code_points']['all']:,} keystrokes; 10 passages are visible at once. "
+        f"Definitions: `typeahead/evaluate/measures/prefixes.py`. Intervals: {record['bootstrap']['rounds']:,} "
+        f"bootstrap rounds, seed {record['bootstrap']['seed']}, which is also that of drawn gaps.",
         *_notes(record),
         markdown([prefix_report.row(system) for system in record["systems"]]),
         tables.absent(record["missing"], record.get("skipped", ())),
@@ -141,8 +151,8 @@ def _latency(record: Record, curves: Curves, texts: bool) -> list[str]:
     found = record["latency"]
     blocks = [
         f"One query at a time, one thread, {found['repetitions'] - found['warm_up']:,} repetitions of each. *Online*: "
-        "the last word, the text before it being encoded. *Full*: the whole query from nothing. *Key*: the last key. "
-        f"*Enter*: the query being encoded. Queries are drawn with seed {found['seed']}.",
+        "the last word, after the text before it is encoded. *Full*: the whole query from nothing. *Key*: the last "
+        f"key. *Enter*: after the whole query is encoded. Queries are drawn with seed {found['seed']}.",
         markdown(found["rows"]),
         markdown(found["token_rows"]),
         tables.absent(record["missing"], found["skipped"]),
@@ -151,7 +161,7 @@ def _latency(record: Record, curves: Curves, texts: bool) -> list[str]:
         blocks += [
             "### Throughput",
             f"{batched['queries']:,} queries ({batched['taken']}, seed {batched['seed']}), {batched['threads']} "
-            f"threads, at most {batched['budget_seconds']:.0f} seconds a row: fewer queries where that ended it.",
+            f"threads, at most {batched['budget_seconds']:.0f} seconds a row, with fewer queries if they are used up.",
             markdown(batched["rows"]),
         ]
     return blocks

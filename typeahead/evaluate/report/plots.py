@@ -1,9 +1,9 @@
-"""Curves of the prefix benchmark and of recall as SVG, the same bytes for the same figures.
+"""Curves of the prefix benchmark and of recall as SVG; the same figures give the same bytes.
 
-Reads the dictionaries of :meth:`~typeahead.evaluate.report.prefix_report.PrefixReport.to_dict` and of
-:class:`~typeahead.evaluate.measures.comparison.RecallCurve`, or what JSON keeps of them; it computes nothing. Colours
-are Okabe and Ito's (*Color Universal Design*, 2008), which people with each common kind of colour blindness tell apart;
-each system has a marker and a dash pattern of its own as well.
+The input is a dictionary of :meth:`~typeahead.evaluate.report.prefix_report.PrefixReport.to_dict` or of
+:class:`~typeahead.evaluate.measures.comparison.RecallCurve`, also after a way through JSON; nothing is computed here.
+The colours are those of Okabe and Ito (*Color Universal Design*, 2008): people with any common kind of colour blindness
+can distinguish them. Each system also has its own marker and dash pattern.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = "os^DvPX"
 _DASHES = ("-", "--", "-.", ":")
-#: Text stays text, to be small and searchable; the salt makes ids the same in each run.
+#: Text stays text, so files are small and searchable. The salt makes ids the same in each run.
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "typeahead", "font.size": 9, "font.family": ["DejaVu Sans"]}
 
 
 def prefix_curves(report: Mapping[str, Any]) -> str:
-    """SVG of quality by fraction typed, with its intervals, by characters left, and of churn.
+    """Draw quality by fraction typed with its intervals, quality by characters left, and churn, as SVG.
 
     Raises :class:`~typeahead.errors.MissingExtra` without matplotlib, and :class:`~typeahead.errors.SourceError` for a
     dictionary that is no such report.
@@ -38,7 +38,7 @@ def prefix_curves(report: Mapping[str, Any]) -> str:
 
 
 def recall_curves(curves: Mapping[str, Mapping[str, Any]], dataset: str) -> str:
-    """SVG of R@k relative to the teacher by k: for each encoder a curve of :class:`~.comparison.RecallCurve`.
+    """Draw R@k relative to the teacher by k as SVG: a :class:`~.comparison.RecallCurve` for each encoder.
 
     Raises what :func:`prefix_curves` raises.
     """
@@ -56,7 +56,7 @@ def _svg(
         raise MissingExtra("matplotlib", "evaluate") from error
     try:
         with mpl.rc_context(_STYLE), warnings.catch_warnings():
-            # Of a glyph that matplotlib's font lacks: the text stays text, and who shows the file has a font for it.
+            # matplotlib's font may lack a glyph. The text stays text, and the viewer has a font for it.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure = Figure(figsize=size, layout="constrained")
             draw(figure, figures)
@@ -64,7 +64,7 @@ def _svg(
             figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     except (KeyError, TypeError, IndexError) as error:
         raise SourceError(f"not a {what}: {error!r}") from error
-    # Lines that end in blanks trip linters of those who commit the file.
+    # Linters complain of lines that end in blanks.
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
@@ -93,7 +93,7 @@ def _draw_recall(figure: Figure, figures: Mapping[str, Any]) -> None:
 
 
 def write_prefix_curves(report: Mapping[str, Any], path: Path) -> None:
-    """Write :func:`prefix_curves` to ``path``, whose folder is made where it is missing."""
+    """Write :func:`prefix_curves` to ``path``; its folder is made if it is missing."""
     svg = prefix_curves(report)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(svg, encoding="utf-8")

@@ -1,9 +1,9 @@
-"""The prefix benchmark's figures: means over queries, what is retained of the teacher, and how sure they are.
+"""The prefix benchmark's figures: means over queries, shares retained of the teacher, and intervals.
 
-:mod:`~typeahead.evaluate.measures.prefixes` defines every figure and scores single queries; here scores of several
+:mod:`~typeahead.evaluate.measures.prefixes` defines every figure and scores single queries. Here the scores of several
 systems become one plain dictionary for JSON, and rows for a table. Intervals are 95% percentile bootstrap intervals
-over queries (Efron, Tibshirani 1993, section 13.3): the same resamples for every system, so that a ratio of two systems
-is resampled in pairs.
+over queries (Efron, Tibshirani 1993, section 13.3). All systems have the same resamples, so a ratio of two systems is
+resampled in pairs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.evaluate.measures.prefixes import Ids, Judged, QueryScores, Typist, keystroke_at, score
-from typeahead.evaluate.ports import Progress
+from typeahead.progress import OnProgress
 
 #: Percent of a query's code points.
 FRACTIONS = tuple(range(5, 101, 5))
@@ -34,12 +34,12 @@ def evaluate(
     *,
     teacher: str,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> PrefixReport:
     """Let every system type every query of ``dataset``.
 
     ``teacher`` names the typist that the others are compared with: the passages' own encoder, fed each prefix.
-    ``seed`` is that of the bootstrap. Raises what :func:`~typeahead.evaluate.measures.prefixes.score` raises.
+    ``seed`` is for the bootstrap. Raises what :func:`~typeahead.evaluate.measures.prefixes.score` raises.
     """
     if teacher not in [typist.name for typist in typists]:
         raise ValueError(f"no system is called {teacher!r}, the teacher that the others are compared with")
@@ -56,7 +56,7 @@ class PrefixReport:
     #: By system, then by query id; every system has typed the same queries.
     scores: Mapping[str, Mapping[str, QueryScores]]
     teacher: str
-    #: What each system says about itself.
+    #: The facts of each system.
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
 
@@ -83,7 +83,7 @@ class PrefixReport:
         return found
 
     def to_dict(self, *, per_query: bool = True) -> dict[str, Any]:
-        """All figures, for JSON; ``None`` where there is none. ``per_query`` adds what others need to compare."""
+        """All figures, for JSON; ``None`` for a missing one. ``per_query`` adds figures of each query."""
         characters = self.characters
         return {
             "dataset": self.dataset,
@@ -210,7 +210,7 @@ def _keystrokes(counts: Sequence[Floats]) -> dict[str, float | None]:
     """Median, mean and share of never over all queries and draws."""
     pooled = np.concatenate(counts)
     reached = pooled[np.isfinite(pooled)]
-    # With an even number, the mean of a count and never is never.
+    # For an even number of counts, the mean of a count and "never" is "never".
     median = float(np.median(pooled))
     return {
         "median": median if np.isfinite(median) else None,

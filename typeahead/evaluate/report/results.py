@@ -1,7 +1,6 @@
-"""The JSON file that a measurement leaves behind: its figures, its command, its hardware and its versions.
+"""The JSON file of a measurement: its figures, its command, its hardware and its versions.
 
-What the figures are is the measurement's business; :mod:`~typeahead.evaluate.report.page` puts many such files on one
-page.
+Each measurement has its own figures; :mod:`~typeahead.evaluate.report.page` puts many such files on one page.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from typeahead.tables import hardware
 
 FORMAT_VERSION = 1
 
-KINDS = ("retrieval", "prefixes", "hybrid", "latency", "mteb")
+KINDS = ("retrieval", "prefixes", "hybrid", "box", "latency", "mteb")
 
 
 def write_results(path: Path | None, kind: str, figures: dict[str, Any]) -> None:
-    """Write ``figures`` of a measurement of one of :data:`KINDS`, with where they come from; nothing without a path.
+    """Write the ``figures`` of a measurement of one of :data:`KINDS`, with their origin; without a path, do nothing.
 
-    "-" prints them. NaN is refused with ``ValueError``: it is no JSON, and no figure.
+    The path "-" prints them. NaN is refused with ``ValueError``: JSON has no NaN.
     """
     if path is None:
         return
@@ -53,7 +52,7 @@ def read_results(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise SourceError(f"not JSON: {error}", path=path) from error
     if not isinstance(record, dict) or record.get("kind") not in KINDS:
-        raise SourceError(f"not what typeahead evaluate wrote: its kind is none of {', '.join(KINDS)}", path=path)
+        raise SourceError(f"no file of typeahead evaluate: its kind is none of {', '.join(KINDS)}", path=path)
     if record.get("format_version") != FORMAT_VERSION:
         raise SourceError(
             f"format version {record.get('format_version')}, this version reads {FORMAT_VERSION}", path=path

@@ -1,4 +1,4 @@
-"""Rows of the tables that measurements print and that :mod:`~typeahead.evaluate.report.page` collects, from JSON."""
+"""Makes rows of tables from JSON, for the measurements and for :mod:`~typeahead.evaluate.report.page`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 def metrics(
     results: Sequence[Mapping[str, Any]], missing: Sequence[Mapping[str, str]], *, baseline: str | None
 ) -> list[Row]:
-    """A row for each encoder: its metrics, and nDCG@10 as a share of the baseline's; missing ones say so."""
+    """A row for each encoder: its metrics, and nDCG@10 as a share of the baseline's; also one for each missing one."""
     base = next((result["metrics"]["nDCG@10"] for result in results if result["query_encoder"] == baseline), 0.0)
     rows: list[Row] = [
         {"query encoder": result["query_encoder"]}
@@ -52,7 +52,7 @@ def recall(comparison: Mapping[str, Any]) -> list[Row]:
 
 
 def length(comparison: Mapping[str, Any]) -> list[Row]:
-    """How the drop goes with the length of queries."""
+    """Rows on the correlation of the drop with the length of queries."""
     return [
         {
             "drop of": found["measure"],
@@ -67,7 +67,7 @@ def length(comparison: Mapping[str, Any]) -> list[Row]:
 
 
 def worst(comparison: Mapping[str, Any], *, texts: bool = True) -> list[Row]:
-    """The queries that lost most; ``texts`` adds what they say, which is the collection's."""
+    """The queries that lost most; ``texts`` adds their texts, which belong to the collection."""
     return [
         {"query": found["query"], "baseline": f"{found['teacher']:.4f}", "encoder": f"{found['encoder']:.4f}"}
         | ({"text": found["text"]} if texts else {})
@@ -91,7 +91,7 @@ def _chance(p_value: float | None) -> str:
 
 
 def absent(missing: Sequence[Mapping[str, str]], skipped: Sequence[Mapping[str, str]] = ()) -> str:
-    """A list of the encoders that were asked for and are not in a table, and why; "" for none."""
+    """A list of the encoders that a table lacks, and why; "" for none."""
     return "\n".join(
         [f"- {peer['query_encoder']} is missing: {peer['missing']}" for peer in missing]
         + [f"- {peer['query_encoder']} is left out: {peer['skipped']}" for peer in skipped]

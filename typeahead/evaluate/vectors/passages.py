@@ -1,7 +1,7 @@
 """Vectors of all passages of a collection: encoded once, kept on disk in shards, read a shard at a time.
 
-Eight million passages do not fit in memory and can take days, so a shard that is finished stays whatever kills the
-process. Which shards there are, and where, is for ``vector_cache``; what is in one is for ``shards``.
+Eight million passages do not fit in memory, and encoding them can take days, so a finished shard survives whatever
+kills the process. ``vector_cache`` knows which shards there are and where; ``shards`` knows what one contains.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from numpy.typing import ArrayLike, NDArray
 from typeahead.errors import ModelError
 from typeahead.evaluate.data.collection import Passage
 from typeahead.evaluate.data.datasets import Dataset
-from typeahead.evaluate.data.ids import PassageIds
-from typeahead.evaluate.ports import Progress, TextEncoder
-from typeahead.evaluate.report.quantities import byte_count, duration
+from typeahead.evaluate.quantities import byte_count, duration
+from typeahead.evaluate.text_encoder import TextEncoder
 from typeahead.evaluate.vectors.shards import AnyVectors, PassageCacheError, Shard
 from typeahead.evaluate.vectors.vector_cache import VectorCache
+from typeahead.progress import OnProgress
+from typeahead.text.ids import PassageIds
 
 __all__ = ["PassageCacheError", "PassageVectors", "encode_passages"]
 
-#: Passages in a shard: 25 MB of 384 float32, and at 53 passages a second five minutes that a kill can cost.
+#: Passages in a shard: 25 MB of 384 float32. At 53 passages a second, a kill can cost five minutes of work.
 SHARD_SIZE = 16_384
 DTYPES = ("float32", "float16")
-#: Passages that the encoder is given at once.
+#: Passages for the encoder at once.
 _BATCH = 512
-#: Batches after which time is estimated, the first of them not timed: it pays for what is loaded and compiled once.
+#: Batches before the time is estimated. The first is not timed, since it includes loading and compiling.
 _MEASURED = 3
 
 
@@ -56,9 +57,9 @@ class PassageVectors:
         return self.count
 
     def shards(self) -> Iterator[tuple[int, AnyVectors]]:
-        """First row, and vectors float32 or float16 (n, dim), of each shard, by row.
+        """Yield first row and vectors, float32 or float16 (n, dim), of each shard, in the order of rows.
 
-        A shard is read when it is asked for, and not kept. Raises :class:`PassageCacheError` if it cannot be, or has
+        A shard is read when its turn comes, and not kept. Raises :class:`PassageCacheError` if it cannot be read or has
         become shorter.
         """
         if isinstance(self._shards, np.ndarray):
@@ -101,29 +102,29 @@ def encode_passages(
     *,
     shard_size: int = SHARD_SIZE,
     dtype: str = "float32",
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> PassageVectors:
-    """Give the vectors of a dataset's passages: those in ``cache``, and those that have to be encoded first.
+    """Give the vectors of a dataset's passages, from ``cache`` or encoded now.
 
-    A shard is on disk before the next is begun, so a process that is killed loses one at most. All shards that are
-    there are read once, and those that are damaged or belong to other passages encoded again.
+    Each shard is on disk before the next one begins, so a killed process loses at most one. All existing shards are
+    read once; those that are damaged or belong to other passages are encoded again.
 
     Args:
-        encoder: encodes passages; not asked if all vectors are there.
-        encoder_key: stands for the encoder and changes with it, as the hashes of its files do.
-        dataset: whose passages.
-        cache: folder of the vectors of all collections; may be missing.
-        shard_size: passages in a shard. Another number makes other shards.
+        encoder: encodes passages; not used if all vectors exist.
+        encoder_key: identifies the encoder and changes with it, like the hashes of its files.
+        dataset: the dataset with the passages.
+        cache: folder for the vectors of all collections; may be missing.
+        shard_size: passages in a shard. Shards of another size cannot be used.
         dtype: "float32", or "float16" for half of the disk and three significant digits.
-        progress: called with "passages of NAME", the number that is done, and that of all.
-        announce: told, a line each: what is there already, what is encoded again and why, and, after some batches and
-            before the rest, what time and disk it will take.
+        progress: called with "passages of NAME", the number of encoded passages, and the number of all.
+        announce: gets a line of text about existing vectors, about each shard that is encoded again and why, and,
+            after some batches, about the time and disk space for the rest.
 
     Raises:
-        PassageCacheError: the disk lacks the room, the folder cannot be written, another process is encoding the same,
-            or a shard is another encoder's or of a later format.
-        ModelError: the encoder gave vectors of a wrong shape or that are not finite; the passage is named.
+        PassageCacheError: the disk is too full, the folder cannot be written, another process is encoding the same
+            passages, or a shard comes from another encoder or a later format.
+        ModelError: the encoder gave vectors of a wrong shape, or not finite; the passage is named.
         SourceError: the passages cannot be read, or have changed since the dataset was opened.
         ValueError: ``shard_size`` is below 1, or there is no such ``dtype``.
     """
@@ -137,7 +138,7 @@ def encode_passages(
     stored.look(progress)
     if stored.missing:
         with stored.locked():
-            # Another process may have finished some in the meantime.
+            # Another process may have finished some since then.
             stored.look()
             _Encoding(encoder, dataset, stored, np.dtype(dtype), progress, say).run()
     shards = stored.shards()
@@ -145,7 +146,7 @@ def encode_passages(
 
 
 class _Encoding:
-    """Makes the shards that ``stored`` lacks, in order."""
+    """Makes the missing shards of ``stored``, in order."""
 
     def __init__(
         self,
@@ -153,7 +154,7 @@ class _Encoding:
         dataset: Dataset,
         stored: VectorCache,
         dtype: np.dtype[Any],
-        progress: Progress | None,
+        progress: OnProgress | None,
         say: Callable[[str], None],
     ) -> None:
         self._encoder = encoder
@@ -218,7 +219,7 @@ class _Encoding:
         return vectors
 
     def _measure(self, count: int, seconds: float, dim: int) -> None:
-        """After the first batch, see that the disk has room; after some, say how long it will take."""
+        """After the first batch, check the disk space; after some more, announce how long it will take."""
         remaining = self._total - self._at_first
         needed = remaining * dim * self._dtype.itemsize
         estimate = self._estimate
@@ -241,7 +242,7 @@ class _Encoding:
 
 
 class _Estimate:
-    """How many passages a second, by batches of which the first does not count if there are more."""
+    """Passages a second over all batches except the first, if there are others."""
 
     def __init__(self) -> None:
         self.batches = 0

@@ -1,9 +1,9 @@
-"""Inner products whose bits do not depend on where the vectors stand.
+"""Inner products whose bits do not depend on the place of the vectors in a matrix.
 
-On some processors those of BLAS do. OpenBLAS's Haswell kernel, for one, takes twelve rows by eight columns at a time,
-and in the first and the last eight columns of a block it sums differently for six of the twelve rows. Small matrices
-may have a kernel of their own. :mod:`~typeahead.evaluate.vectors.search` asks :func:`depends_on_place`, and where it is
-so it lets BLAS only choose and takes the scores from :class:`Pairs`.
+On some processors, BLAS's products do depend on it. OpenBLAS's Haswell kernel, for example, takes twelve rows by eight
+columns at a time, and in the first and the last eight columns of a block it sums six of the twelve rows differently.
+Small matrices may have a kernel of their own. :mod:`~typeahead.evaluate.vectors.search` asks :func:`depends_on_place`;
+if so, BLAS only chooses, and the scores come from :class:`Pairs`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typeahead.core.encoder import Vectors
 
 Rows = NDArray[np.int64]
 
-#: Different vectors in a trial; its sizes are multiples of it.
+#: Different vectors in a trial. The sizes of its matrices are multiples of this.
 _TRIED = 16
 #: Pairs that are multiplied at once: their vectors, 1.5 MB of 384 dimensions, stay in a cache.
 _PAIRS = 512
@@ -28,10 +28,10 @@ _ROUNDING = 2.0**-24
 
 @cache
 def depends_on_place(sizes: tuple[tuple[int, int], ...], dim: int) -> bool:
-    """Whether BLAS gives two vectors another product in another place, in matrix products of these sizes.
+    """Whether BLAS's product of two vectors depends on their place, in matrix products of these sizes.
 
-    ``sizes`` are (m, n), multiples of 16, of products float32 (m, dim) by (dim, n). They are tried once, with the
-    threads of BLAS that the caller has set.
+    ``sizes`` are pairs (m, n), multiples of 16, for products of float32 (m, dim) and (dim, n). They are tried once,
+    with the number of BLAS threads that the caller has set.
     """
     vectors = np.random.default_rng(0).standard_normal((_TRIED, dim)).astype(np.float32)
     expected = None
@@ -46,9 +46,9 @@ def depends_on_place(sizes: tuple[tuple[int, int], ...], dim: int) -> bool:
 
 
 def greatest_difference(queries: Vectors) -> NDArray[np.float64]:
-    """How far two ways to sum a product can lie apart: for each query (n, dim), and vectors of values up to 1.
+    """The greatest difference between two ways to sum the product of a query and a vector of values up to 1.
 
-    Float64 (n, 1). Two units more allow for the rounding of what a caller computes with it.
+    For queries (n, dim): float64 (n, 1). Two more units allow for the rounding of the caller's computation.
     """
     units = 2 * queries.shape[1] + 4
     difference: NDArray[np.float64] = np.abs(queries).sum(axis=1, dtype=np.float64, keepdims=True) * units * _ROUNDING
@@ -56,7 +56,7 @@ def greatest_difference(queries: Vectors) -> NDArray[np.float64]:
 
 
 class Pairs:
-    """Multiplies pairs of vectors, in memory that it keeps: new pages cost as much as what is done with them."""
+    """Multiplies pairs of vectors, in memory that it keeps: new pages would cost as much as the products."""
 
     def __init__(self, dim: int) -> None:
         self._left, self._right = np.empty((2, _PAIRS, dim), np.float32)

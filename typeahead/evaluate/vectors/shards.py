@@ -1,15 +1,15 @@
-"""One file of passage vectors: written whole or not at all, and never taken for another.
+"""One file of passage vectors, written whole or not at all, which says what it contains.
 
 A shard is a file in the safetensors format [1]: the length of its header in eight bytes, little-endian; the header, a
 JSON object; the data. It has one tensor, ``vectors``, float32 or float16 (n, dim), and these texts as metadata::
 
     format           "typeahead.passages"
     format_version   "1"
-    encoder          what made the vectors
+    encoder          the key of the encoder
     passages         SHA-256 of the passages' ids and texts, see ``Collection.digest``
     sha256           of the data
 
-The sibling ``passages`` decides which shards there are to be. [1] https://github.com/huggingface/safetensors
+The sibling ``passages`` decides which shards there are. [1] https://github.com/huggingface/safetensors
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from typeahead.index.manifest import sync_folder
 FORMAT_VERSION = 1
 _FORMAT = "typeahead.passages"
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
-#: A header holds some 500 bytes and the encoder's key; a file of another kind must not make us read a gigabyte.
+#: A header has some 500 bytes and the encoder's key. A file of another kind must not make us read a gigabyte.
 _MAX_HEADER = 1 << 20
-#: What a file that is being written ends with.
+#: The ending of an unfinished file.
 PARTIAL = ".partial"
 
 AnyVectors = NDArray[np.float32] | NDArray[np.float16]
@@ -48,12 +48,12 @@ class PassageCacheError(TypeaheadError):
 
 
 class ShardDamaged(PassageCacheError):
-    """A file that is no shard, or not the whole of one: it can only be written anew."""
+    """A file that is no complete shard: it can only be written anew."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard as its header describes it, whose file has the right length."""
+    """A shard as its header describes it; its file has the right length."""
 
     path: Path
     encoder: str
@@ -68,8 +68,8 @@ class Shard:
     def open(cls, path: Path) -> Shard:
         """Read the header.
 
-        Raises :class:`ShardDamaged` for a file that is no shard or has another length than its header says, and
-        :class:`PassageCacheError` for one that cannot be read or is of a later format.
+        Raises :class:`ShardDamaged` for a file that is no shard or has a wrong length, and :class:`PassageCacheError`
+        for a file that cannot be read or has a later format.
         """
         try:
             with path.open("rb") as file:
@@ -117,7 +117,7 @@ class Shard:
         )
 
     def read(self, *, verify: bool = False) -> AnyVectors:
-        """The vectors, (count, dim), in memory; with ``verify`` their hash is compared with the header's.
+        """Read the vectors, (count, dim), into memory; with ``verify`` their hash is compared with the header's.
 
         Raises :class:`ShardDamaged`, and :class:`PassageCacheError` if the file cannot be read.
         """
@@ -135,7 +135,7 @@ class Shard:
 
 
 def write_shard(path: Path, vectors: AnyVectors, *, encoder: str, passages: str) -> Shard:
-    """Write a shard, which is on disk under its name, whole, when this returns, and not there before.
+    """Write a shard. It is on disk and complete when this returns; under its name, nobody sees it before.
 
     Raises :class:`PassageCacheError` if it cannot be written.
     """
@@ -153,7 +153,7 @@ def write_shard(path: Path, vectors: AnyVectors, *, encoder: str, passages: str)
         "vectors": {"dtype": names[data.dtype], "shape": list(data.shape), "data_offsets": [0, data.nbytes]},
     }
     text = json.dumps(header).encode()
-    # The data begin at a multiple of eight, as the format's own writers see to.
+    # The data begin at a multiple of eight, as with the format's own writers.
     text += b" " * (-len(text) % 8)
     if len(text) > _MAX_HEADER:
         raise PassageCacheError(f"the encoder's key has {len(encoder):,} characters, too many for a header", path=path)

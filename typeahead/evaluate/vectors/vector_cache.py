@@ -1,13 +1,13 @@
-"""The folder in which a collection's vectors by one encoder are kept: which shards it must hold, and which it does.
+"""The folder with a collection's vectors by one encoder: the shards that it needs, and those that it has.
 
-``passages`` fills it; what is in a shard's file is for ``shards``. Layout of the folder that holds all of them::
+``passages`` fills it, and ``shards`` knows the files. The layout of the folder for all collections::
 
     COLLECTION-ENCODER/                  name of the collection; hash of the type of number and the encoder's key
         00000-PASSAGES.safetensors       number of the shard; hash of its passages
         lock                             held by a process while it encodes
 
-So datasets that share their passages share their vectors, and two collections of one name do not get in each other's
-way. What is no longer wanted is deleted by deleting its folder.
+So datasets with the same passages share their vectors, and two collections with one name do not disturb each other.
+To delete vectors, delete their folder.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from typeahead.evaluate.data.collection import Collection
-from typeahead.evaluate.ports import Progress
-from typeahead.evaluate.report.filenames import safe_name
-from typeahead.evaluate.report.quantities import byte_count
+from typeahead.evaluate.filenames import safe_name
+from typeahead.evaluate.quantities import byte_count
 from typeahead.evaluate.vectors.shards import PARTIAL, AnyVectors, PassageCacheError, Shard, ShardDamaged, write_shard
+from typeahead.progress import OnProgress
 
 _LOCK = "lock"
 
 
 class VectorCache:
-    """The shards of ``collection``, of ``shard_size`` passages each, by the encoder that ``key`` stands for.
+    """The shards of ``collection``, with ``shard_size`` passages each, by the encoder that ``key`` identifies.
 
-    ``announce`` is told of each shard that is there but cannot be used.
+    ``announce`` gets a line of text for each existing shard that cannot be used.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class VectorCache:
 
     @property
     def done(self) -> int:
-        """Number of passages whose vectors are there."""
+        """Number of passages that have vectors."""
         return sum(shard.count for shard in self._found.values())
 
     def rows(self, number: int) -> range:
@@ -72,11 +72,11 @@ class VectorCache:
         """All shards in order, once none is missing."""
         return [self._found[number] for number in range(len(self._starts))]
 
-    def look(self, progress: Progress | None = None) -> None:
-        """Find the missing shards that are on the disk by now, and read each in full to see that it is whole.
+    def look(self, progress: OnProgress | None = None) -> None:
+        """Find missing shards that are on the disk by now, and read each in full to check that it is complete.
 
-        Raises :class:`PassageCacheError` for a shard of another encoder, of another shape than the rest or of a later
-        format: none of these is overwritten.
+        Raises :class:`PassageCacheError` for a shard of another encoder, with another shape than the others, or in a
+        later format: none of these is overwritten.
         """
         there = [number for number in self.missing if self._path(number).exists()]
         for at, number in enumerate(there):
@@ -109,8 +109,11 @@ class VectorCache:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from writing here. Raises :class:`PassageCacheError` if somebody does, or nobody can."""
-        # A transaction of SQLite locks on every system, and ends with its process however that dies.
+        """Keep other processes from writing here.
+
+        Raises :class:`PassageCacheError` if another process does, or if the folder cannot be written.
+        """
+        # A transaction of SQLite locks on every system, and ends with its process, however the process dies.
         connection = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

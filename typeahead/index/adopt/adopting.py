@@ -23,8 +23,9 @@ from typeahead.index.documents import Documents
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Adoption, Manifest, Teacher
 from typeahead.index.projection import REDUCED, check_dimensions, project, read_projection, reduce_vectors
-from typeahead.index.staging import DOCUMENTS, Progress, Staging, no_progress
+from typeahead.index.staging import DOCUMENTS, Staging
 from typeahead.index.vectors import GRAPH, LABELS, VECTORS, choose_backend, map_vectors, open_vectors
+from typeahead.progress import OnProgress, no_progress
 from typeahead.text.document import Document
 from typeahead.text.sources import read_ids
 
@@ -47,7 +48,7 @@ def adopt_index(
     backend: str = "auto",
     nprobe: int | None = None,
     dimensions: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     warn: Callable[[str], None] = warnings.warn,
     source: str = "",
     guard: Guard = CAREFUL,
@@ -182,7 +183,7 @@ class _Adopting:
     backend: str
 
     def __init__(
-        self, vectors: Path, folder: Path, teacher: Teacher, similarity: str, dim: int | None, tell: Progress
+        self, vectors: Path, folder: Path, teacher: Teacher, similarity: str, dim: int | None, tell: OnProgress
     ) -> None:
         self._path, self._folder, self._teacher, self._dim, self._tell = vectors, folder, teacher, dim, tell
         self._cosine = similarity == "cosine"

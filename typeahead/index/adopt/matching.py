@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from typeahead.errors import SourceError
 from typeahead.index.documents import DocumentWriter
-from typeahead.index.staging import Progress
+from typeahead.progress import OnProgress
 from typeahead.text.document import Document
 
 _BATCH = 1000
@@ -27,7 +27,7 @@ def store_documents(
     count: int,
     target: Path,
     vectors: Path,
-    tell: Progress,
+    tell: OnProgress,
     *,
     labels: bool = False,
 ) -> NDArray[np.int64] | None:

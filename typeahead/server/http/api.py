@@ -1,9 +1,9 @@
-"""What all HTTP answers share: errors in OpenAI's shape, who may ask, and how much of a body is read."""
+"""What all HTTP endpoints share: errors in OpenAI's shape, who may ask, and how bodies are read."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import orjson
@@ -14,7 +14,7 @@ from typeahead.core.encoder import Encoder
 from typeahead.errors import ProtocolError
 from typeahead.server.config import ServerConfig
 from typeahead.wire.access import Access, Tokens
-from typeahead.wire.protocol import load_object
+from typeahead.wire.fields import BadField, ObjectReader, Struct
 
 _WANTS_TOKEN = 'this server wants a token: send the header "Authorization: Bearer …"'
 
@@ -34,12 +34,12 @@ class ApiError(Exception):
 
     @property
     def fields(self) -> dict[str, str | None]:
-        """What is said of it."""
+        """The fields of the JSON object ``error``."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         return {"message": str(self), "type": kind, "param": self.param, "code": self.code}
 
     def response(self) -> Response:
-        """Write it as OpenAI does."""
+        """Write the error as OpenAI does."""
         headers = dict(NO_STORE)
         if self.status == 408:
             # The rest of the body may still come, and it is no request.
@@ -58,9 +58,10 @@ def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] =
 
 
 class Gate:
-    """Who may ask, and how many bodies are read at a time. ``status`` tells "ready", or what the server does instead.
+    """Decides who may ask, and how many bodies are read at a time.
 
-    Headers are those of an ASGI scope, as a mapping: names in lower case.
+    ``status`` returns "ready", or what the server is doing instead. Headers are those of an ASGI scope, as a mapping:
+    names in lower case.
     """
 
     def __init__(self, config: ServerConfig, status: Callable[[], str]) -> None:
@@ -70,15 +71,16 @@ class Gate:
         self._reading = 0
 
     def admit(self, headers: Mapping[bytes, bytes]) -> Access:
-        """Say what a request may do.
+        """Return what a request may do.
 
-        Raises :class:`ApiError` for another origin's page, without the token, and while the server is not ready.
+        Raises :class:`ApiError` for a page of another origin, for a missing or wrong token, and while the server is not
+        ready.
         """
         origin = headers.get(b"origin")
         if origin is not None and not self._config.allows(
             origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1")
         ):
-            raise ApiError(403, "this origin may not ask: the server's allowed_origins say who may")
+            raise ApiError(403, "this origin may not ask: add it to the server's allowed_origins")
         access = self._access(headers)
         if access is Access.NONE:
             raise ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
@@ -87,16 +89,18 @@ class Gate:
         return access
 
     def authorize_operator(self, headers: Mapping[bytes, bytes]) -> None:
-        """Raise :class:`ApiError` for who may not see how the server is.
+        """Raise :class:`ApiError` for anybody who may not see the state of the server.
 
-        Where there is no token for operators, whoever has the clients' may see it. Without any token
-        that is everybody on a server that only its own machine reaches, and nobody on any other.
+        Where operators have no token of their own, the clients' token will do. Without any token, everybody may see a
+        server that only its own machine can reach, and nobody any other.
         """
         access = self._access(headers)
         if access is Access.NONE or (access is Access.CLIENT and self._config.operator_token is not None):
             raise ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
         if access is Access.CLIENT and not self._tokens.asked_for and self._config.public:
-            raise ApiError(403, "strangers reach this server: give it a token for operators, TYPEAHEAD_OPERATOR_TOKEN")
+            raise ApiError(
+                403, "other machines reach this server: give it a token for operators, TYPEAHEAD_OPERATOR_TOKEN"
+            )
 
     def _access(self, headers: Mapping[bytes, bytes]) -> Access:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
@@ -104,7 +108,7 @@ class Gate:
 
     async def body(self, receive: Receive, limit: int) -> bytes:
         """Read a body of at most ``limit`` bytes, by ASGI's ``receive``."""
-        # Not among the running requests: whoever sends a body slowly keeps nobody from asking.
+        # Not counted as a running request: a client that sends its body slowly keeps nobody else out.
         if self._reading >= self._config.max_bodies:
             raise ApiError(503, "too many requests are being read: try again", code="overloaded")
         self._reading += 1
@@ -131,16 +135,14 @@ async def _whole(receive: Receive, limit: int) -> bytes:
             return body
 
 
-def read_fields(body: bytes, known: Sequence[str]) -> dict[str, Any]:
-    """Read a JSON object with no other fields than those that are known; :class:`ApiError` for anything else."""
+def read_body(reader: ObjectReader[Struct], body: bytes) -> Struct:
+    """Read a JSON object; :class:`ApiError` for anything that the reader does not take."""
     try:
-        fields = load_object(body)
+        return reader.read(body)
+    except BadField as error:
+        raise ApiError(400, str(error), param=error.field) from None
     except ProtocolError as error:
         raise ApiError(400, str(error), code=error.code) from None
-    for name in fields:
-        if name not in known:
-            raise ApiError(400, f"unknown field {name[:40]!a}: known are {', '.join(known)}")
-    return fields
 
 
 def encoder_named(encoders: Mapping[str, Encoder], name: Any) -> Encoder:

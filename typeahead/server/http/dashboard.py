@@ -1,9 +1,8 @@
 """What the page ``/dashboard`` asks for once a second: ``GET /v1/dashboard``.
 
-An endpoint of its own rather than ``/metrics``: that is five times as large, text that a browser would have to parse
-each second, and has no place for the slow keystrokes, nor for what the teacher costs. The page takes differences of
-counts from one answer to the next and computes rates and percentiles itself, so the server keeps no history, and any
-number of pages may look.
+The page does not use ``/metrics``, which is five times as large, is text that a browser would have to parse each
+second, and has no place for slow keystrokes or the cost of the teacher. The page computes rates and percentiles itself,
+from the differences between two answers. So the server keeps no history, and any number of pages may be open.
 
 The answer is a JSON object::
 
@@ -13,9 +12,9 @@ The answer is a JSON object::
      "slow": [{"age_s", "total_us", "chars", "tokens", "submit", "stages_us": {…}}, …],
      "teacher": {"encoder", "runs", "points": [[code points, microseconds], …]} or null}
 
-``started`` is the server's start in seconds since 1970, the same in each answer until it is restarted and counts anew;
-``at`` is the time of the answer in seconds since some moment, for rates. ``counts`` are as in
-:mod:`typeahead.server.observe.counters`. Nothing in it holds any text that somebody typed.
+``started`` is the server's start in seconds since 1970. If it changes, the server was restarted and counts anew. ``at``
+is the time of the answer in seconds since some fixed moment, for rates. ``counts`` are as in
+:mod:`typeahead.server.observe.counters`. The answer holds no text that anybody typed.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ VERSION: Final = 1
 def write_dashboard(
     snapshot: Snapshot, slow: list[dict[str, Any]], teacher: TeacherCost | None, *, started: float, at: float
 ) -> dict[str, Any]:
-    """Put together the answer, from the snapshot of one process or the merged ones of several."""
+    """Build the answer from the snapshot of one process, or from the merged snapshots of several."""
     return {
         "version": VERSION,
         "started": started,

@@ -1,10 +1,9 @@
 """``POST /v1/embed``: batches of texts to vectors, for programs that want many or want them fast.
 
-As raw ASGI: what Starlette does for a request takes as long as a static model does for twenty texts. The formats are
-those of :mod:`typeahead.server.http.formats`. A model that is a look-up encodes small batches on the event loop, since
-the way to another thread and back takes longer; everything else is the business of
-:mod:`typeahead.server.http.embedder`. The model that was asked for answers and no other: the fallback is for
-:mod:`typeahead.server.http.routes`'s ``/v1/embeddings``.
+This is raw ASGI, because Starlette takes as long for a request as a static model for twenty texts. The formats are
+those of :mod:`typeahead.server.http.formats`. A static model encodes small batches on the event loop, because the way
+to another thread and back would take longer; :mod:`typeahead.server.http.embedder` encodes everything else. Only the
+model that was asked for answers: the fallback is for ``/v1/embeddings`` (:mod:`typeahead.server.http.routes`).
 """
 
 from __future__ import annotations
@@ -12,20 +11,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import parse_qsl
 
+from msgspec import UNSET
 from starlette.requests import ClientDisconnect
 
 from typeahead.core.encoder import Encoder, Vectors
 from typeahead.core.states import check_vectors
 from typeahead.encoders.static import StaticEncoder
 from typeahead.errors import TextError
+from typeahead.logs import LimitedLog
 from typeahead.server.config import ServerConfig
-from typeahead.server.http.api import ApiError, Gate, Receive, encoder_named, read_fields
+from typeahead.server.http.api import ApiError, Gate, Receive, encoder_named, read_body
+from typeahead.server.http.bodies import EMBED
 from typeahead.server.http.embedder import Embedder
 from typeahead.server.http.formats import (
-    DTYPES,
     ESCAPED,
     Format,
     Lines,
@@ -37,32 +37,18 @@ from typeahead.server.http.formats import (
     write_json,
     write_line,
 )
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.typing.channel import Scope, Send
 
 log = logging.getLogger(__name__)
 
 EMBED_PATH = "/v1/embed"
 
-_FIELDS = ("texts", "model", "dtype")
 #: Code points that are encoded on the event loop at a time, by a model that is a look-up: some 2 ms.
 _AT_ONCE_CHARS = 8192
 #: Lines that are answered together.
 _LINES_TOGETHER = 64
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-
-
-class _Wish:
-    """Which vectors a request asks for: by which model, and of which type."""
-
-    __slots__ = ("dtype", "encoder")
-
-    def __init__(self, encoders: Mapping[str, Encoder], fields: Mapping[str, Any], default: str) -> None:
-        self.encoder = encoder_named(encoders, fields.get("model", default))
-        self.dtype = fields.get("dtype", "float32")
-        if type(self.dtype) is not str or self.dtype not in DTYPES:
-            raise ApiError(400, f'"dtype" has to be one of {", ".join(DTYPES)}', param="dtype")
 
 
 class EmbedEndpoint:
@@ -87,7 +73,7 @@ class EmbedEndpoint:
             headers = dict(scope["headers"])
             self._gate.admit(headers)
             sent = format_sent(headers.get(b"content-type", b""))
-            wanted = format_wanted(headers.get(b"accept", b""), sent)
+            wanted = format_wanted(_accept(scope), sent)
             if self._running >= self._config.max_requests:
                 raise ApiError(503, "too many requests at a time: try again", code="overloaded")
             self._running += 1
@@ -104,10 +90,11 @@ class EmbedEndpoint:
             return
 
     async def _answer(self, wanted: Format, receive: Receive, send: Send) -> None:
-        fields = read_fields(await self._gate.body(receive, self._config.max_body_bytes), _FIELDS)
-        wish = _Wish(self._encoders, fields, self._default)
-        vectors = await self._encode(wish, self._texts(fields.get("texts")))
-        model = wish.encoder.config.name
+        wish = read_body(EMBED, await self._gate.body(receive, self._config.max_body_bytes))
+        encoder = encoder_named(self._encoders, self._default if wish.model is UNSET else wish.model)
+        self._check_texts(wish.texts)
+        vectors = await self._encode(encoder, wish.texts)
+        model = encoder.config.name
         body: bytes | memoryview
         headers = []
         if wanted is Format.JSON:
@@ -118,7 +105,7 @@ class EmbedEndpoint:
             body = write_binary(vectors, wish.dtype)
             headers = [
                 (b"typeahead-model", model.encode()),
-                (b"typeahead-dim", b"%d" % wish.encoder.dim),
+                (b"typeahead-dim", b"%d" % encoder.dim),
                 (b"typeahead-count", b"%d" % len(vectors)),
                 (b"typeahead-dtype", wish.dtype.encode()),
             ]
@@ -126,9 +113,7 @@ class EmbedEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _texts(self, texts: Any) -> list[str]:
-        if type(texts) is not list or not texts or any(type(text) is not str for text in texts):
-            raise ApiError(400, '"texts" has to be a list of strings, not empty', param="texts")
+    def _check_texts(self, texts: list[str]) -> None:
         if len(texts) > self._config.max_batch:
             message = (
                 f'"texts" are {len(texts)}, the limit is {self._config.max_batch}: send several requests, or lines'
@@ -139,11 +124,9 @@ class EmbedEndpoint:
             row = next(row for row, text in enumerate(texts) if len(text) > limit)
             message = f'"texts" {row} has {len(texts[row])} code points, the limit is {limit}'
             raise ApiError(413, message, param="texts")
-        return texts
 
-    async def _encode(self, wish: _Wish, texts: Sequence[str]) -> Vectors:
+    async def _encode(self, encoder: Encoder, texts: Sequence[str]) -> Vectors:
         """Encode texts to float32 (n, dim); :class:`ApiError` for one that is not valid Unicode."""
-        encoder = wish.encoder
         try:
             if isinstance(encoder, StaticEncoder) and sum(map(len, texts)) <= _AT_ONCE_CHARS:
                 vectors = encoder.encode(texts)
@@ -158,8 +141,8 @@ class EmbedEndpoint:
         return vectors
 
     async def _stream(self, query: bytes, receive: Receive, send: Send) -> None:
-        """Answer lines as they come; a line that cannot be answered is told so in its place."""
-        wish = _Wish(self._encoders, _parameters(query), self._default)
+        """Answer lines as they come. An error takes the place of a line that cannot be answered."""
+        encoder = encoder_named(self._encoders, self._default if (model := _model(query)) is None else model)
         headers = [(b"content-type", Format.LINES.encode()), *_HEADERS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         max_chars = self._config.max_input_chars
@@ -181,11 +164,11 @@ class EmbedEndpoint:
             found = [*lines.feed(event.get("body", b"")), *([] if more else lines.end())]
             for first in range(0, len(found), _LINES_TOGETHER):
                 together = found[first : first + _LINES_TOGETHER]
-                await _send_lines(send, await self._answer_lines(wish, together, index))
+                await _send_lines(send, await self._answer_lines(encoder, together, index))
                 index += len(together)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer_lines(self, wish: _Wish, lines: Sequence[bytes | None], first: int) -> list[bytes]:
+    async def _answer_lines(self, encoder: Encoder, lines: Sequence[bytes | None], first: int) -> list[bytes]:
         answers: list[bytes] = [b""] * len(lines)
         texts: dict[int, str] = {}
         for row, line in enumerate(lines):
@@ -195,7 +178,7 @@ class EmbedEndpoint:
                 answers[row] = write_failed_line(first + row, error)
         if texts:
             try:
-                vectors = await self._encode(wish, list(texts.values()))
+                vectors = await self._encode(encoder, list(texts.values()))
             except ApiError as error:
                 # The lines share the encoder's failure; what is wrong with a text was found when it was read.
                 for row in texts:
@@ -206,14 +189,19 @@ class EmbedEndpoint:
         return answers
 
 
+def _accept(scope: Scope) -> bytes:
+    """All lines of the header ``Accept`` as one (RFC 9110, section 5.3)."""
+    return b", ".join(value for name, value in scope["headers"] if name == b"accept")
+
+
 async def _send_lines(send: Send, lines: Sequence[bytes]) -> None:
     await send({"type": "http.response.body", "body": b"".join(lines), "more_body": True})
 
 
-def _parameters(query: bytes) -> dict[str, Any]:
-    """What the address says of lines: the model, if anything."""
-    fields: dict[str, Any] = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+def _model(query: bytes) -> str | None:
+    """The model that the URL of a request with lines names, if it names one."""
+    fields = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     for name in fields:
         if name != "model":
             raise ApiError(400, f"unknown parameter {name[:40]!a}: known is model")
-    return fields
+    return fields.get("model")

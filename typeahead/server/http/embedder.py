@@ -1,8 +1,7 @@
 """Embeddings of whole texts for HTTP, in a thread of their own, so that a long request delays nobody's keystrokes.
 
-What is asked of the encoder of what is typed goes by the same rules as typing
-(:mod:`typeahead.server.typing.fallback`): the fallback encodes the texts that are too long for it, all where the best
-is wanted, and those that it fails at.
+Requests for the query encoder follow the same rules as typing (:mod:`typeahead.server.typing.fallback`). The fallback
+encodes texts that are too long for the encoder, texts at which it fails, and every text if the best quality is wanted.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from typeahead.errors import EncoderError, TextError
 from typeahead.server.observe.metrics import Reason
 from typeahead.server.typing.fallback import Fallback
 
-#: Texts encoded in one go: a server that stops waits for no more than these.
+#: Texts that are encoded together. A server that stops waits for no more than these.
 ENCODE_CHUNK = 16
 
 
 class Embedder:
-    """The encoding thread. ``encoder`` is that of what is typed, in whose place the fallback may stand."""
+    """The encoding thread. ``encoder`` is the query encoder, which the fallback may stand in for."""
 
     def __init__(self, encoder: IncrementalEncoder, fallback: Fallback | None) -> None:
         self._encoder = encoder
@@ -34,15 +33,15 @@ class Embedder:
         self._running = 0
 
     def close(self) -> None:
-        """Stop the encoding thread after what it is busy with."""
+        """Stop the encoding thread after its current texts."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def has_fallback(self, encoder: Encoder) -> bool:
-        """Whether there is a fallback that may stand in for ``encoder``."""
+        """Return whether there is a fallback that may stand in for ``encoder``."""
         return self._fallback is not None and encoder is self._encoder
 
     async def encode(self, encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
-        """Encode by this encoder and no other: float32 (n, dim), and the number of tokens."""
+        """Encode with this encoder and no other: float32 (n, dim), and the number of tokens."""
         loop = asyncio.get_running_loop()
         parts = []
         tokens = 0
@@ -56,10 +55,10 @@ class Embedder:
     async def embed(
         self, encoder: Encoder, texts: Sequence[str], *, best: bool = False
     ) -> tuple[Vectors, list[str], int]:
-        """Encode by the rules: float32 (n, dim), the name of each row's encoder, and the number of tokens.
+        """Encode by the rules of this module: float32 (n, dim), the name of each row's encoder, the number of tokens.
 
-        Raises :class:`~typeahead.errors.TextError`, :class:`~typeahead.errors.EncoderError` where the encoder and the
-        fallback fail, and what an encoder raises that nothing stands in for.
+        Raises :class:`~typeahead.errors.TextError`; :class:`~typeahead.errors.EncoderError` if both the encoder and the
+        fallback fail; and any error of an encoder that has no fallback.
         """
         if self._fallback is None or encoder is not self._encoder:
             vectors, tokens = await self.encode(encoder, texts)
@@ -91,9 +90,9 @@ class Embedder:
     async def _fill(
         self, fallback: Fallback, texts: Sequence[str], reasons: list[Reason | None], out: Vectors
     ) -> list[Reason | None]:
-        """Encode each text by the encoder, or by the fallback where there is a reason; what fails by the other one.
+        """Encode each text with the encoder, or with the fallback if there is a reason; if one fails, with the other.
 
-        Returns why the fallback encoded what it did in the end.
+        Returns the reason for each text that the fallback encoded in the end.
         """
         ours = [row for row, reason in enumerate(reasons) if reason is None]
         if ours and not await self._try(self._encoder, texts, ours, out):
@@ -103,16 +102,16 @@ class Embedder:
             return reasons
         _count(fallback, reasons, "error")
         if not await self._try(self._encoder, texts, theirs, out):
-            raise EncoderError("neither the encoder nor the fallback can encode this: the log says how they failed")
+            raise EncoderError("neither the encoder nor the fallback could encode this: the log says why")
         return [None] * len(texts)
 
     def _sort(self, fallback: Fallback, texts: Sequence[str], best: bool) -> tuple[list[Reason | None], int]:
-        """Why each text is for the fallback, if it is, and how many tokens there are."""
+        """Return the reason for each text that is for the fallback, and the number of tokens in all."""
         counts = [len(self._encoder.tokenizer.encode(check_text(text))) for text in texts]
         return [fallback.wants(count, best=best) for count in counts], sum(counts)
 
     async def _try(self, encoder: Encoder, texts: Sequence[str], rows: Sequence[int], out: Vectors) -> bool:
-        """Encode these rows of ``texts`` into those of ``out``; False, and a line in the log, where that fails."""
+        """Encode some rows of ``texts`` into the same rows of ``out``. If that fails, log it and return False."""
         assert self._fallback is not None
         try:
             vectors, _ = await self.encode(encoder, [texts[row] for row in rows])
@@ -133,6 +132,6 @@ def _count(fallback: Fallback, reasons: Sequence[Reason | None], outcome: str) -
 
 def _encode(encoder: Encoder, texts: Sequence[str]) -> tuple[Vectors, int]:
     vectors = encoder.encode(texts)
-    # Passage encoders put special tokens round a text; those count too.
+    # Passage encoders put special tokens around a text; they count too.
     count = getattr(encoder, "token_ids", None) or encoder.tokenizer.encode  # type: ignore[attr-defined]
     return vectors, sum(len(count(text)) for text in texts)

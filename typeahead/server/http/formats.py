@@ -4,7 +4,7 @@
 request, by ``Content-Type``   body
 =============================  ========================================================================================
 ``application/json``           ``{"texts": ["…", …]}``; beside it ``"model"`` and ``"dtype"`` if wanted
-``application/x-ndjson``       a text a line, as a JSON string; ``model`` as a parameter of the address
+``application/x-ndjson``       one text a line, as a JSON string; ``model`` as a parameter of the URL
 =============================  ========================================================================================
 
 =============================  ========================================================================================
@@ -18,7 +18,10 @@ answer, by ``Accept``          body
 =============================  ========================================================================================
 
 Lines are answered by lines, the first of them before the last text has come. Without ``Accept`` the answer has the
-request's format.
+request's format. :mod:`typeahead.server.http.accept` says how the header's weights count.
+
+A line is parsed by orjson: a parser that knows the type it wants, such as msgspec's, would take ``[1,`` for a wrong
+type, though it is not JSON.
 """
 
 from __future__ import annotations
@@ -33,9 +36,10 @@ import orjson
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
+from typeahead.server.http.accept import preferred
 from typeahead.server.http.api import ApiError
 
-#: Bytes of a code point in JSON, where it is escaped.
+#: Bytes of an escaped code point in JSON.
 ESCAPED = 6
 
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
@@ -50,65 +54,59 @@ class Format(StrEnum):
 
 
 #: Other names that clients have for a format.
-_ALIASES = {"application/jsonl": Format.LINES, "application/ndjson": Format.LINES, "": Format.JSON}
+_ALIASES = {"application/jsonl": Format.LINES, "application/ndjson": Format.LINES}
 
 
 @lru_cache(maxsize=64)
 def format_sent(content_type: bytes) -> Format:
-    """The format of a request's body; :class:`ApiError` for one that is not known."""
+    """Return the format of a request's body. Raises :class:`ApiError` for an unknown one."""
     name = content_type.decode("latin-1").partition(";")[0].strip().lower()
-    found = _known(name)
+    found = _ALIASES.get(name, name or Format.JSON)
     if found not in (Format.JSON, Format.LINES):
         raise ApiError(415, f'"content-type" has to be {Format.JSON} or {Format.LINES}', code="unknown_format")
-    return found
+    return Format(found)
 
 
 @lru_cache(maxsize=64)
 def format_wanted(accept: bytes, sent: Format) -> Format:
-    """The first format of an ``Accept`` header that is known; :class:`ApiError` where there is none."""
-    names = [part.partition(";")[0].strip().lower() for part in accept.decode("latin-1").split(",")]
-    for name in names:
-        if name in ("", "*/*", "application/*"):
-            return sent
-        if (found := _known(name)) is not None:
-            if sent is Format.LINES and found is not sent:
-                break
-            return found
-    known = Format.LINES if sent is Format.LINES else ", ".join(Format)
-    raise ApiError(406, f'"accept" has to name {known}', code="unknown_format")
+    """Return the format that an ``Accept`` header prefers. Raises :class:`ApiError` if it accepts none that there is.
 
-
-def _known(name: str) -> Format | None:
-    return _ALIASES.get(name) or next((known for known in Format if known == name), None)
+    Several lines of the header are joined by commas; without any, ``accept`` is empty.
+    """
+    # The request's own format first: it answers whoever accepts anything.
+    offers = [sent] if sent is Format.LINES else list(Format)
+    if (found := preferred(accept.decode("latin-1"), offers, _ALIASES)) is not None:
+        return Format(found)
+    raise ApiError(406, f'"accept" has to allow {" or ".join(offers)}', code="unknown_format")
 
 
 def write_binary(vectors: Vectors, dtype: str) -> memoryview:
-    """The values as they are sent; on a little-endian machine float32 is not copied."""
+    """Write vectors as raw values. On a little-endian machine float32 is not copied."""
     values: NDArray[Any] = np.ascontiguousarray(vectors, DTYPES[dtype])
     return values.data.cast("B")
 
 
 def write_json(model: str, vectors: Vectors) -> bytes:
-    """All vectors, float32 (n, dim), as one JSON object."""
+    """Write all vectors, float32 (n, dim), as one JSON object."""
     values = {"model": model, "dim": vectors.shape[1], "embeddings": np.ascontiguousarray(vectors)}
     return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def write_line(index: int, vector: Vectors) -> bytes:
-    """One vector as a line."""
+    """Write one vector as a line."""
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps({"index": index, "embedding": vector}, option=options)
 
 
 def write_failed_line(index: int, error: ApiError) -> bytes:
-    """What is said in place of a vector."""
+    """Write an error as the line of a vector."""
     return orjson.dumps({"index": index, "error": error.fields}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class Lines:
-    """Cuts what comes into lines, holding no more than one unfinished line of ``limit`` bytes.
+    """Cuts incoming data into lines, and holds no more than one unfinished line of ``limit`` bytes.
 
-    A longer one is skipped to its end, and comes out as None.
+    A longer line is skipped to its end, and comes out as None.
     """
 
     def __init__(self, limit: int) -> None:
@@ -117,7 +115,7 @@ class Lines:
         self._skipping = False
 
     def feed(self, data: bytes) -> Iterator[bytes | None]:
-        """The lines that ``data`` ends; blank ones are left out."""
+        """Yield the lines that end in ``data``, without blank ones."""
         *whole, rest = (self._rest + data).split(b"\n")
         for line in whole:
             skipped, self._skipping = self._skipping, False
@@ -130,12 +128,12 @@ class Lines:
             self._rest, self._skipping = b"", True
 
     def end(self) -> Iterator[bytes | None]:
-        """The last line, where no end of line stood behind it."""
+        """Yield the last line, if it had no end of line."""
         yield from self.feed(b"\n")
 
 
 def read_line(line: bytes | None, *, max_chars: int) -> str:
-    """The text of a line; :class:`ApiError` for what is none, or too long."""
+    """Return the text of a line. Raises :class:`ApiError` for anything else, and for a text that is too long."""
     if line is None:
         raise ApiError(
             413, f"a line of more than {ESCAPED * max_chars} bytes: send shorter texts", code="text_too_long"

@@ -1,9 +1,9 @@
 """The HTTP side: embeddings in OpenAI's shape, searches, health and metrics.
 
-Typing goes over the websocket (:mod:`typeahead.server.typing.connection`); these are for programs that have a whole
-text. Embeddings are the business of :mod:`typeahead.server.http.embedder`; a search takes the same way as a keystroke.
-Both take ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.typing.fallback`), and say under
-``"encoder"`` which model answered. Errors have OpenAI's shape, and none repeats what was sent.
+Typing goes over the websocket (:mod:`typeahead.server.typing.connection`); these endpoints are for programs that have a
+whole text. :mod:`typeahead.server.http.embedder` makes embeddings; a search takes the same path as a keystroke. Both
+accept ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.typing.fallback`), and ``"encoder"`` in
+the answer names the model. Errors have OpenAI's shape, and none repeats a text that was sent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -22,19 +23,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import EncoderError, TextError
 from typeahead.server.config import ServerConfig
-from typeahead.server.http.api import NO_STORE, ApiError, Gate, encoder_named, json_response, read_fields
-from typeahead.server.http.client_timings import FIELDS, MAX_BYTES, BadReport, ClientTimings
+from typeahead.server.http.api import NO_STORE, ApiError, Gate, encoder_named, json_response, read_body
+from typeahead.server.http.bodies import EMBEDDINGS, SEARCH, EmbeddingsBody, SearchBody
+from typeahead.server.http.client_timings import MAX_BYTES, ClientTimings
 from typeahead.server.http.embedder import Embedder
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
 from typeahead.wire.access import Access
+from typeahead.wire.fields import ObjectReader, Struct
 from typeahead.wire.protocol import Quality
 
 #: Where orchestrators ask how the server is.
 PROBE_PATHS = ("/healthz", "/readyz")
-
-_EMBEDDINGS_FIELDS = ("input", "model", "encoding_format", "dimensions", "user", "quality")
-_SEARCH_FIELDS = ("query", "k", "quality")
 
 
 class HttpApi:
@@ -74,8 +74,8 @@ class HttpApi:
             Mount(
                 "/v1",
                 routes=[
-                    Route("/embeddings", self._api(self.embeddings, _EMBEDDINGS_FIELDS), methods=["POST"]),
-                    Route("/search", self._api(self.search, _SEARCH_FIELDS), methods=["POST"]),
+                    Route("/embeddings", self._api(self.embeddings, EMBEDDINGS), methods=["POST"]),
+                    Route("/search", self._api(self.search, SEARCH), methods=["POST"]),
                     Route("/client-timings", self.client_timings, methods=["POST"]),
                     Route("/dashboard", self.dashboard),
                 ],
@@ -89,7 +89,7 @@ class HttpApi:
         return json_response({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        """Tell whether sessions are taken: the model is warm, the index answers, the server does not stop."""
+        """Say whether the server takes sessions: the model is warm, the index answers, and it is not stopping."""
         status = self._status()
         return json_response({"status": status}, status=200 if status == "ready" else 503)
 
@@ -116,9 +116,7 @@ class HttpApi:
             if not self._timings.admit():
                 raise ApiError(429, "too many reports: send them later, or not at all", code="rate_limited")
             try:
-                self._timings.take(await self._body(request, FIELDS, MAX_BYTES))
-            except BadReport as error:
-                raise ApiError(400, str(error), param=error.param) from None
+                self._timings.take(await self._gate.body(request.receive, MAX_BYTES))
             except ApiError:
                 self._timings.refuse()
                 raise
@@ -126,22 +124,19 @@ class HttpApi:
             return error.response()
         return Response(status_code=204, headers=NO_STORE)
 
-    async def embeddings(self, fields: dict[str, Any], _access: Access) -> Response:
+    async def embeddings(self, body: EmbeddingsBody, _access: Access) -> Response:
         """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings.
 
-        Beside OpenAI's fields each embedding has ``encoder``, the model that made it: the one that was asked for, or
-        the fallback in its place.
+        Besides OpenAI's fields, each embedding has ``encoder``: the model that made it, which is the one that was asked
+        for or the fallback in its place.
         """
-        encoder = encoder_named(self._encoders, fields.get("model"))
-        texts = self._inputs(fields.get("input"))
-        encoding = fields.get("encoding_format", "float")
-        if encoding not in ("float", "base64"):
-            raise ApiError(400, '"encoding_format" has to be "float" or "base64"', param="encoding_format")
-        dimensions = fields.get("dimensions", encoder.dim)
-        if type(dimensions) is not int or dimensions != encoder.dim:
+        encoder = encoder_named(self._encoders, body.model)
+        texts = [body.input] if isinstance(body.input, str) else body.input
+        self._check_inputs(texts)
+        if body.dimensions is not UNSET and body.dimensions != encoder.dim:
             message = f'this model has {encoder.dim} dimensions and cannot be cut: leave "dimensions" out'
             raise ApiError(400, message, param="dimensions")
-        best = self._best(fields)
+        best = self._best(body.quality)
         if best and not self._embedder.has_fallback(encoder):
             raise ApiError(400, f'"quality" cannot be "best" with the model {encoder.config.name}', param="quality")
         try:
@@ -154,7 +149,7 @@ class HttpApi:
             {
                 "object": "embedding",
                 "index": row,
-                "embedding": _base64(vector) if encoding == "base64" else vector,
+                "embedding": _base64(vector) if body.encoding_format == "base64" else vector,
                 "encoder": name,
             }
             for row, (vector, name) in enumerate(zip(vectors, names, strict=True))
@@ -162,88 +157,78 @@ class HttpApi:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
 
-    async def search(self, fields: dict[str, Any], access: Access) -> Response:
+    async def search(self, body: SearchBody, access: Access) -> Response:
         """``POST /v1/search`` with ``{"query": "…", "k": 8, "quality": "fast"}``: hits as over the websocket."""
         arrived_ns = time.perf_counter_ns()
         if not self._pipeline.searches:
             raise ApiError(404, "this server has no index: start it with one to search", code="no_index")
-        text, k = fields.get("query"), fields.get("k", self._config.default_k)
-        if type(text) is not str:
-            raise ApiError(400, '"query" has to be a string', param="query")
-        if type(k) is not int or not 1 <= k <= self._config.max_k:
-            raise ApiError(400, f'"k" has to be an integer from 1 to {self._config.max_k}', param="k")
+        k = self._config.default_k if body.k is UNSET else body.k
+        if not 1 <= k <= self._config.max_k:
+            raise ApiError(400, f'"k" has to be from 1 to {self._config.max_k}', param="k")
         try:
-            query = await self.find(text, k, best=self._best(fields))
+            query = await self.find(body.query, k, best=self._best(body.quality))
         except TextError as error:
             raise ApiError(400, str(error), param="query") from None
         answer: dict[str, Any] = {"hits": orjson.Fragment(query.hits), "encoder": query.encoder}
         if self._config.timings or access is Access.OPERATOR:
             total_ns = time.perf_counter_ns() - arrived_ns
-            spent_ns = {"step": query.step_ns, "search": query.search_ns, "total": total_ns}
+            search_ns = 0 if query.result is None else query.result.search_ns
+            spent_ns = {"step": query.step_ns, "search": search_ns, "total": total_ns}
             answer["timing_us"] = {stage: spent // 1000 for stage, spent in spent_ns.items()}
         return json_response(answer)
 
     async def find(self, text: str, k: int, *, best: bool = False) -> Query:
-        """Take a text through the pipeline. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
-        session = self._pipeline.engine.session(max_chars=self._config.max_chars, scope=self._pipeline.shared_scope)
+        """Encode a text and search for it. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
+        session = self._pipeline.session(max_chars=self._config.max_chars)
         session.set_text(text)
         changed = asyncio.Event()
-        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best)
-        query.entered = True  # bounded by max_requests, so never turned away
+        # Requests are bounded by max_requests, so like Enter they are never turned away.
+        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best, submitted=True)
         self._pipeline.step(query)
         try:
-            while query.stage is not Stage.SEARCHED and not query.failed:
+            while query.stage is not Stage.SEARCHED and not query.state.failed:
                 await changed.wait()
                 changed.clear()
         finally:
             self._pipeline.drop(query)
-        if query.failed:
+        if query.state.failed:
             raise ApiError(500, "the server could not answer this: its log says why")
         return query
 
     def _api(
-        self, handle: Callable[[dict[str, Any], Access], Awaitable[Response]], known: tuple[str, ...]
+        self, handle: Callable[[Struct, Access], Awaitable[Response]], reader: ObjectReader[Struct]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """Wrap what answers a JSON object with the fields ``known`` into what answers a request."""
+        """Make a route of a handler that takes the body as a struct."""
 
         async def guarded(request: Request) -> Response:
             try:
                 access = self._gate.admit(_headers(request))
-                fields = await self._body(request, known, self._config.max_body_bytes)
-                return await self._run(handle, fields, access)
+                body = read_body(reader, await self._gate.body(request.receive, self._config.max_body_bytes))
+                return await self._run(handle, body, access)
             except ApiError as error:
                 return error.response()
 
         return guarded
 
     async def _run(
-        self, handle: Callable[[dict[str, Any], Access], Awaitable[Response]], fields: dict[str, Any], access: Access
+        self, handle: Callable[[Struct, Access], Awaitable[Response]], body: Struct, access: Access
     ) -> Response:
         if self._running >= self._config.max_requests:
             raise ApiError(503, "too many requests at a time: try again", code="overloaded")
         self._running += 1
         try:
-            return await handle(fields, access)
+            return await handle(body, access)
         finally:
             self._running -= 1
 
-    async def _body(self, request: Request, known: tuple[str, ...], limit: int) -> dict[str, Any]:
-        return read_fields(await self._gate.body(request.receive, limit), known)
-
-    def _best(self, fields: dict[str, Any]) -> bool:
+    def _best(self, quality: Quality) -> bool:
         """Whether the best answer is asked for, rather than the soonest."""
-        quality = fields.get("quality", Quality.FAST.value)
-        if type(quality) is not str or quality not in list(Quality):
-            raise ApiError(400, '"quality" has to be "fast" or "best"', param="quality")
-        if quality == Quality.BEST and self._pipeline.fallback is None:
+        if quality is Quality.BEST and self._pipeline.fallback is None:
             message = 'this server has no fallback encoder: leave "quality" out'
             raise ApiError(400, message, param="quality", code="no_fallback")
-        return quality == Quality.BEST
+        return quality is Quality.BEST
 
-    def _inputs(self, value: Any) -> list[str]:
-        texts = value if type(value) is list else [value]
-        if not texts or any(type(text) is not str for text in texts):
-            raise ApiError(400, '"input" has to be a string or a list of strings, not empty', param="input")
+    def _check_inputs(self, texts: list[str]) -> None:
         if len(texts) > self._config.max_inputs:
             message = f'"input" has {len(texts)} texts, the limit is {self._config.max_inputs}: send several requests'
             raise ApiError(400, message, param="input")
@@ -251,7 +236,6 @@ class HttpApi:
             if len(text) > self._config.max_input_chars:
                 limit = self._config.max_input_chars
                 raise ApiError(400, f'"input" {row} has {len(text)} code points, the limit is {limit}', param="input")
-        return texts
 
 
 def _headers(request: Request) -> dict[bytes, bytes]:

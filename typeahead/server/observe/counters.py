@@ -1,9 +1,9 @@
-"""Counters, gauges and histograms, and Prometheus' text format: how to count, whatever is counted.
+"""Counters, gauges and histograms, and Prometheus' text format.
 
-A registry of its own instead of ``prometheus_client``: no lock and no label look-up on the path of a keystroke, since
-only the event loop writes. What this server counts is in :mod:`typeahead.server.observe.metrics`.
+This is a registry of our own instead of ``prometheus_client``, because a keystroke should pay for no lock and no
+look-up of labels: only the event loop writes. :mod:`typeahead.server.observe.metrics` says what is counted.
 
-:meth:`Registry.snapshot` gives everything as plain lists, numbers and strings, which pass through JSON and pickle;
+:meth:`Registry.snapshot` returns everything as plain lists, numbers and strings, which pass through JSON and pickle.
 :func:`merge` adds up the snapshots of several processes, and :func:`render` writes one as text. A snapshot is a list of
 families in the order in which they were added::
 
@@ -11,8 +11,8 @@ families in the order in which they were added::
      "series": [[[["ready", "true"]], 12], [[["ready", "false"]], 0]]}
     {"name": "…_seconds", "kind": "histogram", …, "bounds": [1.5e-05, …], "series": [[[], {"counts": […], "sum": 0.2}]]}
 
-``counts`` has one number for each bound, not cumulative, and one for what lies above all of them. ``combine`` is "sum"
-for counters and histograms; for a gauge it is "sum" (sessions) or "max" (a version, what all processes share).
+``counts`` has one number for each bound, not cumulative, and one for values above all bounds. ``combine`` is "sum" for
+counters and histograms. For a gauge it is "sum", as for sessions, or "max", as for a version that all processes share.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
 
-#: Upper bounds in seconds: 15 µs, then each 1.5 times the one before, up to some 10 s.
+#: Upper bounds in seconds: 15 µs, then each 1.5 times the one before, up to about 10 s.
 BUCKETS: Final = tuple(round(15e-6 * 1.5**power, 9) for power in range(34))
 
 Labels = tuple[tuple[str, str], ...]
@@ -68,9 +68,9 @@ class Histogram:
     __slots__ = ("counts", "sum")
 
     def __init__(self) -> None:
-        #: Observations by bucket, not cumulative; the last number is of those above all bounds.
+        #: Observations by bucket, not cumulative; the last bucket is above all bounds.
         self.counts = [0] * (len(BUCKETS) + 1)
-        #: Seconds observed, all together.
+        #: The sum of all observations, in seconds.
         self.sum = 0.0
 
     @property
@@ -101,8 +101,8 @@ class Registry:
     def add(self, name: str, kind: str, help: str, series: Mapping[Labels, Metric], *, combine: str = "sum") -> None:
         """Add a metric of ``kind`` "counter", "gauge" or "histogram" with all its series.
 
-        ``combine`` says what :func:`merge` makes of a gauge: "sum" or "max". Raises :class:`ValueError` for a name that
-        is taken, and for a kind or combination that is none.
+        ``combine`` says how :func:`merge` combines a gauge: "sum" or "max". Raises :class:`ValueError` for a name that
+        is taken, and for an unknown kind or combination.
         """
         if any(family["name"] == name for family, _ in self._families):
             raise ValueError(f"there is a metric {name} already")
@@ -114,7 +114,7 @@ class Registry:
         self._families.append((family, series))
 
     def before_snapshot(self, settle: Callable[[], None]) -> None:
-        """Have ``settle`` called before each snapshot, to count what was put off."""
+        """Call ``settle`` before each snapshot, to count what was put off."""
         self._before.append(settle)
 
     def snapshot(self) -> Snapshot:
@@ -133,10 +133,9 @@ def _samples(series: Mapping[Labels, Metric]) -> list[Any]:
 
 
 def merge(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """Combine the snapshots of several processes; the order of families and series is that of their first appearance.
+    """Combine the snapshots of several processes. Families and series keep the order in which they first appear.
 
-    Raises :class:`ValueError` where a histogram has other bounds in one process than in another: they run different
-    versions, and there is no sum.
+    Raises :class:`ValueError` if a histogram has different bounds in two processes: they run different versions.
     """
     merged: dict[str, Family] = {}
     for snapshot in snapshots:

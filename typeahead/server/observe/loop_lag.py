@@ -1,7 +1,7 @@
-"""How late the event loop is: a timer that notes by how much it missed its time.
+"""How late the event loop is, measured by a timer that notes how late it was called.
 
-Whatever holds the loop (a large batch, a slow callback, a garbage collection) shows here for every session at once, and
-before anybody's keystroke histogram tells why.
+Anything that holds the loop up, such as a large batch, a slow callback or a garbage collection, delays every session.
+It shows here first.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Final
 
 from typeahead.server.observe.counters import Histogram
 
-#: Seconds from one look to the next. A look costs a microsecond.
+#: Seconds between two measurements. Each takes a microsecond.
 INTERVAL: Final = 0.1
 
 
 class LoopLag:
-    """Observes the running loop from :meth:`start` to :meth:`stop`; ``clock`` tells nanoseconds.
+    """Observes the running loop from :meth:`start` to :meth:`stop`. ``clock`` returns nanoseconds.
 
-    uvloop's timers tick in milliseconds, so less than one is noise.
+    uvloop's timers tick in milliseconds, so anything below one is noise.
     """
 
     def __init__(self, histogram: Histogram, *, clock: Callable[[], int] = time.perf_counter_ns) -> None:
@@ -30,11 +30,11 @@ class LoopLag:
         self._due_ns = 0
 
     def start(self) -> None:
-        """Begin, on the running loop."""
+        """Start on the running loop."""
         self._look_later(asyncio.get_running_loop())
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop measuring."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -1,7 +1,7 @@
-"""The metrics of this server: what is counted, under which names, with every series from the start.
+"""The metrics of this server: what is counted, under which names. Every series exists from the start.
 
-How counting and Prometheus' text format work is in :mod:`typeahead.server.observe.counters`. No label grows with users,
-and no label or value holds any text. Only the event loop writes.
+:mod:`typeahead.server.observe.counters` does the counting and writes Prometheus' text format. The number of series does
+not grow with the number of users, and none holds any text that somebody typed. Only the event loop writes.
 """
 
 from __future__ import annotations
@@ -15,27 +15,26 @@ import numpy as np
 import typeahead
 from typeahead.server.observe.counters import BUCKETS, Counter, Histogram, Reading, Registry
 from typeahead.server.observe.slow import SlowKeystrokes
-from typeahead.server.process.door import Refusal
 
-#: Parts of a reply's duration, in their order. What a reply's own writing took is in the histogram, and cannot be in
-#: the reply; everything else is in its ``timing_us`` too.
+#: Parts of a reply's duration, in order. The histograms include the time that writing the reply took; the reply's own
+#: ``timing_us`` cannot.
 STAGES: Final = ("queue", "tokenize", "step", "search", "serialize")
 OUTCOMES: Final = ("served", "superseded", "cancelled", "overloaded", "error")
 
-#: What becomes of a text for the fallback: answered by it; not taken, as it is busy; not wanted any more; its failure.
+#: What becomes of a text for the fallback: it answered; it was busy; nobody wanted the answer any more; it failed.
 FALLBACK_OUTCOMES: Final = ("served", "shed", "dropped", "error")
 
-#: What browsers report, by name in the report, with what it is.
+#: What browsers report, by the name in the report.
 CLIENT_TIMINGS: Final = {
     "key_to_paint": "From a key's event to the end of the next frame with its results, in the browser.",
     "enter_to_paint": "From the event of Enter to the end of the next frame with its results, in the browser.",
     "round_trip": "From sending a keystroke or Enter to its reply, in the browser.",
     "network": "Round trip less the server's own time, in browsers that are told it.",
 }
-#: What becomes of a report: counted; not understood; not read, as there were too many.
+#: What becomes of a report: counted; not understood; not read, because there were too many.
 REPORT_OUTCOMES: Final = ("accepted", "refused", "limited")
-#: Why a websocket is not made a session: as many as may be are open, keystrokes are turned away, the page is of another
-#: origin, the client speaks another subprotocol, the server starts or stops.
+#: Why a websocket does not become a session: too many are open; the server turns keystrokes away; the page is from
+#: another origin; the client speaks another subprotocol; the server is starting or stopping.
 SESSION_REFUSALS: Final = ("full", "overloaded", "origin", "subprotocol", "not_ready")
 
 
@@ -47,11 +46,28 @@ class Reason(StrEnum):
     FAILED = "failed"
 
 
-class ReplyTimes:
-    """Durations of replies by stage, collected and then counted in blocks.
+class Refusal(StrEnum):
+    """Why a connection is not served."""
 
-    Numbers at the end of a list cost a fraction of six searches for a bucket (0.2 µs a reply; an array takes 0.5); a
-    block is counted by NumPy. Give :meth:`settle` to :meth:`Registry.before_snapshot`.
+    #: Its request head has too many bytes or lines, or the framing of its body has too many bytes.
+    TOO_LARGE = "too_large"
+    #: No whole request head came in time.
+    TOO_LATE = "too_late"
+    #: Its request head is not HTTP, or could be read in two ways.
+    MALFORMED = "malformed"
+    #: Its address has as many connections as one may have.
+    ADDRESS = "address"
+    #: It was silent, and another connection needed its place.
+    SILENT = "silent"
+    #: There are no descriptors left, and no connection is silent.
+    FULL = "full"
+
+
+class ReplyTimes:
+    """Durations of replies by stage, collected in a list and counted in blocks by NumPy.
+
+    To append to a list takes 0.2 µs a reply, an array 0.5, and six searches for a bucket more. Give :meth:`settle` to
+    :meth:`Registry.before_snapshot`.
     """
 
     #: Replies in a block: what waits is bounded by it.
@@ -88,14 +104,14 @@ class ReplyTimes:
 
 
 def add_worker_deaths(registry: Registry, deaths: Counter) -> None:
-    """Add what the process that starts workers counts; they have the series too, so that it is always there."""
+    """Add the one metric of the process that starts workers. Workers have it too, so that the series always exists."""
     registry.add(
         "typeahead_worker_deaths_total", "counter", "Worker processes that ended without being told to.", {(): deaths}
     )
 
 
 class ServerMetrics:
-    """What this server counts. All series exist from the start, so that a rate never begins with a gap."""
+    """Everything that this server counts. All series exist from the start, so that no rate begins with a gap."""
 
     def __init__(self, encoder: str) -> None:
         self.registry = Registry()
@@ -193,10 +209,10 @@ class ServerMetrics:
         tokens: int,
         submit: bool,
     ) -> None:
-        """Count a reply: one call of half a microsecond for all that is kept of it.
+        """Count a reply. One call, which takes half a microsecond, keeps all that is kept of it.
 
-        ``stages_ns`` has the nanoseconds of each of :data:`STAGES`, 0 for one that the reply did not need; ``chars``
-        and ``tokens`` are those of the whole text.
+        ``stages_ns`` has the nanoseconds of each of :data:`STAGES`, 0 for a stage that the reply did not need.
+        ``chars`` and ``tokens`` are counts of the whole text.
         """
         self.replies.add(stages_ns, total_ns)
         slow = self.slow
@@ -218,7 +234,7 @@ class ServerMetrics:
         connections: Callable[[], int],
         generation: int,
     ) -> None:
-        """Add what others keep count of, to be read when the metrics are."""
+        """Add numbers that other objects keep, to be read whenever the metrics are."""
         add = self.registry.add
         add(
             "typeahead_steps_total",

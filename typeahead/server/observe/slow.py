@@ -1,7 +1,7 @@
 """The slowest replies of the last minutes, for the dashboard: how long the text was, and where the time went.
 
-Never the text, nor whose it was. The histograms of :mod:`typeahead.server.observe.metrics` say how many were slow; this
-says what they had in common: long texts, many tokens, a queue.
+The text itself is never kept, nor who typed it. The histograms of :mod:`typeahead.server.observe.metrics` say how many
+replies were slow; this says what they had in common: long texts, many tokens, a queue.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-#: Replies that are kept of each minute, and minutes.
+#: Replies that are kept of each minute, and the number of minutes.
 KEPT: Final = 16
 MINUTES: Final = 5
 
@@ -21,7 +21,7 @@ _MINUTE_NS: Final = 60 * 10**9
 
 @dataclass(frozen=True, slots=True, order=True)
 class SlowReply:
-    """One reply. Compared by how long it took."""
+    """One reply. Replies compare by how long they took."""
 
     total_ns: int
     #: When the keystroke or submit arrived, by the clock that times keystrokes.
@@ -35,13 +35,13 @@ class SlowReply:
 
 
 class SlowKeystrokes:
-    """The :data:`KEPT` slowest replies of each of the last :data:`MINUTES` minutes; so its memory is bounded."""
+    """The :data:`KEPT` slowest replies of each of the last :data:`MINUTES` minutes, in bounded memory."""
 
     def __init__(self) -> None:
         self._minutes: deque[list[SlowReply]] = deque([[]], maxlen=MINUTES)
         #: When this minute ends.
         self.until_ns = 0
-        #: What a reply has to exceed to be among the slowest of this minute.
+        #: The time that a reply has to exceed to be among the slowest of this minute.
         self.floor_ns = -1
 
     def keep(
@@ -49,8 +49,8 @@ class SlowKeystrokes:
     ) -> None:
         """Keep a reply if it is among the slowest of its minute.
 
-        All but a few are not: who calls compares with :attr:`floor_ns` and :attr:`until_ns` first, which costs less
-        than a call.
+        Nearly all are not, so callers compare with :attr:`floor_ns` and :attr:`until_ns` first: that takes less than a
+        call.
         """
         if arrived_ns >= self.until_ns:
             self._turn(arrived_ns)
@@ -64,7 +64,7 @@ class SlowKeystrokes:
             self.floor_ns = minute[0].total_ns
 
     def _turn(self, now_ns: int) -> None:
-        """Begin a new minute; those without a reply have no list."""
+        """Begin a new minute. A minute without a reply has no list."""
         self.until_ns = now_ns + _MINUTE_NS
         self.floor_ns = -1
         self._minutes.append([])

@@ -1,8 +1,8 @@
-"""What encoding a whole text costs on this machine: the dashboard's other side of the comparison.
+"""How long it takes to encode a whole text on this machine: what the dashboard compares keystrokes with.
 
-A search box without an incremental encoder encodes the whole text by the teacher once somebody pauses or presses
-Enter. Where such an encoder is loaded anyway (the passage encoder, the fallback), it is timed once at the start; where
-none is, nothing is said.
+A search box without an incremental encoder has the teacher encode the whole text when somebody pauses or presses Enter.
+If such an encoder is loaded anyway, as the passage encoder or the fallback, it is timed once at the start. Otherwise
+the dashboard shows no comparison.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 
-#: Short, usual and long: what people type. Costs in between are interpolated by length.
+#: Typical queries: short, usual and long. Times in between are interpolated by length.
 TEXTS: Final = (
     "egg",
     "how long to boil an egg",
@@ -33,12 +33,12 @@ class TeacherCost:
     points: tuple[tuple[int, int], ...]
 
     def snapshot(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the cost as plain data."""
         return asdict(self)
 
 
 def whole_text_encoder(encoders: Iterable[Encoder | None]) -> Encoder | None:
-    """Return the first that encodes whole texts only, None where there is none."""
+    """Return the first encoder that encodes only whole texts, or None if there is none."""
     for encoder in encoders:
         if encoder is not None and not isinstance(encoder, IncrementalEncoder):
             return encoder
@@ -46,7 +46,7 @@ def whole_text_encoder(encoders: Iterable[Encoder | None]) -> Encoder | None:
 
 
 def measure(encoder: Encoder, *, clock: Callable[[], int] = time.perf_counter_ns) -> TeacherCost:
-    """Time ``encoder``, which is warm, on each of :data:`TEXTS`; takes a fraction of a second."""
+    """Time ``encoder``, which has to be warm, on each of :data:`TEXTS`. Takes a fraction of a second."""
     points = []
     for text in TEXTS:
         spent = []

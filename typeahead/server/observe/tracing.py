@@ -3,9 +3,9 @@
 The root span ``typeahead.query`` holds a span ``typeahead.key`` for each answered keystroke and ``typeahead.submit``
 for Enter. Attributes say how long the text was and how long each stage took, never what the text was. A query ends with
 Enter's answer, when the field is emptied, after :data:`IDLE_NS` of silence, or with its session; one that goes on and
-on is cut after :data:`MAX_SPANS`. Where traces go is set as for every OpenTelemetry program, by
-``OTEL_EXPORTER_OTLP_…`` and ``OTEL_TRACES_SAMPLER``. It needs the ``otel`` extra; the sums of all of this without any
-extra are in :mod:`typeahead.server.observe.metrics`.
+on is cut after :data:`MAX_SPANS`. As for every OpenTelemetry program, ``OTEL_EXPORTER_OTLP_…`` and
+``OTEL_TRACES_SAMPLER`` say where traces go. Tracing needs the ``otel`` extra; :mod:`typeahead.server.observe.metrics`
+has the sums without it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ENDS: Final = ("enter", "cleared", "idle", "closed", "cut")
 class Tracing:
     """Makes traces with a provider, which :meth:`close` shuts down.
 
-    ``wall_ns`` and ``clock`` tell nanoseconds since 1970 and of the clock by which keystrokes are timed.
+    ``wall_ns`` returns nanoseconds since 1970, ``clock`` those of the clock that times keystrokes.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Tracing:
         return SessionTrace(self)
 
     def close(self, timeout: float) -> None:
-        """Send what is left, for at most ``timeout`` seconds: a collector that is gone keeps no server from ending."""
+        """Send the rest, for at most ``timeout`` seconds: a server has to end even if the collector is gone."""
         thread = threading.Thread(target=self._provider.shutdown, name="typeahead-traces", daemon=True)
         thread.start()
         thread.join(timeout)
@@ -93,14 +93,14 @@ class SessionTrace:
         tokens: int,
         ready: bool | None,
     ) -> None:
-        """Add a reply to a keystroke, or to a submit where ``ready`` says whether its answer was there."""
+        """Add a reply to a keystroke; to a submit if ``ready`` says whether its answer was there."""
         if self._root is not None and arrived_ns - self._last_ns > IDLE_NS:
             self._end("idle")
         if self._root is None:
             self._root = self._tracing.start("typeahead.query", arrived_ns)
         ended_ns = arrived_ns + total_ns
         span = self._tracing.start("typeahead.key" if ready is None else "typeahead.submit", arrived_ns, self._root)
-        attributes: dict[str, int | bool] = {"typeahead.chars": chars, "typeahead.core.tokens": tokens}
+        attributes: dict[str, int | bool] = {"typeahead.chars": chars, "typeahead.tokens": tokens}
         for stage, spent_ns in zip(STAGES, stages_ns, strict=True):
             attributes[f"typeahead.stage.{stage}_us"] = spent_ns // 1000
         if ready is not None:
@@ -108,7 +108,7 @@ class SessionTrace:
         span.set_attributes(attributes)
         self._tracing.end(span, ended_ns)
         self._spans += 1
-        # Replies end in their order, but a batch may answer an earlier key and a later one at nearly one time.
+        # Replies end in order, but a batch may answer an earlier and a later key at nearly the same time.
         self._last_ns = max(self._last_ns, ended_ns)
         if ready is not None:
             self._root.set_attribute("typeahead.ready", ready)
@@ -119,22 +119,22 @@ class SessionTrace:
             self._end("cut")
 
     def close(self) -> None:
-        """End the trace that is open, as the session ends."""
+        """End the open trace, because the session ends."""
         if self._root is not None:
             self._end("closed")
 
     def _end(self, why: str) -> None:
         assert self._root is not None
-        self._root.set_attributes({"typeahead.end": why, "typeahead.wire.replies": self._spans})
+        self._root.set_attributes({"typeahead.end": why, "typeahead.replies": self._spans})
         self._tracing.end(self._root, self._last_ns)
         self._root = None
         self._spans = 0
 
 
 def start_tracing(processor: SpanProcessor | None = None) -> Tracing:
-    """Set up tracing: to ``processor`` where one is given, else by OTLP over HTTP in batches.
+    """Set up tracing to ``processor``, by default OTLP over HTTP in batches.
 
-    Raises :class:`~typeahead.errors.MissingExtra` where OpenTelemetry is not installed.
+    Raises :class:`~typeahead.errors.MissingExtra` if OpenTelemetry is not installed.
     """
     try:
         from opentelemetry.sdk.resources import SERVICE_NAME, Resource

@@ -1,8 +1,8 @@
-"""Whose connection it is: the peer's address, or what a trusted proxy says of it.
+"""The address of a client: the peer's own, or the one that a trusted proxy gives.
 
-``X-Forwarded-For`` and ``Forwarded`` (RFC 7239) are believed only as far as trusted proxies wrote them: each appends
-the address that it was called from, so from the right end the first address that is no trusted proxy counts. What
-stands left of it was written by that client, who may write anything.
+``X-Forwarded-For`` and ``Forwarded`` (RFC 7239) are believed only as far as trusted proxies wrote them. Each proxy
+appends the address that it was called from. So the client is the first address from the right that is not a trusted
+proxy; that client wrote everything to the left of it, and may have written anything.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-#: A household or a server has a network of this size under IPv6, and any address in it.
+#: Under IPv6 a household or a server has a network of this size, and may use any address in it.
 _IPV6_PREFIX: Final = 64
 #: One parameter of RFC 7239: a name, and a token or a quoted string.
 _FOR: Final = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^;,"\s]*))', re.IGNORECASE)
 
 
 def read_networks(names: Iterable[str]) -> tuple[Network, ...]:
-    """Read addresses and networks such as ``10.0.0.0/8``; ``ValueError`` for what is neither."""
+    """Read addresses and networks such as ``10.0.0.0/8``. Raises ``ValueError`` for anything else."""
     return tuple(ip_network(name, strict=False) for name in names)
 
 
 def read_address(text: str) -> Address | None:
-    """Read an address with or without a port and brackets; None for what is none, such as ``unknown``."""
+    """Read an address, with or without a port and brackets. Return None for anything else, such as ``unknown``."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -42,22 +42,22 @@ def read_address(text: str) -> Address | None:
 
 
 def group(address: Address) -> str:
-    """What addresses of one client have in common: the address itself, or its /64 under IPv6."""
+    """Return what the addresses of one client have in common: the address itself, or its /64 under IPv6."""
     if isinstance(address, IPv4Address):
         return str(address)
     return str(ip_network((address, _IPV6_PREFIX), strict=False))
 
 
 def is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
-    """Whether it is that of a trusted proxy."""
+    """Return whether the address belongs to a trusted proxy."""
     return any(address in network for network in trusted)
 
 
 def forwarded_client(proxy: Address, headers: Iterable[tuple[bytes, bytes]], trusted: Sequence[Network]) -> Address:
-    """The address of the client that a request came from by way of the trusted ``proxy``.
+    """Return the address of the client whose request came through the trusted ``proxy``.
 
-    A hop that gives no address counts as the proxy that reported it. Raises ``ValueError`` where both headers are there
-    and name different clients: a proxy writes one of them, and whoever calls it may have written the other.
+    A hop without an address counts as the proxy that reported it. Raises ``ValueError`` if both headers are there and
+    name different clients: a proxy writes only one of them, so the client may have written the other.
     """
     chains: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"forwarded": []}
     for name, value in headers:

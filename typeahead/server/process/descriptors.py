@@ -37,19 +37,19 @@ def raise_limit() -> int | None:
 
 
 def room(limit: int) -> int:
-    """Connections that fit under a limit on open files, beside what is open now."""
+    """Return how many connections fit under a limit on open files, besides the files that are open now."""
     return max(1, limit - _open_files() - _RESERVE)
 
 
 def fitted(config: ServerConfig, limit: int | None, *, warn: bool = True) -> ServerConfig:
-    """Lower the numbers of connections and sessions to what fits under ``limit``; ``warn`` where sessions are fewer."""
+    """Lower the numbers of connections and sessions to fit ``limit``, and ``warn`` if there will be fewer sessions."""
     if limit is None:
         return config
     connections = room(limit)
     sessions = max(1, connections - min(_OTHERS, connections // 4))
     if warn and sessions < config.max_sessions:
         log.warning(
-            "max_sessions is %d, but this process may have only %d files open: it takes %d sessions; raise ulimit -n",
+            "max_sessions is %d, but this process may have only %d files open: it takes %d sessions. Raise ulimit -n",
             config.max_sessions,
             limit,
             sessions,

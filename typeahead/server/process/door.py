@@ -1,9 +1,9 @@
-"""Who may be connected: how many, how many of them silent, how many of one address.
+"""How many connections there may be: in all, silent, and from one address.
 
-Without sockets: :mod:`typeahead.server.process.heads` tells what happens to connections, and is told whom to turn out.
-A connection is *silent* while no request of it is being answered: it has sent nothing, or a part of a request's head,
-or lies idle between requests. Silent ones cost descriptors and memory before a token was shown, so they are the ones
-that go when there is no room; an open websocket is never silent.
+There are no sockets here: :mod:`typeahead.server.process.heads` reports what happens to connections, and is told which
+ones to close. A connection is *silent* while no request of its own is being answered: it has sent nothing, or part of a
+request head, or is idle between requests. Silent connections cost descriptors and memory before they have shown a
+token, so they are closed first when there is no room. An open websocket is never silent.
 """
 
 from __future__ import annotations
@@ -12,35 +12,19 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Protocol
 
+from typeahead.logs import LimitedLog
 from typeahead.server.observe.counters import Counter as Count
-from typeahead.server.observe.logs import LimitedLog
+from typeahead.server.observe.metrics import Refusal
 from typeahead.server.process.addresses import Address, Network, forwarded_client, group, is_trusted, read_address
 
 log = logging.getLogger(__name__)
 
 
-class Refusal(StrEnum):
-    """Why a connection is not served."""
-
-    #: Its request head has too many bytes or lines, or breaks off the bounds that bodies' framing has.
-    TOO_LARGE = "too_large"
-    #: No whole request head came in time.
-    TOO_LATE = "too_late"
-    #: Its request head is no HTTP, or could be read in two ways.
-    MALFORMED = "malformed"
-    #: Its address has as many connections as one may have.
-    ADDRESS = "address"
-    #: It was silent, and another connection needed its place.
-    SILENT = "silent"
-    #: There are no descriptors left, and nobody is silent.
-    FULL = "full"
-
-
 class Refused(Exception):
-    """A connection that is not served, with what to tell the client."""
+    """A connection is not served. Has the status and message for the client."""
 
     def __init__(self, refusal: Refusal, status: int, message: str) -> None:
         super().__init__(message)
@@ -48,8 +32,17 @@ class Refused(Exception):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one connection may send, in bytes, and how many seconds it may leave unread what it was sent."""
+
+    head_bytes: int
+    body_bytes: int
+    stall_seconds: float
+
+
 class Guest(Protocol):
-    """A connection, as the door sees it."""
+    """A connection, as far as the door knows it."""
 
     def turn_out(self, refusal: Refusal) -> None:
         """Close the connection."""
@@ -59,13 +52,13 @@ class Door:
     """The connections of one process.
 
     Args:
-        max_connections: how many there may be.
-        max_silent: how many of them may be silent; the oldest makes room for the newest.
-        max_per_address: how many may be of one address, or of one /64 under IPv6; 0 for any number.
-        head_seconds: how long one may be silent.
-        trusted: proxies whose word on addresses counts.
-        refused: where refusals are counted.
-        clock: tells seconds.
+        max_connections: the most that there may be.
+        max_silent: the most that may be silent; the oldest makes room for the newest.
+        max_per_address: the most from one address, or from one /64 under IPv6; 0 for any number.
+        head_seconds: the longest that one may be silent.
+        trusted: proxies that are believed about addresses.
+        refused: counters of refusals.
+        clock: returns seconds.
     """
 
     def __init__(
@@ -87,7 +80,7 @@ class Door:
         self._refused = refused
         self._clock = clock
         self._log = LimitedLog(log, clock=clock)
-        #: Those that are silent, by when they fell silent: the longest first, as each is added last.
+        #: The silent ones, in the order in which they fell silent.
         self._silent: dict[Visit, tuple[float, Guest]] = {}
         self._count = 0
         self._addresses: Counter[str] = Counter()
@@ -98,7 +91,7 @@ class Door:
     def enter(self, guest: Guest, peer: str | None) -> Visit:
         """Take a connection from ``peer``, silent at first.
 
-        Raises :class:`Refused` where its address has too many, or there is no room and nobody silent to make some.
+        Raises :class:`Refused` if its address has too many, or if there is no room and no silent connection to close.
         """
         address = None if peer is None else read_address(peer)
         proxy = address if address is not None and is_trusted(address, self.trusted) else None
@@ -123,7 +116,7 @@ class Door:
         self._turn_out(next(iter(self._silent)), Refusal.SILENT)
 
     def turn_out_late(self) -> None:
-        """Turn out those that have been silent for too long; to be called some times a second."""
+        """Close the connections that have been silent for too long. To be called several times a second."""
         latest = self._clock() - self.head_seconds
         while self._silent:
             visit, (since, _) = next(iter(self._silent.items()))
@@ -139,12 +132,12 @@ class Door:
         guest.turn_out(refusal)
 
     def count(self, refusal: Refusal) -> None:
-        """Count a refusal, and write one line of its kind a second at most."""
+        """Count a refusal, and log at most one line of its kind a second."""
         self._refused[refusal].add()
         self._log.warning(_LINES[refusal])
 
     def fell_silent(self, visit: Visit, guest: Guest) -> None:
-        """Note that nothing of it is being answered any more; ``guest`` is told if it has to go."""
+        """Note that all requests of a connection are answered. ``guest`` is told if it has to close."""
         self._silent[visit] = self._clock(), guest
 
     def spoke(self, visit: Visit) -> None:
@@ -157,7 +150,7 @@ class Door:
         self._count -= 1
 
     def claim(self, key: str) -> None:
-        """Count one more for an address; :class:`Refused` where it has as many as it may."""
+        """Count one more for an address. Raises :class:`Refused` if it has as many as it may."""
         if self.max_per_address and self._addresses[key] >= self.max_per_address:
             self.count(Refusal.ADDRESS)
             raise Refused(Refusal.ADDRESS, 429, "too many connections from this address: close some")
@@ -171,9 +164,9 @@ class Door:
 
 
 class Visit:
-    """One connection's stay, from being accepted to being lost; ``proxy`` is its peer where that is a trusted one."""
+    """One connection, from accepted to lost. ``proxy`` is its peer, if that is a trusted proxy."""
 
-    # Without its guest, which has it: in a circle both would stay until a full collection of garbage.
+    # It does not hold its guest, which holds it: a cycle would live until a full garbage collection.
     __slots__ = ("_door", "_ended", "_key", "_proxy")
 
     def __init__(self, door: Door, proxy: Address | None) -> None:
@@ -183,7 +176,7 @@ class Visit:
         self._ended = False
 
     def spoke(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Hear a whole request head; :class:`Refused` where its client has too many connections, or cannot be told."""
+        """Note a whole request head. Raises :class:`Refused` if its client has too many connections, or is unclear."""
         if self._proxy is not None:
             self.release()
             try:
@@ -193,7 +186,7 @@ class Visit:
         self._door.spoke(self)
 
     def fell_silent(self, guest: Guest) -> None:
-        """Hear that all requests of ``guest`` were answered."""
+        """Note that all requests of ``guest`` are answered."""
         if self._ended:
             return
         if self._proxy is not None:
@@ -202,19 +195,19 @@ class Visit:
         self._door.fell_silent(self, guest)
 
     def claim(self, address: Address) -> None:
-        """Count as one of an address; :class:`Refused` where that has too many."""
+        """Count for an address. Raises :class:`Refused` if it has too many."""
         key = group(address)
         self._door.claim(key)
         self._key = key
 
     def release(self) -> None:
-        """Count as nobody's."""
+        """Count for no address any more."""
         if self._key is not None:
             self._door.release(self._key)
             self._key = None
 
     def end(self) -> None:
-        """Hear that the connection is gone, or is going to be; once counts."""
+        """Note that the connection is gone, or about to be. Only the first call counts."""
         if not self._ended:
             self._ended = True
             self.release()

@@ -1,10 +1,10 @@
-"""uvicorn's HTTP protocol with bounds on what a client may send before anybody knows who it is.
+"""uvicorn's HTTP protocol with bounds on what a client may send before it has shown who it is.
 
-uvicorn and its parser take request heads of any length, trailers after a chunked body too, and wait for a head for ever
-(looked up in uvicorn 0.54, ``httptools_impl.py``, and httptools 0.7). Here bytes are counted as they go to the parser,
-in pieces small enough that an overlong head is refused before it is read; what two servers could read in two ways, such
-as two ``Host`` headers, is refused (RFC 9112, sections 3.2 and 6.3); a :class:`~typeahead.server.process.door.Door`
-says who may come in and turns out who says nothing. Websockets begin here, too, and go on in
+uvicorn and its parser accept request heads and trailers of any length, and wait for a head for ever (looked up in
+uvicorn 0.54, ``httptools_impl.py``, and httptools 0.7). Here bytes are counted as they go to the parser, in pieces so
+small that an overlong head is refused before it is read. A head that two servers could read in two ways is refused,
+such as one with two ``Host`` headers (RFC 9112, sections 3.2 and 6.3). A :class:`~typeahead.server.process.door.Door`
+decides who may connect, and closes connections that say nothing. Websockets begin here, and go on in
 :mod:`typeahead.server.process.websocket`.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -21,15 +20,16 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from typeahead.server.http.api import ApiError
-from typeahead.server.process.door import Door, Refusal, Refused, Visit
-from typeahead.server.process.stall import StallWatch
+from typeahead.server.observe.metrics import Refusal
+from typeahead.server.process.door import Bounds, Door, Refused, Visit
+from typeahead.server.process.stall import StallBound
 from typeahead.server.process.websocket import BoundedWebsocket
 
-#: Bytes that the parser is given at a time: a bound is overstepped by less than that.
+#: Bytes that the parser gets at a time. A bound may be exceeded by less than that.
 _PIECE: Final = 16 << 10
-#: Lines of a head; the websockets library has the same bound.
+#: Lines of a head, at most. The websockets library has the same bound.
 _MAX_HEADERS: Final = 128
-#: Headers that decide what is asked, by whom, and where the request ends.
+#: Headers that may not come twice: they decide what is asked, by whom, and where the request ends.
 _ONCE: Final = frozenset(
     {
         b"authorization",
@@ -45,16 +45,7 @@ _ONCE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one connection may send, in bytes, and for how many seconds it may leave unread what it was sent."""
-
-    head_bytes: int
-    body_bytes: int
-    stall_seconds: float
-
-
-class BoundedHttp(HttpToolsProtocol):
+class BoundedHttp(StallBound, HttpToolsProtocol):
     """An HTTP connection whose heads, trailers and silence are bounded."""
 
     def __init__(self, *args: Any, door: Door, bounds: Bounds, **kwargs: Any) -> None:
@@ -62,20 +53,19 @@ class BoundedHttp(HttpToolsProtocol):
         self._door = door
         self._bounds = bounds
         self._visit: Visit | None = None
-        self._stall: StallWatch | None = None
         self._in_head = False
-        #: Bytes since the last one of a body, a chunk's size or a whole head: a head, a trailer, a chunk's extensions.
+        #: Bytes of a head, a trailer or a chunk's extensions: all since the last body, chunk size or whole head.
         self._framing = 0
         self._framed = False
         #: Bytes of a body that came after the answer.
         self._discarded = 0
-        #: Requests that are not yet answered.
+        #: Requests that are not answered yet.
         self._unanswered = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Ask at the door."""
         super().connection_made(transport)
-        self._stall = StallWatch(self.loop, transport, self._bounds.stall_seconds)
+        self.watch(self.loop, transport, self._bounds.stall_seconds)
         try:
             self._visit = self._door.enter(self, self.client[0] if self.client else None)
         except Refused as refused:
@@ -83,14 +73,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave."""
-        if self._stall is not None:
-            self._stall.stop()
         if self._visit is not None:
             self._visit.end()
         super().connection_lost(exc)
 
     def turn_out(self, refusal: Refusal) -> None:
-        """Close, with an answer to half a head that came."""
+        """Close, with an answer if half a head has come."""
         if refusal is Refusal.TOO_LATE and self._in_head:
             seconds = f"{self._door.head_seconds:g}"
             self._answer(Refused(refusal, 408, f"the request head did not come within {seconds} seconds"))
@@ -98,14 +86,14 @@ class BoundedHttp(HttpToolsProtocol):
             self._close()
 
     def data_received(self, data: bytes) -> None:
-        """Give the parser what came, piece by piece, as long as it may go on."""
+        """Give the parser the data, piece by piece, until the connection closes."""
         self._unset_keepalive_if_required()
         for start in range(0, len(data), _PIECE):
             if not self._feed(data[start : start + _PIECE]):
                 return
 
     def _feed(self, piece: bytes) -> bool:
-        """Give the parser one piece; False where the connection closes or is no longer HTTP."""
+        """Give the parser one piece. Return False if the connection closes or is no longer HTTP."""
         self._framed = False
         try:
             self.parser.feed_data(piece)
@@ -113,7 +101,7 @@ class BoundedHttp(HttpToolsProtocol):
             if self._framing > self._bounds.head_bytes:
                 raise self._too_large(f"more than {self._bounds.head_bytes} bytes")
         except httptools.HttpParserUpgrade:
-            # What is no websocket is answered as a request; what came with it is not read, as the client has to wait.
+            # Other upgrades are answered as requests. Data that came with one is not read: the client had to wait.
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             return False
@@ -122,18 +110,18 @@ class BoundedHttp(HttpToolsProtocol):
             return False
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, Refused) else _malformed("this is no HTTP request"))
+            self._refuse(cause if isinstance(cause, Refused) else _malformed("this is not an HTTP request"))
             return False
         return not self.transport.is_closing()
 
     def handle_websocket_upgrade(self) -> None:
-        """Go on as a websocket, which keeps the place at the door."""
+        """Go on as a websocket, which keeps the visit at the door."""
         super().handle_websocket_upgrade()
         cast("BoundedWebsocket", self.transport.get_protocol()).visit = self._visit
-        # It knows this protocol, and would stay with it until a full collection of garbage, which is rare.
+        # It refers to this protocol: the cycle would live until a full garbage collection, which is rare.
         self.parser = None
 
-    # What the parser says
+    # Calls from the parser
 
     def on_message_begin(self) -> None:
         """Begin a head."""
@@ -142,7 +130,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; those of a trailer are nobody's."""
+        """Keep a header; those of a trailer are dropped."""
         if not self._in_head:
             return
         if len(self.headers) >= _MAX_HEADERS:
@@ -161,7 +149,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body; what comes after the answer is thrown away, as long as it is not too much."""
+        """Take a part of a body. What comes after the answer is dropped, up to a bound; then the connection closes."""
         self._framed = True
         if self.cycle is not None and self.cycle.response_complete:
             self._discarded += len(body)
@@ -170,7 +158,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_chunk_header(self) -> None:
-        """Hear that a chunk begins; the last one has no bytes, and a trailer follows it."""
+        """Note that a chunk begins. The last one has no bytes, and a trailer follows it."""
         self._framed = True
 
     def on_message_complete(self) -> None:
@@ -179,7 +167,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, unless one waits already."""
+        """Wait for the next request, unless one is waiting already."""
         self._unanswered -= 1
         if not self._unanswered and self._visit is not None:
             self._visit.fell_silent(self)
@@ -187,20 +175,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     # Bounds
 
-    def pause_writing(self) -> None:
-        """Watch the buffer, now that it is full."""
-        super().pause_writing()
-        if self._stall is not None:
-            self._stall.start()
-
-    def resume_writing(self) -> None:
-        """Stop watching."""
-        super().resume_writing()
-        if self._stall is not None:
-            self._stall.stop()
-
     def _check_head(self) -> None:
-        """Raise :class:`Refused` for a head that two readers could understand in two ways."""
+        """Raise :class:`Refused` for a head that two servers could understand differently."""
         counts = Counter(name for name, _ in self.headers if name in _ONCE)
         for name, count in counts.items():
             if count > 1:
@@ -209,7 +185,7 @@ class BoundedHttp(HttpToolsProtocol):
             raise _malformed("the header host is missing")
         if counts[b"content-length"] and counts[b"transfer-encoding"]:
             raise _malformed("content-length and transfer-encoding are both there")
-        # A target may name a host too, which proxies go by; nearly all are a path alone.
+        # A target may name a host too, and proxies go by it. Nearly all targets are only a path.
         if not self.url.startswith((b"/", b"*")):
             host = next((value for name, value in self.headers if name == b"host"), b"")
             authority = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
@@ -227,7 +203,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._answer(refused)
 
     def _answer(self, refused: Refused) -> None:
-        """Say why, unless the answer to an earlier request is under way, and close."""
+        """Say why and close. Nothing is said while an earlier request is being answered."""
         if not self._unanswered and not self.transport.is_closing():
             status = HTTPStatus(refused.status)
             body = orjson.dumps({"error": ApiError(refused.status, str(refused)).fields})
@@ -237,7 +213,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close at once what the client does not read."""
+        """Close, at once if the client does not read."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -249,7 +225,7 @@ def _malformed(message: str) -> Refused:
 
 
 def bounded_http(door: Door, bounds: Bounds) -> type[asyncio.Protocol]:
-    """Return what uvicorn takes for an HTTP protocol class."""
+    """Return a factory that uvicorn takes for an HTTP protocol class."""
 
     def make(*args: Any, **kwargs: Any) -> BoundedHttp:
         return BoundedHttp(*args, door=door, bounds=bounds, **kwargs)

@@ -1,7 +1,7 @@
 """The sockets that a server listens on: alone, or shared by the processes of one server.
 
-A port that is in use is refused with what to do. Processes share a port by SO_REUSEPORT, which any server of the same
-user could join; :func:`claim` keeps a second one out.
+The error for a port in use says what to do. Processes share a port by SO_REUSEPORT, and any server of the same user
+could join them; :func:`claim` keeps a second one out.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class ListenError(TypeaheadError):
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
-    """Listen on every address of ``host``, so that "localhost" is found by whichever family a client tries first.
+    """Listen on every address of ``host``, so that clients find "localhost" by IPv4 and IPv6.
 
-    ``shared`` lets other sockets of this user listen there too, to each of which the system gives its part of the
-    connections; where it cannot, :class:`ListenError` is raised.
+    ``shared`` lets other sockets of this user listen there too; the system gives each its part of the connections.
+    Raises :class:`ListenError` if the address cannot be listened on, or not be shared.
     """
     if shared:
         _check_sharing(host, port)
@@ -63,11 +63,11 @@ def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]
 
 
 def claim(host: str, port: int) -> list[socket.socket]:
-    """Listen where nobody else does, so that sockets which share the port may be added and nobody else's can be.
+    """Listen on a port that nobody else uses, so that this server's other sockets can join and no other server's.
 
-    Sharing alone would let a second server of this user in without a word. These sockets are alone on the address when
-    they begin to listen, which the system decides, also between two servers that start at once. They are to be closed
-    once others listen there: connections that come to them are lost.
+    Sharing alone would let a second server of this user in unnoticed. These sockets are alone on the address when they
+    begin to listen; the system decides that, even between two servers that start at once. Close them as soon as the
+    others listen: connections that come to them are lost.
     """
     _check_sharing(host, port)
     sockets = listen(host, port)
@@ -78,7 +78,7 @@ def claim(host: str, port: int) -> list[socket.socket]:
 
 
 def listener_port(sockets: list[socket.socket]) -> int:
-    """Return the port that is listened on, 0 if there is none yet."""
+    """Return the port of the sockets, or 0 if there are none yet."""
     return int(sockets[0].getsockname()[1]) if sockets else 0
 
 

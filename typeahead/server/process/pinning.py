@@ -1,8 +1,9 @@
-"""The index that all workers of one server search: the generation that was in force when the first one started.
+"""The index that all workers of one server search: the generation that was current when the first one started.
 
-A worker that is replaced after a new index was built would open the new one, and people would find two indexes behind
-one address. So the process that starts workers holds the generation, hands its manifest to each of them, and when it
-cannot be opened any more, which takes somebody who deletes it by hand, ends all workers before one starts on another.
+If a worker died after a new index was built, its replacement would open the new one, and one address would answer from
+two indexes. So the process that starts the workers holds a generation and hands its manifest to each of them. Only
+somebody who deletes files by hand can make that generation unreadable; then all workers end before any starts on
+another.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typeahead.index.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
-#: How often to start again because a newer index took the place of the one that was about to be held.
+#: How often to try again when a newer index replaces the one that was about to be held.
 _ATTEMPTS: Final = 3
 
 
@@ -34,9 +35,9 @@ class PinnedIndex:
         self._generation = folder
 
     def take(self) -> None:
-        """Hold the generation that is in force now, in place of the one that was held.
+        """Hold the current generation, in place of the one that was held.
 
-        Raises :class:`~typeahead.errors.IndexFolderError` where there is no index.
+        Raises :class:`~typeahead.errors.IndexFolderError` if there is no index.
         """
         for _ in range(_ATTEMPTS):
             manifest = Manifest.read(self._folder)
@@ -50,17 +51,22 @@ class PinnedIndex:
         log.info("workers search %s of %s: %d documents", manifest.generation, self._folder, manifest.count)
 
     @property
+    def warning(self) -> str | None:
+        """What people should know of the generation that is held."""
+        return Manifest.read(Path(self._handed.name)).warning
+
+    @property
     def is_there(self) -> bool:
         """Whether the generation can still be opened."""
         return self._generation.is_dir()
 
     @property
     def arguments(self) -> list[str]:
-        """What tells a worker which generation to open."""
+        """The command line arguments that tell a worker which generation to open."""
         return ["--pinned", self._handed.name]
 
     def close(self) -> None:
-        """Hold it no more; delete it where a build could not, as a newer one is in force."""
+        """Release the generation, and delete it if a newer one is current, which the build could not do."""
         self._handed.cleanup()
         if self._lease is None:
             return

@@ -1,7 +1,8 @@
-"""The process: listens, serves until a signal comes, drains, and is gone within ten seconds.
+"""The process: listens, serves until a signal comes, drains, and ends within ten seconds.
 
-uvicorn does the sockets. Its own shutdown closes websockets at once and drops replies that are due, so the application
-is drained before that; and it ends by raising the signal again, so a server that did as it was told would look killed.
+uvicorn handles the sockets. Its own shutdown closes websockets at once and drops replies that are due, so the
+application is drained first. It also raises the signal again at the end, so that a server that stopped as it was told
+would look killed; here it does not.
 """
 
 from __future__ import annotations
@@ -12,30 +13,31 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
+import uvloop
 
 from typeahead.core.encoder import Encoder
+from typeahead.logs import limit_library
+from typeahead.search.port import Backend
 from typeahead.server.app import App, create_app
 from typeahead.server.config import ServerConfig
-from typeahead.server.observe.logs import limit_library
 from typeahead.server.process.descriptors import fitted, raise_limit
-from typeahead.server.process.heads import Bounds, bounded_http
+from typeahead.server.process.door import Bounds
 from typeahead.server.process.listening import listen, listener_port
+from typeahead.server.process.protocols import INSTALL, choose_protocols, unknown_uvicorn
 from typeahead.server.process.siblings import Siblings
-from typeahead.server.process.websocket import bounded
-from typeahead.server.typing.pipeline import SearchIndex
 
 log = logging.getLogger(__name__)
 
-#: Libraries that write a line for what any client can cause.
+#: Libraries that log a line for things that any client can cause.
 _NOISY = ("asyncio", "uvicorn.error")
 
-#: Looks at the clock, ten a second, between full collections of garbage; sessions that ended since the last one, or
-#: so many of those times, make one worth its pause.
+#: Ticks, ten a second, between chances for a full garbage collection. It is made if so many sessions have ended since
+#: the last one, or at every tenth chance.
 _COLLECT_TICKS = 600
 _COLLECT_ENDED = 1000
 _COLLECT_TIMES = 10
@@ -46,7 +48,7 @@ _REQUEST_SECONDS = 1
 
 
 class Worker:
-    """What a process has of the one that started it: ``handles`` are the numbers of its sockets, the control first."""
+    """The sockets that a worker gets from its parent. ``handles`` are their numbers, the control socket first."""
 
     def __init__(self, handles: Sequence[int]) -> None:
         control, *listeners = [socket.socket(fileno=handle) for handle in handles]
@@ -59,7 +61,7 @@ class Worker:
 def serve(
     config: ServerConfig,
     encoder: Encoder,
-    index: SearchIndex | None = None,
+    index: Callable[[], Awaitable[Backend]] | None = None,
     *,
     passages: Encoder | None = None,
     fallback: Encoder | None = None,
@@ -68,34 +70,52 @@ def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain and return.
 
-    ``on_ready`` is called with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
-    :class:`~typeahead.server.process.listening.ListenError` where the port is taken, what
-    :func:`~typeahead.server.app.create_app` raises, and what goes wrong while warming up. ``index`` is not closed. A
-    ``worker`` is one of several processes: it listens on sockets that are there already.
+    ``index`` opens the back end to search, on the server's event loop; it is closed at the end. ``on_ready`` is called
+    with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
+    :class:`~typeahead.server.process.listening.ListenError` where the port is taken, what ``index`` and
+    :func:`~typeahead.server.app.create_app` raise, and what goes wrong while warming up. A ``worker`` is one of several
+    processes: it listens on sockets that are there already.
     """
-    # The oldest generation is collected by Server: never by itself.
+    # Only Server collects the oldest generation.
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, 10**9)
     siblings = None if worker is None else worker.siblings
     config = prepared(config, warn=worker is None)
-    app = create_app(config, encoder, index, passages=passages, fallback=fallback, siblings=siblings)
-    sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
-    try:
-        Server(app, on_ready).run(sockets)
-    finally:
-        for listener in sockets:
-            listener.close()
-    if app.failure is not None:
-        raise app.failure
+
+    async def opened() -> None:
+        backend = None if index is None else await index()
+        try:
+            app = create_app(config, encoder, backend, passages=passages, fallback=fallback, siblings=siblings)
+            sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
+            try:
+                await Server(app, on_ready).serve(sockets)
+            finally:
+                for listener in sockets:
+                    listener.close()
+        finally:
+            if backend is not None:
+                await backend.close()
+        if app.failure is not None:
+            raise app.failure
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(opened())
 
 
 def prepared(config: ServerConfig, *, warn: bool) -> ServerConfig:
-    """Raise the limit on open files, fit the settings to it, and ``warn`` of what the operator may not know.
+    """Raise the limit on open files, fit the settings to it, and ``warn`` the operator.
 
-    Workers do not warn: the process that starts them has done so.
+    Workers do not warn, because the process that started them has done so.
     """
     if warn and config.exposed:
-        log.warning("other machines may search on %s without a token: give one by --token-file", config.host)
+        log.warning("other machines may search on %s without a token: give one with --token-file", config.host)
+    if warn and (unknown := unknown_uvicorn()) is not None:
+        log.warning(
+            "this server does not know the installed uvicorn: %s. It serves, but without its bounds on request heads, "
+            "silent connections, connections of one address and slow readers, and keystrokes take longer: install %s",
+            unknown,
+            INSTALL,
+        )
     return fitted(config, raise_limit(), warn=warn)
 
 
@@ -104,25 +124,26 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, on_ready: Callable[[str], None] | None = None) -> None:
         config = app.config
+        bounds = Bounds(config.max_head_bytes, config.max_body_bytes, config.stall_seconds)
+        protocols = choose_protocols(app.door, bounds)
         super().__init__(
             uvicorn.Config(
                 app,
-                # What the listening sockets do not say by themselves; named here for uvicorn's messages.
+                # For uvicorn's messages: it gets sockets that listen already.
                 host=config.host,
                 port=config.port,
                 loop="uvloop",
-                # "httptools", with bounds on heads and on silence.
-                http=bounded_http(app.door, Bounds(config.max_head_bytes, config.max_body_bytes, config.stall_seconds)),
-                # "websockets-sansio", with the gaps filled that let a client hold memory for ever.
-                ws=bounded(config.stall_seconds),
+                http=protocols.http,
+                ws=protocols.websocket,
+                limit_concurrency=protocols.limit_concurrency,
                 ws_max_size=config.max_frame_bytes,
                 ws_ping_interval=config.ping_seconds,
                 ws_ping_timeout=config.ping_seconds,
-                # Messages of a few hundred bytes: compressing them costs more time than it saves.
+                # Messages have a few hundred bytes: compressing them costs more time than it saves.
                 ws_per_message_deflate=False,
                 interface="asgi3",
                 lifespan="on",
-                # Paths and, at level DEBUG, frames would be logged: what is typed is private.
+                # It would log paths and, at level DEBUG, frames: what people type is private.
                 access_log=False,
                 log_config=None,
                 log_level="warning",
@@ -140,7 +161,7 @@ class Server(uvicorn.Server):
         self.address = ""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal as the wish to stop; a second SIGINT stops at once."""
+        """Stop on a signal; on a second SIGINT, stop at once."""
         del frame
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
@@ -148,7 +169,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Take SIGHUP as SIGTERM too, unless whoever started the server had it ignored, as ``nohup`` does."""
+        """Treat SIGHUP like SIGTERM, unless it was ignored when the server started, as under ``nohup``."""
         with super().capture_signals():
             if threading.current_thread() is not threading.main_thread() or not hears_hangup():
                 yield
@@ -160,13 +181,13 @@ class Server(uvicorn.Server):
                 signal.signal(signal.SIGHUP, before)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and note the address."""
+        """Start, and keep the address."""
         await super().startup(sockets)
         host = self.config.host
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{listener_port(sockets or [])}"
 
     async def on_tick(self, counter: int) -> bool:
-        """Look ten times a second who was silent for too long, and whether it is time to stop or to tell: ready."""
+        """Ten times a second: close silent connections, report that the server is ready, and say whether to stop."""
         if counter % _COLLECT_TICKS == _COLLECT_TICKS - 1:
             self._collect()
         self.app.door.turn_out_late()
@@ -176,10 +197,10 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter) or self.app.failure is not None or self.app.orphaned
 
     def _collect(self) -> None:
-        """Collect the garbage of ended sessions, instead of whenever the interpreter thinks of it.
+        """Collect the garbage of ended sessions, instead of whenever the interpreter decides to.
 
-        A full collection looks at all that is alive, which with a thousand sessions takes tens of milliseconds, and
-        keystrokes leave nothing for it: only sessions that end do.
+        A full collection visits every live object, which takes tens of milliseconds with a thousand sessions.
+        Keystrokes leave nothing for it; only ended sessions do.
         """
         self._collected += 1
         ended = self.app.sessions_ended
@@ -188,7 +209,7 @@ class Server(uvicorn.Server):
             gc.collect()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, drain, let closing handshakes end, and then close what is left."""
+        """Stop listening, drain, let closing handshakes end, and close the rest."""
         for server in self.servers:
             server.close()
         if not self.force_exit:

@@ -1,4 +1,4 @@
-"""What the worker processes of one server tell each other: what each has counted, so that metrics add up.
+"""How the worker processes of one server share their counts, so that metrics add up.
 
 Each worker has one socket to the process that started it, :mod:`typeahead.server.process.supervisor`, and both sides
 speak JSON, an object a line:
@@ -7,16 +7,16 @@ speak JSON, an object a line:
 worker says                           meaning
 ====================================  ======================================================================
 ``{"ready": true}``                   it is warm and takes sessions
-``{"report": R}``                     what it has counted, once a second, for the case that it dies
+``{"report": R}``                     its counts, once a second, in case it dies
 ``{"report": R, "to": n}``            the same, when asked
-``{"collect": n}``                    asks for what all others have counted
+``{"collect": n}``                    asks for the counts of all others
 ====================================  ======================================================================
 
 ====================================  ======================================================================
 worker hears                          meaning
 ====================================  ======================================================================
 ``{"ask": n}``                        a report is wanted
-``{"collected": n, "reports": [R]}``  the answer to ``collect``, with a report of those that died
+``{"collected": n, "reports": [R]}``  the answer to ``collect``, with one report for all dead workers
 ====================================  ======================================================================
 
 A report holds ``metrics``, as in :mod:`typeahead.server.observe.counters`, ``slow``, as in
@@ -36,11 +36,11 @@ from typing import Any, Final, TypeAlias
 
 Report: TypeAlias = dict[str, Any]
 
-#: Seconds between the reports of a worker that nobody asked, and those after which a worker does without an answer.
+#: Seconds between reports that nobody asked for, and seconds that a worker waits for an answer.
 REPORT_SECONDS: Final = 1.0
 COLLECT_SECONDS: Final = 2.0
 
-#: Bytes of a line. A report has some 30 kB.
+#: Bytes of a line, at most. A report has some 30 kB.
 LINE_LIMIT: Final = 16 << 20
 
 
@@ -87,7 +87,7 @@ class Siblings:
             write_line(self._writer, {"ready": True})
 
     async def others(self) -> list[Report]:
-        """Return what all other workers, and those that died, have counted; nothing where no answer comes in time."""
+        """Return the counts of all other workers, dead ones included; nothing if no answer comes in time."""
         if self._writer is None:
             return []
         number = next(self._numbers)

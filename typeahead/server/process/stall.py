@@ -1,6 +1,6 @@
 """Cuts off clients that do not read what they are sent: a full buffer that gets no emptier for too long.
 
-A transport's ``close()`` waits until its buffer is empty, so a client that never reads would hold its connection for
+A transport's ``close()`` waits until its buffer is empty, so a client that never reads would keep its connection for
 ever.
 """
 
@@ -38,3 +38,31 @@ class StallWatch:
             self._transport.abort()
         else:
             self._look_later(size)
+
+
+class StallBound(asyncio.BaseProtocol):
+    """Mixed into a protocol, watches its transport from :meth:`watch` on, whenever the buffer is full."""
+
+    _stall: StallWatch | None = None
+
+    def watch(self, loop: asyncio.AbstractEventLoop, transport: asyncio.WriteTransport, seconds: float) -> None:
+        """Abort ``transport`` when its full buffer gets no emptier for ``seconds``."""
+        self._stall = StallWatch(loop, transport, seconds)
+
+    def pause_writing(self) -> None:
+        """Start watching, now that the buffer is full."""
+        super().pause_writing()
+        if self._stall is not None:
+            self._stall.start()
+
+    def resume_writing(self) -> None:
+        """Stop watching."""
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.stop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop watching for good."""
+        if self._stall is not None:
+            self._stall.stop()
+        super().connection_lost(exc)

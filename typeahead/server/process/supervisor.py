@@ -1,11 +1,11 @@
 """Several worker processes on one port: started, replaced when they die, stopped together.
 
-Each worker has listening sockets of its own on the same address (SO_REUSEPORT), so the system spreads the connections
-over them; a second server on the port is refused, as it would get a share too. The sockets belong to this process, so
-people who connect to a worker that has just died wait for the next one, and are not refused. Nothing is lost but the
-dead worker's connections: a state is rebuilt from the text, and its counts stay in the sums
-(:mod:`typeahead.server.process.siblings`). All search one generation of the index
-(:mod:`typeahead.server.process.pinning`). One process that serves is :mod:`typeahead.server.process.run`.
+Each worker has its own listening sockets on the same address (SO_REUSEPORT), and the system spreads the connections
+over them. A second server on the port is refused, because it would get a share of them too. The sockets belong to this
+process, so a client that connects to a dead worker waits for the next one instead of being refused. Only the dead
+worker's connections are lost: clients send their text again, and the worker's counts stay in the sums
+(:mod:`typeahead.server.process.siblings`). All workers search one generation of the index
+(:mod:`typeahead.server.process.pinning`). A single process is :mod:`typeahead.server.process.run`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from typeahead.server.process.siblings import LINE_LIMIT, Report, write_line
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a worker has to tell what it has counted.
+#: Seconds that a worker has to report what it has counted.
 _ASK_SECONDS: Final = 0.5
-#: Seconds after which a worker that died had been a good one, and the longest wait before the next.
+#: A worker that ran for so many seconds was sound, and is replaced at once. The longest wait before replacing others.
 _STEADY_SECONDS: Final = 5.0
 _LONGEST_WAIT: Final = 5.0
-#: Workers that may die one after the other before any was ready.
+#: Workers that may die in a row before any was ready.
 _FAILURES: Final = 3
-#: Seconds beyond the drain that workers have to end.
+#: Seconds that workers have to end, after the drain.
 _ENDING_SECONDS: Final = 5.0
 
 
@@ -48,14 +48,14 @@ class WorkersError(TypeaheadError):
 
 
 class _Worker:
-    """One place: its sockets, and the process that has them now."""
+    """One slot: its sockets, and the process that uses them now."""
 
     def __init__(self, listeners: list[socket.socket]) -> None:
         self.listeners = listeners
         self.process: asyncio.subprocess.Process | None = None
         self.writer: asyncio.StreamWriter | None = None
         self.ready = False
-        #: Whether the present process was told to end.
+        #: Whether the present process has been told to end.
         self.told = False
         #: What the present process last reported.
         self.report: Report | None = None
@@ -63,11 +63,11 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs ``count`` processes of ``command`` on an address, with ``--worker`` and what belongs to it added.
+    """Runs ``count`` processes of ``command`` on one address, with ``--worker`` and its arguments added.
 
-    ``on_ready`` is called with the server's address once all of them are ready for the first time. A ``pinned`` index
-    is held while they run. With ``share_port`` another server may have the port too, if it also shares it; without,
-    :class:`~typeahead.server.process.listening.ListenError` is raised where one has it.
+    ``on_ready`` is called once with the server's address, when all workers are ready. A ``pinned`` index is held while
+    they run. With ``share_port`` another server may use the port too, if it also shares it; without it, a port in use
+    raises :class:`~typeahead.server.process.listening.ListenError`.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Supervisor:
         self._numbers = iter(range(sys.maxsize))
 
     def run(self) -> None:
-        """Serve until SIGTERM, SIGINT or SIGHUP; raises :class:`WorkersError` where no worker gets ready."""
+        """Serve until SIGTERM, SIGINT or SIGHUP. Raises :class:`WorkersError` if no worker gets ready."""
         try:
             asyncio.run(self._run())
         finally:
@@ -115,7 +115,7 @@ class Supervisor:
             raise self._failure
 
     def close(self) -> None:
-        """Close the sockets; :meth:`run` does it when it ends."""
+        """Close the sockets, as :meth:`run` does when it ends."""
         for worker in self._workers:
             for listener in worker.listeners:
                 listener.close()
@@ -131,7 +131,7 @@ class Supervisor:
         await asyncio.gather(*keepers)
 
     async def _end(self, workers: Sequence[_Worker]) -> None:
-        """Have workers answer what is pending and end; kill those that do not."""
+        """Let workers answer what is pending and end; kill the ones that do not end in time."""
         ending = []
         for worker in workers:
             if worker.process is not None:
@@ -146,12 +146,12 @@ class Supervisor:
         await asyncio.gather(*ending)
 
     async def _stay_together(self) -> bool:
-        """Move all workers to the index in force where the pinned one is gone; False where there is none to move to."""
+        """Move all workers to the current index if the pinned one is gone. Return False if there is none to move to."""
         assert self._stopping is not None
         async with self._moving:
             if self._pinned is None or self._pinned.is_there:
                 return True
-            log.warning("the files of the index are gone: ending all workers, to start them on the one in force")
+            log.warning("the files of the index are gone: restarting all workers on the current one")
             await self._end(self._workers)
             try:
                 self._pinned.take()
@@ -162,7 +162,7 @@ class Supervisor:
             return True
 
     async def _keep(self, worker: _Worker) -> None:
-        """Have a process in this place until it is time to stop."""
+        """Keep a process running in this slot until it is time to stop."""
         assert self._stopping is not None
         wait = 0.0
         while not self._stopping.is_set():
@@ -232,11 +232,11 @@ class Supervisor:
             task.add_done_callback(lambda done: done.exception())
 
     async def _collect(self, asking: _Worker, number: int) -> None:
-        """Send a worker what all others have counted."""
+        """Send a worker the counts of all others."""
         others = [worker for worker in self._workers if worker is not asking]
         asked = [self._ask(worker) for worker in others if worker.ready and worker.writer is not None]
         if asked:
-            # What is late is sent as it was a second ago.
+            # A late report is replaced by the last one, which is a second old.
             await asyncio.wait(asked, timeout=_ASK_SECONDS)
         reports = [worker.report for worker in others if worker.report is not None]
         assert asking.writer is not None
@@ -251,7 +251,7 @@ class Supervisor:
         return answer
 
     def _retire(self, worker: _Worker) -> None:
-        """Keep what a dead worker had counted, so that sums do not fall; what it had at a time is gone."""
+        """Keep the counts of a dead worker, so that sums do not fall. Its gauges are gone."""
         worker.writer = None
         for answer in worker.answers.values():
             answer.cancel()

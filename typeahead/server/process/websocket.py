@@ -2,19 +2,17 @@
 
 The handshake, control frames, fragments and whatever breaks RFC 6455 are left to uvicorn and ``websockets``. The one
 shape that nearly all frames of typing have, a whole text frame below 64 KiB, is read here without their parser and
-handed to the receiver at once; replies are written to the socket at once while nothing else waits for it, as the event
-loop's own transport writes only after all other clients were read.
+handed to the receiver at once. :mod:`typeahead.server.process.socket_channel` sends the replies.
 
-uvicorn bounds what an application sends. Two things are left open (looked up in uvicorn 0.54,
-``websockets_sansio_impl.py``): pongs are written whether the buffer is full or not, and a transport is closed by
-``close()``, which waits for the buffer to empty, so a client that never reads would hold its connection, and with it a
-session, for ever. Here pongs are left out while the buffer is full, and what makes no progress is aborted.
+uvicorn bounds what an application sends, but two gaps are left (looked up in uvicorn 0.54,
+``websockets_sansio_impl.py``). It writes pongs even while the buffer is full. And it closes a transport by ``close()``,
+which waits for the buffer to empty, so a client that never reads would keep its connection, and with it a session, for
+ever. Here pongs are left out while the buffer is full, and a connection that makes no progress is aborted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +21,8 @@ from websockets.protocol import OPEN
 from websockets.utils import apply_mask as apply_mask_slowly
 
 from typeahead.server.process.door import Visit
-from typeahead.server.process.stall import StallWatch
+from typeahead.server.process.socket_channel import SocketChannel
+from typeahead.server.process.stall import StallBound
 from typeahead.server.typing.channel import EXTENSION, TURN_FRAMES, Receiver
 
 try:
@@ -34,92 +33,32 @@ except ImportError:  # an interpreter for which websockets has no compiled part
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
-#: Seconds that a closing connection has to take what is left in the buffer, and to close its side.
+#: Seconds that the client of a closing connection has to read the rest of the buffer, and to close its side.
 CLOSE_SECONDS = 2.0
 
 _WHOLE_TEXT = 0x81
-_WHOLE_BINARY = 0x82
 _MASKED = 0x80
-_SIZE_16, _SIZE_64 = 126, 127
+_SIZE_16 = 126
 
 
-class SocketChannel:
-    """The channel of one :class:`BoundedWebsocket`; see :class:`~typeahead.server.typing.channel.Channel`."""
-
-    def __init__(self, protocol: BoundedWebsocket) -> None:
-        self._protocol = protocol
-        self._transport = protocol.transport
-        # Under TLS bytes must go through the transport.
-        self._fd = -1 if protocol.scheme == "wss" else protocol.transport.get_extra_info("socket").fileno()
-
-    @property
-    def blocked(self) -> bool:
-        """Whether the client does not read what it was sent."""
-        return self._protocol.blocked
-
-    def attach(self, receiver: Receiver) -> None:
-        """Call ``receiver`` from now on."""
-        # Whatever the socket does not take at once counts as not read: newer replies then replace older ones here.
-        self._transport.set_write_buffer_limits(0)
-        self._protocol.attach(receiver)
-
-    def send(self, text: bytes, binary: tuple[bytes, memoryview] | None = None) -> None:
-        """Send a text frame, and the parts of a binary one after it."""
-        frame = _header(_WHOLE_TEXT, len(text)) + text
-        if binary is None:
-            self._write((frame,), len(frame))
-        else:
-            start, values = binary
-            frame += _header(_WHOLE_BINARY, len(start) + values.nbytes) + start
-            self._write((frame, values), len(frame) + values.nbytes)
-
-    def close(self, code: int, reason: str) -> None:
-        """Send a close frame; nothing is sent after it."""
-        self._protocol.close(code, reason)
-
-    def pause_reading(self) -> None:
-        """Hear no more for now."""
-        self._protocol.pause(True)
-
-    def resume_reading(self) -> None:
-        """Hear again."""
-        self._protocol.pause(False)
-
-    def _write(self, parts: tuple[bytes | memoryview, ...], size: int) -> None:
-        """Write to the socket at once if nothing waits before it; what it does not take goes through the transport."""
-        transport = self._transport
-        if transport.is_closing():
-            return
-        sent = 0
-        if self._fd >= 0 and not transport.get_write_buffer_size():
-            try:
-                sent = os.writev(self._fd, parts)
-            except OSError:  # full, or broken, which the transport finds out by itself
-                sent = 0
-            if sent == size:
-                return
-        # Joined here, as the values may be another text's by the time that the transport writes them.
-        transport.write(b"".join(parts)[sent:])
-
-
-class BoundedWebsocket(WebSocketsSansIOProtocol):
+class BoundedWebsocket(StallBound, WebSocketsSansIOProtocol):
     """A websocket connection that lasts only as long as its client reads.
 
     ``stall_seconds`` is how long a full buffer may go without getting emptier. The scope's extensions hold a
-    :class:`SocketChannel` for the application, which may attach a receiver to it once it has accepted the connection.
+    :class:`~typeahead.server.process.socket_channel.SocketChannel` for the application, which may attach a receiver to
+    it once it has accepted the connection.
     """
 
     def __init__(self, *args: Any, stall_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stall_seconds = stall_seconds
-        self._stall: StallWatch | None = None
-        #: Its place at the door, which it leaves when it is lost.
+        #: Its visit at the door, which ends with the connection.
         self.visit: Visit | None = None
         self._close_deadline: asyncio.TimerHandle | None = None
         self.close_timeout = CLOSE_SECONDS
         self.blocked = False
         self._receiver: Receiver | None = None
-        #: Messages that were read and are not yet taken: whether it is text, and the payload.
+        #: Messages that are read and not handed over yet: whether it is text, and the payload.
         self._waiting: deque[tuple[bool, bytes]] = deque()
         self._paused = False
         self._turn_due = False
@@ -127,19 +66,21 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, with a watch on what the client reads."""
         super().connection_made(transport)
-        self._stall = StallWatch(self.loop, self.transport, self._stall_seconds)
+        self.watch(self.loop, self.transport, self._stall_seconds)
 
     def handle_connect(self, event: Any) -> None:
         """Put the channel into the scope."""
         super().handle_connect(event)
         if not self.close_sent:
-            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = SocketChannel(self)
+            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = SocketChannel(
+                self, encrypted=self.scheme == "wss"
+            )
 
     def attach(self, receiver: Receiver) -> None:
         """Hand messages to ``receiver`` from now on, instead of to ``receive``."""
         self._receiver = receiver
         while not self.queue.empty():
-            # The client need not wait for the handshake's end with its first message.
+            # The client may send its first message before the handshake has ended.
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
                 text = event.get("text")
@@ -155,13 +96,13 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         self._bound_reading()
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, and give the client some time to answer it."""
+        """Send a close frame, and give the client time to answer it."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        # What the client still says is read and thrown away, up to its own close frame.
+        # Anything more from the client is read and dropped, up to its own close frame.
         self._waiting.clear()
         self.transport.resume_reading()
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
@@ -177,9 +118,9 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
             self._end_handshake()
 
     def _end_handshake(self) -> None:
-        """Send what the library says to a head that it does not take, such as one with a line of more than 8 KiB.
+        """Send the library's refusal of a head, such as one with a line of more than 8 KiB.
 
-        The head came as a whole, and uvicorn waits for more: its connection would stay for ever, without a word.
+        The whole head is there, but uvicorn waits for more: the connection would stay for ever, without an answer.
         """
         if not self.close_sent:
             self.handshake_complete = self.close_sent = True
@@ -189,7 +130,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
     def _receive_texts(self, receiver: Receiver, data: bytes) -> bytes:
         """Hand over the whole text frames that ``data`` begins with, one turn of them, and return the rest."""
         conn, end, at = self.conn, len(data), 0
-        # Between messages, that is: no part of a frame was read, and no fragmented message has begun.
+        # Only between messages: no part of a frame has been read, and no fragmented message has begun.
         if conn.reader.buffer or conn.current_size is not None or conn.state is not OPEN:
             return data
         for _ in range(TURN_FRAMES):
@@ -217,7 +158,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         return data[at:]
 
     def _hand_over(self, receiver: Receiver, is_text: bool, payload: bytes) -> bool:
-        """Let the receiver take a message; False where it was refused and the connection is closing."""
+        """Hand a message to the receiver. Return False if it was refused and the connection is closing."""
         if not is_text:
             receiver.receive_binary()
             return True
@@ -231,7 +172,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         return True
 
     def send_receive_event_to_app(self) -> None:
-        """Keep a message that uvicorn read until it is the receiver's turn."""
+        """Keep a message that uvicorn has read until it is the receiver's turn."""
         if self._receiver is None:
             super().send_receive_event_to_app()
             return
@@ -248,7 +189,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
             self.loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
-        """Hand over some of the messages that wait; the other clients' turn comes before the next ones."""
+        """Hand over some of the waiting messages. Other clients have their turn before the next ones."""
         self._turn_due = False
         for _ in range(TURN_FRAMES):
             if not self._waiting or self._paused or self._receiver is None:
@@ -261,7 +202,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         self._bound_reading()
 
     def _bound_reading(self) -> None:
-        """Read from the socket only while nothing that was read waits."""
+        """Read from the socket only while no message is waiting."""
         if self.close_sent:
             return
         if self._waiting or self._paused:
@@ -272,32 +213,26 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
     # Bounds
 
     def pause_writing(self) -> None:
-        """Watch the buffer, now that it is full."""
+        """Send no more for now: the buffer is full."""
         super().pause_writing()
         self.blocked = True
-        if self._stall is not None:
-            self._stall.start()
 
     def resume_writing(self) -> None:
-        """Stop watching."""
+        """Send again."""
         super().resume_writing()
-        if self._stall is not None:
-            self._stall.stop()
         self.blocked = False
         if self._receiver is not None:
             self._receiver.writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clear the timers, leave, and tell the receiver."""
-        if self._stall is not None:
-            self._stall.stop()
         if self.visit is not None:
             self.visit.end()
         if self._close_deadline is not None:
             self._close_deadline.cancel()
         self._waiting.clear()
         if hasattr(self, "scope"):
-            # It knows this protocol, and both would stay until a full collection of garbage, which is rare.
+            # It refers to this protocol: the cycle would live until a full garbage collection, which is rare.
             cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
         super().connection_lost(exc)
         if self._receiver is not None:
@@ -305,14 +240,14 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
             receiver.lost()
 
     def handle_ping(self) -> None:
-        """Answer a ping, unless the client does not read its answers."""
+        """Answer a ping, unless the client does not read."""
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
 
     def keepalive_timeout(self) -> None:
-        """Give up a client that answers no ping."""
+        """Give up on a client that does not answer pings."""
         super().keepalive_timeout()
         self._end_soon()
 
@@ -336,7 +271,7 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
         """Send an ASGI message; waits while the buffer is full."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            # uvicorn takes a handshake that was refused for one that was forgotten, and writes an error for each.
+            # uvicorn would take the refused handshake for a forgotten one, and log an error.
             self.handshake_complete = True
         if message["type"] == "websocket.close":
             self._end_soon()
@@ -346,17 +281,8 @@ class BoundedWebsocket(WebSocketsSansIOProtocol):
             self._close_deadline = self.loop.call_later(2 * CLOSE_SECONDS, self.transport.abort)
 
 
-def _header(kind: int, size: int) -> bytes:
-    """The header of a whole, unmasked frame (RFC 6455, section 5.2)."""
-    if size < _SIZE_16:
-        return bytes((kind, size))
-    if size < 1 << 16:
-        return bytes((kind, _SIZE_16, size >> 8, size & 0xFF))
-    return bytes((kind, _SIZE_64)) + size.to_bytes(8, "big")
-
-
-def bounded(stall_seconds: float) -> type[asyncio.Protocol]:
-    """Return what uvicorn takes for a websocket protocol class."""
+def bounded_websocket(stall_seconds: float) -> type[asyncio.Protocol]:
+    """Return a factory that uvicorn takes for a websocket protocol class."""
 
     def make(*args: Any, **kwargs: Any) -> BoundedWebsocket:
         return BoundedWebsocket(*args, stall_seconds=stall_seconds, **kwargs)

@@ -45,6 +45,13 @@ class Limits:
         group=SESSIONS,
         least=1,
     )
+    search_seconds: float = setting(
+        10.0,
+        "Longest time for one search, in seconds. After that its queries fail, and the log says so.",
+        group=SESSIONS,
+        above=0,
+        unit="seconds",
+    )
     max_turn_ms: float = setting(
         15.0,
         "Time the server reads from clients in one turn, in milliseconds. After that, keystrokes that need an encoder "

@@ -1,9 +1,9 @@
-"""What a session needs of a websocket, as callbacks: one :class:`Channel` to send by, one :class:`Receiver` to hear by.
+"""What a session needs of a websocket, as callbacks: a :class:`Channel` to send with, and a :class:`Receiver` to hear.
 
-A keystroke takes some tens of microseconds in all, so what carries it must not cost as much again. uvicorn's own way,
-ASGI's ``receive`` and ``send``, wakes two tasks and pauses and resumes the socket for each message. The server's own
-websocket protocol (:mod:`typeahead.server.process.websocket`) is a channel itself and calls the receiver from the event
-loop; for every other ASGI server, :class:`AsgiChannel` makes a channel of the two coroutines.
+A keystroke takes some tens of microseconds in all, so its transport must not cost as much again. ASGI's ``receive`` and
+``send``, as uvicorn runs them, wake two tasks and pause and resume the socket for each message. So the server's own
+websocket protocol (:mod:`typeahead.server.process.websocket`) has a channel of its own, which calls the receiver
+straight from the event loop. For every other ASGI server, :class:`AsgiChannel` makes a channel of the two coroutines.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
-#: Under this name a websocket scope's ``extensions`` hold the channel, where the ASGI server is ours.
+#: The name of the channel among a websocket scope's ``extensions``, where the ASGI server is ours.
 EXTENSION = "typeahead.channel"
 
-#: Frames that one session reads before it is the others' turn: a quarter of a millisecond or so.
+#: Frames that one session reads before the others have their turn: about a quarter of a millisecond.
 TURN_FRAMES = 16
 
 
 class Receiver(Protocol):
-    """Who hears what comes. All methods are called on the event loop, none after :meth:`lost`."""
+    """The side that hears frames. All methods are called on the event loop, none after :meth:`lost`."""
 
     def receive_text(self, payload: bytes) -> None:
-        """Take a text frame's payload, which may not be UTF-8: then raise ``UnicodeDecodeError``."""
+        """Take a text frame's payload. Raises ``UnicodeDecodeError`` if it is not UTF-8."""
 
     def caught_up(self) -> None:
-        """Hear that no more is at hand for now: after each text frame, or after several that were read at once."""
+        """Hear that no more frames are at hand: after each text frame, or after several that were read at once."""
 
     def receive_binary(self) -> None:
-        """Hear that a binary frame came; clients have no reason to send any."""
+        """Hear that a binary frame came. Clients have no reason to send one."""
 
     def writable(self) -> None:
         """Go on sending: the client has read."""
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Hear that the connection is gone."""
 
 
 class Channel(Protocol):
@@ -49,7 +49,7 @@ class Channel(Protocol):
 
     @property
     def blocked(self) -> bool:
-        """Whether the client does not read what it was sent; :meth:`Receiver.writable` tells when it does again."""
+        """Whether the client leaves what it was sent unread; :meth:`Receiver.writable` tells when it reads again."""
 
     def attach(self, receiver: Receiver) -> None:
         """Call ``receiver`` from now on."""
@@ -61,14 +61,14 @@ class Channel(Protocol):
         """Send a close frame; nothing is sent after it."""
 
     def pause_reading(self) -> None:
-        """Hear no more for now. A frame that is being read may still come."""
+        """Stop reading for now. A frame that is being read may still come."""
 
     def resume_reading(self) -> None:
-        """Hear again."""
+        """Read again."""
 
 
 class AsgiChannel:
-    """A channel over ASGI 3's ``receive`` and ``send``, for servers that know nothing of channels."""
+    """A channel over ASGI 3's ``receive`` and ``send``, for servers that know no channels."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -82,7 +82,7 @@ class AsgiChannel:
     @property
     def blocked(self) -> bool:
         """See :attr:`Channel.blocked`."""
-        # One reply may wait while another is being sent; the rest stays where newer ones replace it.
+        # One reply may wait while another is being sent. The rest stays in the dialogue, where newer ones replace it.
         return bool(self._out)
 
     def attach(self, receiver: Receiver) -> None:
@@ -122,7 +122,7 @@ class AsgiChannel:
                 task.cancel()
             ended = await asyncio.gather(writer, reader, return_exceptions=True)
         for error in ended:
-            # ASGI servers raise OSError from send() when the client is gone; that is an end like any other.
+            # ASGI servers raise OSError from send() when the client is gone: an end like any other.
             if isinstance(error, Exception) and not isinstance(error, OSError):
                 raise error
 

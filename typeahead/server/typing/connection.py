@@ -1,9 +1,10 @@
-"""The websocket endpoint ``/v1/type``: sockets round :class:`~typeahead.server.typing.dialogue.Dialogue`, as raw ASGI.
+"""The websocket endpoint ``/v1/type``, as raw ASGI: it joins sockets and dialogues.
 
-A :class:`Connection` hears frames from its :mod:`channel <typeahead.server.typing.channel>` and sends what the dialogue
-has for it, both as plain calls on the event loop. Reading stops while the dialogue is full, and nothing is taken from
-it while the client does not read, so neither side piles up. What is wrong with a client before the handshake is said in
-HTTP; afterwards in the close codes of :mod:`typeahead.wire.protocol`.
+A :class:`Connection` hears frames from its :mod:`channel <typeahead.server.typing.channel>` and sends the replies of
+its :class:`~typeahead.server.typing.dialogue.Dialogue`, both as plain calls on the event loop. It stops reading while
+the dialogue is full, and takes no reply while the client does not read, so nothing piles up on either side. A client
+that is refused before the handshake gets an HTTP status; later it gets one of the close codes of
+:mod:`typeahead.wire.protocol`.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from collections.abc import Callable
 
 import orjson
 
+from typeahead.logs import LimitedLog
 from typeahead.server.config import ServerConfig
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.observe.tracing import Tracing
 from typeahead.server.typing.channel import EXTENSION, AsgiChannel, Channel, Receive, Scope, Send
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.wire.access import Tokens
+from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import (
     CLOSE_FULL,
     CLOSE_IDLE,
     CLOSE_POLICY,
     CLOSE_RESTART,
     SUBPROTOCOL,
-    Conversation,
     Dtype,
     Hello,
     Limits,
@@ -38,10 +39,10 @@ from typeahead.wire.replies import write_hello
 
 log = logging.getLogger(__name__)
 
-#: Seconds between looks at which sessions are idle.
+#: Seconds between two searches for idle sessions.
 SWEEP_SECONDS = 1.0
 
-#: What the log says of websockets that are not made sessions; see
+#: What the log says where a websocket gets no session, by the reasons of
 #: :data:`~typeahead.server.observe.metrics.SESSION_REFUSALS`.
 _REFUSALS = {
     "full": "refused a session with 1013: max_sessions are open already",
@@ -53,7 +54,7 @@ _REFUSALS = {
 
 
 class Connection:
-    """One client: its dialogue, and the channel that it comes by."""
+    """One client's channel and dialogue, joined."""
 
     __slots__ = ("_channel", "_closing", "_paused", "dialogue", "ended", "heard", "last_heard", "opened")
 
@@ -62,14 +63,14 @@ class Connection:
         self._channel = channel
         self._paused = False
         self._closing = False
-        #: Seconds of the monotonic clock; :attr:`heard` says whether something came since the last look at idle ones.
+        #: Seconds of the monotonic clock. :attr:`heard` says whether anything came since the last search for idle ones.
         self.opened = self.last_heard = time.monotonic()
         self.heard = False
         #: Set when the connection is gone.
         self.ended = asyncio.Event()
         self.dialogue = Dialogue(
             Conversation(endpoint.limits, endpoint.tokens),
-            endpoint.pipeline.engine.session(max_chars=config.max_chars, scope=endpoint.pipeline.shared_scope),
+            endpoint.pipeline.session(max_chars=config.max_chars),
             endpoint.pipeline,
             endpoint.metrics,
             greet=endpoint.greet,
@@ -82,7 +83,7 @@ class Connection:
         channel.attach(self)
 
     def receive_text(self, payload: bytes) -> None:
-        """Take a text frame; ``UnicodeDecodeError`` if it is not UTF-8."""
+        """Take a text frame's payload. Raises ``UnicodeDecodeError`` if it is not UTF-8."""
         self.heard = True
         self.dialogue.hear(payload)
         self._mind_room()
@@ -115,7 +116,7 @@ class Connection:
         self.ended.set()
 
     def _mind_room(self) -> None:
-        """Hear nothing while as many replies wait as are allowed."""
+        """Stop reading while as many replies wait as are allowed."""
         if self._paused is not self.dialogue.full:
             self._paused = self.dialogue.full
             if self._paused:
@@ -125,7 +126,11 @@ class Connection:
 
 
 class TypeEndpoint:
-    """All websocket sessions: who may have one, which are idle, and how they end when the server stops."""
+    """All websocket sessions: it admits them, closes idle ones, and ends all of them when the server stops.
+
+    ``documents`` is the number that the index holds, None without one; ``status`` tells "ready", or what the server is
+    doing instead.
+    """
 
     def __init__(
         self,
@@ -143,7 +148,7 @@ class TypeEndpoint:
         self.tracing = tracing
         self.tokens = Tokens(config.token, config.operator_token)
         encoder = pipeline.engine.encoder.config
-        # By dot product the length of a vector counts, and int8 frames do not carry it.
+        # Under the dot product the length of a vector counts, and int8 frames do not carry it.
         dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())
         fallback = None if pipeline.fallback is None else pipeline.fallback.name
         self.limits = Limits(config.max_chars, config.default_k, config.max_k, dtypes, fallback)
@@ -151,7 +156,7 @@ class TypeEndpoint:
         self._dim = encoder.dim
         self._documents = documents
         self._connections: set[Connection] = set()
-        #: Sessions that have ended.
+        #: How many sessions have ended.
         self.ended = 0
         self._empty = asyncio.Event()
         self._status = status
@@ -186,7 +191,7 @@ class TypeEndpoint:
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
         full = len(self._connections) >= self.config.max_sessions
         if full or self.pipeline.overloaded:
-            # A page does not get to see the status of a refused handshake, but a close code it does.
+            # A page does not see the status of a refused handshake, but it sees a close code.
             self._count_refused("full" if full else "overloaded")
             reason = "the server is full" if full else "the server is overloaded"
             return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": reason})
@@ -212,19 +217,19 @@ class TypeEndpoint:
         await send({"type": "websocket.http.response.body", "body": body})
 
     def _count_refused(self, reason: str) -> None:
-        """Count it, and write one line of its kind a second at most."""
+        """Count a refusal, and write at most one line a second for each reason."""
         self.metrics.refused_sessions[reason].add()
         self._log.warning(_REFUSALS[reason])
 
     async def sweep(self) -> None:
         """Close idle sessions, for ever."""
-        # One timer for all: a time-out of its own for each message costs more than reading the message.
+        # One timer for all: a timeout for each message costs more than reading the message.
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.close_idle(time.monotonic())
 
     def close_idle(self, now: float) -> None:
-        """Close the sessions that have been silent for too long at ``now``, in seconds of the monotonic clock."""
+        """Close the sessions that have been silent for too long; ``now`` is in seconds of the monotonic clock."""
         for connection in tuple(self._connections):
             if connection.heard:
                 connection.heard = False
@@ -235,7 +240,7 @@ class TypeEndpoint:
                 connection.dialogue.close(CLOSE_IDLE, "idle")
 
     async def drain(self, seconds: float) -> None:
-        """Answer what is pending, close all sessions with 1012, and wait for that at most ``seconds``."""
+        """Answer pending messages, close all sessions with 1012, and wait for that at most ``seconds``."""
         for connection in tuple(self._connections):
             connection.dialogue.close(CLOSE_RESTART, "the server restarts")
         if self._connections:

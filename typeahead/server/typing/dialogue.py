@@ -1,44 +1,57 @@
 """One client's dialogue: frames in, replies out in the order of ``seq``. No sockets, no threads.
 
-:class:`~typeahead.wire.protocol.Conversation` says what a client may send; here is what becomes of it: the session's
-text, the query that it makes, and the replies that wait for it. The latest keystroke wins: while a reply to a keystroke
-has not been taken for sending, the next keystroke replaces it. So one dialogue holds at most one reply to a keystroke,
-however fast its client types and however slowly it reads; submits and errors are all answered, and
-:attr:`Dialogue.full` says when no more of them should be read. Of keystrokes that were read together, the last one
-alone is work (:meth:`Dialogue.hear`, :meth:`Dialogue.settle`). The sockets are in
-:mod:`typeahead.server.typing.connection`, the work in :mod:`typeahead.server.typing.pipeline`.
+:class:`~typeahead.wire.conversation.Conversation` says what a client may send. The dialogue makes of it the session's
+text, the queries of that text, and the replies that wait for them. It alone decides what is due.
+
+The latest keystroke wins: the next keystroke replaces a reply to a keystroke that was not yet taken for sending. So a
+dialogue holds at most one reply to a keystroke, however fast its client types and however slowly it reads. Submits and
+errors are all answered; :attr:`Dialogue.full` says when no more of them should be read. Of keystrokes that are read
+together, only the last one is work (:meth:`Dialogue.hear`, :meth:`Dialogue.settle`).
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from typeahead.core.session import Session
 from typeahead.errors import ProtocolError, TextError
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.observe.tracing import SessionTrace
+from typeahead.server.typing.due import DueStage
 from typeahead.server.typing.fallback import came_at_once
-from typeahead.server.typing.query import Query, Stage, Work
+from typeahead.server.typing.query import Query, Stage, State
+from typeahead.server.typing.turns import Turn, TurnWriter
 from typeahead.wire.access import Access
-from typeahead.wire.protocol import (
-    Conversation,
-    Edit,
-    Hello,
-    Message,
-    Quality,
-    SearchMode,
-    Submit,
-    Text,
-    close_code,
-    refuse_text,
-)
-from typeahead.wire.replies import Reply, write_embedding, write_error, write_overloaded, write_reply
+from typeahead.wire.conversation import Conversation
+from typeahead.wire.protocol import Edit, Hello, Message, Quality, SearchMode, Submit, Text, close_code, refuse_text
+from typeahead.wire.replies import Reply, write_error
 
-#: The word that is still being typed. Scripts that do not put spaces between words end one with each character.
-_OPEN_WORD = re.compile(r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\Z")
+_STANDING = State.STANDING
+_BEST = Quality.BEST
+_TYPED, _SEARCHED = Stage.TYPED, Stage.SEARCHED
+
+
+class Work(Protocol):
+    """What a dialogue asks of the pipeline."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether there is an index."""
+
+    def step(self, query: Query) -> None:
+        """Encode the query's text, then search if that is due."""
+
+    def step_now(self, query: Query) -> None:
+        """Encode the query's text at once, as its session's text is about to change."""
+
+    def search(self, query: Query) -> None:
+        """Search for a query that was stepped."""
+
+    def drop(self, query: Query) -> None:
+        """Forget a query that nobody wants; a search that has begun goes on in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +62,12 @@ class Closing:
     reason: str
 
 
-class _Turn:
-    """A keystroke or submit that has to be answered once its query has reached ``needs``.
-
-    ``stage`` is how far the query was when it arrived; for a submit, ``ready`` says whether its answer was there.
-    """
-
-    __slots__ = ("arrived_ns", "needs", "query", "ready", "seq", "stage")
-
-    def __init__(
-        self,
-        seq: int,
-        query: Query,
-        needs: Stage,
-        arrived_ns: int,
-        stage: Stage = Stage.TYPED,
-        ready: bool | None = None,
-    ) -> None:
-        self.seq = seq
-        self.query = query
-        self.needs = needs
-        self.arrived_ns = arrived_ns
-        self.stage = stage
-        self.ready = ready
-
-
 class Dialogue:
     """What one client said, what is still to be answered, and what to send next.
 
-    ``greet`` writes the answer to a hello; ``wake`` is called whenever :meth:`take` may have something new, and
-    ``clock`` tells nanoseconds. ``timings`` lets a client see where the time of its replies went who is no operator.
-    ``trace`` is told of each reply, where there are traces.
+    ``greet`` writes the answer to a hello; ``wake`` is called whenever :meth:`take` may have something new; ``clock``
+    tells nanoseconds. With ``timings``, not only operators see where the time of their replies went. ``trace`` is told
+    of each reply, where there are traces.
     """
 
     def __init__(
@@ -99,7 +87,6 @@ class Dialogue:
         self._conversation = conversation
         self._session = session
         self._work = work
-        self._searches = work.searches
         self._metrics = metrics
         self._greet = greet
         self._wake = wake
@@ -107,14 +94,14 @@ class Dialogue:
         self._max_pending = max_pending
         self._timings = timings
         self._trace = trace
-        self._replies: deque[_Turn | bytes] = deque()
-        self._keystroke: _Turn | None = None
+        self._writer = TurnWriter(metrics, trace, clock)
+        self._due = DueStage(searches=work.searches)
+        self._replies: deque[Turn | bytes] = deque()
+        #: The turn of the last keystroke, until its reply was taken.
+        self._keystroke: Turn | None = None
         #: The keystroke that the text was last changed by, until it is known whether another one follows at once.
         self._heard: tuple[int, int] | None = None
-        # Before the first key there is nothing to compute.
-        self._query = self._new_query(Stage.SEARCHED, None)
-        self._query.stage = Stage.SEARCHED
-        self._searched_words = ""
+        self._query = Query.of_nothing(session, conversation.hello.k, wake)
         self.closing: Closing | None = None
 
     @property
@@ -135,15 +122,15 @@ class Dialogue:
     def receive(self, frame: str | bytes) -> None:
         """Take a text frame from the client, as text or as its payload; the answer comes out of :meth:`take`.
 
-        Raises ``UnicodeDecodeError`` for one that is not UTF-8, which ends a websocket.
+        Raises ``UnicodeDecodeError`` for a frame that is not UTF-8, which ends a websocket.
         """
         self.hear(frame)
         self.settle()
 
     def hear(self, frame: str | bytes) -> None:
-        """Do as :meth:`receive`, but let a keystroke wait for the frame after it, which may overtake it.
+        """Do as :meth:`receive`, but let a keystroke wait for the next frame, which may overtake it.
 
-        That spares most of its work. When no frame is left to hear, :meth:`settle` has to follow.
+        That saves most of its work. When no frame is left to hear, :meth:`settle` has to follow.
         """
         if self.closing is not None:
             return
@@ -178,15 +165,16 @@ class Dialogue:
         if type(head) is bytes:
             replies.popleft()
             return head, None
-        assert isinstance(head, _Turn)
+        assert isinstance(head, Turn)
         query = head.query
-        if query.stage < head.needs and not query.failed:
+        if query.stage < head.needs and not query.state.failed:
             return None
         replies.popleft()
-        query.wanted -= 1
+        query.release()
         if head is self._keystroke:
             self._keystroke = None
-        return self._write(head)
+        timed = self._timings or self._conversation.access is Access.OPERATOR
+        return self._writer.write(head, self._conversation.hello.dtype, timed=timed)
 
     def close(self, code: int, reason: str) -> None:
         """Read no more, answer what is pending, then end."""
@@ -199,7 +187,7 @@ class Dialogue:
         """Drop all that is pending: the client is gone."""
         self._conversation.close()
         for reply in self._replies:
-            if isinstance(reply, _Turn):
+            if isinstance(reply, Turn):
                 self._leave(reply)
                 if reply is self._keystroke:
                     self._metrics.keystrokes["cancelled"].add()
@@ -224,14 +212,15 @@ class Dialogue:
             self._submit(message.seq, arrived_ns)
         else:
             assert isinstance(message, Hello)
-            self._query.k = message.k
+            self._query = Query.of_nothing(self._session, message.k, self._wake)
             self._reply(self._greet(message))
 
     def _type(self, message: Text | Edit, arrived_ns: int) -> None:
         session, before = self._session, self._query
-        submits = before.wanted - (0 if self._keystroke is None else 1)
-        if before.stage is Stage.TYPED and submits:
-            self._work.step_now(before)  # they wait for the text that is about to go
+        if before.stage is _TYPED and not before.state.failed:
+            submits = before.wanted - (0 if self._keystroke is None else 1)
+            if submits:
+                self._work.step_now(before)  # they wait for the text that is about to go
         text = session.text
         try:
             if type(message) is Text:
@@ -241,7 +230,7 @@ class Dialogue:
                 session.take_edit(message.at, message.delete, message.insert)
         except TextError as error:
             raise refuse_text(error, message.seq) from None
-        if self._conversation.hello.quality is Quality.BEST:
+        if self._conversation.hello.quality is _BEST:
             # Which encoder a text has is decided key by key.
             self._answer(message.seq, arrived_ns, text)
             return
@@ -251,125 +240,65 @@ class Dialogue:
 
     def _answer(self, seq: int, arrived_ns: int, text_before: str) -> None:
         """Have the session's text, as it is after keystroke ``seq``, encoded and searched."""
-        session, work, before = self._session, self._work, self._query
+        session, work, before, hello = self._session, self._work, self._query, self._conversation.hello
         started_ns = self._clock()
         tokens = session.tokens
         session.tokenize()
+        tokenize_ns = self._clock() - started_ns
         if (overtaken := self._keystroke) is not None:
             self._replies.remove(overtaken)
             self._leave(overtaken)
             self._metrics.keystrokes["superseded"].add()
-        # A search that was due and did not come is due still.
-        owed = overtaken is not None and overtaken.needs is Stage.SEARCHED
-        if before.stood:
+        if before.state is _STANDING:
             work.drop(before)
-        query = self._query = self._new_query(self._due(owed=owed), before)
-        query.tokenize_ns = self._clock() - started_ns
-        if self._conversation.hello.quality is Quality.BEST:
-            # A key that changes no token, such as a space, changes no encoder.
-            query.best = came_at_once(text_before, session.text) or (before.best and session.tokens == tokens)
-        query.wanted = 1
-        self._keystroke = _Turn(seq, query, query.due, arrived_ns)
+        # A search that was due and did not come is still due.
+        due = self._due.of(session.text, hello.search, owed=overtaken is not None and overtaken.needs is _SEARCHED)
+        # A key that changes no token, such as a space, changes no encoder.
+        best = hello.quality is _BEST and (
+            came_at_once(text_before, session.text) or (before.best and session.tokens == tokens)
+        )
+        query = self._query = self._new_query(due, tokenize_ns, best=best)
+        self._keystroke = Turn(seq, query, due, arrived_ns)
         self._replies.append(self._keystroke)
         work.step(query)
 
     def _submit(self, seq: int, arrived_ns: int) -> None:
         query = self._query
-        needs = Stage.SEARCHED if self._searches else Stage.STEPPED
-        stood = query.stood
-        if stood:
-            # What stands for a keystroke does not for Enter, and its own search has not been made yet.
-            query.stage, query.stood = Stage.STEPPED, False
-        # Who wants a search at Enter only has been promised an embedding before it, not results.
-        promised = min(needs, Stage.STEPPED) if self._conversation.hello.search is SearchMode.SUBMIT else needs
+        needs = self._due.at_enter
+        resumed = query.entered(needs)
+        # A client that searches at Enter only was promised an embedding before it, not hits.
+        promised = Stage.STEPPED if self._conversation.hello.search is SearchMode.SUBMIT else needs
         ready = query.stage >= promised
         self._metrics.submits[ready].add()
-        query.wanted += 1
-        query.entered = True
-        self._replies.append(_Turn(seq, query, needs, arrived_ns, query.stage, ready))
+        self._replies.append(Turn(seq, query, needs, arrived_ns, query.stage, ready))
         if query.stage >= needs:
             self._wake()
-        elif query.failed or query.due < needs or stood:
-            query.failed = query.shed = False
-            query.due = needs
+        elif resumed:
             if query.stage is Stage.STEPPED:
                 self._work.search(query)
             else:
                 self._work.step(query)
 
-    def _due(self, *, owed: bool) -> Stage:
-        """How far the session's present text has to come by itself; ``owed`` if a search was overtaken."""
-        mode = self._conversation.hello.search
-        if not self._searches or mode is SearchMode.SUBMIT:
-            return Stage.STEPPED
-        if mode is SearchMode.WORD:
-            words = _OPEN_WORD.sub("", self._session.text).rstrip()
-            if words == self._searched_words and not owed:
-                return Stage.STEPPED
-            self._searched_words = words
-        return Stage.SEARCHED
+    def _new_query(self, due: Stage, tokenize_ns: int, *, best: bool) -> Query:
+        hello, before = self._conversation.hello, self._query
+        return Query(
+            self._session,
+            hello.k,
+            due,
+            self._wake,
+            shown=hello.dtype is not None,
+            typing=True,
+            best=best,
+            wanted=1,
+            last=before.last if before.result is None else before,
+            tokenize_ns=tokenize_ns,
+        )
 
-    def _new_query(self, due: Stage, before: Query | None) -> Query:
-        hello = self._conversation.hello
-        query = Query(self._session, hello.k, due, self._wake, shown=hello.dtype is not None)
-        query.typing = True
-        if before is not None:
-            query.last = before.last if before.found is None else before
-        return query
-
-    def _leave(self, turn: _Turn) -> None:
-        turn.query.wanted -= 1
+    def _leave(self, turn: Turn) -> None:
+        turn.query.release()
         if not turn.query.wanted:
             self._work.drop(turn.query)
 
     def _reply(self, frame: bytes) -> None:
         self._replies.append(frame)
         self._wake()
-
-    def _write(self, turn: _Turn) -> Reply:
-        query, metrics = turn.query, self._metrics
-        keystroke = turn.ready is None
-        if query.failed and query.stage < turn.needs:
-            if keystroke:
-                metrics.keystrokes["overloaded" if query.shed else "error"].add()
-            if query.shed:
-                return write_overloaded(turn.seq), None
-            message = "the server could not answer this: its log says why"
-            return write_error(ProtocolError("internal", message, seq=turn.seq)), None
-        total_ns = self._clock() - turn.arrived_ns
-        # A submit has not paid for what was done before it.
-        tokenize_ns = query.tokenize_ns if keystroke else 0
-        step_ns = query.step_ns if turn.stage < Stage.STEPPED else 0
-        search_ns = serialize_ns = 0
-        if turn.stage < turn.needs is Stage.SEARCHED:
-            search_ns, serialize_ns = min(query.search_ns, total_ns), min(query.serialize_ns, total_ns)
-        queue_ns = max(0, total_ns - tokenize_ns - step_ns - search_ns - serialize_ns)
-        timing_us = None
-        if self._timings or self._conversation.access is Access.OPERATOR:
-            timing_us = (
-                queue_ns // 1000,
-                tokenize_ns // 1000,
-                step_ns // 1000,
-                search_ns // 1000,
-                serialize_ns // 1000,
-                total_ns // 1000,
-            )
-        text = write_reply(
-            turn.seq,
-            query.hits if turn.needs is Stage.SEARCHED else None,
-            timing_us,
-            ready=turn.ready,
-            encoder=query.encoder,
-        )
-        dtype = self._conversation.hello.dtype
-        reply = text, None if dtype is None else write_embedding(turn.seq, query.embedding, dtype)
-        if keystroke:
-            metrics.keystrokes["served"].add()
-        # What its own writing took, a reply cannot tell.
-        whole_ns = self._clock() - turn.arrived_ns
-        stages_ns = (queue_ns, tokenize_ns, step_ns, search_ns, serialize_ns + whole_ns - total_ns)
-        chars, tokens = len(query.text), query.tokens
-        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars, tokens, not keystroke)
-        if self._trace is not None:
-            self._trace.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, ready=turn.ready)
-        return reply

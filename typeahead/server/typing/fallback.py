@@ -1,15 +1,18 @@
 """The fallback: a transformer that encodes what the incremental encoder should not, in a thread of its own.
 
-It takes whole texts, one after the other and in none but their own company, so a text's vector depends on no other
-text, and no keystroke of the event loop waits for it. It is asked for a text that is longer than the encoder was
-trained on, for one that came at once where the best answer is wanted, and for one at which the encoder failed. Of the
-first two it has room for a bounded number; what finds none is left to the encoder, so overload takes quality before it
-takes answers. The last it always takes, as they have no other place; the sessions and their pending replies bound them,
-as they bound searches. A text has one encoder and one answer: which one is decided when the text is there, never when
-it is shown, so nothing that somebody reads is replaced by something better.
+It takes whole texts, one at a time, so a text's vector depends on no other text, and no keystroke of the event loop
+waits for it. Three kinds of text are for it: those that are longer than the encoder was trained on, those that came at
+once where the best answer is wanted, and those at which the encoder failed.
 
-:mod:`typeahead.server.typing.pipeline` asks it for what is typed and searched, and
-:mod:`typeahead.server.http.embedder` for embeddings over HTTP.
+It has room for a bounded number of the first two. The rest is left to the encoder, so overload costs quality before it
+costs answers. Texts of the third kind have no other place, so it always takes them; like searches, they are bounded by
+the sessions and their pending replies.
+
+A text has one encoder and one answer. Which encoder that is, is decided when the text arrives and never when it is
+shown, so nothing that somebody reads is replaced by something better.
+
+:mod:`typeahead.server.typing.stepper` gives it what is typed and searched, and :mod:`typeahead.server.http.embedder`
+applies the same rules to embeddings over HTTP.
 """
 
 from __future__ import annotations
@@ -25,22 +28,22 @@ from typing import Final
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder, Vectors
 from typeahead.core.states import check_vectors
+from typeahead.logs import LimitedLog
 from typeahead.models.config import ModelConfig
 from typeahead.server.config import ConfigError, ServerConfig
-from typeahead.server.observe.logs import LimitedLog
 from typeahead.server.observe.metrics import Reason, ServerMetrics
-from typeahead.server.typing.query import Query
+from typeahead.server.typing.query import Query, State
 
 log = logging.getLogger(__name__)
 
-#: Tokens that an encoder is taken to be trained on where ``shape.trained_tokens`` of its configuration does not tell:
-#: those of the students' recipes.
+#: Tokens that an encoder is taken to be trained on, as in the students' recipes, where its configuration does not say
+#: so in ``shape.trained_tokens``.
 TRAINED_TOKENS: Final = 96
 
-#: Code points that nobody types in one keystroke, in scripts without spaces too.
+#: Code points that nobody types in one keystroke, even in scripts without spaces.
 AT_ONCE_CHARS: Final = 16
 
-#: Seconds for which one line in the log stands for all failures.
+#: Seconds in which all failures together get one line in the log.
 _LOG_SECONDS: Final = 60.0
 
 
@@ -79,10 +82,10 @@ def check_fallback(encoder: ModelConfig, fallback: ModelConfig) -> None:
 
 
 class Fallback:
-    """A transformer's queue and thread, and which texts are for it.
+    """A transformer's queue and thread, and the rules that say which texts are for it.
 
-    Belongs to one event loop, like the pipeline. ``encoder`` is that of what is typed; ``clock`` tells nanoseconds.
-    Raises :class:`~typeahead.server.config.ConfigError` for a ``model`` that cannot stand in for it.
+    Belongs to one event loop, like the pipeline. ``encoder`` encodes what is typed; ``clock`` tells nanoseconds. Raises
+    :class:`~typeahead.server.config.ConfigError` for a ``model`` that cannot stand in for the encoder.
     """
 
     def __init__(
@@ -98,15 +101,15 @@ class Fallback:
         self.model = model
         self.metrics = metrics
         self.name = model.config.name
-        #: Texts that it takes at a time, those at which the encoder failed aside.
+        #: How many texts it takes at a time, not counting those at which the encoder failed.
         self.room = config.fallback_queue
-        #: The longest text, in tokens, that is the encoder's.
+        #: Tokens of the longest text that is left to the encoder.
         self.most_tokens = config.fallback_tokens or encoder.config.shape.get("trained_tokens", TRAINED_TOKENS)
         self._clock = clock
         self._log = LimitedLog(log, seconds=_LOG_SECONDS, clock=lambda: clock() * 1e-9)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answered: Callable[[Query, Reason, bool], None] | None = None
-        #: Those that somebody waits for, with why and since when: in the queue, in the thread, or on the way back.
+        #: What somebody waits for, with the reason and the time: in the queue, in the thread, or on the way back.
         self._taken: dict[Query, tuple[Reason, int]] = {}
         self._queue: dict[Query, None] = {}
         self._changed = threading.Condition()
@@ -117,7 +120,7 @@ class Fallback:
         return query in self._taken
 
     def start(self, answered: Callable[[Query, Reason, bool], None]) -> None:
-        """Start the thread; ``answered`` is called on the running event loop, with whether there is a vector."""
+        """Start the thread. ``answered`` is called on the running event loop, with whether the text was encoded."""
         self._loop = asyncio.get_running_loop()
         self._answered = answered
         self._thread = threading.Thread(target=self._run, name="typeahead-fallback", daemon=True)
@@ -132,7 +135,10 @@ class Fallback:
             self._thread.join(timeout)
 
     def wants(self, tokens: int, *, best: bool) -> Reason | None:
-        """Why a text of so many tokens is for the fallback; ``best`` where that is wanted. None for the encoder."""
+        """Return why a text of so many tokens is for the fallback, None if it is the encoder's.
+
+        ``best`` says that the best answer is wanted for it.
+        """
         if not tokens:
             return None
         if best:
@@ -140,8 +146,11 @@ class Fallback:
         return Reason.LONG if tokens > self.most_tokens else None
 
     def take(self, query: Query, reason: Reason) -> bool:
-        """Encode a query's text, unless it was tried before, or there is no room and the encoder has not failed."""
-        if query.abandoned:
+        """Queue a query's text and return True, unless the fallback failed at it before or has no room for it.
+
+        There is always room for a text at which the encoder failed.
+        """
+        if query.state is State.LEFT:
             return False
         if reason is not Reason.FAILED and len(self._taken) >= self.room:
             self.metrics.fallback[reason, "shed"].add()
@@ -153,7 +162,7 @@ class Fallback:
         return True
 
     def drop(self, query: Query) -> None:
-        """Forget a query that nobody wants; one that the thread is busy with goes on in vain."""
+        """Forget a query that nobody wants; if the thread is busy with it, it goes on in vain."""
         taken = self._taken.pop(query, None)
         if taken is None:
             return
@@ -162,7 +171,7 @@ class Fallback:
             self._queue.pop(query, None)
 
     def log_failure(self, name: str, error: Exception) -> None:
-        """Write one line a minute at most, without what the error says, which may be about the text."""
+        """Write at most one line a minute. It leaves out the error's message, which may quote the text."""
         self._log.error("%s failed (%s): see typeahead_fallback_texts_total for how often", name, type(error).__name__)
 
     def _run(self) -> None:
@@ -204,11 +213,8 @@ class Fallback:
         if isinstance(result, Exception):
             self.metrics.fallback[reason, "error"].add()
             self.log_failure(self.name, result)
-            query.abandoned = True
         else:
             self.metrics.fallback[reason, "served"].add()
             self.metrics.fallback_wait.observe((self._clock() - since_ns) * 1e-9)
-            query.embedding = result
-            query.encoder = self.name
-            query.step_ns = spent_ns
+            query.stepped(result, encoder=self.name, step_ns=spent_ns)
         self._answered(query, reason, not isinstance(result, Exception))

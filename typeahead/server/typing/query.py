@@ -1,46 +1,41 @@
-"""One text on its way through the steps, or the fallback, and the search.
+"""The life of a query: one text on its way through the encoder, or the fallback, and the search.
 
-A query is the work; who waits for it (a keystroke, a submit, an HTTP request) counts itself in :attr:`Query.wanted`.
-The pipeline moves queries from stage to stage and drops those that nobody wants any more.
+A query is the work. The replies that wait for it (to a keystroke, a submit or an HTTP request) are counted in
+:attr:`Query.wanted`. Its :class:`State` says where it stands. An :class:`Event` moves it on, and each event is a method
+of :class:`Query`: nothing outside this file writes to a query. A blank is an event that cannot happen in that state; it
+raises ``AssertionError``.
+
+=============  =======  ======  ========  ========  ========  =============  ===========  =======
+state          stepped  left    found     guessed   stood_in  failed         shed         entered
+=============  =======  ======  ========  ========  ========  =============  ===========  =======
+TYPED          STEPPED  LEFT                                  STEP_FAILED    STEP_SHED    TYPED
+LEFT           STEPPED                                        STEP_FAILED    STEP_SHED    LEFT
+STEPPED                         FOUND     STANDING  STANDING  SEARCH_FAILED  SEARCH_SHED  STEPPED
+STANDING                        FOUND                         STANDING                    STEPPED
+FOUND                           FOUND                         FOUND                       FOUND
+STEP_FAILED                                                                               TYPED
+STEP_SHED                                                                                 TYPED
+SEARCH_FAILED                                                                             STEPPED
+SEARCH_SHED                                                                               STEPPED
+=============  =======  ======  ========  ========  ========  =============  ===========  =======
+
+Two rows may surprise. A query that stands has been answered, and its own search still runs behind the others: if that
+search fails, the answer stays. A query that is found may be found again, or fail: Enter can discover that the last
+search looked for the very same vector while the query's own search is already under way.
+
+Being dropped is no state. The queues forget a query that nobody wants, but a search that has begun still ends, and its
+result is the next key's to reuse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from enum import IntEnum
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum, StrEnum
+from typing import Final, NamedTuple, Self
 
 from typeahead.core.encoder import Vectors
 from typeahead.core.session import Session
-from typeahead.search.fusion import Ranking
-
-
-class Hit(Protocol):
-    """What the server reads of a search result."""
-
-    @property
-    def id(self) -> str:
-        """The document's name."""
-
-    @property
-    def score(self) -> float:
-        """Similarity, the higher the better."""
-
-    @property
-    def title(self) -> str:
-        """Title, or empty."""
-
-    @property
-    def text(self) -> str:
-        """The passage."""
-
-    @property
-    def url(self) -> str:
-        """Address, or empty."""
-
-    @property
-    def arms(self) -> Sequence[str]:
-        """Which arms of a hybrid search found it; empty where there is one arm."""
+from typeahead.search.ranking import Hit
 
 
 class Stage(IntEnum):
@@ -51,62 +46,141 @@ class Stage(IntEnum):
     SEARCHED = 2
 
 
+class State(IntEnum):
+    """Where a query stands, with the :attr:`stage` that it has reached and whether it has :attr:`failed`."""
+
+    stage: Stage
+    failed: bool
+    #: Whether it failed because the server had no room for it.
+    shed: bool
+
+    def __new__(cls, value: int, stage: Stage, failed: bool = False, shed: bool = False) -> Self:
+        """Make a member with what its queries have in common."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.stage = stage
+        member.failed = failed
+        member.shed = shed
+        return member
+
+    #: It waits to be encoded.
+    TYPED = 0, Stage.TYPED
+    #: So it does, and the fallback has failed at it: the encoder is its last chance.
+    LEFT = 1, Stage.TYPED
+    #: It has its embedding, and waits for a search if one is due.
+    STEPPED = 2, Stage.STEPPED
+    #: It has hits that stand in for its own: those of an earlier search, or those of where the text is going.
+    STANDING = 3, Stage.SEARCHED
+    #: It has the hits of its own text.
+    FOUND = 4, Stage.SEARCHED
+    #: Neither the encoder nor the fallback could encode it.
+    STEP_FAILED = 5, Stage.TYPED, True
+    #: The server had no time to encode it.
+    STEP_SHED = 6, Stage.TYPED, True, True
+    #: The index failed.
+    SEARCH_FAILED = 7, Stage.STEPPED, True
+    #: Too many searches waited.
+    SEARCH_SHED = 8, Stage.STEPPED, True, True
+
+
+class Event(StrEnum):
+    """What happens to a query; each is a method of :class:`Query` of the same name."""
+
+    #: It was encoded.
+    STEPPED = "stepped"
+    #: The fallback failed at it and leaves it to the encoder.
+    LEFT = "left"
+    #: A search found the hits of its own text.
+    FOUND = "found"
+    #: A search found the hits of where its text is going.
+    GUESSED = "guessed"
+    #: The hits of an earlier search are shown for it.
+    STOOD_IN = "stood_in"
+    #: The encoder, or the index, failed at it.
+    FAILED = "failed"
+    #: It was turned away because the server is overloaded.
+    SHED = "shed"
+    #: Enter was pressed on it.
+    ENTERED = "entered"
+
+
+#: The state after each event, by the state before it: the table of this module's docstring.
+TRANSITIONS: Final[Mapping[Event, Mapping[State, State]]] = {
+    Event.STEPPED: {State.TYPED: State.STEPPED, State.LEFT: State.STEPPED},
+    Event.LEFT: {State.TYPED: State.LEFT},
+    Event.FOUND: {State.STEPPED: State.FOUND, State.STANDING: State.FOUND, State.FOUND: State.FOUND},
+    Event.GUESSED: {State.STEPPED: State.STANDING},
+    Event.STOOD_IN: {State.STEPPED: State.STANDING},
+    Event.FAILED: {
+        State.TYPED: State.STEP_FAILED,
+        State.LEFT: State.STEP_FAILED,
+        State.STEPPED: State.SEARCH_FAILED,
+        State.STANDING: State.STANDING,
+        State.FOUND: State.FOUND,
+    },
+    Event.SHED: {State.TYPED: State.STEP_SHED, State.LEFT: State.STEP_SHED, State.STEPPED: State.SEARCH_SHED},
+    Event.ENTERED: {
+        State.TYPED: State.TYPED,
+        State.LEFT: State.LEFT,
+        State.STEPPED: State.STEPPED,
+        State.STANDING: State.STEPPED,
+        State.FOUND: State.FOUND,
+        State.STEP_FAILED: State.TYPED,
+        State.STEP_SHED: State.TYPED,
+        State.SEARCH_FAILED: State.STEPPED,
+        State.SEARCH_SHED: State.STEPPED,
+    },
+}
+# The events of every key: to look a member up in its class takes a tenth of a microsecond.
+_STEPPED, _FOUND = Event.STEPPED, Event.FOUND
+
+
 class Result(NamedTuple):
     """What a search found for a query."""
 
-    #: As a JSON array.
+    #: The hits as a JSON array.
     written: bytes
     hits: Sequence[Hit]
-    #: float32 (dim,) that was searched for.
+    #: float32 (dim,): the vector that was searched for.
     sought: Vectors
-    search_ns: int
-    #: What writing the hits as JSON took.
-    serialize_ns: int
+    #: The version of the documents that were searched.
+    version: str
+    #: How long the search took, and writing its hits as JSON; 0 where an earlier search is reused.
+    search_ns: int = 0
+    serialize_ns: int = 0
+    #: Whether words should have been searched too, and came too late.
+    late: bool = False
 
 
 class Query:
-    """The present text of a session, as work: ``due`` is the stage that it has to reach.
+    """A session's text as work. ``due`` is the stage that it has to reach.
 
-    ``notify`` is called on the event loop each time that the query gets on, and when it fails; ``shown`` says that the
-    embedding itself is wanted. Only the event loop writes to a query, but for :attr:`words`, which the thread of the
-    lexical arm sets: what a reply shows does not change meanwhile.
+    ``notify`` is called on the event loop each time the query gets on or fails. ``shown`` says that somebody wants the
+    embedding itself, ``typing`` that somebody is typing the text and may go on: then the hits of where it is going may
+    be shown. ``best`` asks the fallback for it, because the text came at once and its sender wants the best answer.
+    ``wanted`` replies wait for it. ``submitted`` says that Enter was pressed already, so it is never turned away.
+    ``last`` is the session's last query with a search of its own. ``tokenize_ns`` is what tokenizing the text took.
+
+    All methods are called on the event loop.
     """
 
     # What most queries never change stands in the class: one is made for each key.
+    state = State.TYPED
+    #: How far it has come, as its :attr:`state` says.
     stage = Stage.TYPED
-    failed = False
-    #: Whether it failed for want of room.
-    shed = False
-    #: Whether somebody is typing it, and may go on: what it finds may be what the whole text is going to find.
-    typing = False
-    #: Whether Enter was pressed on it.
-    entered = False
-    #: Whether the fallback was asked and failed.
-    abandoned = False
     #: Name of the model that encoded the text, empty until then.
     encoder = ""
-    #: float32 (dim,); None until the text was encoded, for one without a token, and where nobody needs it.
+    #: float32 (dim,). None until the text was encoded, for a text without a token, and where nobody needs it.
     embedding: Vectors | None = None
-    #: Where the text is going, likewise, if the encoder guesses that and somebody is typing it.
+    #: float32 (dim,): where the text is going, if somebody is typing it and there is a guess that differs from it.
     ahead: Vectors | None = None
-    #: JSON array, once searched.
+    #: What to show: a JSON array.
     hits = b"[]"
-    #: What the search found that the hits are of, if it was this query's own or would be the same, and the vector that
-    #: it was made for.
-    found: Sequence[Hit] | None = None
-    sought: Vectors | None = None
-    #: Whether the hits are not those of the text as it is: an earlier search's, or those of where it is going.
-    stood = False
-    #: The session's last query that was searched, until this one is.
-    last: Query | None = None
-    #: Whether its words are being looked up, and what that found; see :mod:`typeahead.search.lexical`.
-    asked = False
-    words: Ranking | None = None
-    tokenize_ns = 0
+    #: What its own search found, or one for the same vector. For a query that stands it may be the search for
+    #: :attr:`ahead`.
+    result: Result | None = None
+    #: How long the batch took that encoded it.
     step_ns = 0
-    search_ns = 0
-    #: What writing the hits as JSON took.
-    serialize_ns = 0
 
     def __init__(
         self,
@@ -116,53 +190,124 @@ class Query:
         notify: Callable[[], None],
         *,
         shown: bool = False,
-        wanted: int = 0,
+        typing: bool = False,
         best: bool = False,
+        wanted: int = 0,
+        submitted: bool = False,
+        last: Query | None = None,
+        tokenize_ns: int = 0,
     ) -> None:
         self.session = session
         self.k = k
         self.due = due
         self.notify = notify
         self.shown = shown
+        self.typing = typing
+        self.best = best
+        self.wanted = wanted
+        self.submitted = submitted
+        self.last = last
+        self.tokenize_ns = tokenize_ns
         #: With whom it shares what is remembered of texts.
         self.scope = session.scope
-        #: What is searched for; by the time of the search the session may be further.
+        #: What is searched for. By the time of the search the session may be further.
         self.text = session.text
         #: How many tokens that is.
         self.tokens = len(session.tokens)
-        #: Replies that wait for it.
-        self.wanted = wanted
-        #: Whether the fallback is asked for this text: it came at once, and who sent it wants the best answer.
-        self.best = best
 
-    def take(self, result: Result) -> None:
-        """Make what a search found this query's own."""
-        self.hits, self.found, self.sought, self.search_ns, self.serialize_ns = result
+    @classmethod
+    def of_nothing(cls, session: Session, k: int, notify: Callable[[], None]) -> Query:
+        """Make the query of a session in which nothing was typed: it has found nothing, and that is right."""
+        query = cls(session, k, Stage.SEARCHED, notify)
+        query.state, query.stage = State.FOUND, Stage.SEARCHED
+        return query
 
     @property
     def seeking(self) -> Vectors | None:
-        """What is to be searched for: where the text is going while it is typed, the text itself from Enter on.
+        """What to search for: where the text is going while somebody types it, otherwise the text itself.
 
-        So is it behind a search whose results stand already, that Enter finds its own.
+        Once Enter was pressed that is the text itself. It is too while other hits stand, so that Enter finds the hits
+        of its own.
         """
-        return self.embedding if self.ahead is None or self.entered or self.stood else self.ahead
+        if self.ahead is None or self.submitted or self.state is State.STANDING:
+            return self.embedding
+        return self.ahead
 
+    def release(self) -> None:
+        """Count one reply less that waits for it."""
+        self.wanted -= 1
 
-class Work(Protocol):
-    """What a dialogue asks of the pipeline."""
+    def stepped(
+        self, embedding: Vectors | None, ahead: Vectors | None = None, *, encoder: str = "", step_ns: int = 0
+    ) -> None:
+        """Take the text's embedding, float32 (dim,), and where the text is going, from the model named ``encoder``."""
+        self._move(_STEPPED)
+        self.embedding = embedding
+        if ahead is not None:
+            self.ahead = ahead
+        self.encoder = encoder
+        self.step_ns = step_ns
+        self.notify()
 
-    @property
-    def searches(self) -> bool:
-        """Whether there is an index."""
+    def left(self, session: Session) -> None:
+        """Leave the text to the encoder, in a session of its own, as its first session may be further."""
+        self._move(Event.LEFT)
+        self.session = session
 
-    def step(self, query: Query) -> None:
-        """Encode the query's text, then search if that is due."""
+    def found(self, result: Result | None) -> None:
+        """Take the hits of the text itself; None where there is no token to search for."""
+        self._move(_FOUND)
+        if result is not None:
+            self._take(result)
+        self.notify()
 
-    def step_now(self, query: Query) -> None:
-        """Run the query's steps at once, as its session's text is about to change."""
+    def guessed(self, result: Result) -> None:
+        """Show the hits of where the text is going, until its own are there."""
+        self._move(Event.GUESSED)
+        self._take(result)
+        self.notify()
 
-    def search(self, query: Query) -> None:
-        """Search for a query that was stepped."""
+    def stood_in(self, hits: bytes) -> None:
+        """Show ``hits`` of the last search, a JSON array, until its own are there."""
+        self._move(Event.STOOD_IN)
+        self.hits = hits
+        self.notify()
 
-    def drop(self, query: Query) -> None:
-        """Forget a query that nobody wants; a search that has begun goes on in vain."""
+    def failed(self) -> None:
+        """Give up at the stage that it is in. A query that has hits keeps them."""
+        before = self.state
+        self._move(Event.FAILED)
+        if self.state is not before:
+            self.notify()
+
+    def shed(self) -> None:
+        """Turn it away, as the server is overloaded. That never happens once Enter was pressed."""
+        assert not self.submitted, "Enter is never turned away"
+        self._move(Event.SHED)
+        self.notify()
+
+    def entered(self, needs: Stage) -> bool:
+        """Count one more reply, to Enter, that waits for the stage ``needs``; it changes what is due.
+
+        Returns whether somebody has to work on the query again, because it had failed, it was answered with hits that
+        are not good enough for Enter, or it was not due to come so far.
+        """
+        before = self.state
+        self.submitted = True
+        self.wanted += 1
+        self._move(Event.ENTERED)
+        resumed = before is not self.state or self.due < needs
+        self.due = needs
+        return resumed and self.stage < needs
+
+    def _take(self, result: Result) -> None:
+        self.hits = result.written
+        self.result = result
+        self.last = None
+
+    def _move(self, event: Event) -> None:
+        after = TRANSITIONS[event].get(self.state)
+        if after is None:
+            raise AssertionError(f"{event.name} cannot happen to a query that is {self.state.name}: see {__name__}")
+        self.state = after
+        self.stage = after.stage

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests.server.fakes import TITLES, BruteForceIndex, GuessingEncoder, MeanEncoder
+from tests.server.watching import Watched, first_title, started
+from typeahead.core.encoder import Vectors
+from typeahead.server.typing.query import Stage, State
+
+
+async def test_a_text_without_a_token_finds_nothing_without_a_search() -> None:
+    index = BruteForceIndex()
+    async with started(index) as pipeline:
+        query = await Watched(pipeline, "  ").reach(Stage.SEARCHED)
+        assert (query.hits, query.embedding, index.batches) == (b"[]", None, [])
+
+
+async def test_a_broken_index_fails_its_batch_and_no_other() -> None:
+    index = BruteForceIndex()
+    async with started(index) as pipeline:
+        index.broken = True
+        assert (await Watched(pipeline, "tea").reach(Stage.SEARCHED)).state.failed
+        index.broken = False
+        assert not (await Watched(pipeline, "tea").reach(Stage.SEARCHED)).state.failed
+
+
+async def test_a_search_that_fails_fails_no_other_of_its_batch() -> None:
+    index = BruteForceIndex()
+    index.gate.clear()
+    async with started(index) as pipeline:
+        busy = Watched(pipeline, "tea")
+        await asyncio.to_thread(index.await_search)
+        index.poison = MeanEncoder().encode(["poison"])[0]
+        together = [Watched(pipeline, text) for text in ("boil an egg", "poison", "bake bread")]
+        for watched in together:
+            await watched.reach(Stage.STEPPED)
+        index.gate.set()
+        queries = [await watched.reach(Stage.SEARCHED) for watched in (busy, *together)]
+        assert [query.state.failed for query in queries] == [False, False, True, False]
+        assert json.loads(queries[-1].hits)[0]["title"] == "bake bread"
+        assert index.batches == [1, 3, 1, 1, 1]
+
+
+async def test_beyond_so_many_waiting_searches_new_keystrokes_are_turned_away_but_enter_is_not() -> None:
+    index = BruteForceIndex()
+    index.gate.clear()
+    async with started(index, max_waiting_searches=2) as pipeline:
+        first = Watched(pipeline, "boil an egg")
+        await asyncio.to_thread(index.await_search)
+        waiting = [Watched(pipeline, title) for title in TITLES[:2]]
+        for watched in waiting:
+            await watched.reach(Stage.STEPPED)
+        assert not pipeline.overloaded
+        shed = await Watched(pipeline, TITLES[2]).reach(Stage.SEARCHED)
+        assert shed.state.shed
+        assert pipeline.overloaded
+        entered = Watched(pipeline, TITLES[3], submitted=True)
+        oldest = await waiting[0].reach(Stage.SEARCHED)
+        assert oldest.state.shed
+        index.gate.set()
+        for watched in (first, waiting[1], entered):
+            assert not (await watched.reach(Stage.SEARCHED)).state.failed
+
+
+async def test_the_same_embedding_is_searched_once_and_its_snippets_follow_the_text() -> None:
+    index = BruteForceIndex()
+    async with started(index) as pipeline:
+        first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+        again = await Watched(pipeline, "boil an  egg", last=first).reach(Stage.SEARCHED)
+        assert index.batches == [1]
+        assert [hit["id"] for hit in json.loads(again.hits)] == [hit["id"] for hit in json.loads(first.hits)]
+        assert again.state is State.FOUND
+        assert (pipeline.searched, pipeline.stood) == (1, 1)
+        # More than the last search found is not there.
+        await Watched(pipeline, "boil an egg", k=5, last=first).reach(Stage.SEARCHED)
+        assert index.batches == [1, 1]
+
+
+async def test_results_stand_while_the_embedding_hardly_moves_and_are_searched_for_behind_the_others() -> None:
+    index = BruteForceIndex()
+    async with started(index, anytime=0.5) as pipeline:
+        first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+        await asyncio.to_thread(index.await_search)
+        index.gate.clear()
+        busy = Watched(pipeline, "bake bread")
+        await asyncio.to_thread(index.await_search)
+        near = await Watched(pipeline, "boil an egg now", last=first).reach(Stage.SEARCHED)
+        assert near.state is State.STANDING
+        assert [hit["id"] for hit in json.loads(near.hits)] == [hit["id"] for hit in json.loads(first.hits)]
+        far = Watched(pipeline, "café au lait", last=first)
+        dropped = await Watched(pipeline, "boil an egg then", last=first).reach(Stage.SEARCHED)
+        pipeline.drop(dropped)
+        index.gate.set()
+        await busy.reach(Stage.SEARCHED)
+        assert (await far.reach(Stage.SEARCHED)).state is State.FOUND
+        while near.state is State.STANDING:
+            await asyncio.sleep(0)
+        own = await Watched(pipeline, "boil an egg now").reach(Stage.SEARCHED)
+        assert near.hits == own.hits
+        # The first, the busy one, the far one, then the one that stood, and at last the comparison.
+        assert index.batches == [1] * 5
+
+
+async def test_what_stands_for_a_keystroke_does_not_for_enter() -> None:
+    index = BruteForceIndex()
+    async with started(index, anytime=0.5) as pipeline:
+        first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+        entered = await Watched(pipeline, "boil an egg now", submitted=True, last=first).reach(Stage.SEARCHED)
+        assert index.batches == [1, 1]
+        assert json.loads(entered.hits) != json.loads(first.hits)
+
+
+async def test_enter_during_the_search_for_a_guess_waits_for_its_own() -> None:
+    index = BruteForceIndex()
+    async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
+        index.gate.clear()
+        watched = Watched(pipeline, "boil an egg", typing=True)
+        await asyncio.to_thread(index.await_search)
+        watched.query.entered(Stage.SEARCHED)
+        index.gate.set()
+        assert first_title(await watched.reach(Stage.SEARCHED)) == "boil an egg"
+        assert watched.query.state is State.FOUND
+        assert index.batches == [1, 1]
+
+
+class StepwiseIndex(BruteForceIndex):
+    """Closes its gate behind each search."""
+
+    def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        ranked = super().rank(queries, k)
+        self.gate.clear()
+        return ranked
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_enter_during_its_own_search_behind_a_guess_shares_it(broken: bool) -> None:
+    index = StepwiseIndex()
+    async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
+        watched = Watched(pipeline, "boil an egg", typing=True)
+        assert first_title(await watched.reach(Stage.SEARCHED)) == "bake bread"
+        for _ in range(2):
+            await asyncio.to_thread(index.await_search)
+        # The second search waits at the gate, and Enter is pressed.
+        query = watched.query
+        assert query.entered(Stage.SEARCHED)
+        pipeline.search(query)
+        index.broken = broken
+        index.gate.set()
+        await watched.reach(Stage.SEARCHED)
+        assert query.state.failed is broken
+        assert first_title(query) == ("bake bread" if broken else "boil an egg")
+        index.broken = False
+        index.gate.set()
+        await Watched(pipeline, "café au lait").reach(Stage.SEARCHED)
+        assert index.batches == [1, 1, 1]
+
+
+async def test_a_guess_that_nobody_waits_for_any_more_is_not_searched_behind() -> None:
+    index = BruteForceIndex()
+    async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
+        index.gate.clear()
+        watched = Watched(pipeline, "boil an egg", typing=True)
+        await asyncio.to_thread(index.await_search)
+        watched.query.release()
+        index.gate.set()
+        await watched.reach(Stage.SEARCHED)
+        await Watched(pipeline, "café au lait").reach(Stage.SEARCHED)
+        assert index.batches == [1, 1]

@@ -1,0 +1,92 @@
+"""A pipeline over a small index, and queries whose states a test can wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.server.fakes import BruteForceIndex, MeanEncoder
+from typeahead.core.completion import Completions, Vocabulary
+from typeahead.core.engine import Engine
+from typeahead.core.prefixes import Scope
+from typeahead.server.typing.pipeline import Pipeline
+from typeahead.server.typing.query import Query, Stage
+from typeahead.server.typing.settings import TypingSettings
+
+
+@asynccontextmanager
+async def started(
+    index: BruteForceIndex | None,
+    encoder: MeanEncoder | None = None,
+    *,
+    words: dict[str, int] | None = None,
+    clock: Callable[[], int] = time.perf_counter_ns,
+    max_turn_ms: float = 1e6,
+    **settings: Any,
+) -> AsyncIterator[Pipeline]:
+    """A pipeline that runs. No machine is so busy that its turns take too long, unless the test says so."""
+    engine = Engine(encoder or MeanEncoder())
+    pipeline = Pipeline(
+        engine,
+        index,
+        TypingSettings(snippet_chars=20, max_search_batch=4, max_turn_ms=max_turn_ms, **settings),
+        clock=clock,
+    )
+    if words is not None:
+        pipeline.complete_by(Completions(engine, Vocabulary(words)))
+    pipeline.start()
+    try:
+        yield pipeline
+    finally:
+        if index is not None:
+            index.gate.set()
+        pipeline.stop(timeout=5)
+
+
+class Watched:
+    """A query whose stages can be waited for."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        text: str,
+        *,
+        k: int = 2,
+        due: Stage = Stage.SEARCHED,
+        submitted: bool = False,
+        typing: bool = False,
+        last: Query | None = None,
+        scope: Scope | None = None,
+    ) -> None:
+        self.changed = asyncio.Event()
+        session = pipeline.engine.session(scope=scope)
+        session.set_text(text)
+        self.query = Query(
+            session,
+            k,
+            due,
+            self.changed.set,
+            wanted=1,
+            shown=True,
+            submitted=submitted,
+            typing=typing,
+            last=last,
+        )
+        pipeline.step(self.query)
+
+    async def reach(self, stage: Stage) -> Query:
+        """Wait until it has come so far, or has failed."""
+        async with asyncio.timeout(10):
+            while self.query.stage < stage and not self.query.state.failed:
+                await self.changed.wait()
+                self.changed.clear()
+        return self.query
+
+
+def first_title(query: Query) -> str:
+    title: str = json.loads(query.hits)[0]["title"]
+    return title

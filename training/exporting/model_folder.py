@@ -1,0 +1,70 @@
+"""What every model folder has, whatever the family: configuration, tokenizer, golden vectors, card; and its check."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from training.recipe import Recipe
+from training.teacher.torch_teacher import TorchTeacher
+from typeahead.core.encoder import Encoder, Vectors
+from typeahead.encoders.loading import load
+from typeahead.models.config import ModelConfig, TeacherInfo
+from typeahead.models.folder import write_config
+from typeahead.models.golden import GOLDEN_TEXTS, Golden
+from typeahead.storage.sums import file_sha256
+
+
+def teacher_info(recipe: Recipe, teacher: TorchTeacher) -> TeacherInfo:
+    """What a model folder states of its teacher."""
+    weights = Path(recipe.teacher.path()) / "model.safetensors"
+    return TeacherInfo(
+        name=recipe.teacher.id.rsplit("/", 1)[-1],
+        revision=file_sha256(weights) if weights.is_file() else "",
+        pooling=teacher.pooling,
+        max_tokens=teacher.max_length,
+        normalized=teacher.normalize,
+    )
+
+
+def save_tokenizer(teacher: TorchTeacher, folder: Path) -> None:
+    """Write the teacher's tokenizer without truncation and padding."""
+    tokenizer = teacher.tokenizer.backend_tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+
+
+def finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, min_cosine: float, card: str) -> Encoder:
+    """Complete a folder that holds weights, graphs and tokenizer, check it, and copy it to ``out``.
+
+    Args:
+        out: what is there is deleted, once the check has passed.
+        folder: where the files are so far.
+        config: without the hashes of the files.
+        reference: PyTorch's vectors of the golden texts, float32 (n, dim).
+        min_cosine: the least cosine to them that passes.
+        card: the text of ``README.md``.
+    """
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    golden = Golden(GOLDEN_TEXTS, reference, min_cosine)
+    (folder / "golden.json").write_text(golden.to_json(), encoding="utf-8")
+    write_config(folder, config)
+    encoder = load(folder)
+    worst = golden.agreement(encoder.encode(golden.texts))
+    print(f"int8 against float32 PyTorch, {len(reference)} golden texts: cosine {worst:.5f} at worst")
+    # The golden vectors that ship are this graph's own, so they test the processor and not the quantisation.
+    shipped = Golden(GOLDEN_TEXTS, encoder.encode(GOLDEN_TEXTS), 0.9995)
+    (folder / "golden.json").write_text(shipped.to_json(), encoding="utf-8")
+    write_config(folder, config)
+    load(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    for path in out.iterdir():
+        path.unlink()
+    for path in sorted(folder.iterdir()):
+        # Without its mode: only the owner may read the files that safetensors writes.
+        shutil.copyfile(path, out / path.name)
+    # Last, because whoever reads this may leave.
+    for path in sorted(out.iterdir()):
+        print(f"{path.stat().st_size / 1e6:8.2f} MB {path}")
+    return load(out)

@@ -1,0 +1,48 @@
+"""The causal student: teacher layers under a causal mask."""
+
+from __future__ import annotations
+
+from training.exporting.graphs_causal import CausalSizes, causal_tensors, write_causal
+from training.exporting.writers.parts import Target, Words, Written, arrays_of
+from training.student_recipes import CausalRecipe
+from training.students.transformer import Causal
+
+_CARD = """\
+A causal query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
+vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
+and a correction read from {layers} of the teacher's layers, fine-tuned to look back only; a keystroke runs them
+over the new token alone.{ahead}
+"""
+_AHEAD = """
+A second read-out guesses where a text is going while it is typed: `session.ahead` beside `session.embedding`."""
+
+
+def write(student: Causal, target: Target) -> Written:
+    """Write weights and graphs."""
+    trunk = student.trunk.settings
+    sizes = CausalSizes(
+        layers=trunk["layers"],
+        heads=trunk["heads"],
+        width=trunk["width"],
+        dim=student.dim,
+        epsilon=trunk["epsilon"],
+        normalize=student.similarity == "cosine",
+        ahead=student.guess is not None,
+        feed_forward_bits=trunk["feed_forward_bits"],
+    )
+    tensors = causal_tensors(
+        arrays_of(student),
+        layers=sizes.layers,
+        positions=len(student.start_ids) + target.max_tokens,
+        feed_forward_bits=sizes.feed_forward_bits,
+    )
+    write_causal(target.folder, tensors, sizes)
+    return Written(sizes.shape(), prefix_ids=tuple(student.start_ids))
+
+
+def words(student: CausalRecipe, teacher: str) -> Words:
+    """See :mod:`training.exporting.writers.parts`."""
+    layers = len(student.teacher_layers) or student.layers
+    four_bits = ", those of feed-forward layers of four bits" if student.feed_forward_bits == 4 else ""
+    introduction = _CARD.format(teacher=teacher, layers=layers, ahead=_AHEAD if student.ahead else "")
+    return Words(introduction, weights=f"int8{four_bits}, run by ONNX Runtime")

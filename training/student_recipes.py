@@ -1,0 +1,99 @@
+"""The entries of ``[student]`` in a recipe: what every family has, and what each of ours adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StudentRecipe:
+    """The entries that every family has. A family's own class adds the others, each with a default."""
+
+    #: Its name in :data:`training.families.FAMILIES`.
+    family: str
+    #: Training texts with more word pieces are left out. Special tokens do not count.
+    max_tokens: int = 96
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the student has a second read-out, for where unfinished text is going."""
+        return False
+
+
+@dataclass(frozen=True)
+class StaticRecipe(StudentRecipe):
+    """``static``: see :class:`training.students.static.Static`."""
+
+    family: str = "static"
+    #: Units of the hidden layer after the mean; 0 for the mean alone.
+    readout: int = 0
+
+
+@dataclass(frozen=True)
+class ResidualGRURecipe(StudentRecipe):
+    """``residual-gru``: see :class:`training.students.recurrent.ResidualGRU`."""
+
+    family: str = "residual-gru"
+    #: Units of each GRU.
+    hidden: int = 512
+    #: GRUs on top of one another.
+    layers: int = 1
+
+
+@dataclass(frozen=True)
+class RNNRecipe(StudentRecipe):
+    """``rnn``, RNN(l, f): see :class:`training.students.recurrent.PaperRNN`."""
+
+    family: str = "rnn"
+    #: Units of each GRU; 0 for the teacher's dimension.
+    hidden: int = 512
+    #: GRUs on top of one another: l.
+    layers: int = 1
+    #: Feed-forward layers: f.
+    feed_forward: int = 0
+    #: Inner width of the feed-forward layers; 0 for four times ``hidden``.
+    inner: int = 0
+    #: Input embeddings. "tied" starts as the passage encoder's and stays as it is. "trained" starts there and is
+    #: trained. "free" starts at random and is trained.
+    table: str = "tied"
+
+
+@dataclass(frozen=True)
+class CausalRecipe(StudentRecipe):
+    """``causal``, causal(k): see :class:`training.students.transformer.Causal`."""
+
+    family: str = "causal"
+    #: How many of the teacher's layers: the first ones, unless ``teacher_layers`` names others.
+    layers: int = 1
+    teacher_layers: tuple[int, ...] = ()
+    #: Input embeddings: "tied" to the teacher's, or "trained" from there.
+    table: str = "tied"
+    #: The share of the teacher's own pooling at the start, beside the mean of token vectors; 0 for none.
+    pooled: float = 0.0
+    #: Whether there is a second read-out, for where unfinished text is going. The objective ``prefix`` trains it.
+    ahead: bool = False
+    #: Bits of the exported feed-forward weights: 8 or 4. A student of 4 is trained with its weights rounded.
+    feed_forward_bits: int = 8
+
+    def __post_init__(self) -> None:
+        if self.feed_forward_bits not in (4, 8):
+            raise ValueError(f"feed_forward_bits = {self.feed_forward_bits} is neither 4 nor 8")
+
+    @property
+    def guesses(self) -> bool:
+        """See :attr:`StudentRecipe.guesses`."""
+        return self.ahead
+
+
+@dataclass(frozen=True)
+class TransformerRecipe(StudentRecipe):
+    """``transformer``, ST(k): see :class:`training.students.transformer.TruncatedTransformer`."""
+
+    family: str = "transformer"
+    #: How many of the teacher's layers: the first ones, unless ``teacher_layers`` names others.
+    layers: int = 1
+    teacher_layers: tuple[int, ...] = ()
+    #: Input embeddings: "tied" to the teacher's, or "trained" from there.
+    table: str = "tied"
+    #: Whether a read-out is added to the weighted mean of token vectors, instead of pooling.
+    residual: bool = False

@@ -1,0 +1,50 @@
+"""Retrieval quality of a search box: its back end, its encoder and its ranking, as they are served.
+
+The sibling :mod:`~typeahead.evaluate.measures.retrieval` compares encoders by exact search over a collection's vectors;
+here queries go through :func:`typeahead.search.ranking.find`, like those of the server, to whatever back end an address
+opens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from typeahead.core.encoder import Encoder
+from typeahead.evaluate.data.datasets import Dataset
+from typeahead.evaluate.measures.runs import Run
+from typeahead.search.fusion import Fusion
+from typeahead.search.port import Backend, Request
+from typeahead.search.ranking import find
+
+#: Hits that are asked for, which the measures look at.
+DEPTH = 100
+_BATCH = 32
+#: Seconds that one batch may take.
+_PATIENCE = 120.0
+
+
+async def search(
+    backend: Backend,
+    encoder: Encoder,
+    dataset: Dataset,
+    *,
+    fusion: Fusion | None = None,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Run:
+    """Search for all queries of ``dataset``, whole, as Enter does; ids of documents have to be those of the dataset."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    queries = list(dataset.queries.items())
+    for start in range(0, len(queries), _BATCH):
+        part = queries[start : start + _BATCH]
+        vectors = encoder.encode([text for _, text in part])
+        # A blank says that the last word is finished.
+        requests = [Request(vector, f"{text} ", DEPTH) for (_, text), vector in zip(part, vectors, strict=True)]
+        for (query, _), answer in zip(
+            part, await find(backend, requests, time.monotonic() + _PATIENCE, fusion), strict=True
+        ):
+            # Scores that are as far apart as their ranks: those of equal score keep the order that people see.
+            found[query] = [(hit.id, float(-rank)) for rank, hit in enumerate(answer.hits)]
+        if progress is not None:
+            progress("searching", start + len(part), len(queries))
+    return Run(backend.address, found)

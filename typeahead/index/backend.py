@@ -1,0 +1,171 @@
+"""The embedded back end: an index folder behind the search port (:mod:`typeahead.search.port`).
+
+It blocks, so :func:`embed` puts a thread round it (:mod:`typeahead.search.threads`). Words are looked up in a second
+thread, so that both arms run at the same time: the search of the vectors waits for the words for
+``OpenOptions.lexical_wait`` at most. A ranking that comes later is left out of that answer, but what was looked up for
+it is remembered for the next key of the same scope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from typeahead.core.prefixes import Scope
+from typeahead.errors import BackendClosed, DeadlinePassed
+from typeahead.index.folder import Index, Lexical, open_index
+from typeahead.index.manifest import Manifest
+from typeahead.index.term_counts import TermCounts
+from typeahead.index.vectors import Ranking
+from typeahead.index.word_search import WordSearch
+from typeahead.search.addresses import OpenOptions, folder_of
+from typeahead.search.port import (
+    DENSE,
+    LEXICAL,
+    Backend,
+    Candidate,
+    Candidates,
+    Capabilities,
+    Evidence,
+    Key,
+    Passage,
+    Request,
+)
+from typeahead.search.ranking import check_requests
+from typeahead.search.terms import query_terms, weigh
+from typeahead.search.threads import ThreadedBackend
+from typeahead.text.document import Document
+from typeahead.text.ids import PassageIds
+
+
+async def open_embedded(address: str, options: OpenOptions) -> Backend:
+    """Open the index folder of ``address``; raises what :func:`~typeahead.index.folder.open_index` does.
+
+    ``options.snapshot`` is a folder with the manifest of an older generation, which is opened instead.
+    """
+    folder = folder_of(address)
+    assert folder is not None
+    manifest = None if options.snapshot is None else Manifest.read(Path(options.snapshot))
+    index = await asyncio.to_thread(open_index, folder, lexical=cast("Lexical", options.lexical), manifest=manifest)
+    if index.manifest.warning:
+        options.warn(index.manifest.warning)
+    return embed(index, lexical_wait=options.lexical_wait)
+
+
+def embed(index: Index, *, lexical_wait: float = 0.005) -> Backend:
+    """Put an open index behind the port; closing the back end closes the index."""
+    return ThreadedBackend(EmbeddedEngine(index, lexical_wait=lexical_wait))
+
+
+class EmbeddedEngine:
+    """An index as a back end that blocks; see :class:`~typeahead.search.port.Backend`. One thread at a time."""
+
+    def __init__(self, index: Index, *, lexical_wait: float) -> None:
+        self._index = index
+        self.address = str(index.folder)
+        self.space = index.space
+        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary)
+        self._lexical_wait = lexical_wait
+        self._closed = False
+
+    @property
+    def version(self) -> str:
+        """The generation: an open index never changes."""
+        return self._index.manifest.generation
+
+    @property
+    def count(self) -> int:
+        """Number of documents."""
+        return self._index.manifest.count
+
+    async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
+        """See :meth:`~typeahead.search.port.Backend.candidates`."""
+        self._check(deadline)
+        check_requests(requests, self.space.dim)
+        until = min(deadline, time.monotonic() + self._lexical_wait)
+        words = self._words.look_up(requests) if any(request.text for request in requests) else None
+        found: list[dict[str, Sequence[Candidate]]] = [{} for _ in requests]
+        asked = [row for row, request in enumerate(requests) if request.vector is not None]
+        if asked:
+            vectors = np.stack([requests[row].vector for row in asked])  # type: ignore[misc]
+            depth = max(requests[row].k + requests[row].offset for row in asked)
+            for row, ranking in zip(asked, self._index.rank(vectors, depth), strict=True):
+                found[row][DENSE] = self._named(ranking, requests[row])
+        # A request for words alone has nothing to show without them: they have all the time there is.
+        alone = any(request.vector is None and request.text for request in requests)
+        for row, matched in words.wait(deadline if alone else until) if words is not None else ():
+            found[row][LEXICAL] = self._named(matched, requests[row])
+        if not any(found) and words is not None:
+            raise DeadlinePassed(f"{self.address} found no words in time")
+        return found
+
+    async def evidence(
+        self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
+    ) -> Sequence[Evidence]:
+        """See :meth:`~typeahead.search.port.Backend.evidence`."""
+        self._check(deadline)
+        return [self._weighed(those, request) for those, request in zip(keys, requests, strict=True)]
+
+    async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
+        """See :meth:`~typeahead.search.port.Backend.fetch`."""
+        self._check(deadline)
+        return {document.id: document for document in self._index.named(ids).values()}
+
+    async def close(self) -> None:
+        """Close the files."""
+        if not self._closed:
+            self._closed = True
+            if "_words" in self.__dict__:
+                self._words.stop()
+            if "_counts" in self.__dict__:
+                self._counts.close()
+            self._index.close()
+
+    async def _vocabulary(self) -> Mapping[str, int]:
+        self._check()
+        return self._index.word_counts()
+
+    def _weighed(self, keys: Sequence[Key], request: Request) -> Evidence:
+        terms = query_terms(request.text)
+        documents = self._index.named([key.document for key in keys if not key.passage])
+        similarities: Sequence[float | None] = [None] * len(documents)
+        if request.vector is not None:
+            similarities = self._index.similarities(request.vector, list(documents)) or similarities
+        passages: dict[Key, Passage] = {
+            Key(document.id): weigh(document, terms, similarity)
+            for document, similarity in zip(documents.values(), similarities, strict=True)
+        }
+        return Evidence(passages, self._counts.documents_with(terms), self.count)
+
+    def _named(self, ranking: Ranking, request: Request) -> list[Candidate]:
+        """Rows as candidates, as many as the request wants."""
+        ids = self._ids
+        return [Candidate(Key(ids[row]), score) for row, score in ranking[: request.k + request.offset]]
+
+    def _match(self, request: Request) -> Ranking:
+        return self._index.match(request.text, request.k + request.offset, Scope(request.scope))
+
+    def _check(self, deadline: float = math.inf) -> None:
+        if self._closed:
+            raise BackendClosed(self.address)
+        if time.monotonic() >= deadline:
+            raise DeadlinePassed(f"{self.address} was asked too late")
+
+    @cached_property
+    def _ids(self) -> PassageIds:
+        return self._index.ids()
+
+    @cached_property
+    def _counts(self) -> TermCounts:
+        return TermCounts(self._index.documents_file)
+
+    @cached_property
+    def _words(self) -> WordSearch:
+        return WordSearch(self._match)

@@ -1,0 +1,124 @@
+"""The one ranking above all back ends: from candidates to hits.
+
+A back end finds; here scores are made, passages collapse to documents, and offset and k cut the list. Everything that
+shows results goes through :func:`find`: the server, the terminal, the measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from typeahead.errors import SearchError, UnsupportedFilter
+from typeahead.search.filters import kinds
+from typeahead.search.fusion import Fused, Fusion
+from typeahead.search.port import DENSE, LEXICAL, Backend, Candidates, Key, Request
+
+#: How often twice as many candidates are asked for, where many of them are passages of the same documents.
+_DOUBLINGS = 4
+
+
+class Hit(NamedTuple):
+    """A document that was found, by its best passage.
+
+    A tuple, as thousands are made a second: a frozen dataclass takes three times as long.
+    """
+
+    id: str
+    score: float
+    title: str
+    text: str
+    url: str
+    #: The arms that found it, in a search by several.
+    arms: tuple[str, ...] = ()
+
+
+class Found(NamedTuple):
+    """What one request found."""
+
+    #: Best first.
+    hits: list[Hit]
+    #: The version of the documents that were searched.
+    version: str
+    #: Arms that should have answered and were late.
+    late: tuple[str, ...] = ()
+
+
+async def find(
+    backend: Backend, requests: Sequence[Request], deadline: float, fusion: Fusion | None = None
+) -> list[Found]:
+    """Search for each request, and return its hits from ``offset`` on, ``k`` at most.
+
+    With ``fusion`` words are searched beside vectors, where the back end can do that. ``deadline`` is in seconds of
+    :func:`time.monotonic`. Raises :class:`~typeahead.errors.UnsupportedFilter` for a filter that the back end cannot
+    apply, :class:`~typeahead.errors.DeadlinePassed`, and what the back end raises.
+    """
+    for request in requests:
+        if request.filter is not None and (unknown := kinds(request.filter) - backend.capabilities.filters):
+            raise UnsupportedFilter(backend.address, unknown)
+    hybrid = fusion is not None and backend.capabilities.lexical
+    version = backend.version
+    ranked: list[list[Fused[Key]]] = [[] for _ in requests]
+    late: list[tuple[str, ...]] = [()] * len(requests)
+    # A text without a token has no embedding, and finds nothing.
+    left = [row for row, request in enumerate(requests) if request.vector is not None]
+    wider = 1
+    while left:
+        asked = [_asked(requests[row], fusion if hybrid else None, wider) for row in left]
+        found = await backend.candidates(asked, deadline)
+        again = []
+        for row, request, candidates in zip(left, asked, found, strict=True):
+            late[row] = (LEXICAL,) if hybrid and LEXICAL not in candidates else ()
+            ranked[row] = _collapsed(_scored(candidates, request.k, fusion if hybrid else None))
+            wanted = requests[row].k + requests[row].offset
+            full = any(len(ranking) >= request.k for ranking in candidates.values())
+            if len(ranked[row]) < wanted and full and wider < 2**_DOUBLINGS:
+                again.append(row)
+        left, wider = again, 2 * wider
+    ranked = [hits[request.offset : request.offset + request.k] for hits, request in zip(ranked, requests, strict=True)]
+    documents = await backend.fetch(list({hit.key.document: None for hits in ranked for hit in hits}), deadline)
+    made = []
+    for hits, missed in zip(ranked, late, strict=True):
+        # A document may have gone between the two calls.
+        there = [(documents[hit.key.document], hit) for hit in hits if hit.key.document in documents]
+        made.append(
+            Found(
+                [Hit(one.id, hit.score, one.title, one.text, one.url, hit.arms) for one, hit in there], version, missed
+            )
+        )
+    return made
+
+
+def _asked(request: Request, fusion: Fusion | None, wider: int) -> Request:
+    """The request for candidates: as many as the ranking needs, and words only where they are searched."""
+    depth = wider * max(request.k + request.offset, 0 if fusion is None else fusion.depth)
+    return replace(request, k=depth, offset=0, text="" if fusion is None else request.text)
+
+
+def _scored(candidates: Candidates, depth: int, fusion: Fusion | None) -> Iterable[Fused[Key]]:
+    """Passages with their scores, best first: the vectors' own, or those of the fusion."""
+    dense = candidates.get(DENSE, ())
+    if fusion is None:
+        return [Fused(key, score, ()) for key, score in dense]
+    return replace(fusion, depth=depth).fuse(dense, candidates.get(LEXICAL, ()), 2 * depth)
+
+
+def _collapsed(passages: Iterable[Fused[Key]]) -> list[Fused[Key]]:
+    """The best passage of each document."""
+    best: dict[str, Fused[Key]] = {}
+    for passage in passages:
+        best.setdefault(passage.key.document, passage)
+    return list(best.values())
+
+
+def check_requests(requests: Sequence[Request], dim: int) -> None:
+    """Raise ``ValueError`` for a request that no back end can answer."""
+    for request in requests:
+        if request.k < 1 or request.offset < 0:
+            raise ValueError(f"k is {request.k} and offset {request.offset}: they must be at least 1 and 0")
+        if request.vector is not None and request.vector.shape != (dim,):
+            raise ValueError(f"a vector has the shape {request.vector.shape}, it must be ({dim},)")
+
+
+__all__ = ["Found", "Hit", "SearchError", "check_requests", "find"]

@@ -1,0 +1,153 @@
+"""Has texts encoded: by steps on the event loop, in batches, or by the fallback.
+
+Steps run on the event loop because one takes tens of microseconds. What is not for the encoder goes to
+:mod:`typeahead.server.typing.fallback`, if there is one. Which texts are stepped together, and which are turned away,
+is decided by :mod:`typeahead.server.typing.steps`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from typeahead.core.engine import MAX_BATCH, Engine
+from typeahead.logs import LimitedLog
+from typeahead.server.observe.metrics import Reason
+from typeahead.server.typing.ahead import LookAhead
+from typeahead.server.typing.fallback import Fallback
+from typeahead.server.typing.query import Query, Stage
+from typeahead.server.typing.steps import Overload, StepQueue
+
+log = logging.getLogger(__name__)
+
+_SEARCHED = Stage.SEARCHED
+
+
+class Stepper:
+    """The way of a query to its embedding. Belongs to one event loop; all methods are called on it.
+
+    ``search`` is called with each query that has its embedding and is due to be searched; None without an index, where
+    only embeddings that somebody wants to see are read.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        queue: StepQueue,
+        overload: Overload,
+        *,
+        search: Callable[[Query], None] | None,
+        ahead: LookAhead | None,
+        fallback: Fallback | None,
+    ) -> None:
+        self._engine = engine
+        self._name = engine.encoder.config.name
+        self._queue = queue
+        self._waiting = queue.waiting
+        self._overload = overload
+        self._search = search
+        self._ahead = ahead
+        self._fallback = fallback
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._log = LimitedLog(log)
+
+    def start(self) -> None:
+        """Tie it to the running event loop, and start the fallback."""
+        self._loop = asyncio.get_running_loop()
+        if self._fallback is not None:
+            self._fallback.start(self._fallen_back)
+
+    def stop(self, timeout: float) -> None:
+        """Stop the fallback, after the text that it is busy with."""
+        if self._fallback is not None:
+            self._fallback.stop(timeout)
+
+    def step(self, query: Query) -> None:
+        """Have a query encoded: with the next batch, or by the fallback. A keystroke may be turned away."""
+        if self._fallback is not None:
+            if query in self._fallback or query in self._waiting:
+                return  # which encoder it has was decided before
+            reason = self._fallback.wants(query.tokens, best=query.best)
+            if reason is not None and self._fallback.take(query, reason):
+                return
+        self._queue_up(query)
+
+    def step_now(self, query: Query) -> None:
+        """Encode a query at once, as its session's text is about to change."""
+        if self._fallback is not None and query in self._fallback:
+            return  # it needs no session
+        self._queue.remove(query)
+        self._advance([query])
+
+    def drop(self, query: Query) -> None:
+        """Forget a query that nobody wants."""
+        self._queue.remove(query)
+        if self._fallback is not None:
+            self._fallback.drop(query)
+
+    def _queue_up(self, query: Query) -> None:
+        if self._queue.add(query):
+            assert self._loop is not None, "the pipeline was not started"
+            self._loop.call_soon(self._end_turn)
+        # The loop reads from all clients before it calls anything: a full batch has no reason to wait for the rest.
+        if len(self._waiting) >= MAX_BATCH:
+            self._advance(self._queue.take())
+
+    def _end_turn(self) -> None:
+        if batch := self._queue.end_turn():
+            self._advance(batch)
+        for query in self._queue.take_late():
+            self._overload.shed(query)
+
+    def _advance(self, batch: list[Query]) -> None:
+        search = self._search
+        started_ns = time.perf_counter_ns()
+        try:
+            self._engine.advance([query.session for query in batch])
+            guesses = None if self._ahead is None else self._ahead.guesses(batch)
+        except Exception as error:
+            self._try_each(batch, error)
+            return
+        spent_ns = time.perf_counter_ns() - started_ns
+        for query in batch:
+            query.stepped(
+                query.session.embedding if search is not None or query.shown else None,
+                guesses.get(query) if guesses else None,
+                encoder=self._name,
+                step_ns=spent_ns,
+            )
+            if query.due is _SEARCHED and search is not None:
+                search(query)
+
+    def _try_each(self, batch: list[Query], error: Exception) -> None:
+        """Step a batch that failed one by one, so that only the text that is to blame pays for it."""
+        if self._fallback is None:
+            self._log.exception("a batch of %d sessions could not be stepped", len(batch))
+        if len(batch) == 1:
+            self._rescue(batch[0], error)
+        else:
+            for query in batch:
+                self._advance([query])
+
+    def _rescue(self, query: Query, error: Exception) -> None:
+        """Have the fallback encode a text that the encoder failed at, if there is one and it takes the text."""
+        if self._fallback is not None:
+            self._fallback.log_failure(self._name, error)
+            if self._fallback.take(query, Reason.FAILED):
+                return
+        query.failed()
+
+    def _fallen_back(self, query: Query, reason: Reason, encoded: bool) -> None:
+        """Take a query back from the fallback. A text that it failed at is the encoder's, unless that failed too."""
+        if encoded:
+            if query.due is _SEARCHED and self._search is not None:
+                self._search(query)
+        elif reason is Reason.FAILED:
+            query.failed()
+        else:
+            session = self._engine.session(max_chars=query.session.max_chars, scope=query.scope)
+            session.set_text(query.text)
+            query.left(session)
+            self._queue_up(query)
