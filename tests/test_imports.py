@@ -120,3 +120,27 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 def test_a_circle_is_found() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [("a", "b", "c")]
+
+
+#: What may import what: each package imports only packages that stand before it.
+ORDER = (
+    "installation telemetry paths errors logs progress tables moved storage models core text search wire encoders "
+    "index settings verify demo evaluate server terminal commands cli"
+).split()
+
+
+def test_packages_import_one_another_in_one_direction() -> None:
+    files = modules("typeahead")
+    place = {name: row for row, name in enumerate(ORDER)}
+    wrong = []
+    for name, path in files.items():
+        _, _, inside = name.partition(".")
+        own = inside.split(".")[0]
+        if own in ("", "__main__"):
+            continue
+        assert own in place, f"{own} has no place in the order"
+        for other in imported(path, files):
+            theirs = other.partition(".")[2].split(".")[0]
+            if theirs and place[theirs] > place[own]:
+                wrong.append(f"{name} imports {other}")
+    assert wrong == []

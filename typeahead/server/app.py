@@ -13,18 +13,10 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from typeahead.core.completion import Completions, Vocabulary
 from typeahead.core.encoder import Encoder, IncrementalEncoder
@@ -34,18 +26,19 @@ from typeahead.search.fusion import Fusion
 from typeahead.search.port import Backend
 from typeahead.search.space import check_space
 from typeahead.server.config import ConfigError, ServerConfig
-from typeahead.server.http.api import ApiError, Gate
+from typeahead.server.http.api import Gate
 from typeahead.server.http.client_timings import ClientTimings
 from typeahead.server.http.dashboard import write_dashboard
 from typeahead.server.http.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.http.embedder import Embedder
-from typeahead.server.http.routes import PROBE_PATHS, HttpApi
+from typeahead.server.http.routes import HttpApi
 from typeahead.server.observe.counters import merge, render
 from typeahead.server.observe.loop_lag import LoopLag
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
 from typeahead.server.observe.slow import merge_slow
 from typeahead.server.observe.teacher_cost import TeacherCost, measure, whole_text_encoder
 from typeahead.server.observe.tracing import start_tracing
+from typeahead.server.pages import addressed, cross_origin, not_allowed, not_found, pages, secured
 from typeahead.server.process.addresses import read_networks
 from typeahead.server.process.door import Door
 from typeahead.server.process.siblings import Report, Siblings
@@ -57,19 +50,6 @@ from typeahead.server.typing.settings import TypingSettings
 log = logging.getLogger(__name__)
 
 TYPE_PATH: Final = "/v1/type"
-
-#: Pages load only what lies beside them, and nothing is ever evaluated; 'self' covers the websocket too (CSP 3).
-SECURITY_HEADERS: Final = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
 
 _WARM_UP = "how to boil an egg"
 
@@ -129,7 +109,7 @@ class App:
         self._endpoint = TypeEndpoint(
             config, self._pipeline, self._metrics, documents, status=lambda: self.status, tracing=self._tracing
         )
-        self._typing = _addressed(self._endpoint, config)
+        self._typing = addressed(self._endpoint, config)
         self._metrics.read(
             sessions=lambda: len(self._endpoint),
             cache_bytes=lambda: engine.stats.bytes,
@@ -156,17 +136,17 @@ class App:
             timings=ClientTimings(self._metrics, per_second=config.client_reports),
         )
         embed = EmbedEndpoint(config, gate, self._embedder, self._encoders, encoder.config.name)
-        self._embed = _addressed(_cross_origin(embed, config), config)
+        self._embed = addressed(cross_origin(embed, config), config)
         self._lag = LoopLag(self._metrics.loop_lag)
         self._whole = whole_text_encoder((fallback, passages))
         self._teacher: TeacherCost | None = None
         self._started = time.time()
-        pages = Starlette(
-            routes=[*self._api.routes(), *_pages(config.web or web_folder())],
-            exception_handlers={404: _not_found, 405: _not_allowed},
+        http = Starlette(
+            routes=[*self._api.routes(), *pages(config.web or web_folder())],
+            exception_handlers={404: not_found, 405: not_allowed},
             lifespan=self._lifespan,
         )
-        self._http = _secured(_addressed(_cross_origin(pages, config), config))
+        self._http = secured(addressed(cross_origin(http, config), config))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, request or lifespan (ASGI 3)."""
@@ -337,65 +317,3 @@ def _number(version: str) -> int:
     """The number at the end of a version, for the metric: 0 if there is none."""
     digits = re.search(r"[0-9]{1,15}\Z", version)
     return 0 if digits is None else int(digits.group())
-
-
-def _pages(web: Path) -> list[BaseRoute]:
-    if not web.is_dir():
-        return []
-    # By a name that people can type; everything else has the name of its file.
-    dashboard = Route("/dashboard", lambda _: FileResponse(web / "dashboard.html"))
-    return [dashboard, Mount("/", StaticFiles(directory=web, html=True))]
-
-
-def _cross_origin(app: ASGIApp, config: ServerConfig) -> ASGIApp:
-    """Tell browsers which other origins may ask, if any may."""
-    if not config.allowed_origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=config.allowed_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type"],
-        expose_headers=["typeahead-model", "typeahead-dim", "typeahead-count", "typeahead-dtype"],
-    )
-
-
-async def _not_found(_request: Request, _error: Exception) -> Response:
-    return ApiError(404, "nothing is here: docs/http.md lists what the server answers").response()
-
-
-async def _not_allowed(_request: Request, _error: Exception) -> Response:
-    return ApiError(405, "not by this method: docs/http.md lists what the server answers").response()
-
-
-def _addressed(app: ASGIApp, config: ServerConfig) -> ASGIApp:
-    """Refuse what is addressed to a name that is not the server's, except for probes, which use addresses."""
-    # To parse a name takes 5 µs; a small request takes 100.
-    allows = lru_cache(maxsize=256)(config.allows_host)
-
-    async def addressed(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"] in PROBE_PATHS or allows(Headers(scope=scope).get("host")):
-            await app(scope, receive, send)
-        else:
-            message = "this server does not go by that name: its allowed_hosts say by which it does"
-            await ApiError(421, message).response()(scope, receive, send)
-
-    return addressed
-
-
-def _secured(app: ASGIApp) -> ASGIApp:
-    """Put the security headers on every HTTP response."""
-
-    async def secured(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                # Pages change with the package: browsers may keep them, but ask whether they still hold.
-                headers.setdefault("cache-control", "no-cache")
-            await send(message)
-
-        await app(scope, receive, send_secured if scope["type"] == "http" else send)
-
-    return secured
