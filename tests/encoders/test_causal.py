@@ -160,7 +160,7 @@ def folder(causal_folder: Path, tmp_path: Path) -> Path:
 def test_a_file_that_is_missing_or_damaged_is_named(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ModelCorrupt, match=f"{name} does not have the sha256"):
+    with pytest.raises(ModelCorrupt, match=f"{name} does not match its sha256"):
         typeahead.load(folder)
     (folder / name).unlink()
     with pytest.raises(ModelCorrupt, match=f"{name} is missing"):
@@ -208,5 +208,5 @@ def test_weights_that_are_not_the_cards_are_refused(folder: Path, causal: Causal
     golden = Golden.read(folder)
     (folder / "golden.json").write_text(Golden(golden.texts, -golden.vectors, golden.min_cosine).to_json())
     write_config(folder, causal.config)
-    with pytest.raises(ModelCorrupt, match="golden vectors are missed"):
+    with pytest.raises(ModelCorrupt, match="misses its golden vectors"):
         typeahead.load(folder)

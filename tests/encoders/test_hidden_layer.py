@@ -106,7 +106,7 @@ def test_a_layer_that_comes_out_otherwise_when_compiled_is_left_alone(monkeypatc
     monkeypatch.setattr(
         "typeahead.encoders.compiled.hidden.CompiledLayer.__call__", lambda _, sums: np.ones_like(sums[:, :-1])
     )
-    with pytest.warns(RuntimeWarning, match="gives other vectors on this processor"):
+    with pytest.warns(RuntimeWarning, match="gives different vectors"):
         layer = open_layer(layer_tensors(), DIM, normalized=True, folder=HERE)
     assert type(layer) is HiddenLayer
 
@@ -167,7 +167,7 @@ def test_a_layer_without_one_of_its_tensors_or_with_nan_is_named(name: str) -> N
     broken = tensors | {name: tensors[name].astype(np.float32)}
     if "." in name:
         broken[name][0] = np.nan
-    with pytest.raises(ModelCorrupt, match=f"{name} of the hidden layer" if "." in name else "not in int8"):
+    with pytest.raises(ModelCorrupt, match=f"{name} of the hidden layer" if "." in name else "not int8"):
         open_layer(broken, DIM, normalized=True, folder=HERE)
 
 

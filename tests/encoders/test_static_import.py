@@ -167,11 +167,11 @@ def test_nothing_is_written_over_and_a_refused_folder_leaves_nothing(tmp_path: P
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine").write_text("mine")
-    with pytest.raises(ModelError, match="is there already"):
+    with pytest.raises(ModelError, match="already exists"):
         import_static(folder, out)
-    with pytest.raises(ModelError, match="cannot be a model's name"):
+    with pytest.raises(ModelError, match="is not a valid model name"):
         import_static(folder, tmp_path / "model", name="../x")
-    with pytest.raises(ModelNotFound, match="is no folder"):
+    with pytest.raises(ModelNotFound, match="is not a folder"):
         import_static(tmp_path / "none", tmp_path / "model")
     save_file({"embeddings": random_table() * np.float32(np.inf)}, folder / "model.safetensors")
     with pytest.raises(ModelCorrupt):
@@ -189,19 +189,19 @@ def _with_nan() -> np.ndarray:
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"embeddings": random_table()[:-1]}, "30522 tokens, the table 30521 rows"),
+        ({"embeddings": random_table()[:-1]}, "30522 tokens, but the table has 30521 rows"),
         ({"embeddings": _with_nan()}, "row of token 7 is NaN"),
-        ({"embeddings": random_table()[:, 0]}, "is none"),
-        ({"embeddings": np.zeros((VOCABULARY, 0), np.float32)}, "is none"),
-        ({"embeddings": np.zeros((VOCABULARY, 8), np.float32)}, "zeros for every text"),
+        ({"embeddings": random_table()[:, 0]}, "is not a valid table"),
+        ({"embeddings": np.zeros((VOCABULARY, 0), np.float32)}, "is not a valid table"),
+        ({"embeddings": np.zeros((VOCABULARY, 8), np.float32)}, "zero vectors for every text"),
         ({"embeddings": random_table(), "weights": np.ones(3, np.float32)}, "3 weights for 30522 tokens"),
         (
             {"embeddings": random_table()[:9], "mapping": np.full(VOCABULARY, 9)},
-            "names rows that the table does not have",
+            "refers to rows that the table does not have",
         ),
         (
             {"embeddings": random_table()[:9], "mapping": np.full(VOCABULARY, -1)},
-            "names rows that the table does not have",
+            "refers to rows that the table does not have",
         ),
         ({"other": random_table()}, "neither"),
     ],
@@ -222,11 +222,11 @@ def test_a_table_that_is_none_or_not_its_tokenizers_is_refused(
         ("tokenizer.json", b"{}", "not a tokenizer"),
         ("tokenizer.json", b"\xff", "cannot be read"),
         ("config.json", b"[]", "cannot be read"),
-        ("config.json", b'{"max_length": -1}', "-1 is no number of tokens"),
+        ("config.json", b'{"max_length": -1}', "-1 is not a number of tokens"),
         ("modules.json", b"{}", "cannot be read"),
-        ("modules.json", b'[{"path": "."}]', "does not list modules"),
-        ("modules.json", b'[{"path": "../x", "type": "m.StaticEmbedding"}]', "leads out of its folder"),
-        ("modules.json", b'[{"path": "/etc", "type": "m.StaticEmbedding"}]', "leads out of its folder"),
+        ("modules.json", b'[{"path": "."}]', "is not a list of modules"),
+        ("modules.json", b'[{"path": "../x", "type": "m.StaticEmbedding"}]', "points outside its folder"),
+        ("modules.json", b'[{"path": "/etc", "type": "m.StaticEmbedding"}]', "points outside its folder"),
     ],
 )
 def test_a_damaged_or_hostile_file_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -260,5 +260,5 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     tokenizer = Tokenizer.from_file(str(TOKENIZER))
     tokenizer.add_tokens(["zeitgeist"])
     tokenizer.save(str(folder / "tokenizer.json"))
-    with pytest.raises(ModelCorrupt, match="30523 tokens, the table 30522 rows"):
+    with pytest.raises(ModelCorrupt, match="30523 tokens, but the table has 30522 rows"):
         import_static(folder, tmp_path / "model")

@@ -40,7 +40,7 @@ def folder(pristine: Path, tmp_path: Path) -> Path:
     [
         ({"files": {}}, "does not list tokenizer.json"),
         ({"files": []}, "config.json: missing or wrong field"),
-        ({"files": {"tokenizer.json": 7}}, "7 is no SHA-256"),
+        ({"files": {"tokenizer.json": 7}}, "7 is not a SHA-256"),
         ({"files": {"config.json": ZEROS}}, "'config.json' is not a plain file name"),
         ({"files": {"../secret": ZEROS}}, "is not a plain file name"),
         ({"files": {"/etc/passwd": ZEROS}}, "is not a plain file name"),
@@ -59,7 +59,7 @@ def folder(pristine: Path, tmp_path: Path) -> Path:
         ({"prefix_ids": [-1]}, "prefix_ids is -1"),
         ({"shape": {"hidden": "7"}}, "hidden is '7'"),
         ({"shape": []}, "config.json: missing or wrong field"),
-        ({"name": ["x"]}, "name is ['x'], not a text"),
+        ({"name": ["x"]}, "name is ['x'], not a non-empty string"),
         ({"role": {}}, "role is {}"),
         ({"format_version": True}, "has no format_version"),
         ({"teacher": {"name": 7}}, "teacher.name is 7"),
@@ -84,8 +84,8 @@ def test_what_cannot_be_is_named_in_one_line(folder: Path, values: dict[str, Any
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('"dim"', '"dim": 1, "dim"', "'dim' stands there twice"),
-        ('"dim": ', '"dim": NaN, "more": ', "NaN is no number"),
+        ('"dim"', '"dim": 1, "dim"', "the key 'dim' twice"),
+        ('"dim": ', '"dim": NaN, "more": ', "NaN is not a JSON number"),
         ('"name": "', '"name": "\\ud800', "lone surrogate"),
         ('"name": "', '"name": "x', "self_sha256"),
     ],

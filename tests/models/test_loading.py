@@ -80,10 +80,10 @@ def test_a_file_that_is_missing_or_damaged_is_named(folder: Path, name: str) -> 
     path = folder / name
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ModelCorrupt, match=f"{name} does not have the sha256"):
+    with pytest.raises(ModelCorrupt, match=f"{name} does not match its sha256"):
         typeahead.load(folder)
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ModelCorrupt, match=f"{name} does not have the sha256"):
+    with pytest.raises(ModelCorrupt, match=f"{name} does not match its sha256"):
         typeahead.load(folder)
     path.unlink()
     with pytest.raises(ModelCorrupt, match=f"{name} is missing"):
@@ -161,7 +161,7 @@ def test_files_outside_the_folder_are_never_read(folder: Path) -> None:
 def test_a_graph_that_is_none_is_refused_though_its_sha256_is_right(folder: Path) -> None:
     (folder / "step.onnx").write_bytes(b"no graph")
     write_config(folder, read_config(folder, verify=False))
-    with pytest.raises(ModelCorrupt, match=r"step\.onnx cannot be opened"):
+    with pytest.raises(ModelCorrupt, match=r"ONNX Runtime cannot open .*step\.onnx"):
         typeahead.load(folder)
 
 
@@ -191,7 +191,7 @@ def test_weights_that_are_not_the_cards_are_refused(folder: Path) -> None:
     golden = Golden.read(folder)
     (folder / "golden.json").write_text(Golden(golden.texts, -golden.vectors, golden.min_cosine).to_json())
     write_config(folder, read_config(folder, verify=False))
-    with pytest.raises(ModelCorrupt, match="golden vectors are missed"):
+    with pytest.raises(ModelCorrupt, match="misses its golden vectors"):
         typeahead.load(folder)
 
 

@@ -1,4 +1,4 @@
-"""The heart: tokens, prefixes, states, sessions, and the engine that steps them.
+"""The core: tokens, prefixes, states, sessions, and the engine that steps the sessions.
 
-No sockets, no clocks, no threads.
+It uses no sockets, clocks or threads.
 """

@@ -1,13 +1,13 @@
-"""Guesses where unfinished text is going, by the words of the documents that it is searched in.
+"""Guesses what unfinished text will become, using the words of the indexed documents.
 
-Half a word is a poor query: its pieces mean something else, and nobody trained an encoder on the words of *this* index.
-So the word that is being typed is taken for each of the commonest words of the documents that begin with it, and the
-guess is the mean of what the encoder makes of those texts, each word weighed by the square root of how many documents
-hold it. Root and number were chosen on the development queries of a collection that nothing else is measured on
-(``training/README.md``, "What was tried"). The steps that this takes are kept in the engine's tree like all others, and
-from letter to letter mostly the same words come again.
+A half-typed word makes a poor query: its word pieces mean something else, and no encoder was trained on the words of
+*this* index. So we complete the open word with each of the most frequent words that start with it, and encode each
+completed text. The guess is the mean of the embeddings, weighted by the square root of each word's document frequency.
+The square root and the number of words were chosen on the development queries of a collection used for no other
+measurement (``training/README.md``, "What was tried"). The engine caches these steps in its tree like all others, and
+consecutive keystrokes mostly complete to the same words.
 
-A text whose last word nobody can finish, one that ends with a blank, say, is guessed by what it is.
+If the last word has no completions (the text ends with a space, for example), the guess is the text's own embedding.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
 from typeahead.core.session import Session
 
-#: Words that an unfinished one is taken for.
+#: Completions tried for an unfinished word.
 COUNT = 8
-#: And at most, since each of them takes steps at every key.
+#: Upper limit for that number: each completion costs steps on every keystroke.
 MAX_COUNT = 32
-#: The word that is being typed.
+#: The word being typed.
 _OPEN = re.compile(r"\w+\Z")
-#: Behind every word that begins in the same way.
+#: Sorts after every word with the same prefix.
 _LAST = chr(0x10FFFF)
 _DIACRITICS = frozenset(map(chr, range(0x300, 0x370)))
-#: Code points of a word beyond which it is no word that anybody finishes.
+#: Longer words, in code points, are not completed.
 _LONGEST = 64
 
 
 def fold(word: str) -> str:
-    """A word as SQLite's ``unicode61`` indexes it: in lower case, without diacritics."""
+    """Fold a word as SQLite's ``unicode61`` indexes it: lower case, without diacritics."""
     if word.isascii():
         return word.lower()
     apart = unicodedata.normalize("NFD", word.lower())
@@ -45,7 +45,7 @@ def fold(word: str) -> str:
 
 
 class Vocabulary:
-    """The words of some documents, folded, with how many documents hold each."""
+    """The folded words of some documents, with each word's document frequency."""
 
     def __init__(self, counts: Mapping[str, int]) -> None:
         self._words = sorted(counts)
@@ -55,10 +55,10 @@ class Vocabulary:
         return len(self._words)
 
     def complete(self, beginning: str, count: int) -> list[tuple[str, int]]:
-        """The ``count`` commonest words that begin so, the commonest first, each with how many documents hold it.
+        """Return the ``count`` most frequent words with this prefix and their document frequencies, sorted.
 
-        If ``beginning`` is a word itself it is always among them. A single letter of ASCII may still become any word:
-        there is nothing for it.
+        If ``beginning`` is itself a word, it is always included. A single ASCII letter has no completions, because it
+        could still become any word.
         """
         if len(beginning) > _LONGEST or (len(beginning) < 2 and beginning.isascii()):
             return []
@@ -75,7 +75,7 @@ class Vocabulary:
 
 
 class Completions:
-    """Where the texts of an engine's sessions are going. One thread at a time, the engine's."""
+    """Guesses where the texts of an engine's sessions are going. Use it only on the engine's thread."""
 
     def __init__(self, engine: Engine, vocabulary: Vocabulary, *, count: int = COUNT) -> None:
         self.engine = engine
@@ -83,10 +83,10 @@ class Completions:
         self._count = count
 
     def ahead(self, sessions: Sequence[Session]) -> Vectors:
-        """Where the texts of sessions that were just advanced are going: float32 (n, dim), zeros where no token is.
+        """Guess the finished texts of sessions that were just advanced: float32 (n, dim), zero rows without tokens.
 
-        That is the mean of what the encoder says of each way to finish the last word. Raises what
-        :meth:`Engine.advance <typeahead.core.engine.Engine.advance>` raises.
+        The guess is the mean embedding of all completions of the last word. Raises the same errors as
+        :meth:`Engine.advance <typeahead.core.engine.Engine.advance>`.
         """
         finished = [self._finished(session) for session in sessions]
         self.engine.advance([one for texts in finished for one, _ in texts])
@@ -100,7 +100,7 @@ class Completions:
         return guesses
 
     def _finished(self, session: Session) -> list[tuple[Session, float]]:
-        """A session for each way to finish the last word of one, with its weight."""
+        """Make one session for each completion of the last word, with its weight."""
         open_word = _OPEN.search(session.text)
         if open_word is None:
             return []
@@ -110,8 +110,8 @@ class Completions:
         head = ""
         head_tokens: tuple[int, ...] = ()
         for word, documents in self._vocabulary.complete(fold(open_word[0]), self._count):
-            one = self.engine.session(max_chars=session.max_chars, scope=session.scope)
-            # What stands before the word is tokenized for the first of them alone.
+            one = self._engine.session(max_chars=session.max_chars, scope=session.scope)
+            # Only the first session tokenizes the text before the word; the others reuse the result.
             tokens, head, head_tokens = encoder.tokenizer.encode_on(begun + word, head, head_tokens)
             one.tokens = tokens[: encoder.max_tokens]
             one.pending = True

@@ -1,7 +1,7 @@
 """What an encoder is: the protocols that sessions, engine, index and server build on.
 
-An *incremental encoder* is a fold over tokens: a start state, a step, a read-out. A *passage encoder* takes whole
-texts only. Both answer :meth:`Encoder.encode`.
+An *incremental encoder* is a fold over tokens: it has a start state, a step and a readout. A *passage encoder* accepts
+only whole texts. Both implement :meth:`Encoder.encode`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]
 
-#: What an incremental encoder keeps for a token prefix. Opaque to all but the encoder, but for one attribute:
-#: ``nbytes``, what it takes beside the earlier states that it shares; the same for all states of an encoder.
+#: What an incremental encoder keeps for a token prefix. Only the encoder looks inside, except at ``nbytes``: the
+#: state's size without the earlier states that it shares. All states of an encoder have the same ``nbytes``.
 State: TypeAlias = Any
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Texts in, vectors in the teacher's space out."""
+    """Turns texts into vectors in the teacher's space."""
 
     config: ModelConfig
 
@@ -34,7 +34,7 @@ class Encoder(Protocol):
         """Dimension of the embedding."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Encode whole texts to float32 (n, dim), L2-normalised where the teacher's vectors are.
+        """Encode whole texts to float32 (n, dim), L2-normalised if the teacher's vectors are.
 
         Raises :class:`~typeahead.errors.TextError` for a text that is not valid Unicode.
         """
@@ -42,22 +42,24 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class IncrementalEncoder(Encoder, Protocol):
-    """An encoder whose state after a token prefix extends to the next token in one step.
+    """An encoder that extends the state of a token prefix by the next token in one step.
 
-    A state may refer to the state that it extends, as long as it never changes it: the cache keeps a prefix longer than
-    what extends it. One with ``readouts`` = 2 says two things of each prefix: what it means as it is, and what the
-    text that it may become will mean; :meth:`step` gives the second behind the first, float32 (n, 2 dim).
+    A state may refer to the state it extends, provided it never changes that state: the cache keeps a prefix at least
+    as long as its extensions. An encoder with ``readouts`` = 2 makes two embeddings for each prefix: one for the text
+    as it is, and one that predicts the finished text. :meth:`step` then returns both side by side, float32 (n, 2 dim),
+    the prediction second.
     """
 
     tokenizer: IncrementalTokenizer
     max_tokens: int
 
     def start(self) -> State:
-        """Return the state before any token of the text."""
+        """Return the state before the first token."""
 
     def step(self, states: Sequence[Any], tokens: NDArray[np.int64]) -> tuple[Sequence[State], Vectors]:
         """Extend each of n states by one token.
 
-        ``tokens`` int64 (n,) give the new states, none of which keeps another of them in memory, and their embeddings
-        float32 (n, dim). The arguments are left as they are, and a row's result does not depend on the other rows.
+        ``tokens`` is int64 (n,). Returns the new states and their embeddings, float32 (n, dim). No new state keeps
+        another one of the batch in memory. The arguments are not modified, and a row's result does not depend on the
+        other rows.
         """

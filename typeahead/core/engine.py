@@ -1,14 +1,14 @@
-"""Runs the steps of many sessions, each step once.
+"""Runs the steps of many sessions, each step only once.
 
-What sessions wait for is collected as paths in the tree of token prefixes; the missing nodes of all paths are computed
-wave by wave, one batch a wave, or all at once where the states let a step stand behind another of its batch. Then each
-session is given a copy of what it reads, and only after that may the tree drop nodes: outside :meth:`Engine.advance`
-nobody holds a place in the cache, so nobody can read what has come to lie there since. The tree is in
-:mod:`typeahead.core.prefixes`, what was computed in :mod:`typeahead.core.states`, a single person's text in
+The engine collects the texts of waiting sessions as paths in the tree of token prefixes. It computes the missing nodes
+of all paths in waves, one batch per wave; if the states allow a step to follow another step of its own batch, one batch
+computes them all. Each session then gets a copy of its result, and only after that may the tree evict nodes. Outside
+:meth:`Engine.advance`, nothing holds a slot of the cache, so no session can read a slot that has been reused. The tree
+is in :mod:`typeahead.core.prefixes`, the computed states are in :mod:`typeahead.core.states`, and one user's text is in
 :mod:`typeahead.core.session`.
 
-Sessions of one scope share the steps of what they type alike. Each session has a scope of its own unless it is given
-one, since who shares a cache can tell by the time of a reply what others have typed.
+Sessions in the same scope share the steps of common prefixes. By default each session has its own scope, because users
+who share a cache can infer from reply times what others have typed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from typeahead.core.prefixes import PrefixTree, Scope
 from typeahead.core.session import Session
 from typeahead.core.states import ObjectStates, States
 
-#: Sessions that are advanced together: a batch of int8 steps gains little beyond it.
+#: Sessions advanced together: larger batches of int8 steps gain little.
 MAX_BATCH = 128
-#: Tokens of the sessions that are advanced together, unless one alone has more. The tree is cut back to its capacity
-#: in between, so it bounds how far the tree may grow over it: some 12 MB.
+#: Tokens of all sessions advanced together, unless a single session has more. The tree is trimmed to its capacity
+#: between batches, so this limits how far it can overshoot: about 12 MB.
 MAX_BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counters since the engine was made, and the tree's present size."""
+    """Counters since the engine was created, and the tree's current size."""
 
     steps_computed: int
     steps_cached: int
@@ -42,16 +42,16 @@ class EngineStats:
 
 
 class Engine:
-    """An encoder with a tree of token prefixes. One thread at a time.
+    """An encoder with a tree of token prefixes. Use it from one thread at a time.
 
-    ``cache_bytes`` bounds the tree between batches; it must hold at least one path of the encoder's ``max_tokens``.
-    An encoder may have a method ``states(slots)`` that makes the :class:`~typeahead.core.states.States` to keep its
-    results in; those of any other are kept as objects.
+    ``cache_bytes`` limits the tree between batches; it must hold at least one path of the encoder's ``max_tokens``. An
+    encoder may have a method ``states(slots)`` that makes the :class:`~typeahead.core.states.States` for its results.
+    For all other encoders the engine keeps states as objects.
     """
 
     def __init__(self, encoder: IncrementalEncoder, *, cache_bytes: int = 256 << 20) -> None:
         self.encoder = encoder
-        #: Whether a session's ``ahead`` says something else than its ``embedding``.
+        #: Whether a session's ``ahead`` differs from its ``embedding``.
         self.looks_ahead = getattr(encoder, "readouts", 1) > 1
         self.tree = PrefixTree(
             _states(encoder, 1).slot_bytes,
@@ -60,32 +60,32 @@ class Engine:
         )
         least = self.tree.node_bytes * encoder.max_tokens
         if cache_bytes < least:
-            raise ValueError(f"cache_bytes is {cache_bytes}, a text of {encoder.max_tokens} tokens takes {least}")
+            raise ValueError(f"cache_bytes is {cache_bytes}, but a text of {encoder.max_tokens} tokens needs {least}")
         self._states = _states(encoder, self.tree.slots)
         self._computed = 0
         self._cached = 0
 
     @property
     def stats(self) -> EngineStats:
-        """What was computed and what was found, and how full the tree is."""
+        """Steps computed and steps found in the cache, and how full the tree is."""
         return EngineStats(self._computed, self._cached, len(self.tree), self.tree.nbytes, self.tree.capacity)
 
     def scope(self) -> Scope:
-        """Begin a scope, for sessions that may share what is remembered of their texts."""
+        """Begin a scope for sessions that may share cached prefixes."""
         return self.tree.scope()
 
     def session(self, *, max_chars: int = 512, scope: Scope | None = None) -> Session:
-        """Start a session whose texts have at most ``max_chars`` code points, in a scope of its own if none is given.
+        """Start a session for texts of at most ``max_chars`` code points, in its own scope unless you pass one.
 
-        Within a scope everybody can find out, by how long a step takes, whether a text was typed before.
+        Within a scope, any user can find out from the duration of a step whether a text was typed before.
         """
         return Session(self, max_chars, self.scope() if scope is None else scope)
 
     def advance(self, sessions: Sequence[Session]) -> None:
-        """Bring the embedding of each session up to its text.
+        """Compute the embedding of each session's current text.
 
-        Raises :class:`~typeahead.errors.EncoderError` for an embedding that is NaN or infinite, and what the encoder
-        raises; sessions that were not reached are still pending then, and nothing of the failed step is remembered.
+        Raises :class:`~typeahead.errors.EncoderError` if an embedding is NaN or infinite, and passes on the encoder's
+        own errors. Sessions that were not reached then stay pending, and the cache keeps nothing of the failed step.
         """
         batch: list[Session] = []
         tokens = 0
@@ -101,11 +101,11 @@ class Engine:
             self._advance(batch)
 
     def knows(self, session: Session) -> bool:
-        """Whether no step is needed for a session's present text."""
+        """Whether the session's current text is fully cached and needs no steps."""
         return self.tree.longest(session.tokens, session.scope)[1] == len(session.tokens)
 
     def embeddings(self, sessions: Sequence[Session]) -> Vectors:
-        """Copy the embeddings that sessions were last given: float32 (n, dim), zeros where there is no token."""
+        """Copy the sessions' latest embeddings: float32 (n, dim), zeros for a text without tokens."""
         vectors = np.zeros((len(sessions), self.encoder.dim), np.float32)
         for row, session in enumerate(sessions):
             if session.embedding is not None:
@@ -131,14 +131,14 @@ class Engine:
                 wave = [path for path in wave if path.depth < len(path.tokens)]
             self._hand_over(paths)
         finally:
-            # After a step that failed too, as the steps before it have grown the tree.
+            # Also after a failed step: the steps before it have grown the tree.
             for path in paths:
                 tree.touch(path.node)
             for slot in tree.evict():
                 self._states.forget(slot)
 
     def _hand_over(self, paths: Sequence[_Path]) -> None:
-        """Give each session its copy of what was computed for its tokens."""
+        """Give each session a copy of the results for its tokens."""
         read = self._states.embeddings([self.tree.slot_of(path.node) for path in paths])
         dim = self.encoder.dim
         for path, row in zip(paths, read, strict=True):
@@ -146,22 +146,22 @@ class Engine:
                 path.session.take(None, None)
                 continue
             if len(paths) > 1:
-                # A row would keep the whole array alive as long as any of its sessions.
+                # A view would keep the whole array in memory as long as any of its sessions.
                 row = row.copy()
             row.flags.writeable = False
             embedding = row[:dim]
             path.session.take(embedding, row[-dim:] if self.looks_ahead else embedding)
 
     def _step(self, wave: Sequence[_Path]) -> None:
-        """Move every path one token on, or to its end; paths that share a node and a token share the step."""
+        """Move every path forward by one token, or to its end; paths with the same node and token share the step."""
         tree = self.tree
         child = tree.child
         chains = self._states.chains
-        # The new nodes. One that has no slot yet is known by ~number, which is negative.
+        # The new nodes. A node without a slot so far is identified by ~number, which is negative.
         parents: list[int] = []
         tokens: list[int] = []
         new: dict[tuple[int, int], int] = {}
-        # Where each path that waits for a new node has got to.
+        # The position of each path that waits for a new node.
         waiting: list[tuple[_Path, int]] = []
         for path in wave:
             node, end = path.node, len(path.tokens) if chains else path.depth + 1
@@ -200,7 +200,7 @@ class Engine:
 
 
 class _Path:
-    """How far one session's tokens have been found or computed; it ends before the tree may drop its node."""
+    """How far one session's tokens were found or computed. A path is discarded before the tree may evict its node."""
 
     __slots__ = ("depth", "node", "session", "tokens")
 

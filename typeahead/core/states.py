@@ -1,9 +1,9 @@
 """Where an engine keeps what its encoder computed: a state and an embedding in each numbered slot.
 
-:mod:`typeahead.core.prefixes` knows which token prefix has which slot and which go first; here are the arrays behind
-them. Encoders whose states are vectors of one size keep them in :class:`ArrayStates`, two matrices of which a step
-reads some rows and writes others, so that nothing is allocated, stacked or copied apart for a key. All other encoders'
-states are objects, kept in :class:`ObjectStates`.
+:mod:`typeahead.core.prefixes` maps token prefixes to slots and decides which to evict; this module holds the arrays
+behind the slots. Encoders whose states are vectors of one size use :class:`ArrayStates`: two matrices, where a step
+reads some rows and writes others without any allocation, stacking or copying per keystroke. All other encoders have
+objects as states, which :class:`ObjectStates` holds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import IncrementalEncoder, Vectors
 from typeahead.errors import EncoderError
 
-#: Steps one batch of states, float32 (n, size), by tokens int64 (n,): the next states, and embeddings float32 (n, dim).
+#: Advances a batch of states float32 (n, size) by tokens int64 (n,): returns next states and embeddings float32 (n,
+#: dim).
 Step = Callable[[Vectors, NDArray[np.int64]], tuple[Vectors, Vectors]]
 
 
@@ -27,27 +28,27 @@ class States(Protocol):
     """States and embeddings in slots 0 to n - 1; slot 0 holds the start state and no embedding."""
 
     slot_bytes: int
-    #: Whether one of ``parents`` may be one of ``children`` that stands before it in the same step.
+    #: Whether a parent may itself be an earlier child of the same step.
     chains: bool
 
     def step(self, parents: Sequence[int], tokens: Sequence[int], children: Sequence[int]) -> None:
         """Extend the state in each of ``parents`` by one token, and write the results into ``children``.
 
-        Raises :class:`~typeahead.errors.EncoderError` for an embedding that is NaN or infinite, and what the encoder
-        raises; what stands in ``children`` then counts for nothing.
+        Raises :class:`~typeahead.errors.EncoderError` if an embedding is NaN or infinite, and passes on the encoder's
+        own errors; the content of ``children`` is then undefined.
         """
 
     def embeddings(self, slots: Sequence[int]) -> Vectors:
-        """Copy the embeddings of ``slots``, with whatever else the encoder reads: float32 (n, readouts x dim)."""
+        """Copy the embeddings of ``slots``, including any second readout: float32 (n, readouts x dim)."""
 
     def forget(self, slot: int) -> None:
-        """Give up what a slot holds."""
+        """Discard the content of a slot."""
 
 
 class ArrayStates:
-    """States that are vectors of one size: float32 (slots, size) beside float32 (slots, dim).
+    """States that are vectors of one size: float32 (slots, size), with embeddings float32 (slots, dim).
 
-    The memory is taken when a slot is first written to.
+    Memory is allocated when a slot is first written.
     """
 
     chains = False
@@ -80,11 +81,11 @@ class ArrayStates:
         return self._embeddings.take(slots, axis=0)
 
     def forget(self, slot: int) -> None:
-        """Nothing: the slot's memory is written over when it is used again."""
+        """Do nothing: the next use of the slot overwrites it."""
 
 
 class ObjectStates:
-    """States that only their encoder knows, one object a slot."""
+    """States that only their encoder understands, one object per slot."""
 
     chains = False
 
@@ -115,10 +116,10 @@ class ObjectStates:
 
 
 def matrix(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any]:
-    """Make an array (rows, width), zeros, whose memory is taken page by page as rows are written.
+    """Make a zero array (rows, width) whose memory is allocated page by page as rows are written.
 
-    NumPy asks for huge pages. The first key to write into one then waits while the system clears two megabytes, which
-    on a virtual machine took 5 ms, ten times a second while the cache of a busy server fills.
+    NumPy asks for huge pages. The first keystroke to write into one then waits while the system clears two megabytes.
+    On a virtual machine that took 5 ms, ten times a second while the cache of a busy server fills.
     """
     memory = mmap.mmap(-1, max(1, np.dtype(dtype).itemsize * rows * width))
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
@@ -127,8 +128,8 @@ def matrix(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any]:
 
 
 def check_vectors(vectors: Vectors) -> None:
-    """Raise :class:`~typeahead.errors.EncoderError` if any of embeddings, float32 (n, dim), is NaN or infinite."""
-    # One product over all of them: 0.6 µs for one vector, against 4 for isfinite() and all().
+    """Raise :class:`~typeahead.errors.EncoderError` if any embedding in float32 (n, dim) is NaN or infinite."""
+    # One dot product over all of them: 0.6 µs for one vector, against 4 µs for isfinite() and all().
     flat = vectors.reshape(-1)
     if not math.isfinite(flat @ flat):
-        raise EncoderError("the encoder gave a vector that is NaN or infinite: its weights or its runtime are broken")
+        raise EncoderError("the encoder returned a NaN or infinite vector: its weights or its runtime are broken")

@@ -1,15 +1,15 @@
-"""Text to token ids, key by key: only the word that changed is tokenized again.
+"""Turns text into token ids on every keystroke, tokenizing only the word that changed.
 
-A text is cut at *safe boundaries*, places where the tokens of the whole are the tokens of the parts, one after the
-other. Whoever types keeps the tokens of the parts before the last one; words of the vocabulary are looked up, and all
-else goes to the tokenizer. So typing, deleting, pasting and edits in the middle are one case, and nothing
-depends on the text before. Nothing that was typed is remembered here: what one person typed would be found sooner by
-the next, who could tell it by the time.
+Texts are split at *safe boundaries*: positions where the tokens of the whole are the tokens of the parts in sequence. A
+session keeps the tokens of all parts before the last one. Vocabulary words are looked up, and everything else goes to
+the tokenizer. So typing, deleting, pasting and edits in the middle all work the same way, and nothing depends on the
+previous text. This module caches no typed text: otherwise one user's text would be found faster by the next user, who
+could tell from the time.
 
-Where a boundary is safe depends on the tokenizer. For pipelines that split on white space and that are known here, it
-is before a single space between two visible characters; every other tokenizer gets whole texts, which is slower and
-always right. "One more character, at most one more token" (Property 1 of *Extremely efficient online query encoding*)
-is relied upon nowhere: it fails for Hangul, and within a word for byte-level BPE and Unigram.
+Where a boundary is safe depends on the tokenizer. For the known pipelines that split on white space, it is before a
+single space between two visible characters. Every other tokenizer gets whole texts, which is slower and always correct.
+"One more character, at most one more token" (Property 1 of *Extremely efficient online query encoding*) is not relied
+on anywhere: it fails for Hangul, and within a word for byte-level BPE and Unigram.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from tokenizers import Tokenizer
 from typeahead.errors import ModelCorrupt, TextError
 
 #: A single space between two visible characters. Neither side may be white space, a control character or U+00A0:
-#: byte-level pre-tokenizers bind runs of white space differently from single spaces.
+#: byte-level pre-tokenizers treat runs of white space differently from single spaces.
 _SAFE_BOUNDARY = re.compile(r"(?<=[^\s\x00-\x20\x7f-\xa0])(?= [^\s\x00-\x20\x7f-\xa0])")
 
-#: Normalizers that do not look beyond a space.
+#: Normalizers that treat the text on each side of a space independently.
 _SAFE_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
-#: Of these, the ones that may add a space or remove all that stands between two: safe unless runs of spaces matter.
+#: Normalizers among these that may add a space or remove everything between two: safe unless runs of spaces matter.
 _SPACING_NORMALIZERS = {"BertNormalizer", "StripAccents"}
-#: Pre-tokenizers that never join what stands on both sides of a single space.
+#: Pre-tokenizers that never join text across a single space.
 _SAFE_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace", "Digits"}
-#: Of these at least one must be in the pipeline, since the others do not split on spaces.
+#: At least one of these must be in the pipeline, since the others do not split on spaces.
 _SPLITTING_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace"}
 
-#: Words and punctuation of printable ASCII in lower case, as BERT's pre-tokenizer parts them.
+#: Words and punctuation in lower-case printable ASCII, split as BERT's pre-tokenizer does.
 _PIECES = re.compile(r"[a-z0-9]+|[!-/:-@\[-`{-~]")
 
 
 def check_text(text: object, *, what: str = "the text") -> str:
-    """Return ``text`` if it is valid Unicode, else raise :class:`~typeahead.errors.TextError`."""
+    """Return ``text`` if it is valid Unicode, otherwise raise :class:`~typeahead.errors.TextError`."""
     if not isinstance(text, str):
         raise TextError(f"{what} is of type {type(text).__name__}, not str")
     if not text.isascii():
@@ -83,7 +83,7 @@ def splits_at_spaces(pipeline: Mapping[str, Any]) -> bool:
             return False
         if stage["type"] == "Metaspace" and not stage.get("split", True):
             return False
-    # Added tokens are found before the text is split, and may hold or swallow a space.
+    # The tokenizer finds added tokens before it splits the text, and they may contain or absorb a space.
     return not any(
         " " in token["content"] or token["lstrip"] or token["rstrip"]
         for token in pipeline.get("added_tokens", [])
@@ -92,10 +92,10 @@ def splits_at_spaces(pipeline: Mapping[str, Any]) -> bool:
 
 
 def whole_pieces(pipeline: Mapping[str, Any]) -> dict[str, int]:
-    """Token ids of the words and the punctuation that a ``tokenizer.json`` leaves whole; empty if none are known.
+    """Token ids of the words and punctuation that a ``tokenizer.json`` keeps whole; empty for an unknown pipeline.
 
-    WordPiece takes the longest entry that a word begins with: of an entry of its vocabulary that is the word itself. So
-    printable ASCII is tokenized by looking up its pieces, where the pipeline is that of uncased BERT.
+    WordPiece takes the longest vocabulary entry that a word starts with, which for a word in the vocabulary is the word
+    itself. So for uncased BERT's pipeline, printable ASCII can be tokenized by looking its pieces up.
     """
     kinds = [stage["type"] for stage in _stages(pipeline.get("pre_tokenizer"), "pretokenizers")]
     normalizers = _stages(pipeline.get("normalizer"), "normalizers")
@@ -112,9 +112,9 @@ def whole_pieces(pipeline: Mapping[str, Any]) -> dict[str, int]:
 class IncrementalTokenizer:
     """A ``tokenizers`` tokenizer for texts that grow.
 
-    Special tokens are never added, and their names in a text ("[SEP]") are text: what people type does not control
-    the encoder. Nothing is padded here, and nothing is cut unless ``max_chars`` says after how many code points.
-    Safe to use from several threads.
+    It never adds special tokens and treats their names in a text ("[SEP]") as plain text: user input must not control
+    the encoder. It does not pad, and truncates only if ``max_chars`` sets a limit in code points. Safe to use from
+    several threads.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_chars: int | None = None) -> None:
@@ -129,7 +129,7 @@ class IncrementalTokenizer:
 
     @classmethod
     def from_file(cls, path: Path, *, max_chars: int | None = None) -> IncrementalTokenizer:
-        """Read a ``tokenizer.json``; :class:`~typeahead.errors.ModelCorrupt` if it is none."""
+        """Read a ``tokenizer.json``; raises :class:`~typeahead.errors.ModelCorrupt` if it is not a tokenizer."""
         try:
             return cls(Tokenizer.from_file(str(path)), max_chars=max_chars)
         except Exception as error:  # the Rust binding raises bare Exception
@@ -137,12 +137,12 @@ class IncrementalTokenizer:
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of token ids, added tokens included."""
+        """Number of token ids, including added tokens."""
         size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         return size
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of ``text``, which :func:`check_text` has passed."""
+        """Return the token ids of ``text``, which must have passed :func:`check_text`."""
         if len(text) > self._max_chars:
             text = text[: self._max_chars]
         if not self.splits_at_spaces or text.isascii():
@@ -155,10 +155,11 @@ class IncrementalTokenizer:
     def encode_on(
         self, text: str, head: str, head_ids: tuple[int, ...]
     ) -> tuple[tuple[int, ...], str, tuple[int, ...]]:
-        """Token ids of ``text``, tokenizing no more than what follows ``head``, where the text begins with it.
+        """Return the token ids of ``text``, tokenizing only what follows ``head`` if the text starts with it.
 
-        ``head`` and ``head_ids`` are what an earlier call returned, empty at first: a beginning that ends at a safe
-        boundary, with the two characters that make it one, and its token ids. Returns the ids, and both for next time.
+        Pass ``head`` and ``head_ids`` from the previous call, or empty values at first. ``head`` is a prefix that ends
+        at a safe boundary, including the boundary's two characters; ``head_ids`` are its token ids. Returns the ids of
+        the text, and both values for the next call.
         """
         if len(text) > self._max_chars:
             text = text[: self._max_chars]
@@ -181,7 +182,7 @@ class IncrementalTokenizer:
         return (*head_ids, *self._part(last)), head, head_ids
 
     def _part(self, part: str) -> Sequence[int]:
-        """Token ids of a text or a part of one."""
+        """Token ids of a text or of one part of it."""
         pieces = self._pieces
         if not pieces or not part.isascii() or not part.isprintable():
             return self._whole(part)
@@ -195,7 +196,7 @@ class IncrementalTokenizer:
         return ids
 
     def _whole(self, text: str) -> Sequence[int]:
-        """Token ids by the tokenizer itself."""
+        """Token ids from the tokenizer itself."""
         ids: Sequence[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
@@ -210,8 +211,8 @@ def is_unicode(text: str) -> bool:
 
 
 def check_texts(texts: Sequence[str]) -> None:
-    """Raise :class:`~typeahead.errors.TextError` for the first of ``texts`` that is not valid Unicode."""
+    """Raise :class:`~typeahead.errors.TextError` for the first text that is not valid Unicode."""
     if isinstance(texts, str):
-        raise TypeError("encode takes a sequence of texts, not one text: put it into a list")
+        raise TypeError("encode takes a sequence of texts, not a single text: put it into a list")
     for number, text in enumerate(texts):
         check_text(text, what=f"text {number}")

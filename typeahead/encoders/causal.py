@@ -1,17 +1,16 @@
-"""The causal student: transformer layers that look back, one token a step, in int8.
+"""The causal student: int8 transformer layers with causal attention, stepped one token at a time.
 
-The layers are the teacher's, fine-tuned under a causal mask, so that nothing of an earlier token changes when one is
-added: of each token, its keys and values in every layer are kept, and a step computes the new token alone, which
-attends to all of them. With the last layer's outputs h₁…hₙ the embedding is the L2-normalised sum of the weighted mean
-of token vectors Σ wᵢ E[tᵢ] / Σ wᵢ and a correction U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ]. The sibling
-:mod:`~typeahead.encoders.recurrent` has the same read-out over a GRU, whose step costs a tenth of six
-layers' and does not grow with the text.
+The layers are the teacher's, fine-tuned with a causal mask, so a new token changes nothing about earlier ones. The
+state keeps the keys and values of each token in every layer, and a step computes only the new token, which attends to
+all of them. From the last layer's outputs h₁…hₙ, the embedding is the L2-normalised sum of the weighted mean of token
+vectors Σ wᵢ E[tᵢ] / Σ wᵢ and a correction U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ]. The sibling :mod:`~typeahead.encoders.recurrent` has
+the same readout over a GRU; a GRU step costs a tenth of six layers and does not grow with the text.
 
-A student may have a second read-out of the same two, for where an unfinished text is going
+A student may have a second readout of the same two inputs, which predicts where an unfinished text is going
 (:meth:`~typeahead.encoders.fold.FoldEncoder.encode_ahead`).
 
-A state holds what its own token adds, and refers to the state before it for the rest; so prefixes share what they have
-in common, wherever they branch.
+A state stores only its own token's data and refers to the previous state for the rest. So texts share their common
+prefixes, wherever they branch.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models.config import ModelConfig
 
-#: What the compiled step must agree with the graph in. Products alike, entries are rounded to int8 the other way now
-#: and then.
+#: Required agreement of the compiled step with the graph. Even with equal products, some values are rounded to int8
+#: differently.
 _LEAST_COSINE = 0.9995
 
 
 class CausalState:
-    """What is kept of a token: its keys and values, the sums up to it, and the state before it."""
+    """The state after a token: its keys and values, the sums so far, and the previous state."""
 
     __slots__ = ("before", "kept", "length", "sums")
 
@@ -47,26 +46,28 @@ class CausalState:
         self.kept = kept
         #: float32 (1, 1, dim + width + 1).
         self.sums = sums
-        #: Tokens up to this one, those of the start included.
+        #: Tokens up to and including this one, with those of the start.
         self.length = length
 
     @property
     def nbytes(self) -> int:
-        """What this state takes by itself."""
+        """Size of this state alone."""
         return sys.getsizeof(self) + sys.getsizeof(self.kept) + self.sums.nbytes + 2 * 112
 
 
 class CausalEncoder(FoldEncoder):
     """An incremental encoder over the graphs ``step.onnx`` (``step-float32.onnx`` for that variant) and ``fold.onnx``.
 
-    ``fold.onnx`` gives what the step looks up for a token: word embedding, weighted vector and weight. It is run for
-    the whole vocabulary at loading, 47 MB as float16. The step's inputs are described where it is written, in
-    ``training/graphs_causal.py``. The configuration's ``prefix_ids`` ([CLS], a prompt) stand before every text; they
-    are attended to and are in no sum. ``compiled`` lets the step be a compiled function instead of a graph, where that
-    can be (:attr:`compiled` tells). :meth:`step` may be called from several threads; a session belongs to one.
+    ``fold.onnx`` computes what a step looks up for its token: word embedding, weighted vector and weight. It runs for
+    the whole vocabulary when the model is loaded; the result is 47 MB as float16. The step's inputs are described with
+    the code that writes it, ``training/graphs_causal.py``. The configuration's ``prefix_ids`` ([CLS], a prompt) come
+    before every text; tokens attend to them, but they are not part of the sums. ``compiled`` allows a compiled function
+    to replace the graph where possible (:attr:`compiled` tells whether it does). :meth:`step` may be called from
+    several threads; a session must stay on one.
     """
 
-    # A batch would keep what is kept of all its tokens; the compiled step takes several tokens of one text together.
+    # A batch would keep the states of all its tokens in memory; the compiled step runs several tokens of one text
+    # together.
     _encode_batch = 1
 
     def __init__(self, config: ModelConfig, folder: Path, *, variant: str = "", compiled: bool = True) -> None:
@@ -77,7 +78,7 @@ class CausalEncoder(FoldEncoder):
         fold = open_graph(folder / "fold.onnx")
         self._rows = rows_of_vocabulary(fold, self.tokenizer.vocabulary_size, shape["width"] + config.dim + 1)
         self._entry = (2 * shape["layers"] * shape["heads"], shape["width"] // shape["heads"])
-        # Made once, since to make an array of one number takes longer than a node of the graph.
+        # Made once: creating a one-element array takes longer than running a node of the graph.
         self._lengths = np.arange(config.max_tokens + len(config.prefix_ids) + 1, dtype=np.int32).reshape(-1, 1, 1)
         self._totals = self._lengths.reshape(-1) + 1
         self._compiled: Any = None
@@ -89,13 +90,13 @@ class CausalEncoder(FoldEncoder):
 
     @property
     def compiled(self) -> bool:
-        """Whether steps are run by :mod:`typeahead.encoders.compiled.causal`."""
+        """Whether :mod:`typeahead.encoders.compiled.causal` runs the steps."""
         return self._compiled is not None
 
     def _begin_anew(self) -> CausalState:
-        """Step what stands before every text."""
+        """Step the tokens that come before every text."""
         zeros = np.zeros((1, 1, self.dim + self.config.shape["width"] + 1), np.float32)
-        # It has no entry: what it keeps is there for its size alone.
+        # This state has no token; its ``kept`` is only there for its size.
         state = CausalState(None, bytes(4 * self.config.shape["layers"] * self.config.shape["width"]), zeros, 0)
         for token in self.config.prefix_ids:
             state, _ = self._step(state, token)
@@ -103,7 +104,7 @@ class CausalEncoder(FoldEncoder):
         return state
 
     def _agrees(self, step: Any) -> bool:
-        """Whether a step gives what the graph gives, but for rounding; a warning where it does not."""
+        """Whether a step agrees with the graph up to rounding; warns if not."""
         state = self._start
         for token in range(self.tokenizer.vocabulary_size // 16, self.tokenizer.vocabulary_size, 1 << 12):
             _, _, found = self._run_compiled(step, state, token)
@@ -114,11 +115,11 @@ class CausalEncoder(FoldEncoder):
         return True
 
     def start(self) -> CausalState:
-        """Return the state before any token of the text."""
+        """Return the state before the first token of the text."""
         return self._start
 
     def states(self, slots: int) -> States:
-        """Make a place for ``slots`` states and embeddings."""
+        """Make storage for ``slots`` states and embeddings."""
         if self._compiled is None:
             return ObjectStates(self, slots)
         states: States = self._compiled.states(_matrix(self._start), slots)
@@ -127,15 +128,15 @@ class CausalEncoder(FoldEncoder):
     def step(self, states: Sequence[CausalState], tokens: NDArray[np.int64]) -> tuple[Sequence[CausalState], Vectors]:
         """Extend each state by one token; see :class:`~typeahead.core.encoder.IncrementalEncoder`.
 
-        One after the other: the graph's products give other bits for several rows than for one, which int8 rounding
-        makes larger (cosine 0.9997), and are but 1.2 to 1.6 times as fast for eight. An engine's steps, which are taken
-        in what :meth:`states` makes, go together where they are compiled.
+        The graph runs the states one by one. Its products differ in the last bits between one row and several, int8
+        rounding amplifies the difference (cosine 0.9997), and eight rows together are only 1.2 to 1.6 times as fast. An
+        engine steps with the storage from :meth:`states`, which runs compiled steps together.
         """
         stepped = [self._step(state, int(token)) for state, token in zip(states, tokens, strict=True)]
         return [state for state, _ in stepped], np.concatenate([embedding for _, embedding in stepped])
 
     def _step(self, state: CausalState, token: int) -> tuple[CausalState, Vectors]:
-        """Step one state; the embedding is float32 (1, dim)."""
+        """Extend one state; the embedding is float32 (1, dim)."""
         if self._compiled is None:
             return self._run_graph(state, token)
         kept, sums, embedding = self._run_compiled(self._compiled, state, token)
@@ -162,7 +163,7 @@ class CausalEncoder(FoldEncoder):
         return CausalState(state, kept.tobytes(), sums, length + 1), embedding[0]
 
     def _encode_ids(self, ids: Sequence[Sequence[int]]) -> Vectors:
-        """See :meth:`~typeahead.encoders.fold.FoldEncoder._encode_ids`: here a text is all there is to a batch."""
+        """See :meth:`~typeahead.encoders.fold.FoldEncoder._encode_ids`; here a batch is a single text."""
         if self._compiled is None or not ids[0]:
             return super()._encode_ids(ids)
         vector: Vectors = self._compiled.encode(_matrix(self._start), ids[0])
@@ -178,7 +179,7 @@ class CausalEncoder(FoldEncoder):
 
 
 def _matrix(state: CausalState) -> NDArray[np.uint16]:
-    """Keys and values of every token up to a state, the first token first: bits of float16 (length, …)."""
+    """Return keys and values of all tokens up to a state, in text order: bits of float16 (length, …)."""
     path: list[bytes] = []
     while state.before is not None:
         path.append(state.kept)
@@ -193,6 +194,6 @@ def _cosine(a: Vectors, b: Vectors) -> float:
 
 
 def _compiled(config: ModelConfig, folder: Path, rows: NDArray[np.float16]) -> Any | None:
-    """Compile the step, if Numba is there and the student and the processor are of the kind."""
+    """Compile the step if Numba is installed, and the student and the processor are supported."""
     module = import_compiled("causal", "the step")
     return None if module is None else module.CompiledStep.of(config, folder, rows)

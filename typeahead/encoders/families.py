@@ -1,7 +1,7 @@
-"""The families of encoders: one record for each, which is all that the package knows of it.
+"""The families of encoders: one record each, which holds everything that the package knows about a family.
 
-To add a family, write its module and add its record here; training has a table of its own. A record names its class by
-a string, so that reading a configuration imports no ONNX Runtime.
+To add a family, write its module and add its record here; training has its own table. Each record names its class by a
+string, so reading a configuration does not import ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from typeahead.models.config import ModelConfig
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What the package has to know of a family of encoders."""
+    """What the package needs to know about a family of encoders."""
 
-    #: The name that ``config.json`` states.
+    #: The name in ``config.json``.
     name: str
     #: ``module:Class`` of the encoder.
     encoder: str
-    #: Graphs that a model folder must list, beside ``tokenizer.json``, ``golden.json`` and ``weights.safetensors``.
+    #: Graphs that a model folder must list, besides ``tokenizer.json``, ``golden.json`` and ``weights.safetensors``.
     graphs: tuple[str, ...]
-    #: Whether it encodes what is typed, token by token.
+    #: Whether it encodes text token by token while the user types.
     incremental: bool
-    #: Whether its graphs come in a second variant, ``-float32``, for processors whose int8 products saturate.
+    #: Whether its graphs have a second variant, ``-float32``, for processors whose int8 products saturate.
     float32_variant: bool
 
     def open(self, config: ModelConfig, folder: Path, *, variant: str = "", threads: int = 1) -> Any:
-        """Make the encoder of ``folder`` in one of its variants; ``threads`` are for encoders of whole texts."""
+        """Make the encoder of ``folder`` in one of its variants; only whole-text encoders use ``threads``."""
         module, name = self.encoder.split(":")
         options: dict[str, Any] = {"variant": variant} if self.float32_variant else {}
         if not self.incremental:

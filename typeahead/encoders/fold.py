@@ -1,7 +1,7 @@
-"""What all folds share: whole texts encoded by stepping, and typing sessions.
+"""What all folds share: encoding whole texts by stepping, and typing sessions.
 
 The siblings :mod:`~typeahead.encoders.static`, :mod:`~typeahead.encoders.recurrent` and
-:mod:`~typeahead.encoders.causal` say what a state is and how it is stepped.
+:mod:`~typeahead.encoders.causal` define the state and the step.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from typeahead.core.engine import Engine
     from typeahead.core.session import Session
 
-#: Tokens whose rows are computed together when a model is loaded.
+#: Tokens per batch when the rows of the vocabulary are computed at loading.
 _FOLD_BATCH = 1024
 
 
 class FoldEncoder(ABC):
     """An incremental encoder over the files of ``folder``."""
 
-    #: Texts that are stepped together by :meth:`encode`.
+    #: Number of texts that :meth:`encode` steps together.
     _encode_batch: ClassVar[int]
-    #: 2 where the encoder also says where unfinished text is going; see :meth:`encode_ahead`.
+    #: 2 if the encoder also predicts where unfinished text is going; see :meth:`encode_ahead`.
     readouts = 1
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
@@ -50,7 +50,7 @@ class FoldEncoder(ABC):
 
     @abstractmethod
     def start(self) -> State:
-        """Return the state before any token of the text."""
+        """Return the state before the first token of the text."""
 
     @abstractmethod
     def step(self, states: Sequence[State], tokens: NDArray[np.int64]) -> tuple[Sequence[State], Vectors]:
@@ -58,33 +58,33 @@ class FoldEncoder(ABC):
 
     @abstractmethod
     def _begin(self, count: int) -> Any:
-        """Return ``count`` start states in the form that :meth:`_advance` takes; the first n are a slice of it."""
+        """Return ``count`` start states in the form that :meth:`_advance` accepts; a slice gives the first n."""
 
     @abstractmethod
     def _advance(self, states: Any, tokens: NDArray[np.int64]) -> tuple[Any, Vectors]:
-        """Do what :meth:`step` does, in the form that suits whole batches."""
+        """Do the same as :meth:`step`, but on whole batches."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Encode whole texts to float32 (n, dim), without the cache.
 
-        A text without a token, such as "", has no embedding: its row is zero. Texts beyond ``max_tokens`` tokens are
-        cut there, as the teacher cuts them. Raises :class:`~typeahead.errors.TextError`.
+        A text without tokens, such as "", has no embedding: its row is zero. Texts of more than ``max_tokens`` tokens
+        are truncated, as the teacher does. Raises :class:`~typeahead.errors.TextError`.
         """
         return self._encode(texts)[:, : self.dim]
 
     def encode_ahead(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts that are still being typed to where they are going: float32 (n, dim), else like :meth:`encode`.
+        """Encode unfinished texts to where they are going: float32 (n, dim), otherwise like :meth:`encode`.
 
-        What :meth:`encode` gives, for an encoder that says nothing more of them.
+        An encoder that does not predict returns the same as :meth:`encode`.
         """
         return self._encode(texts)[:, -self.dim :]
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
-        """All read-outs of texts, side by side."""
+        """Return all readouts of the texts, side by side."""
         check_texts(texts)
         ids = [self.tokenizer.encode(text)[: self.max_tokens] for text in texts]
         vectors = np.zeros((len(ids), self.readouts * self.dim), np.float32)
-        # The longest first: the texts that still have a token at a position are then the first rows.
+        # Sort by length, longest first: the texts that have a token at a given position are then the first rows.
         order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
         for first in range(0, len(order), self._encode_batch):
             rows = order[first : first + self._encode_batch]
@@ -92,7 +92,7 @@ class FoldEncoder(ABC):
         return vectors
 
     def _encode_ids(self, ids: Sequence[Sequence[int]]) -> Vectors:
-        """Encode token ids, the longest first, to float32 (n, readouts x dim); zeros where there are none."""
+        """Encode token ids, the longest first, to float32 (n, readouts x dim); zeros for a text without tokens."""
         vectors = np.zeros((len(ids), self.readouts * self.dim), np.float32)
         states = self._begin(len(ids))
         alive = len(ids)
@@ -111,12 +111,12 @@ class FoldEncoder(ABC):
         return Engine(self)
 
     def session(self, *, max_chars: int = 512) -> Session:
-        """Start a typing session on this encoder's own engine; sessions share the bound of its cache, nothing else."""
+        """Start a typing session on this encoder's own engine; all its sessions share only the cache's size limit."""
         return self._engine.session(max_chars=max_chars)
 
 
 class VectorFold(FoldEncoder):
-    """A fold whose states are vectors of one size, which begin as zeros."""
+    """A fold whose states are vectors of one size that start as zeros."""
 
     #: Length of a state.
     state_size: int
@@ -131,11 +131,11 @@ class VectorFold(FoldEncoder):
             next_states, embeddings = self._advance(states[0][None], tokens)
             return (next_states[0],), embeddings
         next_states, embeddings = self._advance(np.stack(states), tokens)
-        # Copies: a row of the batch would keep the whole batch in memory.
+        # Copies: a view would keep the whole batch in memory.
         return [state.copy() for state in next_states], embeddings
 
     def states(self, slots: int) -> ArrayStates:
-        """Make a place for ``slots`` states and embeddings."""
+        """Make storage for ``slots`` states and embeddings."""
         return ArrayStates(self._advance, self.start(), self.dim, slots)
 
     def _begin(self, count: int) -> Vectors:
@@ -143,7 +143,7 @@ class VectorFold(FoldEncoder):
 
 
 def rows_of_vocabulary(fold: Any, vocabulary: int, width: int) -> NDArray[np.float16]:
-    """Run a graph that depends on the token alone for all of them: float16 (vocabulary, width)."""
+    """Run a graph that depends only on the token for the whole vocabulary: float16 (vocabulary, width)."""
     rows = np.empty((vocabulary, width), np.float16)
     for first in range(0, vocabulary, _FOLD_BATCH):
         tokens = np.arange(first, min(first + _FOLD_BATCH, vocabulary))

@@ -1,14 +1,13 @@
-"""The hidden layer behind a static model's mean: tokens that come together may mean something else than each of them.
+"""The hidden layer after a static model's mean: tokens together may mean something else than each of them alone.
 
-Of a mean m the embedding is normalise(m' + W2·GELU(W1·√dim·m/|m| + b1) + b2), as in a deep averaging network (Iyyer et
-al. 2015, with the mean itself beside it); m' is m/|m| where the teacher's vectors have length 1, else m. The state of a
-typing session stays the sum: the layer only reads it.
+From a mean m, the embedding is normalise(m' + W2·GELU(W1·√dim·m/|m| + b1) + b2), as in a deep averaging network (Iyyer
+et al. 2015, plus a skip connection for the mean); m' is m/|m| if the teacher's vectors have length 1, otherwise m. The
+state of a typing session is still the sum: the layer only reads it.
 
-``weights.safetensors`` holds it as ``inner`` int8 (dim, hidden) and ``outer`` int8 (hidden, dim), each with ``….scale``
-float32 for each column and ``….bias`` float32. What is multiplied with them is int8, too, with a scale for each row, so
-that a row has the same bits in every batch. :class:`HiddenLayer` runs in NumPy alone;
-:mod:`~typeahead.encoders.compiled.hidden` where Numba is installed (the extra "fast") and the processor has AVX-512
-VNNI.
+``weights.safetensors`` holds ``inner`` int8 (dim, hidden) and ``outer`` int8 (hidden, dim), each with ``….scale``
+float32 per column and ``….bias`` float32. Their inputs are int8, too, with one scale per row, so a row gets the same
+bits in every batch. :class:`HiddenLayer` needs only NumPy; :mod:`~typeahead.encoders.compiled.hidden` is used if Numba
+is installed (the extra "fast") and the processor has AVX-512 VNNI.
 """
 
 from __future__ import annotations
@@ -26,24 +25,24 @@ from typeahead.encoders.compiled.importing import import_compiled, warn_of_other
 from typeahead.errors import ModelCorrupt
 
 _LARGEST = np.float32(127)
-#: Whole numbers that float32 adds up without rounding.
+#: float32 adds integers up to this without rounding.
 _EXACT = 1 << 24
-#: Of GELU's tanh form.
+#: Constants of GELU's tanh form.
 _SHARE, _CUBE = np.float32(math.sqrt(2 / math.pi)), np.float32(0.044715)
 
 
 class Layer(Protocol):
-    """Reads embeddings float32 (n, dim) from sums of vectors and of weights, float32 (n, dim + 1)."""
+    """Computes embeddings float32 (n, dim) from sums of vectors and of weights, float32 (n, dim + 1)."""
 
     def __call__(self, sums: Vectors) -> Vectors:
-        """Read the embeddings of sums; zeros where no token has counted."""
+        """Compute the embeddings of sums; zeros if no token has counted."""
 
     def advance(self, sums: Vectors, rows: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-        """Add the rows of ``tokens`` int64 (n,) to sums, and read: following sums, and embeddings."""
+        """Add the rows of ``tokens`` int64 (n,) to sums; return the new sums and their embeddings."""
 
 
 class HiddenLayer:
-    """Reads embeddings from sums. May be called from several threads."""
+    """Computes embeddings from sums with NumPy. May be called from several threads."""
 
     def __init__(self, tensors: Mapping[str, NDArray[Any]], dim: int, *, normalized: bool, folder: Path) -> None:
         hidden = tensors["inner"].shape[-1]
@@ -53,9 +52,9 @@ class HiddenLayer:
             if name not in tensors or tensors[name].shape != shape or not np.isfinite(tensors[name]).all():
                 raise ModelCorrupt(f"{folder}: {name} of the hidden layer is missing or not {shape}", folder=folder)
         if tensors["inner"].dtype != np.int8 or tensors["outer"].dtype != np.int8:
-            raise ModelCorrupt(f"{folder}: the hidden layer is not in int8", folder=folder)
+            raise ModelCorrupt(f"{folder}: the hidden layer is not int8", folder=folder)
         self._normalized = normalized
-        # Whole numbers, so that products are exact in whatever order they are added up.
+        # Integers, so that products are exact in any order of summation.
         self._inner, self._outer = (_whole(tensors[name]) for name in ("inner", "outer"))
         self._inner_scale, self._inner_bias = tensors["inner.scale"], tensors["inner.bias"]
         self._outer_scale, self._outer_bias = tensors["outer.scale"], tensors["outer.bias"]
@@ -87,7 +86,7 @@ def _whole(weights: NDArray[np.int8]) -> NDArray[Any]:
 
 
 def _product(rows: Vectors, weights: NDArray[Any], scale: Vectors) -> Vectors:
-    """Multiply rows, each rounded to int8 by its own scale, by int8 columns: float32."""
+    """Multiply rows, each rounded to int8 with its own scale, by int8 columns: float32."""
     largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.float32(1e-12)) / _LARGEST
     sums = np.rint(rows / largest).astype(weights.dtype) @ weights
     found: Vectors = sums.astype(np.float32) * (largest * scale)
@@ -97,7 +96,7 @@ def _product(rows: Vectors, weights: NDArray[Any], scale: Vectors) -> Vectors:
 def open_layer(
     tensors: Mapping[str, NDArray[Any]], dim: int, *, normalized: bool, folder: Path, compiled: bool = True
 ) -> Layer:
-    """The layer of a model, compiled where that can be and gives the same but for rounding."""
+    """Open a model's layer, compiled if that is possible and agrees with NumPy up to rounding."""
     layer = HiddenLayer(tensors, dim, normalized=normalized, folder=folder)
     module = import_compiled("hidden", "the hidden layer") if compiled and normalized else None
     if module is None or not module.fits(dim, tensors["inner"].shape[1]):

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
-    """Load an encoder: one that comes with the package by its name, any other by its folder.
+    """Load an encoder: a shipped model by its name, any other by its folder.
 
-    ``threads`` is for whole texts; a step of an incremental encoder always runs on the caller's thread alone.
-    Raises :class:`~typeahead.errors.ModelNotFound`, :class:`~typeahead.errors.ModelCorrupt` or
+    ``threads`` applies to whole texts; a step of an incremental encoder always runs on the caller's thread. Raises
+    :class:`~typeahead.errors.ModelNotFound`, :class:`~typeahead.errors.ModelCorrupt` or
     :class:`~typeahead.errors.ModelTooNew`.
     """
     folder = find(name_or_path)
@@ -34,7 +34,7 @@ def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
     family = FAMILIES.get(config.family)
     if family is None:
         raise ModelTooNew(
-            f"{folder}: this typeahead does not know the family {config.family!r}: upgrade it", folder=folder
+            f"{folder}: this typeahead does not know the family {config.family!r}: upgrade typeahead", folder=folder
         )
     for needed in ("tokenizer.json", GOLDEN, "weights.safetensors", *family.graphs):
         if needed not in config.files:
@@ -50,8 +50,8 @@ def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
         precise, precise_agreement = _try(make, "-float32", golden, folder)
         if precise_agreement < golden.min_cosine:
             raise ModelCorrupt(
-                f"{folder}: the golden vectors are missed in int8 (cosine {agreement:.4f}) and in float32 "
-                f"({precise_agreement:.4f}): the weights are not the ones that the card describes",
+                f"{folder}: the model misses its golden vectors in int8 (cosine {agreement:.4f}) and in float32 "
+                f"({precise_agreement:.4f}): these are not the weights that the model card describes",
                 folder=folder,
             )
         warnings.warn(
@@ -71,5 +71,5 @@ def _try(make: Callable[[str], Loaded], variant: str, golden: Golden, folder: Pa
         return encoder, golden.agreement(encoder.encode(golden.texts))
     except (ModelError, VariableError):
         raise
-    except Exception as error:  # sizes that do not fit the weights fail in ONNX Runtime or NumPy, each in its own way
+    except Exception as error:  # a mismatch of sizes and weights fails in ONNX Runtime or NumPy, each in its own way
         raise ModelCorrupt(f"{folder}: the configuration does not fit the weights: {error}", folder=folder) from error

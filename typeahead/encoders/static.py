@@ -1,16 +1,16 @@
 """The fold that is a look-up: each token adds a vector and a weight, and the embedding is their quotient.
 
-As in *SwiftEmbed* (section 3.2), pynife and model2vec: after tokens t₁…tₙ the embedding is Σ wᵢ E[tᵢ] / Σ wᵢ, divided
-by its length where the teacher's vectors have length 1. A model may have a hidden layer that reads the embedding from
-this mean (:mod:`~typeahead.encoders.hidden_layer`). Word order does not matter to it; what it costs hardly matters
-either. The siblings :mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` read the order, too. It
-needs NumPy alone.
+As in *SwiftEmbed* (section 3.2), pynife and model2vec, the embedding after tokens t₁…tₙ is Σ wᵢ E[tᵢ] / Σ wᵢ, divided
+by its length if the teacher's vectors have length 1. A model may have a hidden layer that computes the embedding from
+this mean (:mod:`~typeahead.encoders.hidden_layer`). The model ignores word order, and costs next to nothing to run. The
+siblings :mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` also read the order. This module
+needs only NumPy.
 
-``weights.safetensors`` of a static model's folder holds ``table`` (vocabulary, dim), what a token adds to the sum, its
-weight included: float32, float16, or int8 with ``table.scale`` float32 (vocabulary, 1); and ``weight`` float32
-(vocabulary,), what it adds to the sum of weights. A token whose row and weight are zero does not count, as if it were
-not there: an unknown word, where a model leaves those out. The configuration's ``shape`` may state ``max_chars``, the
-code points after which a text is cut before it is tokenized.
+``weights.safetensors`` of a static model's folder holds ``table`` (vocabulary, dim), the vector that a token adds to
+the sum, already multiplied by its weight: float32, float16, or int8 with ``table.scale`` float32 (vocabulary, 1); and
+``weight`` float32 (vocabulary,), which a token adds to the sum of weights. A token whose row and weight are zero is
+ignored; some models do this with unknown words. The configuration's ``shape`` may state ``max_chars``: longer texts are
+truncated to this many code points before tokenization.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from typeahead.models.config import ModelConfig
 
 
 class StaticEncoder(VectorFold):
-    """An incremental encoder over a table. A state is float32 (dim + 1,): the sum of vectors, and of their weights.
+    """An incremental encoder over a table. A state is float32 (dim + 1,): the sums of vectors and of their weights.
 
-    :meth:`step` may be called from several threads; a session belongs to one.
+    :meth:`step` may be called from several threads; a session must stay on one.
     """
 
     _encode_batch = 1024
@@ -53,7 +53,7 @@ class StaticEncoder(VectorFold):
         if self._layer is not None:
             return self._layer.advance(states, self._rows, tokens)
         if len(tokens) == 1:
-            # The same sums, without what it costs NumPy to look at them as a batch: half the time.
+            # The same sums without NumPy's overhead for a batch: half the time.
             following = self._rows[tokens[0]] + states[0]
             vector = following[:-1]
             divisor = math.sqrt(vector.dot(vector)) if self._normalize else float(following[-1])
@@ -63,9 +63,9 @@ class StaticEncoder(VectorFold):
         return following, self._read(following)
 
     def _encode_ids(self, ids: Sequence[Sequence[int]]) -> Vectors:
-        # What is read out after all tokens but the last would be thrown away.
+        # Steps would compute embeddings for all tokens but the last for nothing.
         if len(ids) == 1:
-            # Row by row, as steps add them up: the same bits.
+            # Row by row, in the same order as steps, for the same bits.
             return self._read(np.add.reduce(self._rows.take(ids[0], axis=0), axis=0, keepdims=True))
         sums = self._begin(len(ids))
         alive = len(ids)
@@ -76,12 +76,12 @@ class StaticEncoder(VectorFold):
         return self._read(sums)
 
     def _read(self, sums: Vectors) -> Vectors:
-        """The embeddings of states; zeros where no token has counted."""
+        """Return the embeddings of states; zeros if no token has counted."""
         if self._layer is not None:
             return self._layer(sums)
         vectors, weights = sums[:, :-1], sums[:, -1:]
         if self._normalize:
-            # The quotient's direction is the sum's.
+            # The quotient and the sum have the same direction.
             weights = np.sqrt(np.vecdot(vectors, vectors))[:, None]
         if not weights.all():
             weights = np.where(weights == 0, np.float32(1), weights)
@@ -90,9 +90,9 @@ class StaticEncoder(VectorFold):
 
 
 def _rows(tensors: Mapping[str, NDArray[Any]], folder: Path, dim: int, vocabulary: int) -> Vectors:
-    """A static model's table: float32 (vocabulary, dim + 1), the weight in the last column.
+    """Return a static model's table: float32 (vocabulary, dim + 1), with the weight in the last column.
 
-    Raises :class:`~typeahead.errors.ModelCorrupt` where table, weights, configuration and tokenizer do not fit.
+    Raises :class:`~typeahead.errors.ModelCorrupt` if table, weights, configuration and tokenizer do not fit together.
     """
     try:
         table, weight = tensors["table"], tensors["weight"]

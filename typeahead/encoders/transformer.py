@@ -1,7 +1,7 @@
-"""A whole-text encoder: the teacher itself, or a transformer cut from it, in int8.
+"""A whole-text encoder in int8: the teacher itself, or a transformer cut from it.
 
-It has no state to extend, so it encodes passages, and whole queries. The siblings
-:mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal` are the ones for keystrokes.
+It has no state to extend, so it encodes passages and whole queries. For keystrokes, use its siblings
+:mod:`~typeahead.encoders.recurrent` and :mod:`~typeahead.encoders.causal`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typeahead.core.tokens import IncrementalTokenizer, check_texts
 from typeahead.encoders.onnx import open_graph
 from typeahead.models.config import ModelConfig
 
-#: Word pieces in a batch, padding included: few enough that activations stay near the second-level cache.
+#: Word pieces per batch, including padding: few enough for activations to stay near the second-level cache.
 _BATCH_TOKENS = 1024
 
 
@@ -38,7 +38,7 @@ class TransformerEncoder:
         return self.config.dim
 
     def token_ids(self, text: str) -> tuple[int, ...]:
-        """Token ids of ``text`` with the special tokens round them, cut at the teacher's length."""
+        """Return the token ids of ``text`` with the special tokens around them, truncated to the teacher's length."""
         config = self.config
         return config.prefix_ids + self.tokenizer.encode(text)[: config.max_tokens] + config.suffix_ids
 
@@ -59,7 +59,7 @@ class TransformerEncoder:
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Group row numbers, shortest first, so that each group padded to its longest holds about ``batch_tokens``."""
+    """Group row numbers, shortest first, so that each group padded to its longest row holds about ``batch_tokens``."""
     batches: list[list[int]] = []
     batch: list[int] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):

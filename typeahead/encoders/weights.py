@@ -1,4 +1,4 @@
-"""Reads the tensors of a safetensors file, for encoders whose weights are not a graph's affair."""
+"""Reads the tensors of a safetensors file, for encoders that handle their weights without a graph."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from safetensors import SafetensorError, safe_open
 
 from typeahead.errors import ModelCorrupt
 
-#: Types of the format that NumPy has by itself. The library reads bfloat16 too, where some other package was imported.
+#: Types in the format that NumPy supports itself. safetensors also reads bfloat16, if some other package was imported.
 _TYPES = frozenset(("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"))
 
 
 def read_tensors(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Read the tensors of those ``names`` that are there, all of them if none are given.
+    """Read the tensors among ``names`` that exist in the file, or all tensors without ``names``.
 
-    Raises :class:`~typeahead.errors.ModelCorrupt` for a file that is no such file or is cut short, and for a type that
-    NumPy does not have, such as bfloat16.
+    Raises :class:`~typeahead.errors.ModelCorrupt` for a file that is truncated or not a safetensors file, and for a
+    type that NumPy does not have, such as bfloat16.
     """
     found: dict[str, NDArray[Any]] = {}
     try:
         with safe_open(path, framework="np") as file:
-            for name in file.keys():  # noqa: SIM118  (it is no dictionary)
+            for name in file.keys():  # noqa: SIM118  (it is not a dictionary)
                 if names is not None and name not in names:
                     continue
                 if (kind := file.get_slice(name).get_dtype()) not in _TYPES:

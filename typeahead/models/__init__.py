@@ -1,4 +1,4 @@
-"""Model folders: their format, how they are found, checked and written, and the golden vectors that prove a load.
+"""Model folders: their format; finding, checking and writing them; and the golden vectors that verify a load.
 
 :func:`typeahead.load` makes an encoder from a model folder.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from importlib import import_module
 
-#: Names that this package had as a module, and where they are now.
+#: Names that used to be in this module, and where they are now.
 _MOVED = {
     "CONFIG": "typeahead.models.config",
     "FORMAT_VERSION": "typeahead.models.config",
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> object:
     if where is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warnings.warn(
-        f"typeahead.models.{name} has moved to {where}; the old name goes with version 0.3.0",
+        f"typeahead.models.{name} has moved to {where}; the old name will be removed in version 0.3.0",
         DeprecationWarning,
         stacklevel=2,
     )

@@ -1,22 +1,23 @@
-"""The format of a model folder, and what its ``config.json`` says.
+"""The format of a model folder, and the contents of its ``config.json``.
 
 The format, version 1::
 
-    config.json         what follows in :class:`ModelConfig`, the sha256 of every other file, and one of itself, which
-                        models of before do not have: see :mod:`typeahead.storage.sealed`
+    config.json         the fields of :class:`ModelConfig`, the sha256 of every other file, and a checksum of itself
+                        (missing in older models): see :mod:`typeahead.storage.sealed`
     tokenizer.json      as the `tokenizers` library writes it
-    weights.safetensors the weights, once; the graphs name byte ranges of it as their external data
-    *.safetensors       large tables, apart, so that no file is beyond what hosts of code take; used in the same way
-    *.onnx              graphs for ONNX Runtime, of a few kilobytes; none where the family is "static", whose tensors
-                        :mod:`typeahead.encoders.static` names
-    golden.json         texts with the vectors that they must give, and how close
+    weights.safetensors the weights, stored once; the graphs refer to byte ranges of it as external data
+    *.safetensors       large tables, in separate files to stay below the file size limits of code hosts; used the same
+                        way
+    *.onnx              graphs for ONNX Runtime, a few kilobytes each; none for the family "static", whose tensors are
+                        listed in :mod:`typeahead.encoders.static`
+    golden.json         texts with their expected vectors, and the required agreement
     README.md           the model card
 
-A folder is data: nothing in it is executed but ONNX graphs, and those only after every file has the sha256 that
-``config.json`` states. That protects against damage, not against a forger who also writes ``config.json``: load models
-only from sources you trust. A later format version is refused. Golden texts are encoded whenever a model is loaded; a
-processor whose int8 products miss them (u8 × s8 saturates without VNNI) runs the float32 graph over the same weights
-instead.
+A folder is data: only its ONNX graphs are executed, and only after every file has matched its sha256 in
+``config.json``. This protects against damage, but not against an attacker who also rewrites ``config.json``: load
+models only from sources you trust. Newer format versions are rejected. Every load encodes the golden texts. If the
+processor's int8 products miss the golden vectors (u8 × s8 saturates without VNNI), the float32 graph runs instead, over
+the same weights.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from typeahead.storage.sealed import seal
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 
-#: Far above any dimension or length, and small enough that nothing is allocated before the weights disagree.
+#: Far above any real dimension or length, but small enough to allocate nothing before the weights are found not to fit.
 _LARGEST_SIZE = 1 << 20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,16 +43,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class TeacherInfo:
-    """The embedding space: which teacher, and how its vectors are made."""
+    """The embedding space: the teacher, and how its vectors are made."""
 
     name: str
     #: sha256 of the teacher's weights file, or "" if unknown.
     revision: str
     #: "mean", "cls" or "last".
     pooling: str
-    #: Word pieces, special tokens included, after which the teacher cuts a text.
+    #: Maximum length of a text in word pieces, including special tokens; the teacher truncates longer texts.
     max_tokens: int
-    #: Whether its vectors have length 1.
+    #: Whether the teacher's vectors have length 1.
     normalized: bool
 
 
@@ -60,38 +61,38 @@ class ModelConfig:
     """``config.json`` of a model folder."""
 
     name: str
-    #: Which class of :mod:`typeahead.encoders` runs it: "causal", "recurrent", "static" or "transformer".
+    #: The class of :mod:`typeahead.encoders` that runs it: "causal", "recurrent", "static" or "transformer".
     family: str
-    #: "query" or "passage"; "both" where queries and passages are encoded alike, in a space of the model's own.
+    #: "query" or "passage"; "both" if the model encodes queries and passages alike, in its own embedding space.
     role: str
     #: Dimension of the embedding.
     dim: int
     #: "cosine" or "dot".
     similarity: str
     teacher: TeacherInfo
-    #: Token ids of a text after which the encoder cuts, special tokens not counted.
+    #: Maximum length of a text in token ids, without special tokens; the encoder truncates longer texts.
     max_tokens: int
-    #: Ids that stand before and after the tokens of a text. None stand after it for an incremental encoder, and none
-    #: before it for a recurrent one.
+    #: Ids before and after the tokens of a text. An incremental encoder has no suffix, a recurrent one no prefix
+    #: either.
     prefix_ids: tuple[int, ...]
     suffix_ids: tuple[int, ...]
-    #: Sizes that the family needs.
+    #: Sizes specific to the family.
     shape: Mapping[str, int]
-    #: sha256 of every other file of the folder.
+    #: sha256 of every other file in the folder.
     files: Mapping[str, str]
     format_version: int = FORMAT_VERSION
 
     @classmethod
     def from_json(cls, data: Any, folder: Path) -> ModelConfig:
-        """Check and take what ``config.json`` holds."""
+        """Check the content of ``config.json`` and make a configuration from it."""
         if not isinstance(data, dict):
-            raise ModelCorrupt(f"{folder / CONFIG} holds no JSON object", folder=folder)
+            raise ModelCorrupt(f"{folder / CONFIG} is not a JSON object", folder=folder)
         version = data.get("format_version")
         if not isinstance(version, int) or isinstance(version, bool):
             raise ModelCorrupt(f"{folder / CONFIG} has no format_version", folder=folder)
         if version > FORMAT_VERSION:
             raise ModelTooNew(
-                f"{folder} has format version {version}, this typeahead reads up to {FORMAT_VERSION}: upgrade",
+                f"{folder} has format version {version}, but this typeahead reads only up to {FORMAT_VERSION}: upgrade",
                 folder=folder,
             )
         try:
@@ -108,7 +109,7 @@ class ModelConfig:
         return config
 
     def _check(self) -> None:
-        """Raise ``ValueError`` for a value that no model has."""
+        """Raise ``ValueError`` for a value that is not valid for any model."""
         for name, size in (("dim", self.dim), ("max_tokens", self.max_tokens)):
             _whole(name, size, 1)
         _whole("teacher.max_tokens", self.teacher.max_tokens, 1)
@@ -122,7 +123,7 @@ class ModelConfig:
         if not isinstance(self.teacher.normalized, bool):
             raise ValueError(f"teacher.normalized is {reprlib.repr(self.teacher.normalized)}, not true or false")
         if not isinstance(self.teacher.revision, str):
-            raise ValueError(f"teacher.revision is {reprlib.repr(self.teacher.revision)}, not a text")
+            raise ValueError(f"teacher.revision is {reprlib.repr(self.teacher.revision)}, not a string")
         for name, text in (
             ("name", self.name),
             ("family", self.family),
@@ -130,20 +131,20 @@ class ModelConfig:
             ("teacher.pooling", self.teacher.pooling),
         ):
             if not isinstance(text, str) or not text:
-                raise ValueError(f"{name} is {reprlib.repr(text)}, not a text")
+                raise ValueError(f"{name} is {reprlib.repr(text)}, not a non-empty string")
         for file, digest in self.files.items():
             if not is_plain_name(file) or file == CONFIG:
                 raise ValueError(f"{reprlib.repr(file)} is not a plain file name")
             if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-                raise ValueError(f"{reprlib.repr(digest)} is no SHA-256 of {file}")
+                raise ValueError(f"{reprlib.repr(digest)} is not a SHA-256 of {file}")
 
     def to_json(self) -> str:
-        """The text of ``config.json``."""
+        """Return the text of ``config.json``."""
         return seal(asdict(self))
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether ``name`` is that of a file within a folder on every system, and nothing that leads elsewhere."""
+    """Whether ``name`` is a valid file name on every system and cannot refer to anything outside its folder."""
     return (
         0 < len(name) <= 200
         and name.isprintable()

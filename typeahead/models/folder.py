@@ -11,12 +11,12 @@ from typeahead.paths import models_folder
 from typeahead.storage.sealed import SEAL, SealBroken, is_sealed, read_json
 from typeahead.storage.sums import file_sha256
 
-#: The largest ``config.json`` that is read, in bytes.
+#: Maximum size of ``config.json``, in bytes.
 _MAX_CONFIG = 4 << 20
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The folder of a shipped model's name, or of a path."""
+    """Return the folder of a model, given the name of a shipped model or a path."""
     path = Path(name_or_path)
     if (path / CONFIG).is_file():
         return path
@@ -24,31 +24,32 @@ def find(name_or_path: str | Path) -> Path:
     if len(path.parts) == 1 and (shipped / CONFIG).is_file():
         return shipped
     raise ModelNotFound(
-        f"no model {str(name_or_path)!r}: neither a folder with a config.json nor one of {', '.join(shipped_models())}"
+        f"no model {str(name_or_path)!r}: it is neither a folder with a config.json nor one of "
+        f"{', '.join(shipped_models())}"
     )
 
 
 def shipped_models() -> list[str]:
-    """Names of the models that come with the package."""
+    """Names of the models shipped with the package."""
     return sorted(path.parent.name for path in models_folder().glob("*/config.json"))
 
 
 def read_config(folder: Path, *, verify: bool = True) -> ModelConfig:
-    """Read ``config.json``, and unless told not to, check the sha256 of every file that it names."""
+    """Read ``config.json``, and check the sha256 of every file it lists unless ``verify`` is false."""
     config, _ = open_config(folder)
     for name, expected in config.files.items() if verify else ():
         path = folder / name
         if not path.is_file():
-            raise ModelCorrupt(f"{path} is missing: fetch the model again", folder=folder)
+            raise ModelCorrupt(f"{path} is missing: download the model again", folder=folder)
         if file_sha256(path) != expected:
             raise ModelCorrupt(
-                f"{path} does not have the sha256 that config.json states: fetch it again", folder=folder
+                f"{path} does not match its sha256 in config.json: download the model again", folder=folder
             )
     return config
 
 
 def open_config(folder: Path, *, check_seal: bool = True) -> tuple[ModelConfig, bool]:
-    """Read ``config.json`` alone, and tell whether it carries a sum of itself; :func:`read_config` checks the files."""
+    """Read only ``config.json``, and return whether it has a checksum; :func:`read_config` also checks the files."""
     path = folder / CONFIG
     try:
         data, text = read_json(path, _MAX_CONFIG)
@@ -56,21 +57,21 @@ def open_config(folder: Path, *, check_seal: bool = True) -> tuple[ModelConfig, 
         return config, is_sealed(data, text) if check_seal else SEAL in data
     except SealBroken as error:
         raise ModelCorrupt(
-            f"{path} is damaged ({error}): fetch the model again, or, if you changed the file yourself, run "
+            f"{path} is damaged ({error}): download the model again, or, if you edited the file yourself, run "
             f"`typeahead verify --seal {folder}`",
             folder=folder,
         ) from error
     except OSError as error:
         raise ModelCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
     except ValueError as error:
-        raise ModelCorrupt(f"{path} is damaged ({error}): fetch the model again", folder=folder) from error
+        raise ModelCorrupt(f"{path} is damaged ({error}): download the model again", folder=folder) from error
 
 
 def write_config(folder: Path, config: ModelConfig) -> ModelConfig:
-    """Write ``config.json`` with the sha256 of every file that now lies in ``folder``."""
+    """Write ``config.json`` with the sha256 of every file that is now in ``folder``."""
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.name != CONFIG}
     values = {field.name: getattr(config, field.name) for field in fields(config)} | {"files": files}
     complete = ModelConfig(**values)
-    # The sum is of the bytes: line ends stay as they are.
+    # The checksum covers the bytes, so line endings must not be translated.
     (folder / CONFIG).write_text(complete.to_json(), encoding="utf-8", newline="")
     return complete

@@ -1,4 +1,4 @@
-"""What a model must encode certain texts to: ``golden.json`` of a model folder."""
+"""The golden vectors: what a model must encode certain texts to, from ``golden.json`` of its folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOLDEN = "golden.json"
 
 Vectors = NDArray[np.float32]
 
-#: Written for this purpose; short, long, rare words, digits, other scripts, marks that normalisation removes.
+#: Written for this purpose: short and long texts, rare words, digits, other scripts, marks that normalisation removes.
 GOLDEN_TEXTS = (
     "how to boil an egg",
     "h",
@@ -34,13 +34,13 @@ GOLDEN_TEXTS = (
     "👩‍👩‍👧‍👦 family emoji",
 )
 
-#: The largest file that is read, in bytes.
+#: Maximum size of the file, in bytes.
 _MAX_GOLDEN = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Texts and their expected vectors; ``min_cosine`` is what this very graph must reach on any processor."""
+    """Texts and their expected vectors. The model's graph must reach ``min_cosine`` on any processor."""
 
     texts: tuple[str, ...]
     vectors: Vectors
@@ -56,27 +56,27 @@ class Golden:
             raw = base64.b64decode(data["vectors"], validate=True)
             vectors = np.frombuffer(raw, "<f4").reshape(len(texts), -1)
             if not all(isinstance(text, str) for text in texts):
-                raise ValueError("texts are no list of strings")
+                raise ValueError("texts is not a list of strings")
             if isinstance(least, bool) or not 0 < float(least) <= 1:
-                # Anything below would let every vector pass.
-                raise ValueError(f"min_cosine is {reprlib.repr(least)}, not a number from 0 to 1")
+                # Zero or less would let every vector pass.
+                raise ValueError(f"min_cosine is {reprlib.repr(least)}, not a number above 0 and up to 1")
             if not np.isfinite(vectors).all():
                 raise ValueError("a vector is not finite")
             return cls(texts, vectors, float(least))
         except OSError as error:
             raise ModelCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelCorrupt(f"{path} holds no golden vectors: {error}", folder=folder) from error
+            raise ModelCorrupt(f"{path} has no valid golden vectors: {error}", folder=folder) from error
 
     def to_json(self) -> str:
-        """The text of ``golden.json``; vectors are little-endian float32 in base64."""
+        """Return the text of ``golden.json``; vectors are little-endian float32 in base64."""
         raw = base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()
         return json.dumps({"min_cosine": self.min_cosine, "texts": self.texts, "vectors": raw}, indent=1) + "\n"
 
     def agreement(self, vectors: Vectors) -> float:
-        """The smallest cosine between ``vectors``, an encoder's float32 (texts, dim), and the golden ones.
+        """Return the smallest cosine between an encoder's ``vectors``, float32 (texts, dim), and the golden ones.
 
-        -1 for vectors of another shape, or when one is zero or not finite.
+        Returns -1 for vectors of another shape, or if a vector is zero or not finite.
         """
         if vectors.shape != self.vectors.shape or not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
             return -1.0

@@ -1,1 +1,1 @@
-"""Sums and seals: how a folder shows that its files are the ones that were written."""
+"""Checksums and seals: how a folder proves that its files are unchanged."""

@@ -1,4 +1,4 @@
-"""What a file must look like: its size, the sum of its ends for a quick look, and the sum of all of it."""
+"""How to recognize a file: by its size, a checksum of its ends for a quick check, and a checksum of all of it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Bytes at each end that a quick look reads.
+#: Bytes that a quick check reads at each end.
 _END = 1 << 16
-#: Bytes that are read at once, no fewer than at an end.
+#: Bytes per read; at least as many as at an end.
 _CHUNK = 1 << 18
 
-#: Told how many more bytes were read.
+#: A progress callback; it receives the number of bytes read since the last call.
 Tell = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """Size and sums of a file."""
+    """Size and checksums of a file."""
 
     bytes: int
-    #: SHA-256 of the first and the last 65,536 bytes, or of the whole if it is shorter than both together.
+    #: SHA-256 of the first and last 65,536 bytes, or of the whole file if it is shorter than both together.
     ends_sha256: str
-    #: SHA-256 of the whole; ``None`` where whoever wrote the entry did not keep it.
+    #: SHA-256 of the whole file; ``None`` if the writer of this entry did not record it.
     sha256: str | None = None
 
     @classmethod
     def of(cls, path: Path, tell: Tell | None = None) -> FileEntry:
-        """Describe the file as it is now, reading it once."""
+        """Describe a file's current content, reading it once."""
         whole = hashlib.sha256()
         with path.open("rb") as file:
             first = last = b""
@@ -45,7 +45,7 @@ class FileEntry:
 
 
 def ends_sha256(path: Path, size: int) -> str:
-    """The sum of the ends of a file of ``size`` bytes, in hexadecimal."""
+    """Checksum of both ends of a file of ``size`` bytes, in hexadecimal."""
     with path.open("rb") as file:
         digest = hashlib.sha256(file.read(_END))
         if size > _END:

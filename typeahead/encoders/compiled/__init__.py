@@ -1,1 +1,1 @@
-"""Everything that Numba compiles; :mod:`~typeahead.encoders.compiled.importing` is the only entrance."""
+"""All Numba-compiled code. Other packages import it only through :mod:`~typeahead.encoders.compiled.importing`."""

@@ -1,7 +1,7 @@
-"""Attention of one token over rows of float16, with vectors of sixteen written out.
+"""Attention of one token over rows of float16, written with explicit vectors of sixteen.
 
-LLVM turns sums over one head's few entries into loops with more round them than in them; written as here, they take a
-fraction of the time. All arguments are addresses and sizes, as integers. What attends is in
+A head has few entries, and LLVM compiles sums over them into loops with more overhead than work. Written this way, they
+take a fraction of the time. All arguments are addresses and sizes, as integers. The attention itself is in
 :mod:`~typeahead.encoders.compiled.causal_layers`.
 """
 
@@ -20,13 +20,13 @@ _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 
 
 def _halves(builder: Any, pointer: Any, offset: Any) -> Any:
-    """Sixteen float16 that lie ``offset`` bytes behind a pointer, as float32."""
+    """Load sixteen float16 at ``offset`` bytes after a pointer, as float32."""
     bits = load_as(builder, pointer, offset, ir.VectorType(ir.IntType(16), LANES), 2)
     return builder.fpext(builder.bitcast(bits, ir.VectorType(ir.HalfType(), LANES)), _FLOATS)
 
 
 def _total(builder: Any, vector: Any) -> Any:
-    """Sum of all lanes: halves folded on each other, always in the same order."""
+    """Sum all lanes by repeatedly adding one half to the other, always in the same order."""
     nothing = ir.Constant(_FLOATS, ir.Undefined)
     for apart in (8, 4, 2, 1):
         order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [(lane + apart) % LANES for lane in range(LANES)])
@@ -36,7 +36,7 @@ def _total(builder: Any, vector: Any) -> Any:
 
 @intrinsic
 def scores_of(_context: Any, query: Any, key: Any, scores: Any, heads: Any, chunks: Any) -> Any:
-    """Product of each head's query float32 and key float16, ``chunks`` times sixteen entries each: float32 (heads,)."""
+    """Dot product of each head's query float32 and key float16 of ``chunks`` x 16 entries: float32 (heads,)."""
 
     def write(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
@@ -61,7 +61,7 @@ def scores_of(_context: Any, query: Any, key: Any, scores: Any, heads: Any, chun
 
 @intrinsic
 def add_shares(_context: Any, shares: Any, value: Any, result: Any, heads: Any, chunks: Any) -> Any:
-    """Add each head's value float16, times its share float32, to ``result`` float32 (heads x chunks x 16,)."""
+    """Add each head's float16 value, times its float32 share, to ``result`` float32 (heads x chunks x 16,)."""
 
     def write(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         byte = ir.IntType(8).as_pointer()

@@ -1,14 +1,13 @@
-"""The step of the causal student as one compiled function; ``causal_layers`` has the layers it is made of.
+"""The causal student's step as one compiled function, built from the layers in ``causal_layers``.
 
-A step reads every weight of the layers once: what it takes is what it takes to read them, so that here, where a graph
-of a hundred nodes adds to that what each node costs, six layers take about as long as two in ONNX Runtime
-(``python -m benchmarks.causal_step``). Tokens of several texts, or of one that is there as a whole, are stepped
-together, up to four for one reading, and each gets the bits that it would get alone. Activations are quantised as in
-the graph, each block of entries with its own scale, so that only the last bits differ, and with them now and then how
-an entry is rounded.
+A step reads every weight of the layers once, and its cost is the time to read them. A graph of a hundred nodes adds the
+cost of each node; without it, six layers take about as long as two in ONNX Runtime (``python -m
+benchmarks.causal_step``). Up to four tokens are stepped together per reading of the weights, from several texts or from
+one whole text, and each gets the same bits as it would alone. Activations are quantised as in the graph, with one scale
+per block of entries, so results differ only in the last bits, and occasionally in how an entry is rounded.
 
-A token's keys and values are a row of a matrix, and a step is told the rows of all tokens before it, so that nothing is
-gathered or copied for attention. :class:`CompiledStates` keeps the rows of a whole tree of prefixes in such a matrix.
+A token's keys and values are a row of a matrix. A step receives the row numbers of all previous tokens, so attention
+gathers and copies nothing. :class:`CompiledStates` keeps the rows of a whole tree of prefixes in such a matrix.
 """
 
 from __future__ import annotations
@@ -33,14 +32,15 @@ from typeahead.models.config import ModelConfig
 _PRODUCTS = ("qkv", "attention", "up", "down")
 _FEED_FORWARD = ("up", "down")
 _NORMS = ("attention", "down")
-#: Of the text as it is, and of where it is going.
+#: Readouts for the text as it is, and for where it is going.
 READOUTS = ("readout", "ahead")
 
 
 class CompiledStep:
     """Steps one token. May be called from several threads.
 
-    ``rows`` float16 (vocabulary, width + dim + 1) hold what depends on a token alone. :meth:`of` makes it of a folder.
+    ``rows`` float16 (vocabulary, width + dim + 1) hold what depends only on the token. :meth:`of` makes a step from a
+    folder.
     """
 
     def __init__(self, config: ModelConfig, tensors: dict[str, NDArray[Any]], rows: NDArray[np.float16]) -> None:
@@ -60,10 +60,10 @@ class CompiledStep:
         parts = [np.concatenate(one) for one in numbers]
         bits = _bits(config, "0.up")
         blocks = [tensors[name].shape[2] * 8 // _bits(config, name) for name in ("0.qkv", "0.up", "0.down", "readout")]
-        #: Entries of a token's keys and values, of its sums, and of what is read of them.
+        #: Number of entries in a token's keys and values, in its sums, and in its readouts.
         self.kept, self.sums, self.read = 2 * layers * width, config.dim + width + 1, config.dim * len(readouts)
         self.rows = rows.view(np.uint16)
-        # Few arrays, as Numba takes its time for each argument.
+        # Few arrays, because Numba has an overhead for each argument.
         self.arrays = (
             aligned(np.concatenate([weights for weights, _ in packed])),
             np.concatenate(parts),
@@ -74,11 +74,12 @@ class CompiledStep:
 
     @classmethod
     def of(cls, config: ModelConfig, folder: Path, rows: NDArray[np.float16]) -> CompiledStep | None:
-        """Compile the step of a model folder; None if its sizes or this processor are not of the kind."""
+        """Compile the step of a model folder; None if its sizes or this processor are not supported."""
         if not supported():
             return None
         tensors = read_tensors(folder / "weights.safetensors")
-        # A file of an earlier version, heads of odd sizes, other bits, or a product whose last block is filled up.
+        # Not supported: files of an earlier version, odd head sizes, other bit widths, and products with a padded last
+        # block.
         if "epsilon" not in tensors or config.shape["width"] // config.shape["heads"] % LANES:
             return None
         if _bits(config, "0.up") not in (4, 8):
@@ -92,10 +93,10 @@ class CompiledStep:
     def __call__(
         self, past: NDArray[np.uint16], path: NDArray[np.int64], token: int, sums: Vectors
     ) -> tuple[NDArray[np.uint16], Vectors, Vectors]:
-        """Step by ``token`` behind the tokens whose keys and values are the rows ``path`` of ``past``.
+        """Step by ``token`` after the tokens whose keys and values are the rows ``path`` of ``past``.
 
-        ``past`` uint16 (n, layers x 2 x width) are the bits of float16; ``sums`` float32 (dim + width + 1,). Returns
-        the token's own keys and values, its sums, and float32 (read-outs x dim,).
+        ``past`` uint16 (n, layers x 2 x width) holds the bits of float16; ``sums`` is float32 (dim + width + 1,).
+        Returns the token's own keys and values, its sums, and float32 (readouts x dim,).
         """
         kept, vectors = np.empty((2, self.kept), np.uint16), np.empty((2, self.read + self.sums), np.float32)
         vectors[0, self.read :] = sums
@@ -104,11 +105,11 @@ class CompiledStep:
         return kept[1], vectors[1, self.read :], vectors[1, : self.read]
 
     def encode(self, start: NDArray[np.uint16], tokens: Sequence[int]) -> Vectors:
-        """Step by all tokens of a text: what is read behind the last one, float32 (read-outs x dim,).
+        """Step through all tokens of a text, and return the last one's readouts: float32 (readouts x dim,).
 
-        ``start`` holds the rows of what stands before every text; there is at least one token.
+        ``start`` holds the rows of the tokens before every text. ``tokens`` must not be empty.
         """
-        # The first row is for the sums before any token.
+        # The first row holds the sums before any token.
         before, count = len(start) + 1, len(start) + 1 + len(tokens)
         kept, vectors = np.empty((count, self.kept), np.uint16), np.empty((count, self.read + self.sums), np.float32)
         kept[1:before], vectors[before - 1] = start, 0
@@ -116,17 +117,17 @@ class CompiledStep:
         return vectors[-1, : self.read]
 
     def states(self, start: NDArray[np.uint16], slots: int) -> CompiledStates:
-        """Make a place for a tree's states; ``start`` holds the rows of what stands before every text."""
+        """Make storage for a tree's states; ``start`` holds the rows of the tokens before every text."""
         return CompiledStates(self, start, slots)
 
 
 def _bits(config: ModelConfig, name: str) -> int:
-    """Bits of a weight of a product."""
+    """Return the number of bits of a product's weights."""
     return config.shape.get("feed_forward_bits", 8) if name.split(".")[-1] in _FEED_FORWARD else 8
 
 
 def _inputs(config: ModelConfig, inner: int) -> list[tuple[str, int]]:
-    """Every product and how many inputs it has."""
+    """Return the name and number of inputs of every product."""
     width = config.shape["width"]
     layers = [
         (f"{layer}.{name}", inner if name == "down" else width)
@@ -139,7 +140,7 @@ def _inputs(config: ModelConfig, inner: int) -> list[tuple[str, int]]:
 class CompiledStates:
     """A tree's states in matrices that the step reads and writes; see :class:`~typeahead.core.states.States`.
 
-    ``start`` uint16 (n, …) are the keys and values of what stands before every text.
+    ``start`` uint16 (n, …) holds the keys and values of the tokens before every text.
     """
 
     chains = True
@@ -149,9 +150,9 @@ class CompiledStates:
         self._kept = matrix(slots + len(start), step.kept, np.uint16)
         self._kept[slots:] = start
         self._before = np.arange(slots, slots + len(start))
-        #: What is read of a slot's state, and its sums.
+        #: The readouts of a slot's state, followed by its sums.
         self._vectors = matrix(slots, step.read + step.sums)
-        #: Each slot's parent, and how many tokens lead to it.
+        #: Each slot's parent, and the number of tokens up to it.
         self._tree = matrix(slots, 2, np.int32)
         self.slot_bytes = 2 * step.kept + 4 * (step.read + step.sums) + 8
 
@@ -164,11 +165,11 @@ class CompiledStates:
 
     def embeddings(self, slots: Sequence[int]) -> Vectors:
         """See :meth:`~typeahead.core.states.States.embeddings`."""
-        # In this order: to take rows of a part of the columns, NumPy first copies that part of all rows.
+        # In this order: taking rows from a column slice makes NumPy copy the slice of all rows first.
         return self._vectors.take(slots, axis=0)[:, : self._compiled.read]
 
     def forget(self, slot: int) -> None:
-        """Nothing: the slot's memory is written over when it is used again."""
+        """Do nothing: the next use of the slot overwrites it."""
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -188,10 +189,10 @@ def _steps(
     epsilon: np.float32,
     normalize: bool,
 ) -> None:
-    """Step up to four tokens, from the rows ``parents`` of ``vectors`` to its rows ``children`` and those of ``kept``.
+    """Step up to four tokens from the rows ``parents`` of ``vectors`` to its rows ``children``, and those of ``kept``.
 
-    Before each token stand the first of ``lengths`` entries of its row of ``paths``, which are rows of ``past``. Where
-    that is ``kept``, a token may stand behind one that comes before it here.
+    Each token attends to the first ``lengths`` entries of its row of ``paths``; these are row numbers of ``past``. If
+    ``past`` is ``kept``, a token may follow an earlier token of the same call.
     """
     count, longest = tokens.shape[0], lengths.max()
     layers, heads, width, inner = sizes[0], sizes[1], sizes[2], sizes[3]
@@ -201,7 +202,7 @@ def _steps(
     scales, bias = numbers, numbers[sizes[9] :]
     norm = bias[sizes[10] :]
     positions = norm[sizes[11] :]
-    # What one has to multiply, or four: rows without a token are multiplied along, and stay as they are here.
+    # Products take one row or four: unused rows are multiplied too, and otherwise left alone here.
     abreast = 1 if count == 1 else VECTORS
     word, hidden = np.empty((abreast, width), np.float32), np.empty((abreast, width), np.float32)
     mixed, packed = np.empty((abreast, width), np.float32), np.empty((abreast, 3 * width), np.float32)
@@ -276,7 +277,7 @@ def _step_slots(
     epsilon: np.float32,
     normalize: bool,
 ) -> None:
-    """Step from slots of a tree to others, four at a time."""
+    """Step from slots of a tree to other slots, four at a time."""
     start = before.shape[0]
     for first in range(0, parents.shape[0], VECTORS):
         last = min(first + VECTORS, parents.shape[0])
@@ -312,7 +313,7 @@ def _step_text(
     epsilon: np.float32,
     normalize: bool,
 ) -> None:
-    """Step from row to row, four tokens at a time, behind the rows 1 to ``before`` of ``kept``."""
+    """Step from row to row, four tokens at a time, after the rows 1 to ``before`` of ``kept``."""
     for first in range(0, tokens.shape[0], VECTORS):
         some = tokens[first : first + VECTORS]
         children = np.arange(before + first, before + first + some.shape[0])

@@ -1,8 +1,8 @@
-"""What a token passes through in a causal student's layers and behind them, each part as a compiled function.
+"""The parts of a causal student's layers and readouts, each as a compiled function.
 
-The products are those of :mod:`~typeahead.encoders.compiled.vnni_blocks`, the inner loops of attention those of
-:mod:`~typeahead.encoders.compiled.attention`. :mod:`~typeahead.encoders.compiled.causal` puts the parts together to a
-step, and says what is kept where. Products take up to four tokens at once, all else one.
+The products are in :mod:`~typeahead.encoders.compiled.vnni_blocks`, and the inner loops of attention in
+:mod:`~typeahead.encoders.compiled.attention`. :mod:`~typeahead.encoders.compiled.causal` combines the parts into a step
+and defines the storage. Products process up to four tokens at once, everything else one.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typeahead.encoders.compiled.kernels import erf, exp, half, largest, square
 from typeahead.encoders.compiled.vnni import LANES
 from typeahead.encoders.compiled.vnni_blocks import blocks_of_four, blocks_of_one, half_bytes_of_four, half_bytes_of_one
 
-# Numba compiles closures over globals as constants, and a Python float would make everything float64.
+# Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _F = np.float32
 _ROOT_HALF = _F(0.5**0.5)
 
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def _quantize(values: Any, block: int, zero: int, quantized: Any, scales: Any, begins: Any) -> None:
-    """Round float32 (n,) to int8, each block by its largest entry; ``begins`` make up for weights round ``zero``."""
+    """Round float32 (n,) to int8, each block scaled by its largest entry; ``begins`` correct for ``zero``."""
     for number in range(values.shape[0] // block):
         part, found = values[number * block : (number + 1) * block], quantized[number * block : (number + 1) * block]
         bound = largest(part)
         share = _F(127) / bound
         for place in range(block):
-            # Halves to even: a float32 beyond 2²³ has no room for fractions.
+            # Rounds half to even: float32 values above 2²³ have no fractional bits.
             rounded = (part[place] * share + _F(12_582_912.0)) - _F(12_582_912.0)
             found[place] = np.int8(np.int32(rounded))
         total = np.int32(0)
@@ -42,7 +42,7 @@ def _quantize(values: Any, block: int, zero: int, quantized: Any, scales: Any, b
 
 @njit(inline="never", error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
 def add_and_norm(values: Any, other: Any, norm: Any, epsilon: np.float32, result: Any) -> None:
-    """LayerNorm of a sum of two float32 (n,); ``norm`` (2n,) holds weight and bias."""
+    """LayerNorm of the sum of two float32 (n,); ``norm`` (2n,) holds weight and bias."""
     count = result.shape[0]
     total = _F(0)
     for place in range(count):
@@ -66,10 +66,10 @@ def gelu(values: Any) -> None:
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int, room: Any, result: Any) -> None:
-    """Attention of one token over the rows ``path`` of ``past``, and over itself, whose row is ``kept``.
+    """Attention of one token over the rows ``path`` of ``past`` and over itself, with its own row in ``kept``.
 
-    Keys begin at ``first`` of each row, values follow; ``packed`` begins with the token's query. ``room``
-    (n + 3, heads) is for the scores of each, their greatest and their sum.
+    In each row, the keys start at ``first`` and the values follow; ``packed`` starts with the token's query. ``room``
+    (n + 3, heads) is scratch space for the scores, their maximum and their sum.
     """
     width, before = result.shape[0], path.shape[0]
     chunks = np.int64(width // heads // LANES)
@@ -109,7 +109,7 @@ def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int,
 def dense(
     values: Any, count: int, block: int, bits: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any
 ) -> None:
-    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix that ``weights`` and ``scales`` begin with.
+    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix at the start of ``weights`` and ``scales``.
 
     A weight has 8 or 4 ``bits``.
     """
@@ -134,7 +134,7 @@ def dense(
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def sum_up(row: Any, sums: Any, hidden: Any, following: Any, read: Any) -> None:
-    """Add a token's vector, output and weight to the sums; ``read`` is what the read-out reads."""
+    """Add a token's vector, output and weight to the sums; ``read`` receives the inputs of the readout."""
     width = hidden.shape[0]
     dim = following.shape[0] - width - 1
     weight = half(row[width + dim])
@@ -144,7 +144,7 @@ def sum_up(row: Any, sums: Any, hidden: Any, following: Any, read: Any) -> None:
         following[dim + place] = sums[dim + place] + hidden[place] * weight
     total = sums[dim + width] + weight
     following[dim + width] = total
-    # Where only the direction counts, sums do as well as means.
+    # Only the direction counts here, so sums work as well as means.
     for place in range(width):
         read[place] = hidden[place] * total
         read[width + place] = following[dim + place]
@@ -152,7 +152,7 @@ def sum_up(row: Any, sums: Any, hidden: Any, following: Any, read: Any) -> None:
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def finish(following: Any, normalize: bool, embedding: Any) -> None:
-    """Add the sum of token vectors to what was read, in place, and divide by its length or by the sum of weights."""
+    """Add the sum of token vectors to the readout in place, and divide by its length or by the sum of weights."""
     dim = embedding.shape[0]
     for place in range(dim):
         embedding[place] += following[place]

@@ -1,8 +1,8 @@
-"""A static model's hidden layer as one compiled function, over the products of :mod:`typeahead.encoders.compiled.vnni`.
+"""A static model's hidden layer in one compiled function, with the products of :mod:`typeahead.encoders.compiled.vnni`.
 
-:class:`~typeahead.encoders.hidden_layer.HiddenLayer` says what is computed. The integers are the same here, so that
-only the last bits of tanh, and with them now and then how an entry is rounded, differ. ``python -m benchmarks.embed``
-times it, beside the model's other parts.
+:class:`~typeahead.encoders.hidden_layer.HiddenLayer` defines the computation. The integers are the same here; only the
+last bits of tanh differ, and occasionally how an entry is rounded. ``python -m benchmarks.embed`` measures it, along
+with the model's other parts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typeahead.encoders.compiled.kernels import largest, multiply, square, tanh
 from typeahead.encoders.compiled.vnni import COLUMNS, aligned, offsets, pack, supported
 
 _ZERO_POINT = 128
-# Numba compiles closures over globals as constants, and a Python float would make everything float64.
+# Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _F = np.float32
 _SHARE, _CUBE = _F(math.sqrt(2 / math.pi)), _F(0.044715)
 
@@ -31,27 +31,27 @@ def fits(dim: int, hidden: int) -> bool:
 
 
 class CompiledLayer:
-    """Reads embeddings of length 1 from sums. May be called from several threads."""
+    """Computes embeddings of length 1 from sums. May be called from several threads."""
 
     def __init__(self, tensors: Mapping[str, NDArray[Any]], dim: int) -> None:
         inner, outer = tensors["inner"], tensors["outer"]
         self._dim = dim
-        # Both matrices in one array, and so on: Numba takes its time for each argument.
+        # Both matrices share an array, as do the vectors below: Numba has an overhead for each argument.
         weights = aligned(np.concatenate([pack(inner), pack(outer)]))
         begins = np.concatenate([offsets(inner, _ZERO_POINT), offsets(outer, _ZERO_POINT)])
         names = ("inner.scale", "inner.bias", "outer.scale", "outer.bias")
         self._arrays = (weights, begins, np.concatenate([tensors[name] for name in names]))
 
     def __call__(self, sums: Vectors) -> Vectors:
-        """Read the embeddings of float32 (n, dim + 1): float32 (n, dim); zeros where no token has counted."""
+        """Compute the embeddings of float32 (n, dim + 1): float32 (n, dim); zeros if no token has counted."""
         embeddings = np.empty((len(sums), self._dim), np.float32)
         _read(np.ascontiguousarray(sums), *self._arrays, embeddings)
         return embeddings
 
     def advance(self, sums: Vectors, rows: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
-        """Add the rows of ``tokens`` int64 (n,) to sums, and read: following sums, and embeddings.
+        """Add the rows of ``tokens`` int64 (n,) to sums; return the new sums and their embeddings.
 
-        The same as adding first, in one call: to find a row and add it takes NumPy longer than adding takes.
+        One call does both, because in NumPy finding a row and adding it takes longer than the addition.
         """
         following = np.empty_like(sums)
         embeddings = np.empty((len(sums), self._dim), np.float32)
@@ -59,14 +59,14 @@ class CompiledLayer:
         return following, embeddings
 
 
-# Apart from looking for the largest: sums in another order would cancel what rounds.
+# No "reassoc" here, and the search for the largest entry is separate: reordered sums would cancel the rounding.
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def _quantize(values: Any, quantized: Any) -> np.float32:
-    """Round float32 (n,) to uint8 (n,) round 128, and return the scale."""
+    """Round float32 (n,) to uint8 (n,) centred at 128, and return the scale."""
     bound: np.float32 = largest(values)
     share = _F(127) / bound
     for place in range(values.shape[0]):
-        # Halves to even: a float32 beyond 2²³ has no room for fractions.
+        # Rounds half to even: float32 values above 2²³ have no fractional bits.
         rounded = (values[place] * share + _F(12_582_912.0)) - _F(12_582_912.0)
         quantized[place] = np.uint8(np.int32(rounded) + _ZERO_POINT)
     scale: np.float32 = bound / _F(127)
@@ -75,7 +75,7 @@ def _quantize(values: Any, quantized: Any) -> np.float32:
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def _activate(sums: Any, row_scale: np.float32, scale: Any, bias: Any, hidden: Any) -> None:
-    """GELU in its tanh form; loops over one operation each, as LLVM vectorises them so."""
+    """GELU in its tanh form, as loops of one operation each, which LLVM can vectorise."""
     for place in range(hidden.shape[0]):
         hidden[place] = _F(sums[place]) * (row_scale * scale[place]) + bias[place]
     for place in range(hidden.shape[0]):

@@ -1,12 +1,12 @@
-"""Imports what Numba compiles, where it can: an encoder runs without it, more slowly.
+"""Imports Numba-compiled code where possible; without it, an encoder works but is slower.
 
 :mod:`~typeahead.encoders.compiled.recurrent` is the step of the residual GRU,
-:mod:`~typeahead.encoders.compiled.causal` that of the causal student, :mod:`~typeahead.encoders.compiled.hidden` the
-layer of a static model; all are made of :mod:`~typeahead.encoders.compiled.kernels` and
+:mod:`~typeahead.encoders.compiled.causal` that of the causal student, and :mod:`~typeahead.encoders.compiled.hidden`
+the hidden layer of a static model. All three build on :mod:`~typeahead.encoders.compiled.kernels` and
 :mod:`~typeahead.encoders.compiled.vnni`.
 
-The environment variable ``TYPEAHEAD_COMPILED`` set to ``0`` switches all of them off: ONNX Runtime runs the steps and
-NumPy the layer.
+Set the environment variable ``TYPEAHEAD_COMPILED`` to ``0`` to disable all of them: ONNX Runtime then runs the steps,
+and NumPy the hidden layer.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ VARIABLE = "TYPEAHEAD_COMPILED"
 
 
 def compiling() -> bool:
-    """Whether :data:`VARIABLE` leaves compiled steps on, as it does where it is not set.
+    """Whether compiled code is enabled; it is unless :data:`VARIABLE` is "0".
 
     Raises :class:`~typeahead.errors.VariableError` for a value other than "0" and "1".
     """
     value = os.environ.get(VARIABLE, "1")
     if value not in ("0", "1"):
-        raise VariableError(VARIABLE, value, "set it to 0 to switch the compiled steps off, or to 1")
+        raise VariableError(VARIABLE, value, "set it to 0 to disable compiled code, or to 1 to enable it")
     return value == "1"
 
 
 def warn_of_other_vectors(compiled: str, instead: str) -> None:
-    """Say that ``compiled`` does not do what ``instead`` does, which runs now."""
+    """Warn that ``compiled`` disagrees with ``instead``, which is used now."""
     warnings.warn(
-        f"{compiled} gives other vectors on this processor than {instead}, which is used instead and is slower; "
-        f"{VARIABLE}=0 skips the trial",
+        f"on this processor, {compiled} gives different vectors than {instead}, which is used instead and is slower. "
+        f"Set {VARIABLE}=0 to skip this check",
         RuntimeWarning,
         stacklevel=3,
     )
 
 
 def import_compiled(name: str, what: str) -> Any | None:
-    """Import the sibling ``name``; ``None`` if it is switched off, without Numba, or, with a warning, without a cache.
+    """Import the sibling ``name``; ``None`` if disabled, without Numba, or (with a warning) without a writable cache.
 
-    Numba writes what it compiles to a folder. Raises what :func:`compiling` raises.
+    Numba stores compiled code in a cache folder. Raises the error of :func:`compiling`.
     """
     if not compiling():
         return None
@@ -55,8 +55,8 @@ def import_compiled(name: str, what: str) -> Any | None:
         return None
     except RuntimeError as error:
         warnings.warn(
-            f"{what} is not compiled, and so slower ({error}): set NUMBA_CACHE_DIR to a folder to write to, or "
-            f"{VARIABLE}=0 to do without",
+            f"{what} is not compiled and therefore slower ({error}): set NUMBA_CACHE_DIR to a writable folder, or set "
+            f"{VARIABLE}=0 to hide this warning",
             RuntimeWarning,
             stacklevel=2,
         )

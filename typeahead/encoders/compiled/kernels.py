@@ -1,7 +1,7 @@
-"""Small functions that several compiled ones call: Numba puts them where they are called, or calls them as C is.
+"""Small functions shared by the compiled modules; Numba inlines them or calls them like C functions.
 
-:mod:`~typeahead.encoders.compiled.vnni` is below them, the steps of :mod:`~typeahead.encoders.compiled.recurrent` and
-:mod:`~typeahead.encoders.compiled.causal_layers` and the layer of :mod:`~typeahead.encoders.compiled.hidden` above.
+They build on :mod:`~typeahead.encoders.compiled.vnni`. The steps of :mod:`~typeahead.encoders.compiled.recurrent` and
+:mod:`~typeahead.encoders.compiled.causal_layers` and the layer of :mod:`~typeahead.encoders.compiled.hidden` use them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numba.extending import intrinsic
 
 from typeahead.encoders.compiled.vnni import VECTORS, product_of_four, product_of_one
 
-# Numba compiles closures over globals as constants, and a Python float would make everything float64.
+# Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _F = np.float32
 
 
 @intrinsic
 def half(_context: Any, _value: Any) -> Any:
-    """float16, given as its bits in a uint16, to float32: Numba has no float16 on the CPU."""
+    """Convert float16, given as its bits in a uint16, to float32: Numba has no float16 on the CPU."""
 
     def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
@@ -31,7 +31,7 @@ def half(_context: Any, _value: Any) -> Any:
 
 @intrinsic
 def to_half(_context: Any, _value: Any) -> Any:
-    """float32 to the bits of a float16, halves to even."""
+    """Convert float32 to the bits of a float16, rounding half to even."""
 
     def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
@@ -41,7 +41,7 @@ def to_half(_context: Any, _value: Any) -> Any:
 
 @intrinsic
 def _power_of_two(_context: Any, _value: Any) -> Any:
-    """2 to an int32 between -126 and 127, as float32."""
+    """Two to the power of an int32 between -126 and 127, as float32."""
 
     def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         bits = builder.shl(builder.add(arguments[0], ir.Constant(ir.IntType(32), 127)), ir.Constant(ir.IntType(32), 23))
@@ -52,9 +52,9 @@ def _power_of_two(_context: Any, _value: Any) -> Any:
 
 @njit(inline="always", cache=True)
 def exp(value: np.float32) -> np.float32:
-    """The exponential of a number that is not above 0, by Cephes' polynomial (``expf``); 0 below -87."""
+    """Exponential of a number up to 0, by Cephes' polynomial (``expf``); 0 below -87."""
     x = max(value, _F(-87.0))
-    # Halves to even: a float32 beyond 2²³ has no room for fractions.
+    # Rounds half to even: float32 values above 2²³ have no fractional bits.
     count = (x * _F(1.44269504088896341) + _F(12_582_912.0)) - _F(12_582_912.0)
     x = x - count * _F(0.693359375) - count * _F(-2.12194440e-4)
     y = _F(1.9875691500e-4) * x + _F(1.3981999507e-3)
@@ -68,7 +68,7 @@ def exp(value: np.float32) -> np.float32:
 
 @njit(inline="always", cache=True)
 def erf(value: np.float32) -> np.float32:
-    """The error function by a quotient of polynomials of degrees 13 and 8, as Eigen has it."""
+    """Error function as a quotient of polynomials of degrees 13 and 8, as in Eigen."""
     x = min(max(value, _F(-4)), _F(4))
     squared = x * x
     above = squared * _F(-2.72614225801306e-10) + _F(2.77068142495902e-08)
@@ -86,7 +86,7 @@ def erf(value: np.float32) -> np.float32:
 
 @njit(inline="always", cache=True)
 def tanh(value: np.float32) -> np.float32:
-    """Tanh by a quotient of polynomials of degrees 13 and 6, as Eigen and ONNX Runtime have it."""
+    """Tanh as a quotient of polynomials of degrees 13 and 6, as in Eigen and ONNX Runtime."""
     x = min(max(value, _F(-7.99881172180175781)), _F(7.99881172180175781))
     squared = x * x
     above = squared * _F(-2.76076847742355e-16) + _F(2.00018790482477e-13)
@@ -103,7 +103,7 @@ def tanh(value: np.float32) -> np.float32:
 
 @njit(error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
 def square(vector: Any) -> np.float32:
-    """Return the square of a vector's length."""
+    """Return the squared length of a vector."""
     total = _F(0)
     for place in range(vector.shape[0]):
         total += vector[place] * vector[place]
@@ -112,7 +112,7 @@ def square(vector: Any) -> np.float32:
 
 @intrinsic
 def _from_bits(_context: Any, _bits: Any) -> Any:
-    """float32 of the bits in an int32."""
+    """Reinterpret the bits of an int32 as float32."""
 
     def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
@@ -122,9 +122,9 @@ def _from_bits(_context: Any, _bits: Any) -> Any:
 
 @njit(error_model="numpy", cache=True)
 def largest(values: Any) -> np.float32:
-    """Of the absolute values of float32 (n,), and no less than 1e-12.
+    """Return the largest absolute value in float32 (n,), but at least 1e-12.
 
-    Without their signs, floats are ordered as their bits are: LLVM vectorises the greatest of integers, and not that of
+    Non-negative floats have the same order as their bits, and LLVM vectorises the maximum of integers but not of
     floats.
     """
     bits = values.view(np.int32)
@@ -137,7 +137,7 @@ def largest(values: Any) -> np.float32:
 
 @njit(error_model="numpy", cache=True)
 def multiply(vectors: Any, weights: Any, begin: Any, sums: Any, rows: int, columns: int) -> None:
-    """Multiply each of uint8 (n, …) by a matrix of ``rows`` x ``columns``, into int32 (n, …)."""
+    """Multiply each vector of uint8 (n, …) by a matrix of ``rows`` x ``columns``, into int32 (n, …)."""
     vector_step, sum_step = np.int64(vectors.shape[1]), np.int64(4 * sums.shape[1])
     first = 0
     while first < vectors.shape[0]:

@@ -1,14 +1,14 @@
-"""The step of the residual GRU as one compiled function, where a graph of thirty nodes costs more than its products.
+"""The step of the residual GRU as one compiled function; in a graph, thirty nodes cost more than the products.
 
-ONNX Runtime takes its time for a call and for each node, whatever the node does; the log of what was tried is in
-``benchmarks/results/tried.md``, the figures come from ``python -m benchmarks.keystroke``. Here all of it is one
-function, which Numba compiles when a model is loaded and keeps on disk for the next time. It is used where Numba is
-installed (the extra "fast") and the processor has AVX-512 VNNI, unless ``TYPEAHEAD_COMPILED=0`` is set
-(:mod:`typeahead.encoders.compiled.importing`); every other step is a graph, see :mod:`typeahead.encoders.recurrent`.
-The products are in :mod:`typeahead.encoders.compiled.vnni`.
+ONNX Runtime has an overhead for each call and each node, whatever the node does. ``benchmarks/results/tried.md``
+records what was tried, and ``python -m benchmarks.keystroke`` prints the figures. Numba compiles this step when a model
+is loaded and caches it on disk for the next time. It is used if Numba is installed (the extra "fast") and the processor
+has AVX-512 VNNI, unless ``TYPEAHEAD_COMPILED=0`` is set (:mod:`typeahead.encoders.compiled.importing`); otherwise a
+graph runs the step, see :mod:`typeahead.encoders.recurrent`. The products are in
+:mod:`typeahead.encoders.compiled.vnni`.
 
-Each row is computed alone, and integers are exact, so a row has the same bits in every batch. Against the graph the
-last bits of tanh differ, and with them now and then how an entry is rounded to int8.
+Each row is computed alone, and integers are exact, so a row has the same bits in every batch. Compared with the graph,
+the last bits of tanh differ, and occasionally how an entry is rounded to int8.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from typeahead.models.config import ModelConfig
 _ZERO_POINT = 128
 _LARGEST = 127
 
-# Numba compiles closures over globals as constants, and a Python float would make everything float64.
+# Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _F = np.float32
 
 
 def fits(config: ModelConfig) -> bool:
-    """Whether ``config`` is of a student whose step this is, and this processor can run it."""
+    """Whether this step fits the student in ``config``, and this processor can run it."""
     hidden, dim = config.shape.get("hidden", 0), config.dim
     return (
         config.shape.get("layers", 1) == 1
@@ -47,9 +47,9 @@ def fits(config: ModelConfig) -> bool:
 
 
 class CompiledStep:
-    """Steps states, float32 (n, state), by tokens int64 (n,), as :meth:`RecurrentEncoder.step` does.
+    """Steps states, float32 (n, state), by tokens int64 (n,), like :meth:`RecurrentEncoder.step`.
 
-    ``rows`` float16 (vocabulary, row) hold what depends on a token alone. May be called from several threads.
+    ``rows`` float16 (vocabulary, row) hold what depends only on the token. May be called from several threads.
     """
 
     def __init__(self, config: ModelConfig, weights: Path, rows: NDArray[np.float16]) -> None:
@@ -78,7 +78,7 @@ class CompiledStep:
 
 @njit(cache=True)
 def _quantized(value: np.float32) -> np.uint8:
-    """Round an entry in (-1, 1) to uint8 round 128, halves to even: a float32 beyond 2²³ has no room for fractions."""
+    """Round a value in (-1, 1) to uint8 centred at 128, half to even: float32 above 2²³ has no fractional bits."""
     rounded = (value * _F(_LARGEST) + _F(12_582_912.0)) - _F(12_582_912.0)
     return np.uint8(np.int32(rounded) + _ZERO_POINT)
 
@@ -96,7 +96,7 @@ def _gates(
     hidden: int,
     dim: int,
 ) -> None:
-    """The GRU and the running sums of one session; loops over one operation each, as LLVM vectorises them so."""
+    """The GRU and the running sums of one session, as loops of one operation each, which LLVM can vectorise."""
     weight = half(row[3 * hidden + dim + 1])
     state_at, sum_at = dim + 1, dim + 1 + hidden
     for place in range(dim + 1):
@@ -122,7 +122,7 @@ def _gates(
 
 @njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
 def _read(state: Any, sums: Any, scale: Any, embedding: Any, dim: int) -> None:
-    """The embedding of one session, of length 1."""
+    """Compute the embedding of one session, scaled to length 1."""
     share = _F(1) / state[dim]
     for place in range(dim):
         embedding[place] = state[place] * share + _F(sums[place]) * scale[place]

@@ -1,8 +1,8 @@
-"""Products of uint8 vectors with an int8 matrix by AVX-512 VNNI, as Numba compiles them.
+"""Products of uint8 vectors with an int8 matrix, using AVX-512 VNNI through Numba.
 
-LLVM turns no loop over bytes into VNNI's instruction, so the inner loop is written with it: ``vpdpbusd`` multiplies
-four uint8 by four int8 and adds them to an int32, for sixteen sums at a time. Integers are exact, so a result does not
-depend on how many vectors are multiplied together. The gates round the products are in
+LLVM does not compile any loop over bytes to VNNI's instruction, so the inner loop emits it explicitly: ``vpdpbusd``
+multiplies four uint8 by four int8 and adds them to an int32, for sixteen sums at a time. Integers are exact, so a
+result does not depend on how many vectors are multiplied together. The surrounding gates are in
 :mod:`typeahead.encoders.compiled.recurrent`.
 """
 
@@ -17,13 +17,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-#: Sums of one instruction, bytes that each of them takes of a vector, and instructions side by side.
+#: Sums per instruction, bytes of a vector per sum, and number of instructions side by side.
 LANES, BYTES = 16, 4
 _ABREAST = 4
-#: Columns that are computed together; the number of columns of a matrix is a multiple of it.
+#: Columns computed together; a matrix must have a multiple of this number.
 COLUMNS = LANES * _ABREAST
 _CACHE_LINE = 64
-#: Vectors that are multiplied together: weights are read once for all of them.
+#: Vectors multiplied together: they share one reading of the weights.
 VECTORS = 4
 
 
@@ -34,19 +34,19 @@ def supported() -> bool:
 
 
 def pack(matrix: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Order int8 (rows, columns) as the products read it: int8 (rows x columns,), on a cache line's border.
+    """Reorder int8 (rows, columns) for the products: int8 (rows x columns,), aligned to a cache line.
 
-    Rows must be a multiple of 4, columns of :data:`COLUMNS`; ``ValueError`` otherwise.
+    Rows must be a multiple of 4 and columns a multiple of :data:`COLUMNS`; otherwise raises ``ValueError``.
     """
     rows, columns = matrix.shape
     if rows % BYTES or columns % COLUMNS:
-        raise ValueError(f"a matrix of {rows} x {columns} cannot be packed")
+        raise ValueError(f"cannot pack a matrix of {rows} x {columns}")
     blocks = matrix.reshape(rows // BYTES, BYTES, columns // COLUMNS, _ABREAST, LANES).transpose(2, 0, 3, 4, 1)
     return aligned(blocks.reshape(-1))
 
 
 def aligned(values: NDArray[Any]) -> NDArray[Any]:
-    """Copy bytes (n,) to where a cache line begins."""
+    """Copy bytes (n,) to memory aligned to a cache line."""
     memory = np.empty(values.size + _CACHE_LINE, values.dtype)
     start = -memory.ctypes.data % _CACHE_LINE
     copied = memory[start : start + values.size]
@@ -55,7 +55,7 @@ def aligned(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def offsets(matrix: NDArray[np.int8], zero_point: int) -> NDArray[np.int32]:
-    """What the sums of int8 (rows, columns) begin with, so that ``zero_point`` stands for zero: int32 (columns,)."""
+    """Initial values for the sums of int8 (rows, columns) that make ``zero_point`` count as zero: int32 (columns,)."""
     begin: NDArray[np.int32] = (-zero_point * matrix.astype(np.int64).sum(axis=0)).astype(np.int32)
     return begin
 
@@ -63,7 +63,7 @@ def offsets(matrix: NDArray[np.int8], zero_point: int) -> NDArray[np.int32]:
 def _product(count: int) -> Any:
     """Make the product of ``count`` vectors; all arguments are addresses and sizes, as integers.
 
-    ``vectors`` uint8 and ``sums`` int32 lie ``vector_step`` and ``sum_step`` bytes apart; ``weights`` come from
+    ``vectors`` uint8 and ``sums`` int32 are ``vector_step`` and ``sum_step`` bytes apart; ``weights`` come from
     :func:`pack`, ``begin`` from :func:`offsets`.
     """
 
@@ -86,12 +86,12 @@ def _product(count: int) -> Any:
 
 
 def number(value: int) -> Any:
-    """Give an integer as LLVM has it."""
+    """Make an LLVM integer constant."""
     return ir.Constant(ir.IntType(64), value)
 
 
 def load_as(builder: Any, pointer: Any, offset: Any, kind: Any, align: int) -> Any:
-    """Load a value of ``kind`` that lies ``offset`` bytes behind a pointer to bytes."""
+    """Load a value of ``kind`` at ``offset`` bytes after a byte pointer."""
     value = builder.load(builder.bitcast(builder.gep(pointer, [offset]), kind.as_pointer()))
     value.align = align
     return value
@@ -105,7 +105,7 @@ def spread(builder: Any, value: Any) -> Any:
 
 
 def multiplier(builder: Any) -> Any:
-    """Declare ``vpdpbusd``: sums int32, then four uint8 and four int8 for each of them."""
+    """Declare ``vpdpbusd``: it takes int32 sums, then four uint8 and four int8 for each sum."""
     lanes = ir.VectorType(ir.IntType(32), LANES)
     return cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(lanes, [lanes] * 3), "llvm.x86.avx512.vpdpbusd.512"

@@ -1,12 +1,11 @@
-"""Products of int8 vectors with a uint8 matrix whose inputs have a scale for each block, by AVX-512 VNNI.
+"""Products of int8 vectors with a uint8 matrix that has one scale per block of inputs, using AVX-512 VNNI.
 
-The sibling :mod:`~typeahead.encoders.compiled.vnni` has one scale for a whole column and gives integers; here each
-block of inputs has its own, on both sides, as in ONNX Runtime's ``MatMulNBits``, so the product gives float32. Here it
-is the matrix that is unsigned: its numbers are those of the file, and what 128 stands for costs one number a block.
-Sums are added up in the same order however many vectors are multiplied together, so that a result does not depend on
-it.
+The sibling :mod:`~typeahead.encoders.compiled.vnni` has one scale per column and returns integers. Here each block of
+inputs has its own scale on both sides, as in ONNX Runtime's ``MatMulNBits``, so the product returns float32. The matrix
+is the unsigned side here: its numbers are those in the file, and the zero point of 128 costs one number per block. The
+order of summation does not depend on how many vectors are multiplied together, so neither does the result.
 
-Where a weight has four bits, two share a byte, and 8 stands for zero. They are taken apart in registers, which costs
+With four bits per weight, two weights share a byte and the zero point is 8. They are unpacked in registers, which costs
 less than reading twice as many bytes from the third-level cache.
 """
 
@@ -29,16 +28,17 @@ _ABREAST = COLUMNS // LANES
 def pack_blocks(
     matrix: NDArray[np.uint8], scale: NDArray[np.float32], bits: int = 8
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Order a matrix as the product reads it: uint8 (out, blocks, bytes) and float32 (out, blocks), both made flat.
+    """Reorder a matrix for the product: uint8 (out, blocks, bytes) and float32 (out, blocks), both returned flat.
 
-    A byte holds a weight, or two of four ``bits``, the earlier one in its lower half. ``out`` must be a multiple of
-    :data:`~typeahead.encoders.compiled.vnni.COLUMNS`, ``bytes`` of 4; ``ValueError`` otherwise.
+    A byte holds one weight, or two weights of four ``bits`` with the earlier one in its lower half. ``out`` must be a
+    multiple of :data:`~typeahead.encoders.compiled.vnni.COLUMNS`, and ``bytes`` a multiple of 4; otherwise raises
+    ``ValueError``.
     """
     columns, blocks, size = matrix.shape
     if columns % COLUMNS or size % BYTES:
-        raise ValueError(f"a matrix of {columns} columns in blocks of {size * 8 // bits} cannot be packed")
+        raise ValueError(f"cannot pack a matrix of {columns} columns in blocks of {size * 8 // bits}")
     if bits == 4:
-        # One instruction multiplies the lower halves of four bytes, by four inputs that follow one another.
+        # One instruction multiplies the lower halves of four bytes by four consecutive inputs.
         apart = np.stack([matrix & 15, matrix >> 4], axis=-1).reshape(columns, blocks, size // BYTES, 2, BYTES)
         matrix = apart[:, :, :, 0] | apart[:, :, :, 1] << 4
     lanes = matrix.reshape(columns // COLUMNS, _ABREAST, LANES, blocks, size // BYTES, BYTES)
@@ -51,10 +51,10 @@ def _product(count: int, bits: int) -> Any:
 
     All arguments are addresses and sizes.
 
-    ``vectors`` int8 (blocks x block,) lie ``vector_step`` bytes apart. ``vector_scale`` float32 (blocks,) and ``begin``
-    int32 (blocks,), -128 times the sum of each block, or -8 times, lie ``block_step`` bytes apart. ``weights`` and
-    ``weight_scale`` come from :func:`pack_blocks`. ``result`` float32 (columns,) is ``bias`` plus the product, and the
-    next one's lies ``result_step`` bytes behind it.
+    ``vectors`` int8 (blocks x block,) are ``vector_step`` bytes apart. ``vector_scale`` float32 (blocks,) and ``begin``
+    int32 (blocks,), which is -128 (or -8) times the sum of each block, are ``block_step`` bytes apart. ``weights`` and
+    ``weight_scale`` come from :func:`pack_blocks`. ``result`` float32 (columns,) is ``bias`` plus the product; results
+    are ``result_step`` bytes apart.
     """
 
     @intrinsic
@@ -93,7 +93,7 @@ def _write(context: Any, builder: Any, arguments: Any, count: int, bits: int) ->
         [[cgutils.alloca_once(builder, kind) for _ in range(_ABREAST)] for _ in range(count)]
         for kind in (floats, integers)
     )
-    # Weights in a byte, and bytes of a block.
+    # Weights per byte, and bytes per block.
     parts = 8 // bits
     size = builder.udiv(block, number(parts))
     lower, four_bits = (ir.Constant(integers, [value] * LANES) for value in (0x0F0F0F0F, 4))
