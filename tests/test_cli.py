@@ -198,12 +198,12 @@ def test_vectors_that_nobody_checked_are_said_to_be_so_at_each_search(
     source, adopted = index.parent / "documents.jsonl", tmp_path / "adopted"
     arguments = ["index", str(source), "--out", str(adopted), "--vectors", str(tmp_path / "vectors.npy")]
     assert main(arguments) == 1
-    assert "not those of their documents" in capsys.readouterr().err
+    assert "do not belong to their documents" in capsys.readouterr().err
     assert main([*arguments, "--similarity", "dot"]) == 1
     assert "compares by cosine" in capsys.readouterr().err
     assert main([*arguments, "--unverified"]) == 0
     printed = capsys.readouterr()
-    assert "warning: nobody has checked" in printed.err
+    assert "warning: these vectors were never compared" in printed.err
     assert "vectors unverified, recall@10 1.000" in printed.out
     assert main(["search", str(adopted), "egg"]) == 0
     assert "warning: the index is unverified" in capsys.readouterr().err

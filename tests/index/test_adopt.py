@@ -194,13 +194,13 @@ def bad_row(vectors: NDArray[np.float32], value: float) -> NDArray[np.float32]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda v: bad_row(v, 3.0), r"vector 123 has length 3, but under cosine.*--normalize"),
-        (lambda v: bad_row(v, 0.0), r"vector 123 has length 0, but under cosine"),
+        (lambda v: bad_row(v, 3.0), r"vector 123 has length 3, but cosine similarity.*--normalize"),
+        (lambda v: bad_row(v, 0.0), r"vector 123 has length 0, but cosine similarity"),
         (lambda v: bad_row(v, np.nan), r"vector 123 has a value that is not finite"),
         (lambda v: bad_row(v, np.inf), r"vector 123 has a value that is not finite"),
-        (lambda v: v[:-1], r"there are 399 vectors"),
+        (lambda v: v[:-1], r"there are only 399 vectors"),
         (lambda v: np.concatenate([v, v[:1]]), r"401 vectors, but 400 documents"),
-        (lambda v: v[:, :15], r"15 dimensions, those of hash-teacher have 16"),
+        (lambda v: v[:, :15], r"15 dimensions, but those of hash-teacher have 16"),
         (lambda v: v[0], r"not a matrix"),
         (lambda v: (v * 127).astype(np.int8), r"int8.*not a matrix of floats"),
         (lambda v: v.astype(object), r"without pickle"),
@@ -240,7 +240,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         (["d0", "d1"], "2 ids for 3 vectors"),
         (["d0", "d1", "d1"], "two vectors have the id 'd1'"),
-        (["d0", "d1", "d9"], "document 'd2' is one too many"),
+        (["d0", "d1", "d9"], "no vector for document 'd2'"),
     ],
 )
 def test_ids_that_do_not_match_are_refused(
@@ -329,7 +329,7 @@ def test_vectors_of_other_documents_or_models_are_refused(
     tmp_path: Path, vectors: NDArray[np.float32], change: Any
 ) -> None:
     np.save(tmp_path / "v.npy", change(vectors))
-    with pytest.raises(SourceError, match=r"not those of their documents.*median cosine .*another order"):
+    with pytest.raises(SourceError, match=r"do not belong to their documents.*median cosine .*another order"):
         adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index")
     assert not (tmp_path / "index" / "manifest.json").exists()
 
@@ -348,7 +348,7 @@ def test_without_an_encoder_adoption_has_to_be_asked_for_and_is_told(
         adopt_index(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", teacher=TEACHER)
     told: list[str] = []
     adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", unverified=True, warn=told.append)
-    assert told == ["nobody has checked that these are hash-teacher's vectors of these documents"]
+    assert told == ["these vectors were never compared with hash-teacher's vectors of these documents"]
     with open_index(tmp_path / "index") as index:
         assert index.manifest.adoption is not None
         assert not index.manifest.adoption.verified
@@ -358,8 +358,8 @@ def test_without_an_encoder_adoption_has_to_be_asked_for_and_is_told(
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (HashingEncoder(config(teacher="other")), "is of the teacher other"),
-        (HashingEncoder(config(revision="r2")), "is of the teacher hash-teacher@r2"),
+        (HashingEncoder(config(teacher="other")), "has the teacher other"),
+        (HashingEncoder(config(revision="r2")), "has the teacher hash-teacher@r2"),
         (HashingEncoder(config(similarity="dot")), "hash-teacher compares by dot"),
         (HashingEncoder(replace(config(), role="query")), "encodes queries"),
     ],
@@ -382,7 +382,7 @@ def test_lengths_are_divided_by_where_that_is_meant(tmp_path: Path, vectors: NDA
     np.save(tmp_path / "v.npy", bad_row(vectors, 0.0))
     with pytest.raises(SourceError, match="vector 123 has length 0, so it has no direction"):
         adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", normalize=True)
-    with pytest.raises(TypeaheadError, match="--normalize is for cosine"):
+    with pytest.raises(TypeaheadError, match="--normalize requires cosine"):
         adopt(tmp_path / "v.npy", documents(COUNT), tmp_path / "index", normalize=True, similarity="dot")
 
 

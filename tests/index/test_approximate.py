@@ -80,7 +80,7 @@ def test_a_graph_that_was_cut_short_is_refused(left: float, graph: Path, tmp_pat
     raw = graph.read_bytes()
     path = tmp_path / "graph.faiss"
     path.write_bytes(raw[: int(left * len(raw))])
-    with pytest.raises(ValueError, match=r"graph\.faiss is no FAISS index that this FAISS reads"):
+    with pytest.raises(ValueError, match=r"graph\.faiss is not a FAISS index that this FAISS can read"):
         map_faiss(path)
 
 

@@ -76,7 +76,7 @@ def test_a_killed_build_goes_on_without_encoding_finished_batches_again(tmp_path
         check=False,
     )
     assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, "dying\n"), killed.stderr
-    with pytest.raises(IndexNotFound, match="not finished"):
+    with pytest.raises(IndexNotFound, match="unfinished"):
         open_index(out)
     encoder = HashingEncoder()
     build_index(iter(documents(100)), out, encoder, batch=8)
@@ -322,6 +322,6 @@ def test_a_back_end_that_does_not_exist_is_refused_before_anything_is_made(tmp_p
 
 @pytest.mark.parametrize("batch", [0, -1])
 def test_a_batch_of_nothing_is_refused_before_anything_is_made(tmp_path: Path, batch: int) -> None:
-    with pytest.raises(TypeaheadError, match=f"batch is {batch}, it must be at least 1"):
+    with pytest.raises(TypeaheadError, match=f"batch is {batch}; it must be at least 1"):
         build_index(documents(1), tmp_path / "index", HashingEncoder(), batch=batch)
     assert not (tmp_path / "index").exists()

@@ -50,7 +50,7 @@ GENERATED = (
         (["CREATE VIRTUAL TABLE extra USING fts5(x)"], "table 'extra'"),
         (["CREATE INDEX spy ON documents(title)"], "index 'spy'"),
         (["DROP TABLE words"], "no table 'words'"),
-        ([GENERATED], "'documents' is not made"),
+        ([GENERATED], "'documents' is not defined"),
         (
             ["DROP TABLE words", "CREATE VIRTUAL TABLE words USING fts5(title, text)"],
             "words",
@@ -80,7 +80,7 @@ def test_nothing_is_written_by_whoever_reads(path: Path) -> None:
 
 def test_a_closed_database_leaves_no_connection_when_it_is_refused(path: Path) -> None:
     change(path, "CREATE TABLE extra(x)")
-    with pytest.raises(sqlite3.DatabaseError, match="none of an index's"):
+    with pytest.raises(sqlite3.DatabaseError, match="does not belong in an index"):
         open_database(path)
     # Where a connection were open, the schema could not be changed exclusively.
     change(path, "DROP TABLE extra")

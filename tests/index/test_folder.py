@@ -238,7 +238,7 @@ def test_an_index_that_is_closed_during_a_search_is_not_called_damaged(
         return search(queries, k)
 
     monkeypatch.setattr(index._vectors, "search", closed_meanwhile)
-    with pytest.raises(IndexFolderError, match="was closed") as caught:
+    with pytest.raises(IndexFolderError, match="is closed") as caught:
         index.search(np.ones((1, 16), np.float32), 3)
     assert (type(caught.value), caught.value.folder) == (IndexFolderError, index.folder)
 

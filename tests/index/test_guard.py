@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_an_index_of_nothing_is_refused_and_the_old_one_kept(folder: Path) -> None:
-    with pytest.raises(ReplacementRefused, match=r"holds no documents, .* keeps its 10 documents: give --allow-empty"):
+    with pytest.raises(ReplacementRefused, match=r"has no documents, .* keeps its 10 documents: pass --allow-empty"):
         build_index([], folder, HashingEncoder())
     with pytest.raises(ReplacementRefused, match="--allow-empty"):
         adopt(folder, [])
@@ -42,14 +42,14 @@ def test_an_index_of_nothing_is_refused_and_the_old_one_kept(folder: Path) -> No
 
 
 def test_a_first_index_of_nothing_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ReplacementRefused, match="is not made") as caught:
+    with pytest.raises(ReplacementRefused, match="is not created") as caught:
         build_index([], tmp_path / "index", HashingEncoder())
     assert (caught.value.before, caught.value.after) == (None, 0)
     assert not (tmp_path / "index").exists()
 
 
 def test_an_index_that_lost_more_than_half_is_refused_with_both_numbers(folder: Path) -> None:
-    with pytest.raises(ReplacementRefused, match=r"keeps its 10 documents, .* only 4: give --max-shrink 1 .*0\.5"):
+    with pytest.raises(ReplacementRefused, match=r"keeps its 10 documents, .* only 4: pass --max-shrink 1 .*0\.5"):
         build_index(documents(4), folder, HashingEncoder())
     with pytest.raises(ReplacementRefused, match="only 4"):
         adopt(folder, documents(4))

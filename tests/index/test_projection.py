@@ -172,7 +172,7 @@ def test_an_index_of_nothing_may_have_fewer_dimensions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dimensions", [0, 17])
 def test_dimensions_that_cannot_be_are_refused(tmp_path: Path, dimensions: int) -> None:
-    with pytest.raises(TypeaheadError, match=f"an index of {dimensions} dimensions"):
+    with pytest.raises(TypeaheadError, match=f"cannot be reduced to {dimensions} dimensions"):
         build_index(DOCUMENTS, tmp_path / "index", HashingEncoder(), dimensions=dimensions)
     assert not (tmp_path / "index").exists()
 
@@ -199,7 +199,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     for values, message in (
         ({"dimensions": 17}, "17"),
         ({"dimensions": 0}, "0"),
-        ({"dimensions": 5}, "has not the shape"),
+        ({"dimensions": 5}, "does not have the shape"),
         ({"format_version": 3}, "index format 3"),
     ):
         (tmp_path / "index" / MANIFEST).write_text(seal(data | values))

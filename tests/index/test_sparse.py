@@ -92,12 +92,12 @@ def damage(path: Path, change: Callable[[dict[str, np.ndarray], dict[str, str]],
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda _, said: said.update(documents="49"), "of 49 documents, the index has 50"),
+        (lambda _, said: said.update(documents="49"), "for 49 documents, but the index has 50"),
         (lambda _, said: said.update(format_version="2"), "format is '2'"),
         (lambda _, said: said.update(counts="twice"), "counts are 'twice'"),
-        (lambda tensors, _: tensors["rows"].__setitem__(0, COUNT), "lies outside"),
-        (lambda tensors, _: tensors["starts"].__setitem__(1, -1), "lies outside|do not fit"),
-        (lambda tensors, _: tensors.update(weights=tensors["weights"][1:]), "do not fit together"),
+        (lambda tensors, _: tensors["rows"].__setitem__(0, COUNT), "out of range"),
+        (lambda tensors, _: tensors["starts"].__setitem__(1, -1), "out of range|do not match"),
+        (lambda tensors, _: tensors.update(weights=tensors["weights"][1:]), "do not match"),
         (lambda tensors, _: tensors["weights"].__setitem__(0, np.nan), "not finite"),
         (lambda tensors, _: tensors.update(weights=tensors["weights"].astype(np.float64)), "float64"),
         (

@@ -54,7 +54,7 @@ EXTENSION = json.dumps({"manifest_version": 3, "name": "an extension", "version"
 def test_a_folder_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path, files: dict[str, str]) -> None:
     write(tmp_path, files)
     before = contents(tmp_path)
-    with pytest.raises(IndexFolderError, match=r"is not empty and holds no index .*: give another folder"):
+    with pytest.raises(IndexFolderError, match=r"is not empty and has no index .*: choose another folder"):
         build(tmp_path)
     assert before == contents(tmp_path)
 

@@ -235,7 +235,7 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     connection.execute("DROP TABLE words")
     connection.commit()
     connection.close()
-    with pytest.raises(IndexCorrupt, match=r"no table 'words'.*build the index again"):
+    with pytest.raises(IndexCorrupt, match=r"no table 'words'.*rebuild the index"):
         Words(path, len(DOCUMENTS))
     with pytest.raises(IndexCorrupt, match="cannot be read"):
         Words(tmp_path / "none.sqlite", 1)
@@ -256,5 +256,5 @@ def test_words_of_a_broken_file_are_not_counted(tmp_path: Path) -> None:
     path = tmp_path / "generation-1" / "documents.sqlite"
     path.parent.mkdir()
     path.write_bytes(b"nothing of the kind" * 100)
-    with pytest.raises(IndexCorrupt, match="build the index again"):
+    with pytest.raises(IndexCorrupt, match="rebuild the index"):
         count_words(path)

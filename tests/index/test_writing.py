@@ -123,7 +123,7 @@ def test_a_file_system_without_locks_is_told_from_another_build(
         with pytest.raises(IndexFolderError, match="another process"):
             build_index(documents(12), folder, HashingEncoder())
         monkeypatch.setattr(fcntl, "lockf", none)
-        with pytest.raises(IndexFolderError, match=rf"gives no locks \({os.strerror(number)}\): build on a local disk"):
+        with pytest.raises(IndexFolderError, match=rf"not support locks \({os.strerror(number)}\): build on a local"):
             build_index(documents(12), folder, HashingEncoder())
     assert kept(folder)
 

@@ -1,16 +1,16 @@
-"""Search by FAISS: the HNSW graph of large indexes, and whatever FAISS index somebody already has.
+"""FAISS search: the HNSW graph of large indexes, and existing FAISS indexes that were adopted.
 
-``exact`` needs no FAISS and is as fast up to some 50,000 vectors: there it takes 0.62 ms a query (384 dimensions, one
-core, best of 300), at 60,000, which no longer fit the cache, 1.3; this graph over 60,000 takes 0.5
-(``python benchmarks/search.py --vectors 60000 --graph``). The graph holds its vectors as 8-bit codes and its candidates
-are scored anew from the stored vectors: 1.6 times as fast as over float32 and a quarter of the memory, at the same
+``exact`` needs no FAISS and is as fast up to about 50,000 vectors: there it takes 0.62 ms a query (384 dimensions, one
+core, best of 300). At 60,000, which no longer fit the cache, it takes 1.3; this graph over 60,000 takes 0.5 (``python
+benchmarks/search.py --vectors 60000 --graph``). The graph holds its vectors as 8-bit codes, and its candidates are
+rescored with the stored vectors. This is 1.6 times as fast as float32 and takes a quarter of the memory, at the same
 recall.
 
-Over 1,000,000 vectors of real text 128 candidates find 95.0% of the true 10 in 0.52 ms, 256 find 97.2% in 0.85. Half
-as many links (16) find as much in the same time, with half as many candidates again, and take a fifth less memory.
-Inverted lists with product quantization (IVF4096,PQ96x4fs, 100 rows scored anew) take a tenth of the memory, and 102
-seconds of a core to build against 222 of those 16 links, but find 94.1% at most (``python -m benchmarks.search_scale
---compare IVF4096,PQ96x4fs hnsw:16:80:QT_8bit``).
+Over 1,000,000 vectors of real text, 128 candidates find 95.0% of the true 10 in 0.52 ms, and 256 find 97.2% in 0.85.
+With half as many links (16) it finds as much in the same time, with half as many candidates again, and takes a fifth
+less memory. Inverted lists with product quantization (IVF4096,PQ96x4fs, 100 rows rescored) take a tenth of the memory
+and need 102 seconds of a core to build, against 222 for the 16 links, but find 94.1% at most (``python -m
+benchmarks.search_scale --compare IVF4096,PQ96x4fs hnsw:16:80:QT_8bit``).
 """
 
 from __future__ import annotations
@@ -26,43 +26,43 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra
 from typeahead.index.exact import best, block_scores, row_scores
 
-#: HNSW: neighbours a node, and candidates held while inserting and while searching. On 60,000 clustered vectors
-#: recall@8 is 0.9996 with 64 candidates, 1.0 with 128.
+#: HNSW: neighbours per node, and candidates while inserting and while searching. On 60,000 clustered vectors, recall@8
+#: is 0.9996 with 64 candidates and 1.0 with 128.
 _NEIGHBOURS, _BUILD_CANDIDATES, _SEARCH_CANDIDATES = 32, 80, 128
-#: Candidates of graphs of more than so many vectors: a million would find just 95% of the true 10 with 128.
+#: Candidates for graphs of more than this many vectors: over a million, 128 would find just 95% of the true 10.
 _LARGE, _SEARCH_CANDIDATES_LARGE = 250_000, 256
 _TRAINING_ROWS = 50_000
 _CHUNK = 4096
-#: Bytes that are read at once.
+#: Bytes per read.
 _READ = 4 << 20
-#: Queries whose candidates are scored at once: their vectors in float64 stay in the processor's cache.
+#: Queries rescored at once: their candidates' vectors in float64 stay in the processor's cache.
 _SCORED = 8
 
 
 class HnswVectors:
-    """The k rows of highest inner product as far as the graph finds them; scores are exact.
+    """Finds the k rows with the highest inner product, as far as the graph finds them; scores are exact.
 
-    ``vectors`` as for :class:`~typeahead.index.exact.ExactVectors`; ``candidates`` are what a search holds, or four for
-    each of ``k`` if that is more. Safe to use from several threads.
-    Raises ``ValueError`` if the graph does not belong to the vectors.
+    ``vectors`` as for :class:`~typeahead.index.exact.ExactVectors`. ``candidates`` is the number that a search keeps,
+    or four times ``k`` if that is more. Safe to use from several threads. Raises ``ValueError`` if the graph does not
+    belong to the vectors.
     """
 
     def __init__(self, vectors: NDArray[np.floating], graph: Path, candidates: int) -> None:
         self._faiss = import_faiss()
-        # Not as a memmap: that class runs Python code at each access.
+        # Not as a memmap: that class runs Python code on each access.
         self._vectors = np.asarray(vectors)
         self._graph = map_faiss(graph)
         if (self._graph.ntotal, self._graph.d) != vectors.shape:
-            raise ValueError(f"{graph.name} holds {self._graph.ntotal} vectors of {self._graph.d} dimensions")
+            raise ValueError(f"{graph.name} has {self._graph.ntotal} vectors of {self._graph.d} dimensions")
         self._candidates = candidates
         self._usual = self._faiss.SearchParametersHNSW(efSearch=candidates)
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of at most min(k, n)."""
+        """Return rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of at most k."""
         wanted = min(max(2 * k, k + 16), len(self._vectors))
         if not wanted:
             return [[] for _ in queries]
-        # OpenMP's number of threads is the calling thread's own: more than one would spin on the cores of the others.
+        # OpenMP's thread count is set per calling thread: more than one thread would spin on the cores of the others.
         self._faiss.omp_set_num_threads(1)
         _, labels = self._graph.search(np.ascontiguousarray(queries), wanted, params=self._parameters(4 * k))
         found: list[list[tuple[int, float]]] = []
@@ -71,11 +71,11 @@ class HnswVectors:
         return found
 
     def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float]:
-        """The scores of some rows, as :meth:`search` gives them."""
+        """Return the scores of some rows, computed as in :meth:`search`."""
         return list(map(float, row_scores(self._vectors, np.array(rows, np.int64), query.astype(np.float64))))
 
     def _scored(self, queries: Vectors, labels: NDArray[np.int64], k: int) -> list[list[tuple[int, float]]]:
-        """The k best of the rows ``labels`` (m, wanted), where -1 stands for none."""
+        """Return the k best of the rows ``labels`` (m, wanted), where -1 means no row."""
         missing = labels.min() < 0
         scores = block_scores(self._vectors, np.maximum(labels, 0) if missing else labels, queries.astype(np.float64))
         if missing:
@@ -96,10 +96,10 @@ class HnswVectors:
 class FaissVectors:
     """An adopted FAISS index, searched as it is.
 
-    ``labels`` int64 (n,), ascending, holds the label of each row where labels are not row numbers. An index that
-    measures squared L2 distance holds vectors of length 1, so that the inner product is 1 - distance/2.
-    ``nprobe`` is how many inverted lists a search looks into, ``None`` for as many as the file says.
-    Raises ``ValueError`` if the file is no FAISS index, or has no inverted lists though there is an ``nprobe``.
+    ``labels`` int64 (n,), ascending, holds the label of each row if labels are not row numbers. An index that measures
+    squared L2 distance holds vectors of length 1, so the inner product is 1 - distance/2. ``nprobe`` is the number of
+    inverted lists that a search probes, or ``None`` for the file's own setting. Raises ``ValueError`` if the file is
+    not a FAISS index, or if ``nprobe`` is given and it has no inverted lists.
     """
 
     def __init__(self, path: Path, labels: NDArray[np.int64] | None, nprobe: int | None = None) -> None:
@@ -108,12 +108,12 @@ class FaissVectors:
         if nprobe is not None:
             lists = self._faiss.try_extract_index_ivf(self.index)
             if lists is None:
-                raise ValueError(f"{path.name} has no inverted lists, of which {nprobe} were to be searched")
+                raise ValueError(f"{path.name} has no inverted lists, so nprobe={nprobe} does not apply")
             lists.nprobe = nprobe
         self._labels = labels
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Rows and scores as the index gives them; under L2, queries must have length 1."""
+        """Return rows and scores as the index computes them; with L2, queries must have length 1."""
         self._faiss.omp_set_num_threads(1)
         wanted = min(k, self.index.ntotal)
         if not wanted:
@@ -129,33 +129,33 @@ class FaissVectors:
         return found
 
     def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
-        """The scores of some rows by the vectors that FAISS gives back, which may be compressed; None if it cannot."""
+        """Score some rows with the vectors that FAISS reconstructs, which may be compressed; None if it cannot."""
         labels = np.array(rows, np.int64) if self._labels is None else self._labels[np.array(rows, np.int64)]
         try:
             vectors = np.array([self.index.reconstruct(int(label)) for label in labels], np.float64)
-        except RuntimeError:  # inverted lists without a map from labels to places, for one
+        except RuntimeError:  # for example inverted lists without a map from labels to positions
             return None
         return list(map(float, vectors.reshape(len(labels), -1) @ query.astype(np.float64)))
 
 
 def search_candidates(count: int) -> int:
-    """Candidates that a search holds in a graph of ``count`` vectors, so that it finds as much in a large one."""
+    """Return the number of candidates for a graph of ``count`` vectors; large graphs need more for the same recall."""
     return _SEARCH_CANDIDATES if count <= _LARGE else _SEARCH_CANDIDATES_LARGE
 
 
 def build_graph(vectors: NDArray[np.floating], path: Path, progress: Callable[[int], None]) -> None:
-    """Build the graph over ``vectors`` (n, dim) and write it; ``progress`` is told how many rows are in."""
+    """Build the graph over ``vectors`` (n, dim) and write it; ``progress`` receives the number of rows inserted."""
     faiss = import_faiss()
     count, dim = vectors.shape
     graph = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_8bit, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
     graph.hnsw.efConstruction = _BUILD_CANDIDATES
-    # Ranges of the codes come from rows spread over the whole, since sources are often sorted.
+    # Train the code ranges on rows spread over the whole collection, since sources are often sorted.
     sample = np.asarray(vectors[:: max(1, count // _TRAINING_ROWS)], np.float32)
     graph.train(sample if len(sample) else np.zeros((1, dim), np.float32))
     for start in range(0, count, _CHUNK):
         graph.add(np.asarray(vectors[start : start + _CHUNK], np.float32))
         progress(min(start + _CHUNK, count))
-    # FAISS's own writer says nothing of what is lost when it closes a file on a full disk.
+    # FAISS's own writer does not report data lost when it closes a file on a full disk.
     failures: list[OSError] = []
     with path.open("wb") as file:
 
@@ -175,17 +175,17 @@ def build_graph(vectors: NDArray[np.floating], path: Path, progress: Callable[[i
 
 
 def read_faiss(path: Path) -> Any:
-    """Read a FAISS index file; ``ValueError`` if it is none. Lists in another file are never opened for writing."""
+    """Read a FAISS index file; raises ``ValueError`` if invalid. Lists in another file are never opened for writing."""
     return _read(path, import_faiss().IO_FLAG_READ_ONLY)
 
 
 def map_faiss(path: Path) -> Any:
-    """Map a FAISS index file into memory, where this FAISS can (from 1.11); ``ValueError`` if it is none.
+    """Map a FAISS index file into memory, if this FAISS can (from 1.11); raises ``ValueError`` if it is invalid.
 
-    Processes that map the same file share its pages, and one that is started again finds them there. FAISS looks at all
-    links of a graph first, page by page, so the file is read from end to end before: a graph of 1,000,000 vectors is
-    open after 0.07 s, and 0.7 where its file comes from disk. Without reading ahead that is 0.06 and 3.8, read into
-    memory 0.45 and 1.3 (``python -m benchmarks.search_scale``).
+    Processes that map the same file share its pages, and a restarted process finds them in memory. When FAISS opens a
+    graph it first visits all links, page by page, so we read the file from end to end before. A graph of 1,000,000
+    vectors then opens in 0.07 s, or in 0.7 if its file comes from disk. Without reading ahead these times are 0.06 and
+    3.8; reading the file into memory instead takes 0.45 and 1.3 (``python -m benchmarks.search_scale``).
     """
     flag = getattr(import_faiss(), "IO_FLAG_MMAP_IFC", 0)
     if flag:
@@ -204,13 +204,15 @@ def _read(path: Path, flags: int) -> Any:
     try:
         return faiss.read_index(str(path), flags)
     except (RuntimeError, MemoryError) as error:
-        # FAISS's text names a line of its C++ source first.
+        # FAISS's message starts with a line of its C++ source.
         reason = str(error).rsplit("Error: ", 1)[-1].strip().splitlines()
-        raise ValueError(f"{path.name} is no FAISS index that this FAISS reads: {' '.join(reason)[:200]}") from error
+        raise ValueError(
+            f"{path.name} is not a FAISS index that this FAISS can read: {' '.join(reason)[:200]}"
+        ) from error
 
 
 def import_faiss() -> Any:
-    """Import FAISS when it is needed; :class:`~typeahead.errors.MissingExtra` if it is not installed."""
+    """Import FAISS on first use; raises :class:`~typeahead.errors.MissingExtra` if it is not installed."""
     try:
         import faiss
     except ImportError as error:

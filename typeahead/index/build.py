@@ -1,7 +1,7 @@
-"""Builds an index from documents: encode, store, search structure, and at last in force all at once.
+"""Builds an index from documents: encodes them, stores them, builds the search structure, and activates it all at once.
 
-``adopt`` makes the same folder from vectors that exist already. What is in memory at any time is one batch of
-documents and, at the end, what the search structure needs.
+``adopt`` makes the same folder from existing vectors. At any time, memory holds one batch of documents and, at the end,
+what the search structure needs.
 """
 
 from __future__ import annotations
@@ -44,39 +44,40 @@ def build_index(
     total: int | None = None,
     guard: Guard = CAREFUL,
 ) -> Manifest:
-    """Encode ``documents`` and put the index in force at ``out``, in place of one that may be there.
+    """Encode ``documents`` and build an index at ``out``, replacing any index that is there.
 
     Each batch of ``batch`` documents is on disk before the next is encoded. After a kill, the same call with the same
-    documents goes on behind the last finished batch; where a document has changed since, from that document on. Until
-    the end an older index at ``out`` stays in force, and processes that have it open keep it after.
+    documents resumes after the last finished batch; if a document has changed since, it resumes at that document. Until
+    the build ends, the previous index at ``out`` stays active, and processes that have it open can keep using it
+    afterwards.
 
     Args:
         documents: read once, in order. Their ids must be unique.
         out: folder of the index; it may be missing, empty, an index, or an unfinished one.
-        encoder: encodes passages. Its teacher is the index's teacher.
+        encoder: encodes passages. Its teacher becomes the index's teacher.
         backend: "exact", "hnsw", or "auto": exact up to 50,000 documents.
         dimensions: of the index, if fewer than the encoder's: see :mod:`typeahead.index.projection`.
-        batch: documents that are encoded and stored together.
-        progress: called after each step; the stages are "encode", "documents", "copy", "graph" and "words".
-        resume: whether to go on with what a killed call left; otherwise it is deleted.
-        source: where the documents come from, kept in the manifest for people.
+        batch: number of documents that are encoded and stored together.
+        progress: called after each step with stage, done and total.
+        resume: whether to resume what a killed call left; otherwise it is deleted.
+        source: description of where the documents come from, recorded in the manifest.
         total: number of documents if known, for ``progress``; taken from ``documents`` if it has a length.
-        guard: says how few documents may replace the index in force. After a refusal, the same call with another guard
-            encodes nothing again.
+        guard: decides how few documents may replace the current index. After a refusal, calling again with another
+        guard does not re-encode anything.
 
     Raises:
-        ReplacementRefused: ``guard`` does not let so few documents through.
+        ReplacementRefused: ``guard`` does not accept so few documents.
         SourceError: two documents have the same id, or a text is not valid Unicode.
         IndexFolderError: ``out`` is something else, or another process is building there.
-        ModelError: the encoder gave a vector of a wrong shape or that is not finite.
-        MissingExtra: the graph is asked for and FAISS is not installed.
+        ModelError: the encoder returned a vector with a wrong shape or a non-finite value.
+        MissingExtra: the graph needs FAISS, which is not installed.
         TypeaheadError: ``batch`` is below 1, or ``dimensions`` are more than the encoder's.
         ValueError: there is no such ``backend``.
     """
     choose_backend(backend, 0)
     if batch < 1:
-        # A user's number, unlike the others: the command line shows the message.
-        raise TypeaheadError(f"batch is {batch}, it must be at least 1")
+        # This number comes from the user, unlike the others: the command line shows the message.
+        raise TypeaheadError(f"batch is {batch}; it must be at least 1")
     check_dimensions(dimensions, encoder.dim)
     if backend == "hnsw":
         import_faiss()
@@ -85,11 +86,11 @@ def build_index(
     tell = progress or no_progress
     config = encoder.config
     if config.similarity not in SIMILARITIES:
-        raise ValueError(f"similarity {config.similarity!r} is none of {SIMILARITIES}")
+        raise ValueError(f"similarity {config.similarity!r} is not one of {SIMILARITIES}")
     remaining = iter(documents)
     first = next(remaining, None)
     if first is None:
-        # Before anything is made, or dropped of a build that was interrupted.
+        # Check before creating anything, or dropping anything of an interrupted build.
         guard.check(out, 0)
     else:
         remaining = itertools.chain((first,), remaining)
@@ -130,13 +131,13 @@ def build_index(
 
 
 def encoder_sha256(encoder: Encoder) -> str:
-    """What tells one encoder from another: SHA-256 of its configuration, which holds those of its files."""
+    """Return the encoder's identity: the SHA-256 of its configuration, which contains those of its files."""
     config = json.dumps(asdict(encoder.config), sort_keys=True, default=dict)
     return hashlib.sha256(config.encode()).hexdigest()
 
 
 def _recipe(encoder: Encoder) -> dict[str, Any]:
-    """What vectors depend on: another model or version of it must not add to those of this one."""
+    """Return everything that determines the vectors: other models or versions must not add theirs to these."""
     return {
         "format_version": FORMAT_VERSION,
         "kind": "build",
@@ -156,12 +157,12 @@ def _encode(
     total: int | None,
     check: Callable[[int], None],
 ) -> int:
-    """Bring ``vectors`` and ``store`` to hold exactly ``documents``, unless ``check`` refuses; returns how many."""
-    # Vectors are on disk before their documents are committed, so there are never fewer unless the disk lost some.
+    """Make ``vectors`` and ``store`` hold exactly ``documents``, unless ``check`` refuses; returns their number."""
+    # Vectors are on disk before their documents are committed, so there are fewer only if the disk lost some.
     usable = min(store.count, vectors.rows)
     finished, differing = _skip_finished(documents, store, usable)
     if finished < usable and not differing:
-        # The source ends here. If that is a mistake, what was encoded beyond is still wanted.
+        # The source ends early. If that is a mistake, the vectors encoded beyond this point are still needed.
         check(finished)
     store.truncate(finished)
     vectors.truncate(finished)
@@ -177,7 +178,7 @@ def _encode(
 
 
 def _skip_finished(documents: Iterator[Document], store: DocumentWriter, usable: int) -> tuple[int, list[Document]]:
-    """Take documents as long as they are the stored ones: their number, and the first other one if it was taken."""
+    """Skip documents equal to the stored ones; return their number, and the first one that differs, if any was read."""
     finished = 0
     for stored in itertools.islice(iter(store), usable):
         document = next(documents, None)
@@ -200,16 +201,16 @@ def _vectors(encoder: Encoder, documents: list[Document], first_row: int) -> Vec
         try:
             f"{document.id}{document.title}{document.text}{document.url}".encode()
         except UnicodeEncodeError as error:
-            raise SourceError(f"document {row} ({document.id!r}) holds a lone surrogate: mend its text") from error
+            raise SourceError(f"document {row} ({document.id!r}) has a lone surrogate: fix its text") from error
     vectors = np.asarray(encoder.encode([document.passage for document in documents]), np.float32)
     name = encoder.config.name
     if vectors.shape != (len(documents), encoder.dim):
-        raise ModelError(f"encoder {name!r} gave the shape {vectors.shape}, not {(len(documents), encoder.dim)}")
+        raise ModelError(f"encoder {name!r} returned the shape {vectors.shape}, not {(len(documents), encoder.dim)}")
     if not np.isfinite(vectors).all():
         bad = documents[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
-        raise ModelError(f"encoder {name!r} gave a vector that is not finite for document {bad.id!r}")
+        raise ModelError(f"encoder {name!r} returned a non-finite vector for document {bad.id!r}")
     if encoder.config.similarity == "cosine" and not encoder.config.teacher.normalized:
-        # The cosine does not depend on lengths; with length 1 it is the inner product.
+        # The cosine does not depend on lengths; at length 1, it equals the inner product.
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors /= np.where(lengths > 0, lengths, np.float32(1))
     return vectors

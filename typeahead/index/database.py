@@ -1,6 +1,6 @@
-"""Opens ``documents.sqlite`` for reading: what lies in an index folder is data, whoever wrote it.
+"""Opens ``documents.sqlite`` for reading. The content of an index folder is data, and may come from anybody.
 
-A database can bring views, triggers and tables of its own that run when others are read, so nothing but what
+A database file can bring its own views, triggers and tables, which run when others are read. So only the schema that
 ``documents`` writes is accepted (https://sqlite.org/security.html).
 """
 
@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-#: What the schema of a finished database holds: type, and the statement for what is ours to say. FTS5 makes the others,
-#: whose statements vary with its version.
+#: The schema of a finished database: type, and the SQL statement for tables that we define. FTS5 makes the others, and
+#: their statements vary with its version.
 _DOCUMENTS = (
     "CREATE TABLE documents( row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, "
     "text TEXT NOT NULL, url TEXT NOT NULL)"
@@ -34,14 +34,14 @@ _UNFINISHED = {("table", "documents"), ("index", "sqlite_autoindex_documents_1")
 
 
 class ForeignSchema(sqlite3.DatabaseError):
-    """The database holds something that no index has, or lacks what each has."""
+    """The database contains something that no index has, or lacks something that every index has."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open a finished database, for reading alone and from any thread.
+    """Open a finished database, read-only and usable from any thread.
 
-    As immutable: SQLite takes no locks and looks for no journal. The caller sets ``query_only`` once it has made the
-    temporary tables that it needs. Raises ``sqlite3.Error``.
+    It is opened as immutable: SQLite takes no locks and looks for no journal. The caller sets ``query_only`` after
+    creating the temporary tables it needs. Raises ``sqlite3.Error``.
     """
     uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
@@ -55,7 +55,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def harden(connection: sqlite3.Connection) -> None:
-    """Have SQLite trust nothing that the file says of itself; to be called before anything is read."""
+    """Stop SQLite from trusting anything in the file; call this before any read."""
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA cell_size_check=ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -67,19 +67,19 @@ def harden(connection: sqlite3.Connection) -> None:
 
 
 def check_schema(connection: sqlite3.Connection, *, finished: bool = True) -> None:
-    """Raise :class:`ForeignSchema`, which names what is not an index's, or is missing.
+    """Raise :class:`ForeignSchema`, naming the entry, if the schema has an entry too many or lacks one.
 
     An unfinished database may lack its words.
     """
     found = set()
     for kind, name, statement in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if (kind, name) not in _OBJECTS:
-            raise ForeignSchema(f"it holds the {kind} {str(name)[:40]!r}, which is none of an index's")
+            raise ForeignSchema(f"it has the {kind} {str(name)[:40]!r}, which does not belong in an index")
         ours = _OBJECTS[kind, name]
         if ours is not None and " ".join(str(statement).split()) != ours:
-            raise ForeignSchema(f"its {kind} {name!r} is not made as an index's is")
+            raise ForeignSchema(f"its {kind} {name!r} is not defined as in an index")
         if ours is None and kind == "table" and not str(statement).upper().startswith("CREATE TABLE "):
-            raise ForeignSchema(f"its {kind} {name!r} is not FTS5's")
+            raise ForeignSchema(f"its {kind} {name!r} was not made by FTS5")
         found.add((kind, name))
     if missing := sorted((set(_OBJECTS) if finished else _UNFINISHED) - found):
         raise ForeignSchema(f"no {missing[0][0]} {missing[0][1]!r}")

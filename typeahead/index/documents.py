@@ -1,11 +1,11 @@
-"""Documents in SQLite: written once while an index is built, then only read.
+"""Documents in SQLite: written once while an index is built, and read-only afterwards.
 
-A row number joins a document to its vector; ``exact`` and ``approximate`` know row numbers only. The schema
-(``PRAGMA user_version`` 1)::
+A row number links a document to its vector; ``exact`` and ``approximate`` know only row numbers. The schema (``PRAGMA
+user_version`` 1)::
 
     documents(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title, text, url: TEXT NOT NULL), rows 0 … count-1
-    words     FTS5 over title and text (external content: documents), prefixes of 2, 3 and 4 characters indexed,
-              diacritics removed, for lexical matches of a word that is still being typed
+    words     FTS5 over title and text (external content: documents), with indexes for prefixes of 2, 3 and 4
+              characters, diacritics removed; for lexical matches of a half-typed word
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ CREATE VIRTUAL TABLE words USING fts5(title, text, content='documents', content_
 INSERT INTO words(words) VALUES('rebuild');
 INSERT INTO words(words) VALUES('optimize');
 """
-#: All that is found, as one row of text. Python gives its lock away while SQLite looks for a row, and to take it back
-#: for each of eight is what takes the time where other threads are busy.
+#: All results, as one row of text. Python releases the GIL while SQLite looks for a row; with busy threads, most of the
+#: time goes into reacquiring it for each of eight rows.
 _READ = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM documents WHERE row IN ({})"
 _NAMED = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM documents WHERE id IN ({})"
-#: Rows named in one statement. SQLite before 3.32 takes no more than 999 variables.
+#: Row numbers per statement. SQLite before 3.32 accepts at most 999 variables.
 _ROWS_PER_QUERY = 500
 
 
 class DocumentWriter:
     """Appends documents by row number, in transactions that survive a kill.
 
-    What was not committed is gone after a kill. A power failure may take the last commits too, but never leaves a
-    broken file: a write-ahead log without a sync at each commit, which saves some 10 ms a batch. :meth:`finish` folds
-    it in.
+    A kill loses what was not committed. A power failure may also lose the last commits, but never corrupts the file:
+    the write-ahead log is not synced at each commit, which saves about 10 ms a batch. :meth:`finish` merges the log
+    into the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,11 +62,11 @@ class DocumentWriter:
             check_schema(self._connection, finished=False)
         except BaseException as error:
             self._connection.close()
-            # A full disk and the like, which is an OperationalError, is no damage.
+            # An OperationalError, such as a full disk, is not damage.
             if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.OperationalError):
                 raise
             raise IndexCorrupt(
-                f"{path}, which an interrupted build left, is damaged ({error}): build with --no-resume",
+                f"{path} from an interrupted build is damaged ({error}): build with --no-resume",
                 folder=path.parent.parent,
             ) from error
 
@@ -77,25 +77,27 @@ class DocumentWriter:
         return int(count)
 
     def __iter__(self) -> Iterator[Document]:
-        """Committed documents by row, read as they are asked for."""
+        """Iterate over committed documents by row, reading them on demand."""
         rows = self._connection.execute("SELECT id, title, text, url FROM documents ORDER BY row")
         return (Document(*row) for row in rows)
 
     def append(self, first_row: int, documents: Iterable[Document]) -> None:
         """Commit ``documents`` as rows ``first_row``, ``first_row + 1``, … in one transaction.
 
-        Raises :class:`~typeahead.errors.SourceError` for an id that is there already, and then adds none.
+        If an id already exists, adds none of them and raises :class:`~typeahead.errors.SourceError`.
         """
         self.put(enumerate(documents, first_row))
 
     def put(self, rows: Iterable[tuple[int, Document]]) -> None:
-        """Commit documents with their row numbers in one transaction; otherwise as :meth:`append`."""
+        """Commit documents with their row numbers in one transaction; otherwise like :meth:`append`."""
         insert = "INSERT INTO documents VALUES(?, ?, ?, ?, ?)"
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             for row, document in rows:
                 if document.fields:
-                    raise SourceError(f"document {row + 1} ({document.id!r}) has fields: an index folder keeps none")
+                    raise SourceError(
+                        f"document {row + 1} ({document.id!r}) has fields: index folders cannot store them"
+                    )
                 try:
                     values = (row, document.id, document.title, document.text, document.url)
                     self._connection.execute(insert, values)
@@ -103,10 +105,10 @@ class DocumentWriter:
                     raise self._duplicate(row, document.id) from None
                 except UnicodeEncodeError as error:
                     raise SourceError(
-                        f"document {row + 1} ({document.id!r}) holds a lone surrogate: mend its text"
+                        f"document {row + 1} ({document.id!r}) has a lone surrogate: fix its text"
                     ) from error
         except BaseException:
-            # SQLite has rolled back by itself where the disk is full.
+            # On a full disk, SQLite has already rolled back.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
@@ -114,15 +116,15 @@ class DocumentWriter:
 
     def _duplicate(self, row: int, key: str) -> SourceError:
         found = self._connection.execute("SELECT row FROM documents WHERE id = ?", (key,)).fetchone()
-        first = f"documents {found[0] + 1} and {row + 1}" if found else f"document {row + 1} and one before it"
+        first = f"documents {found[0] + 1} and {row + 1}" if found else f"document {row + 1} and an earlier one"
         return SourceError(f"{first} have the same id {key!r}: ids must be unique")
 
     def truncate(self, count: int) -> None:
-        """Drop the documents from row ``count`` on."""
+        """Delete the documents from row ``count`` on."""
         self._connection.execute("DELETE FROM documents WHERE row >= ?", (count,))
 
     def finish(self) -> None:
-        """Index the words; to be called before the file is read by :class:`Documents`."""
+        """Index the words; call this before :class:`Documents` reads the file."""
         self._connection.executescript(f"BEGIN; {_WORDS} COMMIT; PRAGMA journal_mode=DELETE;")
 
     def close(self) -> None:
@@ -133,12 +135,12 @@ class DocumentWriter:
 class Documents:
     """Reads documents by row, from any thread.
 
-    Opened as immutable, which saves a quarter of a query, and the file may be unlinked by a newer index while it is
-    open. That is also why there is one connection behind a lock and none opened later. Eight documents take some 30 µs.
-    None is kept for the next reader, who could tell by the time of an answer what somebody else has found.
+    The file is opened as immutable, which saves a quarter of the query time. A newer index may unlink the file while it
+    is open, so there is only one connection, behind a lock, and none is opened later. Reading eight documents takes
+    about 30 µs. Documents are not cached: otherwise a user could tell from the reply time what another user has found.
 
-    Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is missing, no such database or holds not ``count``
-    rows.
+    Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is missing, is no such database, or does not hold
+    ``count`` rows.
     """
 
     def __init__(self, path: Path, count: int) -> None:
@@ -154,7 +156,7 @@ class Documents:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
             if version != _SCHEMA_VERSION:
                 raise self._corrupt(f"schema {version}, not {_SCHEMA_VERSION}")
-            # The last row rather than count(*), which would read the whole table. Rows are dense as they are written.
+            # The last row rather than count(*), which would read the whole table. Row numbers have no gaps.
             (last,) = self._connection.execute("SELECT max(row) FROM documents").fetchone()
             if (-1 if last is None else last) != count - 1:
                 raise self._corrupt(f"{0 if last is None else last + 1} documents, not {count}")
@@ -166,7 +168,7 @@ class Documents:
             raise
 
     def read(self, rows: Sequence[int]) -> dict[int, Document]:
-        """The documents of ``rows``, in one query (one for each 500).
+        """Return the documents of ``rows``, in one query for every 500.
 
         Raises :class:`~typeahead.errors.IndexCorrupt` if one cannot be read, and
         :class:`~typeahead.errors.IndexFolderError` after :meth:`close`.
@@ -189,14 +191,14 @@ class Documents:
                 self.check_open()
                 (fetched,) = self._connection.execute(query, values).fetchone()
             rows: list[Any] = json.loads(fetched)
-        except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: text that is not UTF-8
+        except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: the text is not UTF-8
             raise self._corrupt(str(error)) from error
         return rows
 
     def named(self, ids: Sequence[str]) -> dict[int, Document]:
-        """The documents of ``ids`` by row, in the order of ``ids`` and without those that are not there.
+        """Return the documents of ``ids`` by row, in the order of ``ids``, without ids that do not exist.
 
-        Raises as :meth:`read` does.
+        Raises the same errors as :meth:`read`.
         """
         self.check_open()
         wanted = [one for one in dict.fromkeys(ids) if is_unicode(one)]
@@ -208,7 +210,7 @@ class Documents:
         return dict(found[one] for one in wanted if one in found)
 
     def ids(self) -> PassageIds:
-        """The ids of all documents by row; raises as :meth:`read` does."""
+        """Return the ids of all documents by row; raises the same errors as :meth:`read`."""
         self.check_open()
         try:
             with self._lock:
@@ -221,13 +223,13 @@ class Documents:
         """Raise :class:`~typeahead.errors.IndexFolderError` after :meth:`close`."""
         if self._closed:
             folder = self.path.parent.parent
-            raise IndexFolderError(f"the index {folder} was closed: open it again", folder=folder)
+            raise IndexFolderError(f"the index {folder} is closed: open it again", folder=folder)
 
     def close(self) -> None:
-        """Close the file; a query that is under way finishes first."""
+        """Close the file, after any running query."""
         with self._lock:
             self._closed = True
             self._connection.close()
 
     def _corrupt(self, what: str) -> IndexCorrupt:
-        return IndexCorrupt(f"{self.path} is damaged ({what}): build the index again", folder=self.path.parent.parent)
+        return IndexCorrupt(f"{self.path} is damaged ({what}): rebuild the index", folder=self.path.parent.parent)

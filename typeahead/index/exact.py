@@ -1,18 +1,17 @@
-"""Exact search, made fast by a bound: what ``approximate`` finds most of the time, this finds always.
+"""Exact search, made fast by an error bound: it always finds what ``approximate`` finds most of the time.
 
-Rows are held as int8 with one scale each, x̂ = r·n. For a query q, rounded to q̂, every row's true score lies within
-a bound of its cheap one (Cauchy-Schwarz)::
+Rows are held as int8 with one scale each, x̂ = r·n. For a query q, rounded to q̂, every row's true score lies within a
+bound of its cheap score (Cauchy-Schwarz)::
 
     |x·q - x̂·q̂| ≤ ‖x - x̂‖·‖q‖ + ‖x̂‖·‖q - q̂‖ ≤ r·(E·‖q‖ + B·‖q - q̂‖),   E = max ‖x - x̂‖/r,   B = max ‖n‖
 
-The true scores of a few promising rows give a k-th best score s that the result cannot fall below. Only rows whose
-cheap score plus bound reaches s can belong to it; those, and no others, are scored from the stored vectors. On
-MiniLM's vectors of 39,000 texts that is 16 rows for the best 8 (37 at most in 300 queries); when everything is alike it
-is all of them, slower but still right.
+The true scores of a few promising rows give a k-th best score s, a lower limit for the result. Only rows whose cheap
+score plus bound reaches s can be among the results; only those rows are scored from the stored vectors. On MiniLM's
+vectors of 39,000 texts, that is 16 rows for the best 8 (37 at most in 300 queries). If all vectors are alike it is all
+rows, which is slower but still correct.
 
-Rows are rounded whenever an index is opened. That is 0.12 s of the 0.25 s that 50,000 vectors take to open, the largest
-number that is searched this way by default, so rounded rows are not stored (``python benchmarks/search.py --vectors
-50000``).
+Rows are rounded each time an index is opened. This is 0.12 s of the 0.25 s it takes to open 50,000 vectors, the most
+that are searched this way by default, so rounded rows are not stored (``python benchmarks/search.py --vectors 50000``).
 """
 
 from __future__ import annotations
@@ -26,25 +25,25 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.index.int8 import LARGEST, ZERO, Int8Rows
 
-#: Rows that are converted at once, so that memory stays bounded.
+#: Rows converted at once, to limit memory.
 _CHUNK = 4096
-#: Queries whose scores of all rows are held at once.
+#: Queries for which the scores of all rows are held at once.
 _QUERIES = 16
-#: Relative rounding errors of the few float32 operations on cheap scores, with room to spare.
+#: Relative rounding error of the few float32 operations on cheap scores, with a safety margin.
 _ROUNDING = 2.0**-20
-#: Beyond, float32 scores could overflow.
+#: Larger values could overflow float32 scores.
 _LARGEST_SCALE = np.float32(1e18 / 127)
 
 
 class ExactVectors:
-    """The k rows of highest inner product, ties by row number.
+    """Finds the k rows with the highest inner product; ties go by row number.
 
-    ``vectors`` float32 or float16 (n, dim), typically a memory map: it is read once here, later only where candidates
-    are. Raises ``ValueError`` if a value is not finite. Safe to use from several threads.
+    ``vectors`` is float32 or float16 (n, dim), typically a memory map: it is read once here, and later only for
+    candidates. Raises ``ValueError`` if a value is not finite. Safe to use from several threads.
     """
 
     def __init__(self, vectors: NDArray[np.floating]) -> None:
-        # Not as a memmap: that class runs Python code at each access.
+        # Not as a memmap: that class runs Python code on each access.
         self._vectors = np.asarray(vectors)
         count, dim = vectors.shape
         rows = np.empty((count, dim), np.int8)
@@ -55,7 +54,7 @@ class ExactVectors:
             scale = np.maximum(np.abs(part).max(axis=1) / np.float32(127), np.float32(1e-30))
             if not (usable := scale < _LARGEST_SCALE).all():
                 raise ValueError(
-                    f"vector {start + int(np.argmin(usable))} has a value that is not finite or beyond 1e18"
+                    f"vector {start + int(np.argmin(usable))} has a value that is not finite or above 1e18"
                 )
             ratio = part / scale[:, None]
             whole = np.rint(ratio)
@@ -64,13 +63,13 @@ class ExactVectors:
             rows[start : start + _CHUNK] = whole
             scales[start : start + _CHUNK] = scale
         self._scales = scales
-        # The float32 arithmetic above is itself off by up to 127 x 2^-24 a dimension.
+        # The float32 arithmetic above is itself off by up to 127 x 2^-24 per dimension.
         self._error = error + 1e-5 * math.sqrt(dim)
         self._length = length
         self._int8 = Int8Rows(rows) if count else None
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of min(k, n) pairs.
+        """Return rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of min(k, n) pairs.
 
         Scores are computed in float64 from the stored vectors.
         """
@@ -97,37 +96,37 @@ class ExactVectors:
     def _candidates(
         self, query: NDArray[np.float64], step: float, product: Vectors, bound: float, k: int
     ) -> NDArray[np.int64]:
-        """Every row that can be among the k best."""
+        """Return every row that can be among the k best."""
         count = len(product)
         if k >= count:
             return np.arange(count)
         cheap = product * self._scales
-        # Rows fall into groups; the k-th largest of the groups' maxima is reached by at least k rows. Finding it so
-        # takes 10 µs, np.argpartition of all scores 400.
+        # Split rows into groups: at least k rows reach the k-th largest of the groups' maxima. Finding it this way
+        # takes 10 µs, against 400 for np.argpartition of all scores.
         size = max(1, min(64, count // (4 * k)))
         maxima = cheap[: count // size * size].reshape(size, -1).max(axis=0)
         promising = np.flatnonzero(cheap >= np.partition(maxima, -k)[-k])
-        # No more than needed: a tie of thousands would be scored twice.
+        # No more than needed: otherwise, a tie of thousands would be scored twice.
         scores = self.scores(promising[: max(4 * k, 64)], query)
         threshold = np.partition(scores, -k)[-k] / step
         return np.flatnonzero(cheap + np.float32(bound) * self._scales >= np.float32(threshold))
 
     def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float]:
-        """The scores of some rows, as :meth:`search` gives them."""
+        """Return the scores of some rows, computed as in :meth:`search`."""
         return list(map(float, self.scores(np.array(rows, np.int64), query.astype(np.float64))))
 
     def scores(self, rows: NDArray[np.int64], query: NDArray[np.float64]) -> NDArray[np.float64]:
-        """True scores of ``rows``: float64 (len(rows),)."""
+        """Return the true scores of ``rows``: float64 (len(rows),)."""
         return row_scores(self._vectors, rows, query)
 
 
 def row_scores(
     vectors: NDArray[np.floating], rows: NDArray[np.int64], query: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Inner products of ``query`` float64 (dim,) with ``rows`` of ``vectors``, in float64.
+    """Return inner products of ``query`` float64 (dim,) with ``rows`` of ``vectors``, in float64.
 
-    Summed row by row rather than by BLAS, whose result for a row depends on the rows beside it: equal vectors must
-    have equal scores.
+    They are summed row by row rather than by BLAS, whose result for a row depends on the neighbouring rows: equal
+    vectors must have equal scores.
     """
     if len(rows) <= _CHUNK:
         return _row_scores(vectors, rows, query)
@@ -147,7 +146,7 @@ def _row_scores(
 def block_scores(
     vectors: NDArray[np.floating], rows: NDArray[np.int64], queries: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The same for many queries: float64 (m, w) for ``rows`` (m, w) of ``queries`` (m, dim), bit for bit."""
+    """Do the same for many queries: float64 (m, w) for ``rows`` (m, w) of ``queries`` (m, dim), with the same bits."""
     part = vectors.take(rows, axis=0).astype(np.float64)
     part *= queries[:, None]
     scores: NDArray[np.float64] = part.sum(axis=2)
@@ -155,7 +154,7 @@ def block_scores(
 
 
 def best(rows: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[tuple[int, float]]:
-    """The k highest-scored of ``rows`` with their scores, best first, ties by row number."""
+    """Return the k rows with the highest scores and their scores, best first, ties by row number."""
     order = np.lexsort((rows, -scores))[:k]
     return list(zip(rows[order].tolist(), scores[order].tolist(), strict=True))
 

@@ -1,4 +1,4 @@
-"""An index that is in force: opened, searched, closed. ``build`` and ``adopt`` make one."""
+"""Opens, searches and closes finished indexes. ``build`` and ``adopt`` create them."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from typeahead.text.ids import PassageIds
 if TYPE_CHECKING:
     from typeahead.models.config import ModelConfig
 
-#: What the lexical arm of a hybrid searches: the words of documents, or the weights that a sparse encoder gave tokens.
+#: What the lexical arm of a hybrid searches: the documents' words, or the token weights from a sparse encoder.
 Lexical = Literal["words", "sparse"]
 
-#: How often a reader starts again because a newer index took the place of the one that it was opening.
+#: How often a reader retries because a newer index has replaced the one it was opening.
 _ATTEMPTS = 3
 
 
 class Index:
-    """An open index; :func:`open_index` makes one. All methods may be called from several threads."""
+    """An open index, made by :func:`open_index`. All methods may be called from several threads."""
 
     def __init__(
         self,
@@ -55,84 +55,84 @@ class Index:
         self._documents = documents
 
     def check_teacher(self, config: ModelConfig) -> None:
-        """Check that an encoder of ``config`` answers in the space of the index's vectors.
+        """Check that an encoder with ``config`` produces vectors in the space of this index.
 
-        Compares the teachers' names, their revisions where both are known, the dimensions and the similarities.
-        Raises :class:`~typeahead.errors.TeacherMismatch`, which names both.
+        Compares the teachers' names, their revisions if both are known, the dimensions and the similarities. Raises
+        :class:`~typeahead.errors.TeacherMismatch`, which names both.
         """
         check_space(self.space, config, folder=self.folder)
 
     @property
     def space(self) -> Space:
-        """The space of the vectors."""
+        """The embedding space of the vectors."""
         manifest = self.manifest
         return Space(manifest.teacher.name, manifest.teacher.revision, manifest.dim, manifest.similarity)
 
     def search(self, queries: Vectors, k: int) -> list[list[Hit]]:
         """Find the ``k`` most similar documents to each of ``queries`` float32 (n, dim), best first.
 
-        Under "cosine" scores do not depend on the lengths of queries. A query of zeros, which is what an encoder gives
-        for a text without a token, finds nothing. Fewer than ``k`` hits come back where there are fewer documents, and
-        where an approximate back end finds fewer.
+        With "cosine", scores do not depend on the lengths of queries. A zero query, which an encoder returns for a text
+        without tokens, finds nothing. There are fewer than ``k`` hits if there are fewer documents, or if an
+        approximate back end finds fewer.
 
-        Raises ``ValueError`` for a wrong shape, a value that is not finite, or ``k`` below 1,
+        Raises ``ValueError`` for a wrong shape, a non-finite value or ``k`` below 1,
         :class:`~typeahead.errors.IndexCorrupt` if a document cannot be read, and
-        :class:`~typeahead.errors.IndexFolderError` if the index was closed.
+        :class:`~typeahead.errors.IndexFolderError` if the index is closed.
         """
         found = self.rank(queries, k)
         documents = self._documents.read([row for pairs in found for row, _ in pairs])
         return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
 
     def match(self, text: str, depth: int, scope: int = 0) -> Ranking:
-        """Find the ``depth`` documents that answer to the words of ``text``: rows and scores, best first.
+        """Find the ``depth`` documents that best match the words of ``text``: rows and scores, best first.
 
-        What is remembered of one ``scope`` makes no other's search faster. By :mod:`typeahead.index.words`, for which
-        the last word may be unfinished, or :mod:`typeahead.index.sparse`, whichever the index was opened with; they say
-        what is raised, too.
+        Entries cached for one ``scope`` do not make searches of other scopes faster. The index searches with
+        :mod:`typeahead.index.words`, where the last word may be unfinished, or with :mod:`typeahead.index.sparse`,
+        depending on how it was opened; see there for the errors raised.
         """
         self._documents.check_open()
         return self._words.search(text, depth, scope)
 
     def word_counts(self) -> dict[str, int]:
-        """How many documents hold each of the commonest words; see :func:`~typeahead.index.words.count_words`."""
+        """Return document frequencies of the most frequent words; see :func:`~typeahead.index.words.count_words`."""
         self._documents.check_open()
         return count_words(self._documents.path)
 
     @cached_property
     def _words(self) -> Words | SparseWords:
-        # Opened by the first search that wants it: most never do.
+        # Opened on first use: most processes never need it.
         if self._lexical == "sparse":
             return SparseWords(self.generation / SPARSE, self.manifest.count)
         return Words(self._documents.path, self.manifest.count)
 
     @property
     def generation(self) -> Path:
-        """The folder of the files that are in force."""
+        """The folder of the active generation."""
         return self.folder / self.manifest.generation
 
     def documents(self, rows: Sequence[int]) -> list[Document]:
-        """Return the documents of some rows; raises as :meth:`search` does."""
+        """Return the documents of some rows; raises the same errors as :meth:`search`."""
         found = self._documents.read(rows)
         return [found[row] for row in rows]
 
     def named(self, ids: Sequence[str]) -> dict[int, Document]:
-        """Return the documents of some ids by row, without those that are not there; raises as :meth:`search` does."""
+        """Return the documents of some ids by row, without ids that do not exist; raises as :meth:`search` does."""
         return self._documents.named(ids)
 
     def ids(self) -> PassageIds:
-        """Return the ids of all documents by row; raises as :meth:`search` does."""
+        """Return the ids of all documents by row; raises the same errors as :meth:`search`."""
         return self._documents.ids()
 
     @property
     def documents_file(self) -> Path:
-        """The SQLite file of the documents."""
+        """The SQLite file with the documents."""
         return self._documents.path
 
     def similarities(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
-        """Return the similarity of ``query`` float32 (dim,) to each of some rows, as :meth:`rank` scores them.
+        """Return the similarity of ``query`` float32 (dim,) to each of some rows, with the same scores as :meth:`rank`.
 
-        None where the vectors cannot be had, as in some adopted indexes, and for a query of zeros. Raises as
-        :meth:`rank` does.
+        Returns None if the vectors are not available, as in some adopted indexes, and for a zero query. Raises the same
+        errors as :meth:`rank`.
         """
         asked, prepared = self._prepared(np.asarray(query)[None])
         if asked is not None:
@@ -140,9 +140,9 @@ class Index:
         return self._vectors.scores_of(prepared[0], rows)
 
     def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Find the rows of the ``k`` most similar documents with their scores; otherwise as :meth:`search`."""
+        """Find the rows of the ``k`` most similar documents, with their scores; otherwise like :meth:`search`."""
         if k < 1:
-            raise ValueError(f"k is {k}, it must be at least 1")
+            raise ValueError(f"k is {k}; it must be at least 1")
         asked, prepared = self._prepared(queries)
         found = self._vectors.search(prepared, k)
         if asked is not None:
@@ -151,17 +151,17 @@ class Index:
         return found
 
     def _prepared(self, queries: Vectors) -> tuple[NDArray[np.bool_] | None, Vectors]:
-        """Queries as the vectors are searched by; and, if some are zeros and left out, which are not."""
+        """Convert queries for the search; also return a mask of non-zero queries, if some are zero and left out."""
         self._documents.check_open()
         queries = np.asarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
-            raise ValueError(f"queries have the shape {queries.shape}, it must be (n, {self.manifest.dim})")
+            raise ValueError(f"queries have the shape {queries.shape}; it must be (n, {self.manifest.dim})")
         wide = queries.astype(np.float64)
         lengths = np.sqrt(np.vecdot(wide, wide))
-        # Both are NaN where any is.
+        # Both are NaN if any length is.
         shortest, longest = lengths.min(initial=1.0), lengths.max(initial=1.0)
         if not longest < np.inf:
-            raise ValueError("a query has a value that is not finite")
+            raise ValueError("a query has a non-finite value")
         asked = None if shortest > 0 else lengths > 0
         if asked is not None:
             queries, wide, lengths = queries[asked], wide[asked], lengths[asked]
@@ -172,7 +172,7 @@ class Index:
         return asked, queries
 
     def close(self) -> None:
-        """Close the files. Searches that are under way may fail; later ones do."""
+        """Close the files. Running searches may fail; later ones do."""
         self._documents.close()
         if "_words" in self.__dict__:
             self._words.close()
@@ -200,21 +200,21 @@ def open_index(
 
     Args:
         path: the folder.
-        search_candidates: how many candidates a search of an HNSW graph holds: more find more and take longer. By
-            default what the index's manifest says.
-        lexical: what :meth:`Index.match` searches; "sparse" needs what ``python -m training.light.sparse_passages``
-            wrote.
-        manifest: the manifest to open it by, which may be that of an older generation; by default the one in force.
+        search_candidates: number of candidates that a search of an HNSW graph keeps: more find more and take longer.
+        Defaults to the number in the index's manifest.
+        lexical: what :meth:`Index.match` searches; "sparse" needs the file that ``python -m
+        training.light.sparse_passages`` writes.
+        manifest: the manifest to use, possibly of an older generation; defaults to the current one.
 
     Raises:
-        IndexNotFound: there is no index, or one that is not finished.
-        IndexCorrupt: a file is missing or cut short, or parts disagree; the message names the file.
-        IndexTooNew: it was written in a later format.
+        IndexNotFound: there is no index, or it is not finished.
+        IndexCorrupt: a file is missing or truncated, or parts disagree; the message names the file.
+        IndexTooNew: it has a newer format.
         MissingExtra: it needs FAISS, or SciPy for "sparse", which is not installed.
         ValueError: ``search_candidates`` is below 1 or above 100,000.
     """
     if search_candidates is not None and not 1 <= search_candidates <= MOST_CANDIDATES:
-        raise ValueError(f"search_candidates is {search_candidates}, it must be from 1 to {MOST_CANDIDATES}")
+        raise ValueError(f"search_candidates is {search_candidates}; it must be from 1 to {MOST_CANDIDATES}")
     path = Path(path)
     if manifest is not None:
         return _open(path, manifest, search_candidates, lexical)
@@ -223,7 +223,7 @@ def open_index(
         try:
             return _open(path, manifest, search_candidates, lexical)
         except IndexCorrupt:
-            # A newer index may have come into force since the manifest was read, and this one's files be gone.
+            # Since the manifest was read, a newer index may have replaced this one and deleted its files.
             now = Manifest.read(path)
             if now.generation == manifest.generation:
                 raise
@@ -250,14 +250,14 @@ def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexic
             )
     except (OSError, ValueError) as error:
         documents.close()
-        raise IndexCorrupt(f"{generation}: {error}: build the index again", folder=path) from error
+        raise IndexCorrupt(f"{generation}: {error}: rebuild the index", folder=path) from error
     except BaseException:
         documents.close()
         raise
     index = Index(path, manifest, vectors, documents, projection, lexical)
     if lexical == "sparse":
         try:
-            # All of it is read at once: a server is to find out before its first query.
+            # Read everything now: a server should learn of damage before its first query.
             _ = index._words
         except BaseException:
             index.close()

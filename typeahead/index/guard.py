@@ -1,6 +1,6 @@
-"""Keeps a good index from being replaced by what a broken source left of it.
+"""Keeps a broken source from replacing a good index with its remains.
 
-Every way to put an index in force asks :class:`Guard` first, as soon as the number of documents is known, and
+Every code path that activates an index asks :class:`Guard` first, as soon as the number of documents is known.
 :class:`~typeahead.index.staging.Staging` asks again at the last moment.
 """
 
@@ -15,10 +15,10 @@ from typeahead.index.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Which new index may take the place of the one in force.
+    """Decides which new index may replace the current one.
 
-    ``allow_empty`` lets an index of no documents through. ``max_shrink`` is the largest share of the documents in force
-    that a new index may lack, from 0 (it must hold as many) to 1 (any number will do, except none).
+    ``allow_empty`` accepts an index without documents. ``max_shrink`` is the largest share of the current documents
+    that a new index may lack: from 0 (it must have at least as many) to 1 (it may have any number except zero).
     """
 
     allow_empty: bool = False
@@ -26,7 +26,7 @@ class Guard:
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_shrink <= 1:
-            raise ValueError(f"max_shrink is {self.max_shrink}, it must be from 0 to 1")
+            raise ValueError(f"max_shrink is {self.max_shrink}; it must be from 0 to 1")
 
     def check(self, out: Path, count: int) -> None:
         """Raise :class:`~typeahead.errors.ReplacementRefused` if ``count`` documents are too few to replace ``out``."""
@@ -34,29 +34,29 @@ class Guard:
         if not count:
             if self.allow_empty:
                 return
-            kept = f"{out} is not made" if before is None else f"{out} keeps its {before:,} documents"
+            kept = f"{out} is not created" if before is None else f"{out} keeps its {before:,} documents"
             raise ReplacementRefused(
-                f"the source holds no documents, so {kept}: give --allow-empty if an index of nothing is meant",
+                f"the source has no documents, so {kept}: pass --allow-empty if you do want an empty index",
                 before=before,
                 after=0,
                 folder=out,
             )
         if before is not None and before - count > self.max_shrink * before:
             raise ReplacementRefused(
-                f"{out} keeps its {before:,} documents, as the source holds only {count:,}: "
-                f"give --max-shrink 1 if that is meant (it is {self.max_shrink:g})",
+                f"{out} keeps its {before:,} documents, because the source has only {count:,}: "
+                f"pass --max-shrink 1 if that is intended (it is {self.max_shrink:g})",
                 before=before,
                 after=count,
                 folder=out,
             )
 
 
-#: Refuses an index of nothing, and one that lacks more than half of the documents in force.
+#: Refuses an empty index, and one that loses more than half of the current documents.
 CAREFUL = Guard()
 
 
 def _documents_in_force(out: Path) -> int | None:
-    """Number of documents in force; ``None`` where there is no index whose manifest can be read."""
+    """Return the number of documents in the current index; ``None`` if there is no index with a readable manifest."""
     try:
         return Manifest.read(out).count
     except IndexFolderError:

@@ -1,13 +1,12 @@
-"""A product of unsigned 7-bit queries with signed 8-bit rows by ONNX Runtime; ``exact`` makes a search of it.
+"""A product of unsigned 7-bit queries with signed 8-bit rows in ONNX Runtime; ``exact`` builds a search on it.
 
-39,000 rows x 384, one query, one core of an AMD EPYC with AVX-512, best and median of 300 in ms: this with all that
-``exact`` adds 0.60 and 1.01; FAISS scalar quantizer with 8 bits uniform 1.06 and 1.16, fp16 1.08 and 1.22, 8 bits a
-dimension 1.23 and 1.50; FAISS float32 2.11 and 2.36; NumPy float32 3.00 and 3.41 (``python benchmarks/search.py``).
+39,000 rows x 384, one query, one core of an AMD EPYC with AVX-512, best and median of 300 in ms: this, with everything
+that ``exact`` adds, 0.60 and 1.01; FAISS scalar quantizer with 8 bits uniform 1.06 and 1.16, fp16 1.08 and 1.22, 8 bits
+per dimension 1.23 and 1.50; FAISS float32 2.11 and 2.36; NumPy float32 3.00 and 3.41 (``python benchmarks/search.py``).
 
-ONNX Runtime keeps the matrix in the layout of its kernels only if it is a constant of the graph, so the graph is made
-here, in memory. It is three nodes, and the `onnx` package would be a large dependency for writing them: the
-protocol buffer is written by hand instead, after
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+ONNX Runtime stores a matrix in its kernels' layout only if it is a constant of the graph, so the graph is built here,
+in memory. It has three nodes, and the `onnx` package would be a large dependency for that, so this module encodes the
+protocol buffer by hand, following https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 from __future__ import annotations
@@ -17,22 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: The query's zero point, and the largest magnitude of its values.
+#: The query's zero point; its values' largest magnitude is one less.
 ZERO = 64
 LARGEST = 63
 
-#: Bytes of one graph's matrix. A protocol buffer must stay below 2 GiB, and while loading it exists three times.
+#: Bytes of one graph's matrix. A protocol buffer must stay below 2 GiB, and during loading it exists three times.
 _BLOCK_BYTES = 32 << 20
 _INT, _FLOAT, _UINT8, _INT8 = 2, 1, 2, 3
 
 
 class Int8Rows:
-    """Rows of int8 that queries are multiplied with; safe to use from several threads.
+    """Rows of int8 to multiply queries with; safe to use from several threads.
 
-    ``rows`` int8 (n, dim), n > 0. Queries are integers from -63 to 63, sent as unsigned bytes from 1 to 127 with zero
-    point 64. One bit is left unused on purpose: without VNNI the kernels add pairs of products in 16 bits, and
-    2 x 127 x 128 is the most that fits, so this product is exact on every processor. The 7th bit costs a handful of
-    candidates more (14 instead of 12 of 39,000 on average).
+    ``rows`` int8 (n, dim), n > 0. Queries are integers from -63 to 63, passed as unsigned bytes from 1 to 127 with zero
+    point 64. One bit is unused on purpose: without VNNI, the kernels add pairs of products in 16 bits, which can hold
+    at most 2 x 127 x 128, so this product is exact on every processor. The lost bit costs a few more candidates (14
+    instead of 12 of 39,000 on average).
     """
 
     def __init__(self, rows: NDArray[np.int8]) -> None:
@@ -45,14 +44,14 @@ class Int8Rows:
         ]
 
     def dot(self, queries: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Inner products, exact integers up to 2^24 in size: ``queries`` uint8 (m, dim) gives float32 (m, n)."""
+        """Return inner products, exact integers up to 2^24: ``queries`` uint8 (m, dim) gives float32 (m, n)."""
         parts = [session.run(None, {"query": queries})[0] for session in self._sessions]
         products: NDArray[np.float32] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         return products
 
 
 def _graph(rows: NDArray[np.int8]) -> bytes:
-    """ONNX model: ``Cast(MatMulInteger(query, rows.T, 64))`` to float32."""
+    """Build the ONNX model ``Cast(MatMulInteger(query, rows.T, 64))`` to float32."""
     count, dim = rows.shape
     matrix = np.ascontiguousarray(rows.T).tobytes()
     graph = (
@@ -64,7 +63,7 @@ def _graph(rows: NDArray[np.int8]) -> bytes:
         + _field(11, _value("query", _UINT8, dim))
         + _field(12, _value("products", _FLOAT, count))
     )
-    # IR version 8 and operator set 17 are the oldest that every supported ONNX Runtime still reads natively.
+    # IR version 8 and operator set 17 are the oldest that every supported ONNX Runtime reads natively.
     return _varint(1, 8) + _field(8, _string(1, "") + _varint(2, 17)) + _field(7, graph)
 
 
@@ -74,7 +73,7 @@ def _node(operator: str, inputs: list[str], output: str, attributes: bytes = b""
 
 
 def _value(name: str, kind: int, columns: int) -> bytes:
-    """A float or byte matrix of any number of rows."""
+    """Declare a float or byte matrix with any number of rows."""
     shape = _field(1, _string(2, "queries")) + _field(1, _varint(1, columns))
     return _string(1, name) + _field(2, _field(1, _varint(1, kind) + _field(2, shape)))
 

@@ -1,9 +1,9 @@
-"""Keeps the files of a generation while somebody wants to open them again.
+"""Keeps the files of a generation while a server may still need to open them.
 
-Whoever has an index open keeps its files, also after a build deleted their names; but nobody else can open them then. A
-server whose processes all have to search one generation holds a lease: a shared lock on the generation's folder
-(``flock``, which ends with its process however it dies). A build deletes no generation that is held; the next one does.
-Where the system or the file system has no such locks nothing is kept.
+A process that has an index open can keep reading its files even after a build has unlinked them, but no other process
+can open them then. A server whose processes must all search the same generation holds a lease: a shared lock on the
+generation's folder (``flock``, which ends with its process however that dies). A build does not delete a generation
+with a lease; the next build does. If the system or the file system has no such locks, nothing is kept.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, which deletes no file that is open
+except ImportError:  # Windows, which does not delete open files
     fcntl = None  # type: ignore[assignment]
 
 
 class Lease:
-    """Holds one generation until it is closed; nothing if the folder ``generation`` is not there."""
+    """Holds one generation until it is closed; does nothing if the folder ``generation`` does not exist."""
 
     def __init__(self, generation: Path) -> None:
         self._release = None
@@ -29,32 +29,32 @@ class Lease:
             return
         handle = os.open(generation, os.O_RDONLY)
         self._release = weakref.finalize(self, os.close, handle)
-        # A build that is deleting it has it alone, and then it is gone.
+        # If a build holds the exclusive lock it is deleting the generation, and there is nothing to keep.
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def close(self) -> None:
-        """Let builds delete it."""
+        """Allow builds to delete the generation."""
         if self._release is not None:
             self._release()
 
 
 def delete_unless_held(generation: Path) -> None:
-    """Delete a generation's folder, unless somebody holds it or a file in it cannot be deleted."""
+    """Delete a generation's folder, unless it has a lease or a file in it cannot be deleted."""
     if fcntl is None:
         shutil.rmtree(generation, ignore_errors=True)
         return
     try:
         handle = os.open(generation, os.O_RDONLY)
-    except OSError:  # gone already, or not ours
+    except OSError:  # already deleted, or owned by another user
         return
     try:
-        # Held until all is gone: nobody takes a lease meanwhile.
+        # Held until everything is deleted, so that no new lease starts meanwhile.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(generation, ignore_errors=True)
     except BlockingIOError:
         return
-    except OSError:  # there are no locks here, so nobody holds one
+    except OSError:  # there are no locks here, so there are no leases either
         shutil.rmtree(generation, ignore_errors=True)
     finally:
         os.close(handle)

@@ -1,33 +1,33 @@
-"""The index folder's format, and its one file that is ever replaced: ``manifest.json``.
+"""The format of the index folder, and ``manifest.json``, the only file in it that is ever replaced.
 
 Format, version 2::
 
-    manifest.json           JSON object, the fields of :class:`Manifest`; names the generation that is in force
-    generation-<n>/         one finished index; none of its files changes after the manifest names it
+    manifest.json           JSON object with the fields of :class:`Manifest`; names the active generation
+    generation-<n>/         one finished index; its files never change after the manifest names it
         documents.sqlite    the documents by row number, see ``documents``
         vectors.npy         NumPy array (count, dim), float32 or float16, C order, little-endian; row i is document i.
                             Backends "exact" and "hnsw", without ``dimensions``
-        reduced.npy         the same as (count, dimensions), in place of it where there are ``dimensions``
-        projection.npy      float32 (dim, dimensions), with the former: what brings a query there, see ``projection``
+        reduced.npy         the same as (count, dimensions), replaces vectors.npy if ``dimensions`` is set
+        projection.npy      float32 (dim, dimensions), comes with reduced.npy and projects queries, see ``projection``
         graph.faiss         FAISS IndexHNSWSQ over the same rows, METRIC_INNER_PRODUCT. Backend "hnsw"
-        adopted.faiss       somebody's own FAISS index, byte for byte (or with inverted lists that lay in another file
-                            copied in). Backend "faiss"
-        labels.npy          int64 (count,), ascending: FAISS label of each row, where labels are not row numbers.
+        adopted.faiss       the user's own FAISS index, byte for byte (or with inverted lists copied in from another
+                            file). Backend "faiss"
+        labels.npy          int64 (count,), ascending: FAISS label of each row, if labels are not row numbers.
                             Backend "faiss"
-        sparse.safetensors  weights of tokens, see ``sparse``: added to a finished index by whoever has a sparse encoder
-    generation-<n+1>/       a build that is under way or was killed, see ``staging``
-    build.lock              held by a process that builds
+        sparse.safetensors  token weights, see ``sparse``: users with a sparse encoder add it to a finished index
+    generation-<n+1>/       a build that is running or was killed, see ``staging``
+    build.lock              locked by a running build
 
-Vectors are the teacher's own. Under similarity "cosine" each has length 1, so both similarities are searched by inner
-product. ``files`` states of each file its size and sums, see :class:`~typeahead.storage.sums.FileEntry`: every start
-looks at sizes and ends, ``typeahead verify`` reads all of it. The manifest carries a sum of itself, see ``sealed``.
-Indexes that were written before have neither whole sums nor that one, and open all the same.
+Vectors are the teacher's own. With similarity "cosine" each has length 1, so both similarities are searched by inner
+product. ``files`` states the size and checksums of each file, see :class:`~typeahead.storage.sums.FileEntry`: every
+start checks sizes and ends, ``typeahead verify`` reads whole files. The manifest carries its own checksum, see
+``sealed``. Older indexes have neither whole-file checksums nor that one, but still open.
 
-A reader takes the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
-manifest by one atomic rename, and only then deletes the generations before it, unless somebody holds one (``lease``).
-So a reader finds the old index or the new one, and one that has the old files open keeps them. A folder whose
-``format_version`` is later is refused. What version 2 has more is ``dimensions``; an index without is written as
-version 1, which older readers open.
+A reader reads the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
+manifest by one atomic rename, and only then deletes older generations, unless they have a ``lease``. So a reader finds
+either the old index or the new one, and a reader that has the old files open keeps them. A folder with a newer
+``format_version`` is rejected. Version 2 adds ``dimensions``; an index without them is written as version 1, which
+older readers can open.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ FORMAT_VERSION = 2
 MANIFEST, LOCK, RECIPE = "manifest.json", "build.lock", "recipe.json"
 SIMILARITIES = ("cosine", "dot")
 BACKENDS = ("exact", "hnsw", "faiss")
-#: More candidates than that make a search slower than looking at every vector.
+#: With more candidates, a search would be slower than comparing every vector.
 MOST_CANDIDATES = 100_000
 
-#: The largest manifest that is read, in bytes.
+#: Maximum size of a manifest, in bytes.
 _MAX_MANIFEST = 1 << 20
-#: Far above any index, and small enough that no arithmetic with them overflows.
+#: Far above any real index, but small enough that arithmetic with them never overflows.
 _MOST_DIMENSIONS, _MOST_DOCUMENTS, _MOST_BYTES = 1 << 20, 1 << 40, 1 << 50
 _GENERATION = re.compile(r"generation-([1-9][0-9]{0,17})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -62,7 +62,7 @@ _DOCUMENTS, _VECTORS, _LABELS = "documents.sqlite", "vectors.npy", "labels.npy"
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """Whose embedding space the vectors lie in; ``revision`` is the sha256 of its weights, ``None`` if unknown."""
+    """The owner of the embedding space; ``revision`` is the sha256 of its weights, ``None`` if unknown."""
 
     name: str
     revision: str | None = None
@@ -73,15 +73,15 @@ class Teacher:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What adopting vectors found out about them."""
+    """The results of checking adopted vectors."""
 
-    #: Whether a sample was compared with what the passage encoder makes of their documents.
+    #: Whether a sample of vectors was compared with the passage encoder's embeddings of the documents.
     verified: bool
-    #: Median cosine of the sample to that, where it was.
+    #: The sample's median cosine to those embeddings, if measured.
     cosine: float | None
-    #: recall@10 of a sample of the vectors themselves, where FAISS gives them back.
+    #: recall@10 of a sample of the vectors themselves, if FAISS can reconstruct them.
     recall: float | None
-    #: Inverted lists that a search looks into; ``None`` for what the FAISS index says.
+    #: Number of inverted lists that a search probes; ``None`` for the FAISS index's own setting.
     nprobe: int | None
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class Adoption:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Adoption:
-        """Check what a manifest holds of it."""
+        """Check this part of a manifest and make an ``Adoption`` from it."""
         if not isinstance(data["verified"], bool):
             raise ValueError(f"verified is {data['verified']!r}, not true or false")
         cosine, recall = (None if data[name] is None else _number(data[name]) for name in ("cosine", "recall"))
@@ -102,40 +102,42 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an index holds and where; see the module's text for the folder round it."""
+    """The contents of an index and its files; see the module's docstring for the folder."""
 
     teacher: Teacher
     #: Dimension of the vectors.
     dim: int
     #: "cosine" or "dot".
     similarity: str
-    #: Number of documents, which is the number of vectors.
+    #: Number of documents, which equals the number of vectors.
     count: int
     #: "exact", "hnsw" or "faiss" (an adopted FAISS index).
     backend: str
-    #: Where the documents came from, for people.
+    #: Where the documents came from, in words.
     source: str
     #: When the index was finished: ISO 8601, UTC.
     created: str
-    #: Folder name of the generation in force.
+    #: Folder name of the active generation.
     generation: str
     #: Every file of the generation.
     files: Mapping[str, FileEntry]
     format_version: int = FORMAT_VERSION
-    #: Backend "hnsw": candidates that a search of the graph holds, the more the better and the slower. ``None`` leaves
-    #: it to the reader, as manifests do that were written before it was recorded.
+    #: Backend "hnsw": number of candidates in a search of the graph; more are better and slower. ``None`` leaves it to
+    #: the reader, as in manifests from before this was recorded.
     search_candidates: int | None = None
-    #: Columns of the vectors, where they were brought to fewer than ``dim``.
+    #: Columns of the vectors, if they were reduced to fewer than ``dim``.
     dimensions: int | None = None
-    #: How the vectors were adopted; ``None`` if they were encoded, or adopted before it was recorded.
+    #: How the vectors were adopted; ``None`` if they were encoded, or adopted before this was recorded.
     adoption: Adoption | None = None
 
     @property
     def warning(self) -> str | None:
-        """What people should know before they believe what is found: that nobody has checked adopted vectors."""
+        """A caveat for users before they trust the results: the adopted vectors were never checked."""
         if self.adoption is None or self.adoption.verified:
             return None
-        return f"the index is unverified: nobody has checked that its vectors are {self.teacher}'s of its documents"
+        return (
+            f"the index is unverified: its vectors were never compared with {self.teacher}'s vectors of its documents"
+        )
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -148,24 +150,24 @@ class Manifest:
         try:
             data, text = read_json(path, _MAX_MANIFEST)
             if not isinstance(data, dict):
-                raise ValueError("it holds no JSON object")
+                raise ValueError("it is not a JSON object")
             version = _integer(data["format_version"], 1)
             if version > FORMAT_VERSION:
                 raise IndexTooNew(
-                    f"{folder} has index format {version}, this typeahead reads up to {FORMAT_VERSION}: "
+                    f"{folder} has index format {version}, but this typeahead reads only up to {FORMAT_VERSION}: "
                     "upgrade typeahead",
                     folder=folder,
                 )
             sealed = is_sealed(data, text)
             manifest = cls._from_json(data)
             if manifest.has_sums and not sealed:
-                raise ValueError("it has no sum of itself")
+                raise ValueError("it has no checksum of itself")
         except (FileNotFoundError, NotADirectoryError):
             raise IndexNotFound(_not_found(folder), folder=folder) from None
         except OSError as error:
             raise IndexCorrupt(f"{path} cannot be read: {error.strerror}", folder=folder) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise IndexCorrupt(f"{path} is damaged ({_reason(error)}): build the index again", folder=folder) from error
+            raise IndexCorrupt(f"{path} is damaged ({_reason(error)}): rebuild the index", folder=folder) from error
         return manifest
 
     @classmethod
@@ -189,15 +191,15 @@ class Manifest:
         if values["adoption"] is not None:
             values["adoption"] = Adoption.of(values["adoption"])
         if values["similarity"] not in SIMILARITIES:
-            raise ValueError(f"similarity {_short(values['similarity'])} is none of {SIMILARITIES}")
+            raise ValueError(f"similarity {_short(values['similarity'])} is not one of {SIMILARITIES}")
         if values["backend"] not in BACKENDS:
-            raise ValueError(f"backend {_short(values['backend'])} is none of {BACKENDS}")
-        # Both become paths: a name that leads elsewhere must not be followed.
+            raise ValueError(f"backend {_short(values['backend'])} is not one of {BACKENDS}")
+        # Both become paths: a name must not lead outside the folder.
         if not _GENERATION.fullmatch(_text(values["generation"])):
-            raise ValueError(f"generation {_short(values['generation'])} is no generation folder")
+            raise ValueError(f"generation {_short(values['generation'])} is not a generation folder")
         for name in values["files"]:
             if not re.fullmatch(r"[a-z]+\.[a-z]+", name):
-                raise ValueError(f"{_short(name)} is no file name of an index")
+                raise ValueError(f"{_short(name)} is not the name of an index file")
         values["files"] = {name: _entry(entry) for name, entry in values["files"].items()}
         manifest = cls(**values)
         if missing := sorted(manifest.required_files - set(manifest.files)):
@@ -214,16 +216,16 @@ class Manifest:
 
     @property
     def has_sums(self) -> bool:
-        """Whether the sum of every file's whole content is known."""
+        """Whether every file has a checksum of its whole content."""
         return all(entry.sha256 is not None for entry in self.files.values())
 
     def with_sums(self, folder: Path) -> Manifest:
-        """The same with the sizes and sums of the files that lie in the generation now, whatever they were."""
+        """Return a copy with the current sizes and checksums of the generation's files, whatever they were."""
         paths = sorted((folder / self.generation).iterdir())
         return replace(self, files={path.name: FileEntry.of(path) for path in paths})
 
     def write(self, folder: Path) -> None:
-        """Replace ``folder/manifest.json`` atomically, on disk when this returns."""
+        """Replace ``folder/manifest.json`` atomically; it is on disk when this returns."""
         temporary = folder / (MANIFEST + ".partial")
         try:
             with temporary.open("w", encoding="utf-8", newline="") as file:
@@ -239,44 +241,44 @@ class Manifest:
     def verify_files(self, folder: Path) -> None:
         """Check every file of the generation, in well under a millisecond each.
 
-        Sizes find files that were cut short, the ends find ones that belong to another index. A flipped bit in the
-        middle is not looked for: hashing a gigabyte would take a second of every start. :mod:`typeahead.verify` does.
+        Sizes reveal truncated files, and the ends reveal files of another index. A flipped bit in the middle goes
+        unnoticed: hashing a gigabyte would add a second to every start. :mod:`typeahead.verify` finds it.
 
         Raises :class:`~typeahead.errors.IndexCorrupt`, which names the file.
         """
         if _LABELS not in self.files and (folder / self.generation / _LABELS).exists():
-            # It is read where it is there, and nobody vouches for it.
+            # The file would be read although nothing vouches for it.
             raise IndexCorrupt(
-                f"{folder / self.generation / _LABELS} is not in the manifest: build the index again", folder=folder
+                f"{folder / self.generation / _LABELS} is not in the manifest: rebuild the index", folder=folder
             )
         for name, entry in self.files.items():
             path = folder / self.generation / name
             try:
                 found = path.stat().st_size
                 if found != entry.bytes:
-                    how = "cut short" if found < entry.bytes else "too long"
+                    how = "truncated" if found < entry.bytes else "too long"
                     raise IndexCorrupt(
-                        f"{path} is {how} ({found} bytes, not {entry.bytes}): build the index again", folder=folder
+                        f"{path} is {how} ({found} bytes, not {entry.bytes}): rebuild the index", folder=folder
                     )
                 if ends_sha256(path, found) != entry.ends_sha256:
                     raise IndexCorrupt(
-                        f"{path} does not have the content that the manifest states: build the index again",
+                        f"{path} does not match its checksum in the manifest: rebuild the index",
                         folder=folder,
                     )
             except OSError as error:
                 raise IndexCorrupt(
-                    f"{path} cannot be read ({error.strerror}): build the index again", folder=folder
+                    f"{path} cannot be read ({error.strerror}): rebuild the index", folder=folder
                 ) from error
 
 
 def generation_number(name: str) -> int | None:
-    """Number of a generation folder, ``None`` for any other name."""
+    """Return the number of a generation folder, ``None`` for any other name."""
     match = _GENERATION.fullmatch(name)
     return int(match[1]) if match else None
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and new names in ``folder`` survive a power failure, where the system can."""
+    """Make renames and new files in ``folder`` survive a power failure, if the system supports it."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -291,23 +293,21 @@ def _not_found(folder: Path) -> str:
     if not folder.is_dir():
         return f"{folder} is a file, not the folder of an index"
     if any(generation_number(entry.name) for entry in folder.iterdir()):
-        return (
-            f"{folder} holds an index that is not finished: run the same `typeahead index` again, it goes on from there"
-        )
-    return f"{folder} holds no index: build one with `typeahead index`"
+        return f"{folder} has an unfinished index: run the same `typeahead index` again, and it will resume"
+    return f"{folder} has no index: build one with `typeahead index`"
 
 
 def _entry(data: Mapping[str, Any]) -> FileEntry:
     ends, whole = data["ends_sha256"], data.get("sha256")
     for digest in (ends,) if whole is None else (ends, whole):
         if not _SHA256.fullmatch(_text(digest)):
-            raise ValueError(f"{_short(digest)} is no SHA-256")
+            raise ValueError(f"{_short(digest)} is not a SHA-256")
     return FileEntry(_integer(data["bytes"], 0, _MOST_BYTES), ends, whole)
 
 
 def _integer(value: Any, least: int, most: int | None = None) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{_short(value)} is no integer of at least {least}")
+        raise ValueError(f"{_short(value)} is not an integer of at least {least}")
     if most is not None and value > most:
         raise ValueError(f"{_short(value)} is more than {most}")
     return value
@@ -315,18 +315,18 @@ def _integer(value: Any, least: int, most: int | None = None) -> int:
 
 def _number(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return float(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{_short(value)} is no string")
+        raise ValueError(f"{_short(value)} is not a string")
     return value
 
 
 def _short(value: Any) -> str:
-    """As ``repr``, however long or deep it is."""
+    """Like ``repr``, but short for any length or depth."""
     return reprlib.repr(value)
 
 

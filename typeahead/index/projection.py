@@ -1,16 +1,17 @@
-"""Fewer dimensions for an index: a projection that keeps each vector's neighbours, found from the vectors alone.
+"""Fewer dimensions for an index: a projection that keeps each vector's neighbours, computed from the vectors alone.
 
-An encoder whose dimensions were not trained to be cut (Matryoshka) loses much when they are. But a collection's own
-vectors fill their space unevenly. Where a projection begins: the eigenvectors of the largest eigenvalues of their
-second moment, Σ x xᵀ, span the subspace of ``dimensions`` in which inner products change least in the mean (principal
-components without centring; the Eckart-Young theorem). What a search needs, however, is not the mean of all products
-but the order of the large ones. So under cosine similarity the matrix then descends the KL divergence between the
-softmax of a vector's scores with some others as they are and as they are projected: near neighbours count most
-(:func:`keep_neighbours`). It takes some seconds whatever the size of the collection, and its seed is fixed.
+An encoder that was not trained for truncated dimensions (Matryoshka) loses much when they are cut. But the vectors of
+one collection fill their space unevenly. The projection starts from the eigenvectors with the largest eigenvalues of
+the second moment, Σ x xᵀ. They span the subspace of ``dimensions`` in which inner products change least on average
+(principal components without centring; the Eckart-Young theorem). However, a search does not need the average of all
+products, but the order of the large ones. So under cosine similarity, gradient descent then refines the matrix. Its
+loss is the KL divergence between two softmax distributions of a vector's scores with some others: before and after
+projection. Near neighbours count most (:func:`keep_neighbours`). It takes a few seconds for any collection size, and
+its seed is fixed.
 
-The index keeps this matrix and the vectors in it; a query comes in the encoder's dimension and is projected by the
-index, so every encoder of the teacher searches it, and nothing is encoded again. Under cosine similarity vectors and
-queries have length 1 after it as before.
+The index stores this matrix and the projected vectors. A query arrives in the encoder's dimension and the index
+projects it, so every encoder of the teacher can search it, and nothing is encoded again. Under cosine similarity,
+vectors and queries are rescaled to length 1 after projection.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from typeahead.index.vectors import VECTORS, VectorWriter, map_vectors
 REDUCED, PROJECTION = "reduced.npy", "projection.npy"
 
 _CHUNK = 8192
-#: Descent: its steps, vectors of a step and how many of them ask, Adam's first rate, and what scores are divided by.
-#: Chosen on the tldr pages; ``python -m benchmarks.dimensions`` has what it gains.
+#: Gradient descent: steps, vectors per step and how many of them act as queries, Adam's initial rate, and the
+#: temperature of the scores. Chosen on the tldr pages; ``python -m benchmarks.dimensions`` measures the gain.
 _STEPS, _BATCH, _ASKING, _RATE, _TEMPERATURE = 600, 1024, 256, 3e-3, 0.05
 
 
 def check_dimensions(dimensions: int | None, dim: int) -> None:
-    """Raise :class:`~typeahead.errors.TypeaheadError` unless vectors of ``dim`` can be brought to ``dimensions``."""
+    """Raise :class:`~typeahead.errors.TypeaheadError` unless ``dimensions`` is a valid reduction of ``dim``."""
     if dimensions is not None and not 1 <= dimensions <= dim:
-        raise TypeaheadError(f"an index of {dimensions} dimensions cannot be made of vectors of {dim}")
+        raise TypeaheadError(f"vectors of {dim} dimensions cannot be reduced to {dimensions} dimensions")
 
 
 def reduce_vectors(folder: Path, dimensions: int, *, cosine: bool) -> None:
-    """Write what becomes of ``vectors.npy`` in ``folder`` in ``dimensions``, and the projection, beside it."""
+    """Write the projection of ``vectors.npy`` in ``folder`` to ``dimensions``, and the projected vectors, beside it."""
     vectors = map_vectors(folder / VECTORS)
     projection = projection_of(vectors, dimensions, cosine=cosine)
-    # What a killed build left is of no use: its projection may be another.
+    # Delete what a killed build left: it may have used another projection.
     (folder / REDUCED).unlink(missing_ok=True)
     writer = VectorWriter(folder / REDUCED, dimensions, vectors.dtype.str)
     try:
@@ -55,30 +56,30 @@ def reduce_vectors(folder: Path, dimensions: int, *, cosine: bool) -> None:
 
 
 def projection_of(vectors: NDArray[np.floating], dimensions: int, *, cosine: bool) -> Vectors:
-    """The projection of an index: float32 (dim, dimensions)."""
+    """Compute the projection of an index: float32 (dim, dimensions)."""
     axes = principal_axes(vectors, dimensions)
-    # A rotation loses nothing, and of two vectors neither has a neighbour to choose.
+    # A rotation loses nothing, and two vectors have no neighbours to choose from.
     if not cosine or dimensions == vectors.shape[1] or len(vectors) < 3:
         return axes
     return keep_neighbours(vectors, axes)
 
 
 def principal_axes(vectors: NDArray[np.floating], dimensions: int) -> Vectors:
-    """The axes of the largest second moments of ``vectors`` (n, dim): float32 (dim, dimensions), orthonormal."""
+    """Return the axes of the largest second moments of ``vectors`` (n, dim): float32 (dim, dimensions), orthonormal."""
     dim = vectors.shape[1]
     moment = np.zeros((dim, dim))
     for first in range(0, len(vectors), _CHUNK):
         part = np.asarray(vectors[first : first + _CHUNK], np.float32)
-        # In float32, as its products are twice as fast; summed up in float64.
+        # Products in float32 are twice as fast; the sum is float64.
         moment += part.T @ part
     _, axes = np.linalg.eigh(moment)
     return np.ascontiguousarray(axes[:, ::-1][:, :dimensions], np.float32)
 
 
 def keep_neighbours(vectors: NDArray[np.floating], projection: Vectors, *, steps: int = _STEPS) -> Vectors:
-    """Descend a projection float32 (dim, dimensions) until vectors (n, dim) of length 1 keep their neighbours better.
+    """Refine a projection float32 (dim, dimensions) so that vectors (n, dim) of length 1 keep their neighbours better.
 
-    Adam over batches of the vectors themselves, in ``steps`` steps whose rate falls to zero.
+    Runs ``steps`` steps of Adam over batches of the vectors, with a rate that falls to zero.
     """
     random = np.random.default_rng(0)
     found = projection.astype(np.float32)
@@ -98,10 +99,11 @@ def keep_neighbours(vectors: NDArray[np.floating], projection: Vectors, *, steps
 
 
 def divergence(vectors: Vectors, projection: Vectors, asking: int) -> tuple[float, Vectors]:
-    """How much a projection disturbs neighbours, and the gradient: a number and float32 (dim, dimensions).
+    """Measure how much a projection disturbs neighbours: a number, and the gradient float32 (dim, dimensions).
 
-    Mean KL divergence, over the first ``asking`` of float32 ``vectors`` (n, dim), of the softmax of their scores with
-    all others over the temperature, between those as they are and as they are projected, both by cosine.
+    This is the mean KL divergence between softmax distributions before and after projection, both by cosine. Each
+    distribution is over the scores of one of the first ``asking`` of float32 ``vectors`` (n, dim) with all others,
+    divided by the temperature.
     """
     others = ~np.eye(asking, len(vectors), dtype=bool)
     raw = vectors @ projection
@@ -120,7 +122,7 @@ def divergence(vectors: Vectors, projection: Vectors, asking: int) -> tuple[floa
 
 
 def _log_softmax(scores: Vectors, counted: NDArray[np.bool_]) -> Vectors:
-    """Of each row over what is ``counted``; far below zero elsewhere."""
+    """Log-softmax of each row over the ``counted`` entries; far below zero elsewhere."""
     scores = np.where(counted, scores, np.float32(-1e4))
     scores -= scores.max(axis=1, keepdims=True)
     found: Vectors = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -128,7 +130,7 @@ def _log_softmax(scores: Vectors, counted: NDArray[np.bool_]) -> Vectors:
 
 
 def project(vectors: Vectors, projection: Vectors, *, cosine: bool) -> Vectors:
-    """Bring float32 (n, dim) into the subspace, float32 (n, dimensions); of length 1 under ``cosine``."""
+    """Project float32 (n, dim) to float32 (n, dimensions), rescaled to length 1 under ``cosine``."""
     projected: Vectors = vectors @ projection
     if cosine:
         lengths = np.sqrt(np.vecdot(projected, projected))[:, None]
@@ -137,13 +139,13 @@ def project(vectors: Vectors, projection: Vectors, *, cosine: bool) -> Vectors:
 
 
 def read_projection(folder: Path, dim: int, dimensions: int) -> Vectors:
-    """Read the projection of a generation; ``ValueError`` says how it is wrong."""
+    """Read a generation's projection; raises ``ValueError`` with the reason if it is invalid."""
     try:
         projection = np.load(folder / PROJECTION, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{PROJECTION} is no readable .npy file: {error}") from error
+        raise ValueError(f"{PROJECTION} is not a readable .npy file: {error}") from error
     if not isinstance(projection, np.ndarray) or projection.shape != (dim, dimensions):
-        raise ValueError(f"{PROJECTION} has not the shape {(dim, dimensions)}")
+        raise ValueError(f"{PROJECTION} does not have the shape {(dim, dimensions)}")
     if projection.dtype != np.float32 or not np.isfinite(projection).all():
-        raise ValueError(f"{PROJECTION} does not hold float32 numbers")
+        raise ValueError(f"{PROJECTION} does not contain float32 numbers")
     return projection

@@ -1,14 +1,14 @@
-"""The sparse arm of a hybrid: passages as weights of tokens, queries as counts of theirs (LightRetriever).
+"""The sparse arm of a hybrid: passages as token weights, queries as token counts (LightRetriever).
 
-A passage's weights are made by a trained encoder beforehand (``python -m training.light.sparse_passages``), so that it
-can be found by words that it does not hold; a query costs no model at all: its score with a passage is the sum, over
-its tokens, of how often each comes times the passage's weight of it. The last token of a word that is not finished
-counts like any other: unlike :mod:`~typeahead.index.words`, this arm knows no beginnings of words.
+A trained encoder computes a passage's weights beforehand (``python -m training.light.sparse_passages``), so a passage
+can be found by words that it does not contain. A query needs no model at all: its score with a passage is the sum, over
+its tokens, of the token's count times the passage's weight for it. The last token of an unfinished word counts like any
+other: unlike :mod:`~typeahead.index.words`, this arm does not complete words.
 
-Products are SciPy's, over compressed columns, one for each token: ``python -m benchmarks.sparse`` compares it with
-Seismic. ``sparse.safetensors`` lies in the index beside its vectors: ``starts`` int64 (vocabulary + 1,), ``rows`` int32
+SciPy computes the products over compressed columns, one per token; ``python -m benchmarks.sparse`` compares it with
+Seismic. ``sparse.safetensors`` is in the index beside its vectors: ``starts`` int64 (vocabulary + 1,), ``rows`` int32
 and ``weights`` float32 (entries,), column after column, and ``tokenizer`` uint8, the tokenizer's JSON. Its metadata
-hold ``format_version``, ``counts`` ("count" or "set"), and ``documents``, how many there are.
+hold ``format_version``, ``counts`` ("count" or "set"), and ``documents``, their number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TENSORS = ("starts", "rows", "weights", "tokenizer")
 
 
 def write_sparse(path: Path, weights: Any, tokenizer: str, *, counts: str) -> None:
-    """Write SciPy's sparse weights (documents, vocabulary) so that the file is there whole or not at all."""
+    """Write SciPy's sparse weights (documents, vocabulary) atomically."""
     columns = weights.tocsc()
     columns.sort_indices()
     partial = path.with_suffix(".partial")
@@ -59,7 +59,7 @@ class SparseWords:
 
     Raises:
         IndexNotFound: there is no such file.
-        IndexCorrupt: it is damaged, or of other documents.
+        IndexCorrupt: the file is damaged, or belongs to other documents.
         MissingExtra: SciPy is not installed.
     """
 
@@ -70,7 +70,7 @@ class SparseWords:
             raise MissingExtra("SciPy", "sparse") from error
         if not path.is_file():
             raise IndexNotFound(
-                f"{path.parent} holds no weights of tokens: python -m training.light.sparse_passages writes them",
+                f"{path.parent} has no token weights: write them with python -m training.light.sparse_passages",
                 folder=path.parent,
             )
         try:
@@ -80,17 +80,17 @@ class SparseWords:
             starts, rows, weights = _checked(tensors, said, count)
             self._tokenizer = IncrementalTokenizer(Tokenizer.from_buffer(tensors["tokenizer"].tobytes()))
             if self._tokenizer.vocabulary_size != len(starts) - 1:
-                raise ValueError(f"{len(starts) - 1} columns for {self._tokenizer.vocabulary_size} tokens")
+                raise ValueError(f"it has {len(starts) - 1} columns for {self._tokenizer.vocabulary_size} tokens")
         except (SafetensorError, KeyError, ValueError) as error:
             raise IndexCorrupt(f"{path}: {error}: write it again", folder=path.parent) from error
-        # What the tokenizer remembers belongs to one thread at a time.
+        # Only one thread at a time may use the tokenizer's cache.
         self._lock = threading.Lock()
         self._set = said["counts"] == "set"
         #: SciPy's compressed columns (documents, vocabulary).
         self.weights = csc_array((weights, rows, starts), shape=(count, len(starts) - 1))
 
     def query(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the different tokens of a text, ascending, and how each counts.
+        """Return the distinct tokens of a text, ascending, and the weight of each.
 
         Raises :class:`~typeahead.errors.TextError` for a lone surrogate.
         """
@@ -101,9 +101,9 @@ class SparseWords:
         return tokens, np.ones(len(tokens), np.float32) if self._set else counts.astype(np.float32)
 
     def search(self, text: str, depth: int, scope: int = 0) -> Ranking:
-        """Find the ``depth`` documents of the highest scores above zero: rows and scores, best first, ties by row.
+        """Find the ``depth`` documents with the highest scores above zero: rows and scores, best first, ties by row.
 
-        Nothing is remembered, for no ``scope``. Raises as :meth:`query`.
+        Nothing is cached for any ``scope``. Raises the same errors as :meth:`query`.
         """
         del scope
         tokens, counts = self.query(text)
@@ -111,7 +111,7 @@ class SparseWords:
             return ()
         scores: NDArray[np.float32] = self.weights[:, tokens] @ counts
         if depth < len(scores):
-            # All that tie with the last one stay, so that ties go by row.
+            # Keep all rows tied with the last one, so that ties go by row.
             least = -np.partition(-scores, depth - 1)[depth - 1]
             found = np.flatnonzero(scores >= max(least, np.nextafter(np.float32(0), np.float32(1))))
         else:
@@ -120,27 +120,27 @@ class SparseWords:
         return list(zip(order.tolist(), scores[order].tolist(), strict=True))
 
     def close(self) -> None:
-        """Nothing is open: all of it is in memory."""
+        """Do nothing: everything is in memory, and no file is open."""
 
 
 def _checked(
     tensors: dict[str, NDArray[Any]], said: dict[str, str], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """Starts, rows and weights, as what is made of them takes for granted; ``ValueError`` says how they are wrong."""
+    """Validate and return starts, rows and weights; raises ``ValueError`` with the reason if they are invalid."""
     if said.get("format_version") != str(FORMAT_VERSION):
         raise ValueError(f"its format is {said.get('format_version')!r}, not {FORMAT_VERSION}")
     if said.get("counts") not in ("count", "set"):
         raise ValueError(f"counts are {said.get('counts')!r}")
     if said.get("documents") != str(count):
-        raise ValueError(f"it is of {said.get('documents')} documents, the index has {count}")
+        raise ValueError(f"it is for {said.get('documents')} documents, but the index has {count}")
     starts, rows, weights = (tensors[name] for name in ("starts", "rows", "weights"))
     types = f"{starts.dtype}, {rows.dtype} and {weights.dtype}"
     if types != "int64, int32 and float32" or not starts.ndim == rows.ndim == weights.ndim == 1:
-        raise ValueError(f"starts, rows and weights are {types}")
+        raise ValueError(f"starts, rows and weights are {types}, not int64, int32 and float32 vectors")
     if len(starts) < 2 or starts[0] != 0 or starts[-1] != len(rows) or len(rows) != len(weights):
-        raise ValueError("starts, rows and weights do not fit together")
+        raise ValueError("the sizes of starts, rows and weights do not match")
     if (np.diff(starts) < 0).any() or (len(rows) and not 0 <= rows.min() <= rows.max() < count):
-        raise ValueError("a column or a row lies outside")
+        raise ValueError("a column or a row is out of range")
     if not np.isfinite(weights).all():
         raise ValueError("a weight is not finite")
     return starts, rows, weights

@@ -1,11 +1,11 @@
-"""An index that is being made: a new generation beside the one in force, and the moment when it takes its place.
+"""An index under construction: a new generation beside the active one, and the moment when it takes over.
 
-``build`` and ``adopt`` fill it; the folder's format is told in ``manifest``. While a generation is unfinished its
-folder also holds ``recipe.json``: what its content depends on. A later process with the same recipe goes on with what
-it finds there, one with another recipe starts anew.
+``build`` and ``adopt`` fill it; ``manifest`` specifies the folder's format. While a generation is unfinished, its
+folder also has ``recipe.json``, which records what its content depends on. A later process with the same recipe resumes
+the unfinished generation; a process with another recipe starts over.
 
-Only what is recognisably an index is ever written into or deleted: names alone prove nothing, since other programs
-have a ``manifest.json`` too, and may number generations.
+Only folders that are recognisably an index are ever written to or deleted. Names alone prove nothing: other programs
+also have a ``manifest.json``, and may number generations.
 """
 
 from __future__ import annotations
@@ -36,14 +36,22 @@ from typeahead.storage.sums import FileEntry
 
 DOCUMENTS = "documents.sqlite"
 
+#: Called with the stage ("encode", "documents", "copy", "graph" or "words"), how much of it is done, and the total
+#: (``None`` if unknown).
+Progress = Callable[[str, int, int | None], None]
+
+
+def no_progress(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+
 
 class Staging:
-    """The unfinished generation of the index folder ``out``, held by this process alone.
+    """The unfinished generation of the index folder ``out``, locked by this process.
 
-    With ``resume``, what a killed process with the same ``recipe`` left there is kept. Raises
-    :class:`~typeahead.errors.IndexFolderError` if another process is building there, or if ``out`` is something else
-    than an index, and then leaves everything as it was; and, also when it is left as a context, where a disk is full or
-    a file system refuses otherwise.
+    With ``resume``, the remains of a killed process with the same ``recipe`` are kept. Raises
+    :class:`~typeahead.errors.IndexFolderError` if another process is building there, or if ``out`` is something other
+    than an index; everything then stays as it was. A full disk or another error of the file system raises it too,
+    including on leaving the context.
     """
 
     def __init__(self, out: Path, recipe: Mapping[str, Any], *, resume: bool, guard: Guard = CAREFUL) -> None:
@@ -86,12 +94,13 @@ class Staging:
         scratch: Sequence[str] = (),
         adoption: Adoption | None = None,
     ) -> Manifest:
-        """Put this generation in force: one rename, after everything is on disk. Then delete those before it.
+        """Activate this generation by one rename, after everything is on disk. Then delete older generations.
 
-        Files named in ``scratch`` are no part of the index. They are deleted last: where this fails, the next build
-        goes on with them.
+        Files named in ``scratch`` are not part of the index. They are deleted last: if activating fails, the next build
+        can reuse them.
 
-        Raises :class:`~typeahead.errors.ReplacementRefused` if the index of before holds too many documents more.
+        Raises :class:`~typeahead.errors.ReplacementRefused` if the new index has too few documents to replace the
+        previous one.
         """
         self.check(count)
         paths = sorted(path for path in self.folder.iterdir() if path.name not in (_RECIPE, *scratch))
@@ -116,20 +125,20 @@ class Staging:
         )
         manifest.write(self.out)
         for name in (*scratch, _RECIPE):
-            # The index is in force: what is left over does no harm.
+            # The index is active now, and leftovers do no harm.
             with suppress(OSError):
                 (self.folder / name).unlink()
         for path in self._others:
-            # Fails on Windows while somebody has it open, as for what is held; the next build tries again.
+            # On Windows this fails while a process has the generation open, as with a lease; the next build retries.
             delete_unless_held(path)
         return manifest
 
     def discard(self) -> None:
-        """Delete what there is of it."""
+        """Delete the unfinished generation."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Let others build here."""
+        """Release the lock, so that other processes can build here."""
         self._lock.close()
 
     def __enter__(self) -> Self:
@@ -146,19 +155,19 @@ class Staging:
 
 def _refuse_other_folders(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise IndexFolderError(f"{out} is a file: give a folder for the index", folder=out)
+        raise IndexFolderError(f"{out} is a file: choose a folder for the index", folder=out)
     if not out.exists() or _manifest(out) is not None or _generations(out):
         return
-    # A build that was killed at once leaves no more than this, and one of vectors that were refused the lock alone.
+    # A build killed at the very start leaves no more than this; one that refused its vectors leaves only the lock.
     other = sorted(path.name for path in out.iterdir() if not _is_empty_lock(path) and not _is_vacant(path))
     if other:
         raise IndexFolderError(
-            f"{out} is not empty and holds no index (it holds {other[0]!r}): give another folder", folder=out
+            f"{out} is not empty and has no index (it contains {other[0]!r}): choose another folder", folder=out
         )
 
 
 def _manifest(out: Path) -> Manifest | None:
-    """The manifest, unless it is missing, damaged, of a later format or of another program, which look alike."""
+    """Return the manifest, unless it is missing, damaged, newer or another program's, which look alike."""
     try:
         return Manifest.read(out)
     except IndexFolderError:
@@ -166,7 +175,7 @@ def _manifest(out: Path) -> Manifest | None:
 
 
 def _generations(out: Path) -> list[Path]:
-    """The generation folders in ``out`` that an index made, finished or not."""
+    """Return the generation folders in ``out`` that an index created, finished or not."""
     manifest = _manifest(out)
     in_force = None if manifest is None else manifest.generation
     return [
@@ -180,36 +189,37 @@ def _is_generation(path: Path) -> bool:
     if not _is_folder(path):
         return False
     names = {file.name for file in path.iterdir()}
-    # The recipe comes first, the vectors second.
+    # The recipe is written first, the vectors second.
     return DOCUMENTS in names or (_RECIPE in names and names <= {_RECIPE, VECTORS})
 
 
 def _is_vacant(path: Path) -> bool:
-    """Whether it is a generation folder without anything in it."""
+    """Whether it is an empty generation folder."""
     return bool(generation_number(path.name)) and _is_folder(path) and not any(path.iterdir())
 
 
 def _is_folder(path: Path) -> bool:
-    # What a link leads to belongs to somebody else.
+    # The target of a link belongs to somebody else.
     return path.is_dir() and not path.is_symlink()
 
 
 def _is_empty_lock(path: Path) -> bool:
-    # Nothing is ever written to it.
+    # Nothing is ever written to the lock.
     return path.name == _LOCK and path.is_file() and not path.stat().st_size
 
 
 def add_file(folder: Path, name: str, write: Callable[[Path], object]) -> Path:
-    """Have ``write`` make a file, or make it anew, in the generation that is in force; its sums go to the manifest.
+    """Let ``write`` create or replace a file in the active generation; its checksums are added to the manifest.
 
-    Raises as :meth:`Manifest.read` does, and :class:`~typeahead.errors.IndexFolderError` while a process builds there.
+    Raises the same errors as :meth:`Manifest.read`, and :class:`~typeahead.errors.IndexFolderError` while a build is
+    running.
     """
     with closing(lock_folder(folder)):
         manifest = Manifest.read(folder)
         path = folder / manifest.generation / name
         others = {file: entry for file, entry in manifest.files.items() if file != name}
         if name in manifest.files:
-            # After a kill a file that is not listed is ignored, one that is not as listed is damage.
+            # If a kill interrupts this, an unlisted file is ignored, while a listed one that differs is damage.
             replace(manifest, files=others).write(folder)
         write(path)
         replace(manifest, files=others | {name: FileEntry.of(path)}).write(folder)
@@ -219,7 +229,7 @@ def add_file(folder: Path, name: str, write: Callable[[Path], object]) -> Path:
 def lock_folder(out: Path) -> sqlite3.Connection:
     """Hold ``build.lock`` until the connection is closed.
 
-    A transaction of SQLite locks on every system, and ends with its process however it dies.
+    An SQLite transaction locks on every system, and ends with its process however that dies.
     """
     connection = None
     try:
@@ -228,35 +238,35 @@ def lock_folder(out: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
-        # The low byte of an extended code is the code.
+        # The low byte of an extended error code is the primary code.
         code = error.sqlite_errorcode & 0xFF
         if code == sqlite3.SQLITE_FULL:
             raise
         if code == sqlite3.SQLITE_BUSY:
             if (reason := gives_no_locks(out)) is not None:
                 raise IndexFolderError(
-                    f"the file system of {out} gives no locks ({reason}): build on a local disk, and copy the folder",
+                    f"the file system of {out} does not support locks ({reason}): build on a local disk, "
+                    "then copy the folder",
                     folder=out,
                 ) from error
             raise IndexFolderError(
                 f"another process is building the index {out} ({error}): wait for it, or build elsewhere", folder=out
             ) from error
         raise IndexFolderError(
-            f"{out / _LOCK} cannot be locked ({error}): see to it that it is empty and may be written, "
-            "or build elsewhere",
+            f"{out / _LOCK} cannot be locked ({error}): make sure that it is empty and writable, or build elsewhere",
             folder=out,
         ) from error
     return connection
 
 
 def _next_folder(out: Path) -> Path:
-    """Where the next generation is built, or goes on being built."""
+    """Return the folder in which to build the next generation, or to resume it."""
     ours = _generations(out)
     manifest = _manifest(out)
     if manifest is not None:
         current = generation_number(manifest.generation) or 0
     else:
-        # A generation that a damaged manifest may have meant must not be built upon.
+        # A damaged manifest may refer to any finished generation, so never build on top of one.
         finished = (path for path in ours if not (path / _RECIPE).exists())
         current = max((generation_number(path.name) or 0 for path in finished), default=0)
     paths = (out / f"generation-{number}" for number in itertools.count(current + 1))

@@ -1,4 +1,4 @@
-"""How many documents of an index hold a term; the siblings find and read them."""
+"""Counts the documents of an index that contain a term; the sibling modules find and read documents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typeahead.search.terms import PREFIX
 
 _COUNTS = "CREATE VIRTUAL TABLE temp.counts USING fts5vocab('main', 'words', 'row')"
 _WHOLE = "SELECT coalesce(max(doc), 0) FROM temp.counts WHERE term = ?"
-#: A document that holds several words of one beginning counts once, so the matches themselves are counted.
+#: A document with several words that share the prefix counts once, so the matches themselves are counted.
 _BEGINNING = "SELECT count(*) FROM words WHERE words MATCH ?"
 
 
 class TermCounts:
-    """Counts terms in the SQLite file ``path`` of an index. One thread at a time.
+    """Counts terms in the SQLite file ``path`` of an index. Use it from one thread at a time.
 
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that cannot be read.
     """
@@ -31,7 +31,7 @@ class TermCounts:
             raise self._corrupt(error) from error
 
     def documents_with(self, terms: Sequence[str]) -> dict[str, int]:
-        """Count the documents that hold each of ``terms`` (:func:`typeahead.search.terms.query_terms`)."""
+        """Count the documents that contain each of ``terms`` (:func:`typeahead.search.terms.query_terms`)."""
         try:
             return {term: self._count(term) for term in terms}
         except sqlite3.Error as error:
@@ -51,6 +51,6 @@ class TermCounts:
 
     def _corrupt(self, error: sqlite3.Error) -> IndexCorrupt:
         return IndexCorrupt(
-            f"the words of {self._path} cannot be counted ({error}): build the index again",
+            f"the words of {self._path} cannot be counted ({error}): rebuild the index",
             folder=self._path.parent.parent,
         )

@@ -1,6 +1,7 @@
-"""Vectors on disk: written row by row so that a kill loses no finished batch, then mapped into memory.
+"""Vectors on disk: written row by row so that a kill loses no finished batch, and memory-mapped afterwards.
 
-The file is an ordinary ``.npy``. Which class searches it is told here; how, in ``exact`` and ``approximate``.
+The file is a normal ``.npy``. This module chooses the class that searches it; ``exact`` and ``approximate`` do the
+search.
 """
 
 from __future__ import annotations
@@ -23,26 +24,26 @@ Ranking = Sequence[tuple[int, float]]
 
 VECTORS, GRAPH, ADOPTED, LABELS = "vectors.npy", "graph.faiss", "adopted.faiss", "labels.npy"
 
-#: Up to so many vectors the exact search is as fast as the graph.
+#: Up to this number of vectors, exact search is as fast as the graph.
 EXACT_UP_TO = 50_000
 
 
 class VectorSearch(Protocol):
-    """What every back end does."""
+    """The interface of all back ends."""
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Row numbers and inner products, best first, for each of ``queries`` float32 (m, dim)."""
+        """Return row numbers and inner products, best first, for each of ``queries`` float32 (m, dim)."""
 
     def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
-        """Inner products of ``query`` float32 (dim,) and some rows; None where the vectors cannot be had."""
+        """Return inner products of ``query`` float32 (dim,) with some rows; None if the vectors are not available."""
 
 
 def choose_backend(backend: str, count: int) -> str:
-    """Resolve "auto" by the number of vectors; ``ValueError`` for a name that is none."""
+    """Resolve "auto" by the number of vectors; raises ``ValueError`` for an unknown name."""
     if backend == "auto":
         return "exact" if count <= EXACT_UP_TO else "hnsw"
     if backend not in ("exact", "hnsw"):
-        raise ValueError(f"backend {backend!r} is none of 'auto', 'exact', 'hnsw'")
+        raise ValueError(f"backend {backend!r} is not one of 'auto', 'exact', 'hnsw'")
     return backend
 
 
@@ -56,20 +57,20 @@ def open_vectors(
     name: str = VECTORS,
     nprobe: int | None = None,
 ) -> VectorSearch:
-    """Open the vectors of a generation; ``ValueError`` says which file is wrong and how.
+    """Open the vectors of a generation; raises ``ValueError`` with the file and the reason if one is invalid.
 
-    ``name`` is that of the file of vectors of ``dim``, where they are not in FAISS's. ``candidates`` are those that a
-    search of the graph holds, ``None`` as many as are usual for ``count``. ``nprobe`` is that of an adopted index.
+    ``name`` is the file with vectors of ``dim``, unless FAISS holds them. ``candidates`` is the number that a search of
+    the graph keeps, ``None`` for the default for ``count``. ``nprobe`` applies to an adopted index.
     """
     if backend == "faiss":
         labels = None
         if (folder / LABELS).exists():
             labels = _map(folder / LABELS)
             if labels.shape != (count,) or labels.dtype != np.int64:
-                raise ValueError(f"{LABELS} holds {labels.dtype} {labels.shape}, not int64 ({count},)")
+                raise ValueError(f"{LABELS} has {labels.dtype} {labels.shape}, not int64 ({count},)")
         adopted = FaissVectors(folder / ADOPTED, labels, nprobe)
         if (adopted.index.ntotal, adopted.index.d) != (count, dim):
-            raise ValueError(f"{ADOPTED} holds {adopted.index.ntotal} vectors of {adopted.index.d} dimensions")
+            raise ValueError(f"{ADOPTED} has {adopted.index.ntotal} vectors of {adopted.index.d} dimensions")
         return adopted
     vectors = map_vectors(folder / name)
     if vectors.shape != (count, dim):
@@ -80,10 +81,10 @@ def open_vectors(
 
 
 def map_vectors(path: Path) -> NDArray[np.floating]:
-    """Map a float32 or float16 ``.npy`` matrix; ``ValueError`` for anything else."""
+    """Map a float32 or float16 ``.npy`` matrix; raises ``ValueError`` for anything else."""
     vectors = _map(path)
     if vectors.ndim != 2 or vectors.dtype not in (np.dtype("<f4"), np.dtype("<f2")):
-        raise ValueError(f"{path.name} holds {vectors.dtype} {vectors.shape}, not a float32 or float16 matrix")
+        raise ValueError(f"{path.name} has {vectors.dtype} {vectors.shape}, not a float32 or float16 matrix")
     return vectors
 
 
@@ -91,15 +92,15 @@ def _map(path: Path) -> NDArray[Any]:
     try:
         mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path.name} is no readable .npy file: {error}") from error
+        raise ValueError(f"{path.name} is not a readable .npy file: {error}") from error
     return mapped
 
 
 class VectorWriter:
-    """Appends rows to a ``.npy`` file whose header states the number of rows only when it is finished.
+    """Appends rows to a ``.npy`` file whose header gets the number of rows only when it is finished.
 
-    Until then the header is that of an empty matrix, and the rows behind it are those that its owner has counted:
-    :meth:`truncate` cuts off what a kill left behind.
+    Until then the header describes an empty matrix, and the owner keeps track of the number of valid rows:
+    :meth:`truncate` removes what a kill left behind.
     """
 
     def __init__(self, path: Path, dim: int, dtype: str = "<f4") -> None:
@@ -112,7 +113,7 @@ class VectorWriter:
         self.truncate(self.rows)
 
     def _npy_header(self, rows: int) -> bytes:
-        # NumPy leaves room for the first axis to grow to 21 digits, so that every header has the same length.
+        # NumPy reserves room for a first axis of up to 21 digits, so every header has the same length.
         buffer = BytesIO()
         descr = np.lib.format.dtype_to_descr(self._dtype)
         np.lib.format.write_array_header_1_0(
@@ -121,9 +122,9 @@ class VectorWriter:
         return buffer.getvalue()
 
     def truncate(self, rows: int) -> None:
-        """Keep the first ``rows`` rows, which must be there."""
+        """Keep the first ``rows`` rows, which must exist."""
         if rows > self.rows:
-            raise ValueError(f"{rows} rows are to be kept of {self.rows}")
+            raise ValueError(f"cannot keep {rows} rows of {self.rows}")
         self._file.seek(0)
         self._file.write(self._npy_header(0))
         self._file.truncate(self._start + rows * self._dim * self._dtype.itemsize)
@@ -135,7 +136,7 @@ class VectorWriter:
         self.sync()
 
     def write(self, vectors: NDArray[np.floating]) -> None:
-        """Append rows (n, dim) that may be lost in a power failure before :meth:`sync`."""
+        """Append rows (n, dim); until :meth:`sync`, a power failure may lose them."""
         self._file.seek(0, os.SEEK_END)
         self._file.write(np.ascontiguousarray(vectors, self._dtype).tobytes())
         self.rows += len(vectors)
@@ -146,7 +147,7 @@ class VectorWriter:
         os.fsync(self._file.fileno())
 
     def finish(self) -> None:
-        """State the number of rows in the header, and close."""
+        """Write the number of rows into the header, and close the file."""
         self._file.seek(0)
         self._file.write(self._npy_header(self.rows))
         self.sync()

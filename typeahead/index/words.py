@@ -1,15 +1,14 @@
-"""Finds documents by their words, the last of which is still being typed: the lexical arm of a hybrid search.
+"""Finds documents by words, where the last word may be unfinished: the lexical arm of a hybrid search.
 
-BM25 by SQLite's FTS5 over the table ``words`` of :mod:`typeahead.index.documents`. FTS5 divides a text into words
-(``unicode61``, diacritics removed). A document matches if it has any of them. The last word also matches its
-continuations, unless something else follows it in the text. A document's score is the sum of FTS5's ``bm25()`` over the
-words that match, with its sign turned, so higher is better (https://sqlite.org/fts5.html#the_bm25_function). BM25's
-constants are FTS5's, k1 = 1.2 and b = 0.75; an unfinished word counts as one word wherever a word begins with it.
+The score is BM25 from SQLite's FTS5 over the table ``words`` of :mod:`typeahead.index.documents`. FTS5 splits the text
+into words (``unicode61``, diacritics removed). Any word may match. The last one also matches as a prefix, if only its
+own characters follow it. A document's score is the sum of FTS5's ``bm25()`` over its matching words, negated so that
+higher is better (https://sqlite.org/fts5.html#the_bm25_function).
 
-The rows of a word are remembered for the scope that asked, so a key costs the look-up of one word and a sum of arrays.
-Other scopes look it up again: a look-up takes up to 8 ms, and its time would show them that somebody else had asked. A
-word in more than :data:`COMMON` documents says little and takes long, so it counts for nothing. Neither does a single
-letter, which may still become any word. The sibling ``vectors`` is the other arm, ``fusion`` makes one ranking of both.
+Each scope's look-ups are cached, so a keystroke costs one word look-up and a sum of arrays. The cache is not shared: a
+look-up takes up to 8 ms, so other scopes could tell from the time what was typed. A word in more than :data:`COMMON`
+documents tells little and takes long, so it is ignored, and so is a single letter that may still become any word. The
+sibling ``vectors`` is the other arm, and ``fusion`` merges both rankings.
 """
 
 from __future__ import annotations
@@ -27,31 +26,31 @@ from typeahead.core.tokens import check_text
 from typeahead.errors import IndexCorrupt
 from typeahead.index.database import open_database
 
-#: A word in more documents than this is not looked up: 5,000 take FTS5 some 8 ms.
+#: Words in more documents than this are too common to look up: for 5,000 documents, FTS5 takes about 8 ms.
 COMMON = 5_000
-#: Number of remembered rows with scores, 8 bytes each.
+#: Rows and scores in the cache, 8 bytes each.
 _REMEMBERED = 8 << 20
-#: Number of pieces of text with remembered words. All are dropped together; to drop 4,096 takes no time.
+#: Pieces of text whose words are cached. They are dropped all at once; dropping 4,096 takes almost no time.
 _PIECES = 4096
 
-#: :func:`count_words` gives at most this number of words, the commonest, to bound their memory.
+#: Maximum number of words from :func:`count_words`, which returns the most frequent ones; this limits their memory.
 MOST_WORDS = 500_000
 
-#: FTS5 itself divides a text into words: a table of texts, and its list of words by place. They are in a database of
-#: their own in memory, so the connection to the documents never writes.
+#: FTS5 itself splits texts into words: this is a table of texts, and a list of its words by position. It is in a
+#: separate in-memory database, so the connection to the documents never writes.
 _SCHEMA = """
 CREATE VIRTUAL TABLE texts USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2');
 CREATE VIRTUAL TABLE texts_words USING fts5vocab('texts', 'instance');
 """
 
-#: All matches as one row of text. Python releases its lock while SQLite looks for a row and takes it back for each row;
-#: with other busy threads, that would take most of the time.
+#: All matches as one row of text: Python releases the GIL while SQLite looks for a row and reacquires it for each one;
+#: with other threads busy, that takes most of the time.
 _MATCH = """
 SELECT count(*), group_concat(row, ' '), group_concat(score, ' ')
 FROM (SELECT rowid AS row, -rank AS score FROM words WHERE words MATCH ? LIMIT ?)
 """
 
-#: How many documents hold each word.
+#: The document frequency of each word.
 _COUNTS = "CREATE VIRTUAL TABLE temp.counts USING fts5vocab('main', 'words', 'row')"
 
 _Found = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -59,7 +58,7 @@ _NOTHING: _Found = np.empty(0, np.int32), np.empty(0, np.float32)
 
 
 class Words:
-    """The words of ``count`` documents in the SQLite file ``path``. From any thread, one at a time.
+    """The words of ``count`` documents in the SQLite file ``path``. Usable from any thread, one at a time.
 
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that cannot be read.
     """
@@ -68,11 +67,12 @@ class Words:
         self.path = path
         self._count = count
         self._lock = threading.Lock()
-        #: The rows of each term for each scope, the latest at the end.
+        #: Matches of each term for each scope, the most recently used last.
         self._found: dict[tuple[int, str], _Found] = {}
         self._remembered = 0
         self._pieces: dict[tuple[int, str], tuple[str, ...]] = {}
-        #: Words that are too common, in order. They are looked up once: each would take 8 ms again for every scope.
+        #: Words that are too common, sorted. They are looked up only once: otherwise each would cost 8 ms in every
+        #: scope.
         self._common: list[str] = []
         try:
             self._connection = open_database(path)
@@ -87,11 +87,11 @@ class Words:
             raise _corrupt(path, error) from error
 
     def search(self, text: str, depth: int, scope: int = 0) -> list[tuple[int, float]]:
-        """Find the ``depth`` documents of the highest scores: rows with scores, best first, ties by row.
+        """Find the ``depth`` documents with the highest scores: rows with scores, best first, ties by row.
 
-        A ``scope`` (:mod:`typeahead.core.prefixes`) shares nothing that it remembers with others. Raises
-        :class:`~typeahead.errors.TextError` for a lone surrogate, and :class:`~typeahead.errors.IndexCorrupt` where the
-        file cannot be read.
+        Entries cached for one ``scope`` (:mod:`typeahead.core.prefixes`) do not make searches of other scopes faster.
+        Raises :class:`~typeahead.errors.TextError` for a lone surrogate, and :class:`~typeahead.errors.IndexCorrupt` if
+        the file cannot be read.
         """
         check_text(text)
         try:
@@ -101,13 +101,13 @@ class Words:
             raise _corrupt(self.path, error) from error
 
     def terms(self, text: str, scope: int = 0) -> list[str]:
-        """The FTS5 query of each word of ``text`` that counts."""
-        # Blanks separate words in every script, so each piece between them can be divided alone.
+        """Return the FTS5 query of each word of ``text`` that counts."""
+        # Spaces separate words in every script, so the pieces between them can be processed one by one.
         *whole, last = text.split(" ")
         words = [word for piece in whole for word in self._words(piece, scope)]
         ending = self._words(last, scope)
         terms = [f'"{word}"' for word in (*words, *ending)]
-        # One more letter shows whether the last word is still open: an open word takes it in.
+        # Append a letter to test whether the last word is still open: an open word absorbs it.
         if ending and len(self._words(f"{last}x", scope)) == len(ending):
             word = ending[-1]
             if len(word) == 1 and word.isascii():
@@ -117,7 +117,7 @@ class Words:
         return terms
 
     def _words(self, piece: str, scope: int) -> tuple[str, ...]:
-        """FTS5's words of a piece of text."""
+        """Return FTS5's words in a piece of text."""
         known = self._pieces.get((scope, piece))
         if known is None:
             execute = self._tokenizer.execute
@@ -130,7 +130,7 @@ class Words:
         return known
 
     def _term(self, term: str, scope: int) -> _Found:
-        """Rows that match a term, and their scores; nothing for one that is too common."""
+        """Return the rows that match a term, and their scores; none for a term that is too common."""
         if self._is_common(term):
             return _NOTHING
         found = self._found.pop((scope, term), None)
@@ -146,7 +146,7 @@ class Words:
         return found
 
     def _is_common(self, term: str) -> bool:
-        """Whether a term is a word that is too common, or the beginning of one."""
+        """Whether a term is a word that is too common, or a prefix of one."""
         word = term[1 : term.rindex('"')]
         at = bisect_left(self._common, word)
         return at < len(self._common) and (
@@ -160,7 +160,7 @@ class Words:
         scores = np.zeros(self._count, np.float32)
         for rows, values in found:
             scores[rows] += values
-        # No score is 0: inverse document frequencies are positive.
+        # No score is 0, because inverse document frequencies are positive.
         matching = np.flatnonzero(scores)
         values = scores[matching]
         if len(matching) > depth:
@@ -177,7 +177,7 @@ class Words:
 
 
 def count_words(path: Path) -> dict[str, int]:
-    """How many documents of the SQLite file ``path`` hold each word, of the :data:`MOST_WORDS` commonest.
+    """Return the document frequencies of the :data:`MOST_WORDS` most frequent words in the SQLite file ``path``.
 
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that cannot be read.
     """
@@ -191,6 +191,4 @@ def count_words(path: Path) -> dict[str, int]:
 
 
 def _corrupt(path: Path, error: sqlite3.Error) -> IndexCorrupt:
-    return IndexCorrupt(
-        f"the words of {path} cannot be read ({error}): build the index again", folder=path.parent.parent
-    )
+    return IndexCorrupt(f"the words of {path} cannot be read ({error}): rebuild the index", folder=path.parent.parent)

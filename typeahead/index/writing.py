@@ -1,4 +1,4 @@
-"""What an index folder needs of its file system, and what is said where it does not give that: space, rights, locks."""
+"""What an index folder needs from its file system (space, permissions, locks), and the errors if that is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typeahead.errors import IndexFolderError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM})
-#: SQLite's codes of what the file system did, as against a file that is no database.
+#: SQLite's error codes for failures of the file system, as opposed to a file that is not a database.
 _SQLITE_SYSTEM = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 )
@@ -22,9 +22,9 @@ _SQLITE_SYSTEM = frozenset(
 
 @contextmanager
 def explained(out: Path) -> Iterator[None]:
-    """Turn what a file system refuses below ``out`` into :class:`~typeahead.errors.IndexFolderError`.
+    """Turn errors of the file system below ``out`` into :class:`~typeahead.errors.IndexFolderError`.
 
-    Other errors pass, among them those of a source of documents that was written elsewhere.
+    Other errors pass, including those of a document source outside ``out``.
     """
     try:
         yield
@@ -34,14 +34,14 @@ def explained(out: Path) -> Iterator[None]:
             raise
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise IndexFolderError(
-            f"{out} cannot be written ({reason}), any index in force there is kept: {advice}", folder=out
+            f"{out} cannot be written ({reason}), and any existing index there is kept: {advice}", folder=out
         ) from error
 
 
 def _advice(error: OSError | sqlite3.Error, out: Path) -> str | None:
     again = "then run the same command again"
     if isinstance(error, sqlite3.Error):
-        # The low byte of an extended code is the code.
+        # The low byte of an extended error code is the primary code.
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return f"free some space, {again}"
@@ -50,7 +50,7 @@ def _advice(error: OSError | sqlite3.Error, out: Path) -> str | None:
         return "run the same command again with --no-resume"
     if error.errno in _FULL:
         return f"free some space, {again}"
-    # NumPy gives no number where it could write a part only.
+    # NumPy's error has no number if only part was written.
     ours = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(out)
     if ours or error.errno in _REFUSED or (error.errno is None and type(error) is OSError):
         return f"check the disk and its permissions, {again}"
@@ -58,16 +58,16 @@ def _advice(error: OSError | sqlite3.Error, out: Path) -> str | None:
 
 
 def gives_no_locks(folder: Path) -> str | None:
-    """Why the file system of ``folder`` gives no locks at all; ``None`` where it does.
+    """Return why the file system of ``folder`` does not support locks; ``None`` if it does.
 
-    SQLite calls a lock that it did not get busy, whether another process holds it or the file system knows none.
+    SQLite reports "busy" whether another process holds the lock or the file system has no locks at all.
     """
     if os.name != "posix":
         return None
     import fcntl
 
     try:
-        # Never the file that is to be locked: closing it would drop a lock that this process holds.
+        # Never probe the locked file itself: closing it would drop a lock that this process holds.
         with tempfile.TemporaryFile(dir=folder) as probe:
             fcntl.lockf(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

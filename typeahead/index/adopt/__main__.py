@@ -1,4 +1,4 @@
-"""The process in which FAISS may die: see :mod:`typeahead.index.adopt.inspection`."""
+"""The process in which FAISS may crash: see :mod:`typeahead.index.adopt.inspection`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Adopting step by step: read, match with documents, compare with the encoder, measure, put in force."""
+"""The steps of adoption: read, match with documents, compare with the encoder, measure, activate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from typeahead.text.document import Document
 from typeahead.text.sources import read_ids
 
 _CHUNK = 8192
-_CAUSES = "was the title left out, another model used, or are the documents in another order?"
+_CAUSES = "was the title left out, was another model used, or are the documents in another order?"
 
 
 def adopt_index(
@@ -53,67 +53,69 @@ def adopt_index(
     source: str = "",
     guard: Guard = CAREFUL,
 ) -> Manifest:
-    """Put the teacher's ``vectors`` with their ``documents`` in force as the index ``out``.
+    """Make an index ``out`` from the teacher's ``vectors`` and their ``documents``, and activate it.
 
-    A vector belongs to the document whose id stands in the same place of ``ids`` (a text file with one id a line, a
-    JSON array, or a ``.npy`` array; an ``.npz`` file may hold them as its array ``ids``). Inverted lists of FAISS keep
-    no order: there ``ids`` follow ascending labels. Without ``ids``, the i-th vector is that of the i-th document.
-    Where FAISS labels its vectors (``IndexIDMap``, inverted lists), a label is the id of the vector's document, or its
-    place among the documents if labels are exactly 0, 1, …, n-1. Every vector must have a document, and every document
-    a vector.
+    A vector belongs to the document whose id is at the same position in ``ids`` (a text file with one id per line, a
+    JSON array, or a ``.npy`` array; an ``.npz`` file may contain them as its array ``ids``). FAISS's inverted lists
+    keep no order, so for them ``ids`` follow ascending labels. Without ``ids``, the i-th vector belongs to the i-th
+    document. If FAISS labels its vectors (``IndexIDMap``, inverted lists), a label is the id of the vector's document,
+    or the document's position if the labels are exactly 0, 1, …, n-1. Every vector must have a document, and every
+    document a vector.
 
     Some documents are encoded and compared with their vectors, and the finished index is searched for a sample of its
-    own vectors: the manifest's ``adoption`` says what both found.
+    own vectors: the manifest's ``adoption`` records both results.
 
-    An array keeps its type if it is float32 or float16; float64 becomes float32. A flat FAISS index is stored as the
-    array that it is, and searched faster for it; any other is copied and searched by FAISS.
+    An array keeps its type if it is float32 or float16; float64 becomes float32. A flat FAISS index is stored as a
+    plain array, which makes its search faster; any other index is copied, and FAISS searches it.
 
     Args:
-        vectors: ``.npy`` or ``.npz`` (array ``vectors``, or its only matrix), anything else is read as a FAISS index.
+        vectors: ``.npy`` or ``.npz`` (array ``vectors``, or its only matrix); anything else is read as a FAISS index.
         documents: read once.
-        out: as for :func:`~typeahead.index.build.build_index`; what was there before stays in force until the end.
-        teacher: whose vectors they are; searches are refused to encoders of another.
-        encoder: encodes passages for that teacher: what vectors are compared with.
-        unverified: adopt without comparing, and say so in the manifest.
-        similarity: how the teacher compares: "cosine" needs vectors of length 1, "dot" takes any.
+        out: as for :func:`~typeahead.index.build.build_index`; the previous index stays active until the end.
+        teacher: the model that made the vectors; encoders of other teachers cannot search the index.
+        encoder: a passage encoder of that teacher; the vectors are compared with its embeddings.
+        unverified: adopt without this comparison, and record that in the manifest.
+        similarity: the teacher's similarity: "cosine" needs vectors of length 1, "dot" accepts any.
         normalize: divide each vector by its length; for arrays and flat FAISS indexes.
         dim: the teacher's dimension, checked if given.
         ids: the documents' ids in the order of the vectors.
-        backend: "auto", "exact" or "hnsw", for arrays and flat FAISS indexes; other FAISS indexes stay what they are.
-        nprobe: inverted lists that searches look into, for FAISS indexes that have some; by default what they say.
-        dimensions: of the index, if fewer than the vectors', for the same: see :mod:`typeahead.index.projection`.
+        backend: "auto", "exact" or "hnsw", for arrays and flat FAISS indexes; other FAISS indexes stay unchanged.
+        nprobe: inverted lists that a search probes, for FAISS indexes with such lists; defaults to the index's own
+        setting.
+        dimensions: of the index, if fewer than the vectors', for arrays and flat FAISS indexes: see
+        :mod:`typeahead.index.projection`.
         progress: as for :func:`~typeahead.index.build.build_index`.
-        warn: told, in a sentence, what may be wrong though it was adopted.
-        source: where it comes from, kept in the manifest for people.
-        guard: says how few documents may replace the index in force.
+        warn: called with one sentence for each possible problem that does not prevent adoption.
+        source: description of where the vectors come from, recorded in the manifest.
+        guard: decides how few documents may replace the current index.
 
     Raises:
-        ReplacementRefused: ``guard`` does not let so few documents through.
-        SourceError: a file cannot be read; dimension, count, values or lengths are not what they must be; ids and
-            documents do not match; vectors are not those of their documents; or there is no ``encoder`` to tell.
+        ReplacementRefused: ``guard`` does not accept so few documents.
+        SourceError: a file cannot be read; dimension, count, values or lengths are wrong; ids and documents do not
+        match; vectors do not belong to their documents; or there is no ``encoder`` to check that.
         IndexFolderError: as :func:`~typeahead.index.build.build_index`.
         MissingExtra: FAISS is needed and not installed.
         TypeaheadError: ``normalize`` under "dot", or an ``encoder`` of another teacher, similarity or role.
     """
     choose_backend(backend, 0)
     if similarity not in SIMILARITIES:
-        raise ValueError(f"similarity {similarity!r} is none of {SIMILARITIES}")
+        raise ValueError(f"similarity {similarity!r} is not one of {SIMILARITIES}")
     if not teacher.name:
         raise ValueError("the teacher's name is empty: name the model that made the vectors")
     if normalize and similarity != "cosine":
-        raise TypeaheadError("--normalize is for cosine similarity: dot products depend on the lengths of vectors")
+        raise TypeaheadError("--normalize requires cosine similarity: dot products depend on the lengths of vectors")
     if unverified:
         encoder = None
     elif encoder is None:
         raise SourceError(
-            f"there is no passage encoder of {teacher.name} to check the vectors with: give one with --encoder, or "
+            f"there is no passage encoder of {teacher.name} to check the vectors with: pass one with --encoder, or "
             "adopt them with --unverified",
             path=vectors,
         )
     else:
         _check_encoder(encoder, teacher, similarity)
     if not vectors.is_file():
-        raise SourceError("there is no such file of vectors", path=vectors)
+        raise SourceError("this file of vectors does not exist", path=vectors)
     tell = progress or no_progress
     with Staging(out, {"format_version": FORMAT_VERSION, "kind": "adopt"}, resume=False, guard=guard) as staging:
         try:
@@ -125,7 +127,7 @@ def adopt_index(
             agreement = adopting.verify(encoder)
             adoption = adopting.measure(agreement, nprobe, dimensions, warn)
         except BaseException:
-            # Nothing of it is worth going on with, and it may be large.
+            # Nothing of it can be resumed, and it may be large.
             staging.discard()
             raise
         return staging.commit(
@@ -145,39 +147,39 @@ def _check_encoder(encoder: Encoder, teacher: Teacher, similarity: str) -> None:
     own = Teacher(config.teacher.name, config.teacher.revision or None)
     other_revision = None not in (own.revision, teacher.revision) and own.revision != teacher.revision
     if own.name != teacher.name or other_revision:
-        raise TypeaheadError(f"encoder {config.name} is of the teacher {own}, but the vectors are those of {teacher}")
+        raise TypeaheadError(f"encoder {config.name} has the teacher {own}, but the vectors are from {teacher}")
     if config.role == "query":
-        raise TypeaheadError(f"encoder {config.name} encodes queries: give one for passages, such as minilm-doc")
+        raise TypeaheadError(f"encoder {config.name} encodes queries: pass a passage encoder such as minilm-doc")
     if config.similarity != similarity:
         raise TypeaheadError(
-            f"{teacher.name} compares by {config.similarity}: no encoder of it could search an index of {similarity}"
+            f"{teacher.name} compares by {config.similarity}: its encoders could not search an index by {similarity}"
         )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What a file of vectors holds, by row."""
+    """The content of a file of vectors, by row."""
 
     count: int
     dim: int
-    #: Ids of the vectors' documents, if they are known; ``None`` if rows are places among the documents.
+    #: Ids of the vectors' documents, if known; ``None`` if row numbers are document positions.
     keys: Sequence[str] | None = None
     #: Whether these ids are FAISS labels.
     labelled: bool = False
-    #: Whether labels that are row numbers were given by somebody, who may have meant ids.
+    #: Whether the user assigned labels that happen to be row numbers, and may have meant ids.
     given: bool | None = None
     #: Whether FAISS searches the file as it is; otherwise the vectors are in ``vectors.npy``.
     faiss: bool = False
-    #: Whether FAISS holds the very vectors.
+    #: Whether FAISS holds the original vectors.
     exact: bool = True
-    #: Vectors of the sampled rows, recall and what finds more, as FAISS's own process found them.
+    #: Vectors of the sampled rows, recall, and how to find more; measured in FAISS's own process.
     sample: Vectors | None = None
     recall: float | None = None
     advice: str = ""
 
 
 class _Adopting:
-    """One adoption; its methods are its steps in their order."""
+    """One adoption; its methods are the steps, in order."""
 
     found: _Found
     backend: str
@@ -187,20 +189,20 @@ class _Adopting:
     ) -> None:
         self._path, self._folder, self._teacher, self._dim, self._tell = vectors, folder, teacher, dim, tell
         self._cosine = similarity == "cosine"
-        #: Rows that the documents' ids mean, where documents stand in another order.
+        #: The rows that the documents' ids would mean, if that differs from the documents' order.
         self._contradiction: NDArray[np.int64] | None = None
 
     def read(self, ids: Path | None, *, normalize: bool, nprobe: int | None, dimensions: int | None) -> None:
         """Read the file and store its vectors."""
         if self._path.suffix in (".npy", ".npz"):
             if nprobe is not None:
-                raise SourceError("--nprobe is for FAISS indexes with inverted lists (IVF)", path=self._path)
+                raise SourceError("--nprobe requires a FAISS index with inverted lists (IVF)", path=self._path)
             self._read_array(ids, normalize)
         else:
             self._read_faiss(ids, normalize, nprobe)
         check_dimensions(dimensions, self.found.dim)
         if dimensions is not None and self.found.faiss:
-            raise SourceError("only arrays and flat indexes can be brought to fewer dimensions", path=self._path)
+            raise SourceError("only arrays and flat indexes can be reduced to fewer dimensions", path=self._path)
 
     def _read_array(self, ids: Path | None, normalize: bool) -> None:
         matrix, keys = read_array(self._path)
@@ -248,7 +250,7 @@ class _Adopting:
     def _check_dim(self, dim: int) -> None:
         if self._dim is not None and dim != self._dim:
             raise SourceError(
-                f"vectors have {dim} dimensions, those of {self._teacher.name} have {self._dim}", path=self._path
+                f"vectors have {dim} dimensions, but those of {self._teacher.name} have {self._dim}", path=self._path
             )
 
     def _keys(self, ids: Path | None, count: int, keys: Sequence[str] | None) -> Sequence[str] | None:
@@ -259,20 +261,20 @@ class _Adopting:
         return keys
 
     def place(self, documents: Iterable[Document]) -> None:
-        """Store the documents in the rows of their vectors."""
+        """Store each document in the row of its vector."""
         target, found = self._folder / DOCUMENTS, self.found
         other = store_documents(
             documents, found.keys, found.count, target, self._path, self._tell, labels=found.labelled
         )
         if found.given is True and other is not None:
-            # Somebody labelled each vector with what is a document's id.
+            # The user labelled each vector with a document's id.
             move_documents(target, other)
         elif found.given is False:
-            # FAISS itself counts so; or somebody gave it ids.
+            # FAISS itself counts this way, or the user assigned these ids.
             self._contradiction = other
 
     def make_searchable(self, backend: str, dimensions: int | None, nprobe: int | None) -> None:
-        """Make what is searched of the stored vectors, and open it."""
+        """Build the search structure for the stored vectors, and open it."""
         found, folder = self.found, self._folder
         if found.faiss:
             self.backend = "faiss"
@@ -298,13 +300,11 @@ class _Adopting:
         self._search = search
 
     def verify(self, encoder: Encoder | None) -> Agreement | None:
-        """Compare a sample with what ``encoder`` makes of its documents; ``None`` if there is no encoder."""
+        """Compare a sample with ``encoder``'s embeddings of its documents; ``None`` without an encoder."""
         found = self.found
         if encoder is None:
             if self._contradiction is not None:
-                raise SourceError(
-                    f"{self._readings()}: give --ids, or a passage encoder that can tell", path=self._path
-                )
+                raise SourceError(f"{self._readings()}: pass --ids, or a passage encoder to find out", path=self._path)
             return None
         if not found.count:
             return Agreement(True, None)
@@ -320,13 +320,13 @@ class _Adopting:
         if len(readings) == 2 and len(right) != 1:
             how = "both agree" if right else f"neither agrees ({readings[0]}; {readings[1]})"
             raise SourceError(
-                f"{self._readings()}, and with what {encoder.config.name} makes of the documents {how}: give --ids",
+                f"{self._readings()}, and with {encoder.config.name}'s embeddings of the documents {how}: pass --ids",
                 path=self._path,
             )
         if not right:
             raise SourceError(
-                f"the vectors are not those of their documents: of {len(rows)} that {encoder.config.name} encoded, "
-                f"{readings[0]}, where {USUAL} is usual and {LEAST} the least; {_CAUSES}",
+                f"the vectors do not belong to their documents: of {len(rows)} that {encoder.config.name} encoded, "
+                f"{readings[0]}, while {USUAL} is usual and {LEAST} the minimum; {_CAUSES}",
                 path=self._path,
             )
         if right == [1]:
@@ -338,8 +338,8 @@ class _Adopting:
         assert self._contradiction is not None
         place = int(np.flatnonzero(self._contradiction != np.arange(self.found.count))[0])
         return (
-            f"the label {place} may be that of document {place + 1}, counted in their order, whose id is "
-            f"'{self._contradiction[place]}', or of the one with the id '{place}'"
+            f"the label {place} may be that of document {place + 1} in their order, whose id is "
+            f"'{self._contradiction[place]}', or of the document with the id '{place}'"
         )
 
     def _passages(self, rows: NDArray[np.int64]) -> list[str]:
@@ -353,22 +353,22 @@ class _Adopting:
     def measure(
         self, agreement: Agreement | None, nprobe: int | None, dimensions: int | None, warn: Callable[[str], None]
     ) -> Adoption:
-        """Search a sample of the index's own vectors; warn of what may be wrong."""
+        """Search a sample of the index's own vectors; warn of possible problems."""
         found, recall = self.found, self.found.recall
         if not found.faiss:
             recall = self._recall()
             if dimensions is not None:
                 (self._folder / VECTORS).unlink()
         if agreement is None:
-            warn(f"nobody has checked that these are {self._teacher.name}'s vectors of these documents")
+            warn(f"these vectors were never compared with {self._teacher.name}'s vectors of these documents")
         elif agreement.cosine is not None and agreement.cosine < USUAL:
-            coarse = "" if found.exact else ", or are its codes that coarse"
+            coarse = "" if found.exact else ", or are its codes just that coarse"
             warn(f"the median cosine to the encoder's own vectors is {agreement.cosine:.3f}: {_CAUSES[:-1]}{coarse}?")
         if recall is not None and recall < LOW:
             advice = found.advice or ("more --dimensions find more" if dimensions else "--backend exact finds all")
             warn(f"searches find {recall:.3f} of the 10 nearest vectors: {advice}")
         elif recall is None and found.count:
-            warn(f"neither lengths nor recall could be measured: {found.advice}")
+            warn(f"lengths and recall could not be measured: {found.advice}")
         return Adoption(agreement is not None, agreement.cosine if agreement else None, recall, nprobe)
 
     def _recall(self) -> float | None:

@@ -1,7 +1,7 @@
-"""Whether adopted vectors are those of their documents: a sample is encoded and compared.
+"""Checks whether adopted vectors belong to their documents, by encoding and comparing a sample.
 
-Right vectors agree with the passage encoder at a median cosine of 0.999, ones made without the title at 0.98, those of
-other documents at 0.1 and those of another model at 0.
+The median cosine with the passage encoder is 0.999 for correct vectors, 0.98 for vectors made without the title, 0.1
+for vectors of other documents, and 0 for vectors of another model.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typeahead.errors import ModelError
 from typeahead.index.adopt.recall import Search
 
 SAMPLE = 16
-#: Median cosines below which vectors are refused, and warned of.
+#: Below the first median cosine, vectors are refused; below the second, there is a warning.
 LEAST, USUAL = 0.9, 0.99
-#: Coarse codes are further off than that when they are right. Then so many of the sampled documents must be among the
-#: first 10 that their own embeddings find.
+#: With coarse codes, correct vectors may be further off. Then this share of the sampled documents must be among the
+#: first 10 results for their own embeddings.
 _FOUND, _AMONG = 0.75, 10
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far vectors agree with their documents."""
+    """How well vectors agree with their documents."""
 
     agrees: bool
-    #: Median cosine, ``None`` where FAISS does not give its vectors back.
+    #: Median cosine, ``None`` if FAISS does not reconstruct its vectors.
     cosine: float | None
 
     def __str__(self) -> str:
@@ -43,14 +43,14 @@ def compare(
     vectors: Vectors | None,
     search: Search | None,
 ) -> Agreement:
-    """Compare what ``encoder`` makes of ``passages`` with the ``vectors`` (n, dim) stored in their ``rows`` (n,).
+    """Compare ``encoder``'s embeddings of ``passages`` with the ``vectors`` (n, dim) stored in their ``rows`` (n,).
 
-    ``search`` is that of an index of inexact vectors, or of ones that are not given back (``None``).
+    ``search`` searches an index of inexact vectors, or of vectors that cannot be reconstructed (``None``).
     """
     encoded = np.asarray(encoder.encode(passages), np.float64)
     if encoded.shape != (len(passages), encoder.dim):
         raise ModelError(
-            f"encoder {encoder.config.name!r} gave the shape {encoded.shape}, not {(len(passages), encoder.dim)}"
+            f"encoder {encoder.config.name!r} returned the shape {encoded.shape}, not {(len(passages), encoder.dim)}"
         )
     encoded /= np.maximum(np.linalg.norm(encoded, axis=1, keepdims=True), 1e-30)
     cosine = None

@@ -1,4 +1,4 @@
-"""Vectors in NumPy files; ``faiss_file`` reads those of FAISS."""
+"""Reads vectors in NumPy files; ``faiss_file`` reads those of FAISS."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Array = NDArray[np.floating]
 
 
 def read_array(path: Path) -> tuple[Array, Sequence[str] | None]:
-    """Read a ``.npy`` or ``.npz`` file: the matrix (n, dim), and its documents' ids if the file holds them.
+    """Read a ``.npy`` or ``.npz`` file: the matrix (n, dim), and its documents' ids if the file has them.
 
     Raises :class:`~typeahead.errors.SourceError`.
     """
     if path.suffix == ".npy":
         return _matrix(path, _numpy(path, path)), None
-    # NumPy leaves a file that it opened itself open when it fails.
+    # When NumPy fails, it does not close a file that it opened itself.
     with path.open("rb") as file:
         archive = _numpy(path, file)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -34,13 +34,13 @@ def _numpy(path: Path, file: Path | BinaryIO) -> Any:
     try:
         return np.load(file, mmap_mode="r" if file is path else None, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SourceError(f"no NumPy file that can be read without pickle: {error}", path=path) from error
+        raise SourceError(f"not a NumPy file that can be read without pickle: {error}", path=path) from error
 
 
 def _matrix(path: Path, array: Any) -> Array:
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != "f" or not array.shape[1]:
         what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "no array"
-        raise SourceError(f"holds {what}, not a matrix of floats with one row a document", path=path)
+        raise SourceError(f"holds {what}, not a matrix of floats with one row per document", path=path)
     return array
 
 
@@ -58,6 +58,6 @@ def _from_npz(path: Path, archive: Any) -> tuple[Array, Sequence[str] | None]:
     ids = None
     if "ids" in arrays:
         if arrays["ids"].ndim != 1 or arrays["ids"].dtype.kind not in "Uiu":
-            raise SourceError("its array 'ids' is no list of strings or integers", path=path)
+            raise SourceError("its array 'ids' is not a list of strings or integers", path=path)
         ids = [str(key) for key in arrays["ids"].tolist()]
     return _matrix(path, arrays[name]), ids

@@ -1,4 +1,4 @@
-"""Has a FAISS file inspected by :mod:`typeahead.index.adopt.inspection` in a process of its own.
+"""Has a FAISS file inspected by :mod:`typeahead.index.adopt.inspection` in a separate process.
 
 ``arrays`` reads NumPy files, in this process.
 """
@@ -26,27 +26,27 @@ from typeahead.index.approximate import import_faiss
 
 @dataclass(frozen=True)
 class Inspected:
-    """A FAISS file's report with its arrays, all by row: rows stand by ascending label."""
+    """The report on a FAISS file, with its arrays by row; rows are sorted by label."""
 
     report: Report
     labels: NDArray[np.int64]
-    #: Place in the file of each row's vector; the row itself where the file keeps no order.
+    #: Position in the file of each row's vector; the row itself if the file keeps no order.
     order: NDArray[np.int64]
-    #: Vectors of the rows that are compared with their documents, if FAISS gives them back.
+    #: Vectors of the rows to compare with their documents, if FAISS can reconstruct them.
     sample: Vectors | None
 
 
 def inspect_faiss(path: Path, folder: Path, *, cosine: bool, normalize: bool, nprobe: int | None) -> Inspected:
-    """Check the FAISS file ``path`` and put what is to be searched into ``folder``.
+    """Check the FAISS file ``path`` and write the searchable files into ``folder``.
 
-    Raises :class:`~typeahead.errors.SourceError`, also if FAISS ends the process that inspects the file.
+    Raises :class:`~typeahead.errors.SourceError`, also if FAISS crashes the process that inspects the file.
     """
     import_faiss()
     root = str(Path(typeahead.__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
     with tempfile.TemporaryDirectory(prefix="typeahead-") as temporary:
         task = Task(str(path.absolute()), str(folder.absolute()), temporary, cosine, normalize, nprobe)
-        # -P: a module of the same name in the current folder must not be imported.
+        # -P: do not import a module of the same name from the current folder.
         finished = subprocess.run(
             [sys.executable, "-P", "-m", "typeahead.index.adopt", json.dumps(asdict(task))],
             env=environment,
@@ -58,8 +58,8 @@ def inspect_faiss(path: Path, folder: Path, *, cosine: bool, normalize: bool, np
             report = json.loads((results / REPORT).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise SourceError(
-                f"FAISS ended the process that inspected the file ({_end(finished)}): it is damaged, or of a kind that "
-                "this FAISS cannot handle; adopt the vectors themselves as an array",
+                f"FAISS crashed the process that inspected the file ({_end(finished)}): the file is damaged, or of a "
+                "type that this FAISS cannot handle; adopt the vectors themselves as an array",
                 path=path,
             ) from None
         if "error" in report:

@@ -1,7 +1,7 @@
-"""Inspects a FAISS file, and puts what is to be searched into a folder: the program that ``faiss_file`` starts.
+"""Inspects a FAISS file, and writes what is to be searched into a folder: the program that ``faiss_file`` starts.
 
-FAISS may end its process over a damaged file, or over a type that lacks an operation, without an exception. So it runs
-here first (``python -m typeahead.index.adopt``), over all that will be asked of it: labels, vectors, searches.
+On a damaged file, or on a type that lacks an operation, FAISS may end its process without an exception. So it first
+runs here (``python -m typeahead.index.adopt``) over everything it will be asked for: labels, vectors, searches.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class Task:
-    """What to look at, and what is wanted of it."""
+    """The file to inspect, and the results wanted."""
 
     source: str
-    #: Gets ``vectors.npy`` of a flat index, of another the index itself.
+    #: Receives ``vectors.npy`` for a flat index, otherwise the index itself.
     folder: str
-    #: Gets the report and its arrays.
+    #: Receives the report and its arrays.
     results: str
     cosine: bool
     normalize: bool
@@ -46,7 +46,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found; beside it lie the labels by row (ascending), the place in the file of each row, and a sample."""
+    """The findings; beside the report are labels by row (ascending), each row's position in the file, and a sample."""
 
     count: int
     dim: int
@@ -57,19 +57,19 @@ class Report:
     sampled: bool
     nprobe: int | None
     recall: float | None
-    #: What finds more, if recall is low.
+    #: How to find more, if recall is low.
     advice: str = ""
 
 
 def inspect(task: Task) -> Report:
-    """Look at the file and write what is to be searched; ``ValueError`` or ``SourceError`` says why not."""
+    """Inspect the file and write what is to be searched; raises ``ValueError`` or ``SourceError`` with the reason."""
     faiss = import_faiss()
     index = read_faiss(Path(task.source))
     if index.metric_type not in (faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L2):
-        raise ValueError(f"the index measures by FAISS metric {index.metric_type}, not inner product or L2")
+        raise ValueError(f"the index uses FAISS metric {index.metric_type}, not inner product or L2")
     if index.metric_type == faiss.METRIC_L2 and not task.cosine:
         raise ValueError(
-            "the index orders by L2 distance, which is the teacher's order only for vectors of length 1: "
+            "the index orders by L2 distance, which matches the teacher's order only for vectors of length 1: "
             "adopt the vectors themselves as an array"
         )
     copied = own_lists(faiss, index)
@@ -80,13 +80,13 @@ def inspect(task: Task) -> Report:
         raise ValueError("two vectors have the same FAISS label, or one is negative")
     results = Path(task.results)
     np.save(results / LABELS_FOUND, labels)
-    # Inverted lists keep no order: there ids are given by ascending label.
+    # Inverted lists keep no order, so ids are assigned by ascending label.
     np.save(results / ORDER, order if stored.in_order else np.arange(len(order)))
     nprobe, recall, advice = task.nprobe, None, ""
     if stored.ivf is None and nprobe is not None:
-        raise ValueError("--nprobe is for indexes with inverted lists (IVF), and this is none")
+        raise ValueError("--nprobe requires an index with inverted lists (IVF), and this one has none")
     if stored.ivf is not None and nprobe is not None and not 1 <= nprobe <= stored.ivf.nlist:
-        raise ValueError(f"nprobe is {nprobe}, it must be from 1 to {stored.ivf.nlist}, the number of lists")
+        raise ValueError(f"nprobe is {nprobe}; it must be from 1 to {stored.ivf.nlist}, the number of lists")
     if stored.flat:
         assert stored.decode is not None
         parts = (stored.decode(order[start : start + _CHUNK]) for start in range(0, len(order), _CHUNK))
@@ -94,7 +94,7 @@ def inspect(task: Task) -> Report:
         store_matrix(parts, target, index.d, names=labels, cosine=task.cosine, normalize=task.normalize, path=None)
     else:
         if task.normalize:
-            raise ValueError(f"--normalize is for arrays and flat indexes: {FAISS_REMEDY}")
+            raise ValueError(f"--normalize works for arrays and flat indexes only: {FAISS_REMEDY}")
         adopted = Path(task.folder) / ADOPTED
         if copied:
             faiss.write_index(index, str(adopted))
@@ -125,13 +125,13 @@ def _try(
     adopted: Path,
     task: Task,
 ) -> tuple[float | None, str]:
-    """Check all vectors that FAISS gives back, search as will be searched; recall, and what finds more."""
+    """Check all vectors that FAISS reconstructs, and run test searches; return recall, and how to find more."""
     search = FaissVectors(adopted, labels, task.nprobe)
     decode = stored.decode
     if decode is None or not len(order):
         noise = np.random.default_rng(0).normal(size=(SAMPLE, index.d)).astype(np.float32)
         search.search(noise, SAMPLE)
-        return None, f"FAISS does not give back the vectors of a {type(stored.ivf).__name__}" if len(order) else ""
+        return None, f"FAISS cannot reconstruct the vectors of a {type(stored.ivf).__name__}" if len(order) else ""
 
     def parts() -> Iterator[Vectors]:
         for start in range(0, len(order), _CHUNK):
@@ -155,20 +155,20 @@ def _try(
     if recall >= LOW:
         return recall, ""
     if stored.ivf is None:
-        return recall, "an index with a larger efSearch, or vectors adopted as an array, find more"
-    # Twice as many lists each time; never all of them, which would be no index.
+        return recall, "an index with a larger efSearch, or vectors adopted as an array, would find more"
+    # Double the number of lists each time; never all of them, which would be a full scan.
     now = task.nprobe or stored.ivf.nprobe
     nprobe, found = now, recall
     while found < LOW and 2 * nprobe <= stored.ivf.nlist:
         nprobe *= 2
         found = neighbours.recall(FaissVectors(adopted, labels, nprobe).search)
     if nprobe == now:
-        return recall, "its codes are too coarse for more"
-    return recall, f"it looks into {now} of {stored.ivf.nlist} lists, --nprobe {nprobe} finds {found:.3f}"
+        return recall, "its codes are too coarse to find more"
+    return recall, f"it probes {now} of {stored.ivf.nlist} lists, and --nprobe {nprobe} finds {found:.3f}"
 
 
 def run(argument: str) -> None:
-    """Do the task that is the argument, in JSON, and leave a report."""
+    """Run the task in the argument, in JSON, and write a report."""
     task = Task(**json.loads(argument))
     try:
         result: dict[str, Any] = asdict(inspect(task))

@@ -1,4 +1,4 @@
-"""Values and lengths of adopted vectors: each is checked, none is changed unless that is asked for."""
+"""Checks values and lengths of adopted vectors; changes them only on request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from typeahead.errors import SourceError
 from typeahead.index.vectors import VectorWriter
 
-#: How far a length may be from 1: float16 and the teachers' own arithmetic stay within 0.001.
+#: Largest deviation of a length from 1: float16 and the teachers' own arithmetic stay within 0.001.
 EXACT = 0.01
 
-_ARRAY_REMEDY = "--normalize divides each vector by its length, if that is what the teacher's vectors lack"
-FAISS_REMEDY = "divide the vectors by their lengths and build the FAISS index from them again"
+_ARRAY_REMEDY = "pass --normalize to divide each vector by its length, if the teacher's vectors need that"
+FAISS_REMEDY = "divide the vectors by their lengths and rebuild the FAISS index from them"
 
 
 def check_lengths(
@@ -27,19 +27,19 @@ def check_lengths(
     tolerance: float = EXACT,
     remedy: str = _ARRAY_REMEDY,
 ) -> NDArray[np.float64]:
-    """Check vectors (n, dim), which errors call by their ``names`` (n,), and return their lengths (n,).
+    """Check vectors (n, dim), which errors refer to by their ``names`` (n,), and return their lengths (n,).
 
-    Under ``cosine`` a length may be off 1 by ``tolerance``, and is never 0. Raises
+    Under ``cosine``, a length may differ from 1 by ``tolerance``, and is never 0. Raises
     :class:`~typeahead.errors.SourceError`, which ends with the ``remedy``.
     """
     lengths: NDArray[np.float64] = np.linalg.norm(part.astype(np.float64), axis=1)
-    # float32 searches, and squares of values beyond 1e18 are no float32.
+    # Searches use float32, which cannot hold squares of values above 1e18.
     if not (usable := lengths < 1e18).all():
-        raise SourceError(f"vector {names[np.argmin(usable)]} has a value that is not finite or beyond 1e18", path=path)
+        raise SourceError(f"vector {names[np.argmin(usable)]} has a value that is not finite or above 1e18", path=path)
     if cosine and not (unit := (abs(lengths - 1) <= tolerance) & (lengths > 0)).all():
         row = int(np.argmin(unit))
         raise SourceError(
-            f"vector {names[row]} has length {lengths[row]:.4g}, but under cosine similarity vectors have length 1: "
+            f"vector {names[row]} has length {lengths[row]:.4g}, but cosine similarity needs vectors of length 1: "
             f"{remedy}",
             path=path,
         )
@@ -58,9 +58,10 @@ def store_matrix(
     half: bool = False,
     done: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write ``parts`` of a matrix (n, dim) as ``target``, float16 if ``half``; checks as :func:`check_lengths` does.
+    """Write ``parts`` of a matrix (n, dim) to ``target``, float16 if ``half``; checks them like :func:`check_lengths`.
 
-    With ``normalize`` vectors are divided by their lengths, and only zeros are refused; the names tell n.
+    With ``normalize``, vectors are divided by their lengths, and only zero vectors are refused. n is the number of
+    names.
     """
     writer = VectorWriter(target, dim, "<f2" if half else "<f4")
     try:

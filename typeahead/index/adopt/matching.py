@@ -1,8 +1,8 @@
-"""Which document a vector belongs to, and storing documents in the rows of their vectors.
+"""Matches vectors with documents, and stores documents in the rows of their vectors.
 
-A FAISS label may be a row number, counted in the order of the documents, or a document's id. Labels that are not
-exactly 0, 1, …, n-1 can only be ids. Labels that are, and are every document's id too, may be either; where both
-readings contradict each other, whoever adopts has to find out which is right.
+A FAISS label may be a document's position or a document's id. Labels that are not exactly 0, 1, …, n-1 can only be ids.
+Labels that are, and are also every document's id, may be either. If both readings contradict each other, the caller has
+to find out which one is right.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def store_documents(
 
     Args:
         documents: read once.
-        keys: the ids of the documents by row; ``None`` if documents stand in the order of rows.
+        keys: the ids of the documents by row; ``None`` if documents come in the order of rows.
         count: number of vectors.
         target: the file of documents, new.
         vectors: the file of vectors, for errors.
-        tell: told of progress.
-        labels: whether the keys are labels of FAISS.
+        tell: progress callback.
+        labels: whether the keys are FAISS labels.
 
     Returns:
-        Where documents were stored in the order of rows, but every id is a row number too and they contradict that
-        order: the row that its id means, of each document, int64 (count,). Otherwise ``None``.
+        If documents were stored in the order of rows, but every id is also a row number and they contradict that order:
+        the row that each document's id means, int64 (count,). Otherwise ``None``.
 
     Raises:
         SourceError: vectors and documents do not match; the message names both.
@@ -80,7 +80,7 @@ def store_documents(
             missing = ""
             if keys is not None:
                 stored = {document.id for document in store}
-                missing = f"; the first without a document is {next(key for key in keys if key not in stored)!r}"
+                missing = f"; the first id without a document is {next(key for key in keys if key not in stored)!r}"
             raise SourceError(f"{count} vectors, but {done} documents{missing}", path=vectors)
         store.finish()
     finally:
@@ -89,7 +89,7 @@ def store_documents(
 
 
 def move_documents(target: Path, rows: NDArray[np.int64]) -> None:
-    """Store the documents of ``target``, which stand in rows 0, 1, …, in ``rows`` (n,) instead."""
+    """Move the documents of ``target`` from rows 0, 1, … to ``rows`` (n,)."""
     old = target.with_suffix(".moved")
     target.replace(old)
     source, store = DocumentWriter(old), DocumentWriter(target)
@@ -127,19 +127,19 @@ class _Numbers:
     def other_order(self) -> NDArray[np.int64] | None:
         if self._numbers is None:
             return None
-        # Ids are unique, so these are all of 0, 1, …, n-1.
+        # Ids are unique, so these are exactly 0, 1, …, n-1.
         numbers = np.array(self._numbers, np.int64)
         return None if np.array_equal(numbers, np.arange(len(numbers))) else numbers
 
 
 def _one_too_many(document: Document, keys: Sequence[str] | None, count: int, labels: bool) -> str:
-    what = f"document {document.id!r} is one too many:"
+    what = f"there is no vector for document {document.id!r}:"
     if keys is None:
-        return f"{what} there are {count} vectors"
+        return f"{what} there are only {count} vectors"
     if not labels:
-        return f"{what} no vector has that id"
+        return f"{what} no vector has this id"
     some = ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
     return (
-        f"{what} no vector has that label. The index labels its vectors {some}: these are neither row numbers "
-        "(0, 1, …) nor the documents' ids. Give the id of each vector's document with --ids"
+        f"{what} no vector has this label. The index labels its vectors {some}; these are neither row numbers "
+        "(0, 1, …) nor the documents' ids. Pass the id of each vector's document with --ids"
     )

@@ -1,13 +1,13 @@
 """What a FAISS index stores: under which labels, how exactly, and whether its order is still the teacher's.
 
-Only known types are entered, since FAISS may end the process where a type lacks an operation. A wrapper is as its
-inner index, except that
+Only known types are accepted, since FAISS may end the process if a type lacks an operation. A wrapper is treated like
+its inner index, except for
 
-    IndexIDMap, IndexIDMap2     label vectors anew
-    IndexPreTransform           transforms vectors and queries: only what keeps inner products or distances will do
-    IndexRefine                 scores candidates by vectors of its own, which are the ones that count
+    IndexIDMap, IndexIDMap2     relabel vectors
+    IndexPreTransform           transforms vectors and queries, and must preserve inner products or distances
+    IndexRefine                 rescores candidates with its own vectors, which are the ones that count
 
-Inverted lists (IVF) keep the label of each vector, and no order.
+Inverted lists (IVF) keep the label of each vector, but no order.
 """
 
 from __future__ import annotations
@@ -37,41 +37,41 @@ _IVF_CODED = {
     *("IndexIVFPQ", "IndexIVFPQR", "IndexIVFPQFastScan", "IndexIVFRaBitQ"),
     *("IndexIVFResidualQuantizer", "IndexIVFLocalSearchQuantizer"),
 }
-#: Lists that lie in the same file.
+#: Types of lists stored in the same file.
 _LISTS = {"ArrayInvertedLists", "ArrayInvertedListsPanorama", "BlockInvertedLists"}
 _POSITIONAL = _FLAT | _EXACT | _SCALAR | _CODED
 _IVF = _IVF_EXACT | _IVF_SCALAR | _IVF_CODED
-#: How far lengths of decoded vectors may be from 1 for some scalar quantizers, by name.
+#: Largest deviation of decoded vectors' lengths from 1 for some scalar quantizers, by name.
 _SCALAR_TOLERANCE = {"QT_fp16": EXACT, "QT_bf16": EXACT, "QT_8bit": 0.05, "QT_6bit": 0.05}
-#: Coarser codes only tell that a vector is not 0, or far too long.
+#: With coarser codes, the length only shows that a vector is not 0 and not far too long.
 _COARSE = 1.0
-#: Wrappers within each other.
+#: Maximum depth of nested wrappers.
 _DEEPEST = 6
 _ORTHONORMAL = 1e-3
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The vectors of an index, in an order of its own."""
+    """The vectors of an index, in its own order."""
 
-    #: Label of each vector: what searches give.
+    #: Label of each vector, as returned by searches.
     labels: Labels
-    #: Whether somebody gave the labels, whether FAISS or somebody did ("maybe"), or they are positions.
+    #: True if the user assigned the labels, False if FAISS or the user did, None if they are positions.
     given: bool | None
-    #: Whether that order is the one in which vectors were added.
+    #: Whether that order is the order in which vectors were added.
     in_order: bool
-    #: How far the length of a vector of length 1 may be off.
+    #: Largest allowed deviation of a vector's length from 1.
     tolerance: float
-    #: Vectors float32 (m, dim) of some positions in that order (m,); ``None`` if FAISS does not give them back.
+    #: Decodes vectors float32 (m, dim) at positions (m,) in that order; ``None`` if FAISS cannot reconstruct them.
     decode: Callable[[NDArray[np.int64]], Vectors] | None
-    #: Whether these are the vectors as they were added, compared one by one.
+    #: Whether these are the vectors exactly as added, compared one by one.
     flat: bool = False
     #: The inverted lists, if any.
     ivf: Any = None
 
 
 def look_into(faiss: Any, index: Any, *, cosine: bool) -> Stored:
-    """Walk through ``index`` and gather its labels; ``ValueError`` says why it cannot be adopted."""
+    """Walk through ``index`` and collect its labels; raises ``ValueError`` with the reason if it cannot be adopted."""
     return _Walk(faiss, index.metric_type, cosine).enter(index, 0)
 
 
@@ -82,9 +82,9 @@ class _Walk:
     def enter(self, index: Any, depth: int) -> Stored:
         name = type(index).__name__
         if depth > _DEEPEST:
-            raise ValueError(f"more than {_DEEPEST} FAISS indexes lie within each other: adopt the vectors as an array")
+            raise ValueError(f"more than {_DEEPEST} FAISS indexes are nested: adopt the vectors as an array")
         if index.metric_type != self._metric:
-            raise ValueError(f"its {name} measures otherwise than the index around it: the file is damaged")
+            raise ValueError(f"its {name} uses another metric than the index around it: the file is damaged")
         if name in ("IndexIDMap", "IndexIDMap2"):
             return self._relabelled(index, depth)
         if name == "IndexPreTransform":
@@ -95,26 +95,24 @@ class _Walk:
             return self._lists(index, name)
         if name in _POSITIONAL:
             return self._positional(index, name)
-        raise ValueError(
-            f"FAISS's type {name} is none of those that can be checked: adopt the vectors themselves as an array"
-        )
+        raise ValueError(f"FAISS's type {name} cannot be checked: adopt the vectors themselves as an array")
 
     def _inner(self, index: Any, field: str, depth: int) -> tuple[Any, Stored]:
         inner = self._faiss.downcast_index(getattr(index, field))
         if inner is None or inner.ntotal != index.ntotal:
-            raise ValueError(f"its {type(index).__name__} and what lies within disagree: the file is damaged")
+            raise ValueError(f"its {type(index).__name__} and the index inside it disagree: the file is damaged")
         return inner, self.enter(inner, depth + 1)
 
     def _relabelled(self, index: Any, depth: int) -> Stored:
         inner, stored = self._inner(index, "index", depth)
         labels: Labels = self._faiss.vector_to_array(index.id_map)
         if inner.d != index.d or len(labels) != index.ntotal:
-            raise ValueError(f"its {type(index).__name__} holds {len(labels)} labels for {index.ntotal} vectors")
+            raise ValueError(f"its {type(index).__name__} has {len(labels)} labels for {index.ntotal} vectors")
         order = np.argsort(stored.labels, kind="stable")
         if not np.array_equal(stored.labels[order], np.arange(len(labels))):
             raise ValueError(
-                f"the labels of its {type(index).__name__} do not belong to the {type(inner).__name__} within, as "
-                "happens when vectors are removed from such an index: build it again"
+                f"the labels of its {type(index).__name__} do not match the {type(inner).__name__} inside it; this "
+                "happens when vectors are removed from such an index: rebuild it"
             )
         decode = stored.decode
         return replace(
@@ -131,7 +129,7 @@ class _Walk:
         chain = [faiss.downcast_VectorTransform(index.chain.at(place)) for place in range(index.chain.size())]
         dims = [(transform.d_in, transform.d_out) for transform in chain]
         if [index.d, *(out for _, out in dims)] != [*(into for into, _ in dims), inner.d]:
-            raise ValueError("the dimensions of its transforms do not fit together: the file is damaged")
+            raise ValueError("the dimensions of its transforms do not match: the file is damaged")
         for transform in chain:
             self._check_transform(transform)
         narrower = any(out < into for into, out in dims)
@@ -148,7 +146,7 @@ class _Walk:
             stored,
             tolerance=_COARSE if narrower else stored.tolerance,
             decode=None if decode is None else reverse,
-            # What fewer dimensions lost does not come back: it stays as it is.
+            # What the reduction to fewer dimensions lost cannot be restored, so the vectors stay as they are.
             flat=stored.flat and not narrower,
         )
 
@@ -158,12 +156,12 @@ class _Walk:
         if name in ("LinearTransform", "RandomRotationMatrix", "PCAMatrix", "OPQMatrix"):
             matrix = faiss.vector_to_array(transform.A).astype(np.float64)
             if matrix.size != transform.d_in * transform.d_out:
-                raise ValueError(f"the matrix of its {name} has a wrong size: the file is damaged")
+                raise ValueError(f"the matrix of its {name} has the wrong size: the file is damaged")
             matrix = matrix.reshape(transform.d_out, transform.d_in)
             product = matrix @ matrix.T if transform.d_out <= transform.d_in else matrix.T @ matrix
             if not np.abs(product - np.eye(len(product))).max() < _ORTHONORMAL:
                 raise ValueError(
-                    f"its {name} does more than turn the space (it whitens or scales), so its order is not the "
+                    f"its {name} does more than rotate the space (it whitens or scales), so its order is not the "
                     "teacher's: adopt the vectors themselves as an array"
                 )
             moved = bool(transform.have_bias) and bool(np.any(faiss.vector_to_array(transform.b)))
@@ -185,9 +183,9 @@ class _Walk:
         inner, refined = self._inner(index, "refine_index", depth)
         if inner.d != index.d or refined.given is not None:
             raise ValueError(f"it is refined by a {type(inner).__name__}: adopt the vectors themselves as an array")
-        # It takes the labels of the one for places in the other.
+        # IndexRefine uses the labels of the base index as positions in the other.
         if not np.array_equal(np.sort(base.labels), refined.labels):
-            raise ValueError("the labels of its IndexRefine are not places of its vectors: build it again")
+            raise ValueError("the labels of its IndexRefine are not positions of its vectors: rebuild it")
         decode = refined.decode
         return replace(
             base,
@@ -216,25 +214,25 @@ class _Walk:
         faiss = self._faiss
         quantizer = faiss.downcast_index(index.quantizer)
         if quantizer is None or (quantizer.ntotal, quantizer.d) != (index.nlist, index.d):
-            raise ValueError(f"its {name} has not one centroid for each list: the file is damaged")
+            raise ValueError(f"its {name} does not have one centroid per list: the file is damaged")
         if type(quantizer).__name__ in _IVF:
             self._lists(quantizer, type(quantizer).__name__)
         elif type(quantizer).__name__ not in _POSITIONAL | {"MultiIndexQuantizer"}:
             raise ValueError(f"its lists are found by a {type(quantizer).__name__}, which cannot be checked")
         lists = faiss.downcast_InvertedLists(index.invlists)
         if type(lists).__name__ not in _LISTS:
-            raise ValueError(f"its lists are {type(lists).__name__}, which may lie in another file: copy them in")
+            raise ValueError(f"its lists are {type(lists).__name__}, which may be in another file: copy them in")
         # Packed lists count the bytes of whole blocks.
         packed = type(lists).__name__ == "BlockInvertedLists"
         if lists is None or lists.nlist != index.nlist or (not packed and lists.code_size != index.code_size):
             raise ValueError(f"its {name} and its inverted lists disagree: the file is damaged")
         sizes = [lists.list_size(number) for number in range(lists.nlist)]
         if sum(sizes) != index.ntotal:
-            raise ValueError(f"its lists hold {sum(sizes)} vectors, not {index.ntotal}: the file is damaged")
+            raise ValueError(f"its lists have {sum(sizes)} vectors, not {index.ntotal}: the file is damaged")
         labels = np.concatenate([np.empty(0, np.int64), *(_ids(faiss, lists, number) for number in range(len(sizes)))])
         tolerance = EXACT if name in _IVF_EXACT else self._coarseness(index, scalar=name in _IVF_SCALAR)
         decode = None
-        # FAISS 1.15 dies of reading a vector back from packed lists that come from a file.
+        # FAISS 1.15 crashes when it reconstructs a vector from packed lists loaded from a file.
         if not packed:
 
             def decode(positions: NDArray[np.int64]) -> Vectors:
@@ -247,7 +245,7 @@ class _Walk:
 
 
 def _ids(faiss: Any, lists: Any, number: int) -> Labels:
-    """The labels in one inverted list."""
+    """Return the labels in one inverted list."""
     size = lists.list_size(number)
     copied: Labels = np.empty(size, np.int64)
     if size:
@@ -256,7 +254,7 @@ def _ids(faiss: Any, lists: Any, number: int) -> Labels:
 
 
 def own_lists(faiss: Any, index: Any) -> bool:
-    """Copy inverted lists that lie in another file into ``index``; whether there were any."""
+    """Copy inverted lists in another file into ``index``; return whether there were any."""
     ivf = faiss.try_extract_index_ivf(index)
     if ivf is None or not hasattr(faiss, "OnDiskInvertedLists"):
         return False
