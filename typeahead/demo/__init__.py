@@ -1,1 +1,1 @@
-"""The demo's index: the documentation of the Python that runs it."""
+"""The demo's index: the documentation of the running Python."""

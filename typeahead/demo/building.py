@@ -1,9 +1,9 @@
-"""The demo's index: the documentation of the Python that runs it.
+"""The demo's index: the documentation of the running Python.
 
-Every public module, class, function and method of the standard library becomes a document with its signature, the
-beginning of its docstring and a link to docs.python.org. ``stdlib_docs`` reads them, in a process of its own, since
-importing every module of the standard library is nothing that a server should do to itself; ``stdlib_pages`` knows
-which modules there are and where they are documented.
+Every public module, class, function and method of the standard library becomes a document with its signature, the start
+of its docstring and a link to docs.python.org. ``stdlib_docs`` reads them in a separate process, because a server
+should not import every module of the standard library. ``stdlib_pages`` knows the modules and the pages that document
+them.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ from typeahead.index.manifest import Manifest
 from typeahead.progress import OnProgress
 from typeahead.text.document import Document
 
-#: Raised when documents come out differently, so that an older index is not taken for this version's.
+#: Increased when the documents change, so that an older index is not reused for this version.
 _VERSION = 1
-#: Words of a docstring that are kept. Docstrings say what matters first, and a minute of indexing has no room for more.
+#: Words kept of a docstring. Docstrings start with what matters, and indexing must not take longer than a minute.
 _WORDS = 100
-#: Seconds for reading all modules (it takes two), and how many modules may hang or crash before giving up.
+#: Time limit in seconds for reading all modules (it takes two), and how many modules may hang or crash before giving
+#: up.
 _TIMEOUT, _ATTEMPTS = 60, 5
 
 
-def ensure_demo_index(folder: Path, encoder: Encoder, progress: OnProgress | None = None) -> Path:
-    """Return the folder of the demo's index below ``folder``, built first if it is not there.
+def ensure_demo_index(folder: Path, encoder: Encoder, progress: Progress | None = None) -> Path:
+    """Return the folder of the demo's index below ``folder``; build the index first if it does not exist.
 
-    There is one for each version of Python and each passage encoder. A build that was interrupted is continued, one
-    that is damaged is built again.
+    Each version of Python and each passage encoder has its own index. An interrupted build is resumed, and a damaged
+    index is rebuilt.
 
-    Raises what :func:`~typeahead.index.build.build_index` does, and :class:`~typeahead.errors.TypeaheadError` if the
-    standard library cannot be read.
+    Raises the errors of :func:`~typeahead.index.build.build_index`, and :class:`~typeahead.errors.TypeaheadError` if
+    the standard library cannot be read.
     """
     version = ".".join(map(str, sys.version_info[:3]))
     out = folder / f"python-{version}-{encoder.config.name}-{encoder_sha256(encoder)[:12]}-{_VERSION}"
@@ -53,7 +54,7 @@ def ensure_demo_index(folder: Path, encoder: Encoder, progress: OnProgress | Non
 
 
 def stdlib_documents() -> list[Document]:
-    """Documents of the standard library of the running Python, by name; the same list every time."""
+    """Return the documents of the running Python's standard library, by name; the same list every time."""
     found: dict[str, Document] = {}
     for record in _records():
         document = _document(record)
@@ -62,7 +63,7 @@ def stdlib_documents() -> list[Document]:
 
 
 def _records() -> Iterator[dict[str, Any]]:
-    """Run ``stdlib_docs``; a module at which it hangs or dies is left out of the next attempt."""
+    """Run ``stdlib_docs``; if it hangs or crashes at a module, the next attempt skips that module."""
     names = public_modules()
     for _ in range(_ATTEMPTS):
         with tempfile.TemporaryDirectory() as scratch:
@@ -80,9 +81,9 @@ def _records() -> Iterator[dict[str, Any]]:
 
 
 def _read_modules(names: list[str], out: Path) -> str | None:
-    """Run the script; returns what went wrong."""
+    """Run the script; return a description of what went wrong, if anything."""
     script = Path(__file__).with_name("stdlib_docs.py")
-    # No display and no browser to open, whatever a module has in mind; its folder is one that will be deleted.
+    # Modules get no display and no browser to open, and run in a folder that is deleted afterwards.
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
     environment["BROWSER"] = "true"
     try:
@@ -99,7 +100,7 @@ def _read_modules(names: list[str], out: Path) -> str | None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"no end after {_TIMEOUT} seconds"
+        return f"it did not finish within {_TIMEOUT} seconds"
     except OSError as error:
         return str(error)
     if finished.returncode:
@@ -115,7 +116,7 @@ def _document(record: Mapping[str, Any]) -> Document:
         parent = qualified.rpartition(".")[0]
         text = f"{kind} of class {parent} in module {home}" if kind in ("method", "attribute") else ""
         text = text or (f"{kind} in module {home}" if name else f"module {home}")
-    # Docstrings may hold anything; what cannot be encoded is shown as a replacement character.
+    # Docstrings may contain anything; unencodable characters are shown as a replacement character.
     title, text = (_encodable(part) for part in (qualified + record["signature"], text))
     return Document(qualified, title, text, documentation_url(home, name, record["defined"]))
 
@@ -125,12 +126,12 @@ def _encodable(text: str) -> str:
 
 
 def shorten(doc: str) -> str:
-    """The first 100 words of a docstring, without its examples, rulers and markup of lists."""
+    """Return the first 100 words of a docstring, without examples, rulers and list markup."""
     kept: list[str] = []
     example = False
     for line in doc.splitlines():
         stripped = line.strip()
-        # An example ends at an empty line, as doctest has it.
+        # As in doctest, an example ends at an empty line.
         example = stripped.startswith(">>>") or (example and bool(stripped))
         if not example and not re.fullmatch(r"[-=~^*#_+|]{3,}[-=~^*#_+| ]*", stripped):
             kept.append(stripped)

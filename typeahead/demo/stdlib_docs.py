@@ -1,10 +1,10 @@
-"""Reads signatures and docstrings out of modules. Run as a script by ``demo``, which makes documents of what it prints.
+"""Reads signatures and docstrings from modules. ``demo`` runs it as a script and makes documents from its output.
 
     python -I stdlib_docs.py OUT < MODULES
 
 MODULES is a JSON array of the public modules' names. OUT becomes JSON lines: ``{"module": name}`` before a module is
-imported, then one object for each thing in it. Importing runs the modules' code, so it happens in a process of its own,
-which may hang or die; this file imports nothing but the standard library for that reason.
+imported, then one object for each item in it. Importing runs the modules' code, so it happens in a separate process,
+which may hang or crash. For the same reason, this file imports only the standard library.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-#: As functions in C begin their docstrings: ``range(stop) -> range object``, for each way to call them.
+#: How docstrings of C functions start: ``range(stop) -> range object``, one line for each way to call them.
 _SIGNATURE_LINE = re.compile(r"(?P<name>[\w.]+)(?P<signature>\(.*?\))[ \t]*(?P<result>-+>.*$|:?$|[.:-]+[ \t])", re.M)
 _LONGEST_SIGNATURE = 160
-#: Words of ``-> range object``.
+#: Maximum number of words in ``-> range object``.
 _LONGEST_RESULT = 5
 _ROUTINES = (
     types.FunctionType,
@@ -46,7 +46,7 @@ def main(out: str) -> None:
             try:
                 modules[name] = importlib.import_module(name)
             except (Exception, SystemExit):
-                # Not built here, or for another system: there is nothing to tell of it.
+                # Not built here, or for another system: there is nothing to document.
                 continue
         for name in modules:
             _write(file, {"module": name})
@@ -61,7 +61,7 @@ def _write(file: TextIO, record: dict[str, Any]) -> None:
 
 
 def module_records(name: str, modules: dict[str, types.ModuleType]) -> Iterator[dict[str, Any]]:
-    """Records of the module ``name`` and of everything public whose home it is."""
+    """Return records of the module ``name`` and of every public item documented in it."""
     module = modules[name]
     yield {"kind": "module", "home": name, "name": "", "signature": "", "doc": _own_doc(module), "defined": name}
     listed = getattr(module, "__all__", None)
@@ -74,23 +74,23 @@ def module_records(name: str, modules: dict[str, types.ModuleType]) -> Iterator[
 
 
 def home_of(thing: Any, key: str, name: str, modules: dict[str, types.ModuleType], *, listed: bool) -> bool:
-    """Whether ``thing``, which the module ``name`` calls ``key``, is to be documented there.
+    """Whether ``thing``, which the module ``name`` calls ``key``, should be documented there.
 
-    It is unless another public module defines it; what a private one defines (an accelerator such as ``_io``, a part
-    of a package such as ``asyncio.tasks``) is at home where ``__all__`` lists it. Without ``__all__`` the defining
-    module must belong to this one.
+    It should, unless another public module defines it. An item defined in a private module (an accelerator such as
+    ``_io``, a part of a package such as ``asyncio.tasks``) is documented where ``__all__`` lists it. Without
+    ``__all__``, the defining module must belong to this one.
     """
     own = getattr(thing, "__name__", None)
     built_in = isinstance(own, str) and callable(thing) and getattr(builtins, own, None) is thing
     if built_in or name == "builtins":
-        # Other modules' names for them (``socket.error``) are not theirs, whatever ``open.__module__`` says.
+        # Aliases in other modules (``socket.error``) do not count, whatever ``open.__module__`` says.
         return built_in and name == "builtins" and own == key
     if isinstance(own, str) and own != key and getattr(modules[name], own, None) is thing:
-        # A second name, such as ``array.ArrayType``.
+        # An alias, such as ``array.ArrayType``.
         return False
     defined = getattr(thing, "__module__", None)
     if not isinstance(defined, str):
-        # Functions of the few modules in C that do not say where they are from.
+        # Functions of the few C modules that do not state their module.
         return isinstance(thing, types.BuiltinFunctionType) or (listed and _is_form(thing))
     if not (inspect.isclass(thing) or isinstance(thing, _ROUTINES) or inspect.isfunction(thing) or _is_form(thing)):
         return callable(thing) and hasattr(thing, "__wrapped__") and defined == name
@@ -106,7 +106,7 @@ def home_of(thing: Any, key: str, name: str, modules: dict[str, types.ModuleType
 
 
 def _elsewhere(thing: Any, name: str, modules: dict[str, types.ModuleType]) -> bool:
-    """Whether a public module before this one, by name, lists the same thing."""
+    """Whether a public module earlier in alphabetical order lists the same item."""
     own = getattr(thing, "__name__", None)
     for other, module in modules.items():
         if other == name:
@@ -118,12 +118,12 @@ def _elsewhere(thing: Any, name: str, modules: dict[str, types.ModuleType]) -> b
 
 
 def _is_form(thing: Any) -> bool:
-    """``typing.Optional`` and the like, which are no classes."""
+    """Whether it is a form such as ``typing.Optional``, which is not a class."""
     return type(thing).__module__ == "typing" and type(thing).__name__.endswith("SpecialForm")
 
 
 def thing_records(thing: Any, key: str, home: str, modules: dict[str, types.ModuleType]) -> Iterator[dict[str, Any]]:
-    """Records of a class with its methods, or of a function."""
+    """Return records of a class with its methods, or of a function."""
     if not inspect.isclass(thing):
         yield _record("function" if callable(thing) and not _is_form(thing) else "special form", thing, key, home)
         return
@@ -138,7 +138,7 @@ def thing_records(thing: Any, key: str, home: str, modules: dict[str, types.Modu
 
 
 def _owners(cls: type, modules: dict[str, types.ModuleType]) -> Iterator[type]:
-    """The class, and those bases that nobody can look up elsewhere, such as ``_socket.socket``."""
+    """Return the class and its undocumented bases, such as ``_socket.socket``."""
     yield cls
     for base in cls.__mro__[1:-1]:
         defined = modules.get(base.__module__)
@@ -154,13 +154,13 @@ def _member_records(owner: type, name: str, value: Any, key: str, home: str) -> 
         if value.__qualname__ == f"{owner.__qualname__}.{name}":
             yield _record("class", value, qualified, home)
     elif isinstance(value, staticmethod | classmethod | types.ClassMethodDescriptorType):
-        # Bound, so that the signature lacks the class.
+        # Bound, so that the signature does not include the class.
         yield _record("method", getattr(owner, name), qualified, home, owner=owner)
     elif isinstance(value, _ROUTINES):
         yield _record("method", value, qualified, home, owner=owner)
     elif isinstance(value, property | types.GetSetDescriptorType) or type(value).__name__ == "cached_property":
         doc = _own_doc(value)
-        # A named tuple's fields say "Alias for field number 0", and nothing else.
+        # The docstring of a named tuple's field is just "Alias for field number 0".
         if doc and not doc.startswith("Alias for field"):
             record = _record("attribute", value, qualified, home)
             yield record | {"signature": ""}
@@ -175,7 +175,7 @@ def _record(kind: str, thing: Any, key: str, home: str, *, owner: type | None = 
 
 
 def describe(thing: Any, name: str, *, method: bool) -> tuple[str, str]:
-    """Signature and cleaned docstring; functions in C may state the one in the first line of the other."""
+    """Return signature and cleaned docstring; in C functions, the docstring's first line may hold the signature."""
     doc = _own_doc(thing)
     stated = ""
     while match := _SIGNATURE_LINE.match(doc):
@@ -184,7 +184,7 @@ def describe(thing: Any, name: str, *, method: bool) -> tuple[str, str]:
         elif not match["result"]:
             break
         if len(match["result"].split()) > _LONGEST_RESULT:
-            # What is returned is described right here.
+            # The docstring continues with a description of the result.
             break
         doc = doc[match.end() :].lstrip()
     try:
@@ -199,7 +199,7 @@ def describe(thing: Any, name: str, *, method: bool) -> tuple[str, str]:
 
 
 def _format(signature: inspect.Signature, *, drop_first: bool) -> str:
-    """Parameters without annotations, which are mostly noise to a reader who searches."""
+    """Format parameters without annotations, which are mostly noise in search results."""
     parameters = list(signature.parameters.values())
     if drop_first and parameters and parameters[0].name in ("self", "cls", "$self"):
         parameters = parameters[1:]
@@ -219,7 +219,7 @@ class _Verbatim:
 
 
 def _default(value: Any) -> Any:
-    """A default whose text is the same in every process."""
+    """Return a default whose text is the same in every process."""
     if value is inspect.Parameter.empty or value is None or isinstance(value, bool | int | float):
         return value
     if inspect.isclass(value) or isinstance(value, types.FunctionType | types.BuiltinFunctionType):
@@ -231,7 +231,7 @@ def _default(value: Any) -> Any:
 
 
 def _own_doc(thing: Any) -> str:
-    """The docstring, unless it is that of the thing's type."""
+    """Return the docstring, unless it is the one of the item's type."""
     doc = getattr(thing, "__doc__", None)
     if not isinstance(doc, str):
         return ""

@@ -1,7 +1,7 @@
-"""Which modules of the standard library are documented, and on which page of docs.python.org.
+"""The documented modules of the standard library, and their pages on docs.python.org.
 
-``demo`` makes documents of what is in them. Names here are those of Python 3.11 to 3.14; one that the running Python
-does not have is left out when it cannot be imported.
+``demo`` makes documents from their content. The names cover Python 3.11 to 3.14; a module that the running Python lacks
+is skipped when its import fails.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import builtins
 import sys
 from collections.abc import Mapping
 
-# Not part of what docs.python.org documents, or of no use without a display, a browser or another system. Names that
-# begin with an underscore are left out anyway.
+# Not documented on docs.python.org, or useless without a display, a browser or another system. Names that start with an
+# underscore are excluded anyway.
 _LEFT_OUT = frozenset(
     [
         "antigravity",
@@ -40,8 +40,8 @@ _LEFT_OUT = frozenset(
     ]
 )
 
-#: Documented submodules, and pages that are not named like their module. Packages are searched no further: their
-#: other parts are how they are made.
+#: Documented submodules, and pages named differently from their module. Other parts of packages are implementation
+#: details and not searched.
 _PAGES: Mapping[str, str] = {
     **dict.fromkeys(
         [
@@ -143,7 +143,7 @@ _PAGES: Mapping[str, str] = {
     "xml.sax.xmlreader": "xml.sax.reader",
 }
 
-#: asyncio's pages go by subject; where a thing is defined tells which.
+#: asyncio has one page per topic; the module that defines an item determines its page.
 _ASYNCIO_PAGES: Mapping[str, str] = {
     "base_events": "eventloop",
     "events": "eventloop",
@@ -163,7 +163,7 @@ _ASYNCIO_PAGES: Mapping[str, str] = {
     "windows_events": "policy",
 }
 
-#: Built-in types whose own section is among the types; the others stand among the functions.
+#: Built-in types with their own section on the page about types; the others are on the page about functions.
 _BUILTIN_TYPES = frozenset(
     [
         "bytearray",
@@ -181,16 +181,16 @@ _BUILTIN_TYPES = frozenset(
 
 
 def public_modules() -> list[str]:
-    """Names of the documented modules, packages before their parts; some may not exist here."""
+    """Return the names of the documented modules, packages before their parts; some may not exist here."""
     top = {name for name in sys.stdlib_module_names if not name.startswith("_") and name not in _LEFT_OUT}
     return sorted(top | _PAGES.keys())
 
 
 def documentation_url(home: str, name: str, defined: str) -> str:
-    """Link to docs.python.org for ``name`` (empty: the module itself) of the module ``home``.
+    """Link to docs.python.org for ``name`` (empty for the module itself) of the module ``home``.
 
-    ``defined`` is the module that defines it. Anchors are Sphinx's; one that the page does not have leads to its
-    beginning.
+    ``defined`` is the module that defines it. Anchors follow Sphinx; if the page has no such anchor, the link leads to
+    the top of the page.
     """
     base = f"https://docs.python.org/{sys.version_info[0]}.{sys.version_info[1]}/library/"
     if home == "builtins":
