@@ -54,7 +54,7 @@ def test_a_broken_source_leaves_the_index_as_it_was(
     assert main(["index", str(tmp_path / name), "--out", str(index), *flags]) == 1
     error = capsys.readouterr().err
     assert "keeps its 3 documents" in error
-    assert ("9 lines left out, the first: " in error) == bool(flags)
+    assert ("9 lines skipped, the first: " in error) == bool(flags)
     with open_index(index) as opened:
         assert len(opened) == 3
 
@@ -148,7 +148,7 @@ def test_models_are_listed_shown_and_verified(capsys: pytest.CaptureFixture[str]
     assert main(["models", "minilm-gru"]) == 0
     assert json.loads(capsys.readouterr().out)["dim"] == 384
     assert main(["models", "--verify"]) == 0
-    assert capsys.readouterr().out.count("as they should be") == len(shipped_models())
+    assert capsys.readouterr().out.count("golden vectors are correct") == len(shipped_models())
 
 
 def test_texts_are_encoded_to_json_lines_or_an_array(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,7 +107,7 @@ Damage = Callable[[Path], object]
         ("exact", lambda index: link(index / "generation-1" / "vectors.npy"), "vectors.npy is a link"),
         ("exact", lambda index: link(index / "manifest.json"), "manifest.json is a link"),
         ("exact", lambda index: link(index / "generation-1"), "generation-1 is a link"),
-        ("hnsw", lambda index: (index / "generation-1" / "graph.faiss").write_bytes(b""), "graph.faiss is not what"),
+        ("hnsw", lambda index: (index / "generation-1" / "graph.faiss").write_bytes(b""), "graph.faiss does not match"),
         ("model", lambda model: (model / "golden.json").unlink(), "golden.json is missing"),
         ("model", lambda model: (model / "golden.json.orig").touch(), "golden.json.orig does not belong there"),
         ("model", lambda model: link(model / "tokenizer.json"), "tokenizer.json is a link"),
@@ -170,8 +170,8 @@ def broken_page(documents: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "damage", "said"),
     [
-        ("faiss", "labels.npy", unordered, "is not ascending"),
-        ("exact", "documents.sqlite", one_less, "holds 399 documents, not 400"),
+        ("faiss", "labels.npy", unordered, "is not in ascending order"),
+        ("exact", "documents.sqlite", one_less, "has 399 documents, not 400"),
         ("exact", "documents.sqlite", broken_page, "is damaged"),
     ],
 )
@@ -208,7 +208,7 @@ def test_a_folder_without_sums_opens_does_not_verify_and_can_be_sealed(
         main(["verify", str(folder)])
     assert f"typeahead verify --seal {folder}" in capsys.readouterr().out
     assert main(["verify", "--seal", str(folder)]) == 0
-    assert "as they were written" in capsys.readouterr().out
+    assert "intact" in capsys.readouterr().out
 
 
 def test_sealing_does_not_bless_a_file_that_is_not_as_stated(copy: Callable[[str], Path]) -> None:
@@ -277,7 +277,7 @@ def test_a_server_that_verifies_refuses_before_it_listens(
     arguments = ["serve", "--verify", "--index", str(folder), "--port", "0", "--workers", str(workers)]
     with flipped(path, path.stat().st_size // 2, 3):
         assert main(arguments) == 1
-    assert capsys.readouterr().err == f"typeahead serve: {path} is not what was written: build the index again\n"
+    assert capsys.readouterr().err == f"typeahead serve: {path} does not match its checksum: rebuild the index\n"
 
 
 def test_workers_do_not_verify_what_was_verified_before_they_were_started(

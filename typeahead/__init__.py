@@ -8,7 +8,7 @@
     >>> session.embedding.shape
     (384,)
 
-Importing this package loads neither ONNX Runtime nor FAISS nor a server: each is imported when it is first used.
+Importing this package does not load ONNX Runtime, FAISS or a server: each is imported on first use.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The ``typeahead`` command: its arguments and exit statuses. What each command does is in :mod:`typeahead.commands`.
+"""The ``typeahead`` command: its arguments and exit statuses. The commands themselves are in :mod:`typeahead.commands`.
 
-Exit status 0 for success, 2 for bad usage, 1 for a failure, which is explained in one line on standard error.
+The exit status is 0 for success, 2 for wrong usage, and 1 for a failure, with a one-line explanation on standard error.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typeahead import __version__
 from typeahead.errors import TypeaheadError
 from typeahead.telemetry import silence_libraries
 
-#: Name, help. Each is a module of :mod:`typeahead.commands` with ``add_arguments(parser)`` and ``run(options)``.
+#: Name and help text. Each is a module of :mod:`typeahead.commands` with ``add_arguments(parser)`` and
+#: ``run(options)``.
 COMMANDS = (
     ("demo", "search the documentation of this Python in the browser"),
     ("serve", "serve an index: search box, websocket, HTTP"),
-    ("index", "build an index of documents, or adopt one that exists"),
-    ("verify", "read every byte of an index or a model and say what is wrong"),
+    ("index", "build an index from documents, or adopt an existing one"),
+    ("verify", "check every byte of an index or a model, and report damage"),
     ("search", "search an index in the terminal, as you type"),
     ("encode", "turn texts into embeddings"),
     ("evaluate", "measure retrieval quality"),
@@ -30,7 +31,7 @@ COMMANDS = (
 
 
 def parser(chosen: str | None) -> argparse.ArgumentParser:
-    """The command line; only the ``chosen`` command is imported and has its arguments."""
+    """Make the command line parser; only the ``chosen`` command is imported and gets its arguments."""
     root = argparse.ArgumentParser(
         prog="typeahead", description="An incremental query encoder for search boxes.", allow_abbrev=False
     )
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser(command).parse_args(arguments)
         options.arguments = arguments
         options.run(options)
-        # A reader that went away is noticed here and not at interpreter exit, where it would print a traceback.
+        # A closed pipe is detected here rather than at interpreter exit, where it would print a traceback.
         sys.stdout.flush()
     except TypeaheadError as error:
         print(f"typeahead {command}: {error}", file=sys.stderr)

@@ -6,33 +6,33 @@
     ├── TextError            a text that cannot be encoded          (.position)
     │   ├── TextTooLong      more code points than the limit        (.length, .limit)
     │   └── BadEdit          an edit outside the text
-    ├── EncoderError         an encoder that gave what is no vector
+    ├── EncoderError         an encoder returned an invalid vector
     ├── ModelError           a model folder that cannot be used     (.folder)
     │   ├── ModelNotFound
     │   ├── ModelCorrupt     a missing file, a wrong sha256, broken weights
-    │   └── ModelTooNew      written in a later format
+    │   └── ModelTooNew      has a newer format
     ├── IndexFolderError     an index folder that cannot be used    (.folder)
     │   ├── IndexNotFound
-    │   ├── IndexCorrupt     cut short, or its parts disagree
+    │   ├── IndexCorrupt     truncated, or its parts disagree
     │   ├── IndexTooNew
     │   ├── ReplacementRefused  too few documents to replace an index (.before, .after)
-    │   └── TeacherMismatch  built in another embedding space       (.index_teacher, .encoder_teacher)
+    │   └── TeacherMismatch  uses another embedding space            (.index_teacher, .encoder_teacher)
     ├── SearchError          a search that cannot be answered
-    │   ├── AddressError     no back end has such an address        (.address)
-    │   ├── BackendClosed    it was closed                          (.address)
-    │   ├── DeadlinePassed   it did not answer in time
-    │   ├── FilterError      a filter that makes no sense
-    │   └── UnsupportedFilter  one that the back end cannot apply   (.kinds)
+    │   ├── AddressError     no back end has this address           (.address)
+    │   ├── BackendClosed    the back end is closed                 (.address)
+    │   ├── DeadlinePassed   the back end did not answer in time
+    │   ├── FilterError      an invalid filter
+    │   └── UnsupportedFilter  a filter that the back end cannot apply (.kinds)
     ├── SourceError          documents that cannot be read          (.path, .line)
-    ├── PassageCacheError    passage vectors on disk that cannot be used (.path), in typeahead.evaluate
-    │   └── ShardDamaged     one file of them
-    ├── ProtocolError        a message that breaks the wire contract (.code, .seq)
-    ├── ConfigError          a server setting that makes no sense   (.setting), in typeahead.server
-    ├── ListenError          an address that cannot be listened on  (.host, .port), in typeahead.server
-    ├── VariableError        an environment variable that makes no sense (.variable)
+    ├── PassageCacheError    cached passage vectors that cannot be used (.path), in typeahead.evaluate
+    │   └── ShardDamaged     a damaged file of the cache
+    ├── ProtocolError        a message that violates the wire protocol (.code, .seq)
+    ├── ConfigError          an invalid server setting             (.setting), in typeahead.server
+    ├── ListenError          an address the server cannot listen on (.host, .port), in typeahead.server
+    ├── VariableError        an environment variable with an invalid value (.variable)
     └── MissingExtra         an optional dependency is not installed (.extra)
 
-Each message says what was wrong, with the offending value, and what to do.
+Each message states the problem, with the offending value, and what to do about it.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from typeahead.installation import install_command
 
 
 class TypeaheadError(Exception):
-    """Root of all errors of this package."""
+    """Base class of all errors in this package."""
 
 
 class TextError(TypeaheadError, ValueError):
-    """A text that cannot be encoded: not valid Unicode, or not a string.
+    """A text that cannot be encoded: it is not valid Unicode, or not a string.
 
-    ``position`` is the offending code point's position in the text, where there is one.
+    ``position`` is the offending code point's position in the text, if there is one.
     """
 
     def __init__(self, message: str, *, position: int | None = None) -> None:
@@ -58,20 +58,20 @@ class TextError(TypeaheadError, ValueError):
 
 
 class TextTooLong(TextError):
-    """A text of more code points than the session's limit."""
+    """A text has more code points than the session allows."""
 
     def __init__(self, length: int, limit: int) -> None:
-        super().__init__(f"the text has {length} code points, the limit is {limit}: shorten it or raise the limit")
+        super().__init__(f"the text has {length} code points, but the limit is {limit}: shorten it or raise the limit")
         self.length = length
         self.limit = limit
 
 
 class BadEdit(TextError):
-    """An edit whose range does not lie within the text."""
+    """An edit whose range is outside the text."""
 
 
 class EncoderError(TypeaheadError):
-    """An encoder gave what is no vector: NaN, or infinite."""
+    """An encoder returned an invalid vector: NaN or infinite."""
 
 
 class ModelError(TypeaheadError):
@@ -83,15 +83,15 @@ class ModelError(TypeaheadError):
 
 
 class ModelNotFound(ModelError):
-    """No folder of that name."""
+    """There is no model with this name or path."""
 
 
 class ModelCorrupt(ModelError):
-    """A file is missing, does not have the sha256 that the configuration states, or cannot be read."""
+    """A file is missing, does not match its sha256 in the configuration, or cannot be read."""
 
 
 class ModelTooNew(ModelError):
-    """Written in a later format than this version reads."""
+    """The model has a newer format than this version can read."""
 
 
 class IndexFolderError(TypeaheadError):
@@ -103,24 +103,24 @@ class IndexFolderError(TypeaheadError):
 
 
 class IndexNotFound(IndexFolderError):
-    """No index at that path."""
+    """There is no index at this path."""
 
 
 class IndexCorrupt(IndexFolderError):
-    """Cut short, or its parts disagree."""
+    """The index is truncated, or its parts disagree."""
 
 
 class IndexTooNew(IndexFolderError):
-    """Written in a later format than this version reads."""
+    """The index has a newer format than this version can read."""
 
 
 class TeacherMismatch(IndexFolderError):
-    """The index holds vectors of another teacher than the one whose space the encoder shares."""
+    """The index and the encoder belong to different teachers, and so to different embedding spaces."""
 
     def __init__(self, index_teacher: str, encoder_teacher: str, *, folder: Path | None = None) -> None:
         super().__init__(
-            f"the index was built with {index_teacher!r}, the encoder answers in the space of {encoder_teacher!r}: "
-            "build the index again, or load an encoder of that teacher",
+            f"the index was built with {index_teacher!r}, but the encoder belongs to the space of {encoder_teacher!r}: "
+            "rebuild the index, or load an encoder of the index's teacher",
             folder=folder,
         )
         self.index_teacher = index_teacher
@@ -128,9 +128,9 @@ class TeacherMismatch(IndexFolderError):
 
 
 class ReplacementRefused(IndexFolderError):
-    """A new index holds too few documents to take the place of the old one, which stays in force.
+    """A new index has too few documents to replace the previous one, which is kept.
 
-    ``before`` is the number of documents in force, ``None`` where there is no index; ``after`` that of the new one.
+    ``before`` is the number of documents in the previous index, ``None`` without one; ``after`` that in the new one.
     """
 
     def __init__(self, message: str, *, before: int | None, after: int, folder: Path | None = None) -> None:
@@ -144,7 +144,7 @@ class SearchError(TypeaheadError):
 
 
 class AddressError(SearchError):
-    """No back end has such an address."""
+    """No back end has this address."""
 
     def __init__(self, address: str, message: str) -> None:
         super().__init__(f"{address!r}: {message}")
@@ -152,10 +152,10 @@ class AddressError(SearchError):
 
 
 class BackendClosed(SearchError):
-    """The back end was closed."""
+    """The back end is closed."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(f"{address} was closed: open it again")
+        super().__init__(f"{address} is closed: open it again")
         self.address = address
 
 
@@ -164,11 +164,11 @@ class DeadlinePassed(SearchError):
 
 
 class FilterError(SearchError, ValueError):
-    """A filter that makes no sense."""
+    """An invalid filter."""
 
 
 class UnsupportedFilter(SearchError):
-    """A filter with nodes that the back end cannot apply; ``kinds`` names them."""
+    """A filter with nodes that the back end does not support; ``kinds`` lists them."""
 
     def __init__(self, address: str, kinds: frozenset[str]) -> None:
         super().__init__(f"{address} cannot filter by {', '.join(sorted(kinds))}: leave that out of the filter")
@@ -186,7 +186,7 @@ class SourceError(TypeaheadError):
 
 
 class ProtocolError(TypeaheadError):
-    """A message that breaks the wire contract; ``code`` is sent to the client."""
+    """A message violates the wire protocol; the client receives ``code``."""
 
     def __init__(self, code: str, message: str, *, seq: int | None = None) -> None:
         super().__init__(message)
@@ -195,7 +195,7 @@ class ProtocolError(TypeaheadError):
 
 
 class VariableError(TypeaheadError):
-    """An environment variable with a value that makes no sense."""
+    """An environment variable has an invalid value."""
 
     def __init__(self, variable: str, value: str, wanted: str) -> None:
         super().__init__(f"the environment variable {variable} is {value!r}: {wanted}")

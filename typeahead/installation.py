@@ -1,19 +1,19 @@
-"""How this copy of the project was installed, and so which command adds what it lacks."""
+"""How this copy of the project was installed, and therefore which command installs missing extras."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
 
-#: The name for installers. PyPI's "typeahead" is another project; here that is the import and the command alone.
+#: The name on PyPI. "typeahead" there is another project; here, it is just the name of the import and the command.
 DISTRIBUTION = "typeahead-search"
 
 
 def install_command(extra: str, *, package: Path | None = None) -> str:
-    """Return the command that installs an extra, to be run from any folder.
+    """Return the command that installs an extra; it works from any folder.
 
-    From a checkout, whether it is run or installed as editable, the command names the checkout. ``package`` is the
-    package's folder, by default the one that runs.
+    In a checkout, whether run directly or installed as editable, the command refers to the checkout. ``package`` is the
+    package's folder, by default the running one.
     """
     checkout = (package or Path(__file__).resolve().parent).parent
     if _is_checkout(checkout):
@@ -22,7 +22,7 @@ def install_command(extra: str, *, package: Path | None = None) -> str:
 
 
 def _is_checkout(folder: Path) -> bool:
-    # A copy of the package inside another project has that project's file beside it.
+    # A copy of the package inside another project has that project's pyproject.toml beside it.
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Where models and pages lie: beside the package in a checkout, inside it in a wheel."""
+"""Where models and web pages are: beside the package in a checkout, inside it in a wheel."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def _bundled(name: str) -> Path:
 
 
 def models_folder() -> Path:
-    """The folder of the models that come with the package."""
+    """Return the folder of the shipped models."""
     return _bundled("models")
 
 
 def web_folder() -> Path:
-    """The folder of the search box's pages."""
+    """Return the folder of the search box's pages."""
     return _bundled("web")

@@ -1,4 +1,4 @@
-"""Measured figures for people and for programs: a Markdown table and JSON, with the hardware they were measured on."""
+"""Measured figures for people and programs: a Markdown table and JSON, with the hardware they were measured on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from typeahead import __version__
 
-#: What figures depend on: first what computes and carries them, then what scores them and who is compared with.
+#: Packages that affect figures: those that compute and serve come first, then those for scoring and comparison.
 _PACKAGES = (
     "onnxruntime",
     "faiss-cpu",
@@ -38,7 +38,7 @@ _PACKAGES = (
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table whose columns are the keys of the first row; floats with four significant digits."""
+    """Format a Markdown table with the keys of the first row as columns; floats have four significant digits."""
     if not rows:
         return ""
     keys = list(rows[0])
@@ -54,12 +54,12 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
-    # Labels and queries are anybody's: a bar or a line break in one must not end its cell.
+    # Labels and queries may contain anything: a vertical bar or a line break must not end the cell.
     return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
 
 
 def hardware() -> dict[str, str]:
-    """Processor, cores, system and the versions of what is installed of :data:`_PACKAGES`."""
+    """Return processor, cores, system and the versions of installed :data:`_PACKAGES`."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -81,12 +81,12 @@ def hardware() -> dict[str, str]:
 
 
 def stamp() -> str:
-    """The line under a table that says what it was measured on."""
+    """Return the line under a table that states the hardware."""
     return ", ".join(f"{name} {value}" for name, value in hardware().items())
 
 
 def report(title: str, rows: Sequence[Mapping[str, Any]], *, json_path: Path | None = None, **facts: Any) -> None:
-    """Print the table and the hardware; write all of it as JSON to ``json_path``, which "-" stands for printing it."""
+    """Print the table and the hardware; also write everything as JSON to ``json_path``, or print it for "-"."""
     print(f"{title}\n\n{markdown(rows)}\n")
     for name, value in facts.items():
         print(f"{name.replace('_', ' ')}: {_cell(value)}")

@@ -1,13 +1,13 @@
-"""Switches off what libraries report to their makers; ``server.metrics`` is what a server tells its operator.
+"""Disables telemetry of third-party libraries; a server's own metrics for its operator are in ``server.metrics``.
 
-ONNX Runtime reports by default on Linux and macOS from version 1.29: it looks up a host of Microsoft's, and keeps a
-device id and a database under ``~/.cache/Microsoft``. ``ORT_DISABLE_TELEMETRY=1`` prevents all of that if it is set
-before the library is loaded, and no later call does (https://github.com/microsoft/onnxruntime/pull/27379). A variable
-that is already set is left alone: whoever wants to report may.
+From version 1.29, ONNX Runtime sends telemetry by default on Linux and macOS: it resolves a Microsoft host, and keeps a
+device id and a database under ``~/.cache/Microsoft``. ``ORT_DISABLE_TELEMETRY=1`` prevents all of that, but only if it
+is set before the library is loaded; no later call does (https://github.com/microsoft/onnxruntime/pull/27379). A
+variable that is already set is not changed, so users can opt in.
 
-:mod:`typeahead.encoders.onnx` switches ONNX Runtime's off, and is the only module that imports it. Processes of our
-own, which are the command line, training and benchmarks, switch the others' off too; a program that only imports this
-package keeps its settings for them.
+:mod:`typeahead.encoders.onnx` disables ONNX Runtime's telemetry, and is the only module that imports it. Our own
+processes (the command line, training and benchmarks) also disable the other libraries' telemetry. A program that just
+imports this package keeps its own settings for those.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from __future__ import annotations
 import os
 
 _ONNX_RUNTIME = {"ORT_DISABLE_TELEMETRY": "1"}
-#: huggingface_hub reads both; the second is a convention that others follow too (https://consoledonottrack.com).
+#: huggingface_hub reads both; the second is a convention that other libraries follow too
+#: (https://consoledonottrack.com).
 _OTHERS = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
 
 def silence_onnx_runtime() -> None:
-    """Keep ONNX Runtime from reporting; to be called before it is imported."""
+    """Disable ONNX Runtime's telemetry; call this before importing it."""
     _set(_ONNX_RUNTIME)
 
 
 def silence_libraries() -> None:
-    """Keep every library of this process, and of those that it starts, from reporting."""
+    """Disable the telemetry of all libraries in this process and its children."""
     _set(_ONNX_RUNTIME | _OTHERS)
 
 

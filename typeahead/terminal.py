@@ -1,6 +1,6 @@
-"""A line of text that is edited key by key in a terminal, with lines below it that follow the text.
+"""A line editor for the terminal, with lines below it that follow the text as you type.
 
-What keys do to the line is :class:`Line`, plain and without a terminal; reading keys and drawing is :func:`prompt`.
+:class:`Line` applies keys to the text and needs no terminal; :func:`prompt` reads the keys and draws.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: What terminals send for keys without a character.
+#: Escape sequences that terminals send for keys without a character.
 _SEQUENCES = {
     "\x1b[C": "right",
     "\x1b[D": "left",
@@ -38,7 +38,7 @@ _SEQUENCES = {
 
 
 class Line:
-    """A text and a position in it, in code points."""
+    """A text and a cursor position in it, in code points."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -74,29 +74,29 @@ class Line:
 
 
 def keys(characters: Iterator[str]) -> Iterator[str]:
-    """Turn what a terminal sends into keys: characters, and the names of :data:`_SEQUENCES`."""
+    """Turn terminal input into keys: characters, and the names in :data:`_SEQUENCES`."""
     sequence = ""
     for character in characters:
-        # A control character never stands in a sequence, and what follows a lone Escape is a key of its own.
+        # A sequence never contains a control character, and a character after a lone Escape is a separate key.
         if character < " " or character == "\x7f" or (sequence == "\x1b" and character not in "[O"):
             sequence = ""
         if not sequence and character != "\x1b":
             yield _SEQUENCES.get(character, character)
             continue
         sequence += character
-        # A sequence ends with a letter or a tilde; "ESC O x" stands for "ESC [ x" on some terminals.
+        # A sequence ends with a letter or a tilde; some terminals send "ESC O x" for "ESC [ x".
         if len(sequence) > 2 and (character.isalpha() or character == "~" or len(sequence) > 8):
             yield _SEQUENCES.get(sequence.replace("\x1bO", "\x1b["), "")
             sequence = ""
 
 
 def clean(text: str) -> str:
-    """Make ``text`` safe to write to a terminal: without control and format characters, which could command it."""
+    """Make ``text`` safe for a terminal by removing control and format characters, which could act as commands."""
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in text)
 
 
 def fit(text: str, width: int) -> str:
-    """Cut ``text`` so that it takes at most ``width`` columns; wide characters take two, marks none."""
+    """Truncate ``text`` to at most ``width`` columns; wide characters take two columns, combining marks none."""
     taken = 0
     for place, character in enumerate(text):
         wide = unicodedata.east_asian_width(character) in "WF"
@@ -107,7 +107,7 @@ def fit(text: str, width: int) -> str:
 
 
 def columns(text: str) -> int:
-    """Columns that ``text`` takes."""
+    """Return the number of columns of ``text``."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
@@ -118,7 +118,7 @@ def _raw(descriptor: int) -> Iterator[None]:
 
     before = termios.tcgetattr(descriptor)
     try:
-        # Not the default, which would throw away what was typed meanwhile.
+        # Not the default mode, which would discard keys typed in the meantime.
         tty.setraw(descriptor, termios.TCSADRAIN)
         yield
     finally:
@@ -132,9 +132,9 @@ def _characters(descriptor: int) -> Iterator[str]:
 
 
 def prompt(label: str, lines_for: Callable[[str], list[str]]) -> str | None:
-    """Edit a line; after each change show what ``lines_for`` gives for its text below it.
+    """Edit a line; after each change, show the result of ``lines_for`` for its text below it.
 
-    Returns the text at Enter, or ``None`` at Ctrl+C or Ctrl+D. Both ends must be a terminal.
+    Returns the text on Enter, or ``None`` on Ctrl+C or Ctrl+D. Standard input and output must be terminals.
     """
     line = Line()
     below = lines_for("")

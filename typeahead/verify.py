@@ -1,9 +1,10 @@
-"""Reads every byte of an index folder or a model folder and says what is wrong; opening one looks at little of it.
+"""Reads every byte of an index or model folder and reports what is wrong; opening a folder checks far less.
 
-An index is opened by sizes and the ends of files (:meth:`~typeahead.index.manifest.Manifest.verify_files`), a model by
-the sums of its files. Here the sums of whole files are compared, nothing may be missing, left over or a link, and the
-parts of an index must agree: SQLite's own check, rows and labels against the count. A folder that was written before
-such sums were kept fails, since a flipped bit in it would not be found; :func:`seal_folder` adds them.
+Opening an index checks sizes and the ends of files (:meth:`~typeahead.index.manifest.Manifest.verify_files`), and
+opening a model checks the checksums of its files. This module compares checksums of whole files. No file may be
+missing, extra or a link, and the parts of an index must agree: SQLite's own check, rows and labels against the count. A
+folder from before such checksums were recorded fails, since a flipped bit in it would go unnoticed; :func:`seal_folder`
+adds the checksums.
 """
 
 from __future__ import annotations
@@ -27,30 +28,33 @@ from typeahead.models.folder import find, open_config, shipped_models, write_con
 from typeahead.progress import OnProgress
 from typeahead.storage.sums import FileEntry
 
-_BUILD_AGAIN = "build the index again"
+#: Called with the stage, the number of bytes read, and the total.
+Progress = Callable[[str, int, int | None], object]
+
+_BUILD_AGAIN = "rebuild the index"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a folder was found to be."""
+    """The result of verifying a folder."""
 
     folder: Path
     #: "index" or "model".
     kind: str
     files: int
     bytes: int
-    #: A line for each thing that is wrong, with the file's path.
+    #: One line for each problem, with the file's path.
     wrong: tuple[str, ...]
-    #: A line for each thing that was not looked at.
+    #: One line for each item that was not checked.
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The line of a folder that is whole."""
-        return f"{self.folder}: {self.kind}, {self.files} files, {self.bytes / 1e6:.1f} MB, as they were written"
+        """Format the line for an intact folder."""
+        return f"{self.folder}: {self.kind}, {self.files} files, {self.bytes / 1e6:.1f} MB, intact"
 
 
 def find_folder(name_or_path: str | Path) -> tuple[Path, str]:
-    """The folder of an index or a model, and which it is; a model may be given by its name.
+    """Return the folder of an index or a model, and which of the two it is; a model may be given by its name.
 
     Raises :class:`~typeahead.errors.TypeaheadError` if it is neither.
     """
@@ -61,19 +65,19 @@ def find_folder(name_or_path: str | Path) -> tuple[Path, str]:
         return find(path), "model"
     except ModelNotFound:
         raise TypeaheadError(
-            f"{str(name_or_path)!r} is neither an index nor a model: give the folder of one, or one of the models "
-            f"{', '.join(shipped_models())}"
+            f"{str(name_or_path)!r} is neither an index nor a model: pass the folder of one, or the name of a shipped "
+            f"model: {', '.join(shipped_models())}"
         ) from None
 
 
-def verify_folder(name_or_path: str | Path, progress: OnProgress | None = None) -> Report:
-    """Verify an index or a model; see :func:`find_folder` for what may be given and is raised."""
+def verify_folder(name_or_path: str | Path, progress: Progress | None = None) -> Report:
+    """Verify an index or a model; see :func:`find_folder` for accepted names and the error raised."""
     folder, kind = find_folder(name_or_path)
     return verify_index(folder, progress) if kind == "index" else verify_model(folder, progress)
 
 
-def verify_index(folder: Path, progress: OnProgress | None = None) -> Report:
-    """Verify an index; if a newer one takes its place meanwhile, that one."""
+def verify_index(folder: Path, progress: Progress | None = None) -> Report:
+    """Verify an index; if a newer index replaces it meanwhile, verify that one."""
     while True:
         try:
             manifest = Manifest.read(folder)
@@ -84,13 +88,13 @@ def verify_index(folder: Path, progress: OnProgress | None = None) -> Report:
             return Report(folder, "index", 0, 0, (str(error),))
 
 
-def verify_model(folder: Path, progress: OnProgress | None = None) -> Report:
-    """Verify a model; its golden vectors are compared whenever it is loaded."""
+def verify_model(folder: Path, progress: Progress | None = None) -> Report:
+    """Verify a model; its golden vectors are checked on every load instead."""
     try:
         config, sealed = open_config(folder)
     except ModelCorrupt as error:
         return Report(folder, "model", 0, 0, (str(error),))
-    reader = _Reader("fetch the model again", progress)
+    reader = _Reader("download the model again", progress)
     wrong = [*reader.compare(folder, config.files), *_others(folder, {*config.files, CONFIG})]
     if not sealed:
         wrong.append(_unsealed(folder / CONFIG, folder))
@@ -98,15 +102,15 @@ def verify_model(folder: Path, progress: OnProgress | None = None) -> Report:
 
 
 def seal_folder(name_or_path: str | Path) -> Path:
-    """Add the sums that a folder lacks, taking what lies there as right; return the folder.
+    """Add missing checksums to a folder, assuming that its content is correct; return the folder.
 
-    A sum that is stated already must be right, but for that of a model's ``config.json``, which people edit. Raises
-    :class:`~typeahead.errors.TypeaheadError` where one is not.
+    Existing checksums must match, except for that of a model's ``config.json``, which users may edit. Raises
+    :class:`~typeahead.errors.TypeaheadError` if one does not match.
     """
     folder, kind = find_folder(name_or_path)
     if kind == "model":
         config, _ = open_config(folder, check_seal=False)
-        for line in _Reader("fetch the model again", None).compare(folder, config.files):
+        for line in _Reader("download the model again", None).compare(folder, config.files):
             raise ModelCorrupt(line, folder=folder)
         write_config(folder, config)
         return folder
@@ -124,7 +128,7 @@ def _verify_generation(folder: Path, manifest: Manifest, progress: OnProgress | 
     wrong = [
         *reader.compare(generation, manifest.files),
         *_others(generation, {*manifest.files, RECIPE}),
-        # The next build deletes what an interrupted one has left.
+        # The next build deletes the remains of an interrupted one.
         *_others(folder, {MANIFEST, LOCK, *(path.name for path in folder.iterdir() if generation_number(path.name))}),
     ]
     if not manifest.has_sums:
@@ -136,12 +140,12 @@ def _verify_generation(folder: Path, manifest: Manifest, progress: OnProgress | 
         try:
             wrong += _disagreements(folder, manifest)
         except MissingExtra as error:
-            notes.append(f"{folder} was compared with its sums, but not opened: {error}")
+            notes.append(f"{folder} matches its checksums, but was not opened: {error}")
     return Report(folder, "index", len(manifest.files) + 1, reader.bytes, tuple(wrong), tuple(notes))
 
 
 def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """What is wrong with an index whose files are those that were written."""
+    """Report what is wrong with an index whose files match their checksums."""
     generation = folder / manifest.generation
     path = generation / DOCUMENTS
     try:
@@ -151,7 +155,7 @@ def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
         if found != ["ok"]:
             yield f"{path} is damaged ({' '.join(found[0].split())}): {_BUILD_AGAIN}"
         if rows != manifest.count:
-            yield f"{path} holds {rows} documents, not {manifest.count}: {_BUILD_AGAIN}"
+            yield f"{path} has {rows} documents, not {manifest.count}: {_BUILD_AGAIN}"
     except sqlite3.Error as error:
         yield f"{path} is damaged ({error}): {_BUILD_AGAIN}"
     try:
@@ -160,11 +164,11 @@ def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
     except IndexCorrupt as error:
         yield str(error)
     if LABELS in manifest.files and (np.diff(np.load(generation / LABELS, mmap_mode="r")) <= 0).any():
-        yield f"{generation / LABELS} is not ascending: {_BUILD_AGAIN}"
+        yield f"{generation / LABELS} is not in ascending order: {_BUILD_AGAIN}"
 
 
 class _Reader:
-    """Compares files with what is stated of them, and counts what it reads."""
+    """Compares files with their recorded entries, and counts the bytes it reads."""
 
     def __init__(self, advice: str, progress: OnProgress | None) -> None:
         self._advice = advice
@@ -173,7 +177,7 @@ class _Reader:
         self.bytes = 0
 
     def compare(self, folder: Path, stated: Mapping[str, FileEntry] | Mapping[str, str]) -> list[str]:
-        """A line for each file that is not what its entry or its sha256 states."""
+        """Return one line for each file that does not match its entry or its sha256."""
         self._total = sum((folder / name).stat().st_size for name in stated if (folder / name).is_file())
         lines = (self._compare(folder / name, entry) for name, entry in stated.items())
         return [line for line in lines if line is not None]
@@ -181,14 +185,14 @@ class _Reader:
     def _compare(self, path: Path, stated: FileEntry | str) -> str | None:
         try:
             if path.exists() and not path.is_file():
-                return f"{path} is no file: {self._advice}"
+                return f"{path} is not a file: {self._advice}"
             found = FileEntry.of(path, self._tell)
         except FileNotFoundError:
             return f"{path} is missing: {self._advice}"
         except OSError as error:
             return f"{path} cannot be read ({error.strerror}): {self._advice}"
         same = found.sha256 == stated if isinstance(stated, str) else found == _filled(stated, found)
-        return None if same else f"{path} is not what was written: {self._advice}"
+        return None if same else f"{path} does not match its checksum: {self._advice}"
 
     def _tell(self, count: int) -> None:
         self.bytes += count
@@ -197,12 +201,12 @@ class _Reader:
 
 
 def _filled(stated: FileEntry, found: FileEntry) -> FileEntry:
-    """An entry of before knows no sum of the whole, so that any will do."""
+    """Fill in a checksum that older entries lack, so that any content matches it."""
     return stated if stated.sha256 is not None else replace(stated, sha256=found.sha256)
 
 
 def _others(folder: Path, known: set[str]) -> Iterator[str]:
-    """A line for each thing in ``folder`` that is not ``known``, or a link."""
+    """Yield a line for each item in ``folder`` that is not ``known``, or is a link."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.name not in known:
             yield f"{path} does not belong there: delete it"
@@ -211,11 +215,11 @@ def _others(folder: Path, known: set[str]) -> Iterator[str]:
 
 
 def _link(path: Path) -> str:
-    return f"{path} is a link, and what it leads to may change: put the file itself there"
+    return f"{path} is a link, and its target may change: put the file itself there"
 
 
 def _unsealed(path: Path, folder: Path) -> str:
     return (
-        f"{path} was written before all sums were kept, so that not every flipped bit is found: make the folder again, "
-        f"or, if you trust it as it is, run `typeahead verify --seal {folder}`"
+        f"{path} is from before all checksums were recorded, so flipped bits may go unnoticed: rebuild the folder, or, "
+        f"if you trust it as it is, run `typeahead verify --seal {folder}`"
     )

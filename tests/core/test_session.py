@@ -85,7 +85,7 @@ def test_a_refused_change_leaves_the_session_as_it_was(fold: FoldEncoder) -> Non
     session = fold.session(max_chars=10)
     session.update("how to")
     before = session.embedding
-    with pytest.raises(TextTooLong, match="11 code points, the limit is 10"):
+    with pytest.raises(TextTooLong, match="11 code points, but the limit is 10"):
         session.update("how to boil")
     with pytest.raises(TextError, match="lone surrogate"):
         session.update("how \ud800")

@@ -1,4 +1,4 @@
-"""One module for each command of the command line: its arguments, and what it calls."""
+"""One module per command: its arguments, and the code that runs it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def warn(message: str) -> None:
 
 
 def input_lines() -> Iterator[str]:
-    """Lines of standard input, as UTF-8.
+    """Yield the lines of standard input, decoded as UTF-8.
 
-    Bytes that are not UTF-8 become lone surrogates, which encoders refuse by name and position.
+    Invalid bytes become lone surrogates, which encoders reject with an error that names the text and the position.
     """
     for line in io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="surrogateescape"):
         yield line.rstrip("\r\n")

@@ -1,8 +1,8 @@
-"""Measure latency by recorded typing.
+"""Measure latency with recorded typing.
 
-``bench keystrokes --traces FILE`` replays recorded typing in process, one thread: from the text after each key to its
-embedding. ``--teacher`` and ``--torch`` add the peers, which need the extra "peers"; ``--index`` adds keystroke to
-results over a loopback websocket, typed at the recorded pace.
+``bench keystrokes --traces FILE`` replays recorded typing in one thread of this process, and measures the time from the
+text after each keystroke to its embedding. ``--teacher`` and ``--torch`` add the peers, which need the extra "peers".
+``--index`` adds the time from keystroke to results over a loopback websocket, typed at the recorded pace.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from typeahead.tables import report
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("what", choices=["keystrokes"], help="what to measure")
-    parser.add_argument("--traces", type=Path, required=True, help="recorded typing, JSON lines, may be gzipped")
+    parser.add_argument("--traces", type=Path, required=True, help="recorded typing as JSON lines, optionally gzipped")
     parser.add_argument("--encoder", default="minilm-gru", help="a model's name or folder")
-    parser.add_argument("--limit", type=int, default=0, help="take about so many traces; 0 for all")
+    parser.add_argument("--limit", type=int, default=0, help="replay about this many traces; 0 for all")
     parser.add_argument("--teacher", metavar="FOLDER", help="compare with this sentence-transformers teacher")
-    parser.add_argument("--teacher-texts", type=int, default=500, help="texts that the teacher encodes")
-    parser.add_argument("--torch", action="store_true", help="compare with torch.nn.GRU stepping the same weights")
-    parser.add_argument("--index", type=Path, help="time keystroke to results over a websocket on this index")
-    parser.add_argument("--websocket-traces", type=int, default=10, help="traces that are typed over the websocket")
-    parser.add_argument("--json", type=Path, default=Path("-"), help="where the figures go as JSON; - prints them")
+    parser.add_argument("--teacher-texts", type=int, default=500, help="number of texts for the teacher to encode")
+    parser.add_argument("--torch", action="store_true", help="compare with torch.nn.GRU running the same weights")
+    parser.add_argument("--index", type=Path, help="measure keystroke to results over a websocket on this index")
+    parser.add_argument("--websocket-traces", type=int, default=10, help="number of traces to type over the websocket")
+    parser.add_argument("--json", type=Path, default=Path("-"), help="file for the figures as JSON; - prints them")
 
 
 def run(options: argparse.Namespace) -> None:

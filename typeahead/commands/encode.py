@@ -1,6 +1,6 @@
-"""Turn texts into embeddings: JSON lines on standard output, or a NumPy file.
+"""Encode texts as embeddings: JSON lines on standard output, or a NumPy file.
 
-Texts are the arguments, or the lines of standard input.
+The texts are the arguments, or the lines of standard input.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="write float32 (n, dim) to this .npy file instead")
 
 
-#: Texts that are encoded together; with a pipe, memory stays bounded by it.
+#: Texts encoded together; this limits memory when reading from a pipe.
 _BATCH = 256
 
 

@@ -1,10 +1,10 @@
-"""Build an index of documents, or adopt one that exists.
+"""Build an index from documents, or adopt an existing one.
 
-SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder; a pipe will do, and - is
-standard input, both with --format. A build that was interrupted goes on where it was when the same command is given
-again; an older index at DIR stays in force until the new one is whole, and where the new one would be empty or much
-smaller. With --vectors, vectors that the teacher made earlier are adopted as they are: only a sample is encoded, to
-check that they are the vectors of these documents.
+SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder. With --format it may also be a
+pipe, or - for standard input. To resume an interrupted build, run the same command again. Any previous index at DIR
+stays active until the new one is complete, and is kept if the new one would be empty or much smaller. With --vectors,
+the teacher's existing vectors are adopted unchanged: only a sample is encoded, to check that they belong to these
+documents.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("source", type=_source, metavar="SOURCE", help="the documents")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the index")
-    parser.add_argument("--encoder", default="minilm-doc", help="encoder of the passages: a model's name or folder")
+    parser.add_argument("--encoder", default="minilm-doc", help="passage encoder: a model's name or folder")
     parser.add_argument(
         "--backend", choices=["auto", "exact", "hnsw"], default="auto", help="exact up to 50,000 vectors"
     )
@@ -36,59 +36,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dimensions",
         type=int,
         metavar="N",
-        help="of the index, if fewer than the vectors': a projection that keeps their neighbours; any encoder of the "
-        "teacher searches it",
+        help="reduce the vectors to N dimensions with a projection that keeps their neighbours; any encoder of the "
+        "teacher can search the index",
     )
     parser.add_argument(
-        "--format", choices=["auto", "jsonl", "csv", "tsv", "beir", "notes"], default="auto", help="kind of the source"
+        "--format",
+        choices=["auto", "jsonl", "csv", "tsv", "beir", "notes"],
+        default="auto",
+        help="format of the source",
     )
     for field in ("id", "title", "text", "url"):
-        parser.add_argument(f"--{field}-field", metavar="NAME", help=f"field that holds the {field}")
+        parser.add_argument(f"--{field}-field", metavar="NAME", help=f"name of the field with the {field}")
     parser.add_argument(
-        "--columns", metavar="NAMES", help="names, with commas, of the columns of a CSV or TSV file without a header"
+        "--columns", metavar="NAMES", help="comma-separated column names for a CSV or TSV file without a header"
     )
     parser.add_argument(
         "--delimiter",
         type=_delimiter,
         metavar="CHARACTER",
-        help="what stands between the columns of a CSV file, such as ';' or tab (default: as it looks)",
+        help="column separator of a CSV file, such as ';' or tab (default: detected)",
     )
     parser.add_argument(
-        "--encoding", type=_encoding, metavar="NAME", help="of the source, such as cp1252 (default: as it looks)"
+        "--encoding", type=_encoding, metavar="NAME", help="encoding of the source, such as cp1252 (default: detected)"
     )
-    parser.add_argument("--skip-bad-lines", action="store_true", help="count lines that cannot be used, and go on")
-    parser.add_argument("--allow-empty", action="store_true", help="make an index even if there are no documents")
+    parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
+    parser.add_argument("--allow-empty", action="store_true", help="build an index even if there are no documents")
     parser.add_argument(
         "--max-shrink",
         type=_share,
         default=0.5,
         metavar="SHARE",
-        help="keep the old index if the new one would lack more than this share of its documents, from 0 to 1",
+        help="keep the previous index if the new one would lose more than this share of its documents, from 0 to 1",
     )
-    parser.add_argument("--batch", type=int, default=256, help="documents that are encoded and stored at a time")
-    parser.add_argument("--no-resume", action="store_true", help="start again where an earlier build was interrupted")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads that encode")
-    adopt = parser.add_argument_group("adopting an index that exists")
+    parser.add_argument("--batch", type=int, default=256, help="documents encoded and stored at a time")
+    parser.add_argument("--no-resume", action="store_true", help="start over instead of resuming an interrupted build")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads for encoding")
+    adopt = parser.add_argument_group("adopting an existing index")
     adopt.add_argument(
         "--vectors", type=Path, metavar="FILE", help="the teacher's vectors: .npy, .npz or a FAISS index"
     )
     adopt.add_argument(
-        "--ids", type=Path, metavar="FILE", help="id of each vector's document (default: documents' order)"
+        "--ids",
+        type=Path,
+        metavar="FILE",
+        help="the id of each vector's document (default: vectors are in the order of the documents)",
     )
-    adopt.add_argument("--teacher", metavar="NAME", help="which teacher made the vectors (default: that of --encoder)")
     adopt.add_argument(
-        "--similarity", choices=["cosine", "dot"], help="how vectors are compared (default: as the encoder's)"
+        "--teacher", metavar="NAME", help="the teacher that made the vectors (default: the teacher of --encoder)"
+    )
+    adopt.add_argument(
+        "--similarity", choices=["cosine", "dot"], help="similarity of the vectors (default: the encoder's)"
     )
     adopt.add_argument(
         "--normalize", action="store_true", help="divide each vector by its length; for arrays and flat FAISS indexes"
     )
     adopt.add_argument(
-        "--nprobe", type=int, metavar="N", help="inverted lists that a search looks into (default: as the FAISS index)"
+        "--nprobe",
+        type=int,
+        metavar="N",
+        help="inverted lists that a search probes (default: the FAISS index's setting)",
     )
     adopt.add_argument(
         "--unverified",
         action="store_true",
-        help="do not compare vectors with what --encoder makes of their documents, and say so at each search",
+        help="do not compare the vectors with --encoder's own, and warn about that on every search",
     )
 
 
@@ -99,7 +110,7 @@ def _source(text: str) -> Path:
 def _delimiter(text: str) -> str:
     text = {"tab": "\t", "\\t": "\t"}.get(text, text)
     if len(text) != 1 or text in '"\r\n':
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character, or tab")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a single character nor tab")
     return text
 
 
@@ -109,7 +120,7 @@ def _encoding(text: str) -> str:
     try:
         return named(text)
     except LookupError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no encoding of texts that Python knows") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a text encoding known to Python") from None
 
 
 def _share(text: str) -> float:
@@ -118,7 +129,7 @@ def _share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return share
 
 
@@ -127,7 +138,7 @@ def _tell(message: str) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, encode or adopt, store."""
+    """Read the documents, encode or adopt them, and store them."""
     from typeahead.index import BadLines, FieldMap, Guard, read_source
 
     bad = BadLines() if options.skip_bad_lines else None
@@ -151,7 +162,7 @@ def run(options: argparse.Namespace) -> None:
                 manifest = _build(options, documents, guard, progress)
     finally:
         if bad and bad.count:
-            _tell(f"{bad.count:,} lines left out, the first: {bad.first[0]}")
+            _tell(f"{bad.count:,} lines skipped, the first: {bad.first[0]}")
     for warning in warnings:
         _tell(f"warning: {warning}")
     dimensions = manifest.dimensions or manifest.dim

@@ -1,7 +1,7 @@
-"""List the models that come with typeahead, show one's configuration, verify its files, or import a static table.
+"""List the shipped models, show a model's configuration, verify its files, or import a static table.
 
-`typeahead models import FOLDER --out DIR` takes a folder of model2vec's or a StaticEmbedding of sentence-transformers
-as a model in a space of its own, which encodes queries and passages.
+`typeahead models import FOLDER --out DIR` imports a model2vec folder, or a StaticEmbedding of sentence-transformers.
+The new model has its own embedding space, and encodes both queries and passages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action="store_true", help="check every file's sha256 and the golden vectors")
     imported = parser.add_argument_group("importing a static table")
     imported.add_argument("--out", type=Path, metavar="DIR", help="folder of the new model")
-    imported.add_argument("--name", metavar="NAME", help="the new model's name (default: that of its folder)")
+    imported.add_argument("--name", metavar="NAME", help="the new model's name (default: the name of its folder)")
     parser.set_defaults(refuse=parser.error)
 
 
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
         _import(Path(options.names[1]), options.out, options.name)
         return
     if options.out or options.name or len(options.names) > 1:
-        options.refuse("one MODEL at a time; --out and --name belong to import")
+        options.refuse("pass one MODEL at a time; --out and --name are for import only")
     names = options.names or shipped_models()
     if options.verify:
         _verify(names)
@@ -59,7 +59,7 @@ def _import(folder: Path, out: Path, name: str | None) -> None:
 def _verify(names: Sequence[str]) -> None:
     for name in names:
         encoder = load(find(name))
-        print(f"{encoder.config.name}: {len(encoder.config.files)} files and the golden vectors are as they should be")
+        print(f"{encoder.config.name}: {len(encoder.config.files)} files and the golden vectors are correct")
 
 
 def _list(names: Sequence[str]) -> None:

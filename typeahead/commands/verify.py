@@ -1,8 +1,8 @@
-"""Read every byte of indexes and models, and say what is wrong with them.
+"""Check every byte of indexes and models, and report damage.
 
-DIR is the folder of an index or a model, or a model's name. Whole files are compared with the sums that were kept when
-they were written; nothing may be missing, left over or a link, and an index's parts must agree. One line for each thing
-that is wrong, and exit status 1; else one line for each folder.
+DIR is the folder of an index or a model, or a model's name. Whole files are compared with the checksums recorded when
+they were written. No file may be missing, extra or a link, and an index's parts must agree. The output is one line per
+folder; for damaged folders, it is one line per problem, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seal",
         action="store_true",
-        help="first add the sums that a folder of an earlier release lacks, or renew that of a model's config.json "
-        "which you changed, taking what lies there as right",
+        help="first add the checksums that a folder from an earlier release lacks, or update the one of a model's "
+        "config.json after you edited it; this assumes that the content is correct",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Verify, and seal before it where that is asked for."""
+    """Verify the folders; seal them first if requested."""
     from typeahead.verify import seal_folder
 
     if options.seal:
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def verify(name: str | Path) -> Report:
-    """Verify one folder; what could not be looked at goes to standard error."""
+    """Verify one folder; report unchecked items on standard error."""
     from typeahead.verify import verify_folder
 
     with ProgressBar() as progress:
@@ -59,7 +59,7 @@ def verify(name: str | Path) -> Report:
 
 
 def refuse_unless_verified(names: Iterable[str | Path]) -> None:
-    """Raise :class:`~typeahead.errors.TypeaheadError` for the first folder that something is wrong with."""
+    """Raise :class:`~typeahead.errors.TypeaheadError` for the first folder with a problem."""
     for name in names:
         report = verify(name)
         if report.wrong:
