@@ -42,7 +42,7 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def no_progress(stage: str, done: int, total: int | None) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 class Staging:
@@ -199,7 +199,7 @@ def _is_vacant(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    # The target of a link belongs to somebody else.
+    # The target of a link may belong to another program.
     return path.is_dir() and not path.is_symlink()
 
 
