@@ -28,9 +28,6 @@ from typeahead.models.folder import find, open_config, shipped_models, write_con
 from typeahead.progress import OnProgress
 from typeahead.storage.sums import FileEntry
 
-#: Called with the stage, the number of bytes read, and the total.
-Progress = Callable[[str, int, int | None], object]
-
 _BUILD_AGAIN = "rebuild the index"
 
 
@@ -70,13 +67,13 @@ def find_folder(name_or_path: str | Path) -> tuple[Path, str]:
         ) from None
 
 
-def verify_folder(name_or_path: str | Path, progress: Progress | None = None) -> Report:
+def verify_folder(name_or_path: str | Path, progress: OnProgress | None = None) -> Report:
     """Verify an index or a model; see :func:`find_folder` for accepted names and the error raised."""
     folder, kind = find_folder(name_or_path)
     return verify_index(folder, progress) if kind == "index" else verify_model(folder, progress)
 
 
-def verify_index(folder: Path, progress: Progress | None = None) -> Report:
+def verify_index(folder: Path, progress: OnProgress | None = None) -> Report:
     """Verify an index; if a newer index replaces it meanwhile, verify that one."""
     while True:
         try:
@@ -88,7 +85,7 @@ def verify_index(folder: Path, progress: Progress | None = None) -> Report:
             return Report(folder, "index", 0, 0, (str(error),))
 
 
-def verify_model(folder: Path, progress: Progress | None = None) -> Report:
+def verify_model(folder: Path, progress: OnProgress | None = None) -> Report:
     """Verify a model; its golden vectors are checked on every load instead."""
     try:
         config, sealed = open_config(folder)

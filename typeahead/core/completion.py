@@ -110,7 +110,7 @@ class Completions:
         head = ""
         head_tokens: tuple[int, ...] = ()
         for word, documents in self._vocabulary.complete(fold(open_word[0]), self._count):
-            one = self._engine.session(max_chars=session.max_chars, scope=session.scope)
+            one = self.engine.session(max_chars=session.max_chars, scope=session.scope)
             # Only the first session tokenizes the text before the word; the others reuse the result.
             tokens, head, head_tokens = encoder.tokenizer.encode_on(begun + word, head, head_tokens)
             one.tokens = tokens[: encoder.max_tokens]

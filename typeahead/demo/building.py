@@ -35,7 +35,7 @@ _WORDS = 100
 _TIMEOUT, _ATTEMPTS = 60, 5
 
 
-def ensure_demo_index(folder: Path, encoder: Encoder, progress: Progress | None = None) -> Path:
+def ensure_demo_index(folder: Path, encoder: Encoder, progress: OnProgress | None = None) -> Path:
     """Return the folder of the demo's index below ``folder``; build the index first if it does not exist.
 
     Each version of Python and each passage encoder has its own index. An interrupted build is resumed, and a damaged

@@ -46,9 +46,9 @@ from typeahead.text.ids import PassageIds
 
 
 async def open_embedded(address: str, options: OpenOptions) -> Backend:
-    """Open the index folder at ``address``; raises the same errors as :func:`~typeahead.index.folder.open_index`.
+    """Open the index folder of ``address``; raises what :func:`~typeahead.index.folder.open_index` does.
 
-    ``options.snapshot`` is a folder with the manifest of an older generation to open instead.
+    ``options.snapshot`` is a folder with the manifest of an older generation, which is opened instead.
     """
     folder = folder_of(address)
     assert folder is not None
@@ -65,7 +65,7 @@ def embed(index: Index, *, lexical_wait: float = 0.005) -> Backend:
 
 
 class EmbeddedEngine:
-    """An index as a blocking back end; see :class:`~typeahead.search.port.Backend`. One thread at a time."""
+    """An index as a back end that blocks; see :class:`~typeahead.search.port.Backend`. One thread at a time."""
 
     def __init__(self, index: Index, *, lexical_wait: float) -> None:
         self._index = index
@@ -77,7 +77,7 @@ class EmbeddedEngine:
 
     @property
     def version(self) -> str:
-        """Return the generation: an open index never changes."""
+        """The generation: an open index never changes."""
         return self._index.manifest.generation
 
     @property
@@ -89,11 +89,8 @@ class EmbeddedEngine:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
         self._check(deadline)
         check_requests(requests, self.space.dim)
-        started = time.monotonic()
-        if started >= deadline:
-            raise DeadlinePassed(f"{self.address} received the request after its deadline")
-        until = min(deadline, started + self._lexical_wait)
-        words = self._words.look_up(requests, until) if any(request.text for request in requests) else None
+        until = min(deadline, time.monotonic() + self._lexical_wait)
+        words = self._words.look_up(requests) if any(request.text for request in requests) else None
         found: list[dict[str, Sequence[Candidate]]] = [{} for _ in requests]
         asked = [row for row, request in enumerate(requests) if request.vector is not None]
         if asked:
@@ -101,11 +98,12 @@ class EmbeddedEngine:
             depth = max(requests[row].k + requests[row].offset for row in asked)
             for row, ranking in zip(asked, self._index.rank(vectors, depth), strict=True):
                 found[row][DENSE] = self._named(ranking, requests[row])
-        # Without vectors there is nothing to show in the meantime, so words may take until the deadline.
-        for row, ranking in words.wait(until if asked else deadline) if words is not None else ():
-            found[row][LEXICAL] = self._named(ranking, requests[row])
+        # A request for words alone has nothing to show without them: they have all the time there is.
+        alone = any(request.vector is None and request.text for request in requests)
+        for row, matched in words.wait(deadline if alone else until) if words is not None else ():
+            found[row][LEXICAL] = self._named(matched, requests[row])
         if not any(found) and words is not None:
-            raise DeadlinePassed(f"{self.address} did not find the words in time")
+            raise DeadlinePassed(f"{self.address} found no words in time")
         return found
 
     async def evidence(
@@ -147,7 +145,7 @@ class EmbeddedEngine:
         return Evidence(passages, self._counts.documents_with(terms), self.count)
 
     def _named(self, ranking: Ranking, request: Request) -> list[Candidate]:
-        """Return rows as candidates, as many as the request wants."""
+        """Rows as candidates, as many as the request wants."""
         ids = self._ids
         return [Candidate(Key(ids[row]), score) for row, score in ranking[: request.k + request.offset]]
 
@@ -169,70 +167,5 @@ class EmbeddedEngine:
         return TermCounts(self._index.documents_file)
 
     @cached_property
-    def _words(self) -> _WordSearch:
-        return _WordSearch(self._index)
-
-
-class _WordSearch:
-    """Looks words up in its own thread."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._jobs: SimpleQueue[_Lookup | None] = SimpleQueue()
-        # A daemon thread: a hanging look-up must not keep the process from exiting.
-        threading.Thread(target=self._run, name="typeahead-words", daemon=True).start()
-
-    def look_up(self, requests: Sequence[Request], until: float) -> _Lookup:
-        """Start looking up the words of all ``requests`` that have a text."""
-        lookup = _Lookup(requests, until)
-        self._jobs.put(lookup)
-        return lookup
-
-    def stop(self) -> None:
-        """End the thread after its current work."""
-        self._jobs.put(None)
-
-    def _run(self) -> None:
-        while (lookup := self._jobs.get()) is not None:
-            for row, request in enumerate(lookup.requests):
-                if not request.text:
-                    continue
-                # The next keystroke asks for most of the same words, so a look-up that has started is finished.
-                if lookup.given_up:
-                    break
-                ranking: Ranking = ()
-                try:
-                    ranking = self._index.match(request.text, request.k + request.offset, Scope(request.scope))
-                except Exception as error:
-                    lookup.failed(error)
-                lookup.found(row, ranking)
-            lookup.finish()
-
-
-class _Lookup:
-    """The pending word look-ups of a batch of requests."""
-
-    def __init__(self, requests: Sequence[Request], until: float) -> None:
-        self.requests = requests
-        self.until = until
-        self.given_up = False
-        self._rankings: list[tuple[int, Ranking]] = []
-        self._done = threading.Event()
-
-    def found(self, row: int, ranking: Ranking) -> None:
-        """Record the ranking of a request."""
-        self._rankings.append((row, ranking))
-
-    def failed(self, error: Exception) -> None:
-        """Log why looking up the words of a request failed; its vectors still find something."""
-        log.error("cannot look up the words of a query: %s", error)
-
-    def finish(self) -> None:
-        """Record that all rankings are complete."""
-        self._done.set()
-
-    def wait(self, until: float) -> list[tuple[int, Any]]:
-        """Wait until ``until``, and return the rankings found by then: rows of requests, and rankings."""
-        if not self._done.wait(max(0.0, until - time.monotonic())):
-            self.given_up = True
-        return list(self._rankings)
+    def _words(self) -> WordSearch:
+        return WordSearch(self._match)

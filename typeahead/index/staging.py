@@ -36,14 +36,6 @@ from typeahead.storage.sums import FileEntry
 
 DOCUMENTS = "documents.sqlite"
 
-#: Called with the stage ("encode", "documents", "copy", "graph" or "words"), how much of it is done, and the total
-#: (``None`` if unknown).
-Progress = Callable[[str, int, int | None], None]
-
-
-def no_progress(stage: str, done: int, total: int | None) -> None:
-    """Ignore progress."""
-
 
 class Staging:
     """The unfinished generation of the index folder ``out``, locked by this process.
