@@ -4,7 +4,7 @@ A half-typed word makes a poor query: its word pieces mean something else, and n
 *this* index. So we complete the open word with each of the most frequent words that start with it, and encode each
 completed text. The guess is the mean of the embeddings, weighted by the square root of each word's document frequency.
 The square root and the number of words were chosen on the development queries of a collection used for no other
-measurement (``training/README.md``, "What was tried"). The engine caches these steps in its tree like all others, and
+measurement (``training/TRIED.md``). The engine caches these steps in its tree like all others, and
 consecutive keystrokes mostly complete to the same words.
 
 If the last word has no completions (the text ends with a space, for example), the guess is the text's own embedding.
