@@ -157,7 +157,12 @@ class BruteForceIndex(ThreadedBackend):
         self.documents = [
             Document(f"d{row}", title, text, f"https://example.org/{row}") for row, title in enumerate(TITLES)
         ]
-        super().__init__(_BruteForceEngine(self, teacher))
+        self._brute_force = _BruteForceEngine(self, teacher)
+        super().__init__(self._brute_force)
+
+    def set_version(self, version: str) -> None:
+        """Change the version, as if documents had changed."""
+        self._brute_force.version = version
 
     def await_search(self) -> None:
         """Wait until one more search has begun."""

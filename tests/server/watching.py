@@ -26,6 +26,7 @@ async def started(
     words: dict[str, int] | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
     max_turn_ms: float = 1e6,
+    changed: Callable[[], None] = lambda: None,
     **settings: Any,
 ) -> AsyncIterator[Pipeline]:
     """A pipeline that runs. No machine is so busy that its turns take too long, unless the test says so."""
@@ -35,6 +36,7 @@ async def started(
         index,
         TypingSettings(snippet_chars=20, max_search_batch=4, max_turn_ms=max_turn_ms, **settings),
         clock=clock,
+        changed=changed,
     )
     if words is not None:
         pipeline.complete_by(Completions(engine, Vocabulary(words)))

@@ -60,10 +60,10 @@ class CausalEncoder(FoldEncoder):
 
     ``fold.onnx`` computes what a step looks up for its token: word embedding, weighted vector and weight. It runs for
     the whole vocabulary when the model is loaded; the result is 47 MB as float16. The step's inputs are described with
-    the code that writes it, ``training/exporting/graphs_causal.py``. The configuration's ``prefix_ids`` ([CLS], a prompt) come
-    before every text; tokens attend to them, but they are not part of the sums. ``compiled`` allows a compiled function
-    to replace the graph where possible (:attr:`compiled` tells whether it does). :meth:`step` may be called from
-    several threads; a session must stay on one.
+    the code that writes it, ``training/exporting/graphs_causal.py``. The configuration's ``prefix_ids`` ([CLS], a
+    prompt) come before every text; tokens attend to them, but they are not part of the sums. ``compiled`` allows a
+    compiled function to replace the graph where possible (:attr:`compiled` tells whether it does). :meth:`step` may be
+    called from several threads; a session must stay on one.
     """
 
     # A batch would keep the states of all its tokens in memory; the compiled step runs several tokens of one text

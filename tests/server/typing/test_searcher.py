@@ -8,6 +8,7 @@ import pytest
 from tests.server.fakes import TITLES, BruteForceIndex, GuessingEncoder, MeanEncoder
 from tests.server.watching import Watched, first_title, started
 from typeahead.core.encoder import Vectors
+from typeahead.errors import DeadlinePassed
 from typeahead.server.typing.query import Stage, State
 
 
@@ -169,3 +170,50 @@ async def test_a_guess_that_nobody_waits_for_any_more_is_not_searched_behind() -
         await watched.reach(Stage.SEARCHED)
         await Watched(pipeline, "café au lait").reach(Stage.SEARCHED)
         assert index.batches == [1, 1]
+
+
+async def test_a_search_that_takes_too_long_fails_and_later_ones_are_answered() -> None:
+    index = BruteForceIndex()
+    async with started(index, search_seconds=0.02) as pipeline:
+        index.gate.clear()
+        hanging = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+        assert hanging.state is State.SEARCH_FAILED
+        index.gate.set()
+        while True:
+            later = await Watched(pipeline, "bake bread").reach(Stage.SEARCHED)
+            if later.state is State.FOUND:  # the thread may still have been busy
+                break
+        assert first_title(later) == "bake bread"
+
+
+async def test_an_error_of_the_back_end_fails_the_batch_and_is_not_asked_again() -> None:
+    class Down(BruteForceIndex):
+        def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+            super().rank(queries, k)
+            raise DeadlinePassed("the engine is down")
+
+    index = Down()
+    async with started(index) as pipeline:
+        watched = [Watched(pipeline, text) for text in TITLES[:3]]
+        assert [(await one.reach(Stage.SEARCHED)).state for one in watched] == [State.SEARCH_FAILED] * 3
+        assert index.batches == [3]
+
+
+async def test_a_back_end_that_was_closed_fails_queries_at_once() -> None:
+    index = BruteForceIndex()
+    async with started(index) as pipeline:
+        await index.close()
+        assert (await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)).state is State.SEARCH_FAILED
+
+
+async def test_nothing_stands_once_documents_have_changed() -> None:
+    index = BruteForceIndex()
+    changes: list[str] = []
+    async with started(index, anytime=0.5, changed=lambda: changes.append(index.version)) as pipeline:
+        first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+        assert changes == []
+        index.set_version("generation-2")
+        # The embedding is the very same, and still it is searched for anew.
+        await Watched(pipeline, "boil an egg", last=first).reach(Stage.SEARCHED)
+        assert index.batches == [1, 1]
+        assert changes == ["generation-2"]

@@ -147,7 +147,12 @@ class Searcher:
             return await self._search(backend, requests)
 
         together = self._backend.capabilities.together
-        self._running = asyncio.ensure_future(work(self._backend) if together is None else together(work))
+        try:
+            self._running = asyncio.ensure_future(work(self._backend) if together is None else together(work))
+        except TypeaheadError:
+            self._log.exception("the back end takes no searches")
+            self._fail(batch)
+            return
         deadline = self._loop.call_later(self._seconds, self._running.cancel)
         self._running.add_done_callback(lambda done: self._end(batch, done, deadline))
 
