@@ -1,8 +1,9 @@
 """Two checkouts in turns: the time from a key to its results over the websocket, before and after a change.
 
-    python -m benchmarks.turns OLD NEW --index INDEX [--rounds 10] [--keys 400] [--json PATH] [-- --hybrid linear …]
+    python -m benchmarks.turns OLD NEW --index INDEX [--rounds 10] [--keys 400] [--serve ARGUMENTS] [--json PATH]
 
-OLD and NEW are folders of checkouts; what follows ``--`` goes to both of their ``typeahead serve``. Both servers run on
+OLD and NEW are folders of checkouts. --serve holds arguments for both of their ``typeahead serve``, such as
+``--serve="--hybrid linear"``. Both servers run on
 one core, and one client types into them by turns: --rounds times, --keys keys each, the next key as soon as the results
 of the last one are there. A busy machine slows both alike. The table has the median of each turn; the ratio is that of
 the medians of all turns.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import statistics
 import sys
 import time
@@ -78,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--queries", type=Path, metavar="FILE", help="one query, or source<TAB>query, a line")
     parser.add_argument("--rounds", type=options.whole, default=10, help="turns of each")
     parser.add_argument("--keys", type=options.whole, default=400, help="keys in each turn")
-    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="passed to both servers, after --")
+    parser.add_argument("--serve", default="", metavar="ARGUMENTS", help="arguments of both servers, as one word")
     chosen = parser.parse_args(arguments)
     queries, described = load_queries(chosen.queries, chosen.keys)
     texts = [query[:end] for query in queries for end in range(1, len(query) + 1)]
@@ -86,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         typists = {}
         for name in ("old", "new"):
             folder = getattr(chosen, name)
-            server = stack.enter_context(serving(name, folder, chosen.index, chosen.arguments))
+            server = stack.enter_context(serving(name, folder, chosen.index, shlex.split(chosen.serve)))
             url = server.address.replace("http", "ws", 1) + "/v1/type"
             connection = stack.enter_context(connect(url, subprotocols=["typeahead.v1"]))  # type: ignore[list-item]
             typists[name] = Typist(connection, texts)
