@@ -3,10 +3,9 @@
     python -m benchmarks.turns OLD NEW --index INDEX [--rounds 10] [--keys 400] [--serve ARGUMENTS] [--json PATH]
 
 OLD and NEW are folders of checkouts. --serve holds arguments for both of their ``typeahead serve``, such as
-``--serve="--hybrid linear"``. Both servers run on
-one core, and one client types into them by turns: --rounds times, --keys keys each, the next key as soon as the results
-of the last one are there. A busy machine slows both alike. The table has the median of each turn; the ratio is that of
-the medians of all turns.
+``--serve="--hybrid linear"``. Both servers run on one core, and one client types into them by turns: --rounds times,
+--keys keys each, the next key as soon as the results of the last one are there. A busy machine slows both alike. The
+table has the median of each turn; the ratio is that of the medians of all turns.
 """
 
 from __future__ import annotations
