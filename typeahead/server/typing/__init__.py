@@ -13,7 +13,7 @@ Calls go down, and answers come up. Everything runs on the event loop, except wh
       ▼                                                  │
     Dialogue       the session's text, what is due, and the replies that wait
       │ │ │
-      │ │ ├─► Conversation   frame → message, or why it is refused           typeahead.wire.protocol
+      │ │ ├─► Conversation   frame → message, or why it is refused           typeahead.wire.conversation
       │ │ ├─► Session        the text, its tokens and its embedding          typeahead.core.session
       │ │ ├─► DueStage       whether this text is searched                   due.py
       │ │ └─► TurnWriter     query → reply                                   turns.py
@@ -28,10 +28,10 @@ Calls go down, and answers come up. Everything runs on the event loop, except wh
       │     ├─► LookAhead    where the text is going                         ahead.py
       │     └─► Fallback     texts that are not for the encoder; a thread    fallback.py
       │
-      └─► Searcher           embedding → hits; a thread                      searcher.py
+      └─► Searcher           embedding → hits                                searcher.py
             ├─► SearchQueue  what is searched next, what is turned away      searches.py
-            ├─► LexicalArm   the words of a hybrid search; a thread          typeahead.search.lexical
-            ├─► the index    only here
+            ├─► find         the one ranking; nothing else asks a back end   typeahead.search.ranking
+            │     └─► Backend  the search port; one that blocks has a thread typeahead.search.port
             └─► HitWriter    hits → JSON                                     hits.py
 
 A :class:`~typeahead.server.typing.query.Query` is what all of them pass on: one text, with its state. The states, and
