@@ -305,3 +305,21 @@ def test_a_box_is_measured_as_it_is_served(tmp_path: Path, capsys: pytest.Captur
     assert found["results"][0]["metrics"]["RR@10"] == 1.0
     assert main(["evaluate", "report", str(results), "--out", str(tmp_path / "page.md")]) == 0
     assert "The box as it is served" in (tmp_path / "page.md").read_text()
+
+
+def test_a_box_of_other_documents_is_refused_and_one_that_lacks_some_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ir_measures", reason="scoring needs ir_measures")
+    passages = {"eggs": "Put the eggs into boiling water.", "rain": "It rains in November."}
+    judged = write_beir(
+        tmp_path / "judged", passages=passages, queries={"q": "egg"}, qrels={"q": dict.fromkeys(passages, 1)}
+    )
+    (tmp_path / "some.jsonl").write_text('{"id": "eggs", "title": "", "text": "Put the eggs into boiling water."}\n')
+    (tmp_path / "others.jsonl").write_text('{"id": "other", "title": "", "text": "Something else."}\n')
+    for name in ("some", "others"):
+        assert main(["index", str(tmp_path / f"{name}.jsonl"), "--out", str(tmp_path / name)]) == 0
+    assert main(["evaluate", "box", str(tmp_path / "others"), str(judged)]) == 1
+    assert "holds none of the judged passages" in capsys.readouterr().err
+    assert main(["evaluate", "box", str(tmp_path / "some"), str(judged)]) == 0
+    assert "lacks 1 of 2 judged passages" in capsys.readouterr().out

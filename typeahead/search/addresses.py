@@ -71,9 +71,6 @@ def _opener(address: str) -> Opener:
     for entry in others.select(name=scheme):
         loaded: Opener = entry.load()
         return loaded
-    known = sorted({*_OURS, *others.names})
-    close = get_close_matches(scheme, known, 1)
-    hint = f"did you mean {close[0]}://? " if close else ""
-    raise AddressError(
-        address, f"nothing answers to {scheme}://: {hint}known are a folder and {', '.join(known)}; install a back end"
-    )
+    close = get_close_matches(scheme, [*_OURS, *others.names], 1)
+    hint = f"did you mean {close[0]}://?" if close else "give the folder of an index, or install one that answers to it"
+    raise AddressError(address, f"no back end is installed for {scheme}://: {hint}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from typeahead.commands import warn
 from typeahead.commands.evaluate import common
+from typeahead.errors import TypeaheadError
 
 if TYPE_CHECKING:
     from typeahead.core.encoder import Encoder
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     }
     rows = tables.metrics([{"query_encoder": label, "metrics": values}], [], baseline=None)
     heading = f"{options.index}, {dataset.name}: {len(dataset.queries):,} queries"
-    common.publish(options.json, "box", figures, heading, markdown(rows))
+    common.publish(options.json, "box", figures, heading, *dataset.warnings, markdown(rows))
 
 
 async def _search(address: str, encoder: Encoder, dataset: Dataset, fusion: Fusion | None) -> Run:
@@ -77,6 +78,13 @@ async def _search(address: str, encoder: Encoder, dataset: Dataset, fusion: Fusi
     backend = await open_backend(address, OpenOptions(lexical_wait=60.0, warn=warn))
     try:
         check_space(backend.space, encoder.config)
+        gone, judged = await box.missing(backend, dataset)
+        if gone == judged:
+            raise TypeaheadError(
+                f"{address} holds none of the judged passages: its documents need the collection's ids"
+            )
+        if gone:
+            dataset.warnings.append(f"{address} lacks {gone:,} of {judged:,} judged passages: they cannot be found")
         with ProgressBar() as progress:
             return await box.search(backend, encoder, dataset, fusion=fusion, progress=progress)
     finally:

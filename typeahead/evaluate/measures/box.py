@@ -20,8 +20,19 @@ from typeahead.search.ranking import find
 #: Hits that are asked for, which the measures look at.
 DEPTH = 100
 _BATCH = 32
+_FETCHED = 1000
 #: Seconds that one batch may take.
 _PATIENCE = 120.0
+
+
+async def missing(backend: Backend, dataset: Dataset) -> tuple[int, int]:
+    """Count the judged passages of ``dataset`` that the back end does not hold, and all that are judged."""
+    judged = list({passage: None for grades in dataset.qrels.values() for passage in grades})
+    found = 0
+    for start in range(0, len(judged), _FETCHED):
+        part = judged[start : start + _FETCHED]
+        found += len(await backend.fetch(part, time.monotonic() + _PATIENCE))
+    return len(judged) - found, len(judged)
 
 
 async def search(
