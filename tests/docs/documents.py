@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 #: Every document that the tests here read.
 DOCUMENTS = (
     ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "ROADMAP.md",
     ROOT / "SECURITY.md",
