@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 #: Every document that the tests here read.
 DOCUMENTS = (
     ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "ROADMAP.md",
     ROOT / "SECURITY.md",
@@ -33,6 +34,8 @@ DOCUMENTS = (
 _NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
 #: What ends a command in a shell.
 _ENDS = frozenset({"|", "||", "&", "&&", ";"})
+#: What sends input or output to the file behind it.
+_REDIRECTIONS = frozenset({"<", ">", ">>"})
 _SHELLS = ("sh", "bash", "shell")
 
 
@@ -112,9 +115,12 @@ def commands(block: Block) -> list[list[str]]:
         lexer.whitespace_split = True
         lexer.commenters = "#"
         words: list[str] = []
+        to_file = False
         for word in [*lexer, ";"]:
             if word not in _ENDS:
-                words += shlex.split(word)
+                if not to_file and word not in _REDIRECTIONS:
+                    words += shlex.split(word)
+                to_file = word in _REDIRECTIONS
                 continue
             while words and re.fullmatch(r"\w+=.*", words[0], re.DOTALL):
                 words = words[1:]

@@ -109,12 +109,12 @@ def test_commands_are_understood(words: list[str]) -> None:
     understand(words)
 
 
-def test_commands_are_found_behind_variables_and_pipes() -> None:
+def test_commands_are_found_behind_variables_and_pipes_and_before_redirections() -> None:
     text = (
         "A=1 typeahead models | head -1 # typeahead nothing\ntypeahead encode \\\n  'two words' ';' > out; make test\n"
     )
     expected = [["typeahead", "models"], ["head", "-1"]]
-    expected += [["typeahead", "encode", "two words", ";", ">", "out"], ["make", "test"]]
+    expected += [["typeahead", "encode", "two words", ";"], ["make", "test"]]
     assert commands(Block(ROOT / "README.md", 1, "sh", text)) == expected
 
 
