@@ -11,7 +11,7 @@ from typeahead.server.typing.query import Query
 
 
 class SearchQueue:
-    """What waits for a search and what is being searched. The owner has to lock it.
+    """What waits for a search and what is being searched. Belongs to one event loop.
 
     At most ``batch`` queries are searched together, and ``most_waiting`` keystrokes may wait; those behind not counted.
     """
