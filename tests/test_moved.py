@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -43,10 +45,37 @@ def test_an_old_name_imports_the_very_same_module_and_warns_once() -> None:
 def test_names_of_the_old_models_module_are_found_with_a_warning() -> None:
     models = importlib.import_module("typeahead.models")
     config = importlib.import_module("typeahead.models.config")
-    with pytest.warns(DeprecationWarning, match=r"typeahead\.models\.ModelConfig has moved"):
+    with pytest.warns(DeprecationWarning, match=r"typeahead\.models\.ModelConfig is now"):
         assert models.ModelConfig is config.ModelConfig
     with pytest.raises(AttributeError, match="nothing"):
         _ = models.nothing
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("typeahead.protocol", "Conversation", "typeahead.wire.conversation.Conversation"),
+        ("typeahead.protocol", "load_object", "typeahead.wire.fields.load_object"),
+        ("typeahead.progress", "Progress", "typeahead.progress.ProgressBar"),
+        ("typeahead.demo", "ensure_demo_index", "typeahead.demo.building.ensure_demo_index"),
+        ("typeahead.evaluate.report", "write_report", "typeahead.evaluate.report.page.write_report"),
+        ("training.teachers", "Teacher", "training.teacher.torch_teacher.TorchTeacher"),
+        ("training.texts", "pad", "training.padding.pad"),
+        ("training.students", "FAMILIES", "training.families.FAMILIES"),
+        ("training.data", "read_qrels", "training.data.judged.read_judgements"),
+        ("training.data", "Judgement", "typeahead.text.judgements.Judgement"),
+    ],
+)
+def test_an_old_name_in_a_module_is_found_with_a_warning(module: str, old: str, new: str) -> None:
+    if module.startswith("training."):
+        pytest.importorskip("torch", reason="training needs PyTorch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        before = importlib.import_module(module)
+    home, _, name = new.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=re.escape(f".{old} is now {new}")):
+        found = getattr(before, old)
+    assert found is getattr(importlib.import_module(home), name)
 
 
 @pytest.mark.parametrize("command", ["training.distill", "training.export", "training.light", "training.table"])

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
@@ -129,3 +129,21 @@ def redirect(moved: Iterable[tuple[str, str, str]]) -> None:
             old, _, new = module.partition("=")
             names[f"{before}.{old}"] = f"{after}.{new or old}"
     sys.meta_path.append(_Finder(names))
+
+
+def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], object]:
+    """Make the ``__getattr__`` of a module that some names have left, each to ``module:name``."""
+
+    def getattr_moved(name: str) -> object:
+        where = names.get(name)
+        if where is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        home, _, new = where.partition(":")
+        warnings.warn(
+            f"{module}.{name} is now {home}.{new}; the old name will be removed in version 0.3.0",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(importlib.import_module(home), new)
+
+    return getattr_moved

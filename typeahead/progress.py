@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from typeahead.moved import moved_names
 
 #: Called with the stage, how much of it is done, and how much there is to do (``None`` if that is unknown).
 OnProgress = Callable[[str, int, int | None], None]
@@ -77,3 +79,12 @@ def _tqdm() -> Any:
         monitor_interval = 0
 
     return Bar
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "Progress": "typeahead.progress:ProgressBar",
+        },
+    )

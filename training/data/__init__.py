@@ -6,6 +6,8 @@ too. Here are the formats of training alone and their objects: ``texts`` reads t
 line that cannot be used is left out, counted, and named in the log by file and line number; an empty line is skipped.
 """
 
+from typing import TYPE_CHECKING
+
 from training.data.beir import read_beir_corpus, read_beir_queries
 from training.data.collection import Collection
 from training.data.judged import GroupFile, read_groups, read_judgements, write_groups
@@ -13,6 +15,7 @@ from training.data.msmarco import read_collection, read_id_triples, read_queries
 from training.data.records import Group, Passage, Query, Text
 from training.data.tevatron import read_tevatron
 from training.data.texts import KINDS, Example, is_development, read_examples, split
+from typeahead.moved import moved_names
 
 __all__ = [
     "KINDS",
@@ -37,3 +40,14 @@ __all__ = [
     "split",
     "write_groups",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "read_qrels": "training.data.judged:read_judgements",
+            "read_beir_qrels": "training.data.judged:read_judgements",
+            "BadLines": "typeahead.text.bad_lines:BadLines",
+            "Judgement": "typeahead.text.judgements:Judgement",
+        },
+    )

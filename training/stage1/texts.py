@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from training.data import Example, is_development, read_examples
 from training.recipe import Recipe, StageRecipe
 from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
+from typeahead.moved import moved_names
 
 #: Texts tokenised at a time.
 _TOKENIZE = 10_000
@@ -158,3 +160,12 @@ def _truncate(text: str) -> tuple[float, str]:
     words = text.split()
     kept = 1 + int.from_bytes(digest[8:], "little") % max(len(words) - 1, 1)
     return int.from_bytes(digest[:8], "little") / 2**64, " ".join(words[:kept]) if kept < len(words) else ""
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "pad": "training.padding:pad",
+        },
+    )

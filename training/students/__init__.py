@@ -13,11 +13,14 @@ family              class                                       folds  what it i
 :func:`build` makes the student that a recipe names. :func:`save_student` and :func:`load_student` write and read one.
 """
 
+from typing import TYPE_CHECKING
+
 from training.students.base import Student, TokenMean
 from training.students.files import build, load_student, save_student
 from training.students.recurrent import PaperRNN, ResidualGRU
 from training.students.static import Static
 from training.students.transformer import Causal, TruncatedTransformer
+from typeahead.moved import moved_names
 
 __all__ = [
     "Causal",
@@ -31,3 +34,11 @@ __all__ = [
     "load_student",
     "save_student",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "FAMILIES": "training.families:FAMILIES",
+        },
+    )

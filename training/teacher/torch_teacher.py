@@ -23,6 +23,7 @@ from transformers.utils import logging
 from training.teacher.settings import settings_of
 from training.teacher.token_encoder import token_table
 from typeahead.encoders.transformer import batches_by_length
+from typeahead.moved import moved_names
 
 if TYPE_CHECKING:
     from training.recipe import TeacherRecipe
@@ -207,3 +208,12 @@ def _load_model(path: str, dtype: str = "float32") -> tuple[Any, set[str]]:
     if vital := sorted(name for name in missing if not name.startswith("pooler.")):
         raise ValueError(f"{path} has no weights for {vital[0]} and {len(vital) - 1} others")
     return model.eval(), missing
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "Teacher": "training.teacher.torch_teacher:TorchTeacher",
+        },
+    )

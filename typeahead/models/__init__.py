@@ -5,33 +5,25 @@
 
 from __future__ import annotations
 
-import warnings
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-#: Names that used to be in this module, and where they are now.
-_MOVED = {
-    "CONFIG": "typeahead.models.config",
-    "FORMAT_VERSION": "typeahead.models.config",
-    "ModelConfig": "typeahead.models.config",
-    "TeacherInfo": "typeahead.models.config",
-    "check_texts": "typeahead.core.tokens",
-    "find": "typeahead.models.folder",
-    "is_plain_name": "typeahead.models.config",
-    "load": "typeahead.encoders.loading",
-    "open_config": "typeahead.models.folder",
-    "read_config": "typeahead.models.folder",
-    "shipped_models": "typeahead.models.folder",
-    "write_config": "typeahead.models.folder",
-}
+from typeahead.moved import moved_names
 
-
-def __getattr__(name: str) -> object:
-    where = _MOVED.get(name)
-    if where is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(
-        f"typeahead.models.{name} has moved to {where}; the old name will be removed in version 0.3.0",
-        DeprecationWarning,
-        stacklevel=2,
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "CONFIG": "typeahead.models.config:CONFIG",
+            "FORMAT_VERSION": "typeahead.models.config:FORMAT_VERSION",
+            "ModelConfig": "typeahead.models.config:ModelConfig",
+            "TeacherInfo": "typeahead.models.config:TeacherInfo",
+            "check_texts": "typeahead.core.tokens:check_texts",
+            "find": "typeahead.models.folder:find",
+            "is_plain_name": "typeahead.models.config:is_plain_name",
+            "load": "typeahead.encoders.loading:load",
+            "open_config": "typeahead.models.folder:open_config",
+            "read_config": "typeahead.models.folder:read_config",
+            "shipped_models": "typeahead.models.folder:shipped_models",
+            "write_config": "typeahead.models.folder:write_config",
+        },
     )
-    return getattr(import_module(where), name)

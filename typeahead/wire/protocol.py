@@ -87,11 +87,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from typeahead.errors import BadEdit, ProtocolError, TextError, TextTooLong
+from typeahead.moved import moved_names
 
 SUBPROTOCOL: Final = "typeahead.v1"
 MAX_SEQ: Final = 2**32 - 1
@@ -185,3 +186,13 @@ def refuse_text(error: TextError, seq: int | None) -> ProtocolError:
 def close_code(error: ProtocolError) -> int | None:
     """Return the code to close the connection with after this error, or None where it stays open."""
     return CLOSE_POLICY if error.code == "unauthorized" else None
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        {
+            "Conversation": "typeahead.wire.conversation:Conversation",
+            "load_object": "typeahead.wire.fields:load_object",
+        },
+    )
