@@ -73,7 +73,7 @@ def addressed(app: ASGIApp, config: ServerConfig) -> ASGIApp:
         if scope["type"] == "lifespan" or scope["path"] in PROBE_PATHS or allows(Headers(scope=scope).get("host")):
             await app(scope, receive, send)
         else:
-            message = "this server does not go by that name: its allowed_hosts say by which it does"
+            message = "this server does not answer to that name: add it to allowed_hosts"
             await ApiError(421, message).response()(scope, receive, send)
 
     return checked
