@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -207,7 +208,8 @@ def test_vectors_that_nobody_checked_are_said_to_be_so_at_each_search(
     assert "vectors unverified, recall@10 1.000" in printed.out
     assert main(["search", str(adopted), "egg"]) == 0
     assert "warning: the index is unverified" in capsys.readouterr().err
-    assert main(["serve", "--index", str(adopted), "--encoder", "nothing"]) == 1
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["serve", "--index", str(adopted), "--port", str(taken.getsockname()[1])]) == 1
     assert "warning: the index is unverified" in capsys.readouterr().err
 
 

@@ -24,7 +24,7 @@ from typeahead.telemetry import silence_onnx_runtime
 
 SOURCE = Path(__file__).with_name("watched.c")
 #: Where Numba keeps what it compiled: the cache that the documents name.
-COMPILED = str(ROOT / "typeahead" / "encoders" / "__pycache__")
+COMPILED = str(ROOT / "typeahead" / "encoders" / "compiled" / "__pycache__")
 NULL = ("write /dev/null", "write /dev/tty")
 
 

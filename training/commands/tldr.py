@@ -44,7 +44,7 @@ def _page(line: str) -> tuple[dict[str, Any], str, list[str]]:
         query = _TAIL.sub("", page["description"]).strip()
         examples = [f"{one['text']}: {_plain(one['command'])}" for one in page["examples"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"no page: {error}") from None
+        raise ValueError(f"not a page: {error}") from None
     return page, query, examples
 
 
