@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from typeahead.errors import SearchError, UnsupportedFilter
+from typeahead.errors import UnsupportedFilter
 from typeahead.search.filters import kinds
 from typeahead.search.fusion import Fused, Fusion
 from typeahead.search.port import DENSE, LEXICAL, Backend, Candidates, Key, Request
@@ -119,6 +119,3 @@ def check_requests(requests: Sequence[Request], dim: int) -> None:
             raise ValueError(f"k is {request.k} and offset {request.offset}: they must be at least 1 and 0")
         if request.vector is not None and request.vector.shape != (dim,):
             raise ValueError(f"a vector has the shape {request.vector.shape}, it must be ({dim},)")
-
-
-__all__ = ["Found", "Hit", "SearchError", "check_requests", "find"]
