@@ -93,7 +93,7 @@ def test_peers_are_compared_with_typeahead_under_the_same_load(monkeypatch: pyte
     assert theirs["p99 / ours"] > 0
     assert ours["open loop /s"] is None
 
-    plain, debounced, ours = peers.people_table(compared, traces, 3, 3.0, cores)
+    plain, debounced, ours = peers.people_table(compared, traces, 3, 2.0, cores)
     assert (plain["asked"], ours["asked"]) == (plain["keys"], plain["keys"])
     assert 0 < debounced["asked"] < plain["keys"]
     # Who waits for a debounce waits for at least that.

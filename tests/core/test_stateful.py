@@ -235,7 +235,7 @@ def test_any_encoder(fold: FoldEncoder) -> None:
 
 @pytest.mark.parametrize("name", ["minilm-causal", "minilm-static"])
 def test_the_other_models_that_are_shipped(name: str) -> None:
-    run(of_few_tokens(typeahead.load(name)), few=15)
+    run(of_few_tokens(typeahead.load(name)), few=8)
 
 
 def test_an_encoder_whose_states_are_objects_and_that_guesses() -> None:
