@@ -202,18 +202,19 @@ class _BruteForceEngine:
 
     def __init__(self, index: BruteForceIndex, teacher: str) -> None:
         self.space = Space(teacher, None, DIM, "cosine")
-        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary)
         self._index = index
         self._words = WordSearch(index.match)
+        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary, prepare=self._words.prepare)
 
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
         started = time.monotonic()
-        lookup = self._words.look_up(requests) if any(request.text for request in requests) else None
+        lookups = {row: self._words.look_up(request) for row, request in enumerate(requests) if request.text}
         vectors = np.stack([cast("Vectors", request.vector) for request in requests])
         rankings = self._index.rank(vectors, max(request.k for request in requests))
         found: list[dict[str, Sequence[Candidate]]] = [{DENSE: self._named(ranking)} for ranking in rankings]
-        if lookup is not None:
-            for row, words in lookup.wait(min(deadline, started + self._index.lexical_wait)):
+        for row, lookup in lookups.items():
+            words = lookup.wait(min(deadline, started + self._index.lexical_wait))
+            if words is not None:
                 found[row][LEXICAL] = self._named(words)
         return found
 

@@ -13,6 +13,7 @@ from tests.server.fakes import BruteForceIndex, MeanEncoder
 from typeahead.core.completion import Completions, Vocabulary
 from typeahead.core.engine import Engine
 from typeahead.core.prefixes import Scope
+from typeahead.search.fusion import Fusion
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
 from typeahead.server.typing.settings import TypingSettings
@@ -27,6 +28,7 @@ async def started(
     clock: Callable[[], int] = time.perf_counter_ns,
     max_turn_ms: float = 1e6,
     changed: Callable[[], None] = lambda: None,
+    fusion: Fusion | None = None,
     **settings: Any,
 ) -> AsyncIterator[Pipeline]:
     """A pipeline that runs. No machine is so busy that its turns take too long, unless the test says so."""
@@ -37,6 +39,7 @@ async def started(
         TypingSettings(snippet_chars=20, max_search_batch=4, max_turn_ms=max_turn_ms, **settings),
         clock=clock,
         changed=changed,
+        fusion=fusion,
     )
     if words is not None:
         pipeline.complete_by(Completions(engine, Vocabulary(words)))

@@ -1,9 +1,9 @@
 """The embedded back end: an index folder behind the search port (:mod:`typeahead.search.port`).
 
 It blocks, so :func:`embed` wraps it in a thread (:mod:`typeahead.search.threads`). A second thread looks up words, so
-that both arms run at the same time. The vector search waits for the words for at most ``OpenOptions.lexical_wait``. A
-ranking that arrives later is missing from that answer, but its look-ups are cached for the next keystroke in the same
-scope.
+that both arms run at the same time; it begins when a request is announced (``Capabilities.prepare``). The vector search
+waits for the words for at most ``OpenOptions.lexical_wait``. A ranking that arrives later is missing from that answer,
+but its look-ups are cached for the next keystroke in the same scope.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -44,6 +44,9 @@ from typeahead.search.threads import ThreadedBackend
 from typeahead.text.document import Document
 from typeahead.text.ids import PassageIds
 
+#: Documents up to which a key for each is kept: 130 bytes each, and a fifth of the time to name candidates.
+_MOST_KEYS: Final = 200_000
+
 
 async def open_embedded(address: str, options: OpenOptions) -> Backend:
     """Open the index folder of ``address``; raises what :func:`~typeahead.index.folder.open_index` does.
@@ -71,9 +74,10 @@ class EmbeddedEngine:
         self._index = index
         self.address = str(index.folder)
         self.space = index.space
-        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary)
         self._lexical_wait = lexical_wait
         self._closed = False
+        self._words = WordSearch(self._match)
+        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary, prepare=self._words.prepare)
 
     @property
     def version(self) -> str:
@@ -90,7 +94,7 @@ class EmbeddedEngine:
         self._check(deadline)
         check_requests(requests, self.space.dim)
         until = min(deadline, time.monotonic() + self._lexical_wait)
-        words = self._words.look_up(requests) if any(request.text for request in requests) else None
+        words = {row: self._words.look_up(request) for row, request in enumerate(requests) if request.text}
         found: list[dict[str, Sequence[Candidate]]] = [{} for _ in requests]
         asked = [row for row, request in enumerate(requests) if request.vector is not None]
         if asked:
@@ -98,11 +102,12 @@ class EmbeddedEngine:
             depth = max(requests[row].k + requests[row].offset for row in asked)
             for row, ranking in zip(asked, self._index.rank(vectors, depth), strict=True):
                 found[row][DENSE] = self._named(ranking, requests[row])
-        # A request for words alone has nothing to show without them: they have all the time there is.
-        alone = any(request.vector is None and request.text for request in requests)
-        for row, matched in words.wait(deadline if alone else until) if words is not None else ():
-            found[row][LEXICAL] = self._named(matched, requests[row])
-        if not any(found) and words is not None:
+        for row, lookup in words.items():
+            # A request for words alone has nothing to show without them: they have all the time there is.
+            matched = lookup.wait(until if requests[row].vector is not None else deadline)
+            if matched is not None:
+                found[row][LEXICAL] = self._named(matched, requests[row])
+        if words and not any(found):
             raise DeadlinePassed(f"{self.address} found no words in time")
         return found
 
@@ -122,8 +127,7 @@ class EmbeddedEngine:
         """Close the files."""
         if not self._closed:
             self._closed = True
-            if "_words" in self.__dict__:
-                self._words.stop()
+            self._words.stop()
             if "_counts" in self.__dict__:
                 self._counts.close()
             self._index.close()
@@ -146,8 +150,8 @@ class EmbeddedEngine:
 
     def _named(self, ranking: Ranking, request: Request) -> list[Candidate]:
         """Rows as candidates, as many as the request wants."""
-        ids = self._ids
-        return [Candidate(Key(ids[row]), score) for row, score in ranking[: request.k + request.offset]]
+        keys = self._keys
+        return [Candidate(keys[row], score) for row, score in ranking[: request.k + request.offset]]
 
     def _match(self, request: Request) -> Ranking:
         return self._index.match(request.text, request.k + request.offset, Scope(request.scope))
@@ -159,13 +163,20 @@ class EmbeddedEngine:
             raise DeadlinePassed(f"{self.address} was asked too late")
 
     @cached_property
-    def _ids(self) -> PassageIds:
-        return self._index.ids()
+    def _keys(self) -> Sequence[Key] | _Keys:
+        ids = self._index.ids()
+        return list(map(Key, ids)) if len(ids) <= _MOST_KEYS else _Keys(ids)
 
     @cached_property
     def _counts(self) -> TermCounts:
         return TermCounts(self._index.documents_file)
 
-    @cached_property
-    def _words(self) -> WordSearch:
-        return WordSearch(self._match)
+
+class _Keys:
+    """The keys of many documents by row, made as they are asked for."""
+
+    def __init__(self, ids: PassageIds) -> None:
+        self._ids = ids
+
+    def __getitem__(self, row: int) -> Key:
+        return Key(self._ids[row])

@@ -1,12 +1,18 @@
-"""Searches words beside vectors: a thread that looks up the words of whole batches of requests."""
+"""Searches words beside vectors, in a thread of its own.
+
+A search of words takes longer than a step of the encoder, so it may begin before the request is there:
+:meth:`WordSearch.prepare` takes a request that is likely to come, and :meth:`WordSearch.look_up` continues what was
+prepared.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Final
 
 from typeahead.index.vectors import Ranking
 from typeahead.logs import LimitedLog
@@ -14,64 +20,88 @@ from typeahead.search.port import Request
 
 log = logging.getLogger(__name__)
 
+#: Prepared look-ups that are kept for requests that may still come.
+_MOST_PREPARED: Final = 1024
+
 
 class WordSearch:
-    """Looks up the words of requests by ``match``, which is called in a thread of its own."""
+    """Looks up the words of requests by ``match``, which is called in a thread, one request at a time."""
 
     def __init__(self, match: Callable[[Request], Ranking]) -> None:
         self._match = match
         self._log = LimitedLog(log)
+        self._prepared: dict[tuple[str, int, int], LookUp] = {}
         self._jobs: SimpleQueue[LookUp | None] = SimpleQueue()
         # A daemon, as a look-up that hangs must not keep the process from ending.
         threading.Thread(target=self._run, name="typeahead-words", daemon=True).start()
 
-    def look_up(self, requests: Sequence[Request]) -> LookUp:
-        """Begin to look up the words of all ``requests`` that have a text."""
-        lookup = LookUp(requests)
-        self._jobs.put(lookup)
-        return lookup
+    def prepare(self, request: Request) -> Callable[[], None]:
+        """Begin a look-up for a request that is likely to come; calling the result gives it up. From any thread."""
+        key = _key(request)
+        lookup = self._prepared[key] = self._begin(request)
+        while len(self._prepared) > _MOST_PREPARED:
+            self._prepared.pop(next(iter(self._prepared)), None)
+
+        def give_up() -> None:
+            lookup.give_up()
+            if self._prepared.get(key) is lookup:
+                self._prepared.pop(key, None)
+
+        return give_up
+
+    def look_up(self, request: Request) -> LookUp:
+        """Return the look-up of a request, which begins now unless it was prepared."""
+        return self._prepared.pop(_key(request), None) or self._begin(request)
 
     def stop(self) -> None:
         """End the thread, after what it is busy with."""
         self._jobs.put(None)
 
+    def _begin(self, request: Request) -> LookUp:
+        lookup = LookUp(request)
+        self._jobs.put(lookup)
+        return lookup
+
     def _run(self) -> None:
         while (lookup := self._jobs.get()) is not None:
-            for row, request in enumerate(lookup.requests):
-                if not request.text:
-                    continue
-                # A key that comes after this one asks for most of the same words, so what is begun is finished.
-                if lookup.given_up:
-                    break
-                ranking: Ranking = ()
-                try:
-                    ranking = self._match(request)
-                except Exception:
-                    # The vectors still find something.
-                    self._log.exception("the words of a query could not be looked up")
-                lookup.found(row, ranking)
-            lookup.finish()
+            # What is begun is finished: the next key of the same person asks for most of the same words.
+            if lookup.given_up:
+                continue
+            ranking: Ranking = ()
+            try:
+                ranking = self._match(lookup.request)
+            except Exception:
+                # The vectors still find something.
+                self._log.exception("the words of a query could not be looked up")
+            lookup.finish(ranking)
 
 
 class LookUp:
-    """The words of a batch of requests, on their way."""
+    """The words of one request, on their way."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self.requests = requests
+    __slots__ = ("_done", "_ranking", "given_up", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
         self.given_up = False
-        self._rankings: list[tuple[int, Ranking]] = []
+        self._ranking: Ranking | None = None
         self._done = threading.Event()
 
-    def found(self, row: int, ranking: Ranking) -> None:
-        """Note the ranking of a request."""
-        self._rankings.append((row, ranking))
-
-    def finish(self) -> None:
-        """Note that all are there."""
+    def finish(self, ranking: Ranking) -> None:
+        """Note what was found."""
+        self._ranking = ranking
         self._done.set()
 
-    def wait(self, until: float) -> list[tuple[int, Ranking]]:
-        """Wait for the rankings, and return those that are there by ``until``: rows of requests, and rankings."""
+    def give_up(self) -> None:
+        """Say that nobody waits any more."""
+        self.given_up = True
+
+    def wait(self, until: float) -> Ranking | None:
+        """Wait until a time of :func:`time.monotonic`. Gives the look-up up, and returns None, if it is late."""
         if not self._done.wait(max(0.0, until - time.monotonic())):
-            self.given_up = True
-        return list(self._rankings)
+            self.give_up()
+        return self._ranking
+
+
+def _key(request: Request) -> tuple[str, int, int]:
+    return request.text, request.k + request.offset, request.scope

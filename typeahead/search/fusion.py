@@ -57,6 +57,12 @@ class Fusion:
 
         Of equal scores the better place in the dense ranking comes first, then the better one in the lexical ranking.
         """
+        return [Fused(key, score, arms) for key, (score, arms) in self.order(dense, lexical)[:k]]
+
+    def order(
+        self, dense: Sequence[tuple[Name, float]], lexical: Sequence[tuple[Name, float]]
+    ) -> list[tuple[Name, tuple[float, tuple[str, ...]]]]:
+        """All passages of both rankings, best first, each with its score and the arms that found it."""
         part = _ranks if self.method == "rrf" else _shares
         found: dict[Name, tuple[float, tuple[str, ...]]] = {}
         for ranking, arm, weight in ((dense, DENSE, 1 - self.weight), (lexical, LEXICAL, self.weight)):
@@ -64,8 +70,7 @@ class Fusion:
             for (key, _), share in zip(best, part(best), strict=True):
                 score, arms = found.get(key, (0.0, ()))
                 found[key] = score + weight * share, (*arms, arm)
-        best_keys = sorted(found.items(), key=lambda item: -item[1][0])[:k]
-        return [Fused(key, score, arms) for key, (score, arms) in best_keys]
+        return sorted(found.items(), key=lambda item: -item[1][0])
 
 
 def _ranks(ranking: Sequence[tuple[object, float]]) -> list[float]:

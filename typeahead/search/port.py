@@ -91,6 +91,9 @@ class Capabilities:
     vocabulary: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     #: Takes and removes documents.
     writes: Writes | None = None
+    #: Told of a request that is likely to come, so that slow parts may begin. It returns at once; calling the result
+    #: says that the request will not come.
+    prepare: Callable[[Request], Callable[[], None]] | None = None
     #: Runs a function over the back end in one go; see :class:`typeahead.search.threads.ThreadedBackend`.
     together: Callable[[Callable[[Backend], Awaitable[Any]]], Awaitable[Any]] | None = field(default=None, repr=False)
 

@@ -15,6 +15,8 @@ from typeahead.search.filters import kinds
 from typeahead.search.fusion import Fused, Fusion
 from typeahead.search.port import DENSE, LEXICAL, Backend, Candidates, Key, Request
 
+#: A passage, its score, and the arms that found it.
+_Scored = tuple[Key, tuple[float, tuple[str, ...]]]
 #: How often twice as many candidates are asked for, where many of them are passages of the same documents.
 _DOUBLINGS = 4
 
@@ -65,13 +67,13 @@ async def find(
     left = [row for row, request in enumerate(requests) if request.vector is not None]
     wider = 1
     while left:
-        asked = [_asked(requests[row], fusion if hybrid else None, wider) for row in left]
+        asked = [candidates_request(requests[row], fusion if hybrid else None, wider) for row in left]
         found = await backend.candidates(asked, deadline)
         again = []
         for row, request, candidates in zip(left, asked, found, strict=True):
             late[row] = (LEXICAL,) if hybrid and LEXICAL not in candidates else ()
-            ranked[row] = _collapsed(_scored(candidates, request.k, fusion if hybrid else None))
             wanted = requests[row].k + requests[row].offset
+            ranked[row] = _collapsed(_scored(candidates, request.k, fusion if hybrid else None), wanted)
             full = any(len(ranking) >= request.k for ranking in candidates.values())
             if len(ranked[row]) < wanted and full and wider < 2**_DOUBLINGS:
                 again.append(row)
@@ -90,25 +92,28 @@ async def find(
     return made
 
 
-def _asked(request: Request, fusion: Fusion | None, wider: int) -> Request:
-    """The request for candidates: as many as the ranking needs, and words only where they are searched."""
+def candidates_request(request: Request, fusion: Fusion | None, wider: int = 1) -> Request:
+    """The request that :func:`find` makes for candidates: as many as it needs, and words only where they are fused."""
     depth = wider * max(request.k + request.offset, 0 if fusion is None else fusion.depth)
     return replace(request, k=depth, offset=0, text="" if fusion is None else request.text)
 
 
-def _scored(candidates: Candidates, depth: int, fusion: Fusion | None) -> Iterable[Fused[Key]]:
-    """Passages with their scores, best first: the vectors' own, or those of the fusion."""
+def _scored(candidates: Candidates, depth: int, fusion: Fusion | None) -> Iterable[_Scored]:
+    """Passages with their scores and arms, best first: the vectors' own scores, or those of the fusion."""
     dense = candidates.get(DENSE, ())
     if fusion is None:
-        return [Fused(key, score, ()) for key, score in dense]
-    return replace(fusion, depth=depth).fuse(dense, candidates.get(LEXICAL, ()), 2 * depth)
+        return ((key, (score, ())) for key, score in dense)
+    return replace(fusion, depth=depth).order(dense, candidates.get(LEXICAL, ()))
 
 
-def _collapsed(passages: Iterable[Fused[Key]]) -> list[Fused[Key]]:
-    """The best passage of each document."""
+def _collapsed(passages: Iterable[_Scored], wanted: int) -> list[Fused[Key]]:
+    """The best passage of each of the first ``wanted`` documents."""
     best: dict[str, Fused[Key]] = {}
-    for passage in passages:
-        best.setdefault(passage.key.document, passage)
+    for key, (score, arms) in passages:
+        if key.document not in best:
+            best[key.document] = Fused(key, score, arms)
+            if len(best) == wanted:
+                break
     return list(best.values())
 
 

@@ -9,6 +9,7 @@ from tests.server.fakes import TITLES, BruteForceIndex, GuessingEncoder, MeanEnc
 from tests.server.watching import Watched, first_title, started
 from typeahead.core.encoder import Vectors
 from typeahead.errors import DeadlinePassed
+from typeahead.search.fusion import Fusion
 from typeahead.server.typing.query import Stage, State
 
 
@@ -217,3 +218,16 @@ async def test_nothing_stands_once_documents_have_changed() -> None:
         await Watched(pipeline, "boil an egg", last=first).reach(Stage.SEARCHED)
         assert index.batches == [1, 1]
         assert changes == ["generation-2"]
+
+
+async def test_words_are_begun_while_the_text_is_being_encoded_and_given_up_with_the_query() -> None:
+    index = BruteForceIndex()
+    index.words_gate.clear()
+    async with started(index, fusion=Fusion("linear", 0.5)) as pipeline:
+        first, second = Watched(pipeline, "bake"), Watched(pipeline, "bake bread")
+        pipeline.drop(second.query)
+        while not index.matched:
+            await asyncio.sleep(0)
+        index.words_gate.set()
+        assert first_title(await first.reach(Stage.SEARCHED)) == "bake bread"
+    assert index.matched == ["bake"]

@@ -22,11 +22,13 @@ from typeahead.search.fusion import Fusion
 from typeahead.search.port import Backend
 from typeahead.server.typing.ahead import LookAhead
 from typeahead.server.typing.fallback import Fallback
-from typeahead.server.typing.query import Query
+from typeahead.server.typing.query import Query, Stage
 from typeahead.server.typing.searcher import Searcher
 from typeahead.server.typing.settings import TypingSettings
 from typeahead.server.typing.stepper import Stepper
 from typeahead.server.typing.steps import Overload, StepQueue
+
+_SEARCHED = Stage.SEARCHED
 
 
 class Pipeline:
@@ -118,6 +120,8 @@ class Pipeline:
 
     def step(self, query: Query) -> None:
         """Encode the query's text, with the next batch or by the fallback, then search if that is due."""
+        if query.due is _SEARCHED and self._searcher is not None:
+            self._searcher.expect(query)
         self._stepper.step(query)
 
     def step_now(self, query: Query) -> None:

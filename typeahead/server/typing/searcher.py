@@ -17,12 +17,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 from typeahead.errors import TypeaheadError
 from typeahead.logs import LimitedLog
 from typeahead.search.fusion import Fusion
 from typeahead.search.port import Backend, Request
-from typeahead.search.ranking import find
+from typeahead.search.ranking import candidates_request, find
 from typeahead.search.reuse import may_stand
 from typeahead.server.typing.hits import HitWriter
 from typeahead.server.typing.query import Query, Result
@@ -66,6 +67,8 @@ class Searcher:
         self._queue = SearchQueue(batch=settings.max_search_batch, most_waiting=settings.max_waiting_searches)
         #: Queries of a batch that failed for a reason nobody foresaw, which may be the fault of one of them.
         self._alone: deque[Query] = deque()
+        #: Queries that the back end was told of, and how to say that they will not come.
+        self._expected: WeakKeyDictionary[Query, Callable[[], None]] = WeakKeyDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: asyncio.Future[list[Result]] | None = None
         self._scheduled = False
@@ -80,6 +83,13 @@ class Searcher:
         self._loop = None
         if self._running is not None:
             self._running.cancel()
+
+    def expect(self, query: Query) -> None:
+        """Let the back end begin with the words of a query that is going to be searched."""
+        prepare = self._backend.capabilities.prepare
+        if self._fusion is not None and prepare is not None and query not in self._expected:
+            coming = Request(None, query.text, query.k, scope=query.scope)
+            self._expected[query] = prepare(candidates_request(coming, self._fusion))
 
     def search(self, query: Query) -> None:
         """Search for a query that was stepped, or show what stands for that.
@@ -100,6 +110,9 @@ class Searcher:
 
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""
+        give_up = self._expected.pop(query, None)
+        if give_up is not None:
+            give_up()
         self._queue.remove(query)
 
     def _stands(self, query: Query) -> bool:
@@ -140,6 +153,8 @@ class Searcher:
         batch = [self._alone.popleft()] if self._alone else self._queue.take()
         if not batch:
             return
+        for query in batch:
+            self._expected.pop(query, None)
         # search() lets no query without an embedding through.
         requests = [Request(query.seeking, query.text, query.k, scope=query.scope) for query in batch]
 
