@@ -12,6 +12,7 @@ from typeahead.errors import SourceError
 from typeahead.text import reading
 from typeahead.text.bad_lines import BadLines
 from typeahead.text.reading import Line, open_bytes, parsed, recognised_lines, utf8_lines, utf8_raw_lines
+from typeahead.text.sources import read_source
 
 CONTENT = b"\xef\xbb\xbfone\r\n\nzw\xc3\xb6lf\nb\xffd\nlast"
 
@@ -58,3 +59,24 @@ def test_a_file_that_is_not_there_or_is_utf16_is_named(tmp_path: Path) -> None:
     (tmp_path / "wide").write_bytes("text".encode("utf-16"))
     with pytest.raises(SourceError, match=r"wide: is UTF-16"):
         list(utf8_lines(tmp_path / "wide"))
+
+
+BROKEN = {"bad.jsonl": "nope\n", "bad.csv": 'id,text\n"never closed\n', "bad.tsv": "id\ttext\n1\n", "parsed": "nope\n"}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_error_that_somebody_keeps_does_not_keep_the_file_open(tmp_path: Path, name: str) -> None:
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("this system does not list what is open")
+    path = tmp_path / name
+    path.write_text(BROKEN[name])
+
+    def fail(line: str) -> str:
+        raise ValueError(line)
+
+    with pytest.raises(SourceError) as caught:
+        list(parsed(utf8_lines(path), fail, path) if name == "parsed" else read_source(path))
+    opened = [link.readlink() for link in descriptors.iterdir() if link.is_symlink()]
+    assert path not in opened
+    assert caught.value.path == path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar, cast
 
@@ -117,20 +117,25 @@ def parsed(
     ``parse`` raises ``ValueError`` for a line that it cannot use. Such a line, and one that has a problem, is counted
     in ``bad``; without ``bad`` the first of them is raised as a :class:`~typeahead.errors.SourceError`.
     """
-    for line in lines:
-        problem = line.problem
-        if problem is None:
-            text = line.text.rstrip("\r\n")
-            if not text:
-                continue
-            try:
-                content = parse(text)
-            except ValueError as error:
-                problem = SourceError(str(error), path=path, line=line.number)
-            else:
-                yield line, content
-                continue
-        leave_out(problem, bad)
+    try:
+        for line in lines:
+            problem = line.problem
+            if problem is None:
+                text = line.text.rstrip("\r\n")
+                if not text:
+                    continue
+                try:
+                    content = parse(text)
+                except ValueError as error:
+                    problem = SourceError(str(error), path=path, line=line.number)
+                else:
+                    yield line, content
+                    continue
+            leave_out(problem, bad)
+    finally:
+        # A traceback that somebody keeps would keep the file open.
+        if isinstance(lines, Generator):
+            lines.close()
 
 
 def _raw_lines(stream: BinaryIO, path: Path, number: int, offset: int) -> Iterator[RawLine]:

@@ -9,7 +9,7 @@ which names both places.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def read_source(
         path = corpus
     read = recognised_lines(path, encoding, notice)
     if chosen in ("jsonl", "beir"):
-        return _documents(_json_records(read, path, bad), path, fields, bad)
+        return _closing(_documents(_json_records(read, path, bad), path, fields, bad), read)
     table = read_table(
         read,
         path,
@@ -143,7 +143,16 @@ def read_source(
         bad=bad,
         notice=notice,
     )
-    return _documents(table, path, fields, bad)
+    return _closing(_documents(table, path, fields, bad), read)
+
+
+def _closing(documents: Iterator[Document], read: Iterator[Line]) -> Iterator[Document]:
+    """Close the file when the documents end, also by an error whose traceback somebody keeps."""
+    try:
+        yield from documents
+    finally:
+        if isinstance(read, Generator):
+            read.close()
 
 
 def _kind(path: Path) -> str:
