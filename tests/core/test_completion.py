@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from tests.server.fakes import MeanEncoder
 from tests.texts import texts
-from typeahead.core.completion import Completions, Vocabulary, fold
+from typeahead.core.completion import Completions, Vocabulary
 from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
+from typeahead.core.folding import fold
 from typeahead.encoders.recurrent import RecurrentEncoder
 
 COUNTS = {"boil": 9, "boiler": 4, "boiled": 4, "boiling": 1, "bo": 1, "egg": 25, "서울의": 3, "서울": 1, "creme": 2}
@@ -146,3 +147,8 @@ def test_whatever_is_typed_has_a_guess(student: RecurrentEncoder, text: str) -> 
     )
     assert np.isfinite(found).all()
     assert found.any() == (session.embedding is not None)
+
+
+def test_only_latin_letters_lose_their_diacritics_as_in_the_words_of_an_index() -> None:
+    words = {"Élan": "elan", "ЙОД": "йод", "άλφα": "άλφα", "e\u0301lan": "elan", "한국": "한국"}
+    assert [fold(word) for word in words] == list(words.values())

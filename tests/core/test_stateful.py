@@ -31,9 +31,9 @@ from tests.conftest import examples
 from tests.server.fakes import GuessingEncoder, MeanEncoder
 from typeahead.core import engine as engine_module
 from typeahead.core.completion import Completions, Vocabulary
-from typeahead.core.completion import fold as folded
 from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
+from typeahead.core.folding import fold as folded
 from typeahead.core.prefixes import Scope
 from typeahead.core.session import Session
 from typeahead.encoders.fold import FoldEncoder

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from typeahead.index.vectors import Ranking
-from typeahead.index.word_search import _MOST_PREPARED, WordSearch
+from typeahead.index.word_search import MOST_PREPARED, WordSearch
 from typeahead.search.port import Request
 
 
@@ -88,7 +92,28 @@ def test_prepared_look_ups_that_nobody_comes_for_are_bounded() -> None:
     matching = Matching()
     matching.gate.set()
     words = WordSearch(matching)
-    for number in range(_MOST_PREPARED + 50):
+    for number in range(MOST_PREPARED + 50):
         words.prepare(request(f"{number}"))
-    assert len(words._prepared) == _MOST_PREPARED
+    assert len(words._prepared) == MOST_PREPARED
+    words.stop()
+
+
+requests = st.builds(request, st.sampled_from(["a", "bb", "ccc", "dddd"]), st.integers(0, 2), st.integers(1, 2))
+steps = st.tuples(st.sampled_from(["prepare", "give up", "look up"]), requests)
+
+
+@given(st.lists(steps, max_size=30))
+def test_whatever_was_prepared_before_each_request_gets_its_own_words(taken: list[tuple[str, Request]]) -> None:
+    def match(one: Request) -> Ranking:
+        return [(len(one.text), float(one.scope)), (one.k, 0.0)]
+
+    words = WordSearch(match, most_prepared=2)
+    given_up: list[Callable[[], None]] = []
+    for step, one in taken:
+        if step == "prepare":
+            given_up.append(words.prepare(one))
+        elif step == "give up" and given_up:
+            given_up.pop()()
+        else:
+            assert words.look_up(one).wait(later()) == match(one)
     words.stop()

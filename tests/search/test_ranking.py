@@ -49,7 +49,7 @@ class Scripted:
     async def evidence(
         self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
     ) -> Sequence[Evidence]:
-        raise NotImplementedError
+        raise AssertionError(f"no ranking weighs evidence: {keys}, {requests}, {deadline}")
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         assert deadline > time.monotonic()

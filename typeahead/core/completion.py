@@ -13,7 +13,6 @@ If the last word has no completions (the text ends with a space, for example), t
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +20,7 @@ import numpy as np
 
 from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
+from typeahead.core.folding import fold
 from typeahead.core.session import Session
 
 #: Completions tried for an unfinished word.
@@ -31,17 +31,8 @@ MAX_COUNT = 32
 _OPEN = re.compile(r"\w+\Z")
 #: Sorts after every word with the same prefix.
 _LAST = chr(0x10FFFF)
-_DIACRITICS = frozenset(map(chr, range(0x300, 0x370)))
 #: Longer words, in code points, are not completed.
 _LONGEST = 64
-
-
-def fold(word: str) -> str:
-    """Fold a word as SQLite's ``unicode61`` indexes it: lower case, without diacritics."""
-    if word.isascii():
-        return word.lower()
-    apart = unicodedata.normalize("NFD", word.lower())
-    return unicodedata.normalize("NFC", "".join(one for one in apart if one not in _DIACRITICS))
 
 
 class Vocabulary:

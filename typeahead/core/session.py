@@ -15,7 +15,7 @@ from typeahead.core.tokens import check_text
 from typeahead.errors import BadEdit, TextTooLong
 
 
-class Stepper(Protocol):
+class SteppingEngine(Protocol):
     """Steps sessions, like :class:`typeahead.core.engine.Engine`."""
 
     encoder: IncrementalEncoder
@@ -46,7 +46,7 @@ class Session:
         "tokens",
     )
 
-    def __init__(self, engine: Stepper, max_chars: int, scope: Scope) -> None:
+    def __init__(self, engine: SteppingEngine, max_chars: int, scope: Scope) -> None:
         if max_chars < 1:
             raise ValueError(f"max_chars is {max_chars}; it must be at least 1")
         self._engine = engine

@@ -1,4 +1,4 @@
-"""The search port: build, adopt, open and search a folder of a teacher's vectors and their documents.
+"""Index folders: build, adopt, open and search a folder of a teacher's vectors and their documents.
 
     index = open_index(Path("my-index"))
     hits = index.search(encoder.encode(["how to boil an egg"]), k=8)[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from queue import SimpleQueue
 from typing import Final
 
@@ -21,16 +21,17 @@ from typeahead.search.port import Request
 log = logging.getLogger(__name__)
 
 #: Prepared look-ups that are kept for requests that may still come.
-_MOST_PREPARED: Final = 1024
+MOST_PREPARED: Final = 1024
 
 
 class WordSearch:
     """Looks up the words of requests by ``match``, which is called in a thread, one request at a time."""
 
-    def __init__(self, match: Callable[[Request], Ranking]) -> None:
+    def __init__(self, match: Callable[[Request], Ranking], *, most_prepared: int = MOST_PREPARED) -> None:
         self._match = match
+        self._most_prepared = most_prepared
         self._log = LimitedLog(log)
-        self._prepared: dict[tuple[str, int, int], LookUp] = {}
+        self._prepared: dict[Hashable, LookUp] = {}
         self._jobs: SimpleQueue[LookUp | None] = SimpleQueue()
         # A daemon, as a look-up that hangs must not keep the process from ending.
         threading.Thread(target=self._run, name="typeahead-words", daemon=True).start()
@@ -39,7 +40,7 @@ class WordSearch:
         """Begin a look-up for a request that is likely to come; calling the result gives it up. From any thread."""
         key = _key(request)
         lookup = self._prepared[key] = self._begin(request)
-        while len(self._prepared) > _MOST_PREPARED:
+        while len(self._prepared) > self._most_prepared:
             self._prepared.pop(next(iter(self._prepared)), None)
 
         def give_up() -> None:
@@ -103,5 +104,5 @@ class LookUp:
         return self._ranking
 
 
-def _key(request: Request) -> tuple[str, int, int]:
-    return request.text, request.k + request.offset, request.scope
+def _key(request: Request) -> Hashable:
+    return request.text, request.k + request.offset, request.filter, request.scope

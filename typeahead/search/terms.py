@@ -6,9 +6,9 @@ A word is a run of letters and digits, in lower case and without diacritics, as 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 
+from typeahead.core.folding import fold
 from typeahead.search.port import Key, Passage
 from typeahead.text.document import Document
 
@@ -19,18 +19,7 @@ PREFIX = "*"
 
 def words(text: str) -> list[str]:
     """The words of a text, folded, in order."""
-    text = text.lower()
-    if not text.isascii():
-        text = "".join(map(_plain, text))
-    return _WORD.findall(text)
-
-
-def _plain(character: str) -> str:
-    """A character without diacritics: unicode61 takes them off Latin letters alone."""
-    if "\u0300" <= character <= "\u036f":
-        return ""
-    base = unicodedata.normalize("NFD", character)[0]
-    return base if base.isascii() else character
+    return _WORD.findall(fold(text))
 
 
 def query_terms(text: str) -> list[str]:

@@ -49,8 +49,7 @@ async def search(
     for start in range(0, len(queries), _BATCH):
         part = queries[start : start + _BATCH]
         vectors = encoder.encode([text for _, text in part])
-        # A blank says that the last word is finished.
-        requests = [Request(vector, f"{text} ", DEPTH) for (_, text), vector in zip(part, vectors, strict=True)]
+        requests = [Request(vector, text, DEPTH) for (_, text), vector in zip(part, vectors, strict=True)]
         for (query, _), answer in zip(
             part, await find(backend, requests, time.monotonic() + _PATIENCE, fusion), strict=True
         ):

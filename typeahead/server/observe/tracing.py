@@ -28,9 +28,6 @@ IDLE_NS: Final = 30 * 10**9
 #: Keys in one trace.
 MAX_SPANS: Final = 256
 
-#: Why a trace ended, as the attribute ``typeahead.end`` of its root.
-ENDS: Final = ("enter", "cleared", "idle", "closed", "cut")
-
 
 class Tracing:
     """Makes traces with a provider, which :meth:`close` shuts down.
