@@ -119,6 +119,17 @@ class Session:
         elif not self.pending:
             self.steps = 0
 
+    def branch(self, text: str) -> Session:
+        """Return a session of the same scope for another ``text``; the engine must advance it.
+
+        What both texts begin with is not tokenized again.
+        """
+        one = Session(self._engine, max(self.max_chars, len(text)), self.scope)
+        one.text = text
+        one._head, one._head_tokens = self._head, self._head_tokens
+        one.tokenize()
+        return one
+
     def update(self, text: str) -> None:
         """Replace the text and compute its embedding at once."""
         self.set_text(text)

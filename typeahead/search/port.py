@@ -13,9 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from typeahead.core.encoder import Vectors
 from typeahead.search.filters import Filter
 from typeahead.search.space import Space
+from typeahead.search.terms import Words
 from typeahead.text.document import Document
 
 #: The names of arms. A back end may have others.
@@ -28,8 +32,8 @@ class Request:
 
     #: float32 (dim,), the query's embedding. None asks for no vectors, only for words.
     vector: Vectors | None
-    #: What was typed; its last word may be unfinished. "" asks for no words, only for vectors.
-    text: str
+    #: None asks for no words, only for vectors.
+    words: Words | None
     #: How many hits are wanted after the first ``offset``. A back end gives the ``k + offset`` best of each arm.
     k: int
     offset: int = 0
@@ -48,35 +52,30 @@ class Key(NamedTuple):
     passage: int = 0
 
 
-class Candidate(NamedTuple):
-    """A passage that an arm found, with that arm's own score: higher is better, and the scale is the arm's."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What the arms of a back end found for one request, together, and the exact evidence of each of the n passages.
 
-    key: Key
-    score: float
+    Scores are made of the evidence alone (:mod:`typeahead.search.scoring`), so it does not matter which arm found a
+    passage. Without :attr:`Request.words` there are no terms, and arrays that have one number for each are empty.
+    """
 
-
-#: What each arm found for a request, best first. An arm that is missing was late or had nothing to look for.
-Candidates = Mapping[str, Sequence[Candidate]]
-
-
-class Passage(NamedTuple):
-    """The evidence of one passage for one request."""
-
-    #: The exact similarity to the request's vector; None where there is no vector, or one of zeros.
-    similarity: float | None
-    #: By field, how often each of the request's terms occurs (:func:`typeahead.search.terms.query_terms`).
-    frequencies: Mapping[str, Mapping[str, int]]
-    #: By field, the number of words.
-    lengths: Mapping[str, int]
-
-
-class Evidence(NamedTuple):
-    """The evidence of several passages for one request."""
-
-    passages: Mapping[Key, Passage]
-    #: How many documents hold each of the request's terms, and how many there are.
-    document_frequencies: Mapping[str, int]
-    documents: int
+    #: The n passages, each once. The order settles ties, so it must be the same every time.
+    keys: Sequence[Key]
+    #: By arm, whether it found each passage: bool (n,). An arm that was not asked is left out.
+    arms: Mapping[str, NDArray[np.bool_]]
+    #: The exact similarity to the request's vector: float32 (n,), NaN where there is none.
+    similarities: Vectors
+    #: How often the words of each term occur in each field, and the largest weight among those that occur, 0 where
+    #: none does: float32 (n, fields, terms).
+    frequencies: Vectors
+    weights: Vectors
+    #: Number of words in each field: float32 (n, fields).
+    lengths: Vectors
+    #: In how many documents each term occurs, as far as the back end knows: float64 (terms,).
+    document_frequencies: NDArray[np.float64]
+    #: How many words a document has on average, all fields together.
+    average_length: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +84,14 @@ class Capabilities:
 
     #: Whether :meth:`Backend.candidates` finds words, as the arm :data:`LEXICAL`.
     lexical: bool = False
+    #: Whether it can find phrases, and leave out documents by words.
+    phrases: bool = False
     #: The kinds of filter nodes that it can apply (:data:`typeahead.search.filters.KINDS`).
     filters: frozenset[str] = frozenset()
     #: Counts how many documents hold each word, for completions.
     vocabulary: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     #: Takes and removes documents.
     writes: Writes | None = None
-    #: Told of a request that is likely to come, so that slow parts may begin. It returns at once; calling the result
-    #: says that the request will not come.
-    prepare: Callable[[Request], Callable[[], None]] | None = None
     #: Runs a function over the back end in one go; see :class:`typeahead.search.threads.ThreadedBackend`.
     together: Callable[[Callable[[Backend], Awaitable[Any]]], Awaitable[Any]] | None = field(default=None, repr=False)
 
@@ -131,15 +129,7 @@ class Backend(Protocol):
         """Number of documents."""
 
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
-        """Find the ``k + offset`` best passages of each arm for each request, best first, ties in a fixed order.
-
-        An arm that is not done by the deadline is left out; if none is, the call raises.
-        """
-
-    async def evidence(
-        self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
-    ) -> Sequence[Evidence]:
-        """Weigh any passages for each request; those that are not there are left out."""
+        """Find the ``k + offset`` best passages of each arm for each request, and weigh them all."""
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         """Return the documents of some ids; those that are not there are left out."""

@@ -6,19 +6,22 @@ shows results goes through :func:`find`: the server, the terminal, the measureme
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import numpy as np
+
+from typeahead.core.encoder import Vectors
 from typeahead.errors import UnsupportedFilter
 from typeahead.search.filters import kinds
-from typeahead.search.fusion import Fused, Fusion
-from typeahead.search.port import DENSE, LEXICAL, Backend, Candidates, Key, Request
+from typeahead.search.port import Backend, Candidates, Key, Request
+from typeahead.search.scoring import UNCALIBRATED, Scale, score
 
-#: A passage, its score, and the arms that found it.
-_Scored = tuple[Key, tuple[float, tuple[str, ...]]]
+#: Candidates of each arm, at least. The best by both arms together may be some way down the list of either.
+DEPTH: Final = 100
 #: How often twice as many candidates are asked for, where many of them are passages of the same documents.
-_DOUBLINGS = 4
+_DOUBLINGS: Final = 4
 
 
 class Hit(NamedTuple):
@@ -28,11 +31,12 @@ class Hit(NamedTuple):
     """
 
     id: str
+    #: From 0 to 1, with the same meaning from query to query.
     score: float
     title: str
     text: str
     url: str
-    #: The arms that found it, in a search by several.
+    #: The arms that found it.
     arms: tuple[str, ...] = ()
 
 
@@ -43,78 +47,82 @@ class Found(NamedTuple):
     hits: list[Hit]
     #: The version of the documents that were searched.
     version: str
-    #: Arms that should have answered and were late.
-    late: tuple[str, ...] = ()
+    #: Whether even the best hit is poor: it is no better than what texts without meaning find.
+    weak: bool = False
+
+
+class _Ranked(NamedTuple):
+    """The best passage of each document, best first: keys, sums of parts, and the arms that found it."""
+
+    keys: Sequence[Key] = ()
+    scores: Sequence[float] = ()
+    arms: Sequence[tuple[str, ...]] = ()
 
 
 async def find(
-    backend: Backend, requests: Sequence[Request], deadline: float, fusion: Fusion | None = None
+    backend: Backend, requests: Sequence[Request], deadline: float, scale: Scale = UNCALIBRATED
 ) -> list[Found]:
     """Search for each request, and return its hits from ``offset`` on, ``k`` at most.
 
-    With ``fusion`` words are searched beside vectors, where the back end can do that. ``deadline`` is in seconds of
-    :func:`time.monotonic`. Raises :class:`~typeahead.errors.UnsupportedFilter` for a filter that the back end cannot
-    apply, :class:`~typeahead.errors.DeadlinePassed`, and what the back end raises.
+    ``scale`` is what similarities and scores mean in this index. ``deadline`` is in seconds of :func:`time.monotonic`.
+    Raises :class:`~typeahead.errors.UnsupportedFilter` for a filter that the back end cannot apply,
+    :class:`~typeahead.errors.DeadlinePassed`, and what the back end raises.
     """
     for request in requests:
         if request.filter is not None and (unknown := kinds(request.filter) - backend.capabilities.filters):
             raise UnsupportedFilter(backend.address, unknown)
-    hybrid = fusion is not None and backend.capabilities.lexical
-    version = backend.version
-    ranked: list[list[Fused[Key]]] = [[] for _ in requests]
-    late: list[tuple[str, ...]] = [()] * len(requests)
-    # A text without a token has no embedding, and finds nothing.
-    left = [row for row, request in enumerate(requests) if request.vector is not None]
+    version, documents = backend.version, backend.count
+    ranked = [_Ranked()] * len(requests)
+    # A text without a token has no embedding, and one without a word asks for none.
+    left = [row for row, request in enumerate(requests) if request.vector is not None or request.words is not None]
     wider = 1
     while left:
-        asked = [candidates_request(requests[row], fusion if hybrid else None, wider) for row in left]
+        asked = [replace(requests[row], k=_depth(requests[row], wider), offset=0) for row in left]
         found = await backend.candidates(asked, deadline)
         again = []
         for row, request, candidates in zip(left, asked, found, strict=True):
-            late[row] = (LEXICAL,) if hybrid and LEXICAL not in candidates else ()
             wanted = requests[row].k + requests[row].offset
-            ranked[row] = _collapsed(_scored(candidates, request.k, fusion if hybrid else None), wanted)
-            full = any(len(ranking) >= request.k for ranking in candidates.values())
-            if len(ranked[row]) < wanted and full and wider < 2**_DOUBLINGS:
+            ranked[row] = _ranked(candidates, score(candidates, documents, scale), wanted)
+            full = any(np.count_nonzero(arm) >= request.k for arm in candidates.arms.values())
+            if len(ranked[row].keys) < wanted and full and wider < 2**_DOUBLINGS:
                 again.append(row)
         left, wider = again, 2 * wider
-    ranked = [hits[request.offset : request.offset + request.k] for hits, request in zip(ranked, requests, strict=True)]
-    documents = await backend.fetch(list({hit.key.document: None for hits in ranked for hit in hits}), deadline)
+    shown = [
+        range(request.offset, min(request.offset + request.k, len(one.keys)))
+        for request, one in zip(requests, ranked, strict=True)
+    ]
+    wanted_ids = {one.keys[row].document: None for one, rows in zip(ranked, shown, strict=True) for row in rows}
+    fetched = await backend.fetch(list(wanted_ids), deadline)
     made = []
-    for hits, missed in zip(ranked, late, strict=True):
-        # A document may have gone between the two calls.
-        there = [(documents[hit.key.document], hit) for hit in hits if hit.key.document in documents]
-        made.append(
-            Found(
-                [Hit(one.id, hit.score, one.title, one.text, one.url, hit.arms) for one, hit in there], version, missed
-            )
-        )
+    for one, rows in zip(ranked, shown, strict=True):
+        hits = []
+        for row in rows:
+            # A document may have gone between the two calls.
+            if (document := fetched.get(one.keys[row].document)) is not None:
+                value = scale.unit(one.scores[row])
+                hits.append(Hit(document.id, value, document.title, document.text, document.url, one.arms[row]))
+        made.append(Found(hits, version, len(one.scores) > 0 and scale.unit(one.scores[0]) < scale.weak))
     return made
 
 
-def candidates_request(request: Request, fusion: Fusion | None, wider: int = 1) -> Request:
-    """The request that :func:`find` makes for candidates: as many as it needs, and words only where they are fused."""
-    depth = wider * max(request.k + request.offset, 0 if fusion is None else fusion.depth)
-    return replace(request, k=depth, offset=0, text="" if fusion is None else request.text)
+def _depth(request: Request, wider: int) -> int:
+    return wider * max(request.k + request.offset, DEPTH)
 
 
-def _scored(candidates: Candidates, depth: int, fusion: Fusion | None) -> Iterable[_Scored]:
-    """Passages with their scores and arms, best first: the vectors' own scores, or those of the fusion."""
-    dense = candidates.get(DENSE, ())
-    if fusion is None:
-        return ((key, (score, ())) for key, score in dense)
-    return replace(fusion, depth=depth).order(dense, candidates.get(LEXICAL, ()))
-
-
-def _collapsed(passages: Iterable[_Scored], wanted: int) -> list[Fused[Key]]:
-    """The best passage of each of the first ``wanted`` documents."""
-    best: dict[str, Fused[Key]] = {}
-    for key, (score, arms) in passages:
-        if key.document not in best:
-            best[key.document] = Fused(key, score, arms)
-            if len(best) == wanted:
-                break
-    return list(best.values())
+def _ranked(found: Candidates, scores: Vectors, wanted: int) -> _Ranked:
+    """The ``wanted`` best documents; of equal scores the earlier candidate comes first."""
+    order = np.argsort(-scores, kind="stable").tolist()
+    best: dict[str, int] = {}
+    for row in order:
+        if best.setdefault(found.keys[row].document, row) == row and len(best) == wanted:
+            break
+    rows = list(best.values())
+    names = list(found.arms)
+    return _Ranked(
+        [found.keys[row] for row in rows],
+        scores[rows].tolist(),
+        [tuple(name for name in names if found.arms[name][row]) for row in rows],
+    )
 
 
 def check_requests(requests: Sequence[Request], dim: int) -> None:

@@ -1,64 +1,92 @@
-"""The words of texts and of queries, as term statistics count them: one rule for all back ends.
+"""What a text asks for in words, and how the words of a document answer that: one rule for all back ends.
 
-A word is a run of letters and digits, in lower case and without diacritics, as SQLite's ``unicode61`` has it.
+Words are the forms of :func:`typeahead.text.analysis.analyse`. A back end with an index of its own counts them there;
+one that has nothing but the texts calls :func:`weigh`.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
-from typeahead.core.folding import fold
-from typeahead.search.port import Key, Passage
+import numpy as np
+
+from typeahead.core.encoder import Vectors
+from typeahead.text.analysis import analyse
 from typeahead.text.document import Document
 
-_WORD = re.compile(r"[^\W_]+")
-#: What stands behind a term that is the beginning of a word.
-PREFIX = "*"
+#: The fields whose words are counted, in the order of all arrays that have one row for each.
+FIELDS: Final = ("title", "text")
 
 
-def words(text: str) -> list[str]:
-    """The words of a text, folded, in order."""
-    return _WORD.findall(fold(text))
+class Term(NamedTuple):
+    """One thing that a text asks for: the words that count for it, each with its weight from 0 to 1.
 
-
-def query_terms(text: str) -> list[str]:
-    """The different terms of a query, in order.
-
-    The last word is a beginning, ``"boi*"``, if nothing follows it: more letters may come.
+    Words are the forms of :func:`typeahead.text.analysis.analyse`.
     """
-    found = words(text)
-    if found and text[-1].isalnum():
-        found[-1] += PREFIX
-    return list(dict.fromkeys(found))
+
+    words: Mapping[str, float]
+    #: Every form that begins like this counts, too, with ``beginning_weight``; "" for none.
+    beginning: str = ""
+    beginning_weight: float = 1.0
 
 
-def count_terms(found: Sequence[str], terms: Sequence[str]) -> dict[str, int]:
-    """How often each of ``terms`` occurs among the words ``found``; terms that do not occur are left out."""
-    counts: dict[str, int] = {}
+class Words(NamedTuple):
+    """What a request says about words. :mod:`typeahead.search.reading` makes it of a text."""
+
+    terms: Sequence[Term]
+    #: Forms that must follow each other in a field of every candidate.
+    phrases: Sequence[Sequence[str]] = ()
+    #: Forms that no candidate may hold.
+    without: Sequence[str] = ()
+
+
+class Weighed(NamedTuple):
+    """How the words of n documents answer some terms; the arrays of :class:`~typeahead.search.port.Candidates`."""
+
+    frequencies: Vectors
+    weights: Vectors
+    lengths: Vectors
+
+
+def forms(text: str) -> list[str]:
+    """All forms of all words of a text, in order."""
+    return [form for word in analyse(text).words for form in word.forms]
+
+
+def weigh(documents: Sequence[Document], terms: Sequence[Term]) -> Weighed:
+    """Count the words of ``terms`` in documents, by reading all of them."""
+    shape = (len(documents), len(FIELDS), len(terms))
+    weighed = Weighed(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape[:2], np.float32))
+    for row, document in enumerate(documents):
+        for place, text in enumerate((document.title, document.text)):
+            counts = Counter(forms(text))
+            weighed.lengths[row, place] = counts.total()
+            for column, term in enumerate(terms):
+                for form, count in counts.items():
+                    if weight := weight_of(form, term):
+                        weighed.frequencies[row, place, column] += count
+                        weighed.weights[row, place, column] = max(weighed.weights[row, place, column], weight)
+    return weighed
+
+
+def weight_of(form: str, term: Term) -> float:
+    """How much a form counts for a term; 0 if it does not."""
+    begins = term.beginning_weight if term.beginning and form.startswith(term.beginning) else 0.0
+    return max(term.words.get(form, 0.0), begins)
+
+
+def document_frequencies(counts: Mapping[str, int], documents: int, terms: Sequence[Term]) -> list[float]:
+    """In how many of ``documents`` each term occurs, by the ``counts`` of documents that hold each form.
+
+    For words it is that of the commonest; for a beginning without words the sum over its continuations, which counts a
+    document once for each of them, so it is bounded by the number of documents.
+    """
+    found = []
     for term in terms:
-        if term.endswith(PREFIX):
-            count = sum(word.startswith(term[: -len(PREFIX)]) for word in found)
-        else:
-            count = found.count(term)
-        if count:
-            counts[term] = count
-    return counts
-
-
-def weigh(document: Document, terms: Sequence[str], similarity: float | None) -> Passage:
-    """The evidence of a document that is one passage."""
-    fields = {"title": words(document.title), "text": words(document.text)}
-    return Passage(
-        similarity,
-        {name: count_terms(found, terms) for name, found in fields.items()},
-        {name: len(found) for name, found in fields.items()},
-    )
-
-
-def document_frequencies(documents: Mapping[Key, Passage], terms: Sequence[str]) -> dict[str, int]:
-    """How many of ``documents`` hold each of ``terms``."""
-    return {
-        term: sum(any(term in counts for counts in passage.frequencies.values()) for passage in documents.values())
-        for term in terms
-    }
+        count = max((counts.get(word, 0) for word in term.words), default=0)
+        if not count and term.beginning:
+            count = min(documents, sum(n for form, n in counts.items() if form.startswith(term.beginning)))
+        found.append(float(count))
+    return found

@@ -1,0 +1,97 @@
+"""Makes one score of the evidence that both arms have of a candidate.
+
+A score is a sum of parts with bounds that are known beforehand, each better the larger it is:
+
+- **meaning**: the similarity of the vectors, between what a text without meaning reaches in this index (0) and what a
+  passage reaches by its own words (1); see :mod:`typeahead.search.calibration`;
+- **words**: the share of what the text asks for that the passage holds. Each term counts by its inverse document
+  frequency, of which a passage gets the part that BM25 gives it, title and text as one field. A word that the index
+  lacks counts in full, against everybody;
+- **rare words**: the same once more, as far as the rarest word that was found is rare. A word of few documents names
+  what is looked for;
+- **title**: the share of the text that the title holds;
+- **name**: how far the title is the text, and nothing else.
+
+Scores that are brought to 0 … 1 within each ranking mean something else for each query, and throw away how much better
+the best is than the rest. Convex combinations with theoretical bounds do neither, and were better than rank fusion in
+the study of Bruch, Gai and Ingber (2022), "An Analysis of Fusion Functions for Hybrid Retrieval". A logistic function
+brings the sum to a number from 0 to 1, which changes no order. The weights were chosen on development data
+(``python -m benchmarks.relevance``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from typeahead.core.encoder import Vectors
+from typeahead.search.port import Candidates
+from typeahead.search.terms import FIELDS
+
+_TITLE: Final = FIELDS.index("title")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each part counts, and how words are weighed."""
+
+    words: float = 0.6
+    rare: float = 0.6
+    title: float = 0.3
+    name: float = 0.8
+    #: BM25's: how fast further occurrences stop to count, and how much long passages pay for their length.
+    k1: float = 0.9
+    b: float = 0.4
+
+
+WEIGHTS: Final = Weights()
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What similarities and scores mean in one index, for one encoder (:mod:`typeahead.search.calibration`)."""
+
+    #: The similarity that counts nothing, and the one that counts in full.
+    low: float = 0.0
+    high: float = 1.0
+    #: The score below which a best hit is weak.
+    weak: float = 0.0
+    #: Where a sum of parts becomes 0.5 as a score, and how fast scores grow there.
+    middle: float = 0.8
+    slope: float = 3.0
+
+    def unit(self, total: float) -> float:
+        """Bring a sum of parts to a score from 0 to 1."""
+        return 1 / (1 + math.exp(self.slope * (self.middle - total)))
+
+
+UNCALIBRATED: Final = Scale()
+
+
+def score(found: Candidates, documents: int, scale: Scale, weights: Weights = WEIGHTS) -> Vectors:
+    """Weigh the n candidates of a request among ``documents``: float32 (n,), higher is better, the sum of all parts.
+
+    A candidate without a similarity counts as one whose similarity is ``scale.low``.
+    """
+    meaning = (np.nan_to_num(found.similarities, nan=scale.low) - scale.low) / (scale.high - scale.low)
+    if not found.document_frequencies.size or not len(meaning):
+        return meaning.astype(np.float32)
+    frequencies = np.minimum(found.document_frequencies, documents)
+    rarity = np.log1p((documents - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
+    share = rarity / rarity.sum()
+    length = found.lengths.sum(axis=1) / max(found.average_length, 1.0)
+    counts = found.frequencies.sum(axis=1)
+    held = found.weights.max(axis=1) * counts
+    held /= counts + weights.k1 * (1 - weights.b + weights.b * length)[:, None]
+    words = held @ share
+    rarest = (held * (rarity / math.log1p(documents + 0.5))).max(axis=1)
+    titled = found.weights[:, _TITLE]
+    title = titled @ share
+    filled = np.minimum(1, titled.sum(axis=1) / np.maximum(found.lengths[:, _TITLE], 1))
+    total: Vectors = (
+        meaning + words * (weights.words + weights.rare * rarest) + title * (weights.title + weights.name * filled)
+    )
+    return total
