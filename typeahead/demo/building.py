@@ -56,14 +56,17 @@ def ensure_demo_index(folder: Path, encoder: Encoder, progress: OnProgress | Non
 def stdlib_documents() -> list[Document]:
     """Return the documents of the running Python's standard library, by name; the same list every time."""
     found: dict[str, Document] = {}
-    for record in _records():
+    for record in stdlib_records():
         document = _document(record)
         found.setdefault(document.id, document)
     return [found[key] for key in sorted(found)]
 
 
-def _records() -> Iterator[dict[str, Any]]:
-    """Run ``stdlib_docs``; if it hangs or crashes at a module, the next attempt skips that module."""
+def stdlib_records() -> Iterator[dict[str, Any]]:
+    """Run ``stdlib_docs`` and return its records; if it hangs or crashes at a module, the next attempt skips it.
+
+    Raises :class:`~typeahead.errors.TypeaheadError` if the standard library cannot be read.
+    """
     names = public_modules()
     for _ in range(_ATTEMPTS):
         with tempfile.TemporaryDirectory() as scratch:
@@ -108,9 +111,15 @@ def _read_modules(names: list[str], out: Path) -> str | None:
     return None
 
 
+def qualified_name(record: Mapping[str, Any]) -> str:
+    """Return the full name of a record's item, which is the id of its document: ``json.dumps``, or ``len``."""
+    home, name = record["home"], record["name"]
+    return name if home == "builtins" and name else f"{home}.{name}" if name else home
+
+
 def _document(record: Mapping[str, Any]) -> Document:
     home, name, kind = record["home"], record["name"], record["kind"]
-    qualified = name if home == "builtins" and name else f"{home}.{name}" if name else home
+    qualified = qualified_name(record)
     text = shorten(record["doc"])
     if not text:
         parent = qualified.rpartition(".")[0]
