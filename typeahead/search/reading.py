@@ -180,12 +180,13 @@ class Reader:
         vocabulary = self._vocabulary
         if vocabulary is None or len(whole) > _LONGEST:
             return ()
-        known = vocabulary.document_frequency(whole) > 0
+        known = vocabulary.document_frequency(whole)
         begins = is_open and vocabulary.beginning(whole, 1)[1] > known
         if not known and not begins:
             return ()
-        weight = self._weights.continued if known else 1.0
-        return (Term({whole: 1.0} if known else {}, whole if begins else "", weight),)
+        if not begins:
+            return (Term({whole: 1.0}),)
+        return (Term({whole: 1.0}, whole, self._weights.continued) if known else Term({}, whole),)
 
     def _corrections(self, form: str, *, unfinished: bool) -> Sequence[str]:
         assert self._vocabulary is not None
