@@ -234,7 +234,9 @@ def _marked(text: str) -> tuple[str, Sequence[Sequence[str]], Sequence[str]]:
         quoted = next(part for part in found.group(1, 3, 5) if part is not None)
         words = analyse(quoted)
         closed = bool(found.group(2) or found.group(4) or found.group(6))
-        forms = [word.forms[0] for word in (words.words if closed or not words.open else words.words[:-1])]
+        whole = words.words if closed or not words.open else words.words[:-1]
+        # Words that have parts follow each other by these.
+        forms = [form for word in whole for form in (word.forms[1:] or word.forms)]
         if len(forms) > 1:
             phrases.append(forms)
     if phrases or without:
