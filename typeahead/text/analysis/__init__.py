@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from typeahead.text.analysis.folding import fold
@@ -55,8 +56,9 @@ _OTHERS = "|".join(f"{one}[{one}{MARKS}]*" for one in UNSPACED if one not in KAT
 _EMOJI = f"{EMOJI}[{MARKS}]*(?:(?<={JOINER}){EMOJI}[{MARKS}]*)*|{FLAG}{FLAG}?"
 _ASCII_TOKEN = re.compile(f"{_RUN}{_REST}|{_DOT}{_RUN}{_REST}|{_SYMBOLS}")
 _TOKEN = re.compile(f"{_ASCII_TOKEN.pattern}|{_KANA}|{_OTHERS}|{_EMOJI}")
-_PLAIN = re.compile(f"(?:[A-Z][{MARKS}]*)?(?:[a-z][{MARKS}]*)+|(?:[A-Z][{MARKS}]*)+|(?:[0-9][{MARKS}]*)+")
+_PLAIN = re.compile(f"[A-Za-z][a-z{MARKS}]*|[A-Z][A-Z{MARKS}]*|[0-9][0-9{MARKS}]*")
 _LETTER = re.compile(f"[{LETTERS}]")
+_MARK = re.compile(f"[{MARKS}]")
 _CHARACTER = re.compile(f"[^{MARKS}][{MARKS}]*")
 #: What may stand behind a word while it is typed.
 _UNFINISHED = re.compile(rf"_*[{_JOINING}]{{0,2}}_*")
@@ -149,19 +151,20 @@ def _pairs(text: str, shape: str, start: int, end: int) -> Iterator[Span]:
 
     So each character is found once, and a character that is typed alone is the beginning of a pair.
     """
-    found = []
-    for one in _CHARACTER.finditer(shape, start, end):
-        folded = fold(text[one.start() : one.end()])[: LONGEST // 2]
-        if folded:
-            found.append((one.start(), one.end(), folded))
+    folded = fold(text[start:end])
+    if len(folded) == end - start and not _MARK.search(shape, start, end):
+        found = [(start + row, start + row + 1, one) for row, one in enumerate(folded)]
+    else:
+        found = []
+        for match in _CHARACTER.finditer(shape, start, end):
+            if folded := fold(text[match.start() : match.end()]):
+                found.append((match.start(), match.end(), folded[: LONGEST // 2]))
     if len(found) == 1:
-        at, to, folded = found[0]
-        yield at, to, (folded,)
+        at, to, one = found[0]
+        yield at, to, (one,)
     last = len(found) - 2
-    for row in range(len(found) - 1):
-        (at, _, first), (_, to, second) = found[row], found[row + 1]
-        parts = (first + second, first, second) if row == last and first != second else (first + second, first)
-        yield at, to, parts
+    for row, ((at, _, first), (_, to, second)) in enumerate(pairwise(found)):
+        yield at, to, (first + second, first, second) if row == last and first != second else (first + second, first)
 
 
 def _is_open(shape: str, last: Word) -> bool:

@@ -23,11 +23,10 @@ _RUN = f"[{LETTERS}][{LETTERS}{MARKS}]*"
 _SEGMENT = re.compile(rf"{_RUN}(?:'{_RUN})*(?:{PLUS}(?![a-zA-Z])|{SHARP}(?![{LETTERS}]))?")
 #: What English puts behind an apostrophe: the word before it is a word. Not so in "don't".
 _ENDINGS = frozenset("s re ve ll m d".split())
-_CAPITAL, _SMALL, _DIGIT = (f"[{kind}][{MARKS}]*" for kind in ("A-Z", "a-z", "0-9"))
-#: URL in URLs, HTTP in HTTPServer, Server, server, HTTP, 81.
+#: URL in URLs, HTTP in HTTPServer, Server, server, HTTP, 81. The group tells letters from digits.
 _RUNS = re.compile(
-    f"((?:{_CAPITAL}){{2,}}(?=s(?![a-z]))|(?:{_CAPITAL})+(?={_CAPITAL}{_SMALL})|(?:{_CAPITAL})?(?:{_SMALL})+"
-    f"|(?:{_CAPITAL})+)|(?:{_DIGIT})+"
+    f"([A-Z][{MARKS}]*[A-Z][A-Z{MARKS}]*(?=s(?![a-z]))|[A-Z][A-Z{MARKS}]*(?=[A-Z][{MARKS}]*[a-z])"
+    f"|[A-Z][{MARKS}]*[a-z][a-z{MARKS}]*|[a-z][a-z{MARKS}]*|[A-Z][A-Z{MARKS}]*)|[0-9][0-9{MARKS}]*"
 )
 _MARK = re.compile(f"[{MARKS}]+")
 #: A segment of more numbers is a hash, of which nobody types the parts.
