@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.texts import texts
-from typeahead.text.analysis import Word, analyse, fold, forms
+from typeahead.text.analysis import Word, analyse, fold, forms, readable
 from typeahead.text.analysis.folding import fold_any
 from typeahead.text.analysis.shapes import shape_of
 
@@ -224,6 +224,16 @@ def test_each_state_of_a_hangul_word_in_an_input_method_is_a_beginning_of_the_ne
     assert fold("한") != fold("하")
 
 
+@pytest.mark.parametrize("word", ["한국어", "값어치", "괜찮아", "읽기", "가까이", "강아지", "뷁", "東京", "egg", "й"])
+def test_a_folded_word_can_be_written_as_people_know_it(word: str) -> None:
+    assert readable(fold(word)) == word
+
+
+@given(st.text(st.sampled_from("한국각값읽과의ㄱㅏㅘㄳᄒ ᅡᆫaé")))
+def test_what_is_readable_folds_to_what_it_was_made_of(text: str) -> None:
+    assert fold(readable(fold(text))) == fold(text)
+
+
 def test_a_typed_character_is_found_in_every_place_of_a_run() -> None:
     (typed,) = analyse("京").words
     for run in ("京都府", "東京都", "北東京"):
@@ -280,6 +290,25 @@ def test_every_character_is_folded_once_for_all() -> None:
         assert fold(folded) == folded == fold_any(character)
         decomposed = unicodedata.normalize("NFD", character)
         assert decomposed == character or forms(decomposed) == forms(character)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("a.b", 1),
+        ("aB", 1),
+        ("a'", 1),
+        ("\u0301\u0316", 0),
+        ("a\u0301\u0316", 1),
+        ("% ", 1),
+        ("%", 0),
+        ("漢", 1),
+        ("_", 0),
+    ],
+)
+def test_a_long_text_of_one_kind_takes_linear_time(unit: str, words: int) -> None:
+    """Quadratic time would be minutes for each."""
+    assert (len(forms(unit * (400_000 // len(unit)))) > 0) == (words > 0)
 
 
 def sqlite_words(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from typeahead.text.analysis.folding import fold
+from typeahead.text.analysis.folding import fold, readable
 from typeahead.text.analysis.parts import LETTERS, LONGEST, MARKS, PLUS, SHARP, Span, cut
 from typeahead.text.analysis.shapes import (
     EMOJI,
@@ -31,7 +31,7 @@ from typeahead.text.analysis.shapes import (
     shape_of,
 )
 
-__all__ = ["Analysis", "Word", "analyse", "fold", "forms"]
+__all__ = ["Analysis", "Word", "analyse", "fold", "forms", "readable"]
 
 #: Longer chunks of symbols are rulers and drawings.
 _LONGEST_SYMBOL = 4

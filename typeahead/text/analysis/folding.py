@@ -65,6 +65,12 @@ class _Jamo(dict[int, str]):
         return self[code]
 
 
+#: A syllable in the order of typing. Its last consonant is the first one of the next if a vowel follows.
+_SYLLABLE = re.compile(
+    f"([ᄀ-ᄒ])({'|'.join(sorted(_VOWELS, key=len, reverse=True))})"
+    f"(?:({'|'.join(sorted(_FINALS, key=len, reverse=True))})(?![ᅡ-ᅵ]))?"
+)
+
 _jamo = _Jamo(chain(enumerate(_FINALS, 0x11A8), enumerate(_VOWELS, 0x1161)))
 
 
@@ -93,6 +99,17 @@ def fold_any(text: str) -> str:
     folded = (decomposed if kept == decomposed else unicodedata.normalize("NFKD", kept)).casefold()
     composed = unicodedata.normalize("NFC", _ACCENT.sub("", folded).translate(_LETTERS))
     return _hangul(composed) if _HANGUL.search(composed) else composed
+
+
+def readable(folded: str) -> str:
+    """Write a folded word as people and encoders know it: Hangul letters become syllables. Others are left alone."""
+    return folded if folded.isascii() else _SYLLABLE.sub(_syllable, folded)
+
+
+def _syllable(letters: re.Match[str]) -> str:
+    first, vowel, final = letters.groups()
+    row = (ord(first) - 0x1100) * len(_VOWELS) + _VOWELS.index(vowel)
+    return chr(0xAC00 + row * (len(_FINALS) + 1) + (_FINALS.index(final) + 1 if final else 0))
 
 
 def _hangul(text: str) -> str:
