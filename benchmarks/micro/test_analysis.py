@@ -9,7 +9,7 @@ from typeahead.text.analysis import analyse, forms
 
 #: Some twenty words each. Japanese puts no spaces between them.
 SENTENCES = {
-    "plain": "The planner will then choose the best of the available paths by comparing the estimated cost of each one.",
+    "plain": "The planner will choose the best of the available paths by comparing the estimated cost of each one.",
     "code": "If os.path.join is used with useEffect, don't call std::vector, because AB-1234 (see C++) returns %s and "
     "v1.2.3 fails there.",
     "french": "Élève à l'école, le garçon a mangé une crème brûlée déjà préparée par sa mère à Noël chez nous ici.",

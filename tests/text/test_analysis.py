@@ -40,6 +40,9 @@ NAMES = {
     "Bose–Einstein": "boseeinstein bose einstein",
     "paral·lel": "parallel paral lel",
     "1,000": "1000 1 000",
+    "e-mail": "email e mail",
+    "U.S.A.": "usa",
+    "n/a": "na n a",
     "node.js": "nodejs node js",
 }
 CAPITALS = {

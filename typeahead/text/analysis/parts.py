@@ -48,6 +48,9 @@ def cut(text: str, shape: str, start: int, end: int) -> list[Span]:
         whole = "".join([found[0] for _, _, found in segments])
         if len(whole) > LONGEST:
             return segments
+        if len(whole) == len(segments) and whole.isalpha() and shape.count(".", start, end) == len(whole) - 1:
+            # The letters of e.g. and U.S.A. say nothing.
+            forms = []
         forms.insert(0, whole)
     if not forms:
         return []
