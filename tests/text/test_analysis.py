@@ -260,6 +260,11 @@ def test_the_short_cuts_fold_as_the_long_way_does(text: str) -> None:
     assert fold(text) == fold_any(text)
 
 
+@given(st.text(st.sampled_from("aBcsC1209 .,:/-_+#'&%()[]\\\n\x00")))
+def test_ascii_has_the_same_words_in_a_text_of_other_characters(text: str) -> None:
+    assert forms("e " + text) == forms("é " + text)
+
+
 @given(st.one_of(texts, ODD))
 def test_composed_and_decomposed_text_has_the_same_words(text: str) -> None:
     composed, decomposed = unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)
