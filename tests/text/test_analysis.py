@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.texts import texts
-from typeahead.text.analysis import Word, analyse, fold, forms
+from typeahead.text.analysis import Word, analyse, fold, forms, readable
+from typeahead.text.analysis.folding import fold_any
 from typeahead.text.analysis.shapes import shape_of
 
 
@@ -39,6 +40,9 @@ NAMES = {
     "Bose–Einstein": "boseeinstein bose einstein",
     "paral·lel": "parallel paral lel",
     "1,000": "1000 1 000",
+    "e-mail": "email e mail",
+    "U.S.A.": "usa",
+    "n/a": "na n a",
     "node.js": "nodejs node js",
 }
 CAPITALS = {
@@ -223,6 +227,16 @@ def test_each_state_of_a_hangul_word_in_an_input_method_is_a_beginning_of_the_ne
     assert fold("한") != fold("하")
 
 
+@pytest.mark.parametrize("word", ["한국어", "값어치", "괜찮아", "읽기", "가까이", "강아지", "뷁", "東京", "egg", "й"])
+def test_a_folded_word_can_be_written_as_people_know_it(word: str) -> None:
+    assert readable(fold(word)) == word
+
+
+@given(st.text(st.sampled_from("한국각값읽과의ㄱㅏㅘㄳᄒ ᅡᆫaé")))
+def test_what_is_readable_folds_to_what_it_was_made_of(text: str) -> None:
+    assert fold(readable(fold(text))) == fold(text)
+
+
 def test_a_typed_character_is_found_in_every_place_of_a_run() -> None:
     (typed,) = analyse("京").words
     for run in ("京都府", "東京都", "北東京"):
@@ -239,6 +253,16 @@ ODD = st.text(
 @example("\u0627\u0640\u0653")
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert fold(fold(text)) == fold(text)
+
+
+@given(st.one_of(texts, ODD, st.text("ёйїґђєЖЯβώשبञがガー東한국각값éß")))
+def test_the_short_cuts_fold_as_the_long_way_does(text: str) -> None:
+    assert fold(text) == fold_any(text)
+
+
+@given(st.text(st.sampled_from("aBcsC1209 .,:/-_+#'&%()[]\\\n\x00")))
+def test_ascii_has_the_same_words_in_a_text_of_other_characters(text: str) -> None:
+    assert forms("e " + text) == forms("é " + text)
 
 
 @given(st.one_of(texts, ODD))
@@ -269,10 +293,30 @@ def test_a_shape_is_as_long_as_its_text(text: str) -> None:
 
 
 def test_every_character_is_folded_once_for_all() -> None:
-    # One long text for each block, as folding is meant for words.
-    for first in range(0, 0x30000, 64):
-        text = " ".join(map(chr, range(first, first + 64)))
-        assert fold(fold(text)) == fold(text)
+    for character in map(chr, range(0x20000)):
+        folded = fold(character)
+        assert fold(folded) == folded == fold_any(character)
+        decomposed = unicodedata.normalize("NFD", character)
+        assert decomposed == character or forms(decomposed) == forms(character)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("a.b", 1),
+        ("aB", 1),
+        ("a'", 1),
+        ("\u0301\u0316", 0),
+        ("a\u0301\u0316", 1),
+        ("% ", 1),
+        ("%", 0),
+        ("漢", 1),
+        ("_", 0),
+    ],
+)
+def test_a_long_text_of_one_kind_takes_linear_time(unit: str, words: int) -> None:
+    """Quadratic time would be minutes for each."""
+    assert (len(forms(unit * (400_000 // len(unit)))) > 0) == (words > 0)
 
 
 def sqlite_words(text: str) -> list[str]:

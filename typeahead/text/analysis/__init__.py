@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
-from typeahead.text.analysis.folding import fold
+from typeahead.text.analysis.folding import fold, readable
 from typeahead.text.analysis.parts import LETTERS, LONGEST, MARKS, PLUS, SHARP, Span, cut
 from typeahead.text.analysis.shapes import (
     EMOJI,
@@ -30,7 +31,7 @@ from typeahead.text.analysis.shapes import (
     shape_of,
 )
 
-__all__ = ["Analysis", "Word", "analyse", "fold", "forms"]
+__all__ = ["Analysis", "Word", "analyse", "fold", "forms", "readable"]
 
 #: Longer chunks of symbols are rulers and drawings.
 _LONGEST_SYMBOL = 4
@@ -38,22 +39,26 @@ _LONGEST_SYMBOL = 4
 _PROSE = frozenset("- -- --- – — • · ‣ ●".split())
 _PAIRED = frozenset(["()", "[]", "{}", "<>", '""', "''", "``", "“”", "‘’", "«»", "「」", "『』"])
 
+# Each alternative of a pattern begins with a plain character or set, which the engine checks first. What must stand
+# before that character is asked behind it. The other way round takes twice the time.
 _JOINING = r".:/\-@#+'&\\·"
 #: What may stand between two letters of a word. A comma may, where it parts thousands. Underscores do not count.
-_CONNECTOR = rf"(?:_+[{_JOINING}]{{0,2}}_*|[{_JOINING}]{{1,2}}_*|(?<=[0-9]),(?=[0-9]{{3}}(?![0-9])))"
+_CONNECTOR = rf"(?:[{_JOINING}][{_JOINING}]?_*|__*[{_JOINING}]{{0,2}}_*|,(?<=[0-9],)(?=[0-9]{{3}}(?![0-9])))"
 _RUN = f"[{LETTERS}][{LETTERS}{MARKS}]*"
+_REST = rf"(?:{_CONNECTOR}{_RUN})*(?:{PLUS}|{SHARP})?"
 #: The dot of .NET and .gitignore, which is not the end of anything.
-_DOT = rf"(?:(?<![{LETTERS}{MARKS}_.)\]}}{UNSPACED}])\.(?=[a-zA-Z]))?"
-_WORD = rf"{_DOT}{_RUN}(?:{_CONNECTOR}{_RUN})*(?:{PLUS}|{SHARP})?"
+_DOT = rf"\.(?=[a-zA-Z])(?<![{LETTERS}{MARKS}_.)\]}}{UNSPACED}]\.)"
 _BLANK = r"\x00-\x20\x7f"
-_SYMBOLS = rf"(?<![^{_BLANK}])[^{_BLANK}{LETTERS}{UNSPACED}{LONG}{EMOJI}{FLAG}]+(?![^{_BLANK}])"
+_SIGN = f"[^{_BLANK}{LETTERS}{UNSPACED}{LONG}{EMOJI}{FLAG}]"
+_SYMBOLS = rf"{_SIGN}(?<![^{_BLANK}].){_SIGN}*(?![^{_BLANK}])"
 _KANA = f"[{KATAKANA}{LONG}][{KATAKANA}{LONG}{MARKS}]*|{HIRAGANA}[{HIRAGANA}{LONG}{MARKS}]*"
 _OTHERS = "|".join(f"{one}[{one}{MARKS}]*" for one in UNSPACED if one not in KATAKANA + HIRAGANA)
-_EMOJI = f"{EMOJI}[{MARKS}]*(?:(?<={JOINER}){EMOJI}[{MARKS}]*)*|{FLAG}{{1,2}}"
-_TOKEN = re.compile(f"{_WORD}|({_SYMBOLS})|({_KANA}|{_OTHERS})|({_EMOJI})")
-_SYMBOL_KIND, _UNSPACED_KIND, _EMOJI_KIND = 1, 2, 3
-_ASCII_TOKEN = re.compile(f"{_WORD}|({_SYMBOLS})")
-_PLAIN = re.compile(f"(?:[A-Z][{MARKS}]*)?(?:[a-z][{MARKS}]*)+|(?:[A-Z][{MARKS}]*)+|(?:[0-9][{MARKS}]*)+")
+_EMOJI = f"{EMOJI}[{MARKS}]*(?:(?<={JOINER}){EMOJI}[{MARKS}]*)*|{FLAG}{FLAG}?"
+_ASCII_TOKEN = re.compile(f"{_RUN}{_REST}|{_DOT}{_RUN}{_REST}|{_SYMBOLS}")
+_TOKEN = re.compile(f"{_ASCII_TOKEN.pattern}|{_KANA}|{_OTHERS}|{_EMOJI}")
+_PLAIN = re.compile(f"[A-Za-z][a-z{MARKS}]*|[A-Z][A-Z{MARKS}]*|[0-9][0-9{MARKS}]*")
+_LETTER = re.compile(f"[{LETTERS}]")
+_MARK = re.compile(f"[{MARKS}]")
 _CHARACTER = re.compile(f"[^{MARKS}][{MARKS}]*")
 #: What may stand behind a word while it is typed.
 _UNFINISHED = re.compile(rf"_*[{_JOINING}]{{0,2}}_*")
@@ -90,30 +95,42 @@ def forms(text: str) -> list[tuple[str, ...]]:
 
 
 def _spans(text: str, shape: str) -> list[Span]:
+    return _ascii_spans(text) if shape is text else _unicode_spans(text, shape)
+
+
+def _ascii_spans(text: str) -> list[Span]:
     found: list[Span] = []
     prose: list[Span] = []
-    ascii_only = text.isascii()
-    for match in (_ASCII_TOKEN if ascii_only else _TOKEN).finditer(shape):
+    for match in _ASCII_TOKEN.finditer(text):
+        token = match[0]
         start, end = match.span()
-        token = text[start:end]
-        kind = match.lastindex
-        if kind is None:
-            if ascii_only:
-                folded = token.lower()
-                plain = (token.isalpha() and (token[1:] == folded[1:] or token.isupper())) or token.isdigit()
-            elif plain := _PLAIN.fullmatch(shape, start, end) is not None:
-                folded = fold(token)
-            if not plain:
-                found += cut(text, shape, start, end)
-            elif folded:
-                found.append((start, end, (folded[:LONGEST],)))
-        elif kind == _SYMBOL_KIND:
+        folded = token.lower()
+        if (token.isalpha() and (token[1:] == folded[1:] or token.isupper())) or token.isdigit():
+            found.append((start, end, (folded if end - start <= LONGEST else folded[:LONGEST],)))
+        elif token[0].isalnum() or (token[0] == "." and token[1:2].isalpha()):
+            found += cut(text, text, start, end)
+        else:
             for symbol in _symbols(token, start):
                 (prose if symbol[2][0] in _PROSE else found).append(symbol)
-        elif kind == _UNSPACED_KIND:
+    return found or prose
+
+
+def _unicode_spans(text: str, shape: str) -> list[Span]:
+    found: list[Span] = []
+    prose: list[Span] = []
+    for match in _TOKEN.finditer(shape):
+        start, end = match.span()
+        first = shape[start]
+        if first in UNSPACED or first == LONG:
             found += _pairs(text, shape, start, end)
-        elif folded := fold(token):
-            found.append((start, end, (folded[:LONGEST],)))
+        elif first in (EMOJI, FLAG) or _PLAIN.fullmatch(shape, start, end):
+            if folded := fold(text[start:end]):
+                found.append((start, end, (folded[:LONGEST],)))
+        elif _LETTER.match(first) or (first == "." and _LETTER.match(shape, start + 1, end)):
+            found += cut(text, shape, start, end)
+        else:
+            for symbol in _symbols(text[start:end], start):
+                (prose if symbol[2][0] in _PROSE else found).append(symbol)
     return found or prose
 
 
@@ -134,19 +151,20 @@ def _pairs(text: str, shape: str, start: int, end: int) -> Iterator[Span]:
 
     So each character is found once, and a character that is typed alone is the beginning of a pair.
     """
-    found = []
-    for one in _CHARACTER.finditer(shape, start, end):
-        folded = fold(text[one.start() : one.end()])[: LONGEST // 2]
-        if folded:
-            found.append((one.start(), one.end(), folded))
+    folded = fold(text[start:end])
+    if len(folded) == end - start and not _MARK.search(shape, start, end):
+        found = [(start + row, start + row + 1, one) for row, one in enumerate(folded)]
+    else:
+        found = []
+        for match in _CHARACTER.finditer(shape, start, end):
+            if folded := fold(text[match.start() : match.end()]):
+                found.append((match.start(), match.end(), folded[: LONGEST // 2]))
     if len(found) == 1:
-        at, to, folded = found[0]
-        yield at, to, (folded,)
+        at, to, one = found[0]
+        yield at, to, (one,)
     last = len(found) - 2
-    for row in range(len(found) - 1):
-        (at, _, first), (_, to, second) = found[row], found[row + 1]
-        parts = (first + second, first, second) if row == last and first != second else (first + second, first)
-        yield at, to, parts
+    for row, ((at, _, first), (_, to, second)) in enumerate(pairwise(found)):
+        yield at, to, (first + second, first, second) if row == last and first != second else (first + second, first)
 
 
 def _is_open(shape: str, last: Word) -> bool:

@@ -34,7 +34,10 @@ _ACCENTED = (
 )
 
 _IGNORABLE = re.compile(f"[{_IGNORED}]+")
-_WESTERN = re.compile("(?:[0-9a-z][\u0300-\u036f]*)+")
+_WESTERN = re.compile("[0-9a-z][0-9a-z\u0300-\u036f]*")
+#: Letters that neither carry a mark once they are decomposed, nor are replaced, nor join their neighbours.
+_SETTLED = re.compile("[0-9A-Za-zΑ-Ωα-ωЂЄ-ЏА-яђє-џא-תء-غف-يऄ-हぁ-ゖァ-ヺー一-\u9fff]+")
+_CONJOINING = re.compile("[\u1100-\u115e\u1161-\u11ff]+")
 #: Stress is marked on Cyrillic vowels in dictionaries alone. Alef carries its hamza in careful writing alone.
 _ACCENT = re.compile(
     f"(?<=[{_ACCENTED}])[{_ACCENTS}]+|(?<=\u0435)[\u0300\u0301\u0308]+|(?<=[аиоуыэюяіє])[\u0300\u0301]+"
@@ -62,6 +65,12 @@ class _Jamo(dict[int, str]):
         return self[code]
 
 
+#: A syllable in the order of typing. Its last consonant is the first one of the next if a vowel follows.
+_SYLLABLE = re.compile(
+    f"([ᄀ-ᄒ])({'|'.join(sorted(_VOWELS, key=len, reverse=True))})"
+    f"(?:({'|'.join(sorted(_FINALS, key=len, reverse=True))})(?![ᅡ-ᅵ]))?"
+)
+
 _jamo = _Jamo(chain(enumerate(_FINALS, 0x11A8), enumerate(_VOWELS, 0x1161)))
 
 
@@ -73,16 +82,34 @@ def fold(text: str) -> str:
         return "".join(fold(text[at : at + _PIECE]) for at in range(0, len(text), _PIECE))
     decomposed = unicodedata.normalize("NFKD", text)
     folded = decomposed.casefold()
-    if folded.isascii():
+    if folded.isascii() or _SETTLED.fullmatch(decomposed):
         return folded
     if _WESTERN.fullmatch(folded):
         return folded.encode("ascii", "ignore").decode()
+    if _CONJOINING.fullmatch(folded):
+        return folded.translate(_jamo)
+    return fold_any(text)
+
+
+def fold_any(text: str) -> str:
+    """Fold a word as :func:`fold` does, without its short cuts. It takes a few times as long."""
+    decomposed = unicodedata.normalize("NFKD", text)
     kept = _IGNORABLE.sub("", decomposed)
-    if kept != decomposed:
-        # Two marks may have become neighbours in another order than the canonical one.
-        folded = unicodedata.normalize("NFKD", kept).casefold()
+    # Two marks may have become neighbours in another order than the canonical one.
+    folded = (decomposed if kept == decomposed else unicodedata.normalize("NFKD", kept)).casefold()
     composed = unicodedata.normalize("NFC", _ACCENT.sub("", folded).translate(_LETTERS))
     return _hangul(composed) if _HANGUL.search(composed) else composed
+
+
+def readable(folded: str) -> str:
+    """Write a folded word as people and encoders know it: Hangul letters become syllables. Others are left alone."""
+    return folded if folded.isascii() else _SYLLABLE.sub(_syllable, folded)
+
+
+def _syllable(letters: re.Match[str]) -> str:
+    first, vowel, final = letters.groups()
+    row = (ord(first) - 0x1100) * len(_VOWELS) + _VOWELS.index(vowel)
+    return chr(0xAC00 + row * (len(_FINALS) + 1) + (_FINALS.index(final) + 1 if final else 0))
 
 
 def _hangul(text: str) -> str:
