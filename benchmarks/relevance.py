@@ -2,8 +2,8 @@
 
     python -m benchmarks.relevance DATA [--split dev-a] [--weights words=0.6,rare=0.4 …] [--fit ROUNDS]
 
-DATA is what ``python -m benchmarks.development_data`` writes. Its documents are indexed in ``DATA/index`` the first time.
-Every text is read, encoded and looked for once, as at a key (at Enter it is the same); then the evidence of its
+DATA is what ``python -m benchmarks.development_data`` writes. Its documents are indexed in ``DATA/index`` at first. Every
+text is read, encoded and looked for once, as at a key (at Enter it is the same); then the evidence of its
 candidates is scored with each set of weights. ``--fit`` changes one weight at a time, and keeps what is better for the
 mean of all measures. Weights are chosen on ``dev-a``; ``dev-b`` tells whether the choice was luck.
 """
@@ -14,17 +14,17 @@ import argparse
 import asyncio
 import json
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 import typeahead
 from benchmarks import options
-from typeahead.core.encoder import IncrementalEncoder, Vectors
+from typeahead.core.encoder import IncrementalEncoder
 from typeahead.core.engine import Engine
 from typeahead.index.build import build_index
 from typeahead.progress import ProgressBar
@@ -82,5 +82,145 @@ def typed(folder: Path, split: str) -> Iterator[Typed]:
             yield Typed("no meaning", string["text"], frozenset())
 
 
-def _records(path: Path) -> Iterator[dict[str, object]]:
-    ...
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+class Box:
+    """Makes requests as the server does at each key."""
+
+    def __init__(self, encoder: IncrementalEncoder, reader: Reader) -> None:
+        self._engine, self._reader = Engine(encoder), reader
+        self._seeker = Seeker(self._engine)
+
+    async def requests(self, texts: Sequence[str], k: int = DEPTH) -> list[Request]:
+        """Read and encode texts, each in a session of its own."""
+        sessions = [self._engine.session(max_chars=len(text) + 1) for text in texts]
+        for session, text in zip(sessions, texts, strict=True):
+            session.set_text(text)
+        readings = [self._reader.read(text) for text in texts]
+        vectors = self._seeker.advance(sessions, readings)
+        return [Request(vector, reading.words, k) for vector, reading in zip(vectors, readings, strict=True)]
+
+
+async def candidates(backend: Backend, box: Box, texts: Sequence[Typed]) -> list[Candidates]:
+    """Look for all texts once."""
+    found: list[Candidates] = []
+    with ProgressBar("texts", len(texts)) as progress:
+        for start in range(0, len(texts), _BATCH):
+            part = await box.requests([one.text for one in texts[start : start + _BATCH]])
+            found += await backend.candidates(part, time.monotonic() + _PATIENCE)
+            progress(len(found))
+    return found
+
+
+def measured(
+    texts: Sequence[Typed], found: Sequence[Candidates], documents: int, scale: Scale, weights: Weights
+) -> dict[str, float]:
+    """The mean of each measure, by its name.
+
+    They are nDCG@10 of judged texts, the share of names and rare words that stand first and among 8, and the share of
+    strings without meaning whose best score is below 99% of those of judged texts that found something.
+    """
+    values: dict[str, list[float]] = defaultdict(list)
+    best: dict[bool, list[float]] = {True: [], False: []}
+    for text, one in zip(texts, found, strict=True):
+        scores = score(one, documents, scale, weights)
+        keep = [row for row, key in enumerate(one.keys) if key.document not in text.excluded]
+        order = sorted(keep, key=lambda row: -scores[row])[:10]
+        hits = np.array([one.keys[row].document in text.relevant for row in order], float)
+        top = float(scores[order[0]]) if order else 0.0
+        if not text.relevant:
+            best[False].append(top)
+            continue
+        if "%" in text.measure:
+            discounts = 1 / np.log2(np.arange(2, 12))
+            ideal = discounts[: len(text.relevant)].sum()
+            values[f"{text.measure}, nDCG@10"].append(float((hits * discounts[: len(hits)]).sum() / ideal))
+            if hits.any() and text.measure.endswith("100%"):
+                best[True].append(top)
+        else:
+            values[f"{text.measure}, first"].append(float(hits[:1].sum()))
+            values[f"{text.measure}, among 8"].append(float(hits[:8].any()))
+    means = {measure: float(np.mean(found)) for measure, found in values.items()}
+    means["no meaning, apart"] = float(np.mean(np.array(best[False]) < np.quantile(best[True], 0.01)))
+    return means
+
+
+def fit(evaluate: Callable[[Weights], dict[str, float]], start: Weights, rounds: int) -> Weights:
+    """Change one weight at a time, and keep what makes the mean of all measures better."""
+    chosen, reached = start, float(np.mean(list(evaluate(start).values())))
+    for _ in range(rounds):
+        for one in fields(Weights):
+            for step in _STEPS:
+                tried = replace(chosen, **{one.name: round(getattr(chosen, one.name) * step, 3)})
+                mean = float(np.mean(list(evaluate(tried).values())))
+                if mean > reached:
+                    chosen, reached = tried, mean
+    return chosen
+
+
+async def run(arguments: argparse.Namespace) -> tuple[int, Scale, list[tuple[str, dict[str, float]]]]:
+    """Index, look for everything, and measure each set of weights: texts, the scale, and measures by weights."""
+    encoder = typeahead.load(arguments.encoder)
+    assert isinstance(encoder, IncrementalEncoder)
+    folder = arguments.data / "index"
+    if not folder.exists():
+        with ProgressBar("passages") as progress:
+            documents = read_source(arguments.data / "corpus.jsonl")
+            build_index(documents, folder, typeahead.load("minilm-doc"), progress=progress)
+    backend = await open_backend(str(folder))
+    try:
+        assert backend.capabilities.vocabulary is not None
+        box = Box(encoder, Reader(await backend.capabilities.vocabulary()))
+        scale = await calibrate(backend, box.requests, time.monotonic() + _PATIENCE)
+        texts = list(typed(arguments.data, arguments.split))
+        found = await candidates(backend, box, texts)
+        count = backend.count
+    finally:
+        await backend.close()
+
+    def evaluate(weights: Weights) -> dict[str, float]:
+        return measured(texts, found, count, scale, weights)
+
+    tried = [WEIGHTS, *arguments.weights]
+    if arguments.fit:
+        tried.append(fit(evaluate, WEIGHTS, arguments.fit))
+    return len(texts), scale, [(_label(one), evaluate(one)) for one in tried]
+
+
+def _label(weights: Weights) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in asdict(weights).items())
+
+
+def weights(text: str) -> Weights:
+    """Parse ``words=0.6,rare=0.4``: other weights stay as they are."""
+    try:
+        return replace(WEIGHTS, **{name: float(value) for name, value in (one.split("=") for one in text.split(","))})
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is not like words=0.6,rare=0.4: {error}") from None
+
+
+def main() -> None:
+    """Print a column for each set of weights."""
+    parser = options.parser("relevance", __doc__)
+    parser.add_argument("data", type=Path, metavar="DATA", help="a folder of development data")
+    parser.add_argument("--split", choices=["dev-a", "dev-b"], default="dev-a")
+    parser.add_argument("--encoder", default="minilm-causal", metavar="MODEL", help="query encoder (minilm-causal)")
+    parser.add_argument("--weights", type=weights, action="append", default=[], metavar="NAME=NUMBER,…")
+    parser.add_argument("--fit", type=int, default=0, metavar="ROUNDS", help="choose weights in so many rounds")
+    arguments = parser.parse_args()
+    texts, scale, tried = asyncio.run(run(arguments))
+    report(
+        "Relevance",
+        [{"measure": measure, **{name: found[measure] for name, found in tried}} for measure in tried[0][1]],
+        json_path=arguments.json,
+        split=arguments.split,
+        texts=texts,
+        **asdict(scale),
+    )
+
+
+if __name__ == "__main__":
+    options.run(main)
