@@ -57,7 +57,7 @@ def forms(text: str) -> list[str]:
 
 
 def parts(text: str) -> list[str]:
-    """The parts of all words of a text, in order. A word of one part is its own part. Phrases are sequences of these."""
+    """The parts of all words of a text, in order; a plain word is its own part. Phrases are sequences of these."""
     return [part for word in analyse(text).words for part in word.forms[1:] or word.forms]
 
 
