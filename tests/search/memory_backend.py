@@ -5,44 +5,34 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.search import addresses, filters, ranking, space, terms
-from typeahead.search.port import DENSE, LEXICAL, Candidate, Capabilities, Evidence, Key, Passage, Request
+from typeahead.search.port import DENSE, LEXICAL, Candidates, Capabilities, Key, Request
 from typeahead.text.document import Document
 
 
 class MemoryBackend:
-    """Documents and their vectors, compared by cosine; the score of words is how often they occur."""
+    """Documents and their vectors, compared by cosine. Its lexical arm finds those that hold most words."""
 
     def __init__(self, documents: Sequence[Document], vectors: Vectors, address: str = "memory://") -> None:
         self.address, self.version, self._closed = address, "0", False
         self.space = space.Space("memory", None, vectors.shape[1], "cosine")
-        self.capabilities = Capabilities(True, filters.KINDS, self.vocabulary, writes=self)
-        self._held = {d.id: (d, space.direction(vector)) for d, vector in zip(documents, vectors, strict=True)}
+        self.capabilities = Capabilities(True, True, filters.KINDS, self.vocabulary, writes=self)
+        self._held = _hold(documents, vectors)
 
     @property
     def count(self) -> int:
-        """The number of documents."""
+        """Number of documents."""
         return len(self._held)
 
-    async def candidates(self, requests: Sequence[Request], deadline: float) -> list[dict[str, list[Candidate]]]:
+    async def candidates(self, requests: Sequence[Request], deadline: float) -> list[Candidates]:
         """Find the best documents of each arm by looking at all of them."""
         self._check(deadline)
         ranking.check_requests(requests, self.space.dim)
-        return [self._find(request) for request in requests]
-
-    async def evidence(
-        self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
-    ) -> list[Evidence]:
-        """Weigh the documents that are asked for, and count the terms in all."""
-        self._check(deadline)
-        weighed = [(asked, self._weigh(r), terms.query_terms(r.text)) for asked, r in zip(keys, requests, strict=True)]
-        return [
-            Evidence({k: held[k] for k in asked if k in held}, terms.document_frequencies(held, found), len(held))
-            for asked, held, found in weighed
-        ]
+        return [self._find(request, await self.vocabulary()) for request in requests]
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> dict[str, Document]:
         """Return those documents that are there."""
@@ -53,15 +43,15 @@ class MemoryBackend:
         """Refuse all further calls."""
         self._closed = True
 
-    async def vocabulary(self) -> dict[str, int]:
-        """Count the documents that hold each word."""
+    async def vocabulary(self) -> Counter[str]:
+        """Count the documents that hold each form."""
         self._check()
-        return Counter(word for d, _ in self._held.values() for word in {*terms.words(d.title), *terms.words(d.text)})
+        return Counter(form for document, _ in self._held.values() for form in set(_forms(document)))
 
     async def upsert(self, documents: Sequence[Document], vectors: Vectors) -> None:
         """Add documents, or replace those of the same id."""
         self._check()
-        self._held |= {d.id: (d, space.direction(vector)) for d, vector in zip(documents, vectors, strict=True)}
+        self._held |= _hold(documents, vectors)
         self.version = str(int(self.version) + bool(documents))
 
     async def delete(self, ids: Sequence[str]) -> int:
@@ -75,23 +65,33 @@ class MemoryBackend:
         if self._closed or time.monotonic() >= deadline:
             raise BackendClosed(self.address) if self._closed else DeadlinePassed(f"{self.address} is late")
 
-    def _weigh(self, request: Request) -> dict[Key, Passage]:
-        asked, q = terms.query_terms(request.text), space.direction(request.vector)
-        return {
-            Key(i): terms.weigh(d, asked, None if q is None or v is None else float(v @ q))
-            for i, (d, v) in self._held.items()
-        }
+    def _find(self, request: Request, counts: Counter[str]) -> Candidates:
+        words, tree = request.words or terms.Words(()), request.filter or filters.And(())
+        held = [d for d, _ in self._held.values() if filters.matches(tree, d) and terms.admits(d, words)]
+        frequencies, weights, lengths = terms.weigh(held, words.terms)
+        q, vectors = space.direction(request.vector), [self._held[d.id][1] for d in held]
+        similarities = np.array([np.nan if q is None or v is None else v @ q for v in vectors], np.float32)
+        scores, best = (frequencies * weights).sum(axis=(1, 2)), request.k + request.offset
+        arms = {} if request.vector is None else {DENSE: _best(similarities, best)}
+        arms |= {} if request.words is None else {LEXICAL: _best(np.where(scores, scores, np.nan), best)}
+        rows = np.flatnonzero(np.any([*arms.values()], axis=0))
+        keys, arms = [Key(held[row].id) for row in rows], {arm: found[rows] for arm, found in arms.items()}
+        document_frequencies = terms.document_frequencies(counts, self.count, words.terms)
+        average = sum(len(_forms(d)) for d, _ in self._held.values()) / max(1, self.count)
+        evidence = similarities[rows], frequencies[rows], weights[rows], lengths[rows]
+        return Candidates(keys, arms, *evidence, document_frequencies, average)
 
-    def _find(self, request: Request) -> dict[str, list[Candidate]]:
-        best, asked = request.offset + request.k, {DENSE: request.vector is not None, LEXICAL: request.text}
-        arms: dict[str, list[Candidate]] = {arm: [] for arm in asked if asked[arm]}
-        for key, passage in self._weigh(request).items():
-            if request.filter is None or filters.matches(request.filter, self._held[key.document][0]):
-                if passage.similarity is not None:
-                    arms[DENSE].append(Candidate(key, passage.similarity))
-                if score := sum(sum(counts.values()) for counts in passage.frequencies.values()):
-                    arms[LEXICAL].append(Candidate(key, score))
-        return {arm: sorted(found, key=lambda c: (-c.score, c.key))[:best] for arm, found in arms.items()}
+
+def _hold(documents: Sequence[Document], vectors: Vectors) -> dict[str, tuple[Document, Vectors | None]]:
+    return {d.id: (d, space.direction(vector)) for d, vector in zip(documents, vectors, strict=True)}
+
+
+def _forms(document: Document) -> list[str]:
+    return [*terms.forms(document.title), *terms.forms(document.text)]
+
+
+def _best(scores: Vectors, most: int) -> NDArray[np.bool_]:
+    return np.isin(np.arange(len(scores)), np.argsort(-scores, kind="stable")[:most]) & ~np.isnan(scores)
 
 
 async def open_memory(address: str, _options: addresses.OpenOptions) -> MemoryBackend:

@@ -1,4 +1,4 @@
-"""The contract suite, over every back end of this project."""
+"""The contract suite, over the embedded index; ``test_memory_backend.py`` has another back end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from tests.index.hashing import config
 from tests.search.contract import DIM, BackendContract
-from tests.search.memory_backend import MemoryBackend
 from typeahead.core.encoder import Vectors
 from typeahead.index import Guard, build_index
 from typeahead.search.addresses import OpenOptions, open_backend
@@ -50,10 +49,3 @@ class TestEmbeddedIndex(BackendContract):
 
 class TestEmbeddedGraph(TestEmbeddedIndex):
     kind = "hnsw"
-
-
-class TestMemory(BackendContract):
-    fields = True
-
-    async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
-        return MemoryBackend(documents, vectors)

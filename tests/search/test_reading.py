@@ -34,7 +34,18 @@ class Counts:
 
 
 VOCABULARY = Counts(
-    go=4, going=2, government=30, temporal=5, temporary=3, json=9, dumps=2, jsondumps=1, os=7, path=6, ospathjoin=1, join=4
+    go=4,
+    going=2,
+    government=30,
+    temporal=5,
+    temporary=3,
+    json=9,
+    dumps=2,
+    jsondumps=1,
+    os=7,
+    path=6,
+    ospathjoin=1,
+    join=4,
 )
 VOCABULARY.slips = {"tempoarl": ["temporal"], "goverm*": ["government"]}
 
@@ -83,7 +94,11 @@ def test_a_slip_at_the_beginning_of_an_unfinished_word_is_read(reader: Reader) -
 
 
 def test_an_identifier_is_looked_for_whole_and_in_its_parts(reader: Reader) -> None:
-    assert reader.read("json.dumps ").words.terms == [Term({"json": 1.0}), Term({"dumps": 1.0}), Term({"jsondumps": 1.0})]
+    assert reader.read("json.dumps ").words.terms == [
+        Term({"json": 1.0}),
+        Term({"dumps": 1.0}),
+        Term({"jsondumps": 1.0}),
+    ]
     assert reader.read("os.path.jo").words.terms == [
         Term({"os": 1.0}),
         Term({"path": 1.0}),
@@ -111,7 +126,9 @@ def test_a_phrase_that_is_still_open_holds_its_finished_words_only(reader: Reade
     assert reader.read('"json du').words.phrases == []
 
 
-@pytest.mark.parametrize("text", ["kill -9 ", "rm -rf ", "tar -xvf2 ", "git commit --amend ", "state-of-the-art ", "- dash "])
+@pytest.mark.parametrize(
+    "text", ["kill -9 ", "rm -rf ", "tar -xvf2 ", "git commit --amend ", "state-of-the-art ", "- dash "]
+)
 def test_flags_and_dashes_exclude_nothing(reader: Reader, text: str) -> None:
     assert not reader.read(text).words.without
 

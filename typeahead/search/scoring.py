@@ -65,7 +65,8 @@ class Scale:
 
     def unit(self, total: float) -> float:
         """Bring a sum of parts to a score from 0 to 1."""
-        return 1 / (1 + math.exp(self.slope * (self.middle - total)))
+        # Inner products may lie so far apart that the exponential would overflow.
+        return 1 / (1 + math.exp(min(self.slope * (self.middle - total), 700.0)))
 
 
 UNCALIBRATED: Final = Scale()
@@ -86,12 +87,21 @@ def score(found: Candidates, documents: int, scale: Scale, weights: Weights = WE
     counts = found.frequencies.sum(axis=1)
     held = found.weights.max(axis=1) * counts
     held /= counts + weights.k1 * (1 - weights.b + weights.b * length)[:, None]
-    words = held @ share
+    words = _weighted(held, share)
     rarest = (held * (rarity / math.log1p(documents + 0.5))).max(axis=1)
     titled = found.weights[:, _TITLE]
-    title = titled @ share
-    filled = np.minimum(1, titled.sum(axis=1) / np.maximum(found.lengths[:, _TITLE], 1))
+    title = _weighted(titled, share)
+    filled = np.minimum(1, _weighted(titled, np.ones_like(share)) / np.maximum(found.lengths[:, _TITLE], 1))
     total: Vectors = (
         meaning + words * (weights.words + weights.rare * rarest) + title * (weights.title + weights.name * filled)
     )
+    return total
+
+
+def _weighted(parts: Vectors, weights: Vectors) -> Vectors:
+    """The sum of each row, weighted: float32 (n,).
+
+    A product of matrices adds up in an order that depends on the number of rows, so equal candidates would differ.
+    """
+    total: Vectors = np.multiply(parts, weights, order="C").sum(axis=1)
     return total

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.text.analysis import analyse
@@ -36,7 +37,7 @@ class Words(NamedTuple):
     """What a request says about words. :mod:`typeahead.search.reading` makes it of a text."""
 
     terms: Sequence[Term]
-    #: Forms that must follow each other in a field of every candidate.
+    #: Forms that must follow each other in a field of every candidate, among the :func:`parts` of the field.
     phrases: Sequence[Sequence[str]] = ()
     #: Forms that no candidate may hold.
     without: Sequence[str] = ()
@@ -53,6 +54,26 @@ class Weighed(NamedTuple):
 def forms(text: str) -> list[str]:
     """All forms of all words of a text, in order."""
     return [form for word in analyse(text).words for form in word.forms]
+
+
+def parts(text: str) -> list[str]:
+    """The parts of all words of a text, in order; a plain word is its own part. Phrases are sequences of these."""
+    return [part for word in analyse(text).words for part in word.forms[1:] or word.forms]
+
+
+def admits(document: Document, words: Words) -> bool:
+    """Tell whether a document holds each phrase in one of its fields, and no word that is to be left out."""
+    fields = (document.title, document.text)
+    if words.without and not set(words.without).isdisjoint(form for text in fields for form in forms(text)):
+        return False
+    return not words.phrases or all(
+        any(_follow(phrase, held) for held in map(parts, fields)) for phrase in words.phrases
+    )
+
+
+def _follow(phrase: Sequence[str], held: Sequence[str]) -> bool:
+    wanted = list(phrase)
+    return any(held[start : start + len(wanted)] == wanted for start in range(len(held) - len(wanted) + 1))
 
 
 def weigh(documents: Sequence[Document], terms: Sequence[Term]) -> Weighed:
@@ -77,16 +98,17 @@ def weight_of(form: str, term: Term) -> float:
     return max(term.words.get(form, 0.0), begins)
 
 
-def document_frequencies(counts: Mapping[str, int], documents: int, terms: Sequence[Term]) -> list[float]:
-    """In how many of ``documents`` each term occurs, by the ``counts`` of documents that hold each form.
+def document_frequencies(counts: Mapping[str, int], documents: int, terms: Sequence[Term]) -> NDArray[np.float64]:
+    """Return in how many of ``documents`` each term occurs: float64 (terms,).
 
-    For words it is that of the commonest; for a beginning without words the sum over its continuations, which counts a
-    document once for each of them, so it is bounded by the number of documents.
+    ``counts`` says how many documents hold each form. A term has the count of its commonest word. A beginning whose
+    words occur nowhere has the sum over its continuations, at most ``documents``. This sum counts a document once for
+    each continuation, so it is an upper bound.
     """
-    found = []
-    for term in terms:
-        count = max((counts.get(word, 0) for word in term.words), default=0)
-        if not count and term.beginning:
-            count = min(documents, sum(n for form, n in counts.items() if form.startswith(term.beginning)))
-        found.append(float(count))
+    found = np.zeros(len(terms))
+    for place, term in enumerate(terms):
+        found[place] = max((counts.get(word, 0) for word in term.words), default=0)
+        if not found[place] and term.beginning:
+            continued = sum(count for form, count in counts.items() if form.startswith(term.beginning))
+            found[place] = min(documents, continued)
     return found
