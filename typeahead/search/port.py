@@ -20,6 +20,20 @@ from typeahead.text.document import Document
 
 #: The names of arms. A back end may have others.
 DENSE, LEXICAL = "dense", "lexical"
+#: The fields whose words are counted, in the order of all arrays that have one row for each.
+FIELDS = ("title", "text")
+
+
+class Term(NamedTuple):
+    """One thing that a text asks for: the words that count for it, each with its weight from 0 to 1.
+
+    Words are the forms of :func:`typeahead.text.analysis.analyse`.
+    """
+
+    words: Mapping[str, float]
+    #: Every form that begins like this counts, too, with ``beginning_weight``; "" for none.
+    beginning: str = ""
+    beginning_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
