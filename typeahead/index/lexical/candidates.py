@@ -107,5 +107,3 @@ def beginning_frequency(prefix: str, vocabulary: Vocabulary, inverted: Inverted,
     """
     most = inverted.documents_beginning(prefix[:SHORT])
     return most if len(prefix) <= SHORT else min(most, vocabulary.total(*vocabulary.range(prefix)), count)
-
-

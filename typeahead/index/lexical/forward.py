@@ -56,6 +56,12 @@ def find_spans(terms: Sequence[Term], vocabulary: Vocabulary) -> Spans:
     )
 
 
+#: A range without forms, to try things with.
+_ONE = Spans(
+    np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.float32), np.zeros(1, np.bool_)
+)
+
+
 class Forward:
     """The forms of ``count`` documents; a document has two fields, title and text. May be used from several threads.
 
@@ -89,6 +95,8 @@ class Forward:
         self.count = count
         compiled: Any = import_compiled("evidence", "counting words")
         self._compiled = None if compiled is None else compiled.count_terms
+        # Compiles now, or loads what was compiled before.
+        self.weigh(np.zeros(0, np.int64), _ONE, 1)
 
     def weigh(self, rows: NDArray[np.int64], spans: Spans, terms: int) -> tuple[Vectors, Vectors]:
         """Count ``terms`` terms in n documents.
@@ -100,12 +108,10 @@ class Forward:
             raise IndexError(f"rows go from {rows.min()} to {rows.max()}, but there are {self.count} documents")
         shape = (len(rows), len(FIELDS), terms)
         frequencies, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        if len(rows) and len(spans.first):
+        if len(spans.first):
             if self._compiled is not None:
-                self._compiled(
-                    rows, len(FIELDS), self.starts, self.ids, self.counts, *spans, frequencies, weights
-                )
-            else:
+                self._compiled(rows, len(FIELDS), self.starts, self.ids, self.counts, *spans, frequencies, weights)
+            elif len(rows):
                 self._weigh(rows, spans, frequencies, weights)
         return frequencies, weights
 

@@ -138,9 +138,7 @@ class Lexical:
         """
         found = np.zeros(len(terms))
         for place, term in enumerate(terms):
-            known = (
-                (weight, self.vocabulary.document_frequency(form)) for form, weight in term.words.items()
-            )
+            known = ((weight, self.vocabulary.document_frequency(form)) for form, weight in term.words.items())
             found[place] = max((pair for pair in known if pair[1]), default=(0, 0))[1]
             if term.beginning:
                 bound = beginning_frequency(term.beginning, self.vocabulary, self._inverted, self._count)

@@ -9,13 +9,11 @@ bytes, as bits of a number: an edit changes at most two bits of it. ``rapidfuzz`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
 from rapidfuzz.distance import OSA
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ class Slips:
         allowed = _allowed(word)
         if not allowed:
             return []
-        return self._best(word, most, lambda first, last: self._near(word, allowed, first, last))
+        return self._either(word, lambda first, last: self._near(word, allowed, first, last))[:most]
 
     def similar_beginning(self, prefix: str, most: int) -> list[str]:
         """Return up to ``most`` forms whose beginning ``prefix`` may be a slip of, commoner ones first.
@@ -70,46 +68,51 @@ class Slips:
         """
         if not _allowed(prefix):
             return []
-        return self._best(prefix, most, lambda first, last: self._beginning(prefix, first, last))
+        return self._either(prefix, lambda first, last: self._beginning(prefix, most, first, last))
 
-    def _best(
-        self, word: str, most: int, find: Callable[[int, int], Iterable[tuple[int, str, int]]]
-    ) -> list[str]:
-        frequencies = self._vocabulary.frequencies
-        found = list(find(*self._vocabulary.range(word[0])))
+    def _either(self, word: str, find: Callable[[int, int], list[str]]) -> list[str]:
+        """What is found among the forms with the same first letter, or else among all."""
+        found = find(*self._vocabulary.range(word[0]))
         if not found and len(word) >= FIRST_MAY_DIFFER:
-            found = list(find(0, len(frequencies)))
-        ranked = sorted((distance, -int(frequencies[number]), form) for distance, form, number in found)
-        return [form for _, _, form in ranked[:most]]
+            found = find(0, len(self._vocabulary.frequencies))
+        return found
 
-    def _near(self, word: str, allowed: int, first: int, last: int) -> Iterable[tuple[int, str, int]]:
+    def _near(self, word: str, allowed: int, first: int, last: int) -> list[str]:
         encoded = word.encode("utf-8", "replace")
         # An edit replaces a character, so as many bytes as the widest may change.
         width = max(len(letter.encode("utf-8", "replace")) for letter in word)
         lengths = self._lengths[first:last]
         near = np.abs(lengths - np.int64(len(encoded))) <= allowed * width
         near &= np.bitwise_count(self._sets[first:last] ^ _set(encoded)) <= 2 * allowed * width
+        found = []
         for number in (np.flatnonzero(near) + first).tolist():
             form = self._vocabulary.form(number)
             distance = OSA.distance(word, form, score_cutoff=allowed)
             if 0 < distance <= allowed:
-                yield distance, form, number
+                found.append((distance, -int(self._vocabulary.frequencies[number]), form))
+        return [form for _, _, form in sorted(found)]
 
-    def _beginning(self, prefix: str, first: int, last: int) -> Iterable[tuple[int, str, int]]:
+    def _beginning(self, prefix: str, most: int, first: int, last: int) -> list[str]:
         encoded = prefix.encode("utf-8", "replace")
         width = max(len(letter.encode("utf-8", "replace")) for letter in prefix)
         missing = np.bitwise_count(_set(encoded) & ~self._heads(len(encoded) + width, first, last))
-        size, known = len(prefix), dict[str, bool]()
-        for number in (np.flatnonzero(missing <= width) + first).tolist():
-            form = self._vocabulary.form(number)
-            head = form[: size + 1]
+        numbers = np.flatnonzero(missing <= width) + first
+        frequencies = self._vocabulary.frequencies[numbers].astype(np.int64)
+        size, found = len(prefix), []
+        known: dict[str, bool] = {}
+        # The commonest first, so that most need not be looked at.
+        for number in numbers[np.argsort(-frequencies, kind="stable")].tolist():
+            head = self._vocabulary.form(number)[: size + 1]
             is_near = known.get(head)
             if is_near is None:
-                is_near = known[head] = not form.startswith(prefix) and any(
-                    OSA.distance(prefix, head[:length], score_cutoff=1) == 1 for length in (size - 1, size, size + 1)
+                is_near = known[head] = not head.startswith(prefix) and any(
+                    OSA.distance(prefix, head[:length], score_cutoff=1) == 1 for length in (size, size + 1, size - 1)
                 )
             if is_near:
-                yield 1, form, number
+                found.append(self._vocabulary.form(number))
+                if len(found) == most:
+                    break
+        return found
 
     def _heads(self, length: int, first: int, last: int) -> NDArray[np.uint32]:
         """The sets of the first ``length`` bytes of some forms."""
