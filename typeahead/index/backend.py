@@ -22,7 +22,6 @@ from typeahead.core.prefixes import Scope
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.index.folder import Index, Lexical, open_index
 from typeahead.index.manifest import Manifest
-from typeahead.index.term_counts import TermCounts
 from typeahead.index.vectors import Ranking
 from typeahead.index.word_search import WordSearch
 from typeahead.search.addresses import OpenOptions, folder_of
@@ -128,8 +127,6 @@ class EmbeddedEngine:
         if not self._closed:
             self._closed = True
             self._words.stop()
-            if "_counts" in self.__dict__:
-                self._counts.close()
             self._index.close()
 
     async def _vocabulary(self) -> Mapping[str, int]:
@@ -146,7 +143,7 @@ class EmbeddedEngine:
             Key(document.id): weigh(document, terms, similarity)
             for document, similarity in zip(documents.values(), similarities, strict=True)
         }
-        return Evidence(passages, self._counts.documents_with(terms), self.count)
+        return Evidence(passages, self._index.words.documents_with(terms), self.count)
 
     def _named(self, ranking: Ranking, request: Request) -> list[Candidate]:
         """Rows as candidates, as many as the request wants."""
@@ -166,10 +163,6 @@ class EmbeddedEngine:
     def _keys(self) -> Sequence[Key] | _Keys:
         ids = self._index.ids()
         return list(map(Key, ids)) if len(ids) <= _MOST_KEYS else _Keys(ids)
-
-    @cached_property
-    def _counts(self) -> TermCounts:
-        return TermCounts(self._index.documents_file)
 
 
 class _Keys:

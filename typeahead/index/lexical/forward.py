@@ -83,7 +83,8 @@ class Forward:
         counts: NDArray[np.uint8],
         lengths: NDArray[np.uint32],
     ) -> None:
-        if (starts.dtype, ids.dtype, counts.dtype, lengths.dtype) != (np.int64, np.uint32, np.uint8, np.uint32):
+        types = [array.dtype.name for array in (starts, ids, counts, lengths)]
+        if types != ["int64", "uint32", "uint8", "uint32"]:
             raise ValueError("starts, ids, counts and lengths are not int64, uint32, uint8 and uint32")
         if starts.shape != (count * len(FIELDS) + 1,) or lengths.shape != (count, len(FIELDS)):
             raise ValueError(f"starts and lengths are not those of {count} documents")

@@ -85,7 +85,8 @@ class Lexical:
         """The mean number of words of each field: float64 (fields,)."""
         if not self._count:
             return np.zeros(self._forward.lengths.shape[1])
-        return np.mean(self._forward.lengths, axis=0, dtype=np.float64)
+        means: NDArray[np.float64] = np.mean(self._forward.lengths, axis=0, dtype=np.float64)
+        return means
 
     def candidates(
         self,
@@ -125,9 +126,9 @@ class Lexical:
         more than once for a beginning that its whole and a part of it have in common. Raises ``IndexError`` for a row
         that does not exist.
         """
-        rows = np.asarray(rows, np.int64)
-        frequencies, weights = self._forward.weigh(rows, find_spans(terms, self.vocabulary), len(terms))
-        return WordEvidence(frequencies, weights, self._forward.lengths[rows].astype(np.float32))
+        asked = np.asarray(rows, np.int64)
+        frequencies, weights = self._forward.weigh(asked, find_spans(terms, self.vocabulary), len(terms))
+        return WordEvidence(frequencies, weights, self._forward.lengths[asked].astype(np.float32))
 
     def document_frequencies(self, terms: Sequence[Term]) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,).

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -41,9 +42,9 @@ class Vocabulary:
         _check(blob, starts, frequencies)
         #: uint32 (V,), in how many documents each form occurs.
         self.frequencies = frequencies
-        self._bytes = memoryview(blob)
+        self._bytes = blob.data
         self._blob, self._starts_array = blob, starts
-        self._starts = memoryview(starts)
+        self._starts = starts.data
         self._size = len(frequencies)
         self._all = range(self._size)
         #: Before each form, the sum of frequencies: int64 (V + 1,).
@@ -64,7 +65,7 @@ class Vocabulary:
             # Where forms begin in code points: every byte but those that continue a code point begins one.
             at = np.concatenate(([0], np.cumsum((self._blob & 0xC0) != 0x80)))[at]
         places = at.tolist()
-        return (text[begin:end] for begin, end in zip(places, places[1:], strict=False))
+        return (text[begin:end] for begin, end in pairwise(places))
 
     def __contains__(self, form: object) -> bool:
         return isinstance(form, str) and self.find(form) >= 0
@@ -168,7 +169,7 @@ def _check(blob: NDArray[Any], starts: NDArray[Any], frequencies: NDArray[Any]) 
     if starts[0] != 0 or starts[-1] != len(blob) or (np.diff(starts) <= 0).any():
         raise ValueError("the forms are out of order")
     try:
-        str(memoryview(blob), "utf-8")
+        str(blob.data, "utf-8")
     except UnicodeDecodeError:
         raise ValueError("the forms are not UTF-8") from None
     if ((blob[starts[:-1]] & 0xC0) == 0x80).any():

@@ -42,8 +42,8 @@ FORMAT_VERSION: Final = 1
 PARTIAL: Final = "words.partial"
 #: Bytes in Tantivy's memory before it writes a segment.
 _HEAP: Final = 256_000_000
-#: Entries in our memory before they are written to a file, 8 bytes each.
-_BLOCK: Final = 4_000_000
+#: Forms of documents in our memory before they are written to a file. The file takes 9 bytes for each.
+_BLOCK: Final = 1 << 15
 _LARGEST_COUNT: Final = 255
 
 
