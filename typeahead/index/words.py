@@ -15,7 +15,8 @@ from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import LexicalWriter
 from typeahead.progress import OnProgress
 from typeahead.search.port import Term
-from typeahead.search.terms import PREFIX, query_terms
+from typeahead.search.terms import PREFIX
+from typeahead.text.analysis import analyse
 
 #: Maximum number of words that are given for completions, the most frequent ones; this limits their memory.
 MOST_WORDS = 500_000
@@ -39,9 +40,13 @@ def index_words(documents: Path, count: int, tell: OnProgress) -> None:
     tell("words", count, count)
 
 
-def terms_of(texts: Sequence[str]) -> list[Term]:
-    """Make terms of those of :func:`typeahead.search.terms.query_terms`."""
-    return [Term({}, text.removesuffix(PREFIX)) if text.endswith(PREFIX) else Term({text: 1.0}) for text in texts]
+def terms_of(text: str) -> list[Term]:
+    """Make terms of a text: each form of its words, and every form that begins like the last one, if it is open."""
+    found = analyse(text)
+    terms = [Term({form: 1.0}) for word in found.words for form in word.forms]
+    if found.open:
+        terms[-1] = Term({}, found.words[-1].forms[-1])
+    return terms
 
 
 class Words:
@@ -61,12 +66,13 @@ class Words:
         """
         del scope
         check_text(text)
-        rows, scores = self.lexical.candidates(terms_of(query_terms(text)), depth)
+        rows, scores = self.lexical.candidates(terms_of(text), depth)
         return list(zip(rows.tolist(), scores.tolist(), strict=True))
 
     def documents_with(self, terms: Sequence[str]) -> dict[str, int]:
         """Count the documents that hold each of ``terms`` (:func:`typeahead.search.terms.query_terms`)."""
-        found = self.lexical.document_frequencies(terms_of(terms)).tolist()
+        asked = [Term({}, term.removesuffix(PREFIX)) if term.endswith(PREFIX) else Term({term: 1.0}) for term in terms]
+        found = self.lexical.document_frequencies(asked).tolist()
         return {term: int(count) for term, count in zip(terms, found, strict=True)}
 
     def counts(self) -> dict[str, int]:

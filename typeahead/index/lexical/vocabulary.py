@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from typeahead.index.lexical.slips import Slips
 
-#: Characters of a form that count; more are cut off, as Tantivy has a limit, and nobody types them.
-LONGEST_FORM: Final = 200
 #: Forms up to which a dictionary finds one, in 0.1 µs and about 100 bytes each; beyond, a binary search takes 8 µs.
 _MOST_IN_MEMORY: Final = 1 << 18
 #: The commonest forms of a range with more forms than this are found once: selecting from as many takes 50 µs.
@@ -77,8 +75,8 @@ class Vocabulary:
     def find(self, form: str) -> int:
         """Return the number of a form, -1 if there is no such form."""
         if self._numbers is not None:
-            return self._numbers.get(form[:LONGEST_FORM], -1)
-        wanted = form[:LONGEST_FORM].encode("utf-8", "replace")
+            return self._numbers.get(form, -1)
+        wanted = form.encode("utf-8", "replace")
         number = bisect_left(self._all, wanted, key=self._encoded)
         return number if number < self._size and self._encoded(number) == wanted else -1
 
@@ -89,7 +87,7 @@ class Vocabulary:
 
     def range(self, prefix: str) -> tuple[int, int]:
         """Return the numbers of the forms that begin with ``prefix``, as the first one and the one after the last."""
-        wanted = prefix[:LONGEST_FORM].encode("utf-8", "replace")
+        wanted = prefix.encode("utf-8", "replace")
         first = bisect_left(self._all, wanted, key=self._encoded)
         last = bisect_right(self._all, wanted, lo=first, key=lambda number: self._encoded(number)[: len(wanted)])
         return first, last

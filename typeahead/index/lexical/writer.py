@@ -29,8 +29,7 @@ from typeahead.index.lexical.inverted import (
     make_schema,
     segment_file,
 )
-from typeahead.index.lexical.standin import analyse
-from typeahead.index.lexical.vocabulary import LONGEST_FORM
+from typeahead.text.analysis import forms as forms_of
 from typeahead.search.port import FIELDS
 from typeahead.storage.tensors import TensorWriter
 from typeahead.text.document import Document
@@ -84,16 +83,16 @@ class LexicalWriter:
         compounds: list[str] = []
         numbers = self._numbers
         for text, weight in zip((document.title, document.text), (TITLE_WEIGHT, 1), strict=True):
-            words = analyse(text).words
+            words = forms_of(text)
             parts: list[str] = []
             wholes: list[str] = []
             for word in words:
-                if len(word.forms) == 1:
-                    parts += word.forms
+                if len(word) == 1:
+                    parts += word
                 else:
-                    parts += word.forms[1:]
-                    wholes.append(word.forms[0])
-            forms = [form[:LONGEST_FORM] for form in (*parts, *wholes)]
+                    parts += word[1:]
+                    wholes.append(word[0])
+            forms = parts + wholes
             self._forms.extend([numbers.setdefault(form, len(numbers)) for form in forms])
             self._sizes.append(len(forms))
             self._lengths.append(len(words))
