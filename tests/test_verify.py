@@ -158,9 +158,11 @@ def one_less(documents: Path) -> None:
 
 
 def broken_page(documents: Path) -> None:
-    """The first page of the words, whose sums are then taken."""
+    """The first page of the ids, whose sums are then taken."""
     with closing(sqlite3.connect(documents)) as connection:
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'words_docsize'").fetchone()
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_documents_1'"
+        ).fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     with documents.open("r+b") as file:
         file.seek((page - 1) * size)

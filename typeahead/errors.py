@@ -15,6 +15,7 @@
     │   ├── IndexNotFound
     │   ├── IndexCorrupt     truncated, or its parts disagree
     │   ├── IndexTooNew
+    │   ├── IndexTooOld      an earlier release wrote it
     │   ├── ReplacementRefused  too few documents to replace an index (.before, .after)
     │   └── TeacherMismatch  uses another embedding space            (.index_teacher, .encoder_teacher)
     ├── SearchError          a search that cannot be answered
@@ -112,6 +113,10 @@ class IndexCorrupt(IndexFolderError):
 
 class IndexTooNew(IndexFolderError):
     """The index has a newer format than this version can read."""
+
+
+class IndexTooOld(IndexFolderError):
+    """An earlier version wrote the index; ``typeahead index --upgrade`` makes it usable."""
 
 
 class TeacherMismatch(IndexFolderError):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from typeahead.errors import IndexCorrupt, MissingExtra, ModelCorrupt, ModelNotFound, TypeaheadError
+from typeahead.errors import IndexCorrupt, IndexTooOld, MissingExtra, ModelCorrupt, ModelNotFound, TypeaheadError
 from typeahead.index import open_index
 from typeahead.index.database import open_database
 from typeahead.index.manifest import LOCK, MANIFEST, RECIPE, Manifest, generation_number
@@ -136,7 +136,7 @@ def _verify_generation(folder: Path, manifest: Manifest, progress: OnProgress | 
     if not any(str(generation) in line for line in wrong):
         try:
             wrong += _disagreements(folder, manifest)
-        except MissingExtra as error:
+        except (MissingExtra, IndexTooOld) as error:
             notes.append(f"{folder} matches its checksums, but was not opened: {error}")
     return Report(folder, "index", len(manifest.files) + 1, reader.bytes, tuple(wrong), tuple(notes))
 
@@ -146,7 +146,7 @@ def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
     generation = folder / manifest.generation
     path = generation / DOCUMENTS
     try:
-        with closing(open_database(path)) as connection:
+        with closing(open_database(path, earlier=manifest.is_earlier)) as connection:
             found = [line for (line,) in connection.execute("PRAGMA integrity_check(1)")]
             (rows,) = connection.execute("SELECT count(*) FROM documents").fetchone()
         if found != ["ok"]:

@@ -46,7 +46,7 @@ def entry(**values: Any) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("kind", "change", "said"),
     [
-        ("exact", fields(files={}), "documents.sqlite, vectors.npy"),
+        ("exact", fields(files={}), "documents.sqlite, forms.safetensors, vectors.npy"),
         ("exact", fields(files=[]), "manifest.json is damaged"),
         ("exact", fields(files={"documents.sqlite": 7}), "manifest.json is damaged"),
         ("exact", without("documents.sqlite"), "files does not list documents.sqlite"),

@@ -44,7 +44,7 @@ class TestEmbeddedIndex(BackendContract):
 
     async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
         build_index(documents, self._folder, GivenVectors(vectors), backend=self.kind, batch=16, guard=ANY_SIZE)
-        return await open_backend(str(self._folder), OpenOptions(lexical_wait=10.0))
+        return await open_backend(str(self._folder), OpenOptions())
 
 
 class TestEmbeddedGraph(TestEmbeddedIndex):

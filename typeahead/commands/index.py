@@ -4,7 +4,7 @@ SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEI
 pipe, or - for standard input. To resume an interrupted build, run the same command again. Any previous index at DIR
 stays active until the new one is complete, and is kept if the new one would be empty or much smaller. With --vectors,
 the teacher's existing vectors are adopted unchanged: only a sample is encoded, to check that they belong to these
-documents.
+documents. With --upgrade, the index of an earlier release is made usable: only its words are indexed anew.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", type=_source, metavar="SOURCE", help="the documents")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the index")
+    parser.add_argument("source", type=_source, metavar="SOURCE", nargs="?", help="the documents")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the index")
+    parser.add_argument(
+        "--upgrade", type=Path, metavar="DIR", help="upgrade the index of an earlier release, instead of building one"
+    )
     parser.add_argument("--encoder", default="minilm-doc", help="passage encoder: a model's name or folder")
     parser.add_argument(
         "--backend", choices=["auto", "exact", "hnsw"], default="auto", help="exact up to 50,000 vectors"
@@ -138,9 +141,14 @@ def _tell(message: str) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read the documents, encode or adopt them, and store them."""
+    """Read the documents, encode or adopt them, and store them; or upgrade an index."""
     from typeahead.index import BadLines, FieldMap, Guard, read_source
 
+    if options.upgrade is not None:
+        _upgrade(options)
+        return
+    if options.source is None or options.out is None:
+        raise typeahead.TypeaheadError("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")
     bad = BadLines() if options.skip_bad_lines else None
     documents = read_source(
         options.source,
@@ -169,6 +177,16 @@ def run(options: argparse.Namespace) -> None:
     print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
     if manifest.adoption:
         print(f"{options.out}: {manifest.adoption}")
+
+
+def _upgrade(options: argparse.Namespace) -> None:
+    from typeahead.index import upgrade_index
+
+    if options.source is not None or options.out is not None:
+        raise typeahead.TypeaheadError("--upgrade takes the documents from the index: leave out SOURCE and --out")
+    with ProgressBar() as progress:
+        manifest = upgrade_index(options.upgrade, progress)
+    print(f"{options.upgrade}: {manifest.count:,} documents, index format {manifest.format_version}")
 
 
 def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Guard, progress: OnProgress) -> Manifest:

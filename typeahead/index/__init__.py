@@ -13,6 +13,7 @@ from typeahead.index.build import build_index
 from typeahead.index.folder import Index, open_index
 from typeahead.index.guard import Guard
 from typeahead.index.manifest import Manifest, Teacher
+from typeahead.index.upgrade import upgrade_index
 from typeahead.search.ranking import Hit
 from typeahead.text.document import Document
 from typeahead.text.sources import BadLines, FieldMap, read_source
@@ -31,4 +32,5 @@ __all__ = [
     "embed",
     "open_index",
     "read_source",
+    "upgrade_index",
 ]

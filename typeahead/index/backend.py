@@ -1,9 +1,6 @@
 """The embedded back end: an index folder behind the search port (:mod:`typeahead.search.port`).
 
-It blocks, so :func:`embed` wraps it in a thread (:mod:`typeahead.search.threads`). A second thread looks up words, so
-that both arms run at the same time; it begins when a request is announced (``Capabilities.prepare``). The vector search
-waits for the words for at most ``OpenOptions.lexical_wait``. A ranking that arrives later is missing from that answer,
-but its look-ups are cached for the next keystroke in the same scope.
+It blocks, so :func:`embed` wraps it in a thread (:mod:`typeahead.search.threads`).
 """
 
 from __future__ import annotations
@@ -14,38 +11,31 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from typeahead.core.prefixes import Scope
+from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.index.folder import Index, Lexical, open_index
 from typeahead.index.manifest import Manifest
-from typeahead.index.term_counts import TermCounts
 from typeahead.index.vectors import Ranking
-from typeahead.index.word_search import WordSearch
 from typeahead.search.addresses import OpenOptions, folder_of
-from typeahead.search.port import (
-    DENSE,
-    LEXICAL,
-    Backend,
-    Candidate,
-    Candidates,
-    Capabilities,
-    Evidence,
-    Key,
-    Passage,
-    Request,
-)
+from typeahead.search.port import DENSE, LEXICAL, Backend, Candidates, Capabilities, Key, Request
 from typeahead.search.ranking import check_requests
-from typeahead.search.terms import query_terms, weigh
+from typeahead.search.terms import Term, Words
 from typeahead.search.threads import ThreadedBackend
 from typeahead.text.document import Document
 from typeahead.text.ids import PassageIds
 
 #: Documents up to which a key for each is kept: 130 bytes each, and a fifth of the time to name candidates.
 _MOST_KEYS: Final = 200_000
+#: Documents that hold a phrase, among which the nearest may be; more are not looked at.
+_MOST_ALLOWED: Final = 10_000
+#: The arm of a trained sparse encoder.
+SPARSE: Final = "sparse"
+_NO_ROWS: Final = np.zeros(0, np.int64)
 
 
 async def open_embedded(address: str, options: OpenOptions) -> Backend:
@@ -59,25 +49,30 @@ async def open_embedded(address: str, options: OpenOptions) -> Backend:
     index = await asyncio.to_thread(open_index, folder, lexical=cast("Lexical", options.lexical), manifest=manifest)
     if index.manifest.warning:
         options.warn(index.manifest.warning)
-    return embed(index, lexical_wait=options.lexical_wait)
+    return embed(index)
 
 
-def embed(index: Index, *, lexical_wait: float = 0.005) -> Backend:
+def embed(index: Index) -> Backend:
     """Put an open index behind the port; closing the back end closes the index."""
-    return ThreadedBackend(EmbeddedEngine(index, lexical_wait=lexical_wait))
+    return ThreadedBackend(EmbeddedEngine(index))
+
+
+class _Arm(NamedTuple):
+    """What an arm found, best first: int64 (n,) and float32 (n,)."""
+
+    rows: NDArray[np.int64]
+    scores: Vectors
 
 
 class EmbeddedEngine:
     """An index as a back end that blocks; see :class:`~typeahead.search.port.Backend`. One thread at a time."""
 
-    def __init__(self, index: Index, *, lexical_wait: float) -> None:
+    def __init__(self, index: Index) -> None:
         self._index = index
         self.address = str(index.folder)
         self.space = index.space
-        self._lexical_wait = lexical_wait
         self._closed = False
-        self._words = WordSearch(self._match)
-        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary, prepare=self._words.prepare)
+        self.capabilities = Capabilities(lexical=True, phrases=True, vocabulary=self._vocabulary)
 
     @property
     def version(self) -> str:
@@ -93,30 +88,14 @@ class EmbeddedEngine:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
         self._check(deadline)
         check_requests(requests, self.space.dim)
-        until = min(deadline, time.monotonic() + self._lexical_wait)
-        words = {row: self._words.look_up(request) for row, request in enumerate(requests) if request.text}
-        found: list[dict[str, Sequence[Candidate]]] = [{} for _ in requests]
+        nearest: list[_Arm | None] = [None] * len(requests)
         asked = [row for row, request in enumerate(requests) if request.vector is not None]
         if asked:
             vectors = np.stack([requests[row].vector for row in asked])  # type: ignore[misc]
-            depth = max(requests[row].k + requests[row].offset for row in asked)
+            depth = max(map(_wanted, requests))
             for row, ranking in zip(asked, self._index.rank(vectors, depth), strict=True):
-                found[row][DENSE] = self._named(ranking, requests[row])
-        for row, lookup in words.items():
-            # A request for words alone has nothing to show without them: they have all the time there is.
-            matched = lookup.wait(until if requests[row].vector is not None else deadline)
-            if matched is not None:
-                found[row][LEXICAL] = self._named(matched, requests[row])
-        if words and not any(found):
-            raise DeadlinePassed(f"{self.address} found no words in time")
-        return found
-
-    async def evidence(
-        self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
-    ) -> Sequence[Evidence]:
-        """See :meth:`~typeahead.search.port.Backend.evidence`."""
-        self._check(deadline)
-        return [self._weighed(those, request) for those, request in zip(keys, requests, strict=True)]
+                nearest[row] = _arm(ranking[: _wanted(requests[row])])
+        return [self._weighed(request, those) for request, those in zip(requests, nearest, strict=True)]
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
@@ -127,34 +106,72 @@ class EmbeddedEngine:
         """Close the files."""
         if not self._closed:
             self._closed = True
-            self._words.stop()
-            if "_counts" in self.__dict__:
-                self._counts.close()
             self._index.close()
 
     async def _vocabulary(self) -> Mapping[str, int]:
         self._check()
-        return self._index.word_counts()
+        return self._index.words.lexical.vocabulary
 
-    def _weighed(self, keys: Sequence[Key], request: Request) -> Evidence:
-        terms = query_terms(request.text)
-        documents = self._index.named([key.document for key in keys if not key.passage])
-        similarities: Sequence[float | None] = [None] * len(documents)
-        if request.vector is not None:
-            similarities = self._index.similarities(request.vector, list(documents)) or similarities
-        passages: dict[Key, Passage] = {
-            Key(document.id): weigh(document, terms, similarity)
-            for document, similarity in zip(documents.values(), similarities, strict=True)
-        }
-        return Evidence(passages, self._counts.documents_with(terms), self.count)
+    def _weighed(self, request: Request, nearest: _Arm | None) -> Candidates:
+        """Look for the words of a request, and weigh what either arm found: the ``nearest``, and the best by words."""
+        words, found = request.words, {}
+        if nearest is not None:
+            found[DENSE] = nearest.rows
+        if words is not None:
+            found[LEXICAL] = self._matching(words, _wanted(request))
+            if self._index.sparse is not None:
+                found[SPARSE] = _arm(self._index.sparse.search(words.text, _wanted(request))).rows
+            # What other arms found may lack a phrase, or hold a word that is to be left out.
+            for arm in found.keys() - {LEXICAL} if words.phrases or words.without else ():
+                found[arm] = self._admitted(found[arm], words)
+        every = np.concatenate(list(found.values()) or [_NO_ROWS])
+        rows, places = np.unique(every, return_index=True)
+        # As they were found, the nearest first.
+        rows = rows[np.argsort(places)]
+        terms = () if words is None else words.terms
+        lexical = self._index.words.lexical
+        evidence = lexical.evidence(rows, terms)
+        return Candidates(
+            self._named(rows),
+            {arm: np.isin(rows, those) for arm, those in found.items()},
+            self._similarities(request.vector, rows, nearest),
+            evidence.frequencies,
+            evidence.weights,
+            evidence.lengths,
+            lexical.document_frequencies(terms),
+            float(lexical.average_lengths.sum()),
+        )
 
-    def _named(self, ranking: Ranking, request: Request) -> list[Candidate]:
-        """Rows as candidates, as many as the request wants."""
+    def _admitted(self, rows: NDArray[np.int64], words: Words) -> NDArray[np.int64]:
+        """The rows that hold all phrases, and no word that is to be left out."""
+        if words.phrases:
+            rows = rows[np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))]
+        without = [Term({form: 1.0}) for form in words.without]
+        held = self._index.words.lexical.evidence(rows, without).frequencies
+        return rows[~held.any(axis=(1, 2))]
+
+    def _matching(self, words: Words, depth: int) -> NDArray[np.int64]:
+        without = [Term({form: 1.0}) for form in words.without]
+        rows, _ = self._index.words.lexical.candidates(words.terms, depth, words.phrases, without)
+        return rows.astype(np.int64)
+
+    def _similarities(self, vector: Vectors | None, rows: NDArray[np.int64], nearest: _Arm | None) -> Vectors:
+        """The exact similarity of each row; those of the nearest are known."""
+        similarities = np.full(len(rows), np.nan, np.float32)
+        if vector is None or nearest is None:
+            return similarities
+        # The nearest come first.
+        known = np.isin(rows, nearest.rows)
+        order = np.argsort(nearest.rows)
+        similarities[known] = nearest.scores[order[np.searchsorted(nearest.rows, rows[known], sorter=order)]]
+        others = rows[~known]
+        if len(others) and (scores := self._index.similarities(vector, others.tolist())) is not None:
+            similarities[~known] = scores
+        return similarities
+
+    def _named(self, rows: NDArray[np.int64]) -> list[Key]:
         keys = self._keys
-        return [Candidate(keys[row], score) for row, score in ranking[: request.k + request.offset]]
-
-    def _match(self, request: Request) -> Ranking:
-        return self._index.match(request.text, request.k + request.offset, Scope(request.scope))
+        return [keys[row] for row in rows.tolist()]
 
     def _check(self, deadline: float = math.inf) -> None:
         if self._closed:
@@ -167,9 +184,14 @@ class EmbeddedEngine:
         ids = self._index.ids()
         return list(map(Key, ids)) if len(ids) <= _MOST_KEYS else _Keys(ids)
 
-    @cached_property
-    def _counts(self) -> TermCounts:
-        return TermCounts(self._index.documents_file)
+
+def _wanted(request: Request) -> int:
+    return request.k + request.offset
+
+
+def _arm(ranking: Ranking) -> _Arm:
+    rows, scores = zip(*ranking, strict=True) if ranking else ((), ())
+    return _Arm(np.array(rows, np.int64), np.array(scores, np.float32))
 
 
 class _Keys:

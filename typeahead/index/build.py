@@ -26,6 +26,7 @@ from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Manifest, Tea
 from typeahead.index.projection import PROJECTION, REDUCED, check_dimensions, reduce_vectors
 from typeahead.index.staging import DOCUMENTS, Staging
 from typeahead.index.vectors import GRAPH, VECTORS, VectorWriter, choose_backend, map_vectors
+from typeahead.index.words import index_words
 from typeahead.progress import OnProgress, no_progress
 from typeahead.text.document import Document
 
@@ -103,10 +104,9 @@ def build_index(
             chosen = choose_backend(backend, count)
             if chosen == "hnsw":
                 import_faiss()
-            tell("words", 0, count)
             store.finish()
-            tell("words", count, count)
             vectors.finish()
+        index_words(staging.folder / DOCUMENTS, count, tell)
         for left in (GRAPH, REDUCED, PROJECTION):
             (staging.folder / left).unlink(missing_ok=True)
         searched = staging.folder / VECTORS

@@ -1,11 +1,11 @@
 """Documents in SQLite: written once while an index is built, and read-only afterwards.
 
 A row number links a document to its vector; ``exact`` and ``approximate`` know only row numbers. The schema (``PRAGMA
-user_version`` 1)::
+user_version`` 2)::
 
     documents(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title, text, url: TEXT NOT NULL), rows 0 … count-1
-    words     FTS5 over title and text (external content: documents), with indexes for prefixes of 2, 3 and 4
-              characters, diacritics removed; for lexical matches of a half-typed word
+
+Version 1 had a table of words, too; now :mod:`typeahead.index.lexical` has them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,10 @@ from typeahead.index.database import check_schema, harden, open_database
 from typeahead.text.document import Document
 from typeahead.text.ids import PassageIds
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE documents(
     row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, text TEXT NOT NULL, url TEXT NOT NULL);
-"""
-_WORDS = """
-DROP TABLE IF EXISTS words;
-CREATE VIRTUAL TABLE words USING fts5(title, text, content='documents', content_rowid='row',
-    prefix='2 3 4', tokenize='unicode61 remove_diacritics 2');
-INSERT INTO words(words) VALUES('rebuild');
-INSERT INTO words(words) VALUES('optimize');
 """
 #: All results, as one row of text. Python releases the GIL while SQLite looks for a row; with busy threads, most of the
 #: time goes into reacquiring it for each of eight rows.
@@ -41,6 +34,8 @@ _READ = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM doc
 _NAMED = "SELECT json_group_array(json_array(row, id, title, text, url)) FROM documents WHERE id IN ({})"
 #: Row numbers per statement. SQLite before 3.32 accepts at most 999 variables.
 _ROWS_PER_QUERY = 500
+#: Documents in memory while all are read; they may be long.
+_ROWS_AT_ONCE = 16
 
 
 class DocumentWriter:
@@ -59,7 +54,7 @@ class DocumentWriter:
             self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
             if not self._connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_SCHEMA_VERSION}; COMMIT;")
-            check_schema(self._connection, finished=False)
+            check_schema(self._connection)
         except BaseException as error:
             self._connection.close()
             # An OperationalError, such as a full disk, is not damage.
@@ -124,8 +119,8 @@ class DocumentWriter:
         self._connection.execute("DELETE FROM documents WHERE row >= ?", (count,))
 
     def finish(self) -> None:
-        """Index the words; call this before :class:`Documents` reads the file."""
-        self._connection.executescript(f"BEGIN; {_WORDS} COMMIT; PRAGMA journal_mode=DELETE;")
+        """Merge the log into the file; call this before :class:`Documents` reads it."""
+        self._connection.execute("PRAGMA journal_mode=DELETE")
 
     def close(self) -> None:
         """Close the file."""
@@ -145,6 +140,7 @@ class Documents:
 
     def __init__(self, path: Path, count: int) -> None:
         self.path = path
+        self._count = count
         self._lock = threading.Lock()
         self._closed = False
         try:
@@ -184,6 +180,13 @@ class Documents:
             missing = next(row for row in wanted if row not in found)
             raise self._corrupt(f"document {missing} is missing")
         return found
+
+    def __iter__(self) -> Iterator[Document]:
+        """Iterate over all documents by row, reading a few at a time; raises the same errors as :meth:`read`."""
+        for start in range(0, self._count, _ROWS_AT_ONCE):
+            rows = range(start, min(start + _ROWS_AT_ONCE, self._count))
+            found = self.read(rows)
+            yield from (found[row] for row in rows)
 
     def _read(self, query: str, values: Sequence[object]) -> list[Any]:
         try:

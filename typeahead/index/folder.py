@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -12,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
-from typeahead.errors import IndexCorrupt
+from typeahead.errors import IndexCorrupt, IndexTooOld
 from typeahead.index.documents import Documents
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest
 from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.sparse import SPARSE, SparseWords
 from typeahead.index.staging import DOCUMENTS
 from typeahead.index.vectors import Ranking, VectorSearch, open_vectors
-from typeahead.index.words import Words, count_words
+from typeahead.index.words import Words
 from typeahead.search.ranking import Hit
 from typeahead.search.space import Space, check_space
 from typeahead.text.document import Document
@@ -44,12 +43,15 @@ class Index:
         manifest: Manifest,
         vectors: VectorSearch,
         documents: Documents,
+        words: Words,
         projection: Vectors | None = None,
-        lexical: Lexical = "words",
+        sparse: SparseWords | None = None,
     ) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._lexical = lexical
+        self._words = words
+        #: The weights of a trained sparse encoder, where the index was opened with them.
+        self.sparse = sparse
         self._projection = projection
         self._vectors = vectors
         self._documents = documents
@@ -91,19 +93,17 @@ class Index:
         depending on how it was opened; see there for the errors raised.
         """
         self._documents.check_open()
-        return self._words.search(text, depth, scope)
+        return (self._words if self.sparse is None else self.sparse).search(text, depth, scope)
 
     def word_counts(self) -> dict[str, int]:
-        """Return document frequencies of the most frequent words; see :func:`~typeahead.index.words.count_words`."""
-        self._documents.check_open()
-        return count_words(self._documents.path)
+        """Return document frequencies of the most frequent words; see :class:`~typeahead.index.words.Words`."""
+        return self.words.counts()
 
-    @cached_property
-    def _words(self) -> Words | SparseWords:
-        # Opened on first use: most processes never need it.
-        if self._lexical == "sparse":
-            return SparseWords(self.generation / SPARSE, self.manifest.count)
-        return Words(self._documents.path, self.manifest.count)
+    @property
+    def words(self) -> Words:
+        """The words of the documents; raises :class:`~typeahead.errors.IndexFolderError` if the index is closed."""
+        self._documents.check_open()
+        return self._words
 
     @property
     def generation(self) -> Path:
@@ -122,11 +122,6 @@ class Index:
     def ids(self) -> PassageIds:
         """Return the ids of all documents by row; raises the same errors as :meth:`search`."""
         return self._documents.ids()
-
-    @property
-    def documents_file(self) -> Path:
-        """The SQLite file with the documents."""
-        return self._documents.path
 
     def similarities(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
         """Return the similarity of ``query`` float32 (dim,) to each of some rows, with the same scores as :meth:`rank`.
@@ -174,8 +169,6 @@ class Index:
     def close(self) -> None:
         """Close the files. Running searches may fail; later ones do."""
         self._documents.close()
-        if "_words" in self.__dict__:
-            self._words.close()
 
     def __len__(self) -> int:
         return self.manifest.count
@@ -210,6 +203,7 @@ def open_index(
         IndexNotFound: there is no index, or it is not finished.
         IndexCorrupt: a file is missing or truncated, or parts disagree; the message names the file.
         IndexTooNew: it has a newer format.
+        IndexTooOld: it has an older format, which ``typeahead index --upgrade`` turns into the present one.
         MissingExtra: it needs FAISS, or SciPy for "sparse", which is not installed.
         ValueError: ``search_candidates`` is below 1 or above 100,000.
     """
@@ -232,6 +226,12 @@ def open_index(
 
 
 def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexical) -> Index:
+    if manifest.is_earlier:
+        raise IndexTooOld(
+            f"{path} was built by an earlier typeahead, and its words are not in the form that is searched now: run "
+            f"`typeahead index --upgrade {path}`, which keeps the vectors",
+            folder=path,
+        )
     manifest.verify_files(path)
     generation = path / manifest.generation
     documents = Documents(generation / DOCUMENTS, manifest.count)
@@ -248,21 +248,15 @@ def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexic
             vectors = open_vectors(
                 generation, manifest.backend, manifest.count, manifest.dimensions, candidates, name=REDUCED
             )
+        words = Words(generation, manifest.count)
+        sparse = SparseWords(generation / SPARSE, manifest.count) if lexical == "sparse" else None
     except (OSError, ValueError) as error:
         documents.close()
         raise IndexCorrupt(f"{generation}: {error}: rebuild the index", folder=path) from error
     except BaseException:
         documents.close()
         raise
-    index = Index(path, manifest, vectors, documents, projection, lexical)
-    if lexical == "sparse":
-        try:
-            # Read everything now: a server should learn of damage before its first query.
-            _ = index._words
-        except BaseException:
-            index.close()
-            raise
-    return index
+    return Index(path, manifest, vectors, documents, words, projection, sparse)
 
 
 def _hit(document: Document, score: float) -> Hit:

@@ -1,10 +1,11 @@
 """The format of the index folder, and ``manifest.json``, the only file in it that is ever replaced.
 
-Format, version 2::
+Format, version 3::
 
     manifest.json           JSON object with the fields of :class:`Manifest`; names the active generation
     generation-<n>/         one finished index; its files never change after the manifest names it
         documents.sqlite    the documents by row number, see ``documents``
+        forms.safetensors   the words of the documents, with words*.*, see ``lexical``
         vectors.npy         NumPy array (count, dim), float32 or float16, C order, little-endian; row i is document i.
                             Backends "exact" and "hnsw", without ``dimensions``
         reduced.npy         the same as (count, dimensions), replaces vectors.npy if ``dimensions`` is set
@@ -26,8 +27,8 @@ start checks sizes and ends, ``typeahead verify`` reads whole files. The manifes
 A reader reads the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
 manifest by one atomic rename, and only then deletes older generations, unless they have a ``lease``. So a reader finds
 either the old index or the new one, and a reader that has the old files open keeps them. A folder with a newer
-``format_version`` is rejected. Version 2 adds ``dimensions``; an index without them is written as version 1, which
-older readers can open.
+``format_version`` is rejected. Version 2 added ``dimensions``. Versions 1 and 2 have the words in documents.sqlite,
+where they are no longer read: ``upgrade`` makes version 3 of them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from typeahead.errors import IndexCorrupt, IndexNotFound, IndexTooNew
 from typeahead.storage.sealed import is_sealed, read_json, seal
 from typeahead.storage.sums import FileEntry, ends_sha256
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST, LOCK, RECIPE = "manifest.json", "build.lock", "recipe.json"
 SIMILARITIES = ("cosine", "dot")
 BACKENDS = ("exact", "hnsw", "faiss")
@@ -57,7 +58,7 @@ _MAX_MANIFEST = 1 << 20
 _MOST_DIMENSIONS, _MOST_DOCUMENTS, _MOST_BYTES = 1 << 20, 1 << 40, 1 << 50
 _GENERATION = re.compile(r"generation-([1-9][0-9]{0,17})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_DOCUMENTS, _VECTORS, _LABELS = "documents.sqlite", "vectors.npy", "labels.npy"
+_DOCUMENTS, _VECTORS, _LABELS, _FORMS = "documents.sqlite", "vectors.npy", "labels.npy", "forms.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +210,16 @@ class Manifest:
     @property
     def required_files(self) -> set[str]:
         """The files that every index of this kind has."""
+        common = {_DOCUMENTS} if self.is_earlier else {_DOCUMENTS, _FORMS}
         if self.backend == "faiss":
-            return {_DOCUMENTS, "adopted.faiss"}
+            return {*common, "adopted.faiss"}
         vectors = {_VECTORS} if self.dimensions is None else {"reduced.npy", "projection.npy"}
-        return {_DOCUMENTS, *vectors, *(["graph.faiss"] if self.backend == "hnsw" else [])}
+        return {*common, *vectors, *(["graph.faiss"] if self.backend == "hnsw" else [])}
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether an earlier release wrote the index, so that it must be upgraded before it can be opened."""
+        return self.format_version < FORMAT_VERSION
 
     @property
     def has_sums(self) -> bool:

@@ -27,9 +27,9 @@ from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.lease import delete_unless_held
-from typeahead.index.manifest import FORMAT_VERSION, Adoption, Manifest, Teacher, generation_number, sync_folder
 from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
+from typeahead.index.manifest import Adoption, Manifest, Teacher, generation_number, sync_folder
 from typeahead.index.vectors import VECTORS
 from typeahead.index.writing import explained, gives_no_locks
 from typeahead.storage.sums import FileEntry
@@ -113,7 +113,6 @@ class Staging:
             search_candidates=search_candidates(count) if backend == "hnsw" else None,
             dimensions=dimensions,
             adoption=adoption,
-            format_version=1 if dimensions is None else FORMAT_VERSION,
         )
         manifest.write(self.out)
         for name in (*scratch, _RECIPE):

@@ -140,7 +140,7 @@ class Reader:
         endings = self._endings(plain, slips, read)
         if not endings and plain != text:
             endings = [Ending(plain, 1.0)]
-        return Reading(Words(terms, phrases, without), endings, [form for _, forms in slips for form in forms])
+        return Reading(Words(terms, phrases, without, plain), endings, [form for _, forms in slips for form in forms])
 
     def _finished(self, form: str, slip: bool = False) -> _Read:
         """Read a word that is finished."""

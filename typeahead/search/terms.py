@@ -41,6 +41,8 @@ class Words(NamedTuple):
     phrases: Sequence[Sequence[str]] = ()
     #: Forms that no candidate may hold.
     without: Sequence[str] = ()
+    #: The text itself, for an arm that cuts it in a way of its own.
+    text: str = ""
 
 
 class Weighed(NamedTuple):

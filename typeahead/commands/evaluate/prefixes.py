@@ -42,7 +42,6 @@ def run(options: argparse.Namespace) -> None:
     from typeahead.evaluate.measures import typists
     from typeahead.evaluate.measures.lexical import indexed_words
     from typeahead.evaluate.report import plots, prefix_report, tables
-    from typeahead.index.words import count_words
     from typeahead.progress import ProgressBar
     from typeahead.tables import markdown
 
@@ -88,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
         elif peer.label not in whole:
             systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
     with ProgressBar() as progress, indexed_words(dataset, options.cache) as words:
-        vocabulary = Vocabulary(count_words(words.path))
+        vocabulary = Vocabulary(words.counts())
         for peer in peers:
             if peer.label in completed:
                 system = typists.SessionTypist(completed[peer.label], peer.encoder, search, vocabulary=vocabulary)

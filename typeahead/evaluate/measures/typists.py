@@ -8,9 +8,9 @@ takes the last word as unfinished.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens, Typist
 from typeahead.evaluate.text_encoder import TextEncoder
 from typeahead.evaluate.vectors.passages import PassageVectors
 from typeahead.evaluate.vectors.search import Backend, search
-from typeahead.index.words import COMMON, Words
+from typeahead.index.words import Words
 from typeahead.progress import OnProgress
 
 #: Milliseconds without a key after which a debounced system encodes.
@@ -199,9 +199,8 @@ class LexicalTypist:
     def facts(self) -> Mapping[str, Any]:
         """How it types."""
         return {
-            "typing": "words joined by OR, the last one as a prefix, ranked by FTS5's bm25(), "
-            f"without words that more than {COMMON:,} passages hold and single letters",
-            "sqlite": sqlite3.sqlite_version,
+            "typing": "words joined by OR, the last one as a prefix, ranked by Tantivy's BM25",
+            "tantivy": version("tantivy"),
         }
 
     def typed(self, queries: Sequence[str], progress: OnProgress | None = None) -> list[Screens]:

@@ -25,6 +25,7 @@ from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Adoption, Man
 from typeahead.index.projection import REDUCED, check_dimensions, project, read_projection, reduce_vectors
 from typeahead.index.staging import DOCUMENTS, Staging
 from typeahead.index.vectors import GRAPH, LABELS, VECTORS, choose_backend, map_vectors, open_vectors
+from typeahead.index.words import index_words
 from typeahead.progress import OnProgress, no_progress
 from typeahead.text.document import Document
 from typeahead.text.sources import read_ids
@@ -272,6 +273,7 @@ class _Adopting:
         elif found.given is False:
             # FAISS itself counts this way, or the user assigned these ids.
             self._contradiction = other
+        index_words(target, found.count, self._tell)
 
     def make_searchable(self, backend: str, dimensions: int | None, nprobe: int | None) -> None:
         """Build the search structure for the stored vectors, and open it."""

@@ -1,0 +1,161 @@
+"""The words of an index, opened: what finds documents by words, and what weighs them.
+
+Files of a generation::
+
+    forms.safetensors   ``forms`` uint8 and ``form_starts`` int64 (V + 1,): the forms of all words in UTF-8, sorted;
+                        ``document_frequencies`` uint32 (V,); ``starts`` int64 (2 · count + 1,), ``ids`` uint32 (e,) and
+                        ``counts`` uint8 (e,): the forms of the title and of the text of each document, and how often
+                        each occurs there; ``lengths`` uint32 (count, 2): how many words each has. Metadata:
+                        ``format_version``, ``documents`` (their number), and ``segments`` (documents of each)
+    words*.*            the inverted index, see :mod:`~typeahead.index.lexical.inverted`
+
+A form is what :func:`typeahead.text.analysis.analyse` makes of a word: its whole, and its parts if it has several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.core.encoder import Vectors
+from typeahead.errors import IndexCorrupt
+from typeahead.index.lexical.candidates import Queries, beginning_frequency
+from typeahead.index.lexical.forward import Forward, find_spans
+from typeahead.index.lexical.inverted import Inverted
+from typeahead.index.lexical.vocabulary import Vocabulary
+from typeahead.index.lexical.writer import FORMAT_VERSION, FORMS
+from typeahead.search.terms import Term
+from typeahead.storage.tensors import map_tensors
+
+
+class WordEvidence(NamedTuple):
+    """What n documents say about some terms."""
+
+    #: How often the forms of each term occur in each field: float32 (n, fields, terms).
+    frequencies: Vectors
+    #: The largest weight among the forms that occur, 0 where none does: float32 (n, fields, terms).
+    weights: Vectors
+    #: Number of words of each field: float32 (n, fields).
+    lengths: Vectors
+
+
+class Lexical:
+    """The words of ``count`` documents. May be used from several threads; searches do not hold Python's global lock."""
+
+    def __init__(self, vocabulary: Vocabulary, forward: Forward, inverted: Inverted) -> None:
+        #: All forms, with the number of documents that hold each.
+        self.vocabulary = vocabulary
+        self._forward, self._inverted = forward, inverted
+        self._count = forward.count
+        self._queries = Queries(vocabulary, inverted, forward.count)
+
+    @classmethod
+    def open(cls, folder: Path, count: int) -> Self:
+        """Open the words in the folder of a generation with ``count`` documents.
+
+        Raises :class:`~typeahead.errors.IndexCorrupt` if a file is missing, damaged, or belongs to other documents.
+        """
+        try:
+            tensors, said = map_tensors(folder / FORMS)
+            if said.get("format_version") != str(FORMAT_VERSION):
+                raise ValueError(f"its format is {said.get('format_version')!r}, not {FORMAT_VERSION}")
+            if said.get("documents") != str(count):
+                raise ValueError(f"it is for {said.get('documents')} documents, but the index has {count}")
+            segments = [int(part) for part in said["segments"].split(",") if part]
+            if sum(segments) != count or min(segments, default=1) < 1:
+                raise ValueError(f"its segments do not have {count} documents")
+            vocabulary = Vocabulary(tensors["forms"], tensors["form_starts"], tensors["document_frequencies"])
+            if len(vocabulary) and vocabulary.frequencies.max() > count:
+                raise ValueError("a word is in more documents than there are")
+            forward = Forward(count, *(tensors[name] for name in ("starts", "ids", "counts", "lengths")))
+        except (OSError, KeyError, ValueError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else getattr(error, "strerror", None) or str(error)
+            raise IndexCorrupt(
+                f"{folder / FORMS} cannot be read ({reason}): rebuild the index", folder=folder.parent
+            ) from error
+        return cls(vocabulary, forward, Inverted(folder, segments))
+
+    @cached_property
+    def average_lengths(self) -> NDArray[np.float64]:
+        """The mean number of words of each field: float64 (fields,)."""
+        if not self._count:
+            return np.zeros(self._forward.lengths.shape[1])
+        means: NDArray[np.float64] = np.mean(self._forward.lengths, axis=0, dtype=np.float64)
+        return means
+
+    def candidates(
+        self,
+        terms: Sequence[Term],
+        depth: int,
+        phrases: Sequence[Sequence[str]] = (),
+        without: Sequence[Term] = (),
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Find up to ``depth`` documents that hold any of the terms: rows and scores, best first, ties by row.
+
+        The scores only serve to find them; exact ones are made of :meth:`evidence`. Nearly all of the best documents
+        are found, and if fewer than ``depth`` hold the more telling terms, those with the others fill up.
+
+        Args:
+            terms: what to look for. Without any, documents are found by their phrases.
+            depth: how many documents, at most.
+            phrases: forms that must follow each other in the title or in the text, all of them. A word that has several
+            parts stands there as its parts, without its whole: ``("os", "path", "join")``.
+            without: no form of these may occur.
+        """
+        must = [self._inverted.phrase(phrase) for phrase in phrases if phrase]
+        must_not = self._queries.no_term(without)
+        telling = self._queries.any_term(terms, every=False)
+        found = self._inverted.search(telling, must, must_not, depth)
+        # A phrase admits documents without any other term.
+        if len(found[0]) < depth and terms and not must:
+            every = self._queries.any_term(terms, every=True)
+            if len(every) > len(telling):
+                more = self._inverted.search(every, must, must_not, 2 * depth)
+                found = _appended(found, more, depth)
+        return found
+
+    def evidence(self, rows: Sequence[int] | NDArray[np.integer], terms: Sequence[Term]) -> WordEvidence:
+        """Count terms in n documents.
+
+        A form counts once for each occurrence of its word. All forms that a term has are counted, so a word may count
+        more than once for a beginning that its whole and a part of it have in common. Raises ``IndexError`` for a row
+        that does not exist.
+        """
+        asked = np.asarray(rows, np.int64)
+        frequencies, weights = self._forward.weigh(asked, find_spans(terms, self.vocabulary), len(terms))
+        return WordEvidence(frequencies, weights, self._forward.lengths[asked].astype(np.float32))
+
+    def document_frequencies(self, terms: Sequence[Term]) -> NDArray[np.float64]:
+        """Return in how many documents each term occurs: float64 (terms,).
+
+        For exact words it is the number of the heaviest one, and of the commonest among equals. For a beginning it is
+        that of all forms that begin so: exact for up to three characters, and for longer ones an upper bound, the sum
+        over these forms.
+        """
+        found = np.zeros(len(terms))
+        for place, term in enumerate(terms):
+            known = ((weight, self.vocabulary.document_frequency(form)) for form, weight in term.words.items())
+            found[place] = max((pair for pair in known if pair[1]), default=(0, 0))[1]
+            if term.beginning:
+                bound = beginning_frequency(term.beginning, self.vocabulary, self._inverted, self._count)
+                found[place] = max(found[place], bound)
+        return found
+
+
+def _appended(
+    found: tuple[NDArray[np.int32], NDArray[np.float32]],
+    more: tuple[NDArray[np.int32], NDArray[np.float32]],
+    depth: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The documents of ``found``, and those that only ``more`` has, with lower scores."""
+    new = ~np.isin(more[0], found[0])
+    rows, scores = more[0][new], more[1][new]
+    if len(found[0]) and len(scores):
+        # The second search scores by more terms, so its scores may be higher.
+        scores = scores * np.float32(min(1.0, found[1][-1] / max(float(scores[0]), 1e-30)))
+    return np.concatenate([found[0], rows])[:depth], np.concatenate([found[1], scores])[:depth]
