@@ -10,13 +10,14 @@ import inspect
 import re
 import tomllib
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.docs.documents import blocks
 from tests.search.contract import BackendContract
-from typeahead.search import addresses, filters, port
+from typeahead.search import addresses, filters, port, terms
 
 PAGE = ROOT / "docs" / "adding-a-back-end.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -62,8 +63,22 @@ def test_every_field_of_a_request_and_every_capability_is_explained() -> None:
         for field in re.findall(r"`(\w+)`", item)
     }  # fmt: skip
     assert explained == {field.name for field in dataclasses.fields(port.Request)}
+    candidates = rows("### Requests and candidates")
+    assert candidates == [field.name for field in dataclasses.fields(port.Candidates)]
     capabilities = {row.partition(":")[0] for row in rows("## Capabilities")}
     assert capabilities == {field.name for field in dataclasses.fields(port.Capabilities)}
+
+
+def test_words_and_terms_are_explained_with_their_fields_and_defaults() -> None:
+    section = TEXT.partition("### Words\n")[2].partition("\n### ")[0]
+    for kind in (terms.Words, terms.Term):
+        (stated,) = re.findall(rf"`{kind.__name__}\((\w[^`]*=[^`]*)\)`", section)
+        made = cast("Callable[..., object]", defined(f"def made({stated}): ...")["made"])
+        assert parameters(made) == list(kind._fields)
+        assert made.__defaults__ == tuple(kind._field_defaults.values())
+    assert re.findall(r"^- `(\w+)`:", section, re.MULTILINE) == list(terms.Words._fields)
+    for called in re.findall(r"`(\w+)\([a-z, ]+\)`", section):
+        assert callable(getattr(terms, called))
 
 
 def test_every_kind_of_filter_is_in_the_table_with_its_fields() -> None:

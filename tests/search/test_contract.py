@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.index.hashing import config
-from tests.search.contract import DIM, BackendContract
+from tests.search.contract import BackendContract
+from tests.search.contract_oracles import DIM
 from typeahead.core.encoder import Vectors
 from typeahead.index import Guard, build_index
 from typeahead.search.addresses import OpenOptions, open_backend

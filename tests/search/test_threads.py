@@ -17,7 +17,7 @@ from typeahead.search.port import DENSE, Backend, Candidates, Request
 from typeahead.search.ranking import find
 from typeahead.search.threads import ThreadedBackend
 
-REQUEST = Request(np.ones(2, np.float32), "", 3)
+REQUEST = Request(np.ones(2, np.float32), None, 3)
 
 
 class Slow(Scripted):
@@ -46,7 +46,7 @@ async def test_a_deadline_is_kept_while_the_engine_hangs_and_what_was_given_up_i
     with pytest.raises(DeadlinePassed):
         await backend.candidates([REQUEST], time.monotonic() + 0.01)
     engine.gate.set()
-    assert (await backend.candidates([REQUEST], later()))[0][DENSE][0].key.document == "a"
+    assert (await backend.candidates([REQUEST], later()))[0].keys[0].document == "a"
     # The first was under way, the second was never begun.
     assert len(engine.threads) == 2
     assert threading.get_ident() not in engine.threads
@@ -105,5 +105,5 @@ def test_a_loop_that_was_closed_during_a_search_does_not_end_the_thread() -> Non
 
     asyncio.run(ask_and_leave())
     engine.gate.set()
-    assert asyncio.run(backend.candidates([REQUEST], later()))[0][DENSE]
+    assert asyncio.run(backend.candidates([REQUEST], later()))[0].keys
     asyncio.run(backend.close())

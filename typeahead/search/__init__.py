@@ -1,9 +1,12 @@
 """Search above every back end.
 
 :mod:`~typeahead.search.port` says what a back end has to do, and :mod:`~typeahead.search.addresses` opens one.
-:mod:`~typeahead.search.ranking` is the one way from a query to hits; it uses :mod:`~typeahead.search.fusion` where
-words are searched beside vectors. :mod:`~typeahead.search.filters`, :mod:`~typeahead.search.terms` and
-:mod:`~typeahead.search.space` are what all back ends must agree on. :mod:`~typeahead.search.reuse`,
-:mod:`~typeahead.search.snippets` and :mod:`~typeahead.search.marks` are for showing hits. A back end that blocks runs
-in a thread (:mod:`~typeahead.search.threads`).
+:mod:`~typeahead.search.filters`, :mod:`~typeahead.search.terms` and :mod:`~typeahead.search.space` are what all back
+ends must agree on. A back end that blocks runs in a thread (:mod:`~typeahead.search.threads`).
+
+:mod:`~typeahead.search.reading` says what a text asks for, and :mod:`~typeahead.search.seeking` encodes it.
+:mod:`~typeahead.search.ranking` is the one way from a request to hits; :mod:`~typeahead.search.scoring` weighs them, on
+the scale that :mod:`~typeahead.search.calibration` measures. :mod:`~typeahead.search.fusion` puts two rankings together
+instead. :mod:`~typeahead.search.reuse`, :mod:`~typeahead.search.snippets` and :mod:`~typeahead.search.marks` are for
+showing hits.
 """
