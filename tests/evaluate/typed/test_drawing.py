@@ -93,6 +93,15 @@ def test_a_word_that_stands_twice_in_one_document_is_rare() -> None:
     assert [(query.text, query.wanted) for query in rare] == [("zebra", "a")]
 
 
+def test_parts_of_compounds_and_addresses_are_no_rare_words_and_make_other_words_common() -> None:
+    documents = [
+        Document("a", "Zebra", "(giraffe), sub[script] https://example.com/camel"),
+        Document("b", "Mules", "zebra-crossing at mules"),
+    ]
+    rare = {query.text: query.wanted for query in of(drawing.RARE, draw(documents, **EVERYTHING))}
+    assert rare == {"giraffe": "a", "mules": "b"}
+
+
 def test_continuity_types_the_five_first_letters_of_longer_words() -> None:
     texts = [query.text for query in of(drawing.CONTINUITY, draw(DOCUMENTS, **EVERYTHING))]
     assert {"umbre", "inter", "boile"} <= set(texts)

@@ -17,8 +17,10 @@ characters, rounded: is its document among the first eight at the key?
 neighbouring letters swapped, a letter left out, a letter doubled, or a letter replaced by its neighbour on a QWERTY
 keyboard. Slips that spell another document's title are not drawn. Is the document among the first eight, and first?
 
-*Rare words.* Words of at least five letters that stand in exactly one document. Is that document first at Enter, and
-among the first eight at the key?
+*Words* are letters alone that stand between spaces, punctuation aside, in lower case.
+
+*Rare words.* Words of at least five letters that stand in exactly one document, and in no other even as a part of an
+address or a compound. Is that document first at Enter, and among the first eight at the key?
 
 *Continuity.* The first five letters of a longer word of the collection, then Enter. The reader loses the place if none
 of the three hits that stood first at the key is left after Enter. Texts without a hit at the key do not count.

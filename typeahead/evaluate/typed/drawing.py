@@ -12,7 +12,7 @@ import random
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,8 @@ LONGEST_NAME: Final = 200
 _RARE_LETTERS, _BEGINNING = 5, 5
 _CONSONANTS = "bcdfghjklmnpqrstvwxz"
 _WORD = re.compile(r"\w+")
+#: Letters between spaces, punctuation aside: "files." but no part of "x-files" or of an address.
+_STANDING = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_]+)[^\w\s]*(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,9 @@ def draw(
     titles = _distinct_titles(documents)
     found = _names(titles, names, seed) + _slips(titles, documents, names, seed)
     homes = _homes(documents)
-    found += _rare(homes, documents, words, seed)
-    found += _continuity(homes, words, seed)
+    standing = {word for one in documents for word in _STANDING.findall(_content(one))}
+    found += _rare(standing, homes, documents, words, seed)
+    found += _continuity(standing, words, seed)
     found += _nonsense(homes, words, seed)
     for query, text in (judged or {}).items():
         if text.strip():
@@ -135,11 +138,15 @@ def _slips(titles: Sequence[tuple[str, str]], documents: Sequence[Document], cou
     return found
 
 
+def _content(document: Document) -> str:
+    return f"{document.title} {document.text}".casefold()
+
+
 def _homes(documents: Sequence[Document]) -> dict[str, int]:
     """The only document that holds each word, by its row; -1 for words that several documents hold."""
     homes: dict[str, int] = {}
     for row, document in enumerate(documents):
-        for word in _WORD.findall(f"{document.title} {document.text}".casefold()):
+        for word in _WORD.findall(_content(document)):
             if homes.setdefault(word, row) != row:
                 homes[word] = -1
     return homes
@@ -149,13 +156,15 @@ def _some(of: Sequence[str], count: int, seed: int, what: str) -> list[str]:
     return _chance(seed, what).sample(of, min(count, len(of)))
 
 
-def _rare(homes: Mapping[str, int], documents: Sequence[Document], count: int, seed: int) -> list[Query]:
-    rare = sorted(word for word, row in homes.items() if row >= 0 and word.isalpha() and len(word) >= _RARE_LETTERS)
+def _rare(
+    standing: Set[str], homes: Mapping[str, int], documents: Sequence[Document], count: int, seed: int
+) -> list[Query]:
+    rare = sorted(word for word in standing if len(word) >= _RARE_LETTERS and homes.get(word, -1) >= 0)
     return [Query(RARE, "", word, word, documents[homes[word]].id) for word in _some(rare, count, seed, RARE)]
 
 
-def _continuity(homes: Mapping[str, int], count: int, seed: int) -> list[Query]:
-    beginnings = sorted({word[:_BEGINNING] for word in homes if word.isalpha() and len(word) > _BEGINNING})
+def _continuity(standing: Set[str], count: int, seed: int) -> list[Query]:
+    beginnings = sorted({word[:_BEGINNING] for word in standing if len(word) > _BEGINNING})
     return [Query(CONTINUITY, "", text, text) for text in _some(beginnings, count, seed, CONTINUITY)]
 
 
