@@ -27,7 +27,7 @@ QUERIES = [
 def record(judged: bool = False) -> dict[str, Any]:
     shown = Screen(["a"], milliseconds=1.5)
     boxes = [
-        {"box": name, **score(QUERIES, [Answer(one, one) for _ in QUERIES])}
+        {"box": name, "facts": {"flags": "", "version": 7}, **score(QUERIES, [Answer(one, one) for _ in QUERIES])}
         for name, one in (("ours", shown), ("$peer_", Screen()))
     ]
     if judged:
@@ -43,6 +43,7 @@ def test_every_box_has_a_row_in_every_table() -> None:
     names = next(line for line in text.splitlines() if line.startswith("| ours"))
     assert [cell.strip() for cell in names.split("|")[2:]] == ["100.0%", "100.0%", "", "", "100.0%", "", "100.0%", ""]
     assert "Judged" not in text
+    assert "- ours: version 7" in text
 
 
 def test_a_box_with_judged_queries_has_two_rows_of_them() -> None:

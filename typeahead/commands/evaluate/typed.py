@@ -10,29 +10,17 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typeahead.commands import warn
 from typeahead.commands.evaluate import common
-from typeahead.errors import MissingExtra, TypeaheadError
+from typeahead.commands.evaluate.typed_boxes import DEFAULT, PEERS, Boxes
+from typeahead.errors import TypeaheadError
 
 if TYPE_CHECKING:
-    from typeahead.evaluate.peers import Peer
-    from typeahead.evaluate.typed.boxes import Box
-    from typeahead.evaluate.typed.source import Source
-    from typeahead.evaluate.vectors.passages import PassageVectors
-    from typeahead.text.document import Document
-
-#: The box with the server's default settings, and the peers' names in tables.
-DEFAULT = "typeahead"
-PEERS = {"typesense": "Typesense", "bm25": "BM25, last word as prefix"}
-_TEACHER, _DEBOUNCED = "teacher at every key", "teacher, debounced 150 ms"
-
-_Opener = Callable[[], AbstractContextManager["Box"]]
+    from typeahead.evaluate.typed.asking import Answer
+    from typeahead.evaluate.typed.drawing import Query
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,12 +74,6 @@ def _labelled(text: str) -> tuple[str, str]:
     return label, flags
 
 
-def _refuse_same_names(labels: list[str]) -> None:
-    names = [*labels, *PEERS.values(), _TEACHER, _DEBOUNCED]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise TypeaheadError(f"two boxes are called {min(twice)}: give --serve another label")
-
-
 def run(options: argparse.Namespace) -> None:
     """Draw the queries, type them into each box, score what is shown."""
     from typeahead.evaluate.report import typed as report
@@ -102,10 +84,10 @@ def run(options: argparse.Namespace) -> None:
     from typeahead.evaluate.typed.source import open_source
     from typeahead.progress import ProgressBar
 
-    _refuse_same_names([name for name, _ in options.serve])
     if options.page:
         common.require(common.PLOTS)
     common.refuse_unwritable(options.json, options.page)
+    chosen = Boxes(options)
     with ProgressBar() as progress:
         source = open_source(
             options.source,
@@ -118,6 +100,7 @@ def run(options: argparse.Namespace) -> None:
         common.require(common.SCORING)
     for warning in source.warnings:
         warn(warning)
+    chosen.source = source
     queries = drawing.draw(
         source.documents,
         names=options.names,
@@ -126,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
         judged=source.judged.queries if source.judged else None,
     )
     with tempfile.TemporaryDirectory(prefix="typeahead-typed-") as folder:
-        facts, answers, skipped = _type(options, source, queries, Path(folder))
+        facts, answers, skipped = _type(chosen, queries, Path(folder))
     boxes = [
         {"box": name, "facts": facts[name], **measures.score(queries, found, source.judged)}
         for name, found in answers.items()
@@ -142,11 +125,11 @@ def run(options: argparse.Namespace) -> None:
         "skipped": skipped,
     }
     heading = f"{source.name}: {len(source.documents):,} documents; typed: {report.drawn(figures)}"
-    if options.page:
-        write_report([record_of("typed", figures)], options.page, title="What people type")
     written = figures | ({"queries": measures.per_query_record(queries, answers)} if options.per_query else {})
     blocks = [heading, *source.warnings, *report.blocks(figures), absent((), skipped)]
     common.publish(options.json, "typed", written, *blocks)
+    if options.page:
+        write_report([record_of("typed", figures)], options.page, title="What people type")
 
 
 def _counts(queries: list[Any]) -> dict[str, int]:
@@ -157,97 +140,26 @@ def _counts(queries: list[Any]) -> dict[str, int]:
 
 
 def _type(
-    options: argparse.Namespace, source: Source, queries: list[Any], folder: Path
-) -> tuple[dict[str, Any], dict[str, list[Any]], list[dict[str, str]]]:
-    """What each box is and answered, and the boxes that are left out."""
+    boxes: Boxes, queries: list[Query], folder: Path
+) -> tuple[dict[str, Any], dict[str, list[Answer]], list[dict[str, str]]]:
+    """What each box is and answered, and the boxes that are left out, with the reason."""
     from typeahead.evaluate.typed.asking import ask
     from typeahead.progress import ProgressBar
 
     facts: dict[str, Any] = {}
-    answers: dict[str, list[Any]] = {}
-    skipped: list[dict[str, str]] = []
-    for name, opener in _boxes(options, source, folder, skipped):
+    answers: dict[str, list[Answer]] = {}
+    skipped = [{"query_encoder": name, "skipped": reason} for name, reason in boxes.left_out.items()]
+    for name, opener, ours in boxes.openers(folder):
         try:
             with opener() as box, ProgressBar() as progress:
-                answers[name] = ask(name, box, queries, progress)
+                found = ask(name, box, queries, progress)
                 facts[name] = dict(box.facts)
-        except MissingExtra as error:
-            warn(f"{name} is left out: {error}")
+            answers[name] = found
+        except (TypeaheadError, OSError) as error:
+            # Hours of the other boxes' answers are not thrown away because a peer fails.
+            if ours:
+                raise
             skipped.append({"query_encoder": name, "skipped": str(error)})
+    for box_left_out in skipped:
+        warn(f"{box_left_out['query_encoder']} is left out: {box_left_out['skipped']}")
     return facts, answers, skipped
-
-
-def _boxes(
-    options: argparse.Namespace, source: Source, folder: Path, skipped: list[dict[str, str]]
-) -> Iterator[tuple[str, _Opener]]:
-    """Each box by its name, with a function that opens it. A box is made only when its turn comes."""
-    from typeahead.evaluate.typed.lexical import bm25_prefix
-    from typeahead.evaluate.typed.served import served
-    from typeahead.evaluate.typed.typesense import typesense
-
-    index = source.index or _temporary_index(options, source, folder / "index")
-    for name, flags in ({DEFAULT: ""} | dict(options.serve)).items():
-        yield name, partial(served, name, index, flags)
-    engines: dict[str, Callable[[list[Document]], AbstractContextManager[Box]]] = {
-        "typesense": typesense,
-        "bm25": bm25_prefix,
-    }
-    for peer in dict.fromkeys(options.peers):
-        yield PEERS[peer], partial(engines[peer], source.documents)
-    if options.teacher:
-        yield from _teachers(options, source, skipped)
-
-
-def _teachers(
-    options: argparse.Namespace, source: Source, skipped: list[dict[str, str]]
-) -> Iterator[tuple[str, _Opener]]:
-    from typeahead.evaluate.measures.typists import Gaps
-    from typeahead.evaluate.peers import load_peer
-    from typeahead.evaluate.typed.teacher import DebouncedBox, TeacherBox
-
-    gaps = Gaps.read(options.traces) if options.traces else None
-    spec = options.teacher if ":" in options.teacher else f"st:{options.teacher}"
-    peer = load_peer(spec, threads=options.threads)
-    box = TeacherBox(peer.encoder, _vectors(options, source, peer), threads=options.threads)
-    yield _TEACHER, lambda: nullcontext(box)
-    if gaps is None:
-        skipped.append({"query_encoder": _DEBOUNCED, "skipped": "it needs recorded typing for its gaps: give --traces"})
-        return
-    yield _DEBOUNCED, lambda: nullcontext(DebouncedBox(box, gaps, seed=options.seed))
-
-
-def _vectors(options: argparse.Namespace, source: Source, peer: Peer) -> PassageVectors:
-    if peer.encoder is None:
-        raise TypeaheadError(f"{peer.label} has no embeddings: it cannot encode documents")
-    return common.encoded_passages(options, source.dataset(), peer)
-
-
-def _temporary_index(options: argparse.Namespace, source: Source, out: Path) -> Path:
-    """Build an index of the documents: with a passage encoder of ours, or with vectors of the teacher itself."""
-    import numpy as np
-
-    import typeahead
-    from typeahead.index import Teacher, adopt_index, build_index
-    from typeahead.progress import ProgressBar
-
-    encoder = common.load_passage_encoder(options)
-    with ProgressBar() as progress:
-        if encoder.folder is not None:
-            build_index(source.documents, out, encoder.encoder, progress=progress, source=str(options.source))
-            return out
-        vectors = out.with_suffix(".npy")
-        np.save(vectors, _vectors(options, source, encoder).to_array())
-        # A sample is encoded by our own passage encoder: vectors of another teacher are refused.
-        ours = typeahead.load("minilm-doc")
-        teacher = ours.config.teacher
-        adopt_index(
-            vectors,
-            source.documents,
-            out,
-            teacher=Teacher(teacher.name, teacher.revision),
-            encoder=ours,
-            progress=progress,
-            warn=warn,
-            source=str(options.source),
-        )
-        return out

@@ -39,11 +39,21 @@ def blocks(record: Record) -> list[str]:
             "**Judged queries**, typed to a share of their characters, and after Enter.",
             markdown([row for box in boxes for row in _judged(box)]),
         ]
-    return [
-        *found,
-        "**Times** in milliseconds, one client, one text at a time.",
-        markdown([_times(box) for box in boxes]),
-    ]
+    if any(box["times_ms"]["key"] for box in boxes):
+        found += [
+            "**Times** in milliseconds: one client, one text at a time.",
+            markdown([_times(box) for box in boxes]),
+        ]
+    return [*found, _settings(boxes)]
+
+
+def _settings(boxes: Sequence[Record]) -> str:
+    """A line for each box: how it is set, and its version."""
+    lines = []
+    for box in boxes:
+        facts = ", ".join(f"{name} {value}" for name, value in box["facts"].items() if value != "")
+        lines.append(f"- {box['box']}: {facts}")
+    return "\n".join(lines)
 
 
 def _names(box: Record) -> Row:

@@ -83,14 +83,19 @@ class ServedBox:
 
     def _answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Send a message, and wait for the answer to it."""
-        self._connection.send(json.dumps(message))
-        while True:
-            reply: dict[str, Any] = json.loads(self._connection.recv(_PATIENCE))
-            error = reply.get("error")
-            if error and error["code"] != "overloaded":
-                raise TypeaheadError(f"{self.name} answered {error['code']}: {error['message']}")
-            if "hello" in reply or reply.get("seq") == message.get("seq"):
-                return reply
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            self._connection.send(json.dumps(message))
+            while True:
+                reply: dict[str, Any] = json.loads(self._connection.recv(_PATIENCE))
+                error = reply.get("error")
+                if error and error["code"] != "overloaded":
+                    raise TypeaheadError(f"{self.name} answered {error['code']}: {error['message']}")
+                if "hello" in reply or reply.get("seq") == message.get("seq"):
+                    return reply
+        except (ConnectionClosed, TimeoutError) as error:
+            raise TypeaheadError(f"{self.name} did not answer {message}: {error or 'it took too long'}") from error
 
 
 def _screen(reply: Mapping[str, Any], milliseconds: float) -> Screen:
