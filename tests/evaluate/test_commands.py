@@ -71,7 +71,7 @@ def evaluate(what: str, *arguments: str | Path) -> int:
     return main(["evaluate", what, *map(str, arguments)])
 
 
-@pytest.mark.parametrize("what", ["retrieval", "prefixes", "hybrid", "latency", "mteb", "report"])
+@pytest.mark.parametrize("what", ["retrieval", "prefixes", "hybrid", "typed", "latency", "mteb", "report"])
 def test_help_shows_a_default_once_and_none_where_there_is_none(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         evaluate(what, "--help")

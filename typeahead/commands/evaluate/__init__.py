@@ -19,6 +19,7 @@ MEASUREMENTS = (
     ("retrieval", "metrics of query encoders over one frozen index, compared with the teacher"),
     ("prefixes", "how good the results are while a query is being typed"),
     ("hybrid", "vectors and words together, for each fusion and each weight"),
+    ("typed", "what a box shows for what people type: names, half-typed names, slips, rare words, nonsense"),
     ("box", "an index as it is served: its back end, its encoder, and the server's own ranking"),
     ("latency", "time of the last word and of a whole query; with --throughput also queries a second"),
     ("mteb", "retrieval tasks of MTEB, queries by one encoder and passages by another"),

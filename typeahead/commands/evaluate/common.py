@@ -147,6 +147,11 @@ def add_collection(parser: argparse.ArgumentParser) -> None:
     """Declare the collection and the encoder of its passages."""
     add_judgements(parser)
     add_passage_encoder(parser)
+    add_cache(parser)
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """Declare where passage vectors are kept, and how."""
     parser.add_argument("--cache", type=Path, default=Path(".typeahead/passages"), help="folder of passage vectors")
     parser.add_argument(
         "--passage-dtype",
@@ -163,6 +168,11 @@ def add_judgements(parser: argparse.ArgumentParser) -> None:
         metavar="DATASET",
         help="a BEIR folder, a folder of MS MARCO's TSV files, or an id of ir_datasets (beir/nfcorpus/test)",
     )
+    add_split(parser)
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """Declare which judgements of a collection count."""
     parser.add_argument("--split", default="test", help="which judgements of a folder: test, dev, dev.small")
     parser.add_argument(
         "--relevant-from",

@@ -12,7 +12,7 @@ from typing import Any
 
 from typeahead.errors import SourceError
 from typeahead.evaluate.filenames import FileNames
-from typeahead.evaluate.report import plots, prefix_report, tables
+from typeahead.evaluate.report import plots, prefix_report, tables, typed
 from typeahead.tables import markdown
 
 Record = Mapping[str, Any]
@@ -49,6 +49,7 @@ def sections(records: Sequence[Record], curves: Curves, *, texts: bool) -> list[
         ("Retrieval", "retrieval", _retrieval),
         ("While typing", "prefixes", _prefixes),
         ("Vectors and words", "hybrid", _hybrid),
+        ("What people type", "typed", _typed),
         ("The box as it is served", "box", _box),
         ("Latency", "latency", _latency),
         ("MTEB", "mteb", _mteb),
@@ -132,6 +133,22 @@ def _prefixes(record: Record, curves: Curves, texts: bool) -> list[str]:
         markdown([prefix_report.row(system) for system in record["systems"]]),
         tables.absent(record["missing"], record.get("skipped", ())),
         curves.add(f"prefixes-{record['dataset']}", svg, f"nDCG@10 by share typed on {record['dataset']}"),
+    ]
+
+
+def _typed(record: Record, curves: Curves, texts: bool) -> list[str]:
+    del texts
+    svg = typed.curves(record)
+    return [
+        f"### {record['collection']}",
+        f"{record['documents']:,} documents. Definitions: `typeahead/evaluate/typed/__init__.py`. Drawn with seed "
+        f"{record['seed']}: {typed.drawn(record)}.",
+        *_notes(record),
+        *typed.blocks(record),
+        tables.absent((), record["skipped"]),
+        curves.add(
+            f"typed-{record['collection']}", svg, f"What boxes show for what people type on {record['collection']}"
+        ),
     ]
 
 

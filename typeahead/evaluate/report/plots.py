@@ -34,7 +34,7 @@ def prefix_curves(report: Mapping[str, Any]) -> str:
     Raises :class:`~typeahead.errors.MissingExtra` without matplotlib, and :class:`~typeahead.errors.SourceError` for a
     dictionary that is no such report.
     """
-    return _svg(_draw_prefixes, report, (10, 3.8), "report of the prefix benchmark")
+    return as_svg(_draw_prefixes, report, (10, 3.8), "report of the prefix benchmark")
 
 
 def recall_curves(curves: Mapping[str, Mapping[str, Any]], dataset: str) -> str:
@@ -42,13 +42,16 @@ def recall_curves(curves: Mapping[str, Mapping[str, Any]], dataset: str) -> str:
 
     Raises what :func:`prefix_curves` raises.
     """
-    return _svg(_draw_recall, {"curves": curves, "dataset": dataset}, (6, 3.6), "curve of recall")
+    return as_svg(_draw_recall, {"curves": curves, "dataset": dataset}, (6, 3.6), "curve of recall")
 
 
-def _svg(
+def as_svg(
     draw: Callable[[Figure, Mapping[str, Any]], None], figures: Mapping[str, Any], size: tuple[float, float], what: str
 ) -> str:
-    """What ``draw`` puts on a figure of ``size`` inches, as SVG."""
+    """What ``draw`` puts on a figure of ``size`` inches, as SVG.
+
+    ``what`` names the figures in the error for a dictionary that lacks some. Raises what :func:`prefix_curves` raises.
+    """
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
@@ -73,7 +76,7 @@ def _draw_prefixes(figure: Figure, report: Mapping[str, Any]) -> None:
     _by_fraction(by_fraction, report)
     _by_characters_left(by_left, report)
     _churn(churn, report["systems"])
-    figure.suptitle(_plain(f"{report['dataset']}: {report['queries']} queries, typed character by character"))
+    figure.suptitle(plain(f"{report['dataset']}: {report['queries']} queries, typed character by character"))
     handles, labels = by_fraction.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False)
 
@@ -81,11 +84,10 @@ def _draw_prefixes(figure: Figure, report: Mapping[str, Any]) -> None:
 def _draw_recall(figure: Figure, figures: Mapping[str, Any]) -> None:
     axes = figure.subplots()
     for place, (label, curve) in enumerate(figures["curves"].items()):
-        percent = [100 * value for value in _points(curve["retained"])]
-        look = _look(place) | {"markevery": 10}
-        axes.plot(curve["k"], percent, label=_plain(label), **look)
+        percent = [100 * value for value in points(curve["retained"])]
+        axes.plot(curve["k"], percent, label=plain(label), **look(place) | {"markevery": 10})
     axes.axhline(100, color="#888888", linewidth=0.8)
-    axes.set_title(_plain(f"{figures['dataset']}: R@k relative to the teacher (%)"), fontsize=9)
+    axes.set_title(plain(f"{figures['dataset']}: R@k relative to the teacher (%)"), fontsize=9)
     axes.set_xlabel("k")
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -99,13 +101,14 @@ def write_prefix_curves(report: Mapping[str, Any], path: Path) -> None:
     path.write_text(svg, encoding="utf-8")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """``text`` without what matplotlib would read as a formula, or as a name to keep out of the legend."""
-    plain = text.replace("$", r"\$")
-    return f" {plain}" if plain.startswith("_") else plain
+    escaped = text.replace("$", r"\$")
+    return f" {escaped}" if escaped.startswith("_") else escaped
 
 
-def _look(place: int) -> dict[str, Any]:
+def look(place: int) -> dict[str, Any]:
+    """Colour, marker and dashes of the system at ``place`` in its table."""
     return {
         "color": _COLOURS[place % len(_COLOURS)],
         "marker": _MARKERS[place % len(_MARKERS)],
@@ -115,11 +118,13 @@ def _look(place: int) -> dict[str, Any]:
     }
 
 
-def _points(values: Sequence[float | None]) -> list[float]:
+def points(values: Sequence[float | None]) -> list[float]:
+    """Values for matplotlib, which leaves a gap where there is none."""
     return [float("nan") if value is None else value for value in values]
 
 
-def _grid(axes: Axes, title: str, label: str) -> None:
+def grid(axes: Axes, title: str, label: str) -> None:
+    """Set the title, the label of the horizontal axis and the common look of a panel that starts at 0."""
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(label)
     axes.set_ylim(bottom=0)
@@ -132,25 +137,25 @@ def _by_fraction(axes: Axes, report: Mapping[str, Any]) -> None:
     for place, system in enumerate(report["systems"]):
         quality = system["nDCG@10"]
         low, high = zip(*quality["interval_by_fraction"], strict=True)
-        colour = _look(place)["color"]
-        axes.fill_between(percent, _points(low), _points(high), color=colour, alpha=0.1, linewidth=0)
-        axes.plot(percent, _points(quality["by_fraction"]), label=_plain(system["typist"]), **_look(place))
-    _grid(axes, "nDCG@10 of what is visible (95% interval)", "typed (%)")
+        colour = look(place)["color"]
+        axes.fill_between(percent, points(low), points(high), color=colour, alpha=0.1, linewidth=0)
+        axes.plot(percent, points(quality["by_fraction"]), label=plain(system["typist"]), **look(place))
+    grid(axes, "nDCG@10 of what is visible (95% interval)", "typed (%)")
 
 
 def _by_characters_left(axes: Axes, report: Mapping[str, Any]) -> None:
     for place, system in enumerate(report["systems"]):
-        axes.plot(report["characters_left"], _points(system["nDCG@10"]["by_characters_left"]), **_look(place))
+        axes.plot(report["characters_left"], points(system["nDCG@10"]["by_characters_left"]), **look(place))
     axes.invert_xaxis()
     axes.set_xticks(report["characters_left"][::5])
-    _grid(axes, "nDCG@10 of what is visible", "characters left")
+    grid(axes, "nDCG@10 of what is visible", "characters left")
 
 
 def _churn(axes: Axes, systems: Sequence[Mapping[str, Any]]) -> None:
     for place, system in enumerate(systems):
         churn = system["churn"]["mean"]
-        axes.barh(place, float("nan") if churn is None else 100 * churn, color=_look(place)["color"], height=0.6)
-    labels = [_plain("\n".join(textwrap.wrap(system["typist"], 18, break_on_hyphens=False))) for system in systems]
+        axes.barh(place, float("nan") if churn is None else 100 * churn, color=look(place)["color"], height=0.6)
+    labels = [plain("\n".join(textwrap.wrap(system["typist"], 18, break_on_hyphens=False))) for system in systems]
     axes.set_yticks(range(len(systems)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_title("churn a key", fontsize=9)

@@ -17,7 +17,7 @@ from typeahead.tables import hardware
 
 FORMAT_VERSION = 1
 
-KINDS = ("retrieval", "prefixes", "hybrid", "box", "latency", "mteb")
+KINDS = ("retrieval", "prefixes", "hybrid", "typed", "box", "latency", "mteb")
 
 
 def write_results(path: Path | None, kind: str, figures: dict[str, Any]) -> None:
@@ -27,15 +27,7 @@ def write_results(path: Path | None, kind: str, figures: dict[str, Any]) -> None
     """
     if path is None:
         return
-    record = {
-        "format_version": FORMAT_VERSION,
-        "kind": kind,
-        "command": shlex.join(["typeahead", *sys.argv[1:]]),
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "hardware": hardware(),
-        **figures,
-    }
-    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(record_of(kind, figures), indent=1, allow_nan=False, ensure_ascii=False)
     if str(path) == "-":
         print(text)
         return
@@ -43,6 +35,18 @@ def write_results(path: Path | None, kind: str, figures: dict[str, Any]) -> None
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def record_of(kind: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """The ``figures`` of a measurement that ends now, with their origin."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "command": shlex.join(["typeahead", *sys.argv[1:]]),
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": hardware(),
+        **figures,
+    }
 
 
 def read_results(path: Path) -> dict[str, Any]:
