@@ -1,7 +1,7 @@
 """The one ranking above all back ends: from candidates to hits.
 
-A back end finds; here scores are made, passages collapse to documents, and offset and k cut the list. Everything that
-shows results goes through :func:`find`: the server, the terminal, the measurements.
+A back end finds; here scores are made, passages collapse to documents and copies to one hit, and offset and k cut the
+list. Everything that shows results goes through :func:`find`: the server, the terminal, the measurements.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from typeahead.errors import UnsupportedFilter
+from typeahead.search.copies import SPARE, Collapse, Row
 from typeahead.search.filters import kinds
 from typeahead.search.fusion import Fused, Fusion
 from typeahead.search.port import DENSE, LEXICAL, Backend, Candidates, Key, Request
 
 #: A passage, its score, and the arms that found it.
 _Scored = tuple[Key, tuple[float, tuple[str, ...]]]
-#: How often twice as many candidates are asked for, where many of them are passages of the same documents.
+#: How often twice as many candidates are asked for, where many of them are passages of the same documents, or copies.
 _DOUBLINGS = 4
 
 
@@ -34,6 +35,8 @@ class Hit(NamedTuple):
     url: str
     #: The arms that found it, in a search by several.
     arms: tuple[str, ...] = ()
+    #: How many documents with this title and text were found; the others are no hits of their own.
+    copies: int = 1
 
 
 class Found(NamedTuple):
@@ -45,6 +48,8 @@ class Found(NamedTuple):
     version: str
     #: Arms that should have answered and were late.
     late: tuple[str, ...] = ()
+    #: Whether even the best hit is a poor one.
+    weak: bool = False
 
 
 async def find(
@@ -61,7 +66,8 @@ async def find(
             raise UnsupportedFilter(backend.address, unknown)
     hybrid = fusion is not None and backend.capabilities.lexical
     version = backend.version
-    ranked: list[list[Fused[Key]]] = [[] for _ in requests]
+    rows: list[list[Row]] = [[] for _ in requests]
+    collapse = Collapse(backend, deadline)
     late: list[tuple[str, ...]] = [()] * len(requests)
     # A text without a token has no embedding, and finds nothing.
     left = [row for row, request in enumerate(requests) if request.vector is not None]
@@ -69,27 +75,30 @@ async def find(
     while left:
         asked = [candidates_request(requests[row], fusion if hybrid else None, wider) for row in left]
         found = await backend.candidates(asked, deadline)
-        again = []
+        ranked, wanted, full = [], [], []
         for row, request, candidates in zip(left, asked, found, strict=True):
             late[row] = (LEXICAL,) if hybrid and LEXICAL not in candidates else ()
-            wanted = requests[row].k + requests[row].offset
-            ranked[row] = _collapsed(_scored(candidates, request.k, fusion if hybrid else None), wanted)
-            full = any(len(ranking) >= request.k for ranking in candidates.values())
-            if len(ranked[row]) < wanted and full and wider < 2**_DOUBLINGS:
+            wanted.append(requests[row].k + requests[row].offset)
+            most = wider * wanted[-1] + SPARE
+            ranked.append(_collapsed(_scored(candidates, request.k, fusion if hybrid else None), most))
+            full.append(any(len(ranking) >= request.k for ranking in candidates.values()))
+        again = []
+        for row, most, more, made in zip(left, wanted, full, await collapse.rows(ranked, wanted), strict=True):
+            rows[row] = made
+            if len(made) < most and more and wider < 2**_DOUBLINGS:
                 again.append(row)
         left, wider = again, 2 * wider
-    ranked = [hits[request.offset : request.offset + request.k] for hits, request in zip(ranked, requests, strict=True)]
-    documents = await backend.fetch(list({hit.key.document: None for hits in ranked for hit in hits}), deadline)
-    made = []
-    for hits, missed in zip(ranked, late, strict=True):
-        # A document may have gone between the two calls.
-        there = [(documents[hit.key.document], hit) for hit in hits if hit.key.document in documents]
-        made.append(
-            Found(
-                [Hit(one.id, hit.score, one.title, one.text, one.url, hit.arms) for one, hit in there], version, missed
-            )
+    return [
+        Found(
+            [
+                Hit(one.id, hit.score, one.title, one.text, one.url, hit.arms, copies)
+                for one, hit, copies in made[request.offset : request.offset + request.k]
+            ],
+            version,
+            missed,
         )
-    return made
+        for made, request, missed in zip(rows, requests, late, strict=True)
+    ]
 
 
 def candidates_request(request: Request, fusion: Fusion | None, wider: int = 1) -> Request:
