@@ -12,10 +12,12 @@
  * @returns {Answer}
  */
 export function asAnswer(message, key) {
+  const hits = Array.isArray(message.hits) ? message.hits.map(asHit) : [];
   return {
     seq: message.seq,
     text: key.text,
-    hits: Array.isArray(message.hits) ? message.hits.map(asHit) : [],
+    hits,
+    weak: message.weak === true && hits.length > 0,
     submit: key.submit,
     ready: message.ready === true,
     keyAt: key.keyAt,
@@ -37,6 +39,7 @@ function asHit(value) {
     title: text(value?.title),
     text: text(value?.text),
     url: text(value?.url),
+    copies: Number.isSafeInteger(value?.copies) && value.copies > 1 ? value.copies : 1,
     marks: { title: spans(value?.marks?.title), text: spans(value?.marks?.text) },
   };
 }

@@ -146,7 +146,13 @@ a[part~=row]:active, [aria-selected=true] { background: var(--_wash); }
 [part=title] { height: 1.5em; -webkit-line-clamp: 1; font-weight: 600; word-break: break-all; }
 a > [part=title] { color: var(--_accent); }
 [part=text] { height: 2.9em; font-size: 0.9em; line-height: 1.45; }
-[part=address] { height: 1.6em; margin-top: 0.2em; color: var(--_soft); font-size: 0.78em; line-height: 1.6; white-space: nowrap; text-overflow: ellipsis; }
+.foot { display: flex; gap: 1.5em; min-width: 0; height: 1.6em; margin-top: 0.2em; color: var(--_soft); font-size: 0.78em; line-height: 1.6; white-space: nowrap; }
+[part=address] { flex: 1; text-overflow: ellipsis; }
+[part=copies] { flex: none; }
+[part=weak] { padding: 0.6rem 0.75rem 0.5rem; color: var(--_ink); font-size: 0.875rem; font-weight: 600; }
+[part~=weak-row], [part~=weak-row] > [part=title] { color: var(--_soft); }
+/* Dimmed letters on a mark would be too faint in the dark. */
+[part~=weak-row] mark { color: var(--_ink); }
 mark { border-radius: 0.2em; background: var(--_mark); color: inherit; }
 [part=recent] { display: flex; align-items: center; justify-content: space-between; padding-inline: 0.75rem 0; color: var(--_soft); font-size: 0.875rem; }
 [part=forget] { min-height: 2.75rem; padding: 0 0.75rem; border-radius: var(--_radius); }

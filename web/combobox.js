@@ -32,6 +32,8 @@ export class Combobox {
   #pressedAt = null;
   /** How many documents the server searches; null if it has none, undefined if it has not said. @type {number | null | undefined} */
   #documents;
+  /** Whether even the best of the results is a poor one. */
+  #weak = false;
 
   /**
    * @param {import("./markup.js").Parts} parts
@@ -40,11 +42,14 @@ export class Combobox {
   constructor(parts, host) {
     this.#parts = parts;
     this.#host = host;
-    this.#panel = createPanel(parts, host.template);
+    this.#panel = createPanel(parts, host.template, () => host.messages);
     this.#status = createStatus(parts, host, () => this.#client?.busy === true);
     this.#showing = createShowing(this.#panel, {
       nothing: (text) => this.#nothing(text),
-      accepted: (answer) => host.emit("hits", answer),
+      accepted: (answer) => {
+        host.emit("hits", answer);
+        this.#grade(answer.weak);
+      },
       drawn: this.#status.shown,
     });
     this.#choice = createChoice(this.#panel, this.#showing, host, (keyAt) => this.#submit(keyAt));
@@ -169,6 +174,7 @@ export class Combobox {
     if (isBlank(text)) {
       this.#showing.reset();
       this.#status.reset();
+      this.#grade(false);
     } else if (this.#client?.busy) {
       this.#status.wait();
     } else if (this.#showing.answer()?.text === this.#client?.text) {
@@ -216,6 +222,13 @@ export class Combobox {
     if (this.#isBlank || isBlank(answer.text)) return;
     if (answer.submit) this.#status.entered(answer);
     this.#showing.receive(answer);
+  }
+
+  /** Tell the page when results become weak, and when they no longer are. @param {boolean} weak */
+  #grade(weak) {
+    if (weak === this.#weak) return;
+    this.#weak = weak;
+    this.#host.emit("weak", weak);
   }
 
   /** What to say if nothing was found. @param {string} text */

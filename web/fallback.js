@@ -13,7 +13,7 @@ const PATIENCE_MS = 5000;
 /**
  * What the fallback asks of the client.
  * @typedef {object} Line
- * @property {() => Record<string, unknown>} hello the hello, whose `k` and `token` go into each search
+ * @property {() => Record<string, unknown>} hello the hello, whose `k`, `min_score` and `token` go into each search
  * @property {() => void} works HTTP brought an answer
  * @property {() => void} fails HTTP found no server
  * @property {() => void} refused the server wants another token
@@ -72,8 +72,8 @@ export function createFallback(url, query, around, { hello, works, fails, refuse
   async function searchFor(text, mine) {
     const patience = setTimeout(() => mine.abort(), PATIENCE_MS);
     try {
-      const { k, token } = hello();
-      return await search(fetch, url, { query: text, k, token }, mine.signal);
+      const { k, min_score, token } = hello();
+      return await search(fetch, url, { query: text, k, min_score, token }, mine.signal);
     } finally {
       clearTimeout(patience);
     }

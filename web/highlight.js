@@ -1,6 +1,6 @@
 /**
  * Draws marked text as text nodes and `<mark>` elements, never as HTML. The server decides which words are marked
- * (`typeahead/server/marks.py`).
+ * (`typeahead/search/marks.py`).
  * @module
  */
 

@@ -26,17 +26,18 @@ export function searchAddress(url) {
  * Throws a `Refusal` if the server refused, and any other error if there was no answer.
  * @param {import("./types.js").Surroundings["fetch"]} fetch
  * @param {string} url
- * @param {{query: string, k: unknown, token: unknown}} wish
+ * @param {{query: string, k: unknown, min_score: unknown, token: unknown}} wish
  * @param {AbortSignal} signal
  * @returns {Promise<{hits: unknown, timing_us: unknown}>}
  */
-export async function search(fetch, url, { query, k, token }, signal) {
+export async function search(fetch, url, { query, k, min_score, token }, signal) {
   const reply = await fetch(url, {
     method: "POST",
     // The token is all that the server needs, so no cookies.
     credentials: "omit",
     headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
-    body: JSON.stringify(k === undefined ? { query } : { query, k }),
+    // What is undefined is left out.
+    body: JSON.stringify({ query, k, min_score }),
     signal,
   });
   const body = await reply.json();

@@ -15,6 +15,8 @@ export const MESSAGES = {
   noDocuments: "This server has no documents to search.",
   away: "The server is not responding. Results will appear when it does.",
   noNetwork: "You are offline. Results will appear when you are back online.",
+  weak: "No good match. Closest results:",
+  copies: (/** @type {number} */ copies) => `${copies} copies`,
   count: (/** @type {number} */ count) => (count === 0 ? "No results" : count === 1 ? "1 result" : `${count} results`),
   documents: (/** @type {number} */ count) => `${count.toLocaleString()} documents`,
   key: (/** @type {string} */ time) => `${time} from key to result`,
@@ -82,6 +84,7 @@ export function build(root) {
     add("p", "status", {}, add("span", "connection"), add("span", "figures")),
     add("div", "panel", hidden,
       add("div", "recent", hidden, add("span", "heading"), add("button", "forget", { type: "button" })),
+      add("p", "weak", hidden),
       add("ul", "options", { id: "options", role: "listbox" }),
       add("p", "message", hidden)),
     add("section", "settled", hidden, add("ol", "answers")),
@@ -102,4 +105,5 @@ export function name(parts, messages) {
   parts.settled.setAttribute("aria-label", messages.results);
   parts.heading.textContent = messages.recent;
   parts.forget.textContent = messages.forget;
+  parts.weak.textContent = messages.weak;
 }

@@ -15,11 +15,12 @@ import { oneLine } from "./untrusted.js";
 /**
  * @param {import("./markup.js").Parts} parts
  * @param {() => HTMLTemplateElement | null} template
+ * @param {() => import("./markup.js").Messages} [messages] the words of the box, English ones by default
  */
-export function createPanel(parts, template) {
-  const { empty, heading, input, message, panel, recent, settled } = parts;
-  const options = new ResultList(parts.options, { template, options: true });
-  const answers = new ResultList(parts.answers, { template });
+export function createPanel(parts, template, messages) {
+  const { empty, heading, input, message, panel, recent, settled, weak } = parts;
+  const options = new ResultList(parts.options, { template, messages, options: true });
+  const answers = new ResultList(parts.answers, { template, messages });
   let index = -1;
   /** Recent searches, shown in the panel instead of results. @type {HTMLElement[]} */
   let offered = [];
@@ -53,11 +54,14 @@ export function createPanel(parts, template) {
   /**
    * @param {Hit[]} hits
    * @param {string} words what to say instead of rows; empty if there are any
+   * @param {boolean} [poor] whether even the best hit is a poor one
    */
-  function open(hits, words) {
+  function open(hits, words, poor = false) {
     const found = hits.length > 0;
     withdraw();
-    options.show(hits);
+    options.show(hits, poor);
+    parts.options.before(weak);
+    weak.hidden = !poor;
     settled.hidden = true;
     empty.hidden = true;
     parts.options.hidden = !found;
@@ -70,9 +74,12 @@ export function createPanel(parts, template) {
    * The results leave the panel and become part of the page, as links that the Tab key reaches.
    * @param {Hit[]} hits
    * @param {string} words what to say instead of rows; empty if there are any
+   * @param {boolean} [poor] whether even the best hit is a poor one
    */
-  function settle(hits, words) {
-    answers.show(hits);
+  function settle(hits, words, poor = false) {
+    answers.show(hits, poor);
+    parts.answers.before(weak);
+    weak.hidden = !poor;
     parts.answers.hidden = hits.length === 0;
     say("none", words, settled);
     settled.hidden = false;
@@ -89,6 +96,7 @@ export function createPanel(parts, template) {
     if (words === "" && message.dataset.kind !== "away") return;
     say("away", words, panel);
     parts.options.hidden = true;
+    weak.hidden = true;
     empty.hidden ||= words !== "";
     panel.hidden = words === "" && !hadResults;
   }
@@ -100,6 +108,7 @@ export function createPanel(parts, template) {
    */
   function offer(texts, pick) {
     options.show([]);
+    weak.hidden = true;
     offered = texts.map((text, row) => {
       const option = make("div", { part: "row" }, oneLine(text, 120));
       const item = make("li", {}, option);
@@ -134,6 +143,7 @@ export function createPanel(parts, template) {
     options.show([]);
     answers.show([]);
     settled.hidden = true;
+    weak.hidden = true;
     message.hidden = true;
     empty.hidden = false;
   }

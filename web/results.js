@@ -5,9 +5,11 @@
  */
 
 import { fill, pieces } from "./highlight.js";
+import { make, MESSAGES } from "./markup.js";
 import { oneLine, readableAddress, safeLink } from "./untrusted.js";
 
 /** @typedef {import("./types.js").Hit} Hit */
+/** @typedef {import("./markup.js").Messages} Messages */
 
 /**
  * @typedef {object} Row
@@ -22,18 +24,21 @@ export class ResultList {
   #root;
   #options;
   #template;
+  #messages;
   /** @type {Map<string, Row>} */
   #rows = new Map();
   #made = 0;
 
   /**
    * @param {HTMLElement} root the `ul` or `ol`
-   * @param {{template: () => HTMLTemplateElement | null, options?: boolean}} settings `template` returns the page's own
-   *   template of a row, if it has one. With `options`, rows are options of a listbox, which the keyboard reaches only
-   *   through the input; otherwise they are plain links.
+   * @param {{template: () => HTMLTemplateElement | null, messages?: () => Messages, options?: boolean}} settings
+   *   `template` returns the page's own template of a row, if it has one, and `messages` the words of the box. With
+   *   `options`, rows are options of a listbox, which the keyboard reaches only through the input; otherwise they are
+   *   plain links.
    */
-  constructor(root, { template, options = false }) {
+  constructor(root, { template, messages = () => MESSAGES, options = false }) {
     this.#root = root;
+    this.#messages = messages;
     this.#template = template;
     this.#options = options;
   }
@@ -48,17 +53,20 @@ export class ResultList {
     return [...this.#rows.values()].find((row) => target instanceof Node && row.item.contains(target))?.hit;
   }
 
-  /** Show these hits, best first. @param {Hit[]} hits */
-  show(hits) {
+  /**
+   * Show these hits, best first.
+   * @param {Hit[]} hits
+   * @param {boolean} [weak] whether even the best is a poor one: the rows are dimmed
+   */
+  show(hits, weak = false) {
     /** @type {Map<string, Row>} */
     const rows = new Map();
     for (const hit of hits) {
       const key = unusedKey(rows, hit.id);
       const old = this.#rows.get(key);
       const row = old !== undefined && old.hit.url === hit.url ? old : this.#make(hit);
-      if (row !== old || JSON.stringify([old.hit.title, old.hit.text, old.hit.marks]) !== JSON.stringify([hit.title, hit.text, hit.marks])) {
-        draw(row.target, hit);
-      }
+      if (row !== old || shownOf(old.hit) !== shownOf(hit)) draw(row.target, hit, this.#messages());
+      row.target.part.toggle("weak-row", weak);
       row.hit = hit;
       rows.set(key, row);
     }
@@ -92,7 +100,7 @@ export class ResultList {
     if (this.#options) asOption(item, target, `option-${this.#made}`);
     const template = this.#template();
     if (template !== null) target.append(template.content.cloneNode(true));
-    else target.append(...["title", "text", "address"].map(field));
+    else target.append(field("title"), field("text"), make("span", { class: "foot" }, field("address"), field("copies")));
     return { item, target, hit };
   }
 }
@@ -121,12 +129,18 @@ function field(name) {
   return line;
 }
 
+/** What of a hit is drawn and may change. @param {Hit} hit */
+function shownOf({ title, text, copies, marks }) {
+  return JSON.stringify([title, text, copies, marks]);
+}
+
 /**
  * Write a hit's fields into the elements that name them in `data-hit`.
  * @param {HTMLElement} target
  * @param {Hit} hit
+ * @param {Messages} messages
  */
-function draw(target, hit) {
+function draw(target, hit, messages) {
   const name = oneLine(hit.id, LENGTHS.title);
   for (const element of target.querySelectorAll("[data-hit]")) {
     const field = element.getAttribute("data-hit");
@@ -135,6 +149,8 @@ function draw(target, hit) {
       const parts = pieces(hit[field], hit.marks[field], LENGTHS[field]);
       const nameless = field === "title" && parts.length === 0;
       fill(element, nameless ? [{ text: name || "Untitled", marked: false }] : parts);
+    } else if (field === "copies") {
+      element.textContent = hit.copies > 1 ? messages.copies(hit.copies) : "";
     } else {
       element.textContent = field === "address" ? readableAddress(hit.url) : field === "score" ? hit.score.toFixed(3) : name;
     }

@@ -14,7 +14,7 @@ import { dress } from "./box-style.js";
 export { TypeaheadClient };
 
 /** Attributes that are also properties, since frameworks prefer properties. */
-const TEXTS = ["src", "http", "results", "label", "placeholder", "name", "recent", "hotkeys"];
+const TEXTS = ["src", "http", "results", "minScore", "label", "placeholder", "name", "recent", "hotkeys"];
 const FLAGS = ["figures", "disabled"];
 /** Properties that a page may have set before this module was loaded. */
 const EARLY = [...TEXTS, ...FLAGS, "value", "token", "messages"];
@@ -25,7 +25,7 @@ const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class 
 
 export class TypeaheadSearch extends Base {
   static formAssociated = true;
-  static observedAttributes = ["src", "http", "results", "label", "aria-label", "placeholder", "value", "recent", "name", "figures"];
+  static observedAttributes = ["src", "http", "results", "min-score", "label", "aria-label", "placeholder", "value", "recent", "name", "figures"];
 
   static {
     /** @param {string} name @param {(element: Element) => unknown} get @param {(element: Element, value: any) => void} set */
@@ -36,9 +36,10 @@ export class TypeaheadSearch extends Base {
       set(value) { set(this, value); },
     });
     for (const name of TEXTS) {
-      reflect(name, (element) => element.getAttribute(name) ?? "", (element, value) => {
-        if (value === null || value === undefined) element.removeAttribute(name);
-        else element.setAttribute(name, String(value));
+      const attribute = name === "minScore" ? "min-score" : name;
+      reflect(name, (element) => element.getAttribute(attribute) ?? "", (element, value) => {
+        if (value === null || value === undefined) element.removeAttribute(attribute);
+        else element.setAttribute(attribute, String(value));
       });
     }
     for (const name of FLAGS) {
@@ -81,7 +82,7 @@ export class TypeaheadSearch extends Base {
     });
   }
 
-  /** The connection, with its own events. It is replaced when `src`, `http` or `results` change. */
+  /** The connection, with its own events. It is replaced when `src`, `http`, `results` or `min-score` change. */
   get client() {
     return this.#client;
   }
@@ -183,7 +184,7 @@ export class TypeaheadSearch extends Base {
       this.#recent = new RecentSearches(this.getAttribute("name") ?? "", recent === null ? 0 : Number(recent) || DEFAULT_RECENT);
     } else if (name === "figures") {
       this.#box.refresh();
-    } else if (name !== "src" && name !== "http" && name !== "results") {
+    } else if (!["src", "http", "results", "min-score"].includes(name)) {
       this.#named();
     } else if (this.#client !== null) {
       this.#renew();
@@ -217,7 +218,13 @@ export class TypeaheadSearch extends Base {
     const src = new URL(this.getAttribute("src") ?? "./v1/type", document.baseURI);
     src.protocol = src.protocol.replace("http", "ws");
     const http = this.getAttribute("http");
-    const hello = { k: Number(this.getAttribute("results")) || 8, token: this.#token ?? undefined };
+    const least = Number(this.getAttribute("min-score"));
+    const hello = {
+      k: Number(this.getAttribute("results")) || 8,
+      // Left out by default, as servers before 0.2.0 refuse it.
+      min_score: least > 0 ? Math.min(least, 1) : undefined,
+      token: this.#token ?? undefined,
+    };
     this.#client = new TypeaheadClient(src, {
       hello,
       // By default HTTP is beside the websocket.

@@ -30,8 +30,8 @@ export function createShowing(panel, { nothing, accepted, drawn }) {
   let settled = null;
 
   /** @param {typeof panel.open} draw @param {Answer} answer */
-  function fill(draw, { hits, text }) {
-    draw(hits, hits.length > 0 ? "" : nothing(text));
+  function fill(draw, { hits, text, weak }) {
+    draw(hits, hits.length > 0 ? "" : nothing(text), weak);
   }
 
   /** @param {Answer} answer */

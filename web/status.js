@@ -100,11 +100,11 @@ export function createStatus(parts, host, busy) {
    * @param {Answer} answer
    * @param {string} figure
    */
-  function tell({ hits }, figure) {
+  function tell({ hits, weak }, figure) {
     const count = host.messages.count(hits.length);
     figures.textContent = host.figures ? `${count} · ${figure}` : "";
     classList.remove("ready", "trouble");
-    announce(count);
+    announce(weak ? `${host.messages.weak} ${count}` : count);
   }
 
   /** @param {string} message */

@@ -6,8 +6,9 @@
 /** Start and end in code points, the end exclusive. @typedef {[number, number]} Span */
 
 /**
- * A result. `marks` are the places of the query's words in title and text.
- * @typedef {{id: string, score: number, title: string, text: string, url: string,
+ * A result. `marks` are the places of the query's words in title and text. `copies` is how many documents have this
+ * title and text; they share this result.
+ * @typedef {{id: string, score: number, title: string, text: string, url: string, copies: number,
  *   marks: {title: Span[], text: Span[]}}} Hit
  */
 
@@ -22,10 +23,10 @@
  */
 
 /**
- * The `detail` of a `hits` event: the answer to a text. `submit` says that it answers Enter, `ready` that it was there
- * before Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if a reconnection
+ * The `detail` of a `hits` event: the answer to a text. `weak` says that even the best hit is a poor one, `submit`
+ * that it answers Enter, `ready` that it was there before Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if a reconnection
  * asked instead. `sentAt` is when the question was sent. `timing` is the server's, in microseconds, for operators only.
- * @typedef {{seq: number, text: string, hits: Hit[], submit: boolean, ready: boolean, keyAt: number | null,
+ * @typedef {{seq: number, text: string, hits: Hit[], weak: boolean, submit: boolean, ready: boolean, keyAt: number | null,
  *   sentAt: number | null, timing: Record<string, number>}} Answer
  */
 

@@ -27,7 +27,7 @@ def test_every_field_of_a_hello_is_explained() -> None:
     hello = TEXT.partition("The hello:")[2]
     rows = takewhile(lambda line: not line or line.startswith("|"), hello.splitlines())
     explained = {found[1] for row in rows if (found := re.match(r"\| `(\w+)` \|", row))}
-    assert explained == {"k", "embedding", "search", "quality", "token"}
+    assert explained == {"k", "embedding", "search", "quality", "min_score", "token"}
     assert all(f"`{mode.value}`" in hello for mode in SearchMode)
     assert all(f"`{dtype.name.lower()}` | {dtype.value} |" in TEXT for dtype in Dtype)
 

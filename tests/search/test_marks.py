@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.texts import texts
-from typeahead.search import marks
 from typeahead.search.marks import Marker
 
 
-def marked(text: str, query: str) -> str:
+def marked(text: str, query: str, also: Sequence[str] = ()) -> str:
     """The text with its marks drawn in."""
     drawn, done = "", 0
-    for start, end in Marker(query).spans(text):
+    for start, end in Marker(query, also=also).spans(text):
         drawn += f"{text[done:start]}[{text[start:end]}]"
         done = end
     return drawn + text[done:]
@@ -39,6 +39,38 @@ def marked(text: str, query: str) -> str:
 )
 def test_a_word_of_the_query_marks_the_words_that_begin_with_it(query: str, drawn: str) -> None:
     assert marked(re.sub(r"[\[\]]", "", drawn), query) == drawn
+
+
+@pytest.mark.parametrize(
+    ("query", "drawn"),
+    [
+        ("json dumps", "[json].[dumps], [JSON]"),
+        ("AB1234", "the [AB-1234] part, AB 1234, xab-1234"),
+        ("ab-1234", "[AB1234], [AB] [1234]"),
+        ("ab-12", "[AB12]34"),
+        ("1234", "AB[1234], AB-[1234], c1234"),
+        ("px", "20[px], 20p, [px]"),
+        ("os.path.jo", "[os.path.jo]in, [os], [path]"),
+        ("std::vec", "[std::vec]tor"),
+        ("settimeo", "[set_timeo]ut"),
+        ("set_timeo", "[setTimeo]ut"),
+        ("effect", "use[Effect], HTTP[Effect], defect, DEFECT"),
+        ("to json", "to[JSON]"),
+        ("i/o", "[I/O], [IO], ion"),
+        ("don't", "[don't], [dont]"),
+        ("ip v2", "[IP], [v2], [V2].1, ipv"),
+        ("café.naïve", "[CafeNaive], [café-naive]"),
+        ("use", "[use], us-east"),
+        ("wait", "wa...it"),
+    ],
+)
+def test_identifiers_are_marked_whole_and_in_parts(query: str, drawn: str) -> None:
+    assert marked(re.sub(r"[\[\]]", "", drawn), query) == drawn
+
+
+def test_a_corrected_word_is_marked_beside_those_of_the_query() -> None:
+    assert marked("Python has pythons", "read pyhton", ["python"]) == "[Python] has [python]s"
+    assert marked("Read in Python", "read pyhton", ["python"]) == "[Read] in [Python]"
 
 
 @pytest.mark.parametrize(
@@ -96,21 +128,19 @@ def test_the_way_for_ascii_and_the_way_for_everything_agree(text: str, query: st
     assert Marker(query).spans(text) == Marker(query).spans(f"{text} é")
 
 
-@given(st.text(st.sampled_from("abAB ._"), max_size=30), st.text(st.sampled_from("ab"), min_size=1, max_size=3))
-def test_one_word_marks_what_a_regular_expression_finds(text: str, query: str) -> None:
-    if query == "a":
-        query = "b"  # "a" is looked for alone too, but "ab" is no common word
-    found = [match.span() for match in re.finditer(rf"(?i)(?<![^\W_]){query}", text)]
-    assert Marker(query).spans(text) == found
+@given(st.text(st.sampled_from("abAB ._"), max_size=30), st.sampled_from("ab"))
+def test_one_letter_marks_what_a_regular_expression_finds(text: str, query: str) -> None:
+    begins = r"(?:(?<![^\W_])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
+    found = [match.span() for match in re.finditer(f"{begins}(?i:{query})", text)]
+    # Marks that touch are one.
+    merged: list[tuple[int, int]] = []
+    for start, end in found:
+        if merged and merged[-1][1] == start:
+            start = merged.pop()[0]
+        merged.append((start, end))
+    assert Marker(query).spans(text) == merged
 
 
-def test_work_and_answer_are_bounded_whatever_is_sent() -> None:
+def test_the_answer_is_bounded_whatever_is_sent() -> None:
     assert len(Marker("a").spans("a " * 500_000)) == 40
-    assert len(Marker(" ".join(f"word{n}" for n in range(500)))._words) == 12
     assert Marker("字" * 100_000).spans("字" * 300)
-
-
-def test_characters_that_were_seen_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "_MAX_FOLDS", 100)
-    assert Marker("é").spans("".join(map(chr, range(0x4E00, 0x5000))) + " é") == [(513, 514)]
-    assert len(marks._folds) <= 100

@@ -1,67 +1,129 @@
 from __future__ import annotations
 
-import pytest
+from collections.abc import Mapping
 
-from typeahead.search.snippets import MIN_SNIPPET, snippet, telling_words
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.texts import texts
+from typeahead.search.snippets import MIN_SNIPPET, snippet
+from typeahead.search.sought import sought
 
 FILLER = "some words that nobody looks for and that go on "
 
 
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        ("How do I Boil an EGGS boil", ["boil", "eggs"]),
-        ("what is the weather", ["weather"]),
-        ("天気", ["天気"]),
-        ("İstanbul", ["istanbul"]),
-        ("os.path.join", ["path", "join"]),
-        ("  ?! ", []),
-        ("a b c", []),
-    ],
-)
-def test_the_words_worth_finding_are_the_long_and_uncommon_ones(query: str, words: list[str]) -> None:
-    assert telling_words(query) == words
-
-
-def test_a_query_of_many_words_costs_no_more_than_one_of_a_few() -> None:
-    assert len(telling_words(" ".join(f"word{n}" for n in range(500)))) == 8
+def cut(text: str, query: str, length: int, weights: Mapping[str, float] | None = None) -> str:
+    return snippet(text, sought(query, (), weights), length)
 
 
 def test_a_short_passage_is_sent_whole() -> None:
-    assert snippet("needle " * 10, ["needle"], 70) == "needle " * 10
+    assert cut("needle " * 10, "needle", 70) == "needle " * 10
 
 
 def test_a_match_beyond_the_beginning_is_sent_with_what_stands_round_it() -> None:
-    cut = snippet(FILLER * 10 + "The Needle is here. " + FILLER * 10, ["absent", "needle"], 120)
-    assert "Needle is here." in cut
-    assert len(cut) <= 120
-    assert cut.startswith("… ")
-    assert cut.endswith("…")
-    assert set(cut[2:-1].split()) <= set(f"{FILLER}The Needle is here.".split())
-    assert cut.index("Needle") < 120 // 2
+    shown = cut(FILLER * 10 + "The Needle is here. " + FILLER * 10, "absent needle", 120)
+    assert "Needle is here." in shown
+    assert len(shown) <= 120
+    assert shown.startswith("… ")
+    assert shown.endswith("…")
+    assert set(shown[2:-1].split()) <= set(f"{FILLER}The Needle is here.".split())
+    assert shown.index("Needle") < 120 // 2
 
 
 def test_a_match_at_the_end_is_sent_with_what_comes_before_it() -> None:
-    cut = snippet(FILLER * 10 + "needle", ["needle"], 120)
-    assert (cut[:2], cut[-7:]) == ("… ", " needle")
+    shown = cut(FILLER * 10 + "needle", "needle", 120)
+    assert (shown[:2], shown[-7:]) == ("… ", " needle")
 
 
 @pytest.mark.parametrize("text", [FILLER * 20, "a needle " + FILLER * 20 + "needle", FILLER * 10 + "unneedled " * 30])
 def test_without_a_match_beyond_it_the_beginning_is_sent(text: str) -> None:
-    cut = snippet(text, ["needle"], 120)
-    assert cut.endswith("…")
-    assert text.startswith(cut[:-1])
-    assert text[len(cut) - 1] == " "
+    shown = cut(text, "needle", 120)
+    assert shown.endswith("…")
+    assert text.startswith(shown[:-1])
+    assert text[len(shown) - 1] == " "
 
 
-def test_a_match_is_not_looked_for_in_the_whole_of_a_huge_passage() -> None:
-    text = FILLER * 1000 + "needle " * 100
-    assert text.startswith(snippet(text, ["needle"], 120)[:-1])
+@pytest.mark.parametrize("word", ["ls", "IP", "v2", "x"])
+def test_short_words_are_found_where_they_stand_whole(word: str) -> None:
+    text = "lst ipx v20 xs " * 30 + f"then {word} again. " + FILLER * 9
+    assert f" {word} " in cut(text, word, 120)
+
+
+def test_the_most_different_words_win_then_the_closest_then_the_first() -> None:
+    parts = ["read read", "a file", "to read a certain file", "read a file", "read a file."]
+    text = f" {FILLER * 4}".join(parts)
+    shown = cut(text, "read file", 60)
+    assert "read a file" in shown
+    assert text.index(shown.strip("… ")) < text.rindex("read a file") - 60
+
+
+def test_a_single_letter_counts_beside_other_words_and_alone_where_nothing_else_is_asked_for() -> None:
+    text = f"{FILLER * 5}vitamin. {FILLER * 5}vitamin C. {FILLER * 5}"
+    assert "vitamin C" in cut(text, "vitamin c", 80)
+    assert "vitamin C" in cut(text, "c", 80)
+    assert text.startswith(cut(text, "absent c", 80)[:-1])
+
+
+def test_a_rare_word_outweighs_several_frequent_ones() -> None:
+    text = f"{FILLER * 5}list the file {FILLER * 5}with fallocate {FILLER * 5}"
+    assert "list the file" in cut(text, "list file fallocate", 80)
+    assert "fallocate" in cut(text, "list file fallocate", 80, {"fallocate": 9.0})
+
+
+def test_a_word_for_itself_is_better_than_the_beginning_of_another() -> None:
+    text = f"portable {FILLER * 5}importantly, the port is 5432 {FILLER * 5}"
+    assert "port is 5432" in cut(text, "port", 80)
+    assert cut(f"portable {FILLER * 9}", "port", 80).startswith("portable")
+
+
+def test_common_words_count_only_where_nothing_else_is_asked_for() -> None:
+    text = f"{FILLER * 5}It is what it was. {FILLER * 5}The needle. {FILLER * 5}"
+    assert "needle" in cut(text, "what was the needle", 80)
+    assert "what it was" in cut(text, "what was", 80)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"), [("ab1234", "AB-1234"), ("os.path.join", "os.path.join"), ("effect", "useEffect")]
+)
+def test_identifiers_are_found_whole_and_in_parts(query: str, shown: str) -> None:
+    assert shown in cut(f"{FILLER * 9}now {shown} and {FILLER * 9}", query, 120)
+
+
+def test_the_part_begins_with_the_sentence_that_holds_the_words() -> None:
+    text = f"{FILLER * 5}End. Now comes a needle in hay. {FILLER * 5}"
+    assert cut(text, "needle", 120).startswith("… Now comes a needle in hay.")
+
+
+@pytest.mark.parametrize("more", ["", " é—", " 東京", " 한국"])
+def test_the_whole_of_a_long_text_is_searched(more: str) -> None:
+    text = FILLER * 80 + more + " the needle is here. " + FILLER * 80
+    assert "needle is here" in cut(text, "needle", 120)
+
+
+def test_accents_do_not_matter() -> None:
+    assert "Café" in cut(FILLER * 10 + "Café " + FILLER * 10, "cafe", 100)
+    assert "cafe" in cut(FILLER * 10 + "cafe " + FILLER * 10, "café", 100)
+
+
+def test_a_huge_text_is_searched_up_to_a_bound_that_the_number_of_words_divides() -> None:
+    text = FILLER * 2000 + "needle " + FILLER * 20_000 + "haystack " + FILLER
+    assert "needle" in cut(text, "needle thread", 120)
+    assert text.startswith(cut(text, "haystack", 120)[:-1])
+    assert "needle" in cut("—" + text, "needle thread", 120)
+    assert text.startswith(cut("é " + FILLER * 9000 + "naïve", "naïve", 120)[2:-1])
+
+
+@given(texts, texts, st.integers(MIN_SNIPPET, 60))
+def test_whatever_comes_fits_and_is_a_part_of_the_text(text: str, query: str, length: int) -> None:
+    shown = cut(text, query, length)
+    assert len(shown) <= length
+    assert shown in text or shown.removeprefix("… ").removesuffix("…") in text
 
 
 def test_scripts_without_spaces_match_anywhere_and_are_cut_anywhere() -> None:
-    cut = snippet("東" * 200 + "天気" + "京" * 200, ["天気"], 100)
-    assert cut == "… 天気" + "京" * 95 + "…"
+    shown = cut("東" * 200 + "天気" + "京" * 200, "天気", 100)
+    assert shown == "… 天気" + "京" * 95 + "…"
 
 
 @pytest.mark.parametrize("length", range(MIN_SNIPPET, 60))
@@ -69,6 +131,6 @@ def test_scripts_without_spaces_match_anywhere_and_are_cut_anywhere() -> None:
     "text", [FILLER * 3 + "needle " * 5, "x" * 50 + " needle" + "x" * 50, "İ" * 100 + " needle " * 9]
 )
 def test_a_snippet_is_never_longer_than_it_may_be_and_holds_something(length: int, text: str) -> None:
-    cut = snippet(text, ["needle"], length)
-    assert len(cut) <= length
-    assert cut.strip("… ")
+    shown = cut(text, "needle", length)
+    assert len(shown) <= length
+    assert shown.strip("… ")

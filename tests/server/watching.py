@@ -64,6 +64,7 @@ class Watched:
         due: Stage = Stage.SEARCHED,
         submitted: bool = False,
         typing: bool = False,
+        min_score: float = 0.0,
         last: Query | None = None,
         scope: Scope | None = None,
     ) -> None:
@@ -79,6 +80,7 @@ class Watched:
             shown=True,
             submitted=submitted,
             typing=typing,
+            min_score=min_score,
             last=last,
         )
         pipeline.step(self.query)

@@ -66,7 +66,8 @@ class ScriptedServer:
     """Serves folders and a websocket at ``/v1/type`` on a free port of this machine, from a thread of its own.
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
-    ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``documents`` and
+    ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``weak`` makes all
+    hits poor, ``documents`` and
     ``examples`` stand in the welcome, ``token`` is what a hello has to hold, and ``policy`` goes with each page. Paths
     below ``/landing`` answer with an empty page, for results to lead to.
     """
@@ -76,10 +77,12 @@ class ScriptedServer:
         self.policy = CONTENT_SECURITY_POLICY
         self.hold = False
         self.ready = True
+        self.weak = False
         self.token: str | None = None
         self.documents: int | None = 39_000
         self.examples = ["read a file line by line", "run several tasks at once"]
         self.keys: list[Key] = []
+        self.hellos: list[Hello] = []
         self.violations: list[str] = []
         self.sessions = 0
         self.port = 0
@@ -214,6 +217,9 @@ class ScriptedServer:
                 try:
                     message = conversation.receive_binary() if isinstance(frame, bytes) else conversation.receive(frame)
                     if isinstance(message, Hello):
+                        with self._changed:
+                            self.hellos.append(message)
+                            self._changed.notify_all()
                         hello = write_hello(
                             message,
                             self._limits,
@@ -236,6 +242,8 @@ class ScriptedServer:
                     continue
                 kind = type(message).__name__.lower()
                 answer = {"seq": message.seq, "hits": self.find(text), "timing_us": {"total": 400}}
+                if self.weak:
+                    answer["weak"] = True
                 if kind == "submit":
                     answer |= {"submit": True, "ready": self.ready}
                 await self._answer(connection, Key(message.seq, kind, text), json.dumps(answer))

@@ -39,6 +39,20 @@ def test_results_in_the_page_after_enter(shown: Page) -> None:
     assert violations(shown.driver) == []
 
 
+def test_poor_results_and_copies(shown: Page, server: ScriptedServer) -> None:
+    find = server.find
+    server.find = lambda text: [hit | {"copies": 3} for hit in find(text)]
+    server.weak = True
+    shown.type_and_see("path jo")
+    shown.until(lambda seen: seen["weak"] is not None)
+    assert violations(shown.driver) == []
+    shown.press(Keys.ARROW_DOWN)
+    assert violations(shown.driver) == []
+    shown.press(Keys.ESCAPE, Keys.ENTER)
+    shown.until(lambda seen: seen["settled"] != [] and seen["weak"] is not None)
+    assert violations(shown.driver) == []
+
+
 def test_no_results(shown: Page) -> None:
     shown.press("zzzz")
     shown.until(lambda seen: seen["message"] == "Nothing found for “zzzz”.")

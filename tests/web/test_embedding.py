@@ -111,6 +111,31 @@ def test_properties_are_attributes_as_frameworks_expect(embed: Embed) -> None:
     page.until(lambda seen: seen["state"] == "open" and seen["status"])
 
 
+def test_a_least_score_goes_into_the_hello_and_changes_with_its_attribute(embed: Embed, server: ScriptedServer) -> None:
+    page = embed(BOX.replace(" src", " min-score=0.4 src"))
+    server.wait_for(lambda server: [hello.min_score for hello in server.hellos] == [0.4])
+    assert page.run("return box.minScore") == "0.4"
+    page.run("box.minScore = 7")
+    server.wait_for(lambda server: [hello.min_score for hello in server.hellos] == [0.4, 1.0])
+    page.run("box.minScore = 'much'")
+    server.wait_for(lambda server: [hello.min_score for hello in server.hellos] == [0.4, 1.0, 0.0])
+
+
+def test_an_event_tells_when_results_become_weak_and_when_they_no_longer_are(
+    embed: Embed, server: ScriptedServer
+) -> None:
+    page = embed(BOX)
+    page.run("globalThis.told = []; box.addEventListener('weak', ({ detail }) => told.push(detail))")
+    page.input.click()
+    server.weak = True
+    page.press("path")
+    page.until(lambda seen: seen["weak"] is not None)
+    server.weak = False
+    page.press(" jo")
+    page.until(lambda seen: seen["options"] != [] and seen["weak"] is None)
+    assert page.run("return told") == [True, False]
+
+
 def test_events_tell_what_happens(embed: Embed) -> None:
     page = embed(BOX)
     page.input.click()

@@ -182,3 +182,26 @@ def test_the_number_of_results_is_told_to_screen_readers_after_a_pause(page: Pag
 
 def test_the_number_of_documents_stands_in_the_status_line(page: Page) -> None:
     page.until(lambda seen: seen["connection"] == "Connected · 39,000 documents")
+
+
+def test_poor_results_stand_apart_until_better_ones_come(page: Page, server: ScriptedServer) -> None:
+    server.weak = True
+    page.press("path")
+    seen = page.until(lambda seen: seen["weak"] is not None and seen["said"] != "")
+    assert seen["weak"] == "No good match. Closest results:"
+    assert seen["said"].startswith("No good match. Closest results: ")
+    assert seen["dimmed"] == len(seen["options"]) > 0
+    assert (seen["active"], seen["selected"]) == (None, [])
+    page.press(Keys.ENTER)
+    page.until(lambda seen: seen["settled"] != [] and seen["weak"] is not None)
+    server.weak = False
+    page.press(" jo")
+    page.until(lambda seen: seen["options"] != [] and seen["weak"] is None)
+    page.press(Keys.ENTER)
+    page.until(lambda seen: seen["settled"] != [] and seen["weak"] is None and seen["dimmed"] == 0)
+
+
+def test_a_row_says_how_many_copies_it_stands_for(page: Page, server: ScriptedServer) -> None:
+    server.find = lambda text: [document(text) | {"copies": 3}, document("other")]
+    page.press("p")
+    assert page.until(lambda seen: seen["options"] == ["p", "other"])["copies"] == ["3 copies"]

@@ -45,6 +45,8 @@ def test_the_three_messages_of_the_contract_are_read() -> None:
 def test_a_hello_sets_what_comes_back_and_its_fields_are_optional() -> None:
     wish = '{"hello": {"k": 3, "embedding": "float16", "search": "word"}}'
     assert talk().receive(wish) == Hello(3, Dtype.FLOAT16, SearchMode.WORD)
+    assert talk().receive('{"hello": {"min_score": 0.25}}') == Hello(8, min_score=0.25)
+    assert talk().receive('{"hello": {"min_score": 1}}') == Hello(8, min_score=1.0)
     assert talk(limits=Limits(default_k=5)).receive('{"hello": {}}') == Hello(5, None, SearchMode.KEYSTROKE)
 
 
@@ -101,6 +103,11 @@ def test_a_hello_sets_what_comes_back_and_its_fields_are_optional() -> None:
         ('{"hello": {"quality": "good"}}', "bad_hello"),
         ('{"hello": {"quality": null}}', "bad_hello"),
         ('{"hello": {"quality": "best"}}', "bad_hello"),
+        ('{"hello": {"min_score": -0.1}}', "bad_hello"),
+        ('{"hello": {"min_score": 1.1}}', "bad_hello"),
+        ('{"hello": {"min_score": true}}', "bad_hello"),
+        ('{"hello": {"min_score": "0.5"}}', "bad_hello"),
+        ('{"hello": {"min_score": null}}', "bad_hello"),
         ('{"hello": {"lang": "en"}}', "bad_hello"),
     ],
 )

@@ -45,6 +45,7 @@ def test_replies_are_written_as_the_contract_shows_them() -> None:
         "timing_us": timing,
     }
     assert "hits" not in json.loads(write_reply(1, None, spent))
+    assert json.loads(write_reply(1, b"[]", None, weak=True)) == {"seq": 1, "hits": [], "weak": True}
     assert json.loads(write_error(ProtocolError("bad_edit", "outside", seq=2))) == {
         "error": {"code": "bad_edit", "message": "outside"},
         "seq": 2,
@@ -69,6 +70,7 @@ def test_the_answer_to_a_hello_tells_what_was_agreed() -> None:
             "embedding": "int8",
             "search": "word",
             "quality": "fast",
+            "min_score": 0.0,
             "fallback": None,
             "examples": ["egg"],
         }

@@ -6,7 +6,7 @@ ends must agree on. A back end that blocks runs in a thread (:mod:`~typeahead.se
 
 :mod:`~typeahead.search.reading` says what a text asks for, and :mod:`~typeahead.search.seeking` encodes it.
 :mod:`~typeahead.search.ranking` is the one way from a request to hits; :mod:`~typeahead.search.scoring` weighs them, on
-the scale that :mod:`~typeahead.search.calibration` measures. :mod:`~typeahead.search.fusion` puts two rankings together
-instead. :mod:`~typeahead.search.reuse`, :mod:`~typeahead.search.snippets` and :mod:`~typeahead.search.marks` are for
-showing hits.
+the scale that :mod:`~typeahead.search.calibration` measures. :mod:`~typeahead.search.copies` shows documents that read
+the same as one. :mod:`~typeahead.search.reuse`, :mod:`~typeahead.search.sought`, :mod:`~typeahead.search.snippets` and
+:mod:`~typeahead.search.marks` are for showing hits.
 """

@@ -1,7 +1,7 @@
 """The one ranking above all back ends: from candidates to hits.
 
-A back end finds; here scores are made, passages collapse to documents, and offset and k cut the list. Everything that
-shows results goes through :func:`find`: the server, the terminal, the measurements.
+A back end finds; here scores are made, passages collapse to documents and copies to one hit, and offset and k cut the
+list. Everything that shows results goes through :func:`find`: the server, the terminal, the measurements.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import numpy as np
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import UnsupportedFilter
+from typeahead.search.copies import SPARE, Collapse, Ranked, Row
 from typeahead.search.filters import kinds
-from typeahead.search.port import Backend, Candidates, Key, Request
+from typeahead.search.port import Backend, Candidates, Request
 from typeahead.search.scoring import UNCALIBRATED, Scale, score
 
 #: Candidates of each arm, at least. The best by both arms together may be some way down the list of either.
 DEPTH: Final = 100
-#: How often twice as many candidates are asked for, where many of them are passages of the same documents.
+#: How often twice as many candidates are asked for, where many of them are passages of the same documents, or copies.
 _DOUBLINGS: Final = 4
 
 
@@ -38,6 +39,8 @@ class Hit(NamedTuple):
     url: str
     #: The arms that found it.
     arms: tuple[str, ...] = ()
+    #: How many documents with this title and text were found; the others are no hits of their own.
+    copies: int = 1
 
 
 class Found(NamedTuple):
@@ -49,14 +52,6 @@ class Found(NamedTuple):
     version: str
     #: Whether even the best hit is poor: it is no better than what texts without meaning find.
     weak: bool = False
-
-
-class _Ranked(NamedTuple):
-    """The best passage of each document, best first: keys, sums of parts, and the arms that found it."""
-
-    keys: Sequence[Key] = ()
-    scores: Sequence[float] = ()
-    arms: Sequence[tuple[str, ...]] = ()
 
 
 async def find(
@@ -72,57 +67,51 @@ async def find(
         if request.filter is not None and (unknown := kinds(request.filter) - backend.capabilities.filters):
             raise UnsupportedFilter(backend.address, unknown)
     version, documents = backend.version, backend.count
-    ranked = [_Ranked()] * len(requests)
+    rows: list[list[Row]] = [[] for _ in requests]
+    collapse = Collapse(backend, deadline)
     # A text without a token has no embedding, and one without a word asks for none.
     left = [row for row, request in enumerate(requests) if request.vector is not None or request.words is not None]
     wider = 1
     while left:
         asked = [replace(requests[row], k=_depth(requests[row], wider), offset=0) for row in left]
         found = await backend.candidates(asked, deadline)
-        again = []
+        ranked, wanted, full = [], [], []
         for row, request, candidates in zip(left, asked, found, strict=True):
-            wanted = requests[row].k + requests[row].offset
-            ranked[row] = _ranked(candidates, score(candidates, documents, scale), wanted)
-            full = any(np.count_nonzero(arm) >= request.k for arm in candidates.arms.values())
-            if len(ranked[row].keys) < wanted and full and wider < 2**_DOUBLINGS:
+            wanted.append(requests[row].k + requests[row].offset)
+            ranked.append(_ranked(candidates, score(candidates, documents, scale), wider * wanted[-1] + SPARE))
+            full.append(any(np.count_nonzero(arm) >= request.k for arm in candidates.arms.values()))
+        again = []
+        for row, most, more, made in zip(left, wanted, full, await collapse.rows(ranked, wanted), strict=True):
+            rows[row] = made
+            if len(made) < most and more and wider < 2**_DOUBLINGS:
                 again.append(row)
         left, wider = again, 2 * wider
-    shown = [
-        range(request.offset, min(request.offset + request.k, len(one.keys)))
-        for request, one in zip(requests, ranked, strict=True)
+    return [_found(made, request, version, scale) for made, request in zip(rows, requests, strict=True)]
+
+
+def _found(rows: Sequence[Row], request: Request, version: str, scale: Scale) -> Found:
+    hits = [
+        Hit(one.id, scale.unit(ranked.score), one.title, one.text, one.url, ranked.arms, copies)
+        for one, ranked, copies in rows[request.offset : request.offset + request.k]
     ]
-    wanted_ids = {one.keys[row].document: None for one, rows in zip(ranked, shown, strict=True) for row in rows}
-    fetched = await backend.fetch(list(wanted_ids), deadline)
-    made = []
-    for one, rows in zip(ranked, shown, strict=True):
-        hits = []
-        for row in rows:
-            # A document may have gone between the two calls.
-            if (document := fetched.get(one.keys[row].document)) is not None:
-                value = scale.unit(one.scores[row])
-                hits.append(Hit(document.id, value, document.title, document.text, document.url, one.arms[row]))
-        made.append(Found(hits, version, len(one.scores) > 0 and scale.unit(one.scores[0]) < scale.weak))
-    return made
+    return Found(hits, version, bool(rows) and scale.unit(rows[0].ranked.score) < scale.weak)
 
 
 def _depth(request: Request, wider: int) -> int:
     return wider * max(request.k + request.offset, DEPTH)
 
 
-def _ranked(found: Candidates, scores: Vectors, wanted: int) -> _Ranked:
-    """The ``wanted`` best documents; of equal scores the earlier candidate comes first."""
-    order = np.argsort(-scores, kind="stable").tolist()
+def _ranked(found: Candidates, scores: Vectors, most: int) -> list[Ranked]:
+    """The best passage of each of the ``most`` best documents; of equal scores the earlier candidate comes first."""
     best: dict[str, int] = {}
-    for row in order:
-        if best.setdefault(found.keys[row].document, row) == row and len(best) == wanted:
+    for row in np.argsort(-scores, kind="stable").tolist():
+        if best.setdefault(found.keys[row].document, row) == row and len(best) == most:
             break
-    rows = list(best.values())
-    names = list(found.arms)
-    return _Ranked(
-        [found.keys[row] for row in rows],
-        scores[rows].tolist(),
-        [tuple(name for name in names if found.arms[name][row]) for row in rows],
-    )
+    arms = found.arms.items()
+    return [
+        Ranked(found.keys[row], float(scores[row]), tuple(name for name, mask in arms if mask[row]))
+        for row in best.values()
+    ]
 
 
 def check_requests(requests: Sequence[Request], dim: int) -> None:

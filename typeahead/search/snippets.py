@@ -1,72 +1,154 @@
-"""Chooses the part of a passage that is sent with a hit: its beginning, or the text around a first match beyond that.
+"""Chooses the part of a passage that is sent with a hit: the window with the most of the query's words.
 
-It runs for each hit of each keystroke, so it looks for plain strings in a bounded part of the passage, which takes 10
-to 20 µs. :mod:`typeahead.search.marks` then marks the words in that part.
+The window with the most different words wins, rarer words counting for more where weights are given; then the one where
+they stand closest together; then the first. :mod:`typeahead.search.sought` says what a word matches, and
+:mod:`typeahead.search.marks` marks the words in the window.
+
+This runs for each hit of each keystroke, so its work is bounded. The first 24 places of each word count, and of the
+places that hold its letters the first 1,000 are looked at. A text longer than :data:`_SCANNED` divided by one more than
+the number of words is searched up to there: the first 524,288 code points for one word, the first 104,857 for nine.
+Beyond ASCII, accents are folded in texts of up to 4,096 code points; in longer ones, words beyond ASCII are looked for
+in a sixteenth of those code points. ``python -m benchmarks.marks`` measures it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
+
+from typeahead.search.sought import Folded, Word, places, remembered, squeezed
 
 #: Code points that a snippet needs at least, for an ellipsis on either side and a word between them.
 MIN_SNIPPET = 16
 
-#: How many code points of a passage are searched, how many words of a query are looked for, and how many code points
-#: are given up to end with a whole word.
-_SEARCHED = 2000
-_MAX_WORDS = 8
-_LONGEST_CUT = 24
-
-_WORD = re.compile(r"\w+")
-
-#: Words that do not tell why a passage was found. Shorter ones are left out by their length.
-_COMMON: Final = frozenset(("does", "from", "into", "that", "this", "what", "when", "where", "which", "with", "your"))
-
-
-def telling_words(query: str) -> list[str]:
-    """Return the words worth finding, in lower case. The last one may be unfinished, as it is still being typed."""
-    words = dict.fromkeys(_WORD.findall(_fold(query)))
-    # Beyond ASCII a word of two letters, such as 天気, may tell a lot.
-    return [word for word in words if len(word) > (3 if word.isascii() else 1) and word not in _COMMON][:_MAX_WORDS]
+#: How many characters are looked at in all, each of them once for each word, and once to fold it.
+_SCANNED: Final = 1 << 20
+#: How many times slower ``lower`` is beyond ASCII.
+_SLOWER: Final = 16
+#: Longer texts are not folded character by character, nor searched across the joints of identifiers.
+_SHORT: Final = 4096
+#: How many places of one word count.
+_MOST_PLACES: Final = 24
+#: What a word counts for, in thousandths of its weight, where it is the beginning of another, and what more where it
+#: stands for itself: "port" is better evidence in "the port" than in "portable", unless fewer words are there.
+_BEGINNING, _ITSELF = 800, 200
+#: How many code points are given up to end with a whole word.
+_LONGEST_CUT: Final = 24
+#: Where a sentence ends.
+_ENDS: Final = (". ", "! ", "? ", "\n", "。")
 
 
-def snippet(text: str, words: Sequence[str], length: int) -> str:
+def snippet(text: str, words: Sequence[Word], length: int, scope: int = 0) -> str:
     """Cut a passage to ``length`` code points, with an ellipsis where something is left out.
 
-    ``words`` are those of :func:`telling_words`; ``length`` is at least :data:`MIN_SNIPPET`.
+    ``words`` are those of :func:`typeahead.search.sought.sought`; ``length`` is at least :data:`MIN_SNIPPET`.
+    Passages beyond ASCII are remembered for this ``scope`` alone. Without a match the beginning is sent.
     """
     if len(text) <= length:
         return text
-    start = _start(text, words, length)
+    first, last = _evidence(text, words, length - 3, scope) or (0, 0)
+    start = _start(text, first, last, length)
     before = "… " if start else ""
     end = start + length - len(before)
     if end < len(text):
         end -= 1
         space = text.rfind(" ", max(start, end - _LONGEST_CUT), end + 1)
-        return before + text[start : space if space > start else end] + "…"
+        return before + text[start : space if space > start and space >= last else end] + "…"
     return before + text[start:]
 
 
-def _start(text: str, words: Sequence[str], length: int) -> int:
-    """Return where the snippet begins: some way before the first match, or at 0 if the match is shown anyway."""
-    folded = _fold(text[:_SEARCHED])
-    first = min((at for word in words if (at := _find(folded, word)) >= 0), default=0)
-    if first <= length // 2:
+def _evidence(text: str, words: Sequence[Word], width: int, scope: int) -> tuple[int, int] | None:
+    """Return the first and last place of the best evidence that ``width`` code points can show; None without any."""
+    if not words:
+        return None
+    folded, origins = _searchable(text, words, scope)
+    bare = squeezed(folded) if len(folded) <= _SHORT else folded
+    found = []
+    original = text if origins is None else None
+    for number, word in enumerate(words):
+        stands = places(word, folded, bare, original, _MOST_PLACES)
+        if len(stands) == _MOST_PLACES and not word.whole:
+            # Words that only begin with it must not leave it out.
+            stands = sorted({*stands, *places(word._replace(whole=True), folded, bare, original, _MOST_PLACES)})
+        for start, end in stands:
+            itself = end == len(folded) or word.anywhere or not folded[end].isalnum()
+            found.append((start, end, number, itself))
+    # A letter that somebody has just begun to type is no evidence by itself.
+    if not any(len(words[number].text) > 1 or words[number].anywhere for _, _, number, _ in found) and len(words) > 1:
+        return None
+    found.sort()
+    if origins is not None:
+        found = [(origins[start], origins[end - 1] + 1, number, itself) for start, end, number, itself in found]
+    return _densest(found, [round(word.weight * _BEGINNING) for word in words], words, width)
+
+
+def _densest(
+    found: Sequence[tuple[int, int, int, bool]], values: Sequence[int], words: Sequence[Word], width: int
+) -> tuple[int, int]:
+    """Slide a window over the places of all words, and return the span of its best stand."""
+    more = [round(word.weight * _ITSELF) for word in words]
+    begun, itself = [0] * len(words), [0] * len(words)
+    best, span = (-1, 0), (0, 0)
+    total = left = 0
+    for _, end, number, is_itself in found:
+        total += 0 if begun[number] else values[number]
+        begun[number] += 1
+        if is_itself:
+            total += 0 if itself[number] else more[number]
+            itself[number] += 1
+        while True:
+            start, its_end, gone, was_itself = found[left]
+            outside = start + width < end and its_end < end
+            needed = begun[gone] == 1 or (was_itself and itself[gone] == 1)
+            if needed and not outside:
+                break
+            begun[gone] -= 1
+            total -= 0 if begun[gone] else values[gone]
+            if was_itself:
+                itself[gone] -= 1
+                total -= 0 if itself[gone] else more[gone]
+            left += 1
+        # Of equal windows the first stays.
+        if (total, start - end) > best:
+            best, span = (total, start - end), (start, end)
+    return span
+
+
+def _searchable(text: str, words: Sequence[Word], scope: int) -> Folded:
+    """Return as much of the text as is searched, folded as well as there is time for."""
+    reach = _SCANNED // (1 + len(words))
+    if text.isascii():
+        return Folded(text[:reach].lower())
+    if len(text) <= _SHORT:
+        return remembered(text, scope)
+    if all(word.text.isascii() for word in words):
+        # Letters beyond ASCII become question marks, which keeps all places, and is ten times as fast as "lower".
+        return Folded(text[:reach].encode("ascii", "replace").decode().lower())
+    # This one letter becomes two in lower case, which would move all that follow.
+    return Folded(text[: reach // _SLOWER].replace("İ", "i").lower())
+
+
+def _start(text: str, first: int, last: int, length: int) -> int:
+    """Return where the snippet begins that shows the code points from ``first`` to ``last``.
+
+    That is the beginning of the text if it shows them; otherwise the sentence that they stand in, or a word before
+    them.
+    """
+    if last < length:
         return 0
-    space = text.find(" ", first - length // 4, first)
-    return first if space < 0 else space + 1
-
-
-def _fold(text: str) -> str:
-    # This one letter becomes two in lower case, which would move the positions of all that follow.
-    return text.replace("İ", "i").lower()
-
-
-def _find(folded: str, word: str) -> int:
-    """Return where a word begins with ``word``, or -1. Words beyond ASCII match anywhere: they may have no spaces."""
-    at = folded.find(word)
-    while at > 0 and word.isascii() and folded[at - 1].isalnum():
-        at = folded.find(word, at + len(word))
-    return at
+    # A page may show two lines of it, in which the evidence should be.
+    lead = max(0, min(length // 4, (length - 3 - (last - first)) * 2 // 3))
+    sentence = max(
+        (end + len(sign) for sign in _ENDS if (end := text.rfind(sign, first - lead, first)) >= 0), default=0
+    )
+    if sentence:
+        start = sentence
+    else:
+        space = text.find(" ", first - min(lead, length // 8), first)
+        start = first if space < 0 else space + 1
+    # At the end of the text the window shows what comes before it instead of nothing.
+    fill = len(text) - (length - 2)
+    if start > fill:
+        space = text.find(" ", fill - 1, start)
+        start = start if space < 0 else space + 1
+    return start

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from typeahead.errors import ProtocolError
 from typeahead.wire.access import Access, Tokens
-from typeahead.wire.fields import BadField, ObjectReader, load_object
+from typeahead.wire.fields import MIN_SCORE, BadField, MinScore, ObjectReader, load_object
 from typeahead.wire.protocol import (
     MAX_SEQ,
     Dtype,
@@ -51,6 +51,7 @@ class _HelloFields(msgspec.Struct, forbid_unknown_fields=True):
     embedding: Literal["float32", "float16", "int8"] | UnsetType = UNSET
     search: SearchMode = SearchMode.KEYSTROKE
     quality: Quality = Quality.FAST
+    min_score: MinScore = 0.0
     # A token that the server does not ask for is ignored, whatever it is.
     token: Any = None
 
@@ -75,6 +76,7 @@ _HELLOS: Final = ObjectReader(
         "embedding": '"float32", "float16" or "int8"',
         "search": '"keystroke", "word" or "submit"',
         "quality": '"fast" or "best"',
+        "min_score": MIN_SCORE,
     },
 )
 _decode_keystroke: Final = _KEYSTROKES.decode
@@ -200,7 +202,7 @@ class Conversation:
             raise BadField(f'this server\'s encoder has no "embedding" of type "{wishes.embedding}"', "embedding")
         if wishes.quality is Quality.BEST and limits.fallback is None:
             raise BadField('this server has no fallback encoder: leave "quality" out', "quality")
-        return Hello(k, dtype, wishes.search, wishes.quality)
+        return Hello(k, dtype, wishes.search, wishes.quality, float(wishes.min_score))
 
 
 def _message(keystroke: _Keystroke) -> Message:

@@ -14,12 +14,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 import orjson
 
 from typeahead.errors import ProtocolError
+
+#: What a hit has to score at least, and what such a field has to be, for errors.
+MinScore = Annotated[float, msgspec.Meta(ge=0, le=1)]
+MIN_SCORE: Final = "a number from 0 to 1"
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 

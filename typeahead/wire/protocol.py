@@ -5,7 +5,7 @@ does any I/O. :class:`~typeahead.core.session.Session` checks texts, and :mod:`t
 
 A client message is a JSON object, one to a text frame, with these fields and no others::
 
-    {"hello": {"k": 8, "embedding": "float32", "search": "keystroke", "quality": "fast", "token": "…"}}
+    {"hello": {"k": 8, "embedding": "float32", "search": "keystroke", "quality": "fast", "min_score": 0, "token": "…"}}
                                                              first, if at all; all optional
     {"seq": 1, "text": "how t"}                              the whole text
     {"seq": 2, "edit": {"at": 5, "del": 0, "ins": "o"}}      a change, in code points of the text before it
@@ -26,9 +26,11 @@ A hit is ``{"id", "score", "title", "text", "url", "marks": {"title": [[0, 3]], 
 passage is cut to its beginning, or to the part around the query's words. ``marks`` say where the query's words are in
 the title and text as sent: ``[start, end)`` in code points, in order, without overlaps (:mod:`typeahead.search.marks`).
 Where the server searches words as well as vectors, ``arms`` says which search found the hit: "dense", "lexical" or
-both. Nothing here is HTML; a page has to show it as text. ``hits`` is missing where no search was due: because of the
-hello's ``search``, or because the server has no index. The server may add fields to its messages; a client ignores the
-ones it does not know.
+both. ``copies`` says how many documents with this very title and text there are, where there are several; the others
+have no row of their own. Hits that score less than the hello's ``min_score``, from 0 to 1, are left out. ``"weak":
+true`` in a reply says that even its best hit is a poor one. Nothing here is HTML; a page has to show it as text.
+``hits`` is missing where no search was due: because of the hello's ``search``, or because the server has no index. The
+server may add fields to its messages; a client ignores the ones it does not know.
 
 Operators show a token of their own in the hello. Their replies have one more field, which says where the time went:
 ``"timing_us": {"queue", "tokenize", "step", "search", "serialize", "total"}``. A server can be set to send it to
@@ -149,6 +151,8 @@ class Hello:
     dtype: Dtype | None = None
     search: SearchMode = SearchMode.KEYSTROKE
     quality: Quality = Quality.FAST
+    #: Hits that score less are left out; 0 leaves none out.
+    min_score: float = 0.0
 
 
 # One of these is made for each key, and a struct is made faster than a dataclass.

@@ -41,6 +41,7 @@ def write_hello(
         "embedding": None if hello.dtype is None else hello.dtype.name.lower(),
         "search": hello.search.value,
         "quality": hello.quality.value,
+        "min_score": hello.min_score,
         "fallback": limits.fallback,
         "examples": list(examples),
     }
@@ -54,10 +55,12 @@ def write_reply(
     *,
     ready: bool | None = None,
     encoder: str = "",
+    weak: bool = False,
 ) -> bytes:
     """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any.
 
-    ``encoder`` names the model that encoded the text, empty where none did; ``timing_us`` are the microseconds of
+    ``encoder`` names the model that encoded the text, empty where none did. ``weak`` says that even the best of the
+    hits is a poor one. ``timing_us`` are the microseconds of
     queue, tokenize, step, search and serialize, and all of them together, None for who may not see them.
     """
     # Put together by hand: of all that a reply takes, building dictionaries for orjson was the largest part.
@@ -65,6 +68,7 @@ def write_reply(
         (
             b'{"seq":%d' % seq,
             b"" if hits is None else b',"hits":' + hits,
+            b',"weak":true' if weak else b"",
             b"" if ready is None else _SUBMIT[ready],
             _encoder_field(encoder),
             b"}" if timing_us is None else _TIMING % timing_us,

@@ -109,6 +109,7 @@ def test_search_finds_what_typing_finds(server: Running) -> None:
         ({"query": "a", "k": 0}, '"k"'),
         ({"query": "a", "k": 101}, '"k"'),
         ({"query": "a", "k": True}, '"k"'),
+        ({"query": "a", "min_score": 2}, '"min_score" has to be a number from 0 to 1'),
         ({"query": "a", "n": 1}, "'n'"),
         ({"query": "a" * 101}, "101"),
         ({"query": "\udc00"}, "surrogate"),
@@ -118,6 +119,15 @@ def test_a_search_that_makes_no_sense_is_refused(server: Running, fields: dict[s
     reply = post(server, "/v1/search", fields)
     assert reply.status_code == 400
     assert named in reply.json()["error"]["message"]
+
+
+def test_a_search_leaves_out_hits_below_the_least_score_and_says_if_all_are_poor(server: Running) -> None:
+    found = post(server, "/v1/search", {"query": "bake bread"}).json()
+    least = found["hits"][0]["score"]
+    only = post(server, "/v1/search", {"query": "bake bread", "min_score": least}).json()
+    assert only["hits"] == [hit for hit in found["hits"] if hit["score"] >= least]
+    assert len(only["hits"]) < len(found["hits"])
+    assert "weak" not in found
 
 
 def test_a_search_and_embeddings_of_the_best_quality_are_the_fallbacks() -> None:

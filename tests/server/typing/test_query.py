@@ -209,3 +209,15 @@ def test_nobody_but_its_own_file_writes_to_a_query() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in written:
                 owner = ast.unparse(node.value)
                 assert not owner.endswith(("query", "before", "last")), f"{path} writes {owner}.{node.attr}"
+
+
+def test_whether_hits_are_weak_is_told_with_them() -> None:
+    query = Query(Engine(MeanEncoder()).session(), 3, Stage.SEARCHED, lambda: None)
+    query.stepped(VECTOR)
+    assert not query.weak
+    query.stood_in(b"[]", weak=True)
+    assert query.weak
+    query.found(RESULT)
+    assert not query.weak
+    query.found(RESULT._replace(weak=True))
+    assert query.weak

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from tests.server.watching import Watched, first_title, started
 from typeahead.core.encoder import Vectors
 from typeahead.errors import DeadlinePassed
 from typeahead.search.fusion import Fusion
+from typeahead.search.ranking import Found, find
+from typeahead.server.typing import searcher
 from typeahead.server.typing.query import Stage, State
 
 
@@ -79,6 +82,30 @@ async def test_the_same_embedding_is_searched_once_and_its_snippets_follow_the_t
         # More than the last search found is not there.
         await Watched(pipeline, "boil an egg", k=5, last=first).reach(Stage.SEARCHED)
         assert index.batches == [1, 1]
+
+
+async def test_the_least_score_holds_for_reused_hits_too() -> None:
+    index = BruteForceIndex()
+    async with started(index) as pipeline:
+        everything = await Watched(pipeline, "boil an egg", k=5).reach(Stage.SEARCHED)
+        scores = [hit["score"] for hit in json.loads(everything.hits)]
+        first = await Watched(pipeline, "boil an egg", k=5, min_score=scores[1]).reach(Stage.SEARCHED)
+        again = await Watched(pipeline, "boil an  egg", k=5, min_score=scores[0], last=first).reach(Stage.SEARCHED)
+        assert [hit["score"] for hit in json.loads(first.hits)] == [score for score in scores if score >= scores[1]]
+        assert [hit["score"] for hit in json.loads(again.hits)] == [score for score in scores if score >= scores[0]]
+        assert index.batches == [1, 1]
+
+
+async def test_weak_hits_stay_weak_where_they_are_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def poor(*arguments: Any) -> list[Found]:
+        return [found._replace(weak=True) for found in await find(*arguments)]
+
+    monkeypatch.setattr(searcher, "find", poor)
+    async with started(BruteForceIndex(), anytime=0.5) as pipeline:
+        first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+        same = await Watched(pipeline, "boil an  egg", last=first).reach(Stage.SEARCHED)
+        near = await Watched(pipeline, "boil an egg now", last=first).reach(Stage.SEARCHED)
+        assert (first.weak, same.weak, near.weak) == (True, True, True)
 
 
 async def test_results_stand_while_the_embedding_hardly_moves_and_are_searched_for_behind_the_others() -> None:

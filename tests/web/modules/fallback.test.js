@@ -1,7 +1,7 @@
 import { equal, test } from "./harness.js";
 import { settled, start } from "./world.js";
 
-const HIT = { id: "x", score: 1, title: "t", text: "b", url: "u", marks: { title: [[0, 1]], text: [] } };
+const HIT = { id: "x", score: 1, title: "t", text: "b", url: "u", copies: 1, marks: { title: [[0, 1]], text: [] } };
 
 /** A client whose websocket was refused twice, with a text. */
 function blocked({ text = "egg", hello = { k: 8 } } = {}) {
@@ -199,4 +199,9 @@ test("closed means that a search under way is given up, and its answer dropped",
   equal(true, world.asked[0].init.signal.aborted);
   await settled();
   equal([0, "closed"], [seen.hits.length, client.state]);
+});
+
+test("the least score goes into each search", () => {
+  const { world } = blocked({ hello: { k: 8, min_score: 0.4 } });
+  equal({ query: "egg", k: 8, min_score: 0.4 }, world.asked[0].query);
 });

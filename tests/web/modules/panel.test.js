@@ -10,15 +10,15 @@ function drawn() {
 }
 
 function hits(...titles) {
-  return titles.map((title) => ({ id: title, score: 1, title, text: "", url: "https://a.example/", marks: { title: [], text: [] } }));
+  return titles.map((title) => ({ id: title, score: 1, title, text: "", url: "https://a.example/", copies: 1, marks: { title: [], text: [] } }));
 }
 
 /** What is to be seen: which parts, and the rows in them. */
 function look({ parts }) {
-  const { answers, empty, input, message, options, panel, recent, settled } = parts;
+  const { answers, empty, input, message, options, panel, recent, settled, weak } = parts;
   const rows = (list) => [...list.children].map((item) => item.textContent.replace("a.example", ""));
   return {
-    seen: Object.entries({ panel, options, recent, settled, answers, message, empty })
+    seen: Object.entries({ panel, options, recent, settled, answers, message, empty, weak })
       .filter(([, part]) => !part.closest("[hidden]")).map(([name]) => name).join(" "),
     rows: [rows(options), rows(answers)],
     words: message.textContent,
@@ -127,4 +127,29 @@ test("a reset box looks as it did at first", () => {
   made.panel.close();
   made.panel.reset();
   equal({ ...first, words: "Nothing" }, look(made));
+});
+
+test("poor hits stand apart under a line, in the panel and in the page, until better ones come", () => {
+  const made = drawn();
+  const dimmed = () => [made.panel.options, made.panel.answers].map(({ targets }) => targets.filter(({ part }) => part.contains("weak-row")).length);
+  made.panel.open(hits("a", "b"), "", true);
+  equal(["panel options weak", [2, 0], undefined], [look(made).seen, dimmed(), made.panel.active()]);
+  equal(made.parts.weak, made.parts.options.previousElementSibling);
+  made.panel.settle(hits("a"), "", true);
+  equal(["settled answers weak", [2, 1]], [look(made).seen, dimmed()]);
+  made.panel.open(hits("a", "b"), "");
+  equal(["panel options", 0], [look(made).seen, dimmed()[0]]);
+  made.panel.open(hits("a"), "", true);
+  made.panel.reset();
+  made.panel.offer(["egg"], () => {});
+  equal(true, made.parts.weak.hidden);
+});
+
+test("a row says how many copies it stands for, and takes that back", () => {
+  const made = drawn();
+  const [hit] = hits("a");
+  made.panel.open([{ ...hit, copies: 3 }], "");
+  equal([["a3 copies"]], [look(made).rows[0]]);
+  made.panel.open([hit], "");
+  equal([["a"]], [look(made).rows[0]]);
 });

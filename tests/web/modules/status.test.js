@@ -136,3 +136,10 @@ test("an emptied field takes back what was told and what would be said", () => w
     timers.filter((timer) => timer !== null).length,
   ]);
 }));
+
+test("screen readers hear that the results are poor", () => withTimers((timers) => {
+  const { parts, status } = drawn();
+  status.shown(answer({ weak: true }));
+  timers.at(-1)[0]();
+  equal("No good match. Closest results: 2 results", parts.announcer.textContent);
+}));

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from typeahead.wire.fields import ObjectReader
+from typeahead.wire.fields import MIN_SCORE, MinScore, ObjectReader
 from typeahead.wire.protocol import Quality
 
 #: Values in one list of a report of timings.
@@ -39,6 +39,7 @@ class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
     query: str
     k: int | UnsetType = UNSET
     quality: Quality = Quality.FAST
+    min_score: MinScore = 0.0
 
 
 class EmbedBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,6 +71,8 @@ EMBEDDINGS: Final = ObjectReader(
         "quality": _QUALITY,
     },
 )
-SEARCH: Final = ObjectReader(SearchBody, {"query": "a string", "k": "an integer", "quality": _QUALITY})
+SEARCH: Final = ObjectReader(
+    SearchBody, {"query": "a string", "k": "an integer", "quality": _QUALITY, "min_score": MIN_SCORE}
+)
 EMBED: Final = ObjectReader(EmbedBody, {"texts": "a list of strings, not empty", "dtype": '"float32" or "float16"'})
 TIMINGS: Final = ObjectReader(TimingsBody, dict.fromkeys(TimingsBody.__struct_fields__, _MILLISECONDS))

@@ -158,7 +158,10 @@ class HttpApi:
         return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
 
     async def search(self, body: SearchBody, access: Access) -> Response:
-        """``POST /v1/search`` with ``{"query": "…", "k": 8, "quality": "fast"}``: hits as over the websocket."""
+        """``POST /v1/search`` with ``{"query": "…", "k": 8, "quality": "fast", "min_score": 0}``.
+
+        The answer has hits, and ``"weak": true`` if all of them are poor, as over the websocket.
+        """
         arrived_ns = time.perf_counter_ns()
         if not self._pipeline.searches:
             raise ApiError(404, "this server has no index: start it with one to search", code="no_index")
@@ -166,10 +169,12 @@ class HttpApi:
         if not 1 <= k <= self._config.max_k:
             raise ApiError(400, f'"k" has to be from 1 to {self._config.max_k}', param="k")
         try:
-            query = await self.find(body.query, k, best=self._best(body.quality))
+            query = await self.find(body.query, k, best=self._best(body.quality), min_score=body.min_score)
         except TextError as error:
             raise ApiError(400, str(error), param="query") from None
         answer: dict[str, Any] = {"hits": orjson.Fragment(query.hits), "encoder": query.encoder}
+        if query.weak:
+            answer["weak"] = True
         if self._config.timings or access is Access.OPERATOR:
             total_ns = time.perf_counter_ns() - arrived_ns
             search_ns = 0 if query.result is None else query.result.search_ns
@@ -177,13 +182,13 @@ class HttpApi:
             answer["timing_us"] = {stage: spent // 1000 for stage, spent in spent_ns.items()}
         return json_response(answer)
 
-    async def find(self, text: str, k: int, *, best: bool = False) -> Query:
+    async def find(self, text: str, k: int, *, best: bool = False, min_score: float = 0.0) -> Query:
         """Encode a text and search for it. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
         session = self._pipeline.session(max_chars=self._config.max_chars)
         session.set_text(text)
         changed = asyncio.Event()
         # Requests are bounded by max_requests, so like Enter they are never turned away.
-        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best, submitted=True)
+        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best, min_score=min_score, submitted=True)
         self._pipeline.step(query)
         try:
             while query.stage is not Stage.SEARCHED and not query.state.failed:

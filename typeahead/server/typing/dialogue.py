@@ -289,6 +289,7 @@ class Dialogue:
             shown=hello.dtype is not None,
             typing=True,
             best=best,
+            min_score=hello.min_score,
             wanted=1,
             last=before.last if before.result is None else before,
             tokenize_ns=tokenize_ns,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from typeahead.search.marks import Marker
 from typeahead.search.ranking import Hit
-from typeahead.search.snippets import snippet, telling_words
+from typeahead.search.snippets import snippet
 
 #: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.
 MAX_TITLE: Final = 300
@@ -22,15 +22,33 @@ class HitWriter:
     def __init__(self, snippet_chars: int) -> None:
         self._snippet_chars = snippet_chars
 
-    def write(self, hits: Sequence[Hit], text: str, scope: int = 0) -> bytes:
-        """Write the hits of a query's ``text`` as a JSON array; what it remembers is for its ``scope`` alone."""
-        words, marker = telling_words(text), Marker(text, scope)
+    def write(
+        self,
+        hits: Sequence[Hit],
+        text: str,
+        scope: int = 0,
+        *,
+        min_score: float = 0.0,
+        also: Iterable[str] = (),
+        weights: Mapping[str, float] | None = None,
+    ) -> bytes:
+        """Write the hits of a query's ``text`` as a JSON array.
+
+        A ``min_score`` above 0 leaves out those that score less. What this remembers is for its ``scope`` alone.
+        ``also`` are words to mark beside those of the text; ``weights`` tell by folded word how much it counts in the
+        choice of a snippet (:mod:`typeahead.search.sought`).
+        """
+        marker = Marker(text, scope, also, weights)
         written = []
         for hit in hits:
-            title, passage = _cut(hit.title, MAX_TITLE), snippet(hit.text, words, self._snippet_chars)
+            score = round(float(hit.score), 6)
+            # Without a minimum, negative scores are hits too.
+            if min_score > 0 and score < min_score:
+                continue
+            title, passage = _cut(hit.title, MAX_TITLE), snippet(hit.text, marker.words, self._snippet_chars, scope)
             fields: dict[str, Any] = {
                 "id": hit.id,
-                "score": round(float(hit.score), 6),
+                "score": score,
                 "title": title,
                 "text": passage,
                 "url": hit.url if len(hit.url) <= MAX_URL else "",
@@ -38,6 +56,8 @@ class HitWriter:
             }
             if hit.arms:
                 fields["arms"] = hit.arms
+            if hit.copies > 1:
+                fields["copies"] = hit.copies
             written.append(fields)
         return orjson.dumps(written)
 

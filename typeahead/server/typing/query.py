@@ -150,6 +150,8 @@ class Result(NamedTuple):
     serialize_ns: int = 0
     #: Whether words should have been searched too, and came too late.
     late: bool = False
+    #: Whether even the best hit is a poor one.
+    weak: bool = False
 
 
 class Query:
@@ -158,6 +160,7 @@ class Query:
     ``notify`` is called on the event loop each time the query gets on or fails. ``shown`` says that somebody wants the
     embedding itself, ``typing`` that somebody is typing the text and may go on: then the hits of where it is going may
     be shown. ``best`` asks the fallback for it, because the text came at once and its sender wants the best answer.
+    Hits that score less than ``min_score`` are not shown.
     ``wanted`` replies wait for it. ``submitted`` says that Enter was pressed already, so it is never turned away.
     ``last`` is the session's last query with a search of its own. ``tokenize_ns`` is what tokenizing the text took.
 
@@ -176,6 +179,8 @@ class Query:
     ahead: Vectors | None = None
     #: What to show: a JSON array.
     hits = b"[]"
+    #: Whether even the best of these hits is a poor one.
+    weak = False
     #: What its own search found, or one for the same vector. For a query that stands it may be the search for
     #: :attr:`ahead`.
     result: Result | None = None
@@ -192,6 +197,7 @@ class Query:
         shown: bool = False,
         typing: bool = False,
         best: bool = False,
+        min_score: float = 0.0,
         wanted: int = 0,
         submitted: bool = False,
         last: Query | None = None,
@@ -204,6 +210,7 @@ class Query:
         self.shown = shown
         self.typing = typing
         self.best = best
+        self.min_score = min_score
         self.wanted = wanted
         self.submitted = submitted
         self.last = last
@@ -267,10 +274,11 @@ class Query:
         self._take(result)
         self.notify()
 
-    def stood_in(self, hits: bytes) -> None:
-        """Show ``hits`` of the last search, a JSON array, until its own are there."""
+    def stood_in(self, hits: bytes, weak: bool = False) -> None:
+        """Show ``hits`` of the last search, a JSON array, until its own are there; ``weak`` if all of them are poor."""
         self._move(Event.STOOD_IN)
         self.hits = hits
+        self.weak = weak
         self.notify()
 
     def failed(self) -> None:
@@ -302,6 +310,7 @@ class Query:
 
     def _take(self, result: Result) -> None:
         self.hits = result.written
+        self.weak = result.weak
         self.result = result
         self.last = None
 

@@ -124,15 +124,15 @@ class Searcher:
         same = may_stand(found.sought, seeking, 1)
         if not same and (query.submitted or not may_stand(found.sought, seeking, self._anytime)):
             return False
-        written = self._writer.write(found.hits[: query.k], query.text, query.scope)
+        written = self._writer.write(found.hits[: query.k], query.text, query.scope, min_score=query.min_score)
         self.stood += 1
         if not same:
-            query.stood_in(written)
+            query.stood_in(written, found.weak)
         elif seeking is query.embedding:
-            query.found(Result(written, found.hits, found.sought, found.version))
+            query.found(Result(written, found.hits, found.sought, found.version, weak=found.weak))
             return True
         else:
-            query.guessed(Result(written, found.hits, found.sought, found.version))
+            query.guessed(Result(written, found.hits, found.sought, found.version, weak=found.weak))
         self._search_behind(query)
         return True
 
@@ -157,9 +157,10 @@ class Searcher:
             self._expected.pop(query, None)
         # search() lets no query without an embedding through.
         requests = [Request(query.seeking, query.text, query.k, scope=query.scope) for query in batch]
+        least = [query.min_score for query in batch]
 
         async def work(backend: Backend) -> list[Result]:
-            return await self._search(backend, requests)
+            return await self._search(backend, requests, least)
 
         together = self._backend.capabilities.together
         try:
@@ -171,18 +172,18 @@ class Searcher:
         deadline = self._loop.call_later(self._seconds, self._running.cancel)
         self._running.add_done_callback(lambda done: self._end(batch, done, deadline))
 
-    async def _search(self, backend: Backend, requests: Sequence[Request]) -> list[Result]:
-        """Search, and write what is found."""
+    async def _search(self, backend: Backend, requests: Sequence[Request], least: Sequence[float]) -> list[Result]:
+        """Search, and write the hits of each request that score at least as high as it wants."""
         started_ns = time.perf_counter_ns()
         found = await find(backend, requests, time.monotonic() + self._seconds, self._fusion)
         found_ns = time.perf_counter_ns()
         written = [
-            self._writer.write(one.hits, request.text, request.scope)
-            for one, request in zip(found, requests, strict=True)
+            self._writer.write(one.hits, request.text, request.scope, min_score=score)
+            for one, request, score in zip(found, requests, least, strict=True)
         ]
         search_ns, serialize_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
         return [
-            Result(text, one.hits, request.vector, one.version, search_ns, serialize_ns, late=bool(one.late))
+            Result(text, one.hits, request.vector, one.version, search_ns, serialize_ns, bool(one.late), one.weak)
             for text, one, request in zip(written, found, requests, strict=True)
             if request.vector is not None
         ]

@@ -81,6 +81,7 @@ class TurnWriter:
             timing_us,
             ready=turn.ready,
             encoder=query.encoder,
+            weak=query.weak and turn.needs is _SEARCHED,
         )
         reply = text, None if dtype is None else write_embedding(turn.seq, query.embedding, dtype)
         if keystroke:
