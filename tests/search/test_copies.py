@@ -9,11 +9,11 @@ from typing import cast
 import numpy as np
 import pytest
 
-from typeahead.search.copies import SPARE, Collapse
-from typeahead.search.copies import Ranked
-from typeahead.search.port import DENSE, Backend, Candidate, Candidates, Capabilities, Key, Request
+from typeahead.search.copies import SPARE, Collapse, Ranked
+from typeahead.search.port import DENSE, Backend, Candidates, Capabilities, Key, Request
 from typeahead.search.ranking import find
 from typeahead.search.space import Space
+from typeahead.search.terms import FIELDS
 from typeahead.text.document import Document
 
 
@@ -31,13 +31,27 @@ class Shelf:
             scores[row] = scores[row - 1]
         self.scores = scores
         self.searches = 0
+        self.count = len(texts)
         self.fetched: list[str] = []
 
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
         assert deadline > time.monotonic()
         self.searches += 1
-        keys = [Candidate(Key(one), score) for one, score in zip(self.texts, self.scores, strict=True)]
-        return [{DENSE: keys[: request.k]} for request in requests]
+        return [self._best(request.k) for request in requests]
+
+    def _best(self, k: int) -> Candidates:
+        keys = [Key(one) for one in self.texts][:k]
+        counts = np.zeros((len(keys), len(FIELDS), 0), np.float32)
+        return Candidates(
+            keys,
+            {DENSE: np.ones(len(keys), np.bool_)},
+            np.array(self.scores[:k], np.float32),
+            counts,
+            counts,
+            np.zeros(counts.shape[:2], np.float32),
+            np.zeros(0),
+            0.0,
+        )
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         assert deadline > time.monotonic()
@@ -46,7 +60,7 @@ class Shelf:
 
 
 async def page(shelf: Shelf, k: int, offset: int = 0) -> list[tuple[str, int]]:
-    request = Request(np.ones(2, np.float32), "a", k, offset)
+    request = Request(np.ones(2, np.float32), None, k, offset)
     (found,) = await find(cast("Backend", shelf), [request], time.monotonic() + 60)
     return [(hit.id, hit.copies) for hit in found.hits]
 

@@ -78,8 +78,10 @@ async def find(
         ranked, wanted, full = [], [], []
         for row, request, candidates in zip(left, asked, found, strict=True):
             wanted.append(requests[row].k + requests[row].offset)
-            ranked.append(_ranked(candidates, score(candidates, documents, scale), wider * wanted[-1] + SPARE))
-            full.append(any(np.count_nonzero(arm) >= request.k for arm in candidates.arms.values()))
+            most = wider * wanted[-1] + SPARE
+            ranked.append(_ranked(candidates, score(candidates, documents, scale), most))
+            arms = candidates.arms.values()
+            full.append(len(ranked[-1]) == most or any(np.count_nonzero(arm) >= request.k for arm in arms))
         again = []
         for row, most, more, made in zip(left, wanted, full, await collapse.rows(ranked, wanted), strict=True):
             rows[row] = made

@@ -21,7 +21,7 @@ from typeahead.search.terms import Term, Words
 from typeahead.text.analysis import Word, analyse
 
 #: Continuations of the last word that are encoded.
-CONTINUATIONS: Final = 8
+CONTINUATIONS: Final = 5
 #: Words that are looked for. More of them are a long paste, and would cost time at every key.
 MOST_WORDS: Final = 32
 #: Words of one text that are taken for slips, as each costs a search of the vocabulary; the words that one slip may
@@ -83,13 +83,13 @@ class Weights:
     """How much a word counts that was not typed as it stands, beside 1 for one that was."""
 
     #: A continuation of a last word that is a word of the index, too.
-    continued: float = 0.5
+    continued: float = 0.7
     #: A continuation of a finished word that the index lacks.
     cut: float = 0.7
     #: A word that the typed one may be a slip of.
-    slip: float = 0.6
+    slip: float = 0.7
     #: How much the text as it stands counts for the embedding, where a word of it may be a slip.
-    unrepaired: float = 0.4
+    unrepaired: float = 0.2
 
 
 _WEIGHTS: Final = Weights()
