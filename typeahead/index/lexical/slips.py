@@ -79,7 +79,8 @@ class Slips:
 
     def _near(self, word: str, allowed: int, first: int, last: int) -> list[str]:
         encoded = word.encode("utf-8", "replace")
-        # An edit replaces a character, so as many bytes as the widest may change.
+        # An edit replaces a character, so as many bytes as the widest may change. So a word of ASCII letters is not
+        # compared with forms that have others.
         width = max(len(letter.encode("utf-8", "replace")) for letter in word)
         lengths = self._lengths[first:last]
         near = np.abs(lengths - np.int64(len(encoded))) <= allowed * width

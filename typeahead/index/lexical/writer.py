@@ -29,9 +29,9 @@ from typeahead.index.lexical.inverted import (
     make_schema,
     segment_file,
 )
-from typeahead.text.analysis import forms as forms_of
 from typeahead.search.port import FIELDS
 from typeahead.storage.tensors import TensorWriter
+from typeahead.text.analysis import forms as forms_of
 from typeahead.text.document import Document
 
 #: The file with the vocabulary and the forms of each document.
