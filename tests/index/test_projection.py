@@ -196,7 +196,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         ({"dimensions": 17}, "17"),
         ({"dimensions": 0}, "0"),
         ({"dimensions": 5}, "does not have the shape"),
-        ({"format_version": 3}, "index format 3"),
+        ({"format_version": 4}, "index format 4"),
     ):
         (tmp_path / "index" / MANIFEST).write_text(seal(data | values))
         with pytest.raises((IndexCorrupt, IndexTooNew), match=message):

@@ -9,7 +9,8 @@ to look for each, and is one term here.
 Of a Tantivy folder, an index holds only the files of segments, under names of ours: ``wordsa.term``, ``wordsa.idx`` and
 so on, then ``wordsb.term``. Tantivy's ``meta.json`` is written anew into a temporary folder whenever an index is
 opened, with links to these files. So nothing in an index chooses paths, tokenizers or codecs, and a folder may be
-read-only, though Tantivy locks what it opens.
+read-only, though Tantivy locks what it opens. Damaged files make Tantivy panic, which is an error here. Files that
+somebody made for the purpose can still end the process, by asking for more memory than there is, as those of FAISS can.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ SHORTEST: Final = 4
 FIRST_MAY_DIFFER: Final = 5
 SHORTEST_CODE: Final = 6
 TWO_SLIPS: Final = 8
+#: Forms, the commonest, whose beginnings are compared: thousands of rare ones would take 9 ms.
+MOST_COMPARED: Final = 1024
 #: A longer word is not compared.
 LONGEST: Final = 64
 
@@ -79,7 +81,8 @@ class Slips:
 
     def _near(self, word: str, allowed: int, first: int, last: int) -> list[str]:
         encoded = word.encode("utf-8", "replace")
-        # An edit replaces a character, so as many bytes as the widest may change.
+        # An edit replaces a character, so as many bytes as the widest may change. So a word of ASCII letters is not
+        # compared with forms that have others.
         width = max(len(letter.encode("utf-8", "replace")) for letter in word)
         lengths = self._lengths[first:last]
         near = np.abs(lengths - np.int64(len(encoded))) <= allowed * width
@@ -95,13 +98,15 @@ class Slips:
     def _beginning(self, prefix: str, most: int, first: int, last: int) -> list[str]:
         encoded = prefix.encode("utf-8", "replace")
         width = max(len(letter.encode("utf-8", "replace")) for letter in prefix)
-        missing = np.bitwise_count(_set(encoded) & ~self._heads(len(encoded) + width, first, last))
-        numbers = np.flatnonzero(missing <= width) + first
+        wanted = _set(encoded)
+        # What a whole form lacks its head lacks, too, and few heads are left to look at.
+        numbers = np.flatnonzero(np.bitwise_count(wanted & ~self._sets[first:last]) <= width) + first
+        numbers = numbers[np.bitwise_count(wanted & ~self._heads(numbers, len(encoded) + width)) <= width]
         frequencies = self._vocabulary.frequencies[numbers].astype(np.int64)
         size, found = len(prefix), []
         known: dict[str, bool] = {}
         # The commonest first, so that most need not be looked at.
-        for number in numbers[np.argsort(-frequencies, kind="stable")].tolist():
+        for number in numbers[np.argsort(-frequencies, kind="stable")[:MOST_COMPARED]].tolist():
             head = self._vocabulary.form(number)[: size + 1]
             is_near = known.get(head)
             if is_near is None:
@@ -114,19 +119,11 @@ class Slips:
                     break
         return found
 
-    def _heads(self, length: int, first: int, last: int) -> NDArray[np.uint32]:
+    def _heads(self, numbers: NDArray[np.int64], length: int) -> NDArray[np.uint32]:
         """The sets of the first ``length`` bytes of some forms."""
-        starts, ends = self._starts[first:last], self._starts[first + 1 : last + 1]
-        if first == last:
-            return np.zeros(0, np.uint32)
-        # Both ends of each head, so that every other segment is one.
-        edges = np.stack([starts, np.minimum(starts + length, ends)], axis=1).ravel()
-        begin = int(starts[0])
-        bits = _BITS[self._blob[begin : int(ends[-1])]]
-        edges -= begin
-        if edges[-1] == len(bits):
-            edges = edges[:-1]
-        sets: NDArray[np.uint32] = np.bitwise_or.reduceat(bits, edges)[::2]
+        places = self._starts[numbers, None] + np.arange(length)
+        np.minimum(places, self._starts[numbers + 1, None] - 1, out=places)
+        sets: NDArray[np.uint32] = np.bitwise_or.reduce(_BITS[self._blob[places]], axis=1)
         return sets
 
     @cached_property
