@@ -35,8 +35,6 @@ class OpenOptions:
 
     #: What the lexical arm searches: "words", or "sparse" for the weights of a trained sparse encoder.
     lexical: str = "words"
-    #: Seconds that a search of the vectors waits for that of the words, at most.
-    lexical_wait: float = 0.005
     #: Opens a certain state of the documents rather than the present one; a back end says what this may be.
     snapshot: str | None = None
     #: Told in one line what the person who opens it should know, such as vectors that nobody checked.

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from typeahead.errors import BackendClosed, DeadlinePassed
-from typeahead.search.port import Backend, Candidates, Evidence, Key, Request
+from typeahead.search.port import Backend, Candidates, Request
 from typeahead.text.document import Document
 
 T = TypeVar("T")
@@ -61,12 +61,6 @@ class ThreadedBackend:
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
         return await self._by(deadline, lambda engine: engine.candidates(requests, deadline))
-
-    async def evidence(
-        self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
-    ) -> Sequence[Evidence]:
-        """See :meth:`~typeahead.search.port.Backend.evidence`."""
-        return await self._by(deadline, lambda engine: engine.evidence(keys, requests, deadline))
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""

@@ -287,7 +287,6 @@ class Dialogue:
             due,
             self._wake,
             shown=hello.dtype is not None,
-            typing=True,
             best=best,
             wanted=1,
             last=before.last if before.result is None else before,
