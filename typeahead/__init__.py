@@ -1,7 +1,7 @@
 """typeahead: an incremental query encoder for search boxes.
 
     >>> import typeahead
-    >>> encoder = typeahead.load("minilm-gru")
+    >>> encoder = typeahead.load("minilm-causal")
     >>> session = encoder.session()
     >>> session.update("how to b")
     >>> session.update("how to bo")

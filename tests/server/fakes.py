@@ -16,10 +16,10 @@ from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
 from typeahead.core.session import Session
 from typeahead.core.tokens import IncrementalTokenizer, check_texts
-from typeahead.index.word_search import WordSearch
 from typeahead.models.config import ModelConfig, TeacherInfo
-from typeahead.search.port import DENSE, LEXICAL, Candidate, Candidates, Capabilities, Evidence, Key, Request
+from typeahead.search.port import DENSE, LEXICAL, Candidates, Capabilities, Key, Request
 from typeahead.search.space import Space
+from typeahead.search.terms import document_frequencies, forms, weigh
 from typeahead.search.threads import ThreadedBackend
 from typeahead.text.document import Document
 
@@ -134,21 +134,14 @@ class WholeEncoder:
 
 
 class BruteForceIndex(ThreadedBackend):
-    """Exact search over :data:`TITLES`, by vectors and by whole words.
-
-    Searches wait at :attr:`gate`, and those of words at :attr:`words_gate`, which are open unless a test closes them.
+    """Exact search over :data:`TITLES`, by vectors and words. Searches wait at :attr:`gate`, which is open unless a
+    test closes it.
     """
 
     def __init__(self, teacher: str = "teacher", *, text: str = "All about it.") -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
-        self.words_gate = threading.Event()
-        self.words_gate.set()
-        self.matched: list[str] = []
-        self.words_broken = False
-        #: Seconds that a search of the vectors waits for that of the words.
-        self.lexical_wait = 20.0
         self.batches: list[int] = []
         self.broken = False
         #: A query that no search survives.
@@ -181,17 +174,6 @@ class BruteForceIndex(ThreadedBackend):
             rankings.append([(int(row), float(scores[row])) for row in best])
         return rankings
 
-    def match(self, request: Request) -> list[tuple[int, float]]:
-        """Rows of titles that hold words of a text, and how many, best first."""
-        text = request.text
-        self.matched.append(text)
-        assert self.words_gate.wait(30), "the test never opened the gate"
-        if self.words_broken:
-            raise RuntimeError(f"the words broke at {text}")
-        words = text.split()
-        found = [(row, float(sum(word in title.split() for word in words))) for row, title in enumerate(TITLES)]
-        return sorted(((row, score) for row, score in found if score), key=lambda hit: -hit[1])[: request.k]
-
 
 class _BruteForceEngine:
     """What a :class:`BruteForceIndex` does, as the search port has it."""
@@ -203,35 +185,40 @@ class _BruteForceEngine:
     def __init__(self, index: BruteForceIndex, teacher: str) -> None:
         self.space = Space(teacher, None, DIM, "cosine")
         self._index = index
-        self._words = WordSearch(index.match)
-        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary, prepare=self._words.prepare)
+        self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary)
 
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
-        started = time.monotonic()
-        lookups = {row: self._words.look_up(request) for row, request in enumerate(requests) if request.text}
+        assert deadline > time.monotonic()
         vectors = np.stack([cast("Vectors", request.vector) for request in requests])
         rankings = self._index.rank(vectors, max(request.k for request in requests))
-        found: list[dict[str, Sequence[Candidate]]] = [{DENSE: self._named(ranking)} for ranking in rankings]
-        for row, lookup in lookups.items():
-            words = lookup.wait(min(deadline, started + self._index.lexical_wait))
-            if words is not None:
-                found[row][LEXICAL] = self._named(words)
-        return found
+        return [self._found(*pair) for pair in zip(requests, rankings, strict=True)]
 
-    def _named(self, ranking: Sequence[tuple[int, float]]) -> list[Candidate]:
-        return [Candidate(Key(f"d{row}"), score) for row, score in ranking]
-
-    async def evidence(
-        self, keys: Sequence[Sequence[Key]], requests: Sequence[Request], deadline: float
-    ) -> Sequence[Evidence]:
-        raise AssertionError(f"the server asks for no evidence: {keys}, {requests}, {deadline}")
+    def _found(self, request: Request, ranking: Sequence[tuple[int, float]]) -> Candidates:
+        terms = [] if request.words is None else request.words.terms
+        documents = self._index.documents
+        weighed = weigh(documents, terms)
+        arms = {DENSE: np.isin(np.arange(len(documents)), [row for row, _ in ranking])}
+        if request.words is not None:
+            arms[LEXICAL] = weighed.frequencies.any(axis=(1, 2))
+        similarities = self._index.vectors @ request.vector
+        return Candidates(
+            [Key(document.id) for document in documents],
+            arms,
+            similarities,
+            *weighed,
+            np.array(document_frequencies(self._counts(), len(documents), terms)),
+            float(weighed.lengths.sum(axis=1).mean()),
+        )
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> dict[str, Document]:
         assert deadline > time.monotonic()
         return {document.id: document for document in self._index.documents if document.id in ids}
 
     async def close(self) -> None:
-        self._words.stop()
+        pass
 
     async def _vocabulary(self) -> dict[str, int]:
-        return dict(Counter(word for title in TITLES for word in set(title.split())))
+        return self._counts()
+
+    def _counts(self) -> dict[str, int]:
+        return dict(Counter(form for title in TITLES for form in set(forms(title))))

@@ -104,8 +104,6 @@ def running(
     """Run a server with these settings until the block ends."""
     settings.setdefault("web", Path("/nonexistent"))
     config = ServerConfig(port=0, **settings)
-    if isinstance(index, BruteForceIndex):
-        index.lexical_wait = config.lexical_wait_ms / 1000
     app = create_app(config, encoder or MeanEncoder(), index, passages=passages, fallback=fallback)
     sockets = listen(config.host, config.port)
     ready = threading.Event()
@@ -119,7 +117,6 @@ def running(
     finally:
         if isinstance(index, BruteForceIndex):
             index.gate.set()
-            index.words_gate.set()
         if isinstance(fallback, WholeEncoder):
             fallback.gate.set()
         server.should_exit = True

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
-from typeahead.core.completion import Completions, Vocabulary
 from typeahead.core.engine import Engine
 from typeahead.core.prefixes import Scope
-from typeahead.search.fusion import Fusion
+from typeahead.search.vocabulary import Vocabulary
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
 from typeahead.server.typing.settings import TypingSettings
@@ -24,25 +23,35 @@ async def started(
     index: BruteForceIndex | None,
     encoder: MeanEncoder | None = None,
     *,
-    words: dict[str, int] | None = None,
+    vocabulary: dict[str, int] | None = None,
+    words: bool = False,
+    complete: int = 0,
     clock: Callable[[], int] = time.perf_counter_ns,
     max_turn_ms: float = 1e6,
     changed: Callable[[], None] = lambda: None,
-    fusion: Fusion | None = None,
     **settings: Any,
 ) -> AsyncIterator[Pipeline]:
-    """A pipeline that runs. No machine is so busy that its turns take too long, unless the test says so."""
+    """A pipeline that runs, by vectors alone unless the test wants ``words``, or to ``complete`` half-typed ones.
+
+    No machine is so busy that its turns take too long, unless the test says so.
+    """
     engine = Engine(encoder or MeanEncoder())
     pipeline = Pipeline(
         engine,
         index,
-        TypingSettings(snippet_chars=20, max_search_batch=4, max_turn_ms=max_turn_ms, **settings),
+        TypingSettings(
+            snippet_chars=20,
+            max_search_batch=4,
+            max_turn_ms=max_turn_ms,
+            words=words,
+            complete=complete,
+            **settings,
+        ),
         clock=clock,
         changed=changed,
-        fusion=fusion,
     )
-    if words is not None:
-        pipeline.complete_by(Completions(engine, Vocabulary(words)))
+    if vocabulary is not None:
+        pipeline.asker.learn(Vocabulary.of(vocabulary))
     pipeline.start()
     try:
         yield pipeline
@@ -63,7 +72,6 @@ class Watched:
         k: int = 2,
         due: Stage = Stage.SEARCHED,
         submitted: bool = False,
-        typing: bool = False,
         min_score: float = 0.0,
         last: Query | None = None,
         scope: Scope | None = None,
@@ -79,7 +87,6 @@ class Watched:
             wanted=1,
             shown=True,
             submitted=submitted,
-            typing=typing,
             min_score=min_score,
             last=last,
         )

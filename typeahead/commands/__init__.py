@@ -2,14 +2,81 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from typeahead.errors import TypeaheadError
+
+if TYPE_CHECKING:
+    from typeahead.core.encoder import IncrementalEncoder
+    from typeahead.search.asking import Asker
+    from typeahead.search.port import Backend
 
 
 def warn(message: str) -> None:
     """Write a warning to standard error."""
     print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+def add_search_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how texts are encoded and read: :func:`load_typed` and :func:`make_asker` take what is given."""
+    parser.add_argument(
+        "--encoder",
+        help="encoder of what is typed: a model's name or folder (default: minilm-causal where this machine runs it "
+        "fast, otherwise minilm-gru)",
+    )
+    parser.add_argument(
+        "--words", choices=["on", "off"], default="on", help="search words beside vectors (default: on)"
+    )
+    parser.add_argument(
+        "--complete",
+        type=int,
+        default=8,
+        metavar="N",
+        help="search for a half-typed last word as the N commonest words of the index that begin like it; 0 takes it "
+        "as it stands (default: 8)",
+    )
+    # Earlier forms of --words, which go in 0.3.0.
+    parser.add_argument("--hybrid", choices=["off", "linear", "rrf"], action=_Hybrid, help=argparse.SUPPRESS)
+    parser.add_argument("--lexical-weight", type=float, help=argparse.SUPPRESS)
+
+
+class _Hybrid(argparse.Action):
+    """Sets ``words`` by the earlier flag, and says so."""
+
+    def __call__(self, _parser: object, namespace: argparse.Namespace, value: object, flag: str | None = None) -> None:
+        words = "off" if value == "off" else "on"
+        warn(f"{flag} goes in 0.3.0: give --words {words}")
+        namespace.words = words
+
+
+def make_asker(encoder: IncrementalEncoder, backend: Backend, options: argparse.Namespace) -> Asker:
+    """Make what asks ``backend``, by the flags of :func:`add_search_options`."""
+    from typeahead.core.engine import Engine
+    from typeahead.search.asking import Asker, finds_words
+    from typeahead.search.reading import MOST_CONTINUATIONS
+
+    if not 0 <= options.complete <= MOST_CONTINUATIONS:
+        raise TypeaheadError(f"--complete is {options.complete}: give 0 for no words, and {MOST_CONTINUATIONS} at most")
+    words = options.words == "on" and finds_words(backend)
+    return Asker(Engine(encoder), words=words, continuations=options.complete)
+
+
+def load_typed(name: str | None) -> IncrementalEncoder:
+    """Load the encoder of what is typed: a model's name or folder, None for the best on this machine.
+
+    Raises :class:`~typeahead.errors.TypeaheadError` for a model that cannot encode what is typed.
+    """
+    from typeahead.core.encoder import IncrementalEncoder
+    from typeahead.encoders.loading import load, load_default
+
+    encoder = load_default() if name is None else load(name)
+    if not isinstance(encoder, IncrementalEncoder):
+        raise TypeaheadError(f"{name} cannot encode what is typed: give a query encoder")
+    return encoder
 
 
 def input_lines() -> Iterator[str]:

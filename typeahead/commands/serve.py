@@ -21,6 +21,7 @@ from typing import Final, Literal
 import typeahead
 from typeahead.commands import warn
 from typeahead.core.encoder import Encoder
+from typeahead.encoders.loading import BEST, LIGHT, load_default
 from typeahead.settings.declaring import Declared, Group, check, declared, setting
 from typeahead.settings.flags import add_flags
 from typeahead.settings.printing import as_toml
@@ -44,12 +45,19 @@ class Launch:
     index: str | None = setting(
         None, "Index to search. Without one only embeddings are served.", group=SERVED, metavar="INDEX", names="index"
     )
-    encoder: str = setting(
-        "minilm-gru",
-        "Encoder of typed text: the name of a model, or its folder.",
+    encoder: str | None = setting(
+        None,
+        "Encoder of typed text: the name of a model, or its folder. Without one it is minilm-causal where this machine "
+        "runs it fast, which takes Numba and AVX-512 VNNI, and minilm-gru elsewhere.",
         group=SERVED,
         metavar="MODEL",
         names="model",
+    )
+    fast: bool = setting(
+        False,
+        "Take the least time and memory for a key: the encoder minilm-gru, and half-typed words as they stand "
+        "(complete = 0). Either can still be set to something else.",
+        group=SERVED,
     )
     fallback: str | None = setting(
         None,
@@ -68,7 +76,7 @@ class Launch:
     )
     lexical: Literal["words", "sparse"] = setting(
         "words",
-        "What a hybrid search uses besides vectors: the words of the documents, or the token weights that python -m "
+        "What is searched besides vectors: the words of the documents, or the token weights that python -m "
         "training.light.sparse_passages left in the index.",
         group=SERVED,
     )
@@ -144,7 +152,14 @@ def read_settings(options: argparse.Namespace, settings: Sequence[Declared] | No
     if handed is not None:
         return read_tokens(from_json(handed.read_text(encoding="utf-8"), settings, os.environ))
     file = getattr(options, "config", None)
-    return read_tokens(resolve(settings, options=options, environment=os.environ, file=file))
+    found = read_tokens(resolve(settings, options=options, environment=os.environ, file=file))
+    for sentence in found.outdated():
+        warn(sentence)
+    if found.values["fast"]:
+        for name, value in (("encoder", LIGHT), ("complete", 0)):
+            if found.is_default(name):
+                found = found.replaced(name, value)
+    return found
 
 
 def run_server(
@@ -165,7 +180,9 @@ def run_server(
     configure_log()
     launch, config = settings.make(Launch), settings.make(ServerConfig)
     worker = None if handles is None else Worker(handles)
-    encoder = typeahead.load(launch.encoder)
+    encoder = load_default() if launch.encoder is None else typeahead.load(launch.encoder)
+    if worker is None:
+        log.info("encoding with %s", encoder.config.name)
     fallback = _load_fallback(launch.fallback, passages)
 
     # The process that started the workers prints the address, once all of them are ready.
@@ -178,7 +195,6 @@ def run_server(
 
     options = OpenOptions(
         lexical=launch.lexical,
-        lexical_wait=config.lexical_wait_ms / 1000,
         snapshot=None if pinned is None else str(pinned),
         # Said once, however many processes serve.
         warn=warn if worker is None else lambda _: None,
@@ -269,7 +285,7 @@ def _serve(options: argparse.Namespace, settings: Settings, launch: Launch) -> N
             from typeahead.search.addresses import folder_of
 
             folder = None if index is None else folder_of(index)
-            served = (folder, launch.encoder, launch.fallback, launch.passage_encoder)
+            served = (folder, launch.encoder or BEST, launch.fallback, launch.passage_encoder)
             refuse_unless_verified(dict.fromkeys(name for name in served if name is not None))
         if launch.workers > 1:
             run_workers(settings, index, options.arguments)

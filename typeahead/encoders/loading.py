@@ -5,13 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from typeahead.encoders.families import FAMILIES
 from typeahead.errors import ModelCorrupt, ModelError, ModelTooNew, VariableError
 from typeahead.models.config import CONFIG
 from typeahead.models.folder import find, read_config
 from typeahead.models.golden import GOLDEN, Golden
+
+#: Encoders of typed text that come with the package: of the best quality, and of the least time and memory.
+BEST: Final = "minilm-causal"
+LIGHT: Final = "minilm-gru"
 
 if TYPE_CHECKING:
     from typeahead.encoders.causal import CausalEncoder
@@ -62,6 +66,16 @@ def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
         )
         return precise
     return encoder
+
+
+def load_default() -> Loaded:
+    """Load the encoder of typed text that is best on this machine: :data:`BEST` where its steps are compiled.
+
+    Elsewhere ONNX Runtime would run its six layers token by token, and the ways to finish a half-typed word would take
+    far longer than a key may (``python -m benchmarks.causal_step``), so it is :data:`LIGHT`.
+    """
+    encoder = load(BEST)
+    return encoder if getattr(encoder, "compiled", False) else load(LIGHT)
 
 
 def _try(make: Callable[[str], Loaded], variant: str, golden: Golden, folder: Path) -> tuple[Loaded, float]:

@@ -11,7 +11,7 @@ It uses the back end as every query does, so it works for all of them. The strin
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,6 +32,9 @@ _WEAK: Final = 0.98
 #: At least this far apart: an index of a few passages may have none that is like its own words.
 _LEAST: Final = 0.05
 
+#: Texts that are searched for together: those of people wait no longer than for as many others.
+_TOGETHER: Final = 8
+
 #: Makes the request of each text, as a key does.
 Requests = Callable[[Sequence[str]], Awaitable[Sequence[Request]]]
 
@@ -51,8 +54,10 @@ async def calibrate(backend: Backend, requests: Requests, deadline: float) -> Sc
     similarities, _ = await _nearest(backend, await requests(beginnings), deadline)
     high = float(np.median(similarities)) if similarities else 1.0
     scale = Scale(low, max(high, low + _LEAST))
-    found = await find(backend, strings, deadline, scale)
-    best = [one.hits[0].score for one in found if one.hits]
+    best = []
+    for some in _batches(strings):
+        found = await find(backend, some, deadline, scale)
+        best += [one.hits[0].score for one in found if one.hits]
     return replace(scale, weak=float(np.quantile(best, _WEAK)) if best else 0.0)
 
 
@@ -67,10 +72,16 @@ def meaningless(count: int) -> list[str]:
 
 async def _nearest(backend: Backend, requests: Sequence[Request], deadline: float) -> tuple[list[float], list[Key]]:
     """The similarity and the key of the nearest passage to each request that has one."""
-    asked = [replace(request, words=None, k=1) for request in requests if request.vector is not None]
-    found = [one for one in await backend.candidates(asked, deadline) if len(one.keys)]
-    nearest = [int(np.nanargmax(one.similarities)) for one in found]
-    return (
-        [float(one.similarities[row]) for one, row in zip(found, nearest, strict=True)],
-        [one.keys[row] for one, row in zip(found, nearest, strict=True)],
-    )
+    similarities: list[float] = []
+    keys: list[Key] = []
+    for some in _batches([replace(one, words=None, k=1) for one in requests if one.vector is not None]):
+        for found in await backend.candidates(some, deadline):
+            if len(found.keys):
+                nearest = int(np.nanargmax(found.similarities))
+                similarities.append(float(found.similarities[nearest]))
+                keys.append(found.keys[nearest])
+    return similarities, keys
+
+
+def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    return (requests[first : first + _TOGETHER] for first in range(0, len(requests), _TOGETHER))

@@ -22,6 +22,8 @@ from typeahead.text.analysis import Word, analyse
 
 #: Continuations of the last word that are encoded.
 CONTINUATIONS: Final = 5
+#: As many as anybody may ask for, since each costs steps at every key.
+MOST_CONTINUATIONS: Final = 32
 #: Words that are looked for. More of them are a long paste, and would cost time at every key.
 MOST_WORDS: Final = 32
 #: Words of one text that are taken for slips, as each costs a search of the vocabulary; the words that one slip may
@@ -161,8 +163,9 @@ class Reader:
         if len(form) > _LONGEST:
             return _Read(Term({form: 1.0}))
         whole = vocabulary.document_frequency(form)
-        begun, frequencies = vocabulary.beginning(form, self._continuations + 1)
-        longer = [pair for pair in begun if pair[0] != form][: self._continuations]
+        most = max(self._continuations, 1)
+        begun, frequencies = vocabulary.beginning(form, most + 1)
+        longer = [pair for pair in begun if pair[0] != form][:most]
         if len(form) < 2 and form.isascii():
             # It may still become any word.
             return _Read(Term({form: 1.0} if whole else {}, form, self._weights.continued))
@@ -208,15 +211,16 @@ class Reader:
         endings = [Ending(text, self._weights.unrepaired), Ending(repaired, 1 - self._weights.unrepaired)]
         if not slips:
             endings = [Ending(text, 1.0)]
-        if last is not None and last.continued >= _UNLIKELY and (begun := _before(repaired, last.form)) is not None:
+        likely = last if self._continuations and last is not None and last.continued >= _UNLIKELY else None
+        if likely is not None and (begun := _before(repaired, likely.form)) is not None:
             # The square roots of frequencies were chosen on development queries (training/TRIED.md).
-            roots = [frequency**0.5 for _, frequency in last.continuations]
+            roots = [frequency**0.5 for _, frequency in likely.continuations]
             share = endings.pop().weight
-            if last.continued < 1:
-                endings.append(Ending(repaired, share * (1 - last.continued)))
+            if likely.continued < 1:
+                endings.append(Ending(repaired, share * (1 - likely.continued)))
             endings += [
-                Ending(begun + form, share * last.continued * root / sum(roots))
-                for (form, _), root in zip(last.continuations, roots, strict=True)
+                Ending(begun + form, share * likely.continued * root / sum(roots))
+                for (form, _), root in zip(likely.continuations, roots, strict=True)
             ]
         return [] if len(endings) == 1 and endings[0].text == text else endings
 

@@ -18,11 +18,9 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from typeahead.core.completion import Completions, Vocabulary
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
 from typeahead.paths import web_folder
-from typeahead.search.fusion import Fusion
 from typeahead.search.port import Backend
 from typeahead.search.space import check_space
 from typeahead.server.config import ConfigError, ServerConfig
@@ -44,6 +42,7 @@ from typeahead.server.process.door import Door
 from typeahead.server.process.siblings import Report, Siblings
 from typeahead.server.typing.connection import TypeEndpoint
 from typeahead.server.typing.fallback import Fallback
+from typeahead.server.typing.learning import Learning
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.settings import TypingSettings
 
@@ -76,7 +75,6 @@ class App:
         self.orphaned = False
         self.status = "starting"
         self.failure: Exception | None = None
-        self._backend = backend
         self._encoders: dict[str, Encoder] = {encoder.config.name: encoder}
         for further in (passages, fallback):
             if further is not None:
@@ -89,12 +87,10 @@ class App:
             engine,
             backend,
             _typing_settings(config),
-            fusion=_fusion(config, backend),
             fallback=stand_in,
             changed=self._documents_changed,
         )
-        self._counting: asyncio.Task[None] | None = None
-        _check_complete(config, backend)
+        self._learning = None if backend is None else Learning(backend, self._pipeline)
         self._tracing = start_tracing() if config.otel else None
         documents = None if backend is None else backend.count
         #: Who may be connected, where the server is ours.
@@ -118,8 +114,6 @@ class App:
             steps_cached=lambda: engine.stats.steps_cached,
             searches_made=lambda: self._pipeline.searched,
             searches_stood=lambda: self._pipeline.stood,
-            words_found=lambda: self._pipeline.words_found,
-            words_late=lambda: self._pipeline.words_late,
             connections=lambda: len(self.door),
             generation=0 if backend is None else _number(backend.version),
         )
@@ -183,6 +177,8 @@ class App:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._learning is not None:
+                self._learning.stop()
             self._lag.stop()
             self._embedder.close()
             self._pipeline.stop(timeout=1.0)
@@ -209,16 +205,9 @@ class App:
         started = min(report["started"] for report in reports)
         return write_dashboard(snapshot, slow, self._teacher, started=started, at=time.monotonic())
 
-    async def _count_words(self) -> None:
-        """Have unfinished words finished by those of the documents, where that is asked for."""
-        vocabulary = None if self._backend is None else self._backend.capabilities.vocabulary
-        if self.config.complete and vocabulary is not None:
-            words = Vocabulary(await vocabulary())
-            self._pipeline.complete_by(Completions(self._pipeline.engine, words, count=self.config.complete))
-
     def _documents_changed(self) -> None:
-        if self.config.complete and (self._counting is None or self._counting.done()):
-            self._counting = asyncio.create_task(self._count_words())
+        if self._learning is not None:
+            self._learning.changed()
 
     def _orphan(self) -> None:
         self.orphaned = True
@@ -228,8 +217,8 @@ class App:
         try:
             for encoder in self._encoders.values():
                 await self._embedder.encode(encoder, [_WARM_UP])
-            if self._backend is not None:
-                await self._count_words()
+            if self._learning is not None:
+                await self._learning.learn()
                 await self._api.find(_WARM_UP, self.config.default_k)
             else:
                 self._pipeline.engine.session().update(_WARM_UP)
@@ -290,27 +279,11 @@ def _typing_settings(config: ServerConfig) -> TypingSettings:
         max_waiting_searches=config.max_waiting_searches,
         max_turn_ms=config.max_turn_ms,
         anytime=config.anytime,
-        look_ahead=config.look_ahead,
+        words=config.searches_words,
+        complete=config.complete,
         shared_cache=config.shared_cache,
         search_seconds=config.search_seconds,
     )
-
-
-def _fusion(config: ServerConfig, backend: Backend | None) -> Fusion | None:
-    """How words and vectors become one ranking, where both are searched."""
-    if config.hybrid == "off":
-        return None
-    if backend is None:
-        raise ConfigError("hybrid", f"is {config.hybrid}, but there is no index to search words in: give one")
-    if not backend.capabilities.lexical:
-        raise ConfigError("hybrid", f"is {config.hybrid}, but {backend.address} cannot search words: set it to off")
-    return Fusion(config.hybrid, config.lexical_weight)
-
-
-def _check_complete(config: ServerConfig, backend: Backend | None) -> None:
-    if config.complete and (backend is None or backend.capabilities.vocabulary is None):
-        what = "there is no index that has words: give one" if backend is None else f"{backend.address} counts no words"
-        raise ConfigError("complete", f"is {config.complete}, but {what}")
 
 
 def _number(version: str) -> int:

@@ -68,6 +68,8 @@ class Setting:
     #: "environment" is for secrets, which have neither a flag nor a key in the file; "code" settings have no variable
     #: either.
     given_by: Literal["all", "environment", "code"] = "all"
+    #: For a setting that is on its way out, what to do instead: help leaves it out, and whoever gives it is told.
+    instead: str = ""
 
 
 def setting(
@@ -84,6 +86,7 @@ def setting(
     metavar: str = "",
     names: Literal["text", "model", "index"] = "text",
     given_by: Literal["all", "environment", "code"] = "all",
+    instead: str = "",
 ) -> T:
     """Declare a field of a settings class; the arguments are those of :class:`Setting`.
 
@@ -102,6 +105,7 @@ def setting(
         metavar=metavar,
         names=names,
         given_by=given_by,
+        instead=instead,
     )
     return field(default=default, metadata={_KEY: about}, repr=given_by != "environment")
 

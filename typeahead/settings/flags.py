@@ -54,6 +54,8 @@ def _reader(declared: Declared) -> Callable[[str], Any]:
 
 
 def _help(declared: Declared) -> str:
+    if declared.about.instead:
+        return argparse.SUPPRESS
     parts = [declared.about.help]
     if declared.many:
         parts.append("May be given more than once.")

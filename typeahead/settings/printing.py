@@ -20,7 +20,11 @@ def as_toml(settings: Settings, *, header: str) -> str:
     comment that says whether they are set. Raises :class:`ConfigError` for a text that TOML cannot hold.
     """
     lines = _comment(header)
-    shown = [declared for declared in settings.declared if declared.about.given_by != "code"]
+    shown = [
+        declared
+        for declared in settings.declared
+        if declared.about.given_by != "code" and not (declared.about.instead and settings.is_default(declared.name))
+    ]
     for group in dict.fromkeys(declared.about.group for declared in shown):
         lines += ["", f"# ==== {group.title} ===="]
         for declared in shown:

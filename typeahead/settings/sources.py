@@ -65,6 +65,14 @@ class Settings:
         """Whether nobody has set this."""
         return self.sources[name].rank is Rank.DEFAULT
 
+    def outdated(self) -> list[str]:
+        """A sentence about each setting that was given and is on its way out."""
+        return [
+            f"{self.sources[each.name].where}: {each.name} goes in 0.3.0: {each.about.instead}"
+            for each in self.declared
+            if each.about.instead and not self.is_default(each.name)
+        ]
+
     @contextmanager
     def explained(self) -> Generator[None, None, None]:
         """Add to errors about settings which file or environment variable the values came from."""

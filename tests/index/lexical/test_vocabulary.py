@@ -12,7 +12,7 @@ from rapidfuzz.distance import OSA
 
 from tests.texts import words
 from typeahead.index.lexical import vocabulary as module
-from typeahead.index.lexical.vocabulary import Vocabulary
+from typeahead.search.vocabulary import Vocabulary
 
 
 def make(frequencies: dict[str, int]) -> Vocabulary:

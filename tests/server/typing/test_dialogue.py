@@ -98,7 +98,7 @@ class ManualWork:
 def _result(embedding: Vectors | None) -> Result | None:
     if embedding is None:
         return None
-    return Result(json.dumps([round(float(embedding[0]), 5)]).encode(), [], embedding, "1")
+    return Result(json.dumps([round(float(embedding[0]), 5)]).encode(), [], embedding, None, "1")
 
 
 def mark(text: str) -> float:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.server.fakes import TITLES, BruteForceIndex
 from tests.server.watching import Watched, started
+from typeahead.search.scoring import Scale
 from typeahead.server.typing.query import Stage
 
 
@@ -16,8 +17,8 @@ async def test_a_query_is_stepped_and_searched_for_the_k_best() -> None:
         hits = json.loads(query.hits)
         assert next(hit["title"] for hit in hits) == "boil an egg"
         assert len(hits) == 3
-        assert list(hits[0]) == ["id", "score", "title", "text", "url", "marks"]
-        assert hits[0]["score"] == pytest.approx(1.0, abs=1e-5)
+        assert list(hits[0]) == ["id", "score", "title", "text", "url", "marks", "arms"]
+        assert hits[0]["score"] == pytest.approx(Scale().unit(1.0), abs=1e-5)
 
 
 async def test_what_arrives_together_is_one_batch_of_steps_and_what_arrives_in_a_search_is_the_next() -> None:

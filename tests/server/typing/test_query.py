@@ -10,19 +10,18 @@ import pytest
 from tests.conftest import ROOT
 from tests.server.fakes import DIM, MeanEncoder
 from typeahead.core.engine import Engine
+from typeahead.search.asking import UNREAD
 from typeahead.server.typing import query as module
 from typeahead.server.typing.query import TRANSITIONS, Event, Query, Result, Stage, State
 
 VECTOR = np.ones(DIM, np.float32)
-AHEAD = np.arange(DIM, dtype=np.float32)
-RESULT = Result(b'["own"]', [], VECTOR, "1", search_ns=2, serialize_ns=1)
+RESULT = Result(b'["own"]', [], VECTOR, None, "1", search_ns=2, serialize_ns=1)
 
 #: What happens, as a method is called.
 HAPPENS: Mapping[Event, Callable[[Query], Any]] = {
     Event.STEPPED: lambda query: query.stepped(VECTOR),
     Event.LEFT: lambda query: query.left(query.session),
     Event.FOUND: lambda query: query.found(RESULT),
-    Event.GUESSED: lambda query: query.guessed(RESULT),
     Event.STOOD_IN: lambda query: query.stood_in(b'["earlier"]'),
     Event.FAILED: lambda query: query.failed(),
     Event.SHED: lambda query: query.shed(),
@@ -100,7 +99,7 @@ def test_a_refused_event_changes_nothing() -> None:
     one = query_in(State.FOUND)
     before = dict(vars(one))
     with pytest.raises(AssertionError):
-        one.stepped(AHEAD, encoder="other", step_ns=5)
+        one.stepped(VECTOR, encoder="other", step_ns=5)
     assert vars(one) == before
 
 
@@ -151,27 +150,18 @@ def test_it_tells_once_of_what_may_be_news_to_those_who_wait(state: State, event
     assert len(told) == (0 if silent else 1)
 
 
-def test_what_is_sought_is_where_the_text_is_going_until_enter_or_until_other_hits_stand() -> None:
-    one = query()
-    assert one.seeking is None
-    one.stepped(VECTOR, AHEAD)
-    assert one.seeking is AHEAD
-    one.guessed(RESULT)
-    assert one.seeking is VECTOR
-    entered = query()
-    entered.stepped(VECTOR, AHEAD)
-    entered.entered(Stage.SEARCHED)
-    assert entered.seeking is VECTOR
-    plain = query()
-    plain.stepped(VECTOR)
-    assert plain.seeking is VECTOR
+def test_what_to_search_for_is_kept_beside_the_embedding_that_clients_get() -> None:
+    one = query_in(State.STEPPED)
+    assert (one.reading, one.sought) == (None, None)
+    sought = np.arange(DIM, dtype=np.float32)
+    one.read(UNREAD, sought)
+    assert (one.reading, one.sought, one.embedding, one.state) == (UNREAD, sought, VECTOR, State.STEPPED)
 
 
 def test_hits_of_an_earlier_search_are_no_result_and_leave_the_last_query_where_it_was() -> None:
     last = query_in(State.FOUND)
     for happens, hits, result, kept in (
         ("stood_in", b'["earlier"]', None, last),
-        ("guessed", RESULT.written, RESULT, None),
         ("found", RESULT.written, RESULT, None),
     ):
         one = query_in(State.STEPPED, last=last)

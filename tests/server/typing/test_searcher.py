@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.server.fakes import TITLES, BruteForceIndex, GuessingEncoder, MeanEncoder
+from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder
 from tests.server.watching import Watched, first_title, started
 from typeahead.core.encoder import Vectors
 from typeahead.errors import DeadlinePassed
-from typeahead.search.fusion import Fusion
 from typeahead.search.ranking import Found, find
+from typeahead.search.scoring import Scale
 from typeahead.server.typing import searcher
 from typeahead.server.typing.query import Stage, State
 
@@ -142,19 +142,6 @@ async def test_what_stands_for_a_keystroke_does_not_for_enter() -> None:
         assert json.loads(entered.hits) != json.loads(first.hits)
 
 
-async def test_enter_during_the_search_for_a_guess_waits_for_its_own() -> None:
-    index = BruteForceIndex()
-    async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
-        index.gate.clear()
-        watched = Watched(pipeline, "boil an egg", typing=True)
-        await asyncio.to_thread(index.await_search)
-        watched.query.entered(Stage.SEARCHED)
-        index.gate.set()
-        assert first_title(await watched.reach(Stage.SEARCHED)) == "boil an egg"
-        assert watched.query.state is State.FOUND
-        assert index.batches == [1, 1]
-
-
 class StepwiseIndex(BruteForceIndex):
     """Closes its gate behind each search."""
 
@@ -165,39 +152,26 @@ class StepwiseIndex(BruteForceIndex):
 
 
 @pytest.mark.parametrize("broken", [False, True])
-async def test_enter_during_its_own_search_behind_a_guess_shares_it(broken: bool) -> None:
+async def test_enter_during_its_own_search_behind_other_hits_shares_it(broken: bool) -> None:
     index = StepwiseIndex()
-    async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
-        watched = Watched(pipeline, "boil an egg", typing=True)
-        assert first_title(await watched.reach(Stage.SEARCHED)) == "bake bread"
+    async with started(index, anytime=0.5) as pipeline:
+        first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+        watched = Watched(pipeline, "boil an egg now", last=first)
+        query = await watched.reach(Stage.SEARCHED)
+        assert (query.state, first_title(query)) == (State.STANDING, "boil an egg")
         for _ in range(2):
             await asyncio.to_thread(index.await_search)
         # The second search waits at the gate, and Enter is pressed.
-        query = watched.query
         assert query.entered(Stage.SEARCHED)
         pipeline.search(query)
         index.broken = broken
         index.gate.set()
         await watched.reach(Stage.SEARCHED)
         assert query.state.failed is broken
-        assert first_title(query) == ("bake bread" if broken else "boil an egg")
         index.broken = False
         index.gate.set()
         await Watched(pipeline, "café au lait").reach(Stage.SEARCHED)
         assert index.batches == [1, 1, 1]
-
-
-async def test_a_guess_that_nobody_waits_for_any_more_is_not_searched_behind() -> None:
-    index = BruteForceIndex()
-    async with started(index, GuessingEncoder(), look_ahead=True) as pipeline:
-        index.gate.clear()
-        watched = Watched(pipeline, "boil an egg", typing=True)
-        await asyncio.to_thread(index.await_search)
-        watched.query.release()
-        index.gate.set()
-        await watched.reach(Stage.SEARCHED)
-        await Watched(pipeline, "café au lait").reach(Stage.SEARCHED)
-        assert index.batches == [1, 1]
 
 
 async def test_a_search_that_takes_too_long_fails_and_later_ones_are_answered() -> None:
@@ -247,14 +221,25 @@ async def test_nothing_stands_once_documents_have_changed() -> None:
         assert changes == ["generation-2"]
 
 
-async def test_words_are_begun_while_the_text_is_being_encoded_and_given_up_with_the_query() -> None:
+async def test_with_words_nothing_stands_but_what_was_found_for_the_same_words_and_vector() -> None:
     index = BruteForceIndex()
-    index.words_gate.clear()
-    async with started(index, fusion=Fusion("linear", 0.5)) as pipeline:
-        first, second = Watched(pipeline, "bake"), Watched(pipeline, "bake bread")
-        pipeline.drop(second.query)
-        while not index.matched:
-            await asyncio.sleep(0)
-        index.words_gate.set()
-        assert first_title(await first.reach(Stage.SEARCHED)) == "bake bread"
-    assert index.matched == ["bake"]
+    async with started(index, words=True, anytime=0.5) as pipeline:
+        first = await Watched(pipeline, "boil an egg ").reach(Stage.SEARCHED)
+        again = await Watched(pipeline, "boil an  egg ", last=first).reach(Stage.SEARCHED)
+        assert (again.state, again.hits, index.batches) == (State.FOUND, first.hits, [1])
+        # Another letter may follow here, so other words are looked for by the same vector.
+        unfinished = await Watched(pipeline, "boil an egg", last=first).reach(Stage.SEARCHED)
+        assert (unfinished.state, index.batches) == (State.FOUND, [1, 1])
+        near = await Watched(pipeline, "boil an egg now ", last=first).reach(Stage.SEARCHED)
+        assert (near.state, index.batches) == (State.FOUND, [1, 1, 1])
+
+
+async def test_scores_are_made_by_the_scale_of_the_index() -> None:
+    async with started(BruteForceIndex()) as pipeline:
+        scores = []
+        for scale in (Scale(), Scale(low=-1.0)):
+            pipeline.weigh_by(scale)
+            query = await Watched(pipeline, "bake cake").reach(Stage.SEARCHED)
+            assert query.result is not None
+            scores.append(query.result.hits[0].score)
+        assert scores[0] < scores[1]

@@ -9,56 +9,43 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from typeahead.commands import warn
+from typeahead.commands import add_search_options, load_typed, make_asker, warn
 from typeahead.commands.evaluate import common
 from typeahead.errors import TypeaheadError
 
 if TYPE_CHECKING:
-    from typeahead.core.encoder import Encoder
+    from typeahead.core.encoder import IncrementalEncoder
     from typeahead.evaluate.data.datasets import Dataset
     from typeahead.evaluate.measures.runs import Run
-    from typeahead.search.fusion import Fusion
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("index", metavar="INDEX", help="folder of the index, or the address of another back end")
     common.add_judgements(parser)
-    parser.add_argument("--encoder", default="minilm-gru", help="encoder of what is typed: a model's name or folder")
-    parser.add_argument(
-        "--hybrid",
-        choices=["off", "linear", "rrf"],
-        default="off",
-        help="search words beside vectors, and fuse them so",
-    )
-    parser.add_argument(
-        "--lexical-weight", type=common.share, default=0.3, metavar="WEIGHT", help="weight of the words, from 0 to 1"
-    )
+    add_search_options(parser)
     common.add_results(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Search for all queries, and score what is found."""
-    import typeahead
     from typeahead.evaluate.measures import metrics
     from typeahead.evaluate.report import tables
-    from typeahead.search.fusion import Fusion
     from typeahead.tables import markdown
 
     common.require(common.SCORING)
     common.refuse_unwritable(options.json)
-    encoder = typeahead.load(options.encoder)
+    encoder = load_typed(options.encoder)
     dataset = common.open_collection(options)
-    fusion = None if options.hybrid == "off" else Fusion(options.hybrid, options.lexical_weight)
-    found = asyncio.run(_search(options.index, encoder, dataset, fusion))
+    found = asyncio.run(_search(options.index, encoder, dataset, options))
     values = metrics.mean(metrics.per_query(found, dataset.qrels, dataset.relevant_from))
-    label = encoder.config.name if fusion is None else f"{encoder.config.name} and words ({fusion.method})"
+    label = encoder.config.name if options.words == "off" else f"{encoder.config.name} and words"
     figures = {
         "index": options.index,
         "dataset": dataset.name,
         "queries": len(dataset.queries),
-        "hybrid": options.hybrid,
-        "lexical_weight": None if fusion is None else fusion.weight,
+        "words": options.words,
+        "complete": options.complete,
         "warnings": dataset.warnings,
         "results": [{"query_encoder": label, "metrics": values}],
         "missing": [],
@@ -68,14 +55,13 @@ def run(options: argparse.Namespace) -> None:
     common.publish(options.json, "box", figures, heading, *dataset.warnings, markdown(rows))
 
 
-async def _search(address: str, encoder: Encoder, dataset: Dataset, fusion: Fusion | None) -> Run:
+async def _search(address: str, encoder: IncrementalEncoder, dataset: Dataset, options: argparse.Namespace) -> Run:
     from typeahead.evaluate.measures import box
     from typeahead.progress import ProgressBar
     from typeahead.search.addresses import OpenOptions, open_backend
     from typeahead.search.space import check_space
 
-    # Nobody waits at a key here: words have all the time that they need.
-    backend = await open_backend(address, OpenOptions(lexical_wait=60.0, warn=warn))
+    backend = await open_backend(address, OpenOptions(warn=warn))
     try:
         check_space(backend.space, encoder.config)
         gone, judged = await box.missing(backend, dataset)
@@ -86,6 +72,7 @@ async def _search(address: str, encoder: Encoder, dataset: Dataset, fusion: Fusi
         if gone:
             dataset.warnings.append(f"{address} lacks {gone:,} of {judged:,} judged passages: they cannot be found")
         with ProgressBar() as progress:
-            return await box.search(backend, encoder, dataset, fusion=fusion, progress=progress)
+            asker = make_asker(encoder, backend, options)
+            return await box.search(backend, asker, dataset, progress=progress)
     finally:
         await backend.close()

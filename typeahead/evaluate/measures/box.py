@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from typeahead.core.encoder import Encoder
 from typeahead.evaluate.data.datasets import Dataset
 from typeahead.evaluate.measures.runs import Run
-from typeahead.search.fusion import Fusion
-from typeahead.search.port import Backend, Request
+from typeahead.search.asking import Asker
+from typeahead.search.learning import learn
+from typeahead.search.port import Backend
 from typeahead.search.ranking import find
 
 #: Hits that are asked for, which the measures look at.
@@ -37,22 +37,23 @@ async def missing(backend: Backend, dataset: Dataset) -> tuple[int, int]:
 
 async def search(
     backend: Backend,
-    encoder: Encoder,
+    asker: Asker,
     dataset: Dataset,
     *,
-    fusion: Fusion | None = None,
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> Run:
-    """Search for all queries of ``dataset``, whole, as Enter does; ids of documents have to be those of the dataset."""
+    """Search for all queries of ``dataset``, whole; ids of documents have to be those of the dataset.
+
+    ``asker`` makes the requests, by the words of the back end's documents.
+    """
+    scale = await learn(backend, asker, time.monotonic() + _PATIENCE)
     found: dict[str, list[tuple[str, float]]] = {}
     queries = list(dataset.queries.items())
     for start in range(0, len(queries), _BATCH):
         part = queries[start : start + _BATCH]
-        vectors = encoder.encode([text for _, text in part])
-        requests = [Request(vector, text, DEPTH) for (_, text), vector in zip(part, vectors, strict=True)]
-        for (query, _), answer in zip(
-            part, await find(backend, requests, time.monotonic() + _PATIENCE, fusion), strict=True
-        ):
+        requests = asker.ask([text for _, text in part], DEPTH)
+        answers = await find(backend, requests, time.monotonic() + _PATIENCE, scale)
+        for (query, _), answer in zip(part, answers, strict=True):
             # Scores that are as far apart as their ranks: those of equal score keep the order that people see.
             found[query] = [(hit.id, float(-rank)) for rank, hit in enumerate(answer.hits)]
         if progress is not None:

@@ -14,8 +14,8 @@ from typing import Final
 from tantivy import Query
 
 from typeahead.index.lexical.inverted import SHORT, Inverted
-from typeahead.index.lexical.vocabulary import Vocabulary
 from typeahead.search.terms import Term
+from typeahead.search.vocabulary import Vocabulary
 
 #: Continuations of a beginning that are looked for, and of one that stands beside other words.
 CONTINUATIONS: Final = 32

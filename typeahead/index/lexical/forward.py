@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.encoders.compiled.importing import import_compiled
-from typeahead.index.lexical.vocabulary import Vocabulary
 from typeahead.search.terms import FIELDS, Term
+from typeahead.search.vocabulary import Vocabulary
 
 
 class Spans(NamedTuple):

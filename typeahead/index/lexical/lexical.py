@@ -27,9 +27,9 @@ from typeahead.errors import IndexCorrupt
 from typeahead.index.lexical.candidates import Queries, beginning_frequency
 from typeahead.index.lexical.forward import Forward, find_spans
 from typeahead.index.lexical.inverted import Inverted
-from typeahead.index.lexical.vocabulary import Vocabulary
 from typeahead.index.lexical.writer import FORMAT_VERSION, FORMS
 from typeahead.search.terms import Term
+from typeahead.search.vocabulary import Vocabulary
 from typeahead.storage.tensors import map_tensors
 
 

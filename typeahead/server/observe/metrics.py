@@ -229,8 +229,6 @@ class ServerMetrics:
         steps_cached: Callable[[], int],
         searches_made: Callable[[], int],
         searches_stood: Callable[[], int],
-        words_found: Callable[[], int],
-        words_late: Callable[[], int],
         connections: Callable[[], int],
         generation: int,
     ) -> None:
@@ -247,12 +245,6 @@ class ServerMetrics:
             "counter",
             "Searches that were made, and keystrokes for which the results of the session's last one stood.",
             {(("source", "computed"),): Reading(searches_made), (("source", "stood"),): Reading(searches_stood)},
-        )
-        add(
-            "typeahead_word_searches_total",
-            "counter",
-            "Searches of words in a hybrid, by whether they were there in time for the answer.",
-            {(("outcome", "found"),): Reading(words_found), (("outcome", "late"),): Reading(words_late)},
         )
         add("typeahead_open_connections", "gauge", "Open connections of all kinds.", {(): Reading(connections)})
         add(

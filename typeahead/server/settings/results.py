@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from typeahead.core.completion import MAX_COUNT
+from typeahead.search.reading import CONTINUATIONS, MOST_CONTINUATIONS
 from typeahead.search.reuse import THRESHOLD
 from typeahead.search.snippets import MIN_SNIPPET
 from typeahead.settings.declaring import ConfigError, Group, setting
@@ -32,45 +32,45 @@ class Results:
         group=RESULTS,
         least=MIN_SNIPPET,
     )
-    hybrid: Literal["off", "linear", "rrf"] = setting(
-        "off",
-        "Search words as well as vectors, including the word that is being typed, and merge both rankings by score "
-        "(linear) or by rank (rrf). Every keystroke is then searched, since each may change the words.",
-        group=RESULTS,
-    )
-    lexical_weight: float = setting(
-        0.3, "Weight of the words in a hybrid search, from 0 to 1.", group=RESULTS, least=0, most=1
-    )
-    lexical_wait_ms: float = setting(
-        5.0,
-        "Longest time that a vector search waits for the word search, in milliseconds.",
-        group=RESULTS,
-        least=0,
-    )
-    look_ahead: bool = setting(
-        False,
-        "Answer each keystroke with the results that the encoder expects for the finished text. Enter always shows the "
-        "results of the text as typed. Only some encoders can do this.",
+    words: Literal["on", "off"] = setting(
+        "on",
+        "Search words beside vectors, so that names, codes and rare words are found as surely as meaning. Back ends "
+        "that cannot search words are searched by vectors alone.",
         group=RESULTS,
     )
     complete: int = setting(
-        0,
-        "Answer each keystroke with the results of the text once its last word is finished: the server tries the N "
-        "most common words of the index that begin that way. 8 is a good number. 0 turns this off. Enter always shows "
-        "the results of the text as typed.",
+        CONTINUATIONS,
+        "Search for a half-typed word as the N commonest words of the index that begin like it. 0 takes it as it "
+        "stands, which saves the time of N steps of the encoder at a key.",
         group=RESULTS,
         least=0,
-        most=MAX_COUNT,
+        most=MOST_CONTINUATIONS,
         why="0 turns it off",
     )
     anytime: float = setting(
         THRESHOLD,
-        "Reuse the session's last results for a keystroke if the cosine between the two embeddings is at least this. "
-        "1 reuses them for an identical embedding only. Enter is always searched.",
+        "Where words are off, show the session's last results for a keystroke if the cosine between the two embeddings "
+        "is at least this. 1 shows them for an identical embedding only. Enter always gets results of its own.",
         group=RESULTS,
         above=0,
         most=1,
     )
+
+    hybrid: Literal["", "off", "linear", "rrf"] = setting(
+        "", "Earlier form of words.", group=RESULTS, instead='set words to "on" or "off"'
+    )
+    lexical_weight: float = setting(
+        0.3, "Has no effect.", group=RESULTS, instead="leave it out, as scores are made by one rule"
+    )
+    lexical_wait_ms: float = setting(
+        5.0, "Has no effect.", group=RESULTS, instead="leave it out, as every search waits for its words"
+    )
+    look_ahead: bool = setting(False, "Has no effect.", group=RESULTS, instead="leave it out, and see complete")
+
+    @property
+    def searches_words(self) -> bool:
+        """Whether words are searched beside vectors, where the back end can."""
+        return self.hybrid != "off" if self.hybrid else self.words == "on"
 
     def check_results(self) -> None:
         """Raise :class:`ConfigError` for settings that contradict each other."""

@@ -22,13 +22,12 @@ Calls go down, and answers come up. Everything runs on the event loop, except wh
       ▼                                                │
     Pipeline       the same for all clients, and for searches over HTTP
       │
-      ├─► Stepper            text → embedding                                stepper.py
+      ├─► Stepper            text → embedding, and what to search for        stepper.py
       │     ├─► StepQueue    what is stepped next, what is turned away       steps.py
-      │     ├─► Engine       the steps                                       typeahead.core.engine
-      │     ├─► LookAhead    where the text is going                         ahead.py
+      │     ├─► Asker        reads a text, and has it and its endings stepped typeahead.search.asking
       │     └─► Fallback     texts that are not for the encoder; a thread    fallback.py
       │
-      └─► Searcher           embedding → hits                                searcher.py
+      └─► Searcher           what to search for → hits                       searcher.py
             ├─► SearchQueue  what is searched next, what is turned away      searches.py
             ├─► find         the one ranking; nothing else asks a back end   typeahead.search.ranking
             │     └─► Backend  the search port; one that blocks has a thread typeahead.search.port

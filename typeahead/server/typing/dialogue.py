@@ -287,7 +287,6 @@ class Dialogue:
             due,
             self._wake,
             shown=hello.dtype is not None,
-            typing=True,
             best=best,
             min_score=hello.min_score,
             wanted=1,

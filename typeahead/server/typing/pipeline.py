@@ -15,27 +15,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from typeahead.core.completion import Completions
 from typeahead.core.engine import Engine
 from typeahead.core.session import Session
-from typeahead.search.fusion import Fusion
+from typeahead.search.asking import Asker, finds_words
 from typeahead.search.port import Backend
-from typeahead.server.typing.ahead import LookAhead
+from typeahead.search.scoring import Scale
 from typeahead.server.typing.fallback import Fallback
-from typeahead.server.typing.query import Query, Stage
+from typeahead.server.typing.query import Query
 from typeahead.server.typing.searcher import Searcher
 from typeahead.server.typing.settings import TypingSettings
 from typeahead.server.typing.stepper import Stepper
 from typeahead.server.typing.steps import Overload, StepQueue
 
-_SEARCHED = Stage.SEARCHED
-
 
 class Pipeline:
     """The stepper and, with an index, the searcher. Belongs to one event loop; all methods are called on it.
 
-    ``backend`` and ``fallback`` are None where the server has no such thing. ``fusion`` searches words beside vectors;
-    ``changed`` is called when documents have changed; ``clock`` tells nanoseconds.
+    ``backend`` and ``fallback`` are None where the server has no such thing. ``changed`` is called when documents have
+    changed; ``clock`` tells nanoseconds.
     """
 
     def __init__(
@@ -44,7 +41,6 @@ class Pipeline:
         backend: Backend | None,
         settings: TypingSettings,
         *,
-        fusion: Fusion | None = None,
         fallback: Fallback | None = None,
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], int] = time.perf_counter_ns,
@@ -53,17 +49,15 @@ class Pipeline:
         self.fallback = fallback
         self._shared_scope = engine.scope() if settings.shared_cache else None
         self._overload = Overload(clock)
-        self._searcher = None
-        self._ahead = None
-        if backend is not None:
-            self._searcher = Searcher(backend, fusion, settings, self._overload, changed=changed)
-            self._ahead = LookAhead(encoder_guesses=settings.look_ahead and engine.looks_ahead)
+        words = settings.words and backend is not None and finds_words(backend)
+        #: Reads what is typed. It has to :meth:`~typeahead.search.asking.Asker.learn` the words of the index.
+        self.asker = Asker(engine, words=words, continuations=settings.complete)
+        self._searcher = None if backend is None else Searcher(backend, settings, self._overload, changed=changed)
         self._stepper = Stepper(
-            engine,
+            self.asker,
             StepQueue(round(settings.max_turn_ms * 1e6), engine.knows, clock),
             self._overload,
             search=None if self._searcher is None else self._searcher.search,
-            ahead=self._ahead,
             fallback=fallback,
         )
 
@@ -87,20 +81,10 @@ class Pipeline:
         """Number of keystrokes for which the hits of an earlier search stood."""
         return 0 if self._searcher is None else self._searcher.stood
 
-    @property
-    def words_found(self) -> int:
-        """Number of searches that were answered with their words."""
-        return 0 if self._searcher is None else self._searcher.words_found
-
-    @property
-    def words_late(self) -> int:
-        """Number of searches whose words came too late."""
-        return 0 if self._searcher is None else self._searcher.words_late
-
-    def complete_by(self, completions: Completions) -> None:
-        """Finish last words by the vocabulary of ``completions`` from now on."""
-        assert self._ahead is not None, "there is no index: no words can be finished"
-        self._ahead.complete_by(completions)
+    def weigh_by(self, scale: Scale) -> None:
+        """Make scores by ``scale`` from now on."""
+        assert self._searcher is not None, "there is no index: nothing is weighed"
+        self._searcher.scale = scale
 
     def session(self, *, max_chars: int) -> Session:
         """Start a session, in the scope that all share if the settings say so, otherwise in one of its own."""
@@ -120,8 +104,6 @@ class Pipeline:
 
     def step(self, query: Query) -> None:
         """Encode the query's text, with the next batch or by the fallback, then search if that is due."""
-        if query.due is _SEARCHED and self._searcher is not None:
-            self._searcher.expect(query)
         self._stepper.step(query)
 
     def step_now(self, query: Query) -> None:
@@ -131,7 +113,8 @@ class Pipeline:
     def search(self, query: Query) -> None:
         """Search for a query that was stepped."""
         assert self._searcher is not None, "there is no index: no search can be due"
-        self._searcher.search(query)
+        if self._stepper.read(query):
+            self._searcher.search(query)
 
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""

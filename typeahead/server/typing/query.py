@@ -5,23 +5,26 @@ A query is the work. The replies that wait for it (to a keystroke, a submit or a
 of :class:`Query`: nothing outside this file writes to a query. A blank is an event that cannot happen in that state; it
 raises ``AssertionError``.
 
-=============  =======  ======  ========  ========  ========  =============  ===========  =======
-state          stepped  left    found     guessed   stood_in  failed         shed         entered
-=============  =======  ======  ========  ========  ========  =============  ===========  =======
-TYPED          STEPPED  LEFT                                  STEP_FAILED    STEP_SHED    TYPED
-LEFT           STEPPED                                        STEP_FAILED    STEP_SHED    LEFT
-STEPPED                         FOUND     STANDING  STANDING  SEARCH_FAILED  SEARCH_SHED  STEPPED
-STANDING                        FOUND                         STANDING                    STEPPED
-FOUND                           FOUND                         FOUND                       FOUND
-STEP_FAILED                                                                               TYPED
-STEP_SHED                                                                                 TYPED
-SEARCH_FAILED                                                                             STEPPED
-SEARCH_SHED                                                                               STEPPED
-=============  =======  ======  ========  ========  ========  =============  ===========  =======
+=============  =======  ======  ========  ========  =============  ===========  =======
+state          stepped  left    found     stood_in  failed         shed         entered
+=============  =======  ======  ========  ========  =============  ===========  =======
+TYPED          STEPPED  LEFT                        STEP_FAILED    STEP_SHED    TYPED
+LEFT           STEPPED                              STEP_FAILED    STEP_SHED    LEFT
+STEPPED                         FOUND     STANDING  SEARCH_FAILED  SEARCH_SHED  STEPPED
+STANDING                        FOUND               STANDING                    STEPPED
+FOUND                           FOUND               FOUND                       FOUND
+STEP_FAILED                                                                     TYPED
+STEP_SHED                                                                       TYPED
+SEARCH_FAILED                                                                   STEPPED
+SEARCH_SHED                                                                     STEPPED
+=============  =======  ======  ========  ========  =============  ===========  =======
 
 Two rows may surprise. A query that stands has been answered, and its own search still runs behind the others: if that
 search fails, the answer stays. A query that is found may be found again, or fail: Enter can discover that the last
-search looked for the very same vector while the query's own search is already under way.
+search looked for the very same thing while the query's own search is already under way.
+
+A key and Enter search for the same: the words of the text's reading, and the vector of what the text may become
+(:mod:`typeahead.search.asking`). So Enter shows the hits that its key has found, and searches for nothing.
 
 Being dropped is no state. The queues forget a query that nobody wants, but a search that has begun still ends, and its
 result is the next key's to reuse.
@@ -36,6 +39,8 @@ from typing import Final, NamedTuple, Self
 from typeahead.core.encoder import Vectors
 from typeahead.core.session import Session
 from typeahead.search.ranking import Hit
+from typeahead.search.reading import Reading
+from typeahead.search.terms import Words
 
 
 class Stage(IntEnum):
@@ -69,7 +74,7 @@ class State(IntEnum):
     LEFT = 1, Stage.TYPED
     #: It has its embedding, and waits for a search if one is due.
     STEPPED = 2, Stage.STEPPED
-    #: It has hits that stand in for its own: those of an earlier search, or those of where the text is going.
+    #: It has hits that stand in for its own: those of an earlier search.
     STANDING = 3, Stage.SEARCHED
     #: It has the hits of its own text.
     FOUND = 4, Stage.SEARCHED
@@ -92,8 +97,6 @@ class Event(StrEnum):
     LEFT = "left"
     #: A search found the hits of its own text.
     FOUND = "found"
-    #: A search found the hits of where its text is going.
-    GUESSED = "guessed"
     #: The hits of an earlier search are shown for it.
     STOOD_IN = "stood_in"
     #: The encoder, or the index, failed at it.
@@ -109,7 +112,6 @@ TRANSITIONS: Final[Mapping[Event, Mapping[State, State]]] = {
     Event.STEPPED: {State.TYPED: State.STEPPED, State.LEFT: State.STEPPED},
     Event.LEFT: {State.TYPED: State.LEFT},
     Event.FOUND: {State.STEPPED: State.FOUND, State.STANDING: State.FOUND, State.FOUND: State.FOUND},
-    Event.GUESSED: {State.STEPPED: State.STANDING},
     Event.STOOD_IN: {State.STEPPED: State.STANDING},
     Event.FAILED: {
         State.TYPED: State.STEP_FAILED,
@@ -141,15 +143,14 @@ class Result(NamedTuple):
     #: The hits as a JSON array.
     written: bytes
     hits: Sequence[Hit]
-    #: float32 (dim,): the vector that was searched for.
-    sought: Vectors
+    #: The vector that was searched for, float32 (dim,), and the words beside it.
+    sought: Vectors | None
+    words: Words | None
     #: The version of the documents that were searched.
     version: str
     #: How long the search took, and writing its hits as JSON; 0 where an earlier search is reused.
     search_ns: int = 0
     serialize_ns: int = 0
-    #: Whether words should have been searched too, and came too late.
-    late: bool = False
     #: Whether even the best hit is a poor one.
     weak: bool = False
 
@@ -158,11 +159,10 @@ class Query:
     """A session's text as work. ``due`` is the stage that it has to reach.
 
     ``notify`` is called on the event loop each time the query gets on or fails. ``shown`` says that somebody wants the
-    embedding itself, ``typing`` that somebody is typing the text and may go on: then the hits of where it is going may
-    be shown. ``best`` asks the fallback for it, because the text came at once and its sender wants the best answer.
-    Hits that score less than ``min_score`` are not shown.
-    ``wanted`` replies wait for it. ``submitted`` says that Enter was pressed already, so it is never turned away.
-    ``last`` is the session's last query with a search of its own. ``tokenize_ns`` is what tokenizing the text took.
+    embedding itself. ``best`` asks the fallback for it, because the text came at once and its sender wants the best
+    answer. Hits that score less than ``min_score`` are not shown. ``wanted`` replies wait for it. ``submitted`` says
+    that Enter was pressed already, so it is never turned away. ``last`` is the session's last query with a search of
+    its own. ``tokenize_ns`` is what tokenizing took.
 
     All methods are called on the event loop.
     """
@@ -173,16 +173,17 @@ class Query:
     stage = Stage.TYPED
     #: Name of the model that encoded the text, empty until then.
     encoder = ""
-    #: float32 (dim,). None until the text was encoded, for a text without a token, and where nobody needs it.
+    #: The text's own, float32 (dim,), which clients may ask for. None until the text was encoded, for a text without
+    #: a token, and where nobody needs it.
     embedding: Vectors | None = None
-    #: float32 (dim,): where the text is going, if somebody is typing it and there is a guess that differs from it.
-    ahead: Vectors | None = None
+    #: What the text asks for, and the vector to search for, float32 (dim,). None until :meth:`read`.
+    reading: Reading | None = None
+    sought: Vectors | None = None
     #: What to show: a JSON array.
     hits = b"[]"
     #: Whether even the best of these hits is a poor one.
     weak = False
-    #: What its own search found, or one for the same vector. For a query that stands it may be the search for
-    #: :attr:`ahead`.
+    #: What its own search found, or one for the same vector and words.
     result: Result | None = None
     #: How long the batch took that encoded it.
     step_ns = 0
@@ -195,7 +196,6 @@ class Query:
         notify: Callable[[], None],
         *,
         shown: bool = False,
-        typing: bool = False,
         best: bool = False,
         min_score: float = 0.0,
         wanted: int = 0,
@@ -208,7 +208,6 @@ class Query:
         self.due = due
         self.notify = notify
         self.shown = shown
-        self.typing = typing
         self.best = best
         self.min_score = min_score
         self.wanted = wanted
@@ -229,32 +228,22 @@ class Query:
         query.state, query.stage = State.FOUND, Stage.SEARCHED
         return query
 
-    @property
-    def seeking(self) -> Vectors | None:
-        """What to search for: where the text is going while somebody types it, otherwise the text itself.
-
-        Once Enter was pressed that is the text itself. It is too while other hits stand, so that Enter finds the hits
-        of its own.
-        """
-        if self.ahead is None or self.submitted or self.state is State.STANDING:
-            return self.embedding
-        return self.ahead
-
     def release(self) -> None:
         """Count one reply less that waits for it."""
         self.wanted -= 1
 
-    def stepped(
-        self, embedding: Vectors | None, ahead: Vectors | None = None, *, encoder: str = "", step_ns: int = 0
-    ) -> None:
-        """Take the text's embedding, float32 (dim,), and where the text is going, from the model named ``encoder``."""
+    def stepped(self, embedding: Vectors | None, *, encoder: str = "", step_ns: int = 0) -> None:
+        """Take the text's embedding, float32 (dim,), from the model named ``encoder``."""
         self._move(_STEPPED)
         self.embedding = embedding
-        if ahead is not None:
-            self.ahead = ahead
         self.encoder = encoder
         self.step_ns = step_ns
         self.notify()
+
+    def read(self, reading: Reading, sought: Vectors | None) -> None:
+        """Take what the text asks for, and the vector to search for, float32 (dim,)."""
+        self.reading = reading
+        self.sought = sought
 
     def left(self, session: Session) -> None:
         """Leave the text to the encoder, in a session of its own, as its first session may be further."""
@@ -266,12 +255,6 @@ class Query:
         self._move(_FOUND)
         if result is not None:
             self._take(result)
-        self.notify()
-
-    def guessed(self, result: Result) -> None:
-        """Show the hits of where the text is going, until its own are there."""
-        self._move(Event.GUESSED)
-        self._take(result)
         self.notify()
 
     def stood_in(self, hits: bytes, weak: bool = False) -> None:

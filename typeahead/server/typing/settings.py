@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typeahead.search.reading import CONTINUATIONS
 from typeahead.search.reuse import THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)
 class TypingSettings:
-    """How texts are stepped, looked ahead of, and searched.
+    """How texts are read, stepped and searched.
 
     The names and defaults are those of :class:`~typeahead.server.config.ServerConfig`, which checks the values and says
     what they are good for.
@@ -27,7 +28,9 @@ class TypingSettings:
     max_turn_ms: float = 15.0
     #: Cosine from which the hits of the last search stand for a keystroke.
     anytime: float = THRESHOLD
-    #: Whether keystrokes find what the encoder guesses that the whole text will find.
-    look_ahead: bool = False
+    #: Whether words are searched beside vectors, where the back end can.
+    words: bool = True
+    #: Ways to finish a half-typed word that are encoded, 0 for none.
+    complete: int = CONTINUATIONS
     #: Whether all sessions share what is remembered of texts.
     shared_cache: bool = False

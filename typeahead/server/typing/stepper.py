@@ -12,10 +12,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from typeahead.core.engine import MAX_BATCH, Engine
+from typeahead.core.engine import MAX_BATCH
 from typeahead.logs import LimitedLog
+from typeahead.search.asking import UNREAD, Asker
 from typeahead.server.observe.metrics import Reason
-from typeahead.server.typing.ahead import LookAhead
 from typeahead.server.typing.fallback import Fallback
 from typeahead.server.typing.query import Query, Stage
 from typeahead.server.typing.steps import Overload, StepQueue
@@ -28,27 +28,26 @@ _SEARCHED = Stage.SEARCHED
 class Stepper:
     """The way of a query to its embedding. Belongs to one event loop; all methods are called on it.
 
-    ``search`` is called with each query that has its embedding and is due to be searched; None without an index, where
-    only embeddings that somebody wants to see are read.
+    ``asker`` reads the texts that are due to be searched, and finds out what to search for. ``search`` is called with
+    each of them once that is known; None without an index, where only embeddings that somebody wants to see are read.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        asker: Asker,
         queue: StepQueue,
         overload: Overload,
         *,
         search: Callable[[Query], None] | None,
-        ahead: LookAhead | None,
         fallback: Fallback | None,
     ) -> None:
-        self._engine = engine
-        self._name = engine.encoder.config.name
+        self._asker = asker
+        self._engine = asker.engine
+        self._name = asker.engine.encoder.config.name
         self._queue = queue
         self._waiting = queue.waiting
         self._overload = overload
         self._search = search
-        self._ahead = ahead
         self._fallback = fallback
         self._loop: asyncio.AbstractEventLoop | None = None
         self._log = LimitedLog(log)
@@ -101,24 +100,48 @@ class Stepper:
         for query in self._queue.take_late():
             self._overload.shed(query)
 
+    def read(self, query: Query) -> bool:
+        """Find out what to search for, for a query that was stepped and was not due to be searched until now.
+
+        Returns whether that went well; otherwise the query has failed.
+        """
+        if query.reading is not None:
+            return True
+        reading, sought = self._asker.read(query.text), query.embedding
+        # What the fallback has encoded is the whole text, and has no other endings.
+        if query.encoder == self._name and reading.endings:
+            session = query.session if query.session.text == query.text else query.session.branch(query.text)
+            try:
+                (sought,) = self._asker.advance([session], [reading])
+            except Exception as error:
+                self._log.exception("the endings of a text could not be stepped (%s)", type(error).__name__)
+                query.failed()
+                return False
+        query.read(reading, sought)
+        return True
+
     def _advance(self, batch: list[Query]) -> None:
         search = self._search
         started_ns = time.perf_counter_ns()
         try:
-            self._engine.advance([query.session for query in batch])
-            guesses = None if self._ahead is None else self._ahead.guesses(batch)
+            if search is None:
+                self._engine.advance([query.session for query in batch])
+                readings, sought = [], []
+            else:
+                readings = [self._asker.read(query.text) if query.due is _SEARCHED else UNREAD for query in batch]
+                sought = self._asker.advance([query.session for query in batch], readings)
         except Exception as error:
             self._try_each(batch, error)
             return
         spent_ns = time.perf_counter_ns() - started_ns
-        for query in batch:
+        for row, query in enumerate(batch):
             query.stepped(
                 query.session.embedding if search is not None or query.shown else None,
-                guesses.get(query) if guesses else None,
                 encoder=self._name,
                 step_ns=spent_ns,
             )
             if query.due is _SEARCHED and search is not None:
+                query.read(readings[row], sought[row])
                 search(query)
 
     def _try_each(self, batch: list[Query], error: Exception) -> None:
@@ -142,7 +165,7 @@ class Stepper:
     def _fallen_back(self, query: Query, reason: Reason, encoded: bool) -> None:
         """Take a query back from the fallback. A text that it failed at is the encoder's, unless that failed too."""
         if encoded:
-            if query.due is _SEARCHED and self._search is not None:
+            if query.due is _SEARCHED and self._search is not None and self.read(query):
                 self._search(query)
         elif reason is Reason.FAILED:
             query.failed()

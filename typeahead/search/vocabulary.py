@@ -1,32 +1,40 @@
 """The forms of all words of an index, sorted, each with the number of documents that hold it.
 
-As they are sorted, all forms with the same beginning are one range. :mod:`~typeahead.index.lexical.slips` finds forms
-that are spelled almost alike.
+As they are sorted, all forms with the same beginning are one range. :mod:`~typeahead.search.slips` finds forms that are
+spelled almost alike. One class serves every back end: :meth:`Vocabulary.of` makes one of plain counts.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.index.lexical.slips import Slips
+from typeahead.search.slips import Slips
 
+#: Characters of a form that count; more are cut off, as Tantivy has a limit, and nobody types them.
+LONGEST_FORM: Final = 200
 #: Forms up to which a dictionary finds one, in 0.1 µs and about 100 bytes each; beyond, a binary search takes 8 µs.
 _MOST_IN_MEMORY: Final = 1 << 18
 #: The commonest forms of a range with more forms than this are found once: selecting from as many takes 50 µs.
 _LARGE: Final = 4096
 #: How many of them are kept.
 _KEPT: Final = 256
+#: Frequencies are uint32, and a range is selected from numbers of 64 bits.
+_MOST_DOCUMENTS: Final = (1 << 30) - 1
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-class Vocabulary:
-    """V forms; the number of one is its place in their order. May be used from several threads.
+class Vocabulary(Mapping[str, int]):
+    """V forms, each with its document frequency. The number of a form is its place in their order.
+
+    May be used from several threads.
 
     Args:
         blob: uint8, all forms in UTF-8, sorted, one after the other.
@@ -54,8 +62,26 @@ class Vocabulary:
         self._commonest: dict[tuple[int, int], NDArray[np.int64]] = {}
         self._prepare(0, self._size, 0)
 
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> Self:
+        """Make a vocabulary of document frequencies by form. One that is a vocabulary already is returned as it is."""
+        if isinstance(counts, cls):
+            return counts
+        # The order of code points is that of their UTF-8. A lone surrogate has none, and nobody types it.
+        forms = sorted(form for form in counts if form and not _SURROGATES.search(form))
+        encoded = [form.encode() for form in forms]
+        starts = np.zeros(len(forms) + 1, np.int64)
+        np.cumsum([len(form) for form in encoded], out=starts[1:])
+        frequencies = np.array([min(counts[form], _MOST_DOCUMENTS) for form in forms], np.uint32)
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), starts, frequencies)
+
     def __len__(self) -> int:
         return self._size
+
+    def __getitem__(self, form: str) -> int:
+        if (number := self.find(form)) < 0:
+            raise KeyError(form)
+        return int(self.frequencies[number])
 
     def __iter__(self) -> Iterator[str]:
         text, at = str(self._bytes, "utf-8"), self._starts_array
@@ -75,8 +101,8 @@ class Vocabulary:
     def find(self, form: str) -> int:
         """Return the number of a form, -1 if there is no such form."""
         if self._numbers is not None:
-            return self._numbers.get(form, -1)
-        wanted = form.encode("utf-8", "replace")
+            return self._numbers.get(form[:LONGEST_FORM], -1)
+        wanted = form[:LONGEST_FORM].encode("utf-8", "replace")
         number = bisect_left(self._all, wanted, key=self._encoded)
         return number if number < self._size and self._encoded(number) == wanted else -1
 
@@ -87,7 +113,7 @@ class Vocabulary:
 
     def range(self, prefix: str) -> tuple[int, int]:
         """Return the numbers of the forms that begin with ``prefix``, as the first one and the one after the last."""
-        wanted = prefix.encode("utf-8", "replace")
+        wanted = prefix[:LONGEST_FORM].encode("utf-8", "replace")
         first = bisect_left(self._all, wanted, key=self._encoded)
         last = bisect_right(self._all, wanted, lo=first, key=lambda number: self._encoded(number)[: len(wanted)])
         return first, last
@@ -113,11 +139,11 @@ class Vocabulary:
         return self._select(first, last, most)
 
     def similar(self, word: str, most: int) -> list[str]:
-        """See :meth:`typeahead.index.lexical.slips.Slips.similar`."""
+        """See :meth:`typeahead.search.slips.Slips.similar`."""
         return self._slips.similar(word, most)
 
     def similar_beginning(self, prefix: str, most: int) -> list[str]:
-        """See :meth:`typeahead.index.lexical.slips.Slips.similar_beginning`."""
+        """See :meth:`typeahead.search.slips.Slips.similar_beginning`."""
         return self._slips.similar_beginning(prefix, most)
 
     def counts(self, most: int) -> dict[str, int]:

@@ -1,0 +1,38 @@
+"""Learns what an index holds: its words, by which texts are read, and what similarities and scores mean in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from typeahead.search.asking import Asker
+from typeahead.search.calibration import calibrate
+from typeahead.search.port import Backend, Request
+from typeahead.search.scoring import Scale
+from typeahead.search.vocabulary import Vocabulary
+
+#: Texts that are encoded together where nobody is typing.
+TOGETHER: Final = 64
+
+
+async def learn(backend: Backend, asker: Asker, deadline: float, *, together: int = TOGETHER) -> Scale:
+    """Teach ``asker`` the words of ``backend``, and return the scale of its scores.
+
+    The event loop gets its turn whenever ``together`` texts were encoded. ``deadline`` is in seconds of
+    :func:`time.monotonic`. Raises what the back end and the encoder raise.
+    """
+    count_words = backend.capabilities.vocabulary
+    if asker.reads and count_words is not None:
+        # A million words take seconds to sort.
+        asker.learn(await asyncio.to_thread(Vocabulary.of, await count_words()))
+
+    async def ask(texts: Sequence[str]) -> Sequence[Request]:
+        made: list[Request] = []
+        scope = asker.engine.scope()
+        for first in range(0, len(texts), together):
+            made += asker.ask(texts[first : first + together], 1, scope=scope)
+            await asyncio.sleep(0)
+        return made
+
+    return await calibrate(backend, ask, deadline)
