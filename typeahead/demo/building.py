@@ -27,7 +27,7 @@ from typeahead.progress import OnProgress
 from typeahead.text.document import Document
 
 #: Increased when the documents change, so that an older index is not reused for this version.
-_VERSION = 1
+_VERSION = 2
 #: Words kept of a docstring. Docstrings start with what matters, and indexing must not take longer than a minute.
 _WORDS = 100
 #: Time limit in seconds for reading all modules (it takes two), and how many modules may hang or crash before giving
@@ -126,7 +126,8 @@ def _document(record: Mapping[str, Any]) -> Document:
         text = f"{kind} of class {parent} in module {home}" if kind in ("method", "attribute") else ""
         text = text or (f"{kind} in module {home}" if name else f"module {home}")
     # Docstrings may contain anything; unencodable characters are shown as a replacement character.
-    title, text = (_encodable(part) for part in (qualified + record["signature"], text))
+    # The title is the name alone, as people type it.
+    title, text = (_encodable(part) for part in (qualified, f"{record['signature']} {text}".strip()))
     return Document(qualified, title, text, documentation_url(home, name, record["defined"]))
 
 

@@ -70,11 +70,11 @@ class Candidates:
     #: none does: float32 (n, fields, terms).
     frequencies: Vectors
     weights: Vectors
-    #: Number of words in each field: float32 (n, fields).
+    #: Number of forms in each field, wholes and parts: float32 (n, fields).
     lengths: Vectors
     #: In how many documents each term occurs, as far as the back end knows: float64 (terms,).
     document_frequencies: NDArray[np.float64]
-    #: How many words a document has on average, all fields together.
+    #: How many forms a document has on average, all fields together.
     average_length: float
 
 

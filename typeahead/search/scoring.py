@@ -32,16 +32,18 @@ from typeahead.search.port import Candidates
 from typeahead.search.terms import FIELDS
 
 _TITLE: Final = FIELDS.index("title")
+#: A word counts as rare in so steep a way: one of ten among 8,000 documents counts a third, and one of a hundred 1/20.
+_RARE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """How much each part counts, and how words are weighed."""
 
-    words: float = 0.6
-    rare: float = 0.6
-    title: float = 0.3
-    name: float = 0.8
+    words: float = 0.7
+    rare: float = 0.85
+    title: float = 0.2
+    name: float = 1.4
     #: BM25's: how fast further occurrences stop to count, and how much long passages pay for their length.
     k1: float = 0.9
     b: float = 0.4
@@ -88,7 +90,7 @@ def score(found: Candidates, documents: int, scale: Scale, weights: Weights = WE
     held = found.weights.max(axis=1) * counts
     held /= counts + weights.k1 * (1 - weights.b + weights.b * length)[:, None]
     words = _weighted(held, share)
-    rarest = (held * (rarity / math.log1p(documents + 0.5))).max(axis=1)
+    rarest = (found.weights.max(axis=1) * (rarity / math.log1p(documents + 0.5))).max(axis=1) ** _RARE
     titled = found.weights[:, _TITLE]
     title = _weighted(titled, share)
     filled = np.minimum(1, _weighted(titled, np.ones_like(share)) / np.maximum(found.lengths[:, _TITLE], 1))

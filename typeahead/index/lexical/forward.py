@@ -69,7 +69,7 @@ class Forward:
         starts: int64 (count · fields + 1,), where the forms of each field of each document begin in the next two.
         ids: uint32 (e,), the numbers of forms, rising within a field.
         counts: uint8 (e,), how often each occurs there; 255 stands for any more, too.
-        lengths: uint32 (count, fields), numbers of words.
+        lengths: uint32 (count, fields), numbers of forms.
 
     Raises ``ValueError`` with the reason for arrays that do not fit together. The entries of ``ids`` are only ever
     compared, so wrong ones make wrong evidence and nothing worse; they are not read here.

@@ -5,7 +5,7 @@ Files of a generation::
     forms.safetensors   ``forms`` uint8 and ``form_starts`` int64 (V + 1,): the forms of all words in UTF-8, sorted;
                         ``document_frequencies`` uint32 (V,); ``starts`` int64 (2 · count + 1,), ``ids`` uint32 (e,) and
                         ``counts`` uint8 (e,): the forms of the title and of the text of each document, and how often
-                        each occurs there; ``lengths`` uint32 (count, 2): how many words each has. Metadata:
+                        each occurs there; ``lengths`` uint32 (count, 2): how many forms each has. Metadata:
                         ``format_version``, ``documents`` (their number), and ``segments`` (documents of each)
     words*.*            the inverted index, see :mod:`~typeahead.index.lexical.inverted`
 

@@ -95,7 +95,7 @@ class LexicalWriter:
             forms = parts + wholes
             self._forms.extend([numbers.setdefault(form, len(numbers)) for form in forms])
             self._sizes.append(len(forms))
-            self._lengths.append(len(words))
+            self._lengths.append(len(forms))
             for _ in range(weight if parts else 0):
                 indexed.add_text(WORDS, " ".join(forms[: len(parts)]))
             compounds += forms[len(parts) :] * weight
