@@ -30,7 +30,7 @@ FLAGS = """
 --anytime --lexical-weight --lexical-wait-ms --default-k --max-k --snippet-chars --cache-bytes --fallback-tokens
 --fallback-queue --max-body-bytes --max-inputs --max-batch --max-input-chars --max-requests --max-bodies
 --client-reports --head-seconds --body-seconds --hello-seconds --idle-seconds --stall-seconds --ping-seconds
---drain-seconds --lexical --workers --verify
+--drain-seconds --lexical --workers --verify --words --fast
 """
 
 

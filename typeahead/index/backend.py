@@ -72,7 +72,15 @@ class EmbeddedEngine:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
         self._check(deadline)
         check_requests(requests, self.space.dim)
-        return [self._find(request) for request in requests]
+        asked = [row for row, request in enumerate(requests) if request.vector is not None]
+        near: dict[int, list[str]] = {}
+        if asked:
+            vectors = np.stack([requests[row].vector for row in asked])  # type: ignore[misc]
+            depth = max(requests[row].k + requests[row].offset for row in asked)
+            ids = self._ids
+            for row, ranking in zip(asked, self._index.rank(vectors, depth), strict=True):
+                near[row] = [ids[at] for at, _ in ranking[: requests[row].k + requests[row].offset]]
+        return [self._find(request, near.get(row)) for row, request in enumerate(requests)]
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
@@ -89,32 +97,34 @@ class EmbeddedEngine:
         self._check()
         return self._counted
 
-    def _find(self, request: Request) -> Candidates:
+    def _find(self, request: Request, near: list[str] | None) -> Candidates:
         wanted = request.k + request.offset
         arms: dict[str, list[str]] = {}
-        ids = self._index.ids()
-        if request.vector is not None:
-            arms[DENSE] = [ids[row] for row, _ in self._index.rank(request.vector[None], wanted)[0]]
+        ids = self._ids
+        if near is not None:
+            arms[DENSE] = near
         terms = [] if request.words is None else request.words.terms
         if request.words is not None:
             text = " ".join([word for term in terms for word in term.words] + [term.beginning for term in terms])
             arms[LEXICAL] = [ids[row] for row, _ in self._index.match(text, wanted, Scope(request.scope))]
-        documents = list(self._index.named(list(dict.fromkeys(chain(*arms.values())))).values())
+        named = self._index.named(list(dict.fromkeys(chain(*arms.values()))))
+        documents = list(named.values())
         similarities: Sequence[float | None] = [None] * len(documents)
         if request.vector is not None:
-            named = [document.id for document in documents]
-            similarities = self._index.similarities(request.vector, named) or similarities
+            similarities = self._index.similarities(request.vector, list(named)) or similarities
+        sets = {arm: set(found) for arm, found in arms.items()}
         return Candidates(
             [Key(document.id) for document in documents],
-            {
-                arm: np.array([document.id in set(found) for document in documents], bool)
-                for arm, found in arms.items()
-            },
+            {arm: np.array([document.id in found for document in documents], bool) for arm, found in sets.items()},
             np.array([np.nan if one is None else one for one in similarities], np.float32),
             *weigh(documents, terms),
             np.array(document_frequencies(self._counted, self.count, terms)),
             20.0,
         )
+
+    @cached_property
+    def _ids(self) -> Sequence[str]:
+        return self._index.ids()
 
     @cached_property
     def _counted(self) -> Mapping[str, int]:

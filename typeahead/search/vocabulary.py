@@ -48,9 +48,9 @@ class Vocabulary(Mapping[str, int]):
         _check(blob, starts, frequencies)
         #: uint32 (V,), in how many documents each form occurs.
         self.frequencies = frequencies
-        self._bytes = memoryview(blob)
+        self._bytes = blob.data
         self._blob, self._starts_array = blob, starts
-        self._starts = memoryview(starts)
+        self._starts = starts.data
         self._size = len(frequencies)
         self._all = range(self._size)
         #: Before each form, the sum of frequencies: int64 (V + 1,).
@@ -193,7 +193,7 @@ def _check(blob: NDArray[Any], starts: NDArray[Any], frequencies: NDArray[Any]) 
     if starts[0] != 0 or starts[-1] != len(blob) or (np.diff(starts) <= 0).any():
         raise ValueError("the forms are out of order")
     try:
-        str(memoryview(blob), "utf-8")
+        str(blob.data, "utf-8")
     except UnicodeDecodeError:
         raise ValueError("the forms are not UTF-8") from None
     if ((blob[starts[:-1]] & 0xC0) == 0x80).any():

@@ -2,8 +2,8 @@
 
 Hypothesis draws who types, edits, presses Enter and disconnects, and when the event loop gets on, for every encoder,
 with words and without, and with half-typed words finished or not. Each reply's embedding, and each hit of a key and of
-Enter, is compared with that of the text from nothing, asked as the HTTP API asks. The engine alone is in ``tests/core/test_stateful.py``; ``pytest --hypothesis-profile deep`` draws 2,000 sequences here,
-too.
+Enter, is compared with that of the text from nothing, asked as the HTTP API asks. The engine alone is in
+``tests/core/test_stateful.py``; ``pytest --hypothesis-profile deep`` draws 2,000 sequences here, too.
 """
 
 from __future__ import annotations
