@@ -13,7 +13,6 @@ from tests.server.fakes import BruteForceIndex, MeanEncoder
 from typeahead.core.encoder import Vectors
 from typeahead.server import ServerConfig, serve
 
-
 ready = threading.Event()
 
 
