@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
+import math
 import os
 import pty
 import select
@@ -17,11 +19,12 @@ import pytest
 
 import typeahead
 from typeahead.cli import COMMANDS, main
-from typeahead.commands.search import _Searcher, _words, describe
-from typeahead.core.encoder import IncrementalEncoder
+from typeahead.commands import add_search_options, load_typed, make_asker
+from typeahead.commands.search import _Searcher, describe
 from typeahead.index import open_index
 from typeahead.models.folder import shipped_models
 from typeahead.search.addresses import open_backend
+from typeahead.search.learning import learn
 
 DOCUMENTS = [
     {"id": "eggs", "title": "Boiled eggs", "text": "Put the eggs into boiling water for eight minutes."},
@@ -99,6 +102,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["encode", "--nothing"],
         ["index"],
         ["search", "x", "-k", "many"],
+        ["search", "x", "--complete", "33"],
         ["serve", "--port", "http"],
         ["serve", "--hybrid", "linaer"],
         ["index", "x.csv", "--out", "x", "--max-shrink", "2"],
@@ -120,14 +124,13 @@ def test_bad_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixtu
         (["encode", "\udc80"], "lone surrogate"),
         (["encode", "egg", "--out", "/nowhere/vectors.npy"], "/nowhere/vectors.npy: No such file"),
         (["search", "/nowhere", "egg"], "/nowhere"),
-        (["search", "/nowhere", "egg", "--complete", "33"], "--complete is 33: give 0 for no words, and 32 at most"),
         (["serve", "--index", "/nowhere"], "/nowhere"),
         (["serve", "--encoder", "minilm-doc"], "minilm-doc cannot encode what is typed"),
         (["serve", "--max-chars", "0"], "max_chars is 0"),
         (["serve", "--workers", "0"], "workers is 0"),
         (["serve", "--config", "/nowhere.toml"], "/nowhere.toml: No such file"),
         (["serve", "--fallback", "nothing"], "no model 'nothing'"),
-        (["serve", "--fallback", "minilm-gru"], "fallback is minilm-gru, as the encoder is"),
+        (["serve", "--fast", "--fallback", "minilm-gru"], "fallback is minilm-gru, as the encoder is"),
         (["index", "/nowhere.jsonl", "--out", "/tmp/x"], "/nowhere.jsonl"),
         (["evaluate", "retrieval", "/nowhere", "--query-encoder", "minilm-gru"], "/nowhere"),
         (["bench", "keystrokes", "--traces", "/nowhere"], "/nowhere: cannot be read: No such file"),
@@ -246,20 +249,31 @@ def test_a_reader_that_goes_away_is_no_traceback(index: Path) -> None:
         assert process.wait() == 1
 
 
-def test_half_a_word_may_be_finished_by_the_words_of_the_index_but_not_at_enter(index: Path) -> None:
-    encoder = typeahead.load("minilm-gru")
-    assert isinstance(encoder, IncrementalEncoder)
+def test_a_key_finds_what_enter_finds_and_the_word_that_it_begins(index: Path) -> None:
+    encoder = load_typed("minilm-gru")
     with asyncio.Runner() as runner:
         backend = runner.run(open_backend(str(index)))
-        plain = _Searcher(encoder, backend, runner, 3)
-        finishing = _Searcher(encoder, backend, runner, 3, complete=8, words=runner.run(_words(backend)))
-        half, whole = "the termi", "the terminal"
-        assert describe(plain.hits(half)) == plain.lines(half)[:-1] == describe(finishing.hits(half))
-        assert finishing.lines(half)[:-1] == describe(plain.hits(whole))
-        assert plain.lines(half)[:-1] != finishing.lines(half)[:-1]
-        assert finishing.lines("")[:-1] == finishing.lines(" ")[:-1] == []
-        assert finishing.lines("\udc80") == plain.lines("\udc80")
+        found: dict[str, list[str]] = {}
+        for words, complete in (("on", 8), ("off", 8), ("off", 0)):
+            asker = make_asker(encoder, backend, argparse.Namespace(words=words, complete=complete))
+            scale = runner.run(learn(backend, asker, math.inf))
+            searcher = _Searcher(asker, backend, scale, runner, 3)
+            found[f"{words} {complete}"] = describe(searcher.hits("the termi"))
+            assert searcher.lines("the termi")[:-1] == found[f"{words} {complete}"]
+            assert searcher.lines("")[:-1] == searcher.lines(" ")[:-1] == []
+            assert "lone surrogate" in searcher.lines("\udc80")[0]
+        assert "Eggs" in found["on 8"][0]
+        assert found["off 8"] != found["off 0"]
         runner.run(backend.close())
+
+
+def test_an_earlier_flag_of_words_still_works_and_says_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = argparse.ArgumentParser()
+    add_search_options(flags)
+    assert flags.parse_args(["--hybrid", "rrf"]).words == "on"
+    assert flags.parse_args(["--hybrid", "off"]).words == "off"
+    assert "--hybrid goes in 0.3.0: give --words off" in capsys.readouterr().err
+    assert "--hybrid" not in flags.format_help()
 
 
 def test_results_follow_the_keys_in_a_terminal(index: Path) -> None:

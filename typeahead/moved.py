@@ -33,7 +33,7 @@ MOVED = (
     ("typeahead", "typeahead.demo", "stdlib_docs stdlib_pages"),
     ("typeahead.index", "typeahead.text", "delimited encodings notes records=reading sources"),
     ("typeahead.evaluate", "typeahead.text", "ids"),
-    ("typeahead.index", "typeahead.search", "fusion"),
+    ("typeahead.index", "typeahead.evaluate.measures", "fusion"),
     ("typeahead.server", "typeahead.search", "anytime=reuse marks snippets"),
     ("typeahead.server", "typeahead.server.typing", "channel connection dialogue fallback pipeline query"),
     ("typeahead.server", "typeahead.server.http", "api client_timings dashboard embed embedder formats"),

@@ -30,7 +30,7 @@ FLAGS = """
 --anytime --lexical-weight --lexical-wait-ms --default-k --max-k --snippet-chars --cache-bytes --fallback-tokens
 --fallback-queue --max-body-bytes --max-inputs --max-batch --max-input-chars --max-requests --max-bodies
 --client-reports --head-seconds --body-seconds --hello-seconds --idle-seconds --stall-seconds --ping-seconds
---drain-seconds --lexical --workers --verify
+--drain-seconds --lexical --workers --verify --words --fast
 """
 
 
@@ -199,3 +199,35 @@ def test_nothing_of_the_server_is_imported_before_the_command_is_chosen(code: st
     script = f"import sys; {code}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert not {"typeahead.server", "uvicorn", "starlette"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "encoder", "complete"),
+    [
+        ([], None, 8),
+        (["--fast"], "minilm-gru", 0),
+        (["--fast", "--complete", "4"], "minilm-gru", 4),
+        (["--fast", "--encoder", "minilm-static"], "minilm-static", 0),
+    ],
+)
+def test_fast_takes_the_lightest_encoder_and_no_completions_unless_something_else_is_given(
+    flags: list[str], encoder: str | None, complete: int
+) -> None:
+    settings = read_settings(parser("serve").parse_args(["serve", *flags]))
+    assert (settings.make(Launch).encoder, settings.make(ServerConfig).complete) == (encoder, complete)
+    assert settings.make(ServerConfig).searches_words
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"), [(["--hybrid", "off"], False), (["--hybrid", "rrf", "--lexical-weight", "0.5"], True)]
+)
+def test_earlier_settings_still_work_and_are_said_to_go(
+    flags: list[str], words: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = read_settings(parser("serve").parse_args(["serve", *flags]))
+    assert settings.make(ServerConfig).searches_words is words
+    warnings = capsys.readouterr().err.splitlines()
+    assert warnings[0] == 'warning: --hybrid: hybrid goes in 0.3.0: set words to "on" or "off"'
+    assert len(warnings) == len(flags) // 2
+    assert main(["serve", "--print-config"]) == 0
+    assert "hybrid" not in capsys.readouterr().out

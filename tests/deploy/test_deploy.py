@@ -35,8 +35,6 @@ def metrics() -> dict[str, list[Mapping[str, str]]]:
         steps_cached=int,
         searches_made=int,
         searches_stood=int,
-        words_found=int,
-        words_late=int,
         connections=int,
         generation=0,
     )

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 import typeahead
+from tests.encoders.compiled_marks import needs_compiled_steps
+from typeahead.encoders.compiled.importing import VARIABLE
+from typeahead.encoders.loading import BEST, LIGHT, load_default
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew
 from typeahead.models.folder import find, read_config, shipped_models, write_config
@@ -208,3 +211,14 @@ def test_all_model_errors_carry_the_folder(folder: Path) -> None:
     with pytest.raises(ModelError) as caught:
         typeahead.load(folder)
     assert caught.value.folder == folder
+
+
+@pytest.mark.parametrize(
+    "compiled", [pytest.param(True, marks=needs_compiled_steps), pytest.param(False)], ids=["compiled", "not compiled"]
+)
+def test_the_default_is_the_best_encoder_that_this_machine_runs_fast(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setenv(VARIABLE, "0")
+    assert load_default().config.name == (BEST if compiled else LIGHT)

@@ -34,7 +34,7 @@ from typeahead.server.config import ConfigError, ServerConfig
         ("anytime", 0),
         ("anytime", 1.1),
         ("hybrid", "linaer"),
-        ("lexical_weight", -0.1),
+        ("words", "some"),
         ("lexical_wait_ms", float("inf")),
         ("max_turn_ms", 0),
         ("client_reports", -1),

@@ -29,10 +29,10 @@ from training.teacher.token_encoder import token_table
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.evaluate.data.collection import Passage
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
+from typeahead.evaluate.measures.fusion import Fusion
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.runs import Run
 from typeahead.index.vectors import Ranking
-from typeahead.search.fusion import Fusion
 from typeahead.tables import report
 
 MEASURE = "nDCG@10"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from typeahead.errors import TypeaheadError
+from typeahead.search.reading import CONTINUATIONS, MOST_CONTINUATIONS
 
 if TYPE_CHECKING:
     from typeahead.core.encoder import IncrementalEncoder
@@ -33,15 +34,21 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--complete",
-        type=int,
-        default=8,
+        type=_complete,
+        default=CONTINUATIONS,
         metavar="N",
         help="search for a half-typed last word as the N commonest words of the index that begin like it; 0 takes it "
-        "as it stands (default: 8)",
+        f"as it stands (default: {CONTINUATIONS})",
     )
     # Earlier forms of --words, which go in 0.3.0.
     parser.add_argument("--hybrid", choices=["off", "linear", "rrf"], action=_Hybrid, help=argparse.SUPPRESS)
     parser.add_argument("--lexical-weight", type=float, help=argparse.SUPPRESS)
+
+
+def _complete(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_CONTINUATIONS:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number from 0 to {MOST_CONTINUATIONS}")
+    return int(text)
 
 
 class _Hybrid(argparse.Action):
@@ -57,10 +64,7 @@ def make_asker(encoder: IncrementalEncoder, backend: Backend, options: argparse.
     """Make what asks ``backend``, by the flags of :func:`add_search_options`."""
     from typeahead.core.engine import Engine
     from typeahead.search.asking import Asker, finds_words
-    from typeahead.search.reading import MOST_CONTINUATIONS
 
-    if not 0 <= options.complete <= MOST_CONTINUATIONS:
-        raise TypeaheadError(f"--complete is {options.complete}: give 0 for no words, and {MOST_CONTINUATIONS} at most")
     words = options.words == "on" and finds_words(backend)
     return Asker(Engine(encoder), words=words, continuations=options.complete)
 

@@ -1,7 +1,8 @@
 """Finds the forms of a vocabulary that a word may be a slip of: those at a small edit distance.
 
 The distance is that of optimal string alignment: inserted, left out, replaced and swapped neighbouring letters. A slip
-seldom hits the first letter, so only forms with the same one count.
+seldom hits the first letter, so only forms with the same one count. A letter that takes more bytes than all letters of
+the word, such as one of another script, may be missed.
 
 Comparing a word with each form would take 6 ms for 64,000 forms, so a filter comes first. Each form has a set of its
 bytes, as bits of a number: an edit changes at most two bits of it. ``rapidfuzz`` compares what is left, 1 form of 50.

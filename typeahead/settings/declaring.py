@@ -165,6 +165,8 @@ class Declared:
 
     def check(self, value: Any) -> None:
         """Raise :class:`ConfigError` for a value out of bounds, or for one that is not a choice."""
+        if value is None and self.optional:
+            return
         if self.choices and value not in self.choices:
             raise ConfigError(self.name, f"is {value!r}: it must be one of {', '.join(self.choices)}")
         if self.scalar not in (int, float):

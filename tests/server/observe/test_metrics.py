@@ -20,8 +20,6 @@ def metrics() -> ServerMetrics:
         steps_cached=lambda: 70,
         searches_made=lambda: 5,
         searches_stood=lambda: 2,
-        words_found=lambda: 4,
-        words_late=lambda: 1,
         connections=lambda: 3,
         generation=7,
     )
@@ -42,7 +40,6 @@ def test_every_series_exists_from_the_start() -> None:
         "typeahead_client_key_to_paint_seconds_count 0",
         "typeahead_client_round_trip_seconds_count 0",
         'typeahead_client_reports_total{outcome="limited"} 0',
-        'typeahead_word_searches_total{outcome="late"} 1',
         "typeahead_active_sessions 2",
         "typeahead_state_cache_bytes 1000",
         "typeahead_state_cache_capacity_bytes 4000",

@@ -1,10 +1,10 @@
 """Measures whether a hybrid of vectors and words beats vectors alone, and with which fusion and weight.
 
 Every judged query is asked whole and unfinished, over the same passages. The dense arm searches the passages' vectors
-with a query encoder. The lexical arm is the one that serves (:mod:`typeahead.index.words`), and
-:mod:`typeahead.search.fusion` fuses both. For a query of n code points that is typed to a share f, the first ⌈f·n⌉ code
-points are asked. Choose weights on a split of which no figure is reported: the report's ``best`` is for a development
-split.
+with a query encoder. The lexical arm is the one that serves (:mod:`typeahead.index.words`), and the sibling
+:mod:`~typeahead.evaluate.measures.fusion` fuses both. For a query of n code points that is typed to a share f, the
+first ⌈f·n⌉ code points are asked. Choose weights on a split of which no figure is reported: the report's ``best`` is
+for a development split.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from typeahead.evaluate.measures.fusion import METHODS, Fusion, Method
 from typeahead.evaluate.measures.lexical import indexed_words
 from typeahead.evaluate.measures.metrics import mean, per_query
 from typeahead.evaluate.measures.prefixes import keystroke_at
 from typeahead.evaluate.measures.runs import Run
 from typeahead.evaluate.vectors.search import NO_ROW, search
 from typeahead.index.vectors import Ranking
-from typeahead.search.fusion import METHODS, Fusion, Method
 from typeahead.search.port import DENSE, LEXICAL
 
 if TYPE_CHECKING:

@@ -56,8 +56,8 @@ class Results:
         most=1,
     )
 
-    hybrid: Literal["", "off", "linear", "rrf"] = setting(
-        "", "Earlier form of words.", group=RESULTS, instead='set words to "on" or "off"'
+    hybrid: Literal["off", "linear", "rrf"] | None = setting(
+        None, "Earlier form of words.", group=RESULTS, instead='set words to "on" or "off"'
     )
     lexical_weight: float = setting(
         0.3, "Has no effect.", group=RESULTS, instead="leave it out, as scores are made by one rule"

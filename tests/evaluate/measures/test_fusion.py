@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typeahead.search.fusion import Fusion
+from typeahead.evaluate.measures.fusion import Fusion
 
 DENSE = [(3, 0.9), (1, 0.7), (2, 0.5)]
 LEXICAL = [(2, 12.0), (7, 6.0), (3, 4.0)]
