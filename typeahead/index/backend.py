@@ -35,6 +35,8 @@ _MOST_KEYS: Final = 200_000
 _MOST_ALLOWED: Final = 10_000
 #: The arm of a trained sparse encoder.
 SPARSE: Final = "sparse"
+#: How many times as many of the nearest are looked at, where too few hold a phrase.
+_WIDER: Final = 8
 _NO_ROWS: Final = np.zeros(0, np.int64)
 
 
@@ -121,9 +123,13 @@ class EmbeddedEngine:
             found[LEXICAL] = self._matching(words, _wanted(request))
             if self._index.sparse is not None:
                 found[SPARSE] = _arm(self._index.sparse.search(words.text, _wanted(request))).rows
-            # What other arms found may lack a phrase, or hold a word that is to be left out.
-            for arm in found.keys() - {LEXICAL} if words.phrases or words.without else ():
-                found[arm] = self._admitted(found[arm], words)
+            if words.phrases or words.without:
+                # What the other arms found may lack a phrase, or hold a word that is to be left out.
+                if nearest is not None:
+                    nearest = self._nearest_admitted(request, words, nearest)
+                    found[DENSE] = nearest.rows
+                if SPARSE in found:
+                    found[SPARSE] = found[SPARSE][self._admits(found[SPARSE], words)]
         every = np.concatenate(list(found.values()) or [_NO_ROWS])
         rows, places = np.unique(every, return_index=True)
         # As they were found, the nearest first.
@@ -142,13 +148,24 @@ class EmbeddedEngine:
             float(lexical.average_lengths.sum()),
         )
 
-    def _admitted(self, rows: NDArray[np.int64], words: Words) -> NDArray[np.int64]:
-        """The rows that hold all phrases, and no word that is to be left out."""
-        if words.phrases:
-            rows = rows[np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))]
+    def _nearest_admitted(self, request: Request, words: Words, nearest: _Arm) -> _Arm:
+        """The nearest of the rows that hold all phrases, and no word that is to be left out."""
+        assert request.vector is not None
+        wanted, depth = _wanted(request), len(nearest.rows)
+        while True:
+            admitted = self._admits(nearest.rows, words)
+            if np.count_nonzero(admitted) >= wanted or len(nearest.rows) < depth or depth >= self.count:
+                return _Arm(nearest.rows[admitted][:wanted], nearest.scores[admitted][:wanted])
+            depth = min(_WIDER * depth, self.count)
+            nearest = _arm(self._index.rank(request.vector[None], depth)[0])
+
+    def _admits(self, rows: NDArray[np.int64], words: Words) -> NDArray[np.bool_]:
+        """Whether each row holds all phrases, and no word that is to be left out."""
         without = [Term({form: 1.0}) for form in words.without]
-        held = self._index.words.lexical.evidence(rows, without).frequencies
-        return rows[~held.any(axis=(1, 2))]
+        admitted = ~self._index.words.lexical.evidence(rows, without).frequencies.any(axis=(1, 2))
+        if words.phrases:
+            admitted &= np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))
+        return admitted
 
     def _matching(self, words: Words, depth: int) -> NDArray[np.int64]:
         without = [Term({form: 1.0}) for form in words.without]
