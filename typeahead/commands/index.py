@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.set_defaults(refuse=parser.error)
     parser.add_argument("source", type=_source, metavar="SOURCE", nargs="?", help="the documents")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the index")
     parser.add_argument(
@@ -148,7 +149,7 @@ def run(options: argparse.Namespace) -> None:
         _upgrade(options)
         return
     if options.source is None or options.out is None:
-        raise typeahead.TypeaheadError("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")
+        options.refuse("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")
     bad = BadLines() if options.skip_bad_lines else None
     documents = read_source(
         options.source,
@@ -183,7 +184,7 @@ def _upgrade(options: argparse.Namespace) -> None:
     from typeahead.index import upgrade_index
 
     if options.source is not None or options.out is not None:
-        raise typeahead.TypeaheadError("--upgrade takes the documents from the index: leave out SOURCE and --out")
+        options.refuse("--upgrade takes the documents from the index: leave out SOURCE and --out")
     with ProgressBar() as progress:
         manifest = upgrade_index(options.upgrade, progress)
     print(f"{options.upgrade}: {manifest.count:,} documents, index format {manifest.format_version}")
