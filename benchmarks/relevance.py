@@ -2,7 +2,7 @@
 
     python -m benchmarks.relevance DATA [--split dev-a] [--weights words=0.6,rare=0.4 …] [--fit ROUNDS]
 
-DATA is what ``python -m benchmarks.development_data`` writes. Its documents are indexed in ``DATA/index`` at first. Every
+DATA is what ``python -m benchmarks.development_data`` writes. Its documents are indexed in ``DATA/index`` at first. Each
 text is read, encoded and looked for once, as at a key (at Enter it is the same); then the evidence of its
 candidates is scored with each set of weights. ``--fit`` changes one weight at a time, and keeps what is better for the
 mean of all measures. Weights are chosen on ``dev-a``; ``dev-b`` tells whether the choice was luck.
@@ -29,12 +29,11 @@ from typeahead.core.engine import Engine
 from typeahead.index.build import build_index
 from typeahead.progress import ProgressBar
 from typeahead.search.addresses import open_backend
-from typeahead.search.calibration import calibrate
-from typeahead.search.port import Backend, Candidates, Request
+from typeahead.search.asking import Asker
+from typeahead.search.learning import learn
+from typeahead.search.port import Backend, Candidates
 from typeahead.search.ranking import DEPTH
-from typeahead.search.reading import Reader
 from typeahead.search.scoring import WEIGHTS, Scale, Weights, score
-from typeahead.search.seeking import Seeker
 from typeahead.tables import report
 from typeahead.text.sources import read_source
 
@@ -61,13 +60,13 @@ def typed(folder: Path, split: str) -> Iterator[Typed]:
     for line in (folder / "qrels" / f"{split}.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         query, document, _ = line.split("\t")
         relevant[query].add(document)
-    for query in _records(folder / "queries.jsonl"):
+    for asked in _records(folder / "queries.jsonl"):
         # A heading is its own document's title, so it is searched for without titles, or not at all.
-        if query["_id"] in relevant and query["kind"] != "heading":
+        if asked["_id"] in relevant and asked["kind"] != "heading":
             for share in SHARES:
-                text = query["text"][: max(1, round(share * len(query["text"])))]
-                measure = f"{query['kind']} {share:.0%}"
-                yield Typed(measure, text, frozenset(relevant[query["_id"]]), frozenset(query["exclude"]))
+                text = asked["text"][: max(1, round(share * len(asked["text"])))]
+                measure = f"{asked['kind']} {share:.0%}"
+                yield Typed(measure, text, frozenset(relevant[asked["_id"]]), frozenset(asked["exclude"]))
     for name in _records(folder / "names.jsonl"):
         if name["split"] == split:
             yield Typed("name", name["text"], frozenset([name["id"]]))
@@ -87,31 +86,14 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, lines)
 
 
-class Box:
-    """Makes requests as the server does at each key."""
-
-    def __init__(self, encoder: IncrementalEncoder, reader: Reader) -> None:
-        self._engine, self._reader = Engine(encoder), reader
-        self._seeker = Seeker(self._engine)
-
-    async def requests(self, texts: Sequence[str], k: int = DEPTH) -> list[Request]:
-        """Read and encode texts, each in a session of its own."""
-        sessions = [self._engine.session(max_chars=len(text) + 1) for text in texts]
-        for session, text in zip(sessions, texts, strict=True):
-            session.set_text(text)
-        readings = [self._reader.read(text) for text in texts]
-        vectors = self._seeker.advance(sessions, readings)
-        return [Request(vector, reading.words, k) for vector, reading in zip(vectors, readings, strict=True)]
-
-
-async def candidates(backend: Backend, box: Box, texts: Sequence[Typed]) -> list[Candidates]:
+async def candidates(backend: Backend, asker: Asker, texts: Sequence[Typed]) -> list[Candidates]:
     """Look for all texts once."""
     found: list[Candidates] = []
-    with ProgressBar("texts", len(texts)) as progress:
+    with ProgressBar() as progress:
         for start in range(0, len(texts), _BATCH):
-            part = await box.requests([one.text for one in texts[start : start + _BATCH]])
+            part = asker.ask([one.text for one in texts[start : start + _BATCH]], DEPTH)
             found += await backend.candidates(part, time.monotonic() + _PATIENCE)
-            progress(len(found))
+            progress("texts", len(found), len(texts))
     return found
 
 
@@ -167,16 +149,15 @@ async def run(arguments: argparse.Namespace) -> tuple[int, Scale, list[tuple[str
     assert isinstance(encoder, IncrementalEncoder)
     folder = arguments.data / "index"
     if not folder.exists():
-        with ProgressBar("passages") as progress:
+        with ProgressBar() as progress:
             documents = read_source(arguments.data / "corpus.jsonl")
             build_index(documents, folder, typeahead.load("minilm-doc"), progress=progress)
     backend = await open_backend(str(folder))
     try:
-        assert backend.capabilities.vocabulary is not None
-        box = Box(encoder, Reader(await backend.capabilities.vocabulary()))
-        scale = await calibrate(backend, box.requests, time.monotonic() + _PATIENCE)
+        asker = Asker(Engine(encoder), words=True)
+        scale = await learn(backend, asker, time.monotonic() + _PATIENCE)
         texts = list(typed(arguments.data, arguments.split))
-        found = await candidates(backend, box, texts)
+        found = await candidates(backend, asker, texts)
         count = backend.count
     finally:
         await backend.close()
@@ -202,7 +183,7 @@ def weights(text: str) -> Weights:
         raise argparse.ArgumentTypeError(f"{text} is not like words=0.6,rare=0.4: {error}") from None
 
 
-def main() -> None:
+def main(given: Sequence[str]) -> None:
     """Print a column for each set of weights."""
     parser = options.parser("relevance", __doc__)
     parser.add_argument("data", type=Path, metavar="DATA", help="a folder of development data")
@@ -210,7 +191,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="minilm-causal", metavar="MODEL", help="query encoder (minilm-causal)")
     parser.add_argument("--weights", type=weights, action="append", default=[], metavar="NAME=NUMBER,…")
     parser.add_argument("--fit", type=int, default=0, metavar="ROUNDS", help="choose weights in so many rounds")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     texts, scale, tried = asyncio.run(run(arguments))
     report(
         "Relevance",
