@@ -151,6 +151,8 @@ class Result(NamedTuple):
     #: How long the search took, and writing its hits as JSON; 0 where an earlier search is reused.
     search_ns: int = 0
     serialize_ns: int = 0
+    #: Whether even the best hit is a poor one.
+    weak: bool = False
 
 
 class Query:
@@ -178,6 +180,8 @@ class Query:
     sought: Vectors | None = None
     #: What to show: a JSON array.
     hits = b"[]"
+    #: Whether even the best of these hits is a poor one.
+    weak = False
     #: What its own search found, or one for the same vector and words.
     result: Result | None = None
     #: How long the batch took that encoded it.
@@ -250,10 +254,11 @@ class Query:
             self._take(result)
         self.notify()
 
-    def stood_in(self, hits: bytes) -> None:
-        """Show ``hits`` of the last search, a JSON array, until its own are there."""
+    def stood_in(self, hits: bytes, weak: bool = False) -> None:
+        """Show ``hits`` of the last search, a JSON array, until its own are there; ``weak`` if all of them are poor."""
         self._move(Event.STOOD_IN)
         self.hits = hits
+        self.weak = weak
         self.notify()
 
     def failed(self) -> None:
@@ -285,6 +290,7 @@ class Query:
 
     def _take(self, result: Result) -> None:
         self.hits = result.written
+        self.weak = result.weak
         self.result = result
         self.last = None
 

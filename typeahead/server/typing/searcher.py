@@ -21,7 +21,7 @@ from typeahead.errors import TypeaheadError
 from typeahead.logs import LimitedLog
 from typeahead.search.asking import request
 from typeahead.search.port import Backend, Request
-from typeahead.search.ranking import find
+from typeahead.search.ranking import Hit, find
 from typeahead.search.reuse import may_stand
 from typeahead.search.scoring import UNCALIBRATED
 from typeahead.server.typing.hits import HitWriter
@@ -110,12 +110,12 @@ class Searcher:
         loose = found.words is None and not query.submitted and may_stand(found.sought, asked.vector, self._anytime)
         if not same and not loose:
             return False
-        written = self._writer.write(found.hits[: query.k], query.text, query.scope)
+        written = self._write(found.hits[: query.k], query)
         self.stood += 1
         if same:
             query.found(found._replace(written=written, search_ns=0, serialize_ns=0))
         else:
-            query.stood_in(written)
+            query.stood_in(written, found.weak)
             self._queue.add_behind(query)
             self._go_on()
         return True
@@ -135,10 +135,9 @@ class Searcher:
             return
         # search() lets no query without an embedding through.
         requests = [_request(query) for query in batch]
-        texts = [query.text for query in batch]
 
         async def work(backend: Backend) -> list[Result]:
-            return await self._search(backend, requests, texts)
+            return await self._search(backend, requests, batch)
 
         together = self._backend.capabilities.together
         try:
@@ -150,20 +149,21 @@ class Searcher:
         deadline = self._loop.call_later(self._seconds, self._running.cancel)
         self._running.add_done_callback(lambda done: self._end(batch, done, deadline))
 
-    async def _search(self, backend: Backend, requests: Sequence[Request], texts: Sequence[str]) -> list[Result]:
-        """Search, and write what is found for texts."""
+    async def _search(self, backend: Backend, requests: Sequence[Request], batch: Sequence[Query]) -> list[Result]:
+        """Search for the requests of a batch, and write what is found. It may run in the thread of the back end."""
         started_ns = time.perf_counter_ns()
         found = await find(backend, requests, time.monotonic() + self._seconds, self.scale)
         found_ns = time.perf_counter_ns()
-        written = [
-            self._writer.write(one.hits, text, request.scope)
-            for one, text, request in zip(found, texts, requests, strict=True)
-        ]
+        written = [self._write(one.hits, query) for one, query in zip(found, batch, strict=True)]
         search_ns, serialize_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
         return [
-            Result(text, one.hits, request.vector, request.words, one.version, search_ns, serialize_ns)
+            Result(text, one.hits, request.vector, request.words, one.version, search_ns, serialize_ns, one.weak)
             for text, one, request in zip(written, found, requests, strict=True)
         ]
+
+    def _write(self, hits: Sequence[Hit], query: Query) -> bytes:
+        """Write hits as they are shown for a query."""
+        return self._writer.write(hits, query.text, query.scope)
 
     def _end(self, batch: list[Query], done: asyncio.Future[list[Result]], deadline: asyncio.TimerHandle) -> None:
         """Hand the results of a batch over, and go on with the next."""
