@@ -161,6 +161,11 @@ class BruteForceIndex(ThreadedBackend):
         """Wait until one more search has begun."""
         assert self.entered.acquire(timeout=20), "no search began"
 
+    def forget_searches(self) -> None:
+        """Begin to count searches, as those of warming up are over."""
+        self.batches.clear()
+        self.entered = threading.Semaphore(0)
+
     def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Rows and scores, best first."""
         self.batches.append(len(queries))
@@ -197,10 +202,10 @@ class _BruteForceEngine:
         terms = [] if request.words is None else request.words.terms
         documents = self._index.documents
         weighed = weigh(documents, terms)
-        arms = {DENSE: np.isin(np.arange(len(documents)), [row for row, _ in ranking])}
+        arms: dict[str, NDArray[np.bool_]] = {DENSE: np.isin(np.arange(len(documents)), [row for row, _ in ranking])}
         if request.words is not None:
-            arms[LEXICAL] = weighed.frequencies.any(axis=(1, 2))
-        similarities = self._index.vectors @ request.vector
+            arms[LEXICAL] = np.asarray(weighed.frequencies.any(axis=(1, 2)))
+        similarities: Vectors = self._index.vectors @ cast("Vectors", request.vector)
         return Candidates(
             [Key(document.id) for document in documents],
             arms,

@@ -113,6 +113,8 @@ def running(
     try:
         if wait:
             assert ready.wait(PATIENCE), f"the server is {app.status}"
+            if isinstance(index, BruteForceIndex):
+                index.forget_searches()
         yield Running(server, f"http://127.0.0.1:{sockets[0].getsockname()[1]}")
     finally:
         if isinstance(index, BruteForceIndex):

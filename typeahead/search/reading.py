@@ -88,8 +88,9 @@ class Weights:
     continued: float = 0.7
     #: A continuation of a finished word that the index lacks.
     cut: float = 0.7
-    #: A word that the typed one may be a slip of.
+    #: The likeliest word that the typed one may be a slip of, and by what each further one counts less.
     slip: float = 0.7
+    further_slip: float = 0.8
     #: How much the text as it stands counts for the embedding, where a word of it may be a slip.
     unrepaired: float = 0.2
 
@@ -201,7 +202,8 @@ class Reader:
         return found
 
     def _slip(self, corrections: Sequence[str]) -> Term:
-        return Term(dict.fromkeys(corrections, self._weights.slip))
+        weights = self._weights
+        return Term({form: weights.slip * weights.further_slip**row for row, form in enumerate(corrections)})
 
     def _endings(self, text: str, slips: Sequence[tuple[Word, Sequence[str]]], last: _Read | None) -> list[Ending]:
         """What to encode in place of the text."""

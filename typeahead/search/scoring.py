@@ -7,10 +7,11 @@ A score is a sum of parts with bounds that are known beforehand, each better the
 - **words**: the share of what the text asks for that the passage holds. Each term counts by its inverse document
   frequency, of which a passage gets the part that BM25 gives it, title and text as one field. A word that the index
   lacks counts in full, against everybody;
-- **rare words**: the same once more, as far as the rarest word that was found is rare. A word of few documents names
-  what is looked for;
-- **title**: the share of the text that the title holds;
-- **name**: how far the title is the text, and nothing else.
+- **rare words**: the share that the passage holds, however often, as far as the rarest of these words is rare. A word of
+  few documents names what is looked for, in a long passage, too;
+- **title**: the share that the title holds;
+- **name**: the same, as far as the title holds nothing else;
+- **exact**: whether the title is the text.
 
 Scores that are brought to 0 … 1 within each ranking mean something else for each query, and throw away how much better
 the best is than the rest. Convex combinations with theoretical bounds do neither, and were better than rank fusion in
@@ -34,6 +35,8 @@ from typeahead.search.terms import FIELDS
 _TITLE: Final = FIELDS.index("title")
 #: A word counts as rare in so steep a way: one of ten among 8,000 documents counts a third, and one of a hundred 1/20.
 _RARE: Final = 4
+#: A title is the text where both hold nothing else; what comes near to that counts as steeply.
+_EXACT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Weights:
     words: float = 0.7
     rare: float = 0.85
     title: float = 0.2
-    name: float = 1.4
+    name: float = 1.0
+    exact: float = 0.8
     #: BM25's: how fast further occurrences stop to count, and how much long passages pay for their length.
     k1: float = 0.9
     b: float = 0.4
@@ -90,12 +94,17 @@ def score(found: Candidates, documents: int, scale: Scale, weights: Weights = WE
     held = found.weights.max(axis=1) * counts
     held /= counts + weights.k1 * (1 - weights.b + weights.b * length)[:, None]
     words = _weighted(held, share)
-    rarest = (found.weights.max(axis=1) * (rarity / math.log1p(documents + 0.5))).max(axis=1) ** _RARE
+    heaviest = found.weights.max(axis=1)
+    rarest = (heaviest * (rarity / math.log1p(documents + 0.5))).max(axis=1) ** _RARE
     titled = found.weights[:, _TITLE]
     title = _weighted(titled, share)
     filled = np.minimum(1, _weighted(titled, np.ones_like(share)) / np.maximum(found.lengths[:, _TITLE], 1))
     total: Vectors = (
-        meaning + words * (weights.words + weights.rare * rarest) + title * (weights.title + weights.name * filled)
+        meaning
+        + weights.words * words
+        + weights.rare * rarest * _weighted(heaviest, share)
+        + title * (weights.title + weights.name * filled)
+        + weights.exact * (title * filled) ** _EXACT
     )
     return total
 

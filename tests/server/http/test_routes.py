@@ -274,7 +274,6 @@ def test_requests_are_answered_while_the_body_of_another_is_awaited() -> None:
 def test_requests_beyond_the_limit_are_told_to_come_again() -> None:
     index = BruteForceIndex()
     with running(index, max_requests=1) as server:
-        index.await_search()
         index.gate.clear()
         first: list[int] = []
         waiting = threading.Thread(target=lambda: first.append(post(server, "/v1/search", {"query": "a"}).status_code))

@@ -117,7 +117,6 @@ def test_a_draining_server_is_not_ready_and_takes_no_sessions() -> None:
     index = BruteForceIndex()
     with running(index) as server, server.client() as client, httpx.Client() as probe:
         assert probe.get(f"{server.http}/readyz").status_code == 200
-        index.await_search()
         index.gate.clear()
         client.say(seq=1, text="tea")
         index.await_search()

@@ -243,3 +243,12 @@ async def test_scores_are_made_by_the_scale_of_the_index() -> None:
             assert query.result is not None
             scores.append(query.result.hits[0].score)
         assert scores[0] < scores[1]
+
+
+async def test_a_query_says_whether_even_its_best_hit_is_poor_and_so_does_one_that_stands() -> None:
+    async with started(BruteForceIndex(), anytime=0.5) as pipeline:
+        for weak in (1.0, 0.0):
+            pipeline.weigh_by(Scale(weak=weak))
+            first = await Watched(pipeline, "boil an egg").reach(Stage.SEARCHED)
+            near = await Watched(pipeline, "boil an egg now", last=first).reach(Stage.SEARCHED)
+            assert (first.weak, near.weak) == (weak == 1.0, weak == 1.0)

@@ -150,7 +150,7 @@ class Searcher:
         self._running.add_done_callback(lambda done: self._end(batch, done, deadline))
 
     async def _search(self, backend: Backend, requests: Sequence[Request], batch: Sequence[Query]) -> list[Result]:
-        """Search, and write what each query is to be shown."""
+        """Search, and write what each query is to be shown. It may run in the thread of the back end."""
         started_ns = time.perf_counter_ns()
         found = await find(backend, requests, time.monotonic() + self._seconds, self.scale)
         found_ns = time.perf_counter_ns()
