@@ -162,7 +162,8 @@ class EmbeddedEngine:
     def _admits(self, rows: NDArray[np.int64], words: Words) -> NDArray[np.bool_]:
         """Whether each row holds all phrases, and no word that is to be left out."""
         without = [Term({form: 1.0}) for form in words.without]
-        admitted = ~self._index.words.lexical.evidence(rows, without).frequencies.any(axis=(1, 2))
+        held = self._index.words.lexical.evidence(rows, without).frequencies
+        admitted: NDArray[np.bool_] = ~held.any(axis=(1, 2))
         if words.phrases:
             admitted &= np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))
         return admitted

@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from typeahead.core.folding import fold
 from typeahead.search.terms import Term, Words
-from typeahead.text.analysis import Word, analyse
+from typeahead.text.analysis import Word, analyse, fold, readable
 
 #: Continuations of the last word that are encoded.
 CONTINUATIONS: Final = 5
@@ -33,6 +32,8 @@ _CORRECTIONS: Final = 3
 _SHORTEST_SLIP: Final = 4
 #: Letters that a finished word needs to be taken for the beginning of another one.
 _SHORTEST_CUT: Final = 3
+#: Documents that hold a continuation of a half-typed word, below which it may be a slip, too.
+_FEW: Final = 5
 #: Longer words, in code points, are not continued.
 _LONGEST: Final = 64
 #: Continuations that are less likely than this, together, are not worth their steps.
@@ -128,22 +129,29 @@ class Reader:
         found = analyse(plain)
         terms: list[Term] = []
         slips: list[tuple[Word, Sequence[str]]] = []
+        corrections: list[str] = []
         read = None
         for row, word in enumerate(found.words[:MOST_WORDS]):
-            parts = word.forms[1:] or word.forms
+            *before, last = word.forms[1:] or word.forms
             is_open = found.open and row == len(found.words) - 1
-            terms += [self._finished(part).term for part in parts[:-1]]
-            slip = len(parts) == 1 and len(slips) < _MOST_SLIPS
-            read = self._open(parts[-1], slip) if is_open else self._finished(parts[-1], slip)
-            terms.append(read.term)
-            if read.corrections:
-                slips.append((word, read.corrections))
+            parts = [self._finished(part, len(slips) < _MOST_SLIPS) for part in before]
+            read = (
+                self._open(last, len(slips) < _MOST_SLIPS)
+                if is_open
+                else self._finished(last, len(slips) < _MOST_SLIPS)
+            )
+            parts.append(read)
+            terms += [part.term for part in parts]
+            if any(part.corrections for part in parts):
+                slips.append((word, read.corrections if len(parts) == 1 else ()))
+                corrections += [form for part in parts for form in part.corrections]
             if len(parts) > 1:
                 terms += self._compound(word.forms[0], is_open)
-        endings = self._endings(plain, slips, read)
+                terms += self._repaired(word.forms[1:], parts)
+        endings = self._endings(plain, [(word, forms) for word, forms in slips if forms], read)
         if not endings and plain != text:
             endings = [Ending(plain, 1.0)]
-        return Reading(Words(terms, phrases, without, plain), endings, [form for _, forms in slips for form in forms])
+        return Reading(Words(terms, phrases, without, plain), endings, corrections)
 
     def _finished(self, form: str, slip: bool = False) -> _Read:
         """Read a word that is finished."""
@@ -174,7 +182,9 @@ class Reader:
             corrections = () if whole or not slip else self._corrections(form, unfinished=True)
             return _Read(self._slip(corrections), corrections) if corrections else _Read(Term({form: 1.0}))
         if not whole:
-            return _Read(Term({}, form), (), form, longer, 1.0)
+            # Where next to nothing begins like this, it is likelier a slip.
+            corrections = self._corrections(form, unfinished=False) if slip and frequencies < _FEW else ()
+            return _Read(self._slip(corrections)._replace(beginning=form), corrections, form, longer, 1.0)
         # It weighs at least as much as all its continuations together.
         continued = min(0.5, 1 - whole / frequencies)
         return _Read(Term({form: 1.0}, form, self._weights.continued), (), form, longer, continued)
@@ -191,6 +201,15 @@ class Reader:
         if not begins:
             return (Term({whole: 1.0}),)
         return (Term({whole: 1.0}, whole, self._weights.continued) if known else Term({}, whole),)
+
+    def _repaired(self, forms: Sequence[str], parts: Sequence[_Read]) -> Sequence[Term]:
+        """The term of a word with slips in its parts, where the index holds what it is once they are repaired."""
+        whole = "".join(
+            part.corrections[0] if part.corrections else form for form, part in zip(forms, parts, strict=True)
+        )
+        if whole == "".join(forms) or self._vocabulary is None or not self._vocabulary.document_frequency(whole):
+            return ()
+        return (Term({whole: self._weights.slip}),)
 
     def _corrections(self, form: str, *, unfinished: bool) -> Sequence[str]:
         assert self._vocabulary is not None
@@ -221,7 +240,7 @@ class Reader:
             if likely.continued < 1:
                 endings.append(Ending(repaired, share * (1 - likely.continued)))
             endings += [
-                Ending(begun + form, share * likely.continued * root / sum(roots))
+                Ending(begun + readable(form), share * likely.continued * root / sum(roots))
                 for (form, _), root in zip(likely.continuations, roots, strict=True)
             ]
         return [] if len(endings) == 1 and endings[0].text == text else endings

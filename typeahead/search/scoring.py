@@ -7,8 +7,8 @@ A score is a sum of parts with bounds that are known beforehand, each better the
 - **words**: the share of what the text asks for that the passage holds. Each term counts by its inverse document
   frequency, of which a passage gets the part that BM25 gives it, title and text as one field. A word that the index
   lacks counts in full, against everybody;
-- **rare words**: the share that the passage holds, however often, as far as the rarest of these words is rare. A word of
-  few documents names what is looked for, in a long passage, too;
+- **rare words**: the share that the passage holds, however often, as far as the rarest of these words is rare. A word
+  of few documents names what is looked for, in a long passage, too;
 - **title**: the share that the title holds;
 - **name**: the same, as far as the title holds nothing else;
 - **exact**: whether the title is the text.
