@@ -163,9 +163,9 @@ class EmbeddedEngine:
         """Whether each row holds all phrases, and no word that is to be left out."""
         without = [Term({form: 1.0}) for form in words.without]
         held = self._index.words.lexical.evidence(rows, without).frequencies
-        admitted: NDArray[np.bool_] = ~held.any(axis=(1, 2))
+        admitted = np.logical_not(held.any(axis=(1, 2)))
         if words.phrases:
-            admitted &= np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))
+            admitted = admitted & np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))
         return admitted
 
     def _matching(self, words: Words, depth: int) -> NDArray[np.int64]:

@@ -34,8 +34,8 @@ class Queries:
     def __init__(self, vocabulary: Vocabulary, inverted: Inverted, count: int) -> None:
         self._vocabulary, self._inverted, self._count = vocabulary, inverted, count
 
-    def any_term(self, terms: Sequence[Term], *, every: bool) -> list[Query]:
-        """Return queries any of which must match.
+    def any_term(self, terms: Sequence[Term], *, every: bool, titled: bool = False) -> list[Query]:
+        """Return queries any of which must match, in titles alone if ``titled``.
 
         Unless ``every`` term is asked for, those that tell little are left out, if others tell more: words of more than
         half of all documents, and the beginning of one letter.
@@ -47,7 +47,7 @@ class Queries:
             others = any(telling[:place] + telling[place + 1 :])
             if every or not others or (telling[place] and len(term.beginning) != 1):
                 most = CONTINUATIONS_OF_FEW if every else CONTINUATIONS_BESIDE if others else CONTINUATIONS
-                queries += self._queries(term, frequencies[place], most)
+                queries += self._queries(term, frequencies[place], most, titled)
         return queries
 
     def no_term(self, terms: Iterable[Term]) -> list[Query]:
@@ -66,7 +66,7 @@ class Queries:
             most = max(most, beginning_frequency(term.beginning, self._vocabulary, self._inverted, self._count))
         return most
 
-    def _queries(self, term: Term, frequency: int, most: int) -> list[Query]:
+    def _queries(self, term: Term, frequency: int, most: int, titled: bool) -> list[Query]:
         """The queries of one term, whose scores are those of one word that occurs in ``frequency`` documents.
 
         ``most`` continuations of a beginning are looked for.
@@ -76,7 +76,7 @@ class Queries:
         queries: list[Query] = []
         if term.beginning and term.beginning_weight > 0:
             if len(term.beginning) <= SHORT:
-                queries.append(self._inverted.beginning(term.beginning, term.beginning_weight))
+                queries.append(self._inverted.beginning(term.beginning, term.beginning_weight, titled=titled))
                 # These count already.
                 weights = {
                     form: weight - term.beginning_weight * form.startswith(term.beginning)
@@ -91,7 +91,7 @@ class Queries:
         for form, weight in weights.items():
             if weight > 0:
                 factor = telling / self._telling(vocabulary.document_frequency(form))
-                queries.append(made(form, max(weight * factor, _LEAST)))
+                queries.append(made(form, max(weight * factor, _LEAST), titled=titled))
         return queries
 
     def _telling(self, frequency: int) -> float:

@@ -1,10 +1,11 @@
-"""Finds the documents that hold words: a Tantivy index of one field, opened without trusting its folder.
+"""Finds the documents that hold words: a Tantivy index, opened without trusting its folder.
 
 A document is indexed as its forms, separated by spaces. Three values of the field ``words`` hold its title (as often as
 :data:`TITLE_WEIGHT` says, so that words of titles count more), its text, and the whole forms of words with several
 parts. Titles and texts hold parts instead of those, in their order, so a phrase is a sequence of parts. The field
 ``beginnings`` holds the first one, two and three characters of each form: a short beginning has too many continuations
-to look for each, and is one term here.
+to look for each, and is one term here. The fields ``titles`` and ``title_beginnings`` hold the same of the title alone,
+as a title that is what was typed has to be found, however much the texts of others say about it.
 
 Of a Tantivy folder, an index holds only the files of segments, under names of ours: ``wordsa.term``, ``wordsa.idx`` and
 so on, then ``wordsb.term``. Tantivy's ``meta.json`` is written anew into a temporary folder whenever an index is
@@ -37,6 +38,7 @@ TITLE_WEIGHT: Final = 2
 #: The longest beginning, in characters, that is a term of its own.
 SHORT: Final = 3
 WORDS, BEGINNINGS, ROW = "words", "beginnings", "row"
+TITLES, TITLE_BEGINNINGS = "titles", "title_beginnings"
 #: The files of a segment.
 EXTENSIONS: Final = ("fast", "fieldnorm", "idx", "pos", "store", "term")
 
@@ -45,7 +47,8 @@ def make_schema() -> tantivy.Schema:
     """Make the schema of every index."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field(WORDS, tokenizer_name="whitespace", index_option="position")
-    builder.add_text_field(BEGINNINGS, tokenizer_name="whitespace", index_option="freq")
+    for name in (BEGINNINGS, TITLES, TITLE_BEGINNINGS):
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="freq")
     builder.add_unsigned_field(ROW, fast=True, indexed=True)
     return builder.build()
 
@@ -81,13 +84,13 @@ class Inverted:
             if self._searcher.num_docs != self._count:
                 raise ValueError(f"it has {self._searcher.num_docs} documents, not {self._count}")
 
-    def term(self, form: str, boost: float = 1.0) -> Query:
-        """A query for documents with a form."""
-        return self._term(WORDS, form, boost)
+    def term(self, form: str, boost: float = 1.0, *, titled: bool = False) -> Query:
+        """A query for documents with a form, in their titles if ``titled``."""
+        return self._term(TITLES if titled else WORDS, form, boost)
 
-    def beginning(self, prefix: str, boost: float = 1.0) -> Query:
+    def beginning(self, prefix: str, boost: float = 1.0, *, titled: bool = False) -> Query:
         """A query for documents with a form that begins with a prefix of :data:`SHORT` characters at most."""
-        return self._term(BEGINNINGS, prefix, boost)
+        return self._term(TITLE_BEGINNINGS if titled else BEGINNINGS, prefix, boost)
 
     def _term(self, field: str, value: str, boost: float) -> Query:
         query = Query.term_query(self._schema, field, value, index_option="freq")

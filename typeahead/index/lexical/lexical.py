@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from typeahead.index.lexical.writer import FORMAT_VERSION, FORMS
 from typeahead.search.terms import Term
 from typeahead.search.vocabulary import Vocabulary
 from typeahead.storage.tensors import map_tensors
+
+#: Documents that are found by their titles alone, beside those that are found by all their words.
+TITLED: Final = 32
 
 
 class WordEvidence(NamedTuple):
@@ -102,7 +105,7 @@ class Lexical:
 
         Args:
             terms: what to look for. Without any, documents are found by their phrases.
-            depth: how many documents, at most.
+            depth: how many documents, at most; up to :data:`TITLED` more are found by their titles.
             phrases: forms that must follow each other in the title or in the text, all of them. A word that has several
             parts stands there as its parts, without its whole: ``("os", "path", "join")``.
             without: no form of these may occur.
@@ -117,7 +120,8 @@ class Lexical:
             if len(every) > len(telling):
                 more = self._inverted.search(every, must, must_not, 2 * depth)
                 found = _appended(found, more, depth)
-        return found
+        titled = self._queries.any_term(terms, every=False, titled=True)
+        return _appended(found, self._inverted.search(titled, must, must_not, TITLED), depth + TITLED)
 
     def evidence(self, rows: Sequence[int] | NDArray[np.integer], terms: Sequence[Term]) -> WordEvidence:
         """Count terms in n documents.

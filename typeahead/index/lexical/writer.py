@@ -24,7 +24,9 @@ from typeahead.index.lexical.inverted import (
     EXTENSIONS,
     ROW,
     SHORT,
+    TITLE_BEGINNINGS,
     TITLE_WEIGHT,
+    TITLES,
     WORDS,
     make_schema,
     segment_file,
@@ -44,6 +46,7 @@ _HEAP: Final = 256_000_000
 #: Forms of documents in our memory before they are written to a file. The file takes 9 bytes for each.
 _BLOCK: Final = 1 << 15
 _LARGEST_COUNT: Final = 255
+_TITLE: Final = FIELDS.index("title")
 
 
 class LexicalWriter:
@@ -82,7 +85,8 @@ class LexicalWriter:
         beginnings: list[str] = []
         compounds: list[str] = []
         numbers = self._numbers
-        for text, weight in zip((document.title, document.text), (TITLE_WEIGHT, 1), strict=True):
+        for field, text in enumerate((document.title, document.text)):
+            weight = TITLE_WEIGHT if field == _TITLE else 1
             words = forms_of(text)
             parts: list[str] = []
             wholes: list[str] = []
@@ -99,8 +103,11 @@ class LexicalWriter:
             for _ in range(weight if parts else 0):
                 indexed.add_text(WORDS, " ".join(forms[: len(parts)]))
             compounds += forms[len(parts) :] * weight
-            for length in range(1, SHORT + 1):
-                beginnings += [form[:length] for form in forms if len(form) >= length] * weight
+            short = [form[:length] for length in range(1, SHORT + 1) for form in forms if len(form) >= length]
+            beginnings += short * weight
+            if field == _TITLE:
+                indexed.add_text(TITLES, " ".join(forms))
+                indexed.add_text(TITLE_BEGINNINGS, " ".join(short))
         if compounds:
             indexed.add_text(WORDS, " ".join(compounds))
         indexed.add_text(BEGINNINGS, " ".join(beginnings))
