@@ -86,7 +86,7 @@ class Weights:
     """How much a word counts that was not typed as it stands, beside 1 for one that was."""
 
     #: A continuation of a last word that is a word of the index, too.
-    continued: float = 0.7
+    continued: float = 0.6
     #: A continuation of a finished word that the index lacks.
     cut: float = 0.7
     #: The likeliest word that the typed one may be a slip of, and by what each further one counts less.
