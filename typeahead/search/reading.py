@@ -143,9 +143,9 @@ class Reader:
             parts.append(read)
             terms += [part.term for part in parts]
             if any(part.corrections for part in parts):
-                slips.append((word, read.corrections if len(parts) == 1 else ()))
+                slips.append((word, read.corrections if len(word.forms) == 1 else ()))
                 corrections += [form for part in parts for form in part.corrections]
-            if len(parts) > 1:
+            if len(word.forms) > 1:
                 terms += self._compound(word.forms[0], is_open)
                 terms += self._repaired(word.forms[1:], parts)
         endings = self._endings(plain, [(word, forms) for word, forms in slips if forms], read)
