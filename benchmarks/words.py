@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import resource
 import sqlite3
 import subprocess
@@ -28,12 +29,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.core.folding import fold
 from typeahead.index.lexical.forward import find_spans
 from typeahead.index.lexical.inverted import ROW, make_schema
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import FORMS, LexicalWriter
 from typeahead.index.words import terms_of
-from typeahead.search.terms import query_terms
 from typeahead.tables import report
 from typeahead.text.document import Document
 
@@ -113,7 +114,7 @@ class Fts5:
         """The best rows."""
         terms = [
             f'"{term.removesuffix("*")}"{" *" * term.endswith("*")}'
-            for term in query_terms(text)
+            for term in _query_terms(text)
             if not any(word.startswith(term[:-1]) if term.endswith("*") else word == term for word in self._common)
         ]
         if not terms:
@@ -128,6 +129,14 @@ class Fts5:
             self.connection.execute("INSERT INTO words(words, rowid, title, text) VALUES('delete', ?, ?, ?)", values)
             self.connection.execute("DELETE FROM documents WHERE row = ?", (row,))
         self.connection.execute("COMMIT")
+
+
+def _query_terms(text: str) -> list[str]:
+    """The words of a text as ``unicode61`` has them; ``boi*`` is a last word that nothing follows."""
+    found: list[str] = re.findall(r"[^\W_]+", fold(text))
+    if found and text[-1].isalnum():
+        found[-1] += "*"
+    return list(dict.fromkeys(found))
 
 
 class Tantivy:
