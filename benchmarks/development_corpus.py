@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from benchmarks.html_sections import Link, Section, read_sections
-from typeahead.core.folding import fold
+from typeahead.text.analysis import fold
 
 __all__ = ["LONGEST", "PACKAGES", "SHORTEST", "Corpus", "Entry", "read_corpus", "split_of", "words"]
 

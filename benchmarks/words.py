@@ -29,13 +29,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.core.folding import fold
 from typeahead.index.lexical.forward import find_spans
 from typeahead.index.lexical.inverted import ROW, make_schema
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import FORMS, LexicalWriter
-from typeahead.index.words import terms_of
+from typeahead.search.terms import Term
 from typeahead.tables import report
+from typeahead.text.analysis import analyse, fold
 from typeahead.text.document import Document
 
 DEPTH = 100
@@ -54,6 +54,15 @@ def read(path: Path) -> list[Document]:
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [Document(row["_id"], row.get("title", ""), row["text"]) for row in rows]
+
+
+def terms_of(text: str) -> list[Term]:
+    """Make terms of a text: each form of its words, and every form that begins like the last one, if it is open."""
+    found = analyse(text)
+    terms = [Term({form: 1.0}) for word in found.words for form in word.forms]
+    if found.open:
+        terms[-1] = Term({}, found.words[-1].forms[-1])
+    return terms
 
 
 def build_tantivy(corpus: Path, folder: Path) -> None:

@@ -35,7 +35,14 @@ def box(index: Path) -> Iterator[typeahead.Box]:
 
 @pytest.mark.parametrize(
     ("text", "first"),
-    [("json.dumps", "a"), ("json du", "a"), ("AN OBJECT", "a"), ("copytree", "b"), ("tempor", "c"), ("direktory copy", "b")],
+    [
+        ("json.dumps", "a"),
+        ("json du", "a"),
+        ("AN OBJECT", "a"),
+        ("copytree", "b"),
+        ("tempor", "c"),
+        ("direktory copy", "b"),
+    ],
 )
 def test_names_halves_and_slips_are_found(box: typeahead.Box, text: str, first: str) -> None:
     assert box.search(text, 2).hits[0].id == first
@@ -43,7 +50,7 @@ def test_names_halves_and_slips_are_found(box: typeahead.Box, text: str, first: 
 
 def test_documents_that_read_the_same_are_one_hit(box: typeahead.Box) -> None:
     found = box.search("temporary file", 8)
-    assert [(hit.id, hit.copies) for hit in found.hits][0] == ("c", 2)
+    assert (found.hits[0].id, found.hits[0].copies) == ("c", 2)
     assert len(found.hits) == 3
 
 

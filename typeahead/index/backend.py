@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
-from typeahead.index.folder import Index, Lexical, open_index
+from typeahead.index.folder import Index, LexicalFiles, open_index
 from typeahead.index.manifest import Manifest
 from typeahead.index.vectors import Ranking
 from typeahead.search.addresses import OpenOptions, folder_of
@@ -48,7 +48,8 @@ async def open_embedded(address: str, options: OpenOptions) -> Backend:
     folder = folder_of(address)
     assert folder is not None
     manifest = None if options.snapshot is None else Manifest.read(Path(options.snapshot))
-    index = await asyncio.to_thread(open_index, folder, lexical=cast("Lexical", options.lexical), manifest=manifest)
+    lexical = cast("LexicalFiles", options.lexical)
+    index = await asyncio.to_thread(open_index, folder, lexical=lexical, manifest=manifest)
     if index.manifest.warning:
         options.warn(index.manifest.warning)
     return embed(index)
@@ -112,7 +113,7 @@ class EmbeddedEngine:
 
     async def _vocabulary(self) -> Mapping[str, int]:
         self._check()
-        return self._index.words.lexical.vocabulary
+        return self._index.lexical.vocabulary
 
     def _weighed(self, request: Request, nearest: _Arm | None) -> Candidates:
         """Look for the words of a request, and weigh what either arm found: the ``nearest``, and the best by words."""
@@ -135,7 +136,7 @@ class EmbeddedEngine:
         # As they were found, the nearest first.
         rows = rows[np.argsort(places)]
         terms = () if words is None else words.terms
-        lexical = self._index.words.lexical
+        lexical = self._index.lexical
         evidence = lexical.evidence(rows, terms)
         return Candidates(
             self._named(rows),
@@ -162,7 +163,7 @@ class EmbeddedEngine:
     def _admits(self, rows: NDArray[np.int64], words: Words) -> NDArray[np.bool_]:
         """Whether each row holds all phrases, and no word that is to be left out."""
         without = [Term({form: 1.0}) for form in words.without]
-        held = self._index.words.lexical.evidence(rows, without).frequencies
+        held = self._index.lexical.evidence(rows, without).frequencies
         admitted = np.logical_not(held.any(axis=(1, 2)))
         if words.phrases:
             admitted = admitted & np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))
@@ -170,7 +171,7 @@ class EmbeddedEngine:
 
     def _matching(self, words: Words, depth: int) -> NDArray[np.int64]:
         without = [Term({form: 1.0}) for form in words.without]
-        rows, _ = self._index.words.lexical.candidates(words.terms, depth, words.phrases, without)
+        rows, _ = self._index.lexical.candidates(words.terms, depth, words.phrases, without)
         return rows.astype(np.int64)
 
     def _similarities(self, vector: Vectors | None, rows: NDArray[np.int64], nearest: _Arm | None) -> Vectors:
