@@ -129,17 +129,19 @@ class Stepper:
                 readings, sought = [], []
             else:
                 readings = [self._asker.read(query.text) if query.due is _SEARCHED else UNREAD for query in batch]
-                sought = self._asker.advance([query.session for query in batch], readings)
+                sought = self._asker.advance(
+                    [query.session for query in batch], readings, shown=[query.shown for query in batch]
+                )
         except Exception as error:
             self._try_each(batch, error)
             return
         spent_ns = time.perf_counter_ns() - started_ns
         for row, query in enumerate(batch):
-            query.stepped(
-                query.session.embedding if search is not None or query.shown else None,
-                encoder=self._name,
-                step_ns=spent_ns,
-            )
+            own = None
+            if search is not None or query.shown:
+                # Nobody sees the embedding of a session that still is pending: its text only has to have one.
+                own = sought[row] if query.session.pending else query.session.embedding
+            query.stepped(own, encoder=self._name, step_ns=spent_ns)
             if query.due is _SEARCHED and search is not None:
                 query.read(readings[row], sought[row])
                 search(query)
