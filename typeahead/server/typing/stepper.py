@@ -88,17 +88,22 @@ class Stepper:
 
     def _queue_up(self, query: Query) -> None:
         if self._queue.add(query):
-            assert self._loop is not None, "the pipeline was not started"
-            self._loop.call_soon(self._end_turn)
+            self._begin_turn()
         # The loop reads from all clients before it calls anything: a full batch has no reason to wait for the rest.
         if len(self._waiting) >= MAX_BATCH:
             self._advance(self._queue.take())
+
+    def _begin_turn(self) -> None:
+        assert self._loop is not None, "the pipeline was not started"
+        self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         if batch := self._queue.end_turn():
             self._advance(batch)
         for query in self._queue.take_late():
             self._overload.shed(query)
+        if self._queue.go_on():
+            self._begin_turn()
 
     def read(self, query: Query) -> bool:
         """Find out what to search for, for a query that was stepped and was not due to be searched until now.
@@ -136,6 +141,7 @@ class Stepper:
             self._try_each(batch, error)
             return
         spent_ns = time.perf_counter_ns() - started_ns
+        self._queue.took(len(batch), spent_ns)
         for row, query in enumerate(batch):
             own = None
             if search is not None or query.shown:
