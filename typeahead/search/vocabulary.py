@@ -55,9 +55,11 @@ class Vocabulary(Mapping[str, int]):
         self._all = range(self._size)
         #: Before each form, the sum of frequencies: int64 (V + 1,).
         self._sums = np.concatenate(([0], np.cumsum(frequencies, dtype=np.int64)))
+        self._forms: list[str] | None = None
         self._numbers: dict[str, int] | None = None
         if self._size <= _MOST_IN_MEMORY:
-            self._numbers = dict(zip(self, self._all, strict=True))
+            self._forms = list(self)
+            self._numbers = dict(zip(self._forms, self._all, strict=True))
         #: The commonest forms of each large range, commonest first.
         self._commonest: dict[tuple[int, int], NDArray[np.int64]] = {}
         self._prepare(0, self._size, 0)
@@ -96,6 +98,8 @@ class Vocabulary(Mapping[str, int]):
 
     def form(self, number: int) -> str:
         """Return the form with a number."""
+        if self._forms is not None:
+            return self._forms[number]
         return str(self._bytes[self._starts[number] : self._starts[number + 1]], "utf-8")
 
     def find(self, form: str) -> int:
@@ -109,11 +113,23 @@ class Vocabulary(Mapping[str, int]):
     def document_frequency(self, form: str) -> int:
         """Return how many documents hold a form."""
         number = self.find(form)
-        return 0 if number < 0 else int(self.frequencies[number])
+        return 0 if number < 0 else self.frequency(number)
+
+    def frequency(self, number: int) -> int:
+        """Return how many documents hold the form with a number."""
+        return int(self.frequencies[number])
 
     def range(self, prefix: str) -> tuple[int, int]:
         """Return the numbers of the forms that begin with ``prefix``, as the first one and the one after the last."""
         wanted = prefix[:LONGEST_FORM].encode("utf-8", "replace")
+        if (forms := self._forms) is not None:
+            # Strings are in the order of their UTF-8, and need no function to be compared.
+            text = wanted.decode()
+            first = bisect_left(forms, text)
+            last = bisect_left(forms, text + "\U0010ffff", lo=first)
+            while last < self._size and forms[last].startswith(text):
+                last += 1
+            return first, last
         first = bisect_left(self._all, wanted, key=self._encoded)
         last = bisect_right(self._all, wanted, lo=first, key=lambda number: self._encoded(number)[: len(wanted)])
         return first, last
