@@ -15,9 +15,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from benchmarks.html_sections import Link, Section, read_sections
-from typeahead.core.folding import fold
+from typeahead.text.analysis import fold
 
-__all__ = ["LONGEST", "PACKAGES", "SHORTEST", "Corpus", "Entry", "read_corpus", "split_of"]
+__all__ = ["LONGEST", "PACKAGES", "SHORTEST", "Corpus", "Entry", "read_corpus", "split_of", "words"]
+
+_WORD = re.compile(r"[^\W_]+")
 
 #: Code points of a document's text. Shorter sections hold nothing to find; longer ones are cut.
 SHORTEST, LONGEST = 30, 3000
@@ -76,6 +78,11 @@ class Entry:
     def split(self) -> str:
         """``"dev-a"`` or ``"dev-b"``; all documents of a page are in the same."""
         return split_of(self.page)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, folded, in order. What is drawn by them stays the same when indexes cut words anew."""
+    return _WORD.findall(fold(text))
 
 
 def split_of(key: str) -> str:

@@ -36,6 +36,7 @@ from typeahead.errors import TypeaheadError
 from typeahead.index import Document, Teacher, adopt_index, build_index, open_index
 from typeahead.models.folder import find
 from typeahead.progress import OnProgress, ProgressBar
+from typeahead.search.terms import Term
 from typeahead.tables import report
 from typeahead.verify import verify_folder
 
@@ -85,9 +86,9 @@ def _search(folder: Path, vectors: Any) -> tuple[Any, Any]:
     """What an index finds, and the scores."""
     with open_index(folder) as index:
         hits = [hit for hits in index.search(vectors, _DEPTH) for hit in hits]
-        words = [pair for word in range(10, 10 + _WORDS) for pair in index.match(f"w{word} ", _DEPTH)]
-    found = [(hit.id, hit.title, hit.text, hit.url) for hit in hits], [row for row, _ in words]
-    return found, np.array([*(hit.score for hit in hits), *(score for _, score in words)])
+        matches = [index.lexical.candidates([Term({f"w{word}": 1.0})], _DEPTH) for word in range(10, 10 + _WORDS)]
+    found = [(hit.id, hit.title, hit.text, hit.url) for hit in hits], [rows.tolist() for rows, _ in matches]
+    return found, np.concatenate([[hit.score for hit in hits], *(scores for _, scores in matches)])
 
 
 def _encode(folder: Path) -> tuple[Any, Any]:

@@ -2,10 +2,10 @@
 
     python -m benchmarks.relevance DATA [--split dev-a] [--weights words=0.6,rare=0.4 …] [--fit ROUNDS]
 
-DATA is what ``python -m benchmarks.development_data`` writes. Its documents are indexed in ``DATA/index`` at first. Each
-text is read, encoded and looked for once, as at a key (at Enter it is the same); then the evidence of its
-candidates is scored with each set of weights. ``--fit`` changes one weight at a time, and keeps what is better for the
-mean of all measures. Weights are chosen on ``dev-a``; ``dev-b`` tells whether the choice was luck.
+DATA is what ``python -m benchmarks.development_data`` writes. The first run indexes its documents in ``DATA/index``.
+Each text is read, encoded and searched for once, as at a key and at Enter; then each set of weights scores the evidence
+of its candidates. ``--fit`` changes one weight at a time, and keeps what makes the mean of all measures better. Weights
+are chosen on ``dev-a``; ``dev-b`` tells whether the choice was luck.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import resource
 import sqlite3
 import subprocess
@@ -31,9 +32,9 @@ from numpy.typing import NDArray
 from typeahead.index.lexical.inverted import ROW, make_schema
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import FORMS, LexicalWriter
-from typeahead.index.words import terms_of
-from typeahead.search.terms import query_terms
+from typeahead.search.terms import Term
 from typeahead.tables import report
+from typeahead.text.analysis import analyse, fold
 from typeahead.text.document import Document
 
 DEPTH = 100
@@ -52,6 +53,15 @@ def read(path: Path) -> list[Document]:
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [Document(row["_id"], row.get("title", ""), row["text"]) for row in rows]
+
+
+def terms_of(text: str) -> list[Term]:
+    """Make terms of a text: each form of its words, and every form that begins like the last one, if it is open."""
+    found = analyse(text)
+    terms = [Term({form: 1.0}) for word in found.words for form in word.forms]
+    if found.open:
+        terms[-1] = Term({}, found.words[-1].forms[-1])
+    return terms
 
 
 def build_tantivy(corpus: Path, folder: Path) -> None:
@@ -112,7 +122,7 @@ class Fts5:
         """The best rows."""
         terms = [
             f'"{term.removesuffix("*")}"{" *" * term.endswith("*")}'
-            for term in query_terms(text)
+            for term in _query_terms(text)
             if not any(word.startswith(term[:-1]) if term.endswith("*") else word == term for word in self._common)
         ]
         if not terms:
@@ -127,6 +137,14 @@ class Fts5:
             self.connection.execute("INSERT INTO words(words, rowid, title, text) VALUES('delete', ?, ?, ?)", values)
             self.connection.execute("DELETE FROM documents WHERE row = ?", (row,))
         self.connection.execute("COMMIT")
+
+
+def _query_terms(text: str) -> list[str]:
+    """The words of a text as ``unicode61`` has them; ``boi*`` is a last word that nothing follows."""
+    found: list[str] = re.findall(r"[^\W_]+", fold(text))
+    if found and text[-1].isalnum():
+        found[-1] += "*"
+    return list(dict.fromkeys(found))
 
 
 class Tantivy:

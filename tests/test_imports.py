@@ -35,7 +35,7 @@ def test_loading_an_encoder_imports_neither_torch_nor_faiss_nor_a_server() -> No
 def test_the_public_names_are_these() -> None:
     import typeahead
 
-    assert sorted(typeahead.__all__) == ["TypeaheadError", "__version__", "load"]
+    assert sorted(typeahead.__all__) == ["Box", "TypeaheadError", "__version__", "load"]
     for name in typeahead.__all__:
         assert hasattr(typeahead, name)
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
@@ -125,7 +125,7 @@ def test_a_circle_is_found() -> None:
 #: What may import what: each package imports only packages that stand before it.
 ORDER = (
     "installation telemetry paths errors logs moved progress tables storage text models core search wire encoders "
-    "index settings verify demo evaluate server terminal commands cli"
+    "index settings box verify demo evaluate server terminal commands cli"
 ).split()
 
 

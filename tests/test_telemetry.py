@@ -55,7 +55,7 @@ class Watched:
         self._folders = [folder / name for name in ("home", "cache", "temporary", "work")]
         for path in self._folders:
             path.mkdir()
-        home, cache, temporary, self._work = self._folders
+        home, cache, self._temporary, self._work = self._folders
         # Nothing of this process's: tests and CI switch telemetry off by variables of their own.
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -63,7 +63,7 @@ class Watched:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(home),
             "XDG_CACHE_HOME": str(cache),
-            "TMPDIR": str(temporary),
+            "TMPDIR": str(self._temporary),
             "LD_PRELOAD": str(library),
             "WATCHED": str(self._log),
         }
@@ -81,7 +81,9 @@ class Watched:
     def seen(self, index: Path) -> list[str]:
         """What was noted and has no business there, and the files that were left."""
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
-        allowed = tuple(f"{verb} {path}" for verb in ("write", "mkdir") for path in (COMPILED, index))
+        # Opening an index writes a few temporary files; they may not be left.
+        places = (COMPILED, index, self._temporary)
+        allowed = tuple(f"{verb} {path}" for verb in ("write", "mkdir") for path in places)
         left = [f"left {path}" for folder in self._folders for path in folder.rglob("*")]
         return [line for line in lines if not line.startswith((*allowed, *NULL))] + left
 

@@ -8,6 +8,8 @@
     >>> session.embedding.shape
     (384,)
 
+``typeahead.Box("my-index").search("how to bo")`` searches an index as the server does, at every key.
+
 Importing this package does not load ONNX Runtime, FAISS or a server: each is imported on first use.
 """
 
@@ -19,9 +21,10 @@ from typeahead.errors import TypeaheadError
 from typeahead.moved import MOVED, redirect
 
 if TYPE_CHECKING:
+    from typeahead.box import Box
     from typeahead.encoders.loading import load
 
-__all__ = ["TypeaheadError", "__version__", "load"]
+__all__ = ["Box", "TypeaheadError", "__version__", "load"]
 
 __version__ = "0.2.0"
 
@@ -33,4 +36,8 @@ def __getattr__(name: str) -> object:
         from typeahead.encoders.loading import load
 
         return load
+    if name == "Box":
+        from typeahead.box import Box
+
+        return Box
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

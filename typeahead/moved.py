@@ -18,7 +18,7 @@ from types import CodeType, ModuleType
 
 #: See :func:`redirect`.
 MOVED = (
-    ("typeahead", "typeahead.core", "completion engine prefixes session states tokens"),
+    ("typeahead", "typeahead.core", "engine prefixes session states tokens"),
     ("typeahead.encoders", "typeahead.core", "base=encoder"),
     ("typeahead", "typeahead.models", "golden"),
     ("typeahead", "typeahead.storage", "sealed sums"),

@@ -17,6 +17,7 @@ import pytest
 from typeahead.cli import main, parser
 from typeahead.commands.demo import EXAMPLES
 from typeahead.commands.serve import Launch, all_settings, read_settings
+from typeahead.search.reading import CONTINUATIONS
 from typeahead.server import ServerConfig
 from typeahead.settings.declaring import Group, setting
 from typeahead.settings.sources import Settings
@@ -204,7 +205,7 @@ def test_nothing_of_the_server_is_imported_before_the_command_is_chosen(code: st
 @pytest.mark.parametrize(
     ("flags", "encoder", "complete"),
     [
-        ([], None, 8),
+        ([], None, CONTINUATIONS),
         (["--fast"], "minilm-gru", 0),
         (["--fast", "--complete", "4"], "minilm-gru", 4),
         (["--fast", "--encoder", "minilm-static"], "minilm-static", 0),

@@ -1,6 +1,6 @@
 """Whatever sessions do with a cache of a few nodes, nobody reads what belongs to another text.
 
-Hypothesis draws sequences of edits, advances, completions and disconnects, for every encoder, with batches beyond every
+Hypothesis draws sequences of edits, advances, searches and disconnects, for every encoder, with batches beyond every
 limit and a cache that turns over all the time. Each embedding is compared with that of the text from nothing; the
 pipeline's hits are in ``tests/server/typing/test_stateful.py``. ``pytest --hypothesis-profile deep`` draws 2,000
 sequences for each encoder.
@@ -9,7 +9,6 @@ sequences for each encoder.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -30,13 +29,14 @@ import typeahead
 from tests.conftest import examples
 from tests.server.fakes import GuessingEncoder, MeanEncoder
 from typeahead.core import engine as engine_module
-from typeahead.core.completion import Completions, Vocabulary
 from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
-from typeahead.core.folding import fold as folded
 from typeahead.core.prefixes import Scope
 from typeahead.core.session import Session
 from typeahead.encoders.fold import FoldEncoder
+from typeahead.search.asking import Asker
+from typeahead.search.reading import Reading
+from typeahead.search.vocabulary import Vocabulary
 
 #: Tokens of the longest text, and so the least that a cache may hold.
 MAX_TOKENS = 6
@@ -85,8 +85,8 @@ class Typing(RuleBasedStateMachine):
     def start(self, texts_held: int, people: int) -> None:
         node_bytes = Engine(self.encoder).tree.node_bytes
         self.engine = Engine(self.encoder, cache_bytes=texts_held * MAX_TOKENS * node_bytes)
-        self.vocabulary = Vocabulary(WORDS)
-        self.completions = Completions(self.engine, self.vocabulary, count=4)
+        self.asker = Asker(self.engine, words=False, continuations=4)
+        self.asker.learn(Vocabulary.of(WORDS))
         self.scopes: list[Scope | None] = [None, self.engine.scope()]
         for number in range(people):
             self.connect(shared=False)
@@ -103,15 +103,12 @@ class Typing(RuleBasedStateMachine):
         read: Vectors = getattr(self.encoder, "encode_ahead", self.encoder.encode)(texts)
         return read
 
-    def guess(self, text: str) -> Vectors:
-        """What completions have to say of a text."""
-        last = re.search(r"\w*\Z", text)[0]  # type: ignore[index]
-        begun = text[: len(text) - len(last)]
-        ways = self.vocabulary.complete(folded(last), 4)
-        if not ways:
-            return self.expected(text)[1]
-        weights = np.sqrt([count for _, count in ways]).astype(np.float32)
-        mean: Vectors = weights @ np.stack([self.expected(begun + word)[1] for word, _ in ways])
+    def sought(self, text: str, reading: Reading) -> Vectors:
+        """What to search for by a reading of a text; zeros for nothing."""
+        mean = np.zeros_like(self.expected(text)[0])
+        # A text without a token has zeros for its embedding.
+        for ending, weight in reading.endings or [(text, 1.0)]:
+            mean += weight * self.expected(ending)[0]
         return mean
 
     def at(self, place: int) -> int:
@@ -176,12 +173,15 @@ class Typing(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sessions)
     @rule(some=st.lists(places, min_size=1, max_size=4))
-    def finish_words(self, some: list[int]) -> None:
+    def ask(self, some: list[int]) -> None:
         chosen = sorted({self.at(place) for place in some})
-        self.advance(chosen)
-        guesses = self.completions.ahead([self.sessions[at] for at in chosen])
-        for at, found in zip(chosen, guesses, strict=True):
-            assert_same(found, self.guess(self.sessions[at].text))
+        sessions = [self.sessions[at] for at in chosen]
+        readings = [self.asker.read(session.text) for session in sessions]
+        vectors = self.asker.advance(sessions, readings)
+        for at, session, reading, found in zip(chosen, sessions, readings, vectors, strict=True):
+            self.texts[at] = session.text
+            expected = self.sought(session.text, reading)
+            assert_same(nothing_for_none(found, expected), expected)
 
     @precondition(lambda self: self.sessions)
     @rule(place=places)

@@ -24,7 +24,7 @@ _ADDRESSES = re.findall(r"`(GET|POST) (/[\w/-]*)`", PAGE.read_text(encoding="utf
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with running(BruteForceIndex(), encoder=MeanEncoder("minilm-gru"), web=web_folder()) as server:
+    with running(BruteForceIndex(), encoder=MeanEncoder("minilm-causal"), web=web_folder()) as server:
         yield server
 
 

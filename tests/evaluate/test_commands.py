@@ -212,7 +212,7 @@ def test_prefixes_say_what_was_left_out(folder: Path, tmp_path: Path, capsys: py
     assert evaluate("prefixes", folder, *encoding, "--json", out) == 0
     printed = capsys.readouterr().out
     found = json.loads(out.read_text())
-    systems = ["teacher", "other", "BM25, last word as prefix"]
+    systems = ["teacher", "other", "words alone (BM25)"]
     assert [system["typist"] for system in found["systems"]] == systems
     assert [peer["query_encoder"] for peer in found["skipped"]] == ["bm25", "teacher, debounced 150 ms"]
     assert evaluate("report", out, "--out", tmp_path / "page.md") == 0
@@ -246,7 +246,7 @@ def test_hybrids_are_compared_with_the_dense_arm(
 @pytest.mark.usefixtures("encoders")
 def test_two_systems_of_one_name_do_not_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("prefixes", folder, "--query-encoder", "wide=other", "--passage-encoder", "wide") == 1
-    assert "two systems have the same name: wide; wide; BM25" in capsys.readouterr().err
+    assert "two systems have the same name: wide; wide; words alone" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("encoders")

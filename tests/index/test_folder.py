@@ -19,6 +19,7 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, IndexFolderError, IndexNotFound, IndexTooNew, MissingExtra, TeacherMismatch
 from typeahead.index import Document, Index, Manifest, build_index, open_index
 from typeahead.index.documents import Documents
+from typeahead.index.exact import Nearest
 from typeahead.storage.sealed import seal
 
 FILES = ["documents.sqlite", "vectors.npy", "graph.faiss"]

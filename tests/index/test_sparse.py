@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -17,15 +21,21 @@ from safetensors.numpy import save_file
 from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
-from tests.server.fakes import MeanEncoder
-from tests.server.running import PATIENCE, running
+import typeahead
+from tests.server.running import PATIENCE
 from tests.static import TOKENIZER, VOCABULARY
 from tests.texts import texts
+from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, IndexNotFound, TextError
-from typeahead.index import Document, build_index, embed, open_index
+from typeahead.index import Document, build_index, open_index
 from typeahead.index.sparse import SPARSE, SparseWords, write_sparse
+from typeahead.search.addresses import OpenOptions, open_backend
+from typeahead.search.port import Key, Request
+from typeahead.search.reading import Reader
 
 COUNT = 50
+#: Documents of an index.
+MANY = 20
 
 
 def random_weights() -> Any:
@@ -125,22 +135,64 @@ def test_a_file_that_is_cut_short_or_missing_says_so(tmp_path: Path, folder: Pat
         SparseWords(tmp_path / "none", COUNT)
 
 
-def test_a_hybrid_is_served_with_weights_of_tokens_as_its_lexical_arm(tmp_path: Path, tokenizer: str) -> None:
-    documents = [Document(f"{row}", "", f"a passage on subject {row}") for row in range(20)]
-    build_index(documents, tmp_path / "index", MeanEncoder())
+@pytest.fixture
+def weighted(tmp_path: Path, tokenizer: str) -> Path:
+    """An index whose passage 7 has a weight of a word that it does not hold."""
+    encoder = typeahead.load("minilm-static")
+    documents = [Document(f"{row}", "", f"a passage on subject {row}") for row in range(MANY)]
+    build_index(documents, tmp_path / "index", encoder)
     with pytest.raises(IndexNotFound, match="sparse_passages"):
         open_index(tmp_path / "index", lexical="sparse")
-    # The seventh passage has a weight of a word that it does not hold.
-    weights = np.zeros((20, VOCABULARY), np.float32)
+    weights = np.zeros((MANY, VOCABULARY), np.float32)
     weights[7, encode("egg")] = 2.0
     with open_index(tmp_path / "index") as index:
         write_sparse(index.generation / SPARSE, csr_array(weights), tokenizer, counts="count")
-        assert [one.id for one in index.documents([3, 1])] == ["3", "1"]
-    settings: dict[str, Any] = {"hybrid": "linear", "lexical_weight": 0.9, "lexical_wait_ms": 1000 * PATIENCE}
-    with open_index(tmp_path / "index", lexical="sparse") as index:
-        assert list(index.match("subject egg", 5)) == [(7, 2.0)]
-        with running(embed(index, lexical_wait=PATIENCE), **settings) as server, server.client() as client:
-            client.say(seq=1, text="subject egg")
-            first = client.hear()["hits"][0]
-            assert first["id"] == "7"
-            assert "lexical" in first["arms"]
+    return tmp_path / "index"
+
+
+def request(text: str, vector: Vectors | None, k: int) -> Request:
+    return Request(vector, Reader(None).read(text).words, k)
+
+
+async def test_token_weights_find_what_neither_vectors_nor_words_find(weighted: Path) -> None:
+    vector = -typeahead.load("minilm-static").encode(["a passage on subject 7"])[0]
+    asked = [
+        request("egg ", vector, 5),
+        request('egg "subject 7"', vector, 5),
+        request('egg "subject 8"', vector, 5),
+        request("egg -passage ", vector, 5),
+        request("egg ", None, 5),
+    ]
+    backend = await open_backend(str(weighted), OpenOptions(lexical="sparse"))
+    found = [set(one.keys) for one in await backend.candidates(asked, time.monotonic() + PATIENCE)]
+    (first, *_) = await backend.candidates(asked, time.monotonic() + PATIENCE)
+    await backend.close()
+    assert [Key("7") in keys for keys in found] == [True, True, False, False, True]
+    # Its similarity and its words are counted like those of all others.
+    at = list(first.keys).index(Key("7"))
+    assert {arm: bool(those[at]) for arm, those in first.arms.items()} == {
+        "dense": False,
+        "lexical": False,
+        "sparse": True,
+    }
+    assert first.similarities[at] == pytest.approx(-1, abs=0.01)
+    assert first.lengths[at].tolist() == [0, 5]
+    plain = await open_backend(str(weighted), OpenOptions())
+    (without, *_) = await plain.candidates(asked, time.monotonic() + PATIENCE)
+    await plain.close()
+    assert Key("7") not in without.keys
+    assert set(without.arms) == {"dense", "lexical"}
+
+
+def test_a_server_finds_by_token_weights(weighted: Path) -> None:
+    flags = ["--index", str(weighted), "--lexical", "sparse", "--encoder", "minilm-static", "--port", "0"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "typeahead", "serve", *flags], stdout=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            assert running.stdout is not None
+            address = running.stdout.readline().strip()
+            found = httpx.post(f"{address}/v1/search", json={"query": "egg", "k": MANY}).json()
+        finally:
+            running.terminate()
+    assert {hit["id"] for hit in found["hits"] if "sparse" in hit["arms"]} == {"7"}

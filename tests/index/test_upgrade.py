@@ -14,6 +14,7 @@ from typeahead.cli import main
 from typeahead.errors import IndexCorrupt, IndexTooOld
 from typeahead.index import build_index, open_index, upgrade_index
 from typeahead.index.manifest import Manifest
+from typeahead.search.terms import Term, forms
 from typeahead.storage.sealed import seal
 from typeahead.verify import verify_folder
 
@@ -66,7 +67,8 @@ def test_an_upgraded_index_finds_what_the_old_one_held(earlier: Path) -> None:
     assert set(stages) == {"documents", "words"}
     with open_index(earlier) as index:
         assert index.documents(range(60)) == documents(60)
-        assert index.match(documents(60)[7].title, 1)[0][0] == 7
+        terms = [Term({form: 1.0}) for form in forms(documents(60)[7].title)]
+        assert index.lexical.candidates(terms, 1)[0].tolist() == [7]
     np.testing.assert_array_equal(np.load(earlier / "generation-2" / "vectors.npy"), vectors)
     assert not verify_folder(earlier).wrong
     assert not (earlier / "generation-1").exists()

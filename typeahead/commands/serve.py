@@ -76,8 +76,8 @@ class Launch:
     )
     lexical: Literal["words", "sparse"] = setting(
         "words",
-        "What is searched besides vectors: the words of the documents, or the token weights that python -m "
-        "training.light.sparse_passages left in the index.",
+        "What is searched besides vectors: the words of the documents or, with sparse, also the token weights that "
+        "python -m training.light.sparse_passages left in the index.",
         group=SERVED,
     )
     verify: bool = setting(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.index.exact import Nearest, best
-from typeahead.index.folder import Index, Lexical, open_index
+from typeahead.index.folder import Index, LexicalFiles, open_index
 from typeahead.index.lexical.lookup import LookedUp
 from typeahead.index.manifest import Manifest
 from typeahead.search.addresses import OpenOptions, folder_of
@@ -50,7 +50,8 @@ async def open_embedded(address: str, options: OpenOptions) -> Backend:
     folder = folder_of(address)
     assert folder is not None
     manifest = None if options.snapshot is None else Manifest.read(Path(options.snapshot))
-    index = await asyncio.to_thread(open_index, folder, lexical=cast("Lexical", options.lexical), manifest=manifest)
+    lexical = cast("LexicalFiles", options.lexical)
+    index = await asyncio.to_thread(open_index, folder, lexical=lexical, manifest=manifest)
     if index.manifest.warning:
         options.warn(index.manifest.warning)
     return embed(index)
@@ -107,12 +108,12 @@ class EmbeddedEngine:
 
     async def _vocabulary(self) -> Mapping[str, int]:
         self._check()
-        return self._index.words.lexical.vocabulary
+        return self._index.lexical.vocabulary
 
     def _weighed(self, request: Request, nearest: Nearest | None) -> Candidates:
         """Look for the words of a request, and weigh what either arm found: the ``nearest``, and the best by words."""
         words, found = request.words, {}
-        lexical = self._index.words.lexical
+        lexical = self._index.lexical
         terms = lexical.look_up(() if words is None else words.terms)
         if nearest is not None:
             if words is not None and (words.phrases or words.without):
@@ -174,7 +175,7 @@ class EmbeddedEngine:
     def _admits(self, rows: NDArray[np.int64], words: Words) -> NDArray[np.bool_]:
         """Whether each row holds all phrases, and no word that is to be left out."""
         without = [Term({form: 1.0}) for form in words.without]
-        held = self._index.words.lexical.evidence(rows, without).frequencies
+        held = self._index.lexical.evidence(rows, without).frequencies
         admitted = np.logical_not(held.any(axis=(1, 2)))
         if words.phrases:
             admitted = admitted & np.isin(rows, self._matching(words, (), _MOST_ALLOWED))
@@ -183,7 +184,7 @@ class EmbeddedEngine:
     def _matching(self, words: Words, terms: Sequence[Term] | LookedUp, depth: int) -> NDArray[np.int64]:
         """The best rows by some terms; without any, all that phrases admit."""
         without = [Term({form: 1.0}) for form in words.without]
-        rows, _ = self._index.words.lexical.candidates(terms, depth, words.phrases, without)
+        rows, _ = self._index.lexical.candidates(terms, depth, words.phrases, without)
         return rows.astype(np.int64)
 
     def _sparse(self, words: Words, depth: int) -> NDArray[np.int64]:
@@ -220,7 +221,7 @@ class EmbeddedEngine:
 
     @cached_property
     def _average_length(self) -> float:
-        return float(self._index.words.lexical.average_lengths.sum())
+        return float(self._index.lexical.average_lengths.sum())
 
     @cached_property
     def _keys(self) -> Sequence[Key] | _Keys:

@@ -14,12 +14,12 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, IndexTooOld
 from typeahead.index.documents import Documents
 from typeahead.index.exact import NONE_NEAR, Nearest
+from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest
 from typeahead.index.projection import REDUCED, project, read_projection
 from typeahead.index.sparse import SPARSE, SparseWords
 from typeahead.index.staging import DOCUMENTS
-from typeahead.index.vectors import Ranking, VectorSearch, open_vectors
-from typeahead.index.words import Words
+from typeahead.index.vectors import VectorSearch, open_vectors
 from typeahead.search.ranking import Hit
 from typeahead.search.space import Space, check_space
 from typeahead.text.document import Document
@@ -28,8 +28,8 @@ from typeahead.text.ids import PassageIds
 if TYPE_CHECKING:
     from typeahead.models.config import ModelConfig
 
-#: What the lexical arm of a hybrid searches: the documents' words, or the token weights from a sparse encoder.
-Lexical = Literal["words", "sparse"]
+#: "sparse" opens the token weights of a sparse encoder beside the documents' words.
+LexicalFiles = Literal["words", "sparse"]
 
 #: How often a reader retries because a newer index has replaced the one it was opening.
 _ATTEMPTS = 3
@@ -44,14 +44,14 @@ class Index:
         manifest: Manifest,
         vectors: VectorSearch,
         documents: Documents,
-        words: Words,
+        lexical: Lexical,
         projection: Vectors | None = None,
         sparse: SparseWords | None = None,
     ) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._words = words
-        #: The weights of a trained sparse encoder, where the index was opened with them.
+        self._lexical = lexical
+        #: The token weights of a sparse encoder, or None if the index was opened without them.
         self.sparse = sparse
         self._projection = projection
         self._vectors = vectors
@@ -86,25 +86,11 @@ class Index:
         documents = self._documents.read([row for pairs in found for row, _ in pairs])
         return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
 
-    def match(self, text: str, depth: int, scope: int = 0) -> Ranking:
-        """Find the ``depth`` documents that best match the words of ``text``: rows and scores, best first.
-
-        Entries cached for one ``scope`` do not make searches of other scopes faster. The index searches with
-        :mod:`typeahead.index.words`, where the last word may be unfinished, or with :mod:`typeahead.index.sparse`,
-        depending on how it was opened; see there for the errors raised.
-        """
-        self._documents.check_open()
-        return (self._words if self.sparse is None else self.sparse).search(text, depth, scope)
-
-    def word_counts(self) -> dict[str, int]:
-        """Return document frequencies of the most frequent words; see :class:`~typeahead.index.words.Words`."""
-        return self.words.counts()
-
     @property
-    def words(self) -> Words:
+    def lexical(self) -> Lexical:
         """The words of the documents; raises :class:`~typeahead.errors.IndexFolderError` if the index is closed."""
         self._documents.check_open()
-        return self._words
+        return self._lexical
 
     @property
     def generation(self) -> Path:
@@ -193,7 +179,7 @@ def open_index(
     path: Path,
     *,
     search_candidates: int | None = None,
-    lexical: Lexical = "words",
+    lexical: LexicalFiles = "words",
     manifest: Manifest | None = None,
 ) -> Index:
     """Open the index in folder ``path`` for reading; it may be replaced while it is open.
@@ -202,7 +188,7 @@ def open_index(
         path: the folder.
         search_candidates: number of candidates that a search of an HNSW graph keeps: more find more and take longer.
         Defaults to the number in the index's manifest.
-        lexical: what :meth:`Index.match` searches; "sparse" needs the file that ``python -m
+        lexical: "sparse" also opens :attr:`Index.sparse`, the file that ``python -m
         training.light.sparse_passages`` writes.
         manifest: the manifest to use, possibly of an older generation; defaults to the current one.
 
@@ -232,7 +218,7 @@ def open_index(
     return _open(path, manifest, search_candidates, lexical)
 
 
-def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexical) -> Index:
+def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: LexicalFiles) -> Index:
     if manifest.is_earlier:
         raise IndexTooOld(
             f"{path} was built by an earlier typeahead, and its words are not in the form that is searched now: run "
@@ -255,7 +241,7 @@ def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: Lexic
             vectors = open_vectors(
                 generation, manifest.backend, manifest.count, manifest.dimensions, candidates, name=REDUCED
             )
-        words = Words(generation, manifest.count)
+        words = Lexical.open(generation, manifest.count)
         sparse = SparseWords(generation / SPARSE, manifest.count) if lexical == "sparse" else None
     except (OSError, ValueError) as error:
         documents.close()

@@ -1,9 +1,9 @@
-"""The sparse arm of a hybrid: passages as token weights, queries as token counts (LightRetriever).
+"""The sparse arm: passages as token weights, queries as token counts (LightRetriever).
 
 A trained encoder computes a passage's weights beforehand (``python -m training.light.sparse_passages``), so a passage
 can be found by words that it does not contain. A query needs no model at all: its score with a passage is the sum, over
 its tokens, of the token's count times the passage's weight for it. The last token of an unfinished word counts like any
-other: unlike :mod:`~typeahead.index.words`, this arm does not complete words.
+other: unlike the lexical arm, this one does not complete words.
 
 SciPy computes the products over compressed columns, one per token; ``python -m benchmarks.sparse`` compares it with
 Seismic. ``sparse.safetensors`` is in the index beside its vectors: ``starts`` int64 (vocabulary + 1,), ``rows`` int32
@@ -100,12 +100,11 @@ class SparseWords:
         tokens, counts = np.unique(np.array(ids, np.int64), return_counts=True)
         return tokens, np.ones(len(tokens), np.float32) if self._set else counts.astype(np.float32)
 
-    def search(self, text: str, depth: int, scope: int = 0) -> Ranking:
+    def search(self, text: str, depth: int) -> Ranking:
         """Find the ``depth`` documents with the highest scores above zero: rows and scores, best first, ties by row.
 
-        Nothing is cached for any ``scope``. Raises the same errors as :meth:`query`.
+        Nothing is cached. Raises the same errors as :meth:`query`.
         """
-        del scope
         tokens, counts = self.query(text)
         if not len(tokens):
             return ()

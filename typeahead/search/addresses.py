@@ -33,7 +33,7 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
 class OpenOptions:
     """What a back end may be told when it is opened. One that has no use for an option passes it over."""
 
-    #: What the lexical arm searches: "words", or "sparse" for the weights of a trained sparse encoder.
+    #: "sparse" searches the token weights of a sparse encoder as well as words; otherwise "words".
     lexical: str = "words"
     #: Opens a certain state of the documents rather than the present one; a back end says what this may be.
     snapshot: str | None = None

@@ -60,9 +60,10 @@ async def find(
     """Search for each request, and return its hits from ``offset`` on, ``k`` at most.
 
     ``scale`` is what similarities and scores mean in this index. ``deadline`` is in seconds of :func:`time.monotonic`.
-    Raises :class:`~typeahead.errors.UnsupportedFilter` for a filter that the back end cannot apply,
-    :class:`~typeahead.errors.DeadlinePassed`, and what the back end raises.
+    Raises ``ValueError`` for a request that makes no sense, :class:`~typeahead.errors.UnsupportedFilter` for a filter
+    that the back end cannot apply, :class:`~typeahead.errors.DeadlinePassed`, and what the back end raises.
     """
+    check_requests(requests, backend.space.dim)
     for request in requests:
         if request.filter is not None and (unknown := kinds(request.filter) - backend.capabilities.filters):
             raise UnsupportedFilter(backend.address, unknown)

@@ -86,7 +86,7 @@ class Weights:
     """How much a word counts that was not typed as it stands, beside 1 for one that was."""
 
     #: A continuation of a last word that is a word of the index, too.
-    continued: float = 0.7
+    continued: float = 0.6
     #: A continuation of a finished word that the index lacks.
     cut: float = 0.7
     #: The likeliest word that the typed one may be a slip of, and by what each further one counts less.
@@ -143,9 +143,9 @@ class Reader:
             parts.append(read)
             terms += [part.term for part in parts]
             if any(part.corrections for part in parts):
-                slips.append((word, read.corrections if len(parts) == 1 else ()))
+                slips.append((word, read.corrections if len(word.forms) == 1 else ()))
                 corrections += [form for part in parts for form in part.corrections]
-            if len(parts) > 1:
+            if len(word.forms) > 1:
                 terms += self._compound(word.forms[0], is_open)
                 terms += self._repaired(word.forms[1:], parts)
         endings = self._endings(plain, [(word, forms) for word, forms in slips if forms], read)

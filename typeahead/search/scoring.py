@@ -44,7 +44,7 @@ class Weights:
     """How much each part counts, and how words are weighed."""
 
     words: float = 0.7
-    rare: float = 0.85
+    rare: float = 1.2
     title: float = 0.2
     name: float = 1.0
     exact: float = 0.8

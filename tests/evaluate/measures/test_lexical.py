@@ -8,10 +8,11 @@ import pytest
 
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.datasets import Dataset, Passage
-from typeahead.evaluate.measures.lexical import indexed_words
+from typeahead.evaluate.measures.lexical import WordSearch, indexed_words
 from typeahead.index.documents import DocumentWriter
+from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import LexicalWriter
-from typeahead.index.words import Words, index_words
+from typeahead.index.words import index_words
 from typeahead.progress import no_progress
 from typeahead.text.document import Document
 
@@ -29,7 +30,7 @@ def dataset() -> Dataset:
     return Dataset.from_memory("tiny", passages, {"q": "egg"}, {"q": {"boil": 1}})
 
 
-def served(folder: Path) -> Words:
+def served(folder: Path) -> Lexical:
     """The words of an index."""
     folder.mkdir()
     writer = DocumentWriter(folder / "documents.sqlite")
@@ -37,16 +38,31 @@ def served(folder: Path) -> Words:
     writer.finish()
     writer.close()
     index_words(folder / "documents.sqlite", len(DOCUMENTS), no_progress)
-    return Words(folder, len(DOCUMENTS))
+    return Lexical.open(folder, len(DOCUMENTS))
 
 
 def test_rows_and_scores_are_those_of_an_index_after_every_key(dataset: Dataset, tmp_path: Path) -> None:
-    index = served(tmp_path / "generation-1")
+    lexical = served(tmp_path / "generation-1")
+    index = WordSearch(lexical)
     with indexed_words(dataset, tmp_path / "cache") as words:
         for text in ("how to boil water", "the cafe egg", "rain on", "?"):
             for end in range(1, len(text) + 1):
                 assert words.search(text[:end], 3) == index.search(text[:end], 3)
-        assert words.counts() == index.counts()
+        assert dict(words.vocabulary) == dict(lexical.vocabulary)
+
+
+def test_texts_are_read_as_a_server_reads_them(dataset: Dataset, tmp_path: Path) -> None:
+    with indexed_words(dataset, tmp_path / "cache") as words:
+        for text, found in {
+            "boi": ["boil", "boiler"],
+            "brulee ": ["café"],
+            "hosue ": ["boiler"],
+            '"the egg"': ["boil"],
+            "water -house ": ["boil"],
+            "": [],
+        }.items():
+            rows = [row for row, _ in words.search(text, 4)]
+            assert sorted(DOCUMENTS[row].id for row in rows) == found, text
 
 
 def test_nothing_is_left_behind(dataset: Dataset, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 import typeahead
 from tests.evaluate.typing_fixtures import IDS, PASSAGES, Judgements, LetterEncoder, Scripted, screens
-from typeahead.core.completion import Vocabulary
 from typeahead.core.encoder import Vectors
 from typeahead.encoders.causal import CausalEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
@@ -35,6 +34,7 @@ from typeahead.evaluate.measures.typists import (
 )
 from typeahead.evaluate.vectors.passages import PassageVectors
 from typeahead.evaluate.vectors.search import search
+from typeahead.search.vocabulary import Vocabulary
 
 HOSTILE = [
     "how to boil an egg",
@@ -114,13 +114,13 @@ def test_whose_words_are_finished_is_shown_what_the_finished_text_finds(student:
             return np.argsort(-(found @ vectors.T))[:, :DEPTH]
 
     typist = SessionTypist(
-        "session", student, cast("VisibleSearch", Passages()), vocabulary=Vocabulary({"passage": 3, "13": 1})
+        "session", student, cast("VisibleSearch", Passages()), vocabulary=Vocabulary.of({"passage": 9, "13": 1})
     )
     (typed,) = typist.typed(["passage 13 "])
     finished = ["p", *["passage"] * 6, "passage ", "passage 1", "passage 13", "passage 13 "]
     expected = np.argsort(-(student.encode(finished) @ vectors.T))[:, :DEPTH]
     np.testing.assert_array_equal(typed[0], expected)
-    assert "commonest" in typist.facts["typing"]
+    assert "of the collection, as served" in typist.facts["typing"]
 
 
 def test_whole_texts_show_what_sorting_all_scores_shows(student: RecurrentEncoder, passages: PassageVectors) -> None:

@@ -247,7 +247,8 @@ def test_an_index_gets_weights_of_tokens_and_a_round_its_figures(
     ids = encoder.teacher.tokenizer(query, add_special_tokens=False)["input_ids"]
     scores = weights.toarray()[:, ids].sum(axis=1)
     with open_index(tmp_path / "index", lexical="sparse") as index:
-        best = index.match(query, 5)
+        assert index.sparse is not None
+        best = index.sparse.search(query, 5)
     assert [row for row, _ in best] == np.argsort(-scores, kind="stable")[:5].tolist()
     np.testing.assert_allclose([score for _, score in best], -np.sort(-scores)[:5], rtol=1e-5)
 

@@ -1,9 +1,10 @@
 """How good the results are during typing: every query of a collection is typed character by character.
 
-Incremental encoders type through sessions, as when they serve. Each is measured on the text as it is, and with its last
-word finished by words of the passages; an encoder that guesses the finished text is also searched by its guess.
-Encoders of whole texts get every prefix. With them stand the passages' own encoder, the lexical arm (BM25, the last
-word as a prefix) and, with --traces, the passages' encoder behind a debounce of 150 ms.
+Incremental encoders type through sessions, as when they serve. Each is measured on the text as it is, and on what a
+server makes of it: the last word finished, and slips repaired, by words of the passages. An encoder that guesses the
+finished text is also searched by its guess. Encoders of whole texts get every prefix. The passages' own encoder and
+the words alone (BM25, read as a server reads them) are measured, too. With --traces, so is the passages' encoder behind
+a debounce of 150 ms.
 The module typeahead.evaluate.measures.prefixes defines all figures.
 """
 
@@ -38,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Type, search at every key, score."""
-    from typeahead.core.completion import Vocabulary
     from typeahead.evaluate.measures import typists
     from typeahead.evaluate.measures.lexical import indexed_words
     from typeahead.evaluate.report import plots, prefix_report, tables
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
         if peer.incremental and getattr(peer.encoder, "readouts", 1) > 1
     }
     completed = {peer.label: f"{peer.label}, words finished" for peer in peers if peer.incremental}
-    lexical, debounced = "BM25, last word as prefix", f"{name}, debounced {typists.DEBOUNCE_MS:.0f} ms"
+    lexical, debounced = "words alone (BM25)", f"{name}, debounced {typists.DEBOUNCE_MS:.0f} ms"
     labels = [peer.label for peer in peers if peer.label not in whole]
     names = [name, *labels, *plain.values(), *completed.values(), lexical, debounced]
     if len(set(names)) < len(names):
@@ -87,11 +87,10 @@ def run(options: argparse.Namespace) -> None:
         elif peer.label not in whole:
             systems.append(typists.WholeTextTypist(peer.label, peer.encoder, search))
     with ProgressBar() as progress, indexed_words(dataset, options.cache) as words:
-        vocabulary = Vocabulary(words.counts())
         for peer in peers:
             if peer.label in completed:
-                system = typists.SessionTypist(completed[peer.label], peer.encoder, search, vocabulary=vocabulary)
-                systems.append(system)
+                label = completed[peer.label]
+                systems.append(typists.SessionTypist(label, peer.encoder, search, vocabulary=words.vocabulary))
         systems.append(typists.LexicalTypist(lexical, words))
         if gaps is None:
             skipped.append(

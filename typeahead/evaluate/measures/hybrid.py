@@ -1,7 +1,7 @@
 """Measures whether a hybrid of vectors and words beats vectors alone, and with which fusion and weight.
 
 Every judged query is asked whole and unfinished, over the same passages. The dense arm searches the passages' vectors
-with a query encoder. The lexical arm is the one that serves (:mod:`typeahead.index.words`), and the sibling
+with a query encoder. The sibling :mod:`~typeahead.evaluate.measures.lexical` searches words, and
 :mod:`~typeahead.evaluate.measures.fusion` fuses both. For a query of n code points that is typed to a share f, the
 first ⌈f·n⌉ code points are asked. Choose weights on a split of which no figure is reported: the report's ``best`` is
 for a development split.

@@ -3,7 +3,7 @@
 :mod:`~typeahead.evaluate.measures.prefixes` defines keystroke, visible results and debounce, and scores the results. An
 incremental encoder types through a real :class:`~typeahead.core.session.Session`, the code that serves. An encoder of
 whole texts gets each prefix. A debounced system keeps showing older results while keys follow fast. The lexical arm
-takes the last word as unfinished.
+reads each prefix as a server does.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.core.completion import COUNT, Completions, Vocabulary
 from typeahead.core.encoder import IncrementalEncoder, Vectors
 from typeahead.core.engine import Engine
 from typeahead.core.session import Session
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.traces import read_traces
 from typeahead.evaluate.measures.latency import ENTER_AFTER_MS
+from typeahead.evaluate.measures.lexical import WordSearch
 from typeahead.evaluate.measures.prefixes import DEPTH, NOTHING, Screens, Typist
 from typeahead.evaluate.text_encoder import TextEncoder
 from typeahead.evaluate.vectors.passages import PassageVectors
 from typeahead.evaluate.vectors.search import Backend, search
-from typeahead.index.words import Words
 from typeahead.progress import OnProgress
+from typeahead.search.asking import Asker
+from typeahead.search.reading import CONTINUATIONS, Vocabulary
 
 #: Milliseconds without a key after which a debounced system encodes.
 DEBOUNCE_MS = 150.0
@@ -77,7 +78,7 @@ class SessionTypist:
     """An incremental encoder behind a typing session, as the server runs it; every key is answered.
 
     With ``ahead``, the search is for the encoder's guess of the finished text, if the encoder makes one. With a
-    ``vocabulary``, the search is for the text with its last word finished (:mod:`typeahead.core.completion`).
+    ``vocabulary``, the search is for what the text may become by these words (:mod:`typeahead.search.seeking`).
     """
 
     draws = 1
@@ -95,14 +96,17 @@ class SessionTypist:
         self._engine = Engine(encoder)
         self._search = search
         self._ahead = ahead
-        self._completions = None if vocabulary is None else Completions(self._engine, vocabulary)
+        self._asker: Asker | None = None
+        if vocabulary is not None:
+            self._asker = Asker(self._engine, words=False)
+            self._asker.learn(vocabulary)
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """How it types."""
         typing = "each key through a session"
-        if self._completions is not None:
-            typing += f", its last word taken for the {COUNT} commonest words of the collection that begin like it"
+        if self._asker is not None:
+            typing += f", its last word also taken for up to {CONTINUATIONS} words of the collection, as served"
         elif self._ahead and self._engine.looks_ahead:
             typing += ", searched for where the text is going"
         return {"typing": typing}
@@ -115,8 +119,7 @@ class SessionTypist:
             session = self._engine.session(max_chars=len(query))
             place = np.full(len(query), NOTHING, np.int64)
             for at in range(len(query)):
-                session.update(query[: at + 1])
-                vector = self._sought(session)
+                vector = self._sought(session, query[: at + 1])
                 if vector is None or not query[: at + 1].strip():
                     continue
                 # A key that leaves the tokens alone leaves the very same vector.
@@ -130,10 +133,12 @@ class SessionTypist:
         stacked = np.stack(vectors) if vectors else np.zeros(shape, np.float32)
         return _screens(places, self._search.top(stacked, progress))
 
-    def _sought(self, session: Session) -> Vectors | None:
-        if self._completions is None:
+    def _sought(self, session: Session, text: str) -> Vectors | None:
+        if self._asker is None:
+            session.update(text)
             return session.ahead if self._ahead else session.embedding
-        return self._completions.ahead([session])[0] if session.tokens else None
+        session.set_text(text)
+        return self._asker.advance([session], [self._asker.read(text)])[0]
 
 
 class WholeTextTypist:
@@ -187,11 +192,11 @@ class WholeTextTypist:
 
 
 class LexicalTypist:
-    """The lexical arm as it serves: BM25 over words, of which the last may be unfinished; every key is answered."""
+    """The lexical arm alone: BM25 over words, read as a server reads them; every key is answered."""
 
     draws = 1
 
-    def __init__(self, name: str, words: Words) -> None:
+    def __init__(self, name: str, words: WordSearch) -> None:
         self.name = name
         self._words = words
 
@@ -199,7 +204,7 @@ class LexicalTypist:
     def facts(self) -> Mapping[str, Any]:
         """How it types."""
         return {
-            "typing": "words joined by OR, the last one as a prefix, ranked by Tantivy's BM25",
+            "typing": "words, continuations and corrections joined by OR, ranked by Tantivy's BM25",
             "tantivy": version("tantivy"),
         }
 
