@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.index.lexical.forward import find_spans
 from typeahead.index.lexical.inverted import ROW, make_schema
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import FORMS, LexicalWriter
@@ -179,7 +178,7 @@ def exact(lexical: Lexical, text: str, lengths: NDArray[np.floating]) -> NDArray
     """An exact score of every document: float64 (count,)."""
     terms = terms_of(text)
     count = len(lengths)
-    frequencies, _ = lexical._forward.weigh(np.arange(count), find_spans(terms, lexical.vocabulary), len(terms))
+    frequencies, _ = lexical._forward.weigh(np.arange(count), lexical.look_up(terms).spans, len(terms))
     counts = 2 * frequencies[:, 0] + frequencies[:, 1]
     held = np.minimum(lexical.document_frequencies(terms), count)
     telling = np.log(1 + (count - held + 0.5) / (held + 0.5))

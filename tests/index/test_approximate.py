@@ -110,7 +110,7 @@ def test_a_batch_finds_what_each_query_finds_alone(graph: Path, vectors: Matrix,
 def test_scores_are_those_of_the_stored_vectors_best_first(graph: Path, vectors: Matrix, k: int) -> None:
     (found,) = HnswVectors(vectors, graph, 128).search(vectors[7:8], k)
     rows = [row for row, _ in found]
-    true = (vectors[rows].astype(np.float64) * vectors[7].astype(np.float64)).sum(axis=1)
+    true = np.vecdot(vectors[rows].astype(np.float64), vectors[7].astype(np.float64))
     assert true.tolist() == [score for _, score in found]
     assert sorted(true.tolist(), reverse=True) == true.tolist()
     assert (7, k) == (rows[0], len(set(rows)))

@@ -17,7 +17,7 @@ Matrix = NDArray[np.float32]
 
 
 def brute_force(vectors: NDArray[np.floating], query: Matrix, k: int) -> list[tuple[int, float]]:
-    scores = (vectors.astype(np.float64) * query.astype(np.float64)).sum(axis=1)
+    scores = np.vecdot(vectors.astype(np.float64), query.astype(np.float64))
     rows = np.lexsort((np.arange(len(vectors)), -scores))[:k]
     return [(int(row), float(scores[row])) for row in rows]
 

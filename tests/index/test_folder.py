@@ -19,6 +19,7 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, IndexFolderError, IndexNotFound, IndexTooNew, MissingExtra, TeacherMismatch
 from typeahead.index import Document, Index, Manifest, build_index, open_index
 from typeahead.index.documents import Documents
+from typeahead.index.exact import Nearest
 from typeahead.storage.sealed import seal
 
 FILES = ["documents.sqlite", "vectors.npy", "graph.faiss"]
@@ -230,13 +231,13 @@ def test_a_closed_index_says_so(index: Index) -> None:
 def test_an_index_that_is_closed_during_a_search_is_not_called_damaged(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = index._vectors.search
+    search = index._vectors.nearest
 
-    def closed_meanwhile(queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+    def closed_meanwhile(queries: Vectors, k: int) -> list[Nearest]:
         index.close()
         return search(queries, k)
 
-    monkeypatch.setattr(index._vectors, "search", closed_meanwhile)
+    monkeypatch.setattr(index._vectors, "nearest", closed_meanwhile)
     with pytest.raises(IndexFolderError, match="is closed") as caught:
         index.search(np.ones((1, 16), np.float32), 3)
     assert (type(caught.value), caught.value.folder) == (IndexFolderError, index.folder)

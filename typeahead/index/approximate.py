@@ -15,7 +15,7 @@ benchmarks.search_scale --compare IVF4096,PQ96x4fs hnsw:16:80:QT_8bit``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra
-from typeahead.index.exact import best, block_scores, row_scores
+from typeahead.index.exact import NONE_NEAR, Nearest, best, block_scores, row_scores
 
 #: HNSW: neighbours per node, and candidates while inserting and while searching. On 60,000 clustered vectors, recall@8
 #: is 0.9996 with 64 candidates and 1.0 with 128.
@@ -58,23 +58,27 @@ class HnswVectors:
         self._usual = self._faiss.SearchParametersHNSW(efSearch=candidates)
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Return rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of at most k."""
+        """Return what :meth:`nearest` does, as m lists of pairs."""
+        return [found.pairs() for found in self.nearest(queries, k)]
+
+    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
+        """Return up to k rows with their scores for each of ``queries`` float32 (m, dim), finite."""
         wanted = min(max(2 * k, k + 16), len(self._vectors))
         if not wanted:
-            return [[] for _ in queries]
+            return [NONE_NEAR for _ in queries]
         # OpenMP's thread count is set per calling thread: more than one thread would spin on the cores of the others.
         self._faiss.omp_set_num_threads(1)
         _, labels = self._graph.search(np.ascontiguousarray(queries), wanted, params=self._parameters(4 * k))
-        found: list[list[tuple[int, float]]] = []
+        found: list[Nearest] = []
         for start in range(0, len(queries), _SCORED):
             found += self._scored(queries[start : start + _SCORED], labels[start : start + _SCORED], k)
         return found
 
-    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float]:
-        """Return the scores of some rows, computed as in :meth:`search`."""
-        return list(map(float, row_scores(self._vectors, np.array(rows, np.int64), query.astype(np.float64))))
+    def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of some rows, computed as in :meth:`nearest`: float64 (n,)."""
+        return row_scores(self._vectors, rows, query.astype(np.float64))
 
-    def _scored(self, queries: Vectors, labels: NDArray[np.int64], k: int) -> list[list[tuple[int, float]]]:
+    def _scored(self, queries: Vectors, labels: NDArray[np.int64], k: int) -> list[Nearest]:
         """Return the k best of the rows ``labels`` (m, wanted), where -1 means no row."""
         missing = labels.min() < 0
         scores = block_scores(self._vectors, np.maximum(labels, 0) if missing else labels, queries.astype(np.float64))
@@ -84,7 +88,7 @@ class HnswVectors:
         for rows, values, order in zip(labels, scores, np.lexsort((labels, -scores))[:, :k], strict=True):
             if missing:
                 order = order[rows[order] >= 0]
-            found.append(list(zip(rows[order].tolist(), values[order].tolist(), strict=True)))
+            found.append(Nearest(rows[order], values[order]))
         return found
 
     def _parameters(self, least: int) -> Any:
@@ -113,11 +117,15 @@ class FaissVectors:
         self._labels = labels
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
+        """Return what :meth:`nearest` does, as m lists of pairs."""
+        return [found.pairs() for found in self.nearest(queries, k)]
+
+    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
         """Return rows and scores as the index computes them; with L2, queries must have length 1."""
         self._faiss.omp_set_num_threads(1)
         wanted = min(k, self.index.ntotal)
         if not wanted:
-            return [[] for _ in queries]
+            return [NONE_NEAR for _ in queries]
         distances, labels = self.index.search(np.ascontiguousarray(queries), wanted)
         if self.index.metric_type == self._faiss.METRIC_L2:
             distances = 1 - distances / 2
@@ -128,14 +136,15 @@ class FaissVectors:
             found.append(best(rows, row_scores_[there].astype(np.float64), k))
         return found
 
-    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
+    def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Score some rows with the vectors that FAISS reconstructs, which may be compressed; None if it cannot."""
-        labels = np.array(rows, np.int64) if self._labels is None else self._labels[np.array(rows, np.int64)]
+        labels = rows if self._labels is None else self._labels[rows]
         try:
             vectors = np.array([self.index.reconstruct(int(label)) for label in labels], np.float64)
         except RuntimeError:  # for example inverted lists without a map from labels to positions
             return None
-        return list(map(float, vectors.reshape(len(labels), -1) @ query.astype(np.float64)))
+        scores: NDArray[np.float64] = vectors.reshape(len(labels), -1) @ query.astype(np.float64)
+        return scores
 
 
 def search_candidates(count: int) -> int:

@@ -11,16 +11,17 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
+from typeahead.index.exact import Nearest, best
 from typeahead.index.folder import Index, LexicalFiles, open_index
+from typeahead.index.lexical.lookup import LookedUp
 from typeahead.index.manifest import Manifest
-from typeahead.index.vectors import Ranking
 from typeahead.search.addresses import OpenOptions, folder_of
 from typeahead.search.port import DENSE, LEXICAL, Backend, Candidates, Capabilities, Key, Request
 from typeahead.search.ranking import check_requests
@@ -32,11 +33,12 @@ from typeahead.text.ids import PassageIds
 #: Documents up to which a key for each is kept: 130 bytes each, and a fifth of the time to name candidates.
 _MOST_KEYS: Final = 200_000
 #: Documents that hold a phrase, among which the nearest may be; more are not looked at.
-_MOST_ALLOWED: Final = 10_000
+_MOST_ALLOWED: Final = 2000
 #: The arm of a trained sparse encoder.
 SPARSE: Final = "sparse"
-#: How many times as many of the nearest are looked at, where too few hold a phrase.
+#: How many times as many of the nearest are looked at where too many of them are left out, and how often that is done.
 _WIDER: Final = 8
+_WIDENINGS: Final = 2
 _NO_ROWS: Final = np.zeros(0, np.int64)
 
 
@@ -58,13 +60,6 @@ async def open_embedded(address: str, options: OpenOptions) -> Backend:
 def embed(index: Index) -> Backend:
     """Put an open index behind the port; closing the back end closes the index."""
     return ThreadedBackend(EmbeddedEngine(index))
-
-
-class _Arm(NamedTuple):
-    """What an arm found, best first: int64 (n,) and float32 (n,)."""
-
-    rows: NDArray[np.int64]
-    scores: Vectors
 
 
 class EmbeddedEngine:
@@ -91,13 +86,13 @@ class EmbeddedEngine:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
         self._check(deadline)
         check_requests(requests, self.space.dim)
-        nearest: list[_Arm | None] = [None] * len(requests)
+        nearest: list[Nearest | None] = [None] * len(requests)
         asked = [row for row, request in enumerate(requests) if request.vector is not None]
         if asked:
             vectors = np.stack([requests[row].vector for row in asked])  # type: ignore[misc]
             depth = max(map(_wanted, requests))
-            for row, ranking in zip(asked, self._index.rank(vectors, depth), strict=True):
-                nearest[row] = _arm(ranking[: _wanted(requests[row])])
+            for row, found in zip(asked, self._index.nearest(vectors, depth), strict=True):
+                nearest[row] = _first(found, _wanted(requests[row]))
         return [self._weighed(request, those) for request, those in zip(requests, nearest, strict=True)]
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
@@ -115,50 +110,67 @@ class EmbeddedEngine:
         self._check()
         return self._index.lexical.vocabulary
 
-    def _weighed(self, request: Request, nearest: _Arm | None) -> Candidates:
+    def _weighed(self, request: Request, nearest: Nearest | None) -> Candidates:
         """Look for the words of a request, and weigh what either arm found: the ``nearest``, and the best by words."""
         words, found = request.words, {}
+        lexical = self._index.lexical
+        terms = lexical.look_up(() if words is None else words.terms)
         if nearest is not None:
+            if words is not None and (words.phrases or words.without):
+                # What is nearest may lack a phrase, or hold a word that is to be left out.
+                nearest = self._nearest_admitted(request, words, nearest)
             found[DENSE] = nearest.rows
         if words is not None:
-            found[LEXICAL] = self._matching(words, _wanted(request))
+            found[LEXICAL] = self._matching(words, terms, _wanted(request))
             if self._index.sparse is not None:
-                found[SPARSE] = _arm(self._index.sparse.search(words.text, _wanted(request))).rows
-            if words.phrases or words.without:
-                # What the other arms found may lack a phrase, or hold a word that is to be left out.
-                if nearest is not None:
-                    nearest = self._nearest_admitted(request, words, nearest)
-                    found[DENSE] = nearest.rows
-                if SPARSE in found:
-                    found[SPARSE] = found[SPARSE][self._admits(found[SPARSE], words)]
-        every = np.concatenate(list(found.values()) or [_NO_ROWS])
-        rows, places = np.unique(every, return_index=True)
+                found[SPARSE] = self._sparse(words, _wanted(request))
         # As they were found, the nearest first.
-        rows = rows[np.argsort(places)]
-        terms = () if words is None else words.terms
-        lexical = self._index.lexical
+        rows, arms = self._union(found)
         evidence = lexical.evidence(rows, terms)
         return Candidates(
             self._named(rows),
-            {arm: np.isin(rows, those) for arm, those in found.items()},
+            arms,
             self._similarities(request.vector, rows, nearest),
             evidence.frequencies,
             evidence.weights,
             evidence.lengths,
             lexical.document_frequencies(terms),
-            float(lexical.average_lengths.sum()),
+            self._average_length,
         )
 
-    def _nearest_admitted(self, request: Request, words: Words, nearest: _Arm) -> _Arm:
+    def _union(self, found: Mapping[str, NDArray[np.int64]]) -> tuple[NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
+        """All rows that arms found, each once and in their order, and which of them each arm found."""
+        places, every, size = self._places, [_NO_ROWS], 0
+        for those in found.values():
+            new = those[places[those] < 0]
+            places[new] = np.arange(size, size + len(new))
+            every.append(new)
+            size += len(new)
+        arms = {arm: np.zeros(size, np.bool_) for arm in found}
+        for arm, those in found.items():
+            arms[arm][places[those]] = True
+        rows = np.concatenate(every)
+        places[rows] = -1
+        return rows, arms
+
+    def _nearest_admitted(self, request: Request, words: Words, nearest: Nearest) -> Nearest:
         """The nearest of the rows that hold all phrases, and no word that is to be left out."""
         assert request.vector is not None
         wanted, depth = _wanted(request), len(nearest.rows)
-        while True:
+        if words.phrases:
+            # Few hold a phrase, so these are compared rather than all others left out.
+            rows = np.sort(self._matching(words, (), _MOST_ALLOWED))
+            scores = self._index.similarities(request.vector, rows)
+            if scores is not None:
+                return best(rows, scores, wanted)
+        for widening in range(_WIDENINGS + 1):
             admitted = self._admits(nearest.rows, words)
-            if np.count_nonzero(admitted) >= wanted or len(nearest.rows) < depth or depth >= self.count:
-                return _Arm(nearest.rows[admitted][:wanted], nearest.scores[admitted][:wanted])
-            depth = min(_WIDER * depth, self.count)
-            nearest = _arm(self._index.rank(request.vector[None], depth)[0])
+            if np.count_nonzero(admitted) >= wanted or len(nearest.rows) < depth or not 0 < depth < self.count:
+                break
+            if widening < _WIDENINGS:
+                depth = min(_WIDER * depth, self.count)
+                (nearest,) = self._index.nearest(request.vector[None], depth)
+        return _first(Nearest(nearest.rows[admitted], nearest.scores[admitted]), wanted)
 
     def _admits(self, rows: NDArray[np.int64], words: Words) -> NDArray[np.bool_]:
         """Whether each row holds all phrases, and no word that is to be left out."""
@@ -166,26 +178,30 @@ class EmbeddedEngine:
         held = self._index.lexical.evidence(rows, without).frequencies
         admitted = np.logical_not(held.any(axis=(1, 2)))
         if words.phrases:
-            admitted = admitted & np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))
+            admitted = admitted & np.isin(rows, self._matching(words, (), _MOST_ALLOWED))
         return admitted
 
-    def _matching(self, words: Words, depth: int) -> NDArray[np.int64]:
+    def _matching(self, words: Words, terms: Sequence[Term] | LookedUp, depth: int) -> NDArray[np.int64]:
+        """The best rows by some terms; without any, all that phrases admit."""
         without = [Term({form: 1.0}) for form in words.without]
-        rows, _ = self._index.lexical.candidates(words.terms, depth, words.phrases, without)
+        rows, _ = self._index.lexical.candidates(terms, depth, words.phrases, without)
         return rows.astype(np.int64)
 
-    def _similarities(self, vector: Vectors | None, rows: NDArray[np.int64], nearest: _Arm | None) -> Vectors:
-        """The exact similarity of each row; those of the nearest are known."""
+    def _sparse(self, words: Words, depth: int) -> NDArray[np.int64]:
+        """The best rows by the weights of a sparse encoder."""
+        assert self._index.sparse is not None
+        rows = np.array([row for row, _ in self._index.sparse.search(words.text, depth)], np.int64)
+        return rows[self._admits(rows, words)] if words.phrases or words.without else rows
+
+    def _similarities(self, vector: Vectors | None, rows: NDArray[np.int64], nearest: Nearest | None) -> Vectors:
+        """The exact similarity of each row; the nearest come first, and theirs are known."""
         similarities = np.full(len(rows), np.nan, np.float32)
         if vector is None or nearest is None:
             return similarities
-        # The nearest come first.
-        known = np.isin(rows, nearest.rows)
-        order = np.argsort(nearest.rows)
-        similarities[known] = nearest.scores[order[np.searchsorted(nearest.rows, rows[known], sorter=order)]]
-        others = rows[~known]
-        if len(others) and (scores := self._index.similarities(vector, others.tolist())) is not None:
-            similarities[~known] = scores
+        known = len(nearest.rows)
+        similarities[:known] = nearest.scores
+        if known < len(rows) and (scores := self._index.similarities(vector, rows[known:])) is not None:
+            similarities[known:] = scores
         return similarities
 
     def _named(self, rows: NDArray[np.int64]) -> list[Key]:
@@ -199,6 +215,15 @@ class EmbeddedEngine:
             raise DeadlinePassed(f"{self.address} was asked too late")
 
     @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """By row, its place among the candidates of the request that is being answered; -1 between requests."""
+        return np.full(self.count, -1)
+
+    @cached_property
+    def _average_length(self) -> float:
+        return float(self._index.lexical.average_lengths.sum())
+
+    @cached_property
     def _keys(self) -> Sequence[Key] | _Keys:
         ids = self._index.ids()
         return list(map(Key, ids)) if len(ids) <= _MOST_KEYS else _Keys(ids)
@@ -208,9 +233,8 @@ def _wanted(request: Request) -> int:
     return request.k + request.offset
 
 
-def _arm(ranking: Ranking) -> _Arm:
-    rows, scores = zip(*ranking, strict=True) if ranking else ((), ())
-    return _Arm(np.array(rows, np.int64), np.array(scores, np.float32))
+def _first(found: Nearest, wanted: int) -> Nearest:
+    return found if len(found.rows) <= wanted else Nearest(found.rows[:wanted], found.scores[:wanted])
 
 
 class _Keys:

@@ -17,7 +17,7 @@ that are searched this way by default, so rounded rows are not stored (``python 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,20 @@ _QUERIES = 16
 _ROUNDING = 2.0**-20
 #: Larger values could overflow float32 scores.
 _LARGEST_SCALE = np.float32(1e18 / 127)
+
+
+class Nearest(NamedTuple):
+    """The rows that a search found, best first: int64 (n,), with their inner products, float64 (n,)."""
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    def pairs(self) -> list[tuple[int, float]]:
+        """Return the same as pairs of Python numbers."""
+        return list(zip(self.rows.tolist(), self.scores.tolist(), strict=True))
+
+
+NONE_NEAR = Nearest(np.zeros(0, np.int64), np.zeros(0, np.float64))
 
 
 class ExactVectors:
@@ -69,18 +83,22 @@ class ExactVectors:
         self._int8 = Int8Rows(rows) if count else None
 
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Return rows and scores, best first: ``queries`` float32 (m, dim), finite, gives m lists of min(k, n) pairs.
+        """Return what :meth:`nearest` does, as m lists of pairs."""
+        return [found.pairs() for found in self.nearest(queries, k)]
+
+    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
+        """Return the min(k, n) best rows for each of ``queries`` float32 (m, dim), finite.
 
         Scores are computed in float64 from the stored vectors.
         """
-        found: list[list[tuple[int, float]]] = []
+        found: list[Nearest] = []
         for start in range(0, len(queries), _QUERIES):
-            found += self._search(queries[start : start + _QUERIES].astype(np.float64), k)
+            found += self._nearest(queries[start : start + _QUERIES].astype(np.float64), k)
         return found
 
-    def _search(self, queries: NDArray[np.float64], k: int) -> list[list[tuple[int, float]]]:
+    def _nearest(self, queries: NDArray[np.float64], k: int) -> list[Nearest]:
         if self._int8 is None:
-            return [[] for _ in queries]
+            return [NONE_NEAR for _ in queries]
         largest = np.abs(queries).max(axis=1)
         steps = np.where(largest > 0, largest, 1) / LARGEST
         whole = np.rint(queries / steps[:, None])
@@ -89,31 +107,42 @@ class ExactVectors:
         for query, step, rounded, product in zip(queries, steps.tolist(), whole, products, strict=True):
             bound = (self._error * _norm(query) + self._length * _norm(query - rounded * step)) / step
             bound += _ROUNDING * (self._length * _norm(rounded) + bound)
-            candidates = self._candidates(query, step, product, bound, k)
-            found.append(best(candidates, self.scores(candidates, query), k))
+            found.append(best(*self._candidates(query, step, product, bound, k), k))
         return found
 
     def _candidates(
         self, query: NDArray[np.float64], step: float, product: Vectors, bound: float, k: int
-    ) -> NDArray[np.int64]:
-        """Return every row that can be among the k best."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return every row that can be among the k best, ascending, with its score."""
         count = len(product)
         if k >= count:
-            return np.arange(count)
+            every = np.arange(count)
+            return every, self.scores(every, query)
         cheap = product * self._scales
         # Split rows into groups: at least k rows reach the k-th largest of the groups' maxima. Finding it this way
         # takes 10 µs, against 400 for np.argpartition of all scores.
         size = max(1, min(64, count // (4 * k)))
         maxima = cheap[: count // size * size].reshape(size, -1).max(axis=0)
         promising = np.flatnonzero(cheap >= np.partition(maxima, -k)[-k])
-        # No more than needed: otherwise, a tie of thousands would be scored twice.
-        scores = self.scores(promising[: max(4 * k, 64)], query)
-        threshold = np.partition(scores, -k)[-k] / step
-        return np.flatnonzero(cheap + np.float32(bound) * self._scales >= np.float32(threshold))
+        if len(promising) > k:
+            promising = np.sort(promising[np.argpartition(cheap[promising], -k)[-k:]])
+        known = self.scores(promising, query)
+        threshold = known.min() / step
+        reach = cheap + np.float32(bound) * self._scales >= np.float32(threshold)
+        # They reach the threshold anyway, and must not be lost to rounding: they are not scored twice.
+        reach[promising] = True
+        rows = np.flatnonzero(reach)
+        scores = np.empty(len(rows))
+        others = np.ones(len(rows), np.bool_)
+        places = np.searchsorted(rows, promising)
+        others[places] = False
+        scores[places] = known
+        scores[others] = self.scores(rows[others], query)
+        return rows, scores
 
-    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float]:
-        """Return the scores of some rows, computed as in :meth:`search`."""
-        return list(map(float, self.scores(np.array(rows, np.int64), query.astype(np.float64))))
+    def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the scores of some rows, computed as in :meth:`nearest`: float64 (n,)."""
+        return self.scores(rows, query.astype(np.float64))
 
     def scores(self, rows: NDArray[np.int64], query: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the true scores of ``rows``: float64 (len(rows),)."""
@@ -125,8 +154,8 @@ def row_scores(
 ) -> NDArray[np.float64]:
     """Return inner products of ``query`` float64 (dim,) with ``rows`` of ``vectors``, in float64.
 
-    They are summed row by row rather than by BLAS, whose result for a row depends on the neighbouring rows: equal
-    vectors must have equal scores.
+    Each row is a product of two vectors. In a product with a matrix, BLAS adds up a row in an order that depends on the
+    neighbouring rows, but equal vectors must have equal scores.
     """
     if len(rows) <= _CHUNK:
         return _row_scores(vectors, rows, query)
@@ -137,9 +166,7 @@ def row_scores(
 def _row_scores(
     vectors: NDArray[np.floating], rows: NDArray[np.int64], query: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    part = vectors.take(rows, axis=0).astype(np.float64)
-    part *= query
-    scores: NDArray[np.float64] = part.sum(axis=1)
+    scores: NDArray[np.float64] = np.vecdot(vectors.take(rows, axis=0).astype(np.float64), query)
     return scores
 
 
@@ -147,16 +174,14 @@ def block_scores(
     vectors: NDArray[np.floating], rows: NDArray[np.int64], queries: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Do the same for many queries: float64 (m, w) for ``rows`` (m, w) of ``queries`` (m, dim), with the same bits."""
-    part = vectors.take(rows, axis=0).astype(np.float64)
-    part *= queries[:, None]
-    scores: NDArray[np.float64] = part.sum(axis=2)
+    scores: NDArray[np.float64] = np.vecdot(vectors.take(rows, axis=0).astype(np.float64), queries[:, None])
     return scores
 
 
-def best(rows: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[tuple[int, float]]:
+def best(rows: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> Nearest:
     """Return the k rows with the highest scores and their scores, best first, ties by row number."""
     order = np.lexsort((rows, -scores))[:k]
-    return list(zip(rows[order].tolist(), scores[order].tolist(), strict=True))
+    return Nearest(rows[order], scores[order])
 
 
 def _norm(vector: NDArray[np.float64]) -> float:

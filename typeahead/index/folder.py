@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, IndexTooOld
 from typeahead.index.documents import Documents
+from typeahead.index.exact import NONE_NEAR, Nearest
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest
 from typeahead.index.projection import REDUCED, project, read_projection
@@ -109,8 +110,10 @@ class Index:
         """Return the ids of all documents by row; raises the same errors as :meth:`search`."""
         return self._documents.ids()
 
-    def similarities(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
-        """Return the similarity of ``query`` float32 (dim,) to each of some rows, with the same scores as :meth:`rank`.
+    def similarities(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return the similarity of ``query`` float32 (dim,) to each of n rows, with the scores of :meth:`rank`.
+
+        These are float64 (n,).
 
         Returns None if the vectors are not available, as in some adopted indexes, and for a zero query. Raises the same
         errors as :meth:`rank`.
@@ -122,13 +125,17 @@ class Index:
 
     def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Find the rows of the ``k`` most similar documents, with their scores; otherwise like :meth:`search`."""
+        return [found.pairs() for found in self.nearest(queries, k)]
+
+    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
+        """Find the same as :meth:`rank`, as arrays."""
         if k < 1:
             raise ValueError(f"k is {k}; it must be at least 1")
         asked, prepared = self._prepared(queries)
-        found = self._vectors.search(prepared, k)
+        found = self._vectors.nearest(prepared, k)
         if asked is not None:
             every = iter(found)
-            found = [next(every) if one else [] for one in asked]
+            found = [next(every) if one else NONE_NEAR for one in asked]
         return found
 
     def _prepared(self, queries: Vectors) -> tuple[NDArray[np.bool_] | None, Vectors]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.index.approximate import FaissVectors, HnswVectors, search_candidates
-from typeahead.index.exact import ExactVectors
+from typeahead.index.exact import ExactVectors, Nearest
 
 #: Rows and scores, best first.
 Ranking = Sequence[tuple[int, float]]
@@ -34,8 +34,14 @@ class VectorSearch(Protocol):
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Return row numbers and inner products, best first, for each of ``queries`` float32 (m, dim)."""
 
-    def scores_of(self, query: Vectors, rows: Sequence[int]) -> list[float] | None:
-        """Return inner products of ``query`` float32 (dim,) with some rows; None if the vectors are not available."""
+    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
+        """Return the same as arrays."""
+
+    def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return inner products of ``query`` float32 (dim,) with some rows: float64 (n,).
+
+        None if the vectors are not available.
+        """
 
 
 def choose_backend(backend: str, count: int) -> str:

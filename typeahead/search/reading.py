@@ -20,7 +20,7 @@ from typeahead.search.terms import Term, Words
 from typeahead.text.analysis import Word, analyse, fold, readable
 
 #: Continuations of the last word that are encoded.
-CONTINUATIONS: Final = 5
+CONTINUATIONS: Final = 3
 #: As many as anybody may ask for, since each costs steps at every key.
 MOST_CONTINUATIONS: Final = 32
 #: Words that are looked for. More of them are a long paste, and would cost time at every key.

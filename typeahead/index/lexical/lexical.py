@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt
-from typeahead.index.lexical.candidates import Queries, beginning_frequency
-from typeahead.index.lexical.forward import Forward, find_spans
+from typeahead.index.lexical.candidates import Queries
+from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.inverted import Inverted
+from typeahead.index.lexical.lookup import LookedUp, look_up
 from typeahead.index.lexical.writer import FORMAT_VERSION, FORMS
 from typeahead.search.terms import Term
 from typeahead.search.vocabulary import Vocabulary
@@ -91,9 +92,13 @@ class Lexical:
         means: NDArray[np.float64] = np.mean(self._forward.lengths, axis=0, dtype=np.float64)
         return means
 
+    def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
+        """Look terms up, for several of the following methods; looked-up ones are returned as they are."""
+        return terms if isinstance(terms, LookedUp) else look_up(terms, self.vocabulary, self._inverted, self._count)
+
     def candidates(
         self,
-        terms: Sequence[Term],
+        terms: Sequence[Term] | LookedUp,
         depth: int,
         phrases: Sequence[Sequence[str]] = (),
         without: Sequence[Term] = (),
@@ -110,45 +115,39 @@ class Lexical:
             parts stands there as its parts, without its whole: ``("os", "path", "join")``.
             without: no form of these may occur.
         """
+        known = self.look_up(terms).known
         must = [self._inverted.phrase(phrase) for phrase in phrases if phrase]
-        must_not = self._queries.no_term(without)
-        telling = self._queries.any_term(terms, every=False)
-        found = self._inverted.search(telling, must, must_not, depth)
+        must_not = self._queries.no_term(self.look_up(without).known) if without else []
+        telling = self._queries.any_term(known, every=False)
+        found = self._inverted.search(self._queries.made(telling), must, must_not, depth)
         # A phrase admits documents without any other term.
-        if len(found[0]) < depth and terms and not must:
-            every = self._queries.any_term(terms, every=True)
+        if len(found[0]) < depth and known and not must:
+            every = self._queries.any_term(known, every=True)
             if len(every) > len(telling):
-                more = self._inverted.search(every, must, must_not, 2 * depth)
+                more = self._inverted.search(self._queries.made(every), must, must_not, 2 * depth)
                 found = _appended(found, more, depth)
-        titled = self._queries.any_term(terms, every=False, titled=True)
+        titled = self._queries.made(telling, titled=True)
         return _appended(found, self._inverted.search(titled, must, must_not, TITLED), depth + TITLED)
 
-    def evidence(self, rows: Sequence[int] | NDArray[np.integer], terms: Sequence[Term]) -> WordEvidence:
+    def evidence(self, rows: Sequence[int] | NDArray[np.integer], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         """Count terms in n documents.
 
         A form counts once for each occurrence of its word. All forms that a term has are counted, so a word may count
         more than once for a beginning that its whole and a part of it have in common. Raises ``IndexError`` for a row
         that does not exist.
         """
-        asked = np.asarray(rows, np.int64)
-        frequencies, weights = self._forward.weigh(asked, find_spans(terms, self.vocabulary), len(terms))
+        asked, looked_up = np.asarray(rows, np.int64), self.look_up(terms)
+        frequencies, weights = self._forward.weigh(asked, looked_up.spans, len(looked_up.known))
         return WordEvidence(frequencies, weights, self._forward.lengths[asked].astype(np.float32))
 
-    def document_frequencies(self, terms: Sequence[Term]) -> NDArray[np.float64]:
+    def document_frequencies(self, terms: Sequence[Term] | LookedUp) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,).
 
         For exact words it is the number of the heaviest one, and of the commonest among equals. For a beginning it is
         that of all forms that begin so: exact for up to three characters, and for longer ones an upper bound, the sum
         over these forms.
         """
-        found = np.zeros(len(terms))
-        for place, term in enumerate(terms):
-            known = ((weight, self.vocabulary.document_frequency(form)) for form, weight in term.words.items())
-            found[place] = max((pair for pair in known if pair[1]), default=(0, 0))[1]
-            if term.beginning:
-                bound = beginning_frequency(term.beginning, self.vocabulary, self._inverted, self._count)
-                found[place] = max(found[place], bound)
-        return found
+        return self.look_up(terms).document_frequencies
 
 
 def _appended(
@@ -157,7 +156,8 @@ def _appended(
     depth: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The documents of ``found``, and those that only ``more`` has, with lower scores."""
-    new = ~np.isin(more[0], found[0])
+    known = set(found[0].tolist())
+    new = [place for place, row in enumerate(more[0].tolist()) if row not in known]
     rows, scores = more[0][new], more[1][new]
     if len(found[0]) and len(scores):
         # The second search scores by more terms, so its scores may be higher.
