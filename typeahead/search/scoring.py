@@ -110,8 +110,8 @@ def score(found: Candidates, documents: int, scale: Scale, weights: Weights = WE
     return total
 
 
-# NumPy reduces a last axis of few elements ten times as slowly as it adds two arrays. The sum over terms is a product of
-# two vectors for each row: a product of matrices adds up in an order that depends on the number of rows, so equal
+# NumPy reduces a last axis of few elements ten times as slowly as it adds two arrays. The sum over terms is a product
+# of two vectors for each row: a product of matrices adds up in an order that depends on the number of rows, so equal
 # candidates would differ.
 
 

@@ -117,7 +117,11 @@ class Vocabulary(Mapping[str, int]):
     def document_frequency(self, form: str) -> int:
         """Return how many documents hold a form."""
         number = self.find(form)
-        return 0 if number < 0 else int(self.frequencies[number])
+        return 0 if number < 0 else self.frequency(number)
+
+    def frequency(self, number: int) -> int:
+        """Return how many documents hold the form with a number."""
+        return int(self.frequencies[number])
 
     def range(self, prefix: str) -> tuple[int, int]:
         """Return the numbers of the forms that begin with ``prefix``, as the first one and the one after the last."""
