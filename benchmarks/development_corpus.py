@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from benchmarks.html_sections import Link, Section, read_sections
 from typeahead.text.analysis import fold
 
-__all__ = ["LONGEST", "PACKAGES", "SHORTEST", "Corpus", "Entry", "read_corpus", "split_of"]
+__all__ = ["LONGEST", "PACKAGES", "SHORTEST", "Corpus", "Entry", "read_corpus", "split_of", "words"]
 
 #: Code points of a document's text. Shorter sections hold nothing to find; longer ones are cut.
 SHORTEST, LONGEST = 30, 3000
@@ -54,6 +54,7 @@ PACKAGES = (
         ),
     ),
 )
+_WORD = re.compile(r"[^\W_]+")
 #: Sections that only point elsewhere, folded.
 _POINTERS = frozenset(["see also", "git", "index", "references", "reporting bugs", "author", "authors"])
 
@@ -118,6 +119,11 @@ def read_corpus(root: Path) -> Corpus:
         for page, sections in pages.items():
             _add_page(corpus, package, page, sections, repeated, seen)
     return corpus
+
+
+def words(text: str) -> list[str]:
+    """The runs of letters and digits of a text, folded, in order: plainer than what an index makes of it."""
+    return _WORD.findall(fold(text))
 
 
 def _pages(folder: Path, skipped: re.Pattern[str]) -> Iterator[tuple[str, list[Section]]]:

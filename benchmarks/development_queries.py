@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from benchmarks.development_corpus import Corpus, Entry, split_of
-from typeahead.search.terms import words
+from benchmarks.development_corpus import Corpus, Entry, split_of, words
 
 __all__ = ["KINDS", "Query", "judged_queries"]
 

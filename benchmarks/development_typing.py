@@ -14,8 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.development_corpus import Corpus, split_of
-from typeahead.search.terms import words
+from benchmarks.development_corpus import Corpus, split_of, words
 
 __all__ = ["half_words", "misspelt", "names", "nonsense", "postings", "rare_words"]
 

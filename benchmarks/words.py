@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import resource
 import sqlite3
 import subprocess
@@ -32,12 +33,13 @@ from typeahead.index.lexical.forward import find_spans
 from typeahead.index.lexical.inverted import ROW, make_schema
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import FORMS, LexicalWriter
-from typeahead.search.terms import Term, query_terms
+from typeahead.search.terms import Term
 from typeahead.tables import report
-from typeahead.text.analysis import analyse
+from typeahead.text.analysis import analyse, fold
 from typeahead.text.document import Document
 
 DEPTH = 100
+_WORD = re.compile(r"[^\W_]+")
 #: FTS5 does not look up words of more documents.
 COMMON = 5000
 _FTS5 = """
@@ -62,6 +64,14 @@ def terms_of(text: str) -> list[Term]:
     if found.open:
         terms[-1] = Term({}, found.words[-1].forms[-1])
     return terms
+
+
+def fts5_terms(text: str) -> list[str]:
+    """The different words of a text; the last one is a beginning, ``"boi*"``, if it is open."""
+    found = _WORD.findall(fold(text))
+    if found and text[-1].isalnum():
+        found[-1] += "*"
+    return list(dict.fromkeys(found))
 
 
 def build_tantivy(corpus: Path, folder: Path) -> None:
@@ -122,7 +132,7 @@ class Fts5:
         """The best rows."""
         terms = [
             f'"{term.removesuffix("*")}"{" *" * term.endswith("*")}'
-            for term in query_terms(text)
+            for term in fts5_terms(text)
             if not any(word.startswith(term[:-1]) if term.endswith("*") else word == term for word in self._common)
         ]
         if not terms:

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks import development_data
-from benchmarks.development_corpus import LONGEST, Corpus, read_corpus, split_of
+from benchmarks.development_corpus import LONGEST, Corpus, read_corpus, split_of, words
 from benchmarks.development_queries import judged_queries
 from benchmarks.development_typing import half_words, misspelt, names, nonsense, postings, rare_words
 from typeahead.errors import SourceError
-from typeahead.search.terms import words
 
 LOCKS = """<p>Transactions lock rows before they change them, so that no update is lost.</p>
 <h2 id=deadlock>Two sessions that wait</h2><p>Each of the sessions waits for the other, and the server ends one.</p>

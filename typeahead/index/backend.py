@@ -164,7 +164,7 @@ class EmbeddedEngine:
         """Whether each row holds all phrases, and no word that is to be left out."""
         without = [Term({form: 1.0}) for form in words.without]
         held = self._index.lexical.evidence(rows, without).frequencies
-        admitted: NDArray[np.bool_] = ~held.any(axis=(1, 2))
+        admitted: NDArray[np.bool_] = ~np.any(held, axis=(1, 2))
         if words.phrases:
             admitted &= np.isin(rows, self._matching(words._replace(terms=()), _MOST_ALLOWED))
         return admitted
