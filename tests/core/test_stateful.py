@@ -35,7 +35,7 @@ from typeahead.core.prefixes import Scope
 from typeahead.core.session import Session
 from typeahead.encoders.fold import FoldEncoder
 from typeahead.search.asking import Asker
-from typeahead.search.reading import Reading
+from typeahead.search.reading import Ending, Reading
 from typeahead.search.vocabulary import Vocabulary
 
 #: Tokens of the longest text, and so the least that a cache may hold.
@@ -107,7 +107,7 @@ class Typing(RuleBasedStateMachine):
         """What to search for by a reading of a text; zeros for nothing."""
         mean = np.zeros_like(self.expected(text)[0])
         # A text without a token has zeros for its embedding.
-        for ending, weight in reading.endings or [(text, 1.0)]:
+        for ending, weight in reading.endings or [Ending(text, 1.0)]:
             mean += weight * self.expected(ending)[0]
         return mean
 

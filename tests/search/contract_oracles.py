@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.search.filters import And, AnyOf, Equal, Exists, Filter, Not, Or, Range
@@ -99,6 +101,11 @@ def later() -> float:
     return time.monotonic() + LONG
 
 
+def assert_form(array: NDArray[Any], kind: type[np.generic], *shape: int) -> None:
+    """An array has a type and a shape."""
+    assert (array.shape, array.dtype.type) == (shape, kind)
+
+
 async def ask(backend: Backend, request: Request) -> Candidates:
     """The answer to one request, once its form is that of the port."""
     (found,) = await backend.candidates([request], later())
@@ -108,20 +115,20 @@ async def ask(backend: Backend, request: Request) -> Candidates:
     assert (LEXICAL in found.arms) <= (request.words is not None)
     assert (DENSE in found.arms) <= (request.vector is not None)
     for arm in found.arms.values():
-        assert (arm.shape, arm.dtype) == ((n,), np.bool_)
+        assert_form(arm, np.bool_, n)
     assert n == np.count_nonzero(np.any([*found.arms.values(), np.zeros(n, np.bool_)], axis=0))
-    assert (found.similarities.shape, found.similarities.dtype) == ((n,), np.float32)
-    assert (found.frequencies.shape, found.frequencies.dtype) == ((n, len(FIELDS), terms), np.float32)
-    assert (found.weights.shape, found.weights.dtype) == ((n, len(FIELDS), terms), np.float32)
-    assert (found.lengths.shape, found.lengths.dtype) == ((n, len(FIELDS)), np.float32)
-    assert (found.document_frequencies.shape, found.document_frequencies.dtype) == ((terms,), np.float64)
+    assert_form(found.similarities, np.float32, n)
+    assert_form(found.frequencies, np.float32, n, len(FIELDS), terms)
+    assert_form(found.weights, np.float32, n, len(FIELDS), terms)
+    assert_form(found.lengths, np.float32, n, len(FIELDS))
+    assert_form(found.document_frequencies, np.float64, terms)
     return found
 
 
 def ids(found: Candidates, arm: str) -> set[str]:
     """The documents that an arm found; none if it was not asked."""
     mask = found.arms.get(arm, np.zeros(len(found.keys), np.bool_))
-    return {found.keys[row].document for row in np.flatnonzero(mask)}
+    return {found.keys[row].document for row in np.flatnonzero(mask).tolist()}
 
 
 def assert_same(one: Candidates, other: Candidates) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,3 +109,25 @@ def test_a_loop_that_was_closed_during_a_search_does_not_end_the_thread() -> Non
     engine.gate.set()
     assert asyncio.run(backend.candidates([REQUEST], later()))[0].keys
     asyncio.run(backend.close())
+
+
+async def test_a_thread_that_waits_keeps_nothing_of_what_it_did() -> None:
+    class Held:
+        pass
+
+    async def done(held: Held) -> None:
+        assert held
+
+    engine = Slow()
+    backend = ThreadedBackend(engine)
+    assert backend.capabilities.together is not None
+    held = Held()
+    kept = weakref.ref(held)
+    await backend.capabilities.together(lambda _, held=held: done(held))  # type: ignore[misc]
+    del held
+    # The thread drops the job right after it has told the loop.
+    async with asyncio.timeout(30):
+        while kept() is not None:
+            gc.collect()
+            await asyncio.sleep(0)
+    await backend.close()

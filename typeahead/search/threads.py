@@ -98,17 +98,22 @@ class ThreadedBackend:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            # One that nobody waits for any more, as its deadline has passed.
-            if job.future.cancelled():
-                continue
-            result, error = None, None
-            try:
-                result = _finished(job.work(self._engine))
-            except Exception as caught:
-                error = caught
-            # The loop may have been closed meanwhile; another one may still ask.
-            with suppress(RuntimeError):
-                job.loop.call_soon_threadsafe(job.settle, result, error)
+            self._do(job)
+            # The next job may be long in coming, and this one holds an event loop, with all that runs in it.
+            del job
+
+    def _do(self, job: _Job) -> None:
+        # One that nobody waits for any more, as its deadline has passed.
+        if job.future.cancelled():
+            return
+        result, error = None, None
+        try:
+            result = _finished(job.work(self._engine))
+        except Exception as caught:
+            error = caught
+        # The loop may have been closed meanwhile; another one may still ask.
+        with suppress(RuntimeError):
+            job.loop.call_soon_threadsafe(job.settle, result, error)
 
 
 class _Job:

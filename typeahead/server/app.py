@@ -184,6 +184,8 @@ class App:
             self._pipeline.stop(timeout=1.0)
             if self._tracing is not None:
                 self._tracing.close(timeout=2.0)
+            # Whoever goes on after the server gets the memory of its caches back.
+            gc.unfreeze()
 
     def _report(self) -> Report:
         """What this process has counted."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,3 +199,12 @@ def test_garbage_is_collected_when_many_sessions_have_ended_or_much_time_has_pas
     server._collect()
     server._collect()
     assert len(collections) == 2
+
+
+def test_a_server_that_has_ended_is_freed_with_its_caches() -> None:
+    with running(BruteForceIndex()) as server:
+        app = weakref.ref(server.server.app)
+        assert gc.get_freeze_count() > 0
+    del server
+    gc.collect()
+    assert app() is None

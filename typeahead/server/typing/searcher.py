@@ -24,6 +24,7 @@ from typeahead.search.port import Backend, Request
 from typeahead.search.ranking import Hit, find
 from typeahead.search.reuse import may_stand
 from typeahead.search.scoring import UNCALIBRATED
+from typeahead.search.terms import Words
 from typeahead.server.typing.hits import HitWriter
 from typeahead.server.typing.query import Query, Result
 from typeahead.server.typing.searches import SearchQueue
@@ -103,7 +104,7 @@ class Searcher:
         if last is None or last.result is None or query.k > last.k or last.result.version != self._backend.version:
             return False
         found, asked = last.result, _request(query)
-        if found.words != asked.words:
+        if _but_for_the_text(found.words) != _but_for_the_text(asked.words):
             return False
         same = may_stand(found.sought, asked.vector, 1)
         # Words cost little, and a key and Enter must find the same by them.
@@ -206,3 +207,8 @@ def _request(query: Query) -> Request:
     """What a query asks of the back end."""
     assert query.reading is not None, "nobody has read the text"
     return request(query.reading, query.sought, query.k, query.scope)
+
+
+def _but_for_the_text(words: Words | None) -> Words | None:
+    """What words ask for: another blank in the text changes nothing."""
+    return None if words is None else words._replace(text="")
