@@ -45,6 +45,18 @@ def test_the_forms_with_a_prefix_are_those_that_a_loop_finds(counts: dict[str, i
     assert total == sum(counts[form] for form in begun)
 
 
+@given(counts=MANY, prefix=FORMS)
+def test_a_vocabulary_too_large_for_a_dictionary_has_the_same_ranges(counts: dict[str, int], prefix: str) -> None:
+    small = Vocabulary.of(counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typeahead.search.vocabulary._MOST_IN_MEMORY", -1)
+        large = Vocabulary.of(counts)
+    for text in (prefix, prefix + "\U0010ffff", "\ud800", *counts):
+        assert small.range(text) == large.range(text)
+        assert small.find(text) == large.find(text)
+    assert [small.form(number) for number in range(len(small))] == [large.form(number) for number in range(len(large))]
+
+
 def slips(word: str) -> int:
     if len(word) < 4:
         return 0
