@@ -164,3 +164,14 @@ def test_a_space_behind_the_text_changes_nothing_but_its_last_word(text: str) ->
     reader = Reader(VOCABULARY)
     typed, closed = reader.read(text).words.terms, reader.read(text + " ").words.terms
     assert [sorted(term.words) for term in typed[:-4]] == [sorted(term.words) for term in closed[: len(typed[:-4])]]
+
+
+@pytest.mark.parametrize("continuations", [1, 2, 5, 32])
+def test_ways_to_finish_a_word_that_are_far_behind_the_others_are_not_encoded(continuations: int) -> None:
+    even = {f"bread{letter}": 1 for letter in "abcdefghijklmnopqrstuvwxyzäöüßéè"}
+    read = Reader(Counts(**even), continuations=continuations).read("bread")
+    assert len(read.endings) == continuations
+    # Square roots count, so the rare one is 1/300 as likely.
+    read = Reader(Counts(breakfast=90_000, breakwater=1), continuations=continuations).read("brea")
+    assert [text for text, _ in read.endings] == ["breakfast"]
+    assert read.endings[0].weight == pytest.approx(1)

@@ -111,6 +111,40 @@ def test_the_session_keeps_the_embedding_of_its_own_text(student: FoldEncoder) -
     np.testing.assert_array_equal(session.embedding, student.encode(["how to bo"])[0])
 
 
+@settings(max_examples=60)
+@given(
+    typings=st.lists(st.tuples(texts, st.booleans(), st.lists(st.tuples(texts, st.floats(0.05, 1)), max_size=3))),
+    own=st.booleans(),
+)
+def test_whether_a_text_is_shown_changes_nothing_that_is_sought(
+    fold: FoldEncoder, typings: list[tuple[str, bool, list[tuple[str, float]]]], own: bool
+) -> None:
+    readings = [read(*endings, *([(text, 0.5)] if own else [])) for text, _, endings in typings]
+    shown = [is_shown for _, is_shown, _ in typings]
+    engine, other = Engine(fold), Engine(fold)
+    sessions = [typed(engine, text) for text, _, _ in typings]
+    found = Seeker(engine).advance(sessions, readings, shown=shown)
+    expected = Seeker(other).advance([typed(other, text) for text, _, _ in typings], readings)
+    for one, two in zip(found, expected, strict=True):
+        assert (one is None) == (two is None)
+        if one is not None and two is not None:
+            np.testing.assert_allclose(one, two, atol=2e-5)
+    for session, reading, is_shown in zip(sessions, readings, shown, strict=True):
+        needed = is_shown or not reading.endings or any(text == session.text for text, _ in reading.endings)
+        assert session.pending <= (not needed)
+
+
+def test_a_text_that_nobody_sees_and_that_is_no_ending_takes_no_step(student: FoldEncoder) -> None:
+    engine = Engine(student)
+    session, reading = typed(engine, "how to bo"), read(("how to boil", 0.7), ("how to boat", 0.3))
+    Seeker(engine).advance([session], [reading], shown=[False])
+    computed = engine.stats.steps_computed
+    assert session.pending
+    Seeker(engine).advance([session], [reading], shown=[True])
+    assert engine.stats.steps_computed > computed
+    np.testing.assert_array_equal(session.embedding, student.encode(["how to bo"])[0])
+
+
 def test_an_inner_product_keeps_the_length_of_the_mean(student: FoldEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     reading = read(("how to boil", 0.7), ("quantum physics", 0.3))
     monkeypatch.setattr(student, "config", replace(student.config, similarity="dot"))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
+from typeahead.search import vocabulary as module
 from typeahead.search.vocabulary import Vocabulary
 
 COUNTS = {"boil": 9, "boiler": 4, "boiled": 4, "boiling": 1, "bo": 1, "egg": 25, "서울의": 3, "서울": 1, "creme": 2}
@@ -45,16 +46,20 @@ def test_the_forms_with_a_prefix_are_those_that_a_loop_finds(counts: dict[str, i
     assert total == sum(counts[form] for form in begun)
 
 
-@given(counts=MANY, prefix=FORMS)
-def test_a_vocabulary_too_large_for_a_dictionary_has_the_same_ranges(counts: dict[str, int], prefix: str) -> None:
+@given(
+    counts=st.dictionaries(st.text(alphabet="a\uffff\U0010ffffé", min_size=1, max_size=5), st.integers(1, 5)),
+    prefix=st.text(alphabet="a\uffff\U0010ffffé\ud800", max_size=4),
+)
+def test_a_vocabulary_in_memory_and_one_too_large_for_that_find_the_same(counts: dict[str, int], prefix: str) -> None:
     small = Vocabulary.of(counts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("typeahead.search.vocabulary._MOST_IN_MEMORY", -1)
+        patch.setattr(module, "_MOST_IN_MEMORY", 0)
+        patch.setattr(module, "_LARGE", 2)
         large = Vocabulary.of(counts)
-    for text in (prefix, prefix + "\U0010ffff", "\ud800", *counts):
-        assert small.range(text) == large.range(text)
-        assert small.find(text) == large.find(text)
-    assert [small.form(number) for number in range(len(small))] == [large.form(number) for number in range(len(large))]
+        assert [large.form(number) for number in range(len(large))] == [small.form(row) for row in range(len(small))]
+        assert large.range(prefix) == small.range(prefix)
+        assert large.beginning(prefix, 3) == small.beginning(prefix, 3)
+        assert large.find(prefix) == small.find(prefix)
 
 
 def slips(word: str) -> int:

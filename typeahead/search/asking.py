@@ -52,9 +52,11 @@ class Asker:
         reading = self._reader.read(text)
         return reading if self._words else replace(reading, words=UNREAD.words)
 
-    def advance(self, sessions: Sequence[Session], readings: Sequence[Reading]) -> list[Vectors | None]:
+    def advance(
+        self, sessions: Sequence[Session], readings: Sequence[Reading], *, shown: Sequence[bool] | None = None
+    ) -> list[Vectors | None]:
         """Advance sessions in one batch, and return the vectors to search for: see :meth:`Seeker.advance`."""
-        return self._seeker.advance(sessions, readings)
+        return self._seeker.advance(sessions, readings, shown=shown)
 
     def ask(self, texts: Sequence[str], k: int, *, scope: Scope | None = None) -> list[Request]:
         """Make the requests of whole texts, in a scope of their own unless one is given.

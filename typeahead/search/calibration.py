@@ -28,7 +28,7 @@ _PASSAGES: Final = 48
 _WORDS: Final = 24
 _CONSONANTS: Final = "bcdfghjklmnpqrstvwxz"
 #: The part of the strings without meaning whose replies are weak.
-_WEAK: Final = 0.98
+_WEAK: Final = 0.95
 #: At least this far apart: an index of a few passages may have none that is like its own words.
 _LEAST: Final = 0.05
 

@@ -20,7 +20,7 @@ from typeahead.search.terms import Term, Words
 from typeahead.text.analysis import Word, analyse, fold, readable
 
 #: Continuations of the last word that are encoded.
-CONTINUATIONS: Final = 5
+CONTINUATIONS: Final = 3
 #: As many as anybody may ask for, since each costs steps at every key.
 MOST_CONTINUATIONS: Final = 32
 #: Words that are looked for. More of them are a long paste, and would cost time at every key.
@@ -38,6 +38,10 @@ _FEW: Final = 5
 _LONGEST: Final = 64
 #: Continuations that are less likely than this, together, are not worth their steps.
 _UNLIKELY: Final = 0.05
+#: Nor is one that is less likely than that, or than this fraction of an even share. A fifth of all steps were for
+#: these. Over the keys of development queries, the vector to search for keeps a mean cosine of 0.9998 without them, and
+#: at least one of 0.988.
+_FRACTION: Final = 0.25
 
 #: A phrase whose end is still to be typed goes on to the end of the text.
 _PHRASE = re.compile(r'"([^"]*)("|\Z)|[“„]([^“”]*)([“”]|\Z)|«([^»]*)(»|\Z)')
@@ -239,10 +243,15 @@ class Reader:
             share = endings.pop().weight
             if likely.continued < 1:
                 endings.append(Ending(repaired, share * (1 - likely.continued)))
+            continued = share * likely.continued / sum(roots)
+            least = min(_UNLIKELY, _FRACTION / self._continuations)
             endings += [
-                Ending(begun + readable(form), share * likely.continued * root / sum(roots))
+                Ending(begun + readable(form), continued * root)
                 for (form, _), root in zip(likely.continuations, roots, strict=True)
+                if continued * root >= least
             ]
+            total = sum(weight for _, weight in endings)
+            endings = [Ending(text, weight / total) for text, weight in endings]
         return [] if len(endings) == 1 and endings[0].text == text else endings
 
 

@@ -25,20 +25,32 @@ class Seeker:
         self._engine = engine
         self._cosine = engine.encoder.config.similarity == "cosine"
 
-    def advance(self, sessions: Sequence[Session], readings: Sequence[Reading]) -> list[Vectors | None]:
+    def advance(
+        self, sessions: Sequence[Session], readings: Sequence[Reading], *, shown: Sequence[bool] | None = None
+    ) -> list[Vectors | None]:
         """Advance sessions whose texts were read, and return what to search for: float32 (dim,); None without a token.
+
+        ``shown`` tells of each session whether somebody wants the embedding of its own text; by default somebody always
+        does. A session stays pending if nobody does and the search does not need it either.
 
         Raises the same errors as :meth:`Engine.advance <typeahead.core.engine.Engine.advance>`.
         """
-        ended = [
-            [(session if text == session.text else session.branch(text), weight) for text, weight in reading.endings]
-            for session, reading in zip(sessions, readings, strict=True)
-        ]
+        ended = []
         # All in one batch: further steps of a batch cost a fraction of the first.
-        branches = [
-            one for session, texts in zip(sessions, ended, strict=True) for one, _ in texts if one is not session
-        ]
-        self._engine.advance([*sessions, *branches])
+        batch = []
+        for row, (session, reading) in enumerate(zip(sessions, readings, strict=True)):
+            texts = [
+                (session if text == session.text else session.branch(text), weight) for text, weight in reading.endings
+            ]
+            ended.append(texts)
+            # Where the text is not among its endings, the pieces of a half-typed word would be stepped for nothing. A
+            # text without tokens takes no step.
+            if not texts or shown is None or shown[row] or not session.tokens:
+                batch.append(session)
+                batch += [one for one, _ in texts if one is not session]
+            else:
+                batch += [one for one, _ in texts]
+        self._engine.advance(batch)
         return [
             self._mean([(one.embedding, weight) for one, weight in texts]) if texts else session.embedding
             for session, texts in zip(sessions, ended, strict=True)

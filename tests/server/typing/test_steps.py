@@ -4,7 +4,7 @@ from tests.server.fakes import MeanEncoder
 from typeahead.core.engine import Engine
 from typeahead.core.prefixes import Scope
 from typeahead.server.typing.query import Query, Stage, State
-from typeahead.server.typing.steps import OVERLOAD_NS, Overload, StepQueue
+from typeahead.server.typing.steps import LEAST_A_TURN, OVERLOAD_NS, STEPS_NS, Overload, StepQueue
 
 TURN_NS = 20_000_000
 
@@ -67,6 +67,32 @@ def test_a_key_that_comes_too_late_in_a_turn_is_turned_away_unless_it_needs_no_s
     known, strange = desk.add("boil an egg", scope=scope), desk.add("boil an egg")
     submitted = desk.add("café au lait", submitted=True)
     assert desk.end_turn() == ([early, in_time, known, submitted], [strange])
+
+
+def test_of_a_crowd_the_oldest_are_stepped_first_and_the_others_in_turns_of_their_own() -> None:
+    desk = Desk()
+    queries = [desk.add(f"tea {number}") for number in range(2 * LEAST_A_TURN + 1)]
+    desk.now_ns = 10 * TURN_NS
+    assert desk.end_turn() == (queries[:LEAST_A_TURN], [])
+    assert desk.queue.go_on()
+    # The turn of those that are left has just begun.
+    queries.append(desk.query("pot"))
+    assert not desk.queue.add(queries[-1])
+    desk.queue.remove(queries[LEAST_A_TURN])
+    assert desk.end_turn() == (queries[LEAST_A_TURN + 1 : 2 * LEAST_A_TURN + 1], [])
+    assert desk.queue.go_on()
+    assert desk.end_turn() == (queries[2 * LEAST_A_TURN + 1 :], [])
+    assert not desk.queue.go_on()
+
+
+def test_where_steps_are_quick_a_turn_has_more_of_them() -> None:
+    desk = Desk()
+    desk.queue.took(2, STEPS_NS // 10)
+    queries = [desk.add(f"tea {number}") for number in range(21)]
+    assert desk.end_turn() == (queries[:20], [])
+    desk.queue.took(1, 2 * STEPS_NS)
+    queries += [desk.add(f"pot {number}") for number in range(LEAST_A_TURN)]
+    assert desk.end_turn() == (queries[20 : 20 + LEAST_A_TURN], [])
 
 
 def test_the_next_turn_has_its_own_time() -> None:

@@ -173,8 +173,8 @@ class Query:
     stage = Stage.TYPED
     #: Name of the model that encoded the text, empty until then.
     encoder = ""
-    #: The text's own, float32 (dim,), which clients may ask for. None until the text was encoded, for a text without
-    #: a token, and where nobody needs it.
+    #: The text's own, float32 (dim,), which clients may ask for. If this query's client did not, it may be that of what
+    #: the text may become. None until the text was encoded, for a text without a token, and where nobody needs it.
     embedding: Vectors | None = None
     #: What the text asks for, and the vector to search for, float32 (dim,). None until :meth:`read`.
     reading: Reading | None = None

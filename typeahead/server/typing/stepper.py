@@ -88,17 +88,22 @@ class Stepper:
 
     def _queue_up(self, query: Query) -> None:
         if self._queue.add(query):
-            assert self._loop is not None, "the pipeline was not started"
-            self._loop.call_soon(self._end_turn)
+            self._begin_turn()
         # The loop reads from all clients before it calls anything: a full batch has no reason to wait for the rest.
         if len(self._waiting) >= MAX_BATCH:
             self._advance(self._queue.take())
+
+    def _begin_turn(self) -> None:
+        assert self._loop is not None, "the pipeline was not started"
+        self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         if batch := self._queue.end_turn():
             self._advance(batch)
         for query in self._queue.take_late():
             self._overload.shed(query)
+        if self._queue.go_on():
+            self._begin_turn()
 
     def read(self, query: Query) -> bool:
         """Find out what to search for, for a query that was stepped and was not due to be searched until now.
@@ -129,17 +134,20 @@ class Stepper:
                 readings, sought = [], []
             else:
                 readings = [self._asker.read(query.text) if query.due is _SEARCHED else UNREAD for query in batch]
-                sought = self._asker.advance([query.session for query in batch], readings)
+                sought = self._asker.advance(
+                    [query.session for query in batch], readings, shown=[query.shown for query in batch]
+                )
         except Exception as error:
             self._try_each(batch, error)
             return
         spent_ns = time.perf_counter_ns() - started_ns
+        self._queue.took(len(batch), spent_ns)
         for row, query in enumerate(batch):
-            query.stepped(
-                query.session.embedding if search is not None or query.shown else None,
-                encoder=self._name,
-                step_ns=spent_ns,
-            )
+            own = None
+            if search is not None or query.shown:
+                # Nobody sees the embedding of a session that still is pending: its text only has to have one.
+                own = sought[row] if query.session.pending else query.session.embedding
+            query.stepped(own, encoder=self._name, step_ns=spent_ns)
             if query.due is _SEARCHED and search is not None:
                 query.read(readings[row], sought[row])
                 search(query)

@@ -1,13 +1,15 @@
 """Which texts are stepped next, and which keystrokes the server has no time for. No event loop, no model.
 
-Whatever is typed while the event loop reads from all clients is one batch: a turn. Under load batches grow; without
-load a keystroke is a batch of its own. Where a turn takes longer than it may, the keystrokes that are read after that
-are late: they are turned away at the end of the turn, unless Enter was pressed on them meanwhile.
+Whatever is typed while the event loop reads from all clients is one turn. At its end the oldest few are stepped, and
+the others wait for the next turn, so a crowd that types at the same moment does not hold up the searches of its first
+ones. Without load a keystroke has a turn of its own. Where a turn takes longer than it may, the keystrokes that are
+read after that are late: they are turned away at the end of the turn, unless Enter was pressed on them meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from typeahead.core.session import Session
@@ -15,6 +17,10 @@ from typeahead.server.typing.query import Query
 
 #: Nanoseconds for which new people are turned away after a keystroke was.
 OVERLOAD_NS: Final = 10**9
+#: As many queries are stepped at the end of a turn as take this many nanoseconds, by the last turn, but at least
+#: :data:`LEAST_A_TURN`. With all that texts may become, 64 queries take 25 ms, in which nobody would be answered.
+STEPS_NS: Final = 3_000_000
+LEAST_A_TURN: Final = 8
 
 
 class Overload:
@@ -47,6 +53,7 @@ class StepQueue:
         self.waiting: dict[Query, None] = {}
         self._late: dict[Query, None] = {}
         self._began_ns: int | None = None
+        self._most = LEAST_A_TURN
         self._max_turn_ns = max_turn_ns
         self._knows = knows
         self._clock = clock
@@ -80,12 +87,31 @@ class StepQueue:
         return batch
 
     def end_turn(self) -> list[Query]:
-        """End the turn; returns what is left of it to be stepped. :meth:`take_late` has to follow."""
+        """End the turn; returns the oldest of what waits, to be stepped now.
+
+        :meth:`take_late` has to follow, then :meth:`go_on`.
+        """
         self._began_ns = None
         if self._late:
             # Enter may have been read after the keystroke that it is pressed on.
             self.waiting.update((query, None) for query in self._late if query.submitted)
-        return self.take()
+        if len(self.waiting) <= self._most:
+            return self.take()
+        batch = list(islice(self.waiting, self._most))
+        for query in batch:
+            del self.waiting[query]
+        return batch
+
+    def took(self, queries: int, spent_ns: int) -> None:
+        """Hear how long it took to step some queries."""
+        self._most = max(LEAST_A_TURN, STEPS_NS * queries // max(spent_ns, 1))
+
+    def go_on(self) -> bool:
+        """Begin the next turn if anything is left of the last one; returns whether :meth:`end_turn` has to end it."""
+        if not self.waiting or self._began_ns is not None:
+            return False
+        self._began_ns = self._clock()
+        return True
 
     def take_late(self) -> list[Query]:
         """Return the keystrokes to turn away, and forget them."""
