@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ class EmbeddedEngine:
         rows, arms = self._union(found)
         evidence = lexical.evidence(rows, terms)
         return Candidates(
-            self._named(rows),
+            _Named(self._keys, rows.tolist()),
             arms,
             self._similarities(request.vector, rows, nearest),
             evidence.frequencies,
@@ -204,10 +204,6 @@ class EmbeddedEngine:
             similarities[known:] = scores
         return similarities
 
-    def _named(self, rows: NDArray[np.int64]) -> list[Key]:
-        keys = self._keys
-        return [keys[row] for row in rows.tolist()]
-
     def _check(self, deadline: float = math.inf) -> None:
         if self._closed:
             raise BackendClosed(self.address)
@@ -235,6 +231,27 @@ def _wanted(request: Request) -> int:
 
 def _first(found: Nearest, wanted: int) -> Nearest:
     return found if len(found.rows) <= wanted else Nearest(found.rows[:wanted], found.scores[:wanted])
+
+
+class _Named(Sequence[Key]):
+    """The keys of some rows, looked up as they are asked for: a ranking asks for those of the best."""
+
+    def __init__(self, keys: Sequence[Key] | _Keys, rows: list[int]) -> None:
+        self._keys, self._rows = keys, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Key: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Key]: ...
+
+    def __getitem__(self, place: int | slice) -> Key | Sequence[Key]:
+        if isinstance(place, slice):
+            return _Named(self._keys, self._rows[place])
+        return self._keys[self._rows[place]]
 
 
 class _Keys:

@@ -77,6 +77,7 @@ class ExactVectors:
             rows[start : start + _CHUNK] = whole
             scales[start : start + _CHUNK] = scale
         self._scales = scales
+        self._largest = float(scales.max(initial=0.0))
         # The float32 arithmetic above is itself off by up to 127 x 2^-24 per dimension.
         self._error = error + 1e-5 * math.sqrt(dim)
         self._length = length
@@ -128,10 +129,12 @@ class ExactVectors:
             promising = np.sort(promising[np.argpartition(cheap[promising], -k)[-k:]])
         known = self.scores(promising, query)
         threshold = known.min() / step
-        reach = cheap + np.float32(bound) * self._scales >= np.float32(threshold)
-        # They reach the threshold anyway, and must not be lost to rounding: they are not scored twice.
-        reach[promising] = True
-        rows = np.flatnonzero(reach)
+        # Only rows near the threshold need a bound of their own.
+        near = np.flatnonzero(cheap >= np.float32(threshold - bound * self._largest))
+        reach = cheap[near] + np.float32(bound) * self._scales[near] >= np.float32(threshold)
+        # The promising rows reach the threshold anyway, and must not be lost to rounding.
+        reach[np.searchsorted(near, promising)] = True
+        rows = near[reach]
         scores = np.empty(len(rows))
         others = np.ones(len(rows), np.bool_)
         places = np.searchsorted(rows, promising)

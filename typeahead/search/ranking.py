@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -107,13 +108,16 @@ def _depth(request: Request, wider: int) -> int:
 def _ranked(found: Candidates, scores: Vectors, most: int) -> list[Ranked]:
     """The best passage of each of the ``most`` best documents; of equal scores the earlier candidate comes first."""
     best: dict[str, int] = {}
+    keys = found.keys
     for row in np.argsort(-scores, kind="stable").tolist():
-        if best.setdefault(found.keys[row].document, row) == row and len(best) == most:
+        if best.setdefault(keys[row].document, row) == row and len(best) == most:
             break
-    arms = found.arms.items()
+    rows = list(best.values())
+    masks = [mask[rows].tolist() for mask in found.arms.values()]
+    names = tuple(found.arms)
     return [
-        Ranked(found.keys[row], float(scores[row]), tuple(name for name, mask in arms if mask[row]))
-        for row in best.values()
+        Ranked(keys[row], value, tuple(compress(names, held)))
+        for row, value, *held in zip(rows, scores[rows].tolist(), *masks, strict=True)
     ]
 
 

@@ -189,3 +189,31 @@ def test_a_common_word_is_left_out_beside_a_rarer_one_and_fills_up(tmp_path: Pat
     assert rows.tolist() == [0, 1, 2, 3, 4]
     assert scores.tolist() == sorted(scores.tolist(), reverse=True)
     assert math.isfinite(scores.sum())
+
+
+NAMED = ["teapot", "egret", "marmalade", "quince", "saffron"]
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    title=st.lists(st.sampled_from(NAMED), min_size=1, max_size=3, unique=True),
+    often=st.integers(1, 9),
+    shared=st.booleans(),
+    cut=st.integers(1, 8),
+)
+def test_a_title_that_was_typed_is_found_however_much_other_texts_say_about_its_words(
+    tmp_path_factory: pytest.TempPathFactory, title: list[str], often: int, shared: bool, cut: int
+) -> None:
+    name, long = " ".join(title), "sun moon " * 100
+    # Some of the others have a part of the name in their titles.
+    others = [f"{title[0]} sun moon" if shared and row % 3 == 0 and len(title) > 1 else "sun" for row in range(400)]
+    documents = [Document(str(row), other, f"{name} " * often) for row, other in enumerate(others)]
+    documents.insert(200, Document("named", name, long))
+    lexical = opened(tmp_path_factory.mktemp("titles"), documents)
+    typed = [word(form) for form in title]
+    slip = Term({"nothing": 0.7, title[-1]: 0.56})
+    half = Term({}, title[-1][:cut], 0.7)
+    for asked in (typed, [*typed[:-1], slip], [*typed[:-1], half]):
+        rows, _ = lexical.candidates(asked, 100)
+        assert 200 in rows
+        assert len(set(rows.tolist())) == len(rows)

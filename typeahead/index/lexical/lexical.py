@@ -21,10 +21,11 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from tantivy import Query
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt
-from typeahead.index.lexical.candidates import Queries
+from typeahead.index.lexical.candidates import Clause, Queries
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.inverted import Inverted
 from typeahead.index.lexical.lookup import LookedUp, look_up
@@ -119,15 +120,32 @@ class Lexical:
         must = [self._inverted.phrase(phrase) for phrase in phrases if phrase]
         must_not = self._queries.no_term(self.look_up(without).known) if without else []
         telling = self._queries.any_term(known, every=False)
-        found = self._inverted.search(self._queries.made(telling), must, must_not, depth)
+        found = self._search(telling, must, must_not, depth)
         # A phrase admits documents without any other term.
         if len(found[0]) < depth and known and not must:
             every = self._queries.any_term(known, every=True)
             if len(every) > len(telling):
-                more = self._inverted.search(self._queries.made(every), must, must_not, 2 * depth)
+                more = self._search(every, must, must_not, 2 * depth)
                 found = _appended(found, more, depth)
-        titled = self._queries.made(telling, titled=True)
-        return _appended(found, self._inverted.search(titled, must, must_not, TITLED), depth + TITLED)
+        titled = self._search(telling, must, must_not, TITLED, titled=True)
+        return _appended(found, titled, depth + TITLED)
+
+    def _search(
+        self,
+        clauses: Sequence[Clause],
+        must: Sequence[Query],
+        must_not: Sequence[Query],
+        depth: int,
+        *,
+        titled: bool = False,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        boost = 1.0
+        if len(clauses) == 1 and not must:
+            # Tantivy passes over blocks of documents that cannot be among the best, but not under a boost.
+            boost = clauses[0].boost
+            clauses = [clauses[0]._replace(boost=1.0)]
+        rows, scores = self._inverted.search(self._queries.made(clauses, titled=titled), must, must_not, depth)
+        return rows, scores if boost == 1 else scores * np.float32(boost)
 
     def evidence(self, rows: Sequence[int] | NDArray[np.integer], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         """Count terms in n documents.
