@@ -166,6 +166,33 @@ def test_a_space_behind_the_text_changes_nothing_but_its_last_word(text: str) ->
     assert [sorted(term.words) for term in typed[:-4]] == [sorted(term.words) for term in closed[: len(typed[:-4])]]
 
 
+@given(st.lists(st.text(alphabet='gotempral jsdu."-', max_size=30), min_size=2, max_size=4), st.booleans())
+def test_an_earlier_reading_changes_nothing(typed: list[str], learned: bool) -> None:
+    reader, before = Reader(VOCABULARY), None
+    if learned:
+        # Another vocabulary, whose words say nothing about these.
+        before = Reader(Counts(tempoarl=3, og=1, jsn=9)).read(typed[0])
+    for text in typed:
+        before = reader.read(text, before)
+        assert before == reader.read(text)
+
+
+def test_a_slip_is_looked_for_once_in_a_session() -> None:
+    vocabulary = Counts(temporal=5, json=9)
+    asked: list[str] = []
+
+    def similar(form: str, most: int) -> Sequence[str]:
+        asked.append(form)
+        return ["temporal"][:most]
+
+    vocabulary.similar = similar  # type: ignore[method-assign]
+    reader, before = Reader(vocabulary), None
+    for text in ("tempoarl ", "tempoarl j", "tempoarl js", "tempoarl json tempoarl "):
+        before = reader.read(text, before)
+        assert before.corrections
+    assert asked == ["tempoarl"]
+
+
 @pytest.mark.parametrize("continuations", [1, 2, 5, 32])
 def test_ways_to_finish_a_word_that_are_far_behind_the_others_are_not_encoded(continuations: int) -> None:
     even = {f"bread{letter}": 1 for letter in "abcdefghijklmnopqrstuvwxyzäöüßéè"}

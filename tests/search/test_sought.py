@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.texts import texts
 from typeahead.search import sought as module
-from typeahead.search.sought import MAX_WORDS, fold, sought
+from typeahead.search.sought import MAX_WORDS, Folded, fold, is_plain, sought
 
 
 def words(query: str, also: tuple[str, ...] = ()) -> list[str]:
@@ -46,6 +49,17 @@ def test_folded_characters_know_where_they_come_from(text: str) -> None:
     assert len(origins) == len(folded)
     assert [fold(text[origin]).text.count(character) > 0 for origin, character in zip(origins, folded, strict=True)]
     assert list(origins) == sorted(origins)
+
+
+@given(st.text(alphabet=st.one_of(st.characters(max_codepoint=127), st.sampled_from("…–—‘’“”•")), max_size=20))
+def test_typographical_punctuation_is_folded_by_lower_case_alone(text: str) -> None:
+    assert is_plain(text)
+    assert fold(text) == Folded(text.lower())
+
+
+@given(texts)
+def test_a_plain_text_is_one_that_lower_case_folds(text: str) -> None:
+    assert not is_plain(text) or fold(text) == Folded(text.lower())
 
 
 def test_characters_that_were_seen_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

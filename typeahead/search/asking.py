@@ -45,11 +45,11 @@ class Asker:
         """Read by these words from now on."""
         self._reader = Reader(vocabulary, continuations=self._continuations)
 
-    def read(self, text: str) -> Reading:
-        """Return what a text asks for."""
+    def read(self, text: str, before: Reading | None = None) -> Reading:
+        """Return what a text asks for; an earlier reading of the same session saves some of the work."""
         if not self.reads:
             return UNREAD
-        reading = self._reader.read(text)
+        reading = self._reader.read(text, before)
         return reading if self._words else replace(reading, words=UNREAD.words)
 
     def advance(

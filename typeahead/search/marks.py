@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from typeahead.search.sought import Spans, folds, places, remembered, sought, squeezed
+from typeahead.search.sought import Spans, folds, is_plain, places, remembered, sought, squeezed
 
 #: How many spans are sent of one text.
 _MAX_SPANS = 40
@@ -38,7 +38,7 @@ class Marker:
         """Return where the words stand in ``text``: ``(start, end)`` in code points, in order, never touching."""
         if not self.words or not text:
             return []
-        if text.isascii():
+        if is_plain(text):
             return _join(self._find(text.lower(), text))
         folded, origins = remembered(text, self._scope)
         if origins is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from typeahead.search.terms import Term, Words
@@ -83,6 +83,10 @@ class Reading:
     endings: Sequence[Ending] = ()
     #: Words that may stand behind slips.
     corrections: Sequence[str] = ()
+    #: What the finished words of the text ask for, for the next reading of the same session, and whose vocabulary says
+    #: so.
+    known: _Known = field(default_factory=dict, compare=False, repr=False)
+    vocabulary: Vocabulary | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,10 @@ class _Read(NamedTuple):
     continued: float = 0.0
 
 
+#: By a finished word, and whether it may be a slip.
+_Known = dict[tuple[str, bool], _Read]
+
+
 class Reader:
     """Reads texts, by the ``vocabulary`` of an index where there is one. Keeps nothing of what it has read.
 
@@ -127,8 +135,14 @@ class Reader:
         self._weights = weights
         self._continuations = continuations
 
-    def read(self, text: str) -> Reading:
-        """Read a text. Of a long one the first :data:`MOST_WORDS` words are looked for."""
+    def read(self, text: str, before: Reading | None = None) -> Reading:
+        """Read a text. Of a long one the first :data:`MOST_WORDS` words are looked for.
+
+        ``before`` is an earlier reading of the same session. The words that both texts have are not looked up again,
+        which changes nothing but the time that it takes.
+        """
+        known: _Known = {} if before is None or before.vocabulary is not self._vocabulary else before.known
+        now: _Known = {}
         plain, phrases, without = _marked(text)
         found = analyse(plain)
         terms: list[Term] = []
@@ -136,15 +150,18 @@ class Reader:
         corrections: list[str] = []
         read = None
         for row, word in enumerate(found.words[:MOST_WORDS]):
-            *before, last = word.forms[1:] or word.forms
+            *first, last = word.forms[1:] or word.forms
             is_open = found.open and row == len(found.words) - 1
-            parts = [self._finished(part, len(slips) < _MOST_SLIPS) for part in before]
-            read = (
-                self._open(last, len(slips) < _MOST_SLIPS)
-                if is_open
-                else self._finished(last, len(slips) < _MOST_SLIPS)
-            )
-            parts.append(read)
+            slip = len(slips) < _MOST_SLIPS
+            parts = []
+            for part in first if is_open else (*first, last):
+                key = part, slip
+                now[key] = read = known.get(key) or self._finished(part, slip)
+                parts.append(read)
+            if is_open:
+                read = self._open(last, slip)
+                parts.append(read)
+            assert read is not None, "a word has a form"
             terms += [part.term for part in parts]
             if any(part.corrections for part in parts):
                 slips.append((word, read.corrections if len(word.forms) == 1 else ()))
@@ -155,7 +172,7 @@ class Reader:
         endings = self._endings(plain, [(word, forms) for word, forms in slips if forms], read)
         if not endings and plain != text:
             endings = [Ending(plain, 1.0)]
-        return Reading(Words(terms, phrases, without, plain), endings, corrections)
+        return Reading(Words(terms, phrases, without, plain), endings, corrections, now, self._vocabulary)
 
     def _finished(self, form: str, slip: bool = False) -> _Read:
         """Read a word that is finished."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from typeahead.search.sought import Folded, Word, places, remembered, squeezed
+from typeahead.search.sought import Folded, Word, is_plain, places, remembered, squeezed
 
 #: Code points that a snippet needs at least, for an ellipsis on either side and a word between them.
 MIN_SNIPPET = 16
@@ -117,7 +117,7 @@ def _densest(
 def _searchable(text: str, words: Sequence[Word], scope: int) -> Folded:
     """Return as much of the text as is searched, folded as well as there is time for."""
     reach = _SCANNED // (1 + len(words))
-    if text.isascii():
+    if is_plain(text):
         return Folded(text[:reach].lower())
     if len(text) <= _SHORT:
         return remembered(text, scope)

@@ -32,6 +32,8 @@ MAX_WORDS: Final = 12
 _MAX_FOLDS = 1 << 15
 
 _WORD = re.compile(r"[^\W_]+")
+#: No ASCII, and no typographical punctuation, which keeps its place and folds to itself.
+_SPECIAL = re.compile("[^\x00-\x7f…–—‘’“”•]")
 #: What may stand inside an identifier, up to two at a time.
 _JOINERS: Final = "-._/:'’\\"
 _LONGEST_JOINT: Final = 2
@@ -152,6 +154,11 @@ def _pairs(run: str) -> list[str]:
 
 def _tells(word: str) -> bool:
     return word not in _COMMON and not (_IS_HIRAGANA.match(word) and len(word) < 3)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text has only characters that ``lower`` folds: ASCII, and what prose and snippets put beside it."""
+    return text.isascii() or _SPECIAL.search(text) is None
 
 
 def fold(text: str) -> Folded:

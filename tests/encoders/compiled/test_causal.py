@@ -31,8 +31,12 @@ from typeahead.encoders.compiled.vnni import COLUMNS, VECTORS
 from typeahead.encoders.compiled.vnni_blocks import (
     blocks_of_four,
     blocks_of_one,
+    blocks_of_three,
+    blocks_of_two,
     half_bytes_of_four,
     half_bytes_of_one,
+    half_bytes_of_three,
+    half_bytes_of_two,
     pack_blocks,
 )
 from typeahead.errors import EncoderError
@@ -259,8 +263,12 @@ def multiplying(product: Any) -> Any:
 
 multiply = {
     (8, 1): multiplying(blocks_of_one),
+    (8, 2): multiplying(blocks_of_two),
+    (8, 3): multiplying(blocks_of_three),
     (8, VECTORS): multiplying(blocks_of_four),
     (4, 1): multiplying(half_bytes_of_one),
+    (4, 2): multiplying(half_bytes_of_two),
+    (4, 3): multiplying(half_bytes_of_three),
     (4, VECTORS): multiplying(half_bytes_of_four),
 }
 
@@ -298,11 +306,12 @@ def test_a_product_is_numpys_at_the_largest_values_too(bits: int, blocks: int, b
     whole = np.einsum("cbk,vbk->vcb", matrix.astype(np.int64) - zero, vectors.astype(np.int64))
     expected = bias + (whole * scales * scale[:, None]).sum(2)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-2)
-    alone = np.empty((1, columns), np.float32)
-    for row in range(VECTORS):
-        vector = vectors[row : row + 1].reshape(1, -1)
-        multiply[bits, 1](vector, scale[row : row + 1], begin[row : row + 1], read, packed, bias, alone, block)
-        np.testing.assert_array_equal(alone[0], result[row])
+    for count in range(1, VECTORS):
+        for row in range(VECTORS - count + 1):
+            some, fewer = slice(row, row + count), np.empty((count, columns), np.float32)
+            vector = vectors[some].reshape(count, -1)
+            multiply[bits, count](vector, scale[some], begin[some], read, packed, bias, fewer, block)
+            np.testing.assert_array_equal(fewer, result[some])
 
 
 @pytest.mark.parametrize(("bits", "columns", "block"), [(8, COLUMNS + 1, 4), (8, COLUMNS, 6), (4, COLUMNS, 4)])

@@ -202,17 +202,15 @@ def _steps(
     scales, bias = numbers, numbers[sizes[9] :]
     norm = bias[sizes[10] :]
     positions = norm[sizes[11] :]
-    # Products take one row or four: unused rows are multiplied too, and otherwise left alone here.
-    abreast = 1 if count == 1 else VECTORS
-    word, hidden = np.empty((abreast, width), np.float32), np.empty((abreast, width), np.float32)
-    mixed, packed = np.empty((abreast, width), np.float32), np.empty((abreast, 3 * width), np.float32)
-    up, read = np.empty((abreast, inner), np.float32), np.empty((abreast, 2 * width), np.float32)
-    embedding = np.empty((abreast, dim), np.float32)
+    word, hidden = np.empty((count, width), np.float32), np.empty((count, width), np.float32)
+    mixed, packed = np.empty((count, width), np.float32), np.empty((count, 3 * width), np.float32)
+    up, read = np.empty((count, inner), np.float32), np.empty((count, 2 * width), np.float32)
+    embedding = np.empty((count, dim), np.float32)
     most = max(inner, 2 * width)
     room = (
-        np.zeros((abreast, most), np.int8),
-        np.zeros((abreast, most // 4), np.float32),
-        np.zeros((abreast, most // 4), np.int32),
+        np.empty((count, most), np.int8),
+        np.empty((count, most // 4), np.float32),
+        np.empty((count, most // 4), np.int32),
     )
     scores = np.empty((longest + 3, heads), np.float32)
     for row in range(count):

@@ -15,7 +15,16 @@ from numba import njit
 from typeahead.encoders.compiled.attention import add_shares, scores_of
 from typeahead.encoders.compiled.kernels import erf, exp, half, largest, square
 from typeahead.encoders.compiled.vnni import LANES
-from typeahead.encoders.compiled.vnni_blocks import blocks_of_four, blocks_of_one, half_bytes_of_four, half_bytes_of_one
+from typeahead.encoders.compiled.vnni_blocks import (
+    blocks_of_four,
+    blocks_of_one,
+    blocks_of_three,
+    blocks_of_two,
+    half_bytes_of_four,
+    half_bytes_of_one,
+    half_bytes_of_three,
+    half_bytes_of_two,
+)
 
 # Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _F = np.float32
@@ -109,7 +118,7 @@ def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int,
 def dense(
     values: Any, count: int, block: int, bits: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any
 ) -> None:
-    """Multiply ``count`` rows of float32 (1 or 4, n) by the matrix at the start of ``weights`` and ``scales``.
+    """Multiply ``count`` rows of float32 (1 to 4, n) by the matrix at the start of ``weights`` and ``scales``.
 
     A weight has 8 or 4 ``bits``.
     """
@@ -122,12 +131,20 @@ def dense(
     scale, begin, apart = own.ctypes.data, begins.ctypes.data, np.int64(own.strides[0])
     arguments = (vectors, step, scale, begin, apart, matrix, theirs, start, found, 4 * columns, blocks, width, columns)
     if bits == 8:
-        if values.shape[0] == 1:
+        if count == 1:
             blocks_of_one(*arguments)
+        elif count == 2:
+            blocks_of_two(*arguments)
+        elif count == 3:
+            blocks_of_three(*arguments)
         else:
             blocks_of_four(*arguments)
-    elif values.shape[0] == 1:
+    elif count == 1:
         half_bytes_of_one(*arguments)
+    elif count == 2:
+        half_bytes_of_two(*arguments)
+    elif count == 3:
+        half_bytes_of_three(*arguments)
     else:
         half_bytes_of_four(*arguments)
 

@@ -151,6 +151,10 @@ def _write(context: Any, builder: Any, arguments: Any, count: int, bits: int) ->
 
 
 blocks_of_one = _product(1, 8)
+blocks_of_two = _product(2, 8)
+blocks_of_three = _product(3, 8)
 blocks_of_four = _product(VECTORS, 8)
 half_bytes_of_one = _product(1, 4)
+half_bytes_of_two = _product(2, 4)
+half_bytes_of_three = _product(3, 4)
 half_bytes_of_four = _product(VECTORS, 4)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typeahead.core.engine import MAX_BATCH
 from typeahead.logs import LimitedLog
 from typeahead.search.asking import UNREAD, Asker
+from typeahead.search.reading import Reading
 from typeahead.server.observe.metrics import Reason
 from typeahead.server.typing.fallback import Fallback
 from typeahead.server.typing.query import Query, Stage
@@ -112,7 +113,7 @@ class Stepper:
         """
         if query.reading is not None:
             return True
-        reading, sought = self._asker.read(query.text), query.embedding
+        reading, sought = self._read(query), query.embedding
         # What the fallback has encoded is the whole text, and has no other endings.
         if query.encoder == self._name and reading.endings:
             session = query.session if query.session.text == query.text else query.session.branch(query.text)
@@ -125,6 +126,10 @@ class Stepper:
         query.read(reading, sought)
         return True
 
+    def _read(self, query: Query) -> Reading:
+        """Read a text, with the help of what the session's last search was read as."""
+        return self._asker.read(query.text, None if query.last is None else query.last.reading)
+
     def _advance(self, batch: list[Query]) -> None:
         search = self._search
         started_ns = time.perf_counter_ns()
@@ -133,7 +138,7 @@ class Stepper:
                 self._engine.advance([query.session for query in batch])
                 readings, sought = [], []
             else:
-                readings = [self._asker.read(query.text) if query.due is _SEARCHED else UNREAD for query in batch]
+                readings = [self._read(query) if query.due is _SEARCHED else UNREAD for query in batch]
                 sought = self._asker.advance(
                     [query.session for query in batch], readings, shown=[query.shown for query in batch]
                 )
