@@ -24,6 +24,7 @@ from typeahead.search.port import Backend, Request
 from typeahead.search.ranking import Hit, find
 from typeahead.search.reuse import may_stand
 from typeahead.search.scoring import UNCALIBRATED
+from typeahead.search.terms import Words
 from typeahead.server.typing.hits import HitWriter
 from typeahead.server.typing.query import Query, Result
 from typeahead.server.typing.searches import SearchQueue
@@ -103,7 +104,7 @@ class Searcher:
         if last is None or last.result is None or query.k > last.k or last.result.version != self._backend.version:
             return False
         found, asked = last.result, _request(query)
-        if found.words != asked.words:
+        if not _same_words(found.words, asked.words):
             return False
         same = may_stand(found.sought, asked.vector, 1)
         # Words cost little, and a key and Enter must find the same by them.
@@ -200,6 +201,13 @@ class Searcher:
         if result.version != self._version:
             self._version = result.version
             self._changed()
+
+
+def _same_words(one: Words | None, other: Words | None) -> bool:
+    """Whether two requests ask for the same words. More spaces between them make no difference."""
+    if one is None or other is None:
+        return one is other
+    return one._replace(text="") == other._replace(text="") and one.text.split() == other.text.split()
 
 
 def _request(query: Query) -> Request:
