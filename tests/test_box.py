@@ -9,7 +9,7 @@ import pytest
 
 import typeahead
 from tests.index.hashing import HashingEncoder
-from typeahead.errors import IndexNotFound, TeacherMismatch, TextError
+from typeahead.errors import IndexNotFound, TeacherMismatch, TextError, TypeaheadError
 from typeahead.index import Document, build_index
 
 DOCUMENTS = [
@@ -60,6 +60,11 @@ def test_a_text_of_nothing_finds_nothing_and_one_that_is_no_text_is_refused(box:
         box.search("\ud800")
     with pytest.raises(ValueError, match="must be"):
         box.search("json", 0)
+
+
+def test_an_encoder_of_passages_is_refused(index: Path) -> None:
+    with pytest.raises(TypeaheadError, match="minilm-doc cannot encode what is typed"):
+        typeahead.Box(index, typeahead.load("minilm-doc"))
 
 
 def test_what_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import math
 import os
 import pty
 import select
@@ -18,13 +16,12 @@ import numpy as np
 import pytest
 
 import typeahead
+from typeahead.box import Box
 from typeahead.cli import COMMANDS, main
-from typeahead.commands import add_search_options, load_typed, make_asker
-from typeahead.commands.search import _Searcher, describe
+from typeahead.commands import add_search_options, load_typed
+from typeahead.commands.search import _lines, describe
 from typeahead.index import open_index
 from typeahead.models.folder import shipped_models
-from typeahead.search.addresses import open_backend
-from typeahead.search.learning import learn
 
 DOCUMENTS = [
     {"id": "eggs", "title": "Boiled eggs", "text": "Put the eggs into boiling water for eight minutes."},
@@ -251,20 +248,15 @@ def test_a_reader_that_goes_away_is_no_traceback(index: Path) -> None:
 
 def test_a_key_finds_what_enter_finds_and_the_word_that_it_begins(index: Path) -> None:
     encoder = load_typed("minilm-gru")
-    with asyncio.Runner() as runner:
-        backend = runner.run(open_backend(str(index)))
-        found: dict[str, list[str]] = {}
-        for words, complete in (("on", 8), ("off", 8), ("off", 0)):
-            asker = make_asker(encoder, backend, argparse.Namespace(words=words, complete=complete))
-            scale = runner.run(learn(backend, asker, math.inf))
-            searcher = _Searcher(asker, backend, scale, runner, 3)
-            found[f"{words} {complete}"] = describe(searcher.hits("the termi"))
-            assert searcher.lines("the termi")[:-1] == found[f"{words} {complete}"]
-            assert searcher.lines("")[:-1] == searcher.lines(" ")[:-1] == []
-            assert "lone surrogate" in searcher.lines("\udc80")[0]
-        assert "Eggs" in found["on 8"][0]
-        assert found["off 8"] != found["off 0"]
-        runner.run(backend.close())
+    found = {}
+    for words, complete in ((True, 8), (False, 8), (False, 0)):
+        with Box(index, encoder, words=words, continuations=complete) as box:
+            found[words, complete] = describe(box.search("the termi", 3))
+            assert _lines(box, "the termi", 3)[:-1] == found[words, complete]
+            assert _lines(box, "", 3)[:-1] == _lines(box, " ", 3)[:-1] == []
+            assert "lone surrogate" in _lines(box, "\udc80", 3)[0]
+    assert "Eggs" in found[True, 8][0]
+    assert found[False, 8] != found[False, 0]
 
 
 def test_an_earlier_flag_of_words_still_works_and_says_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from typeahead.core.encoder import IncrementalEncoder
+from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
 from typeahead.encoders.loading import load_default
+from typeahead.errors import TypeaheadError
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.asking import Asker, finds_words
 from typeahead.search.learning import learn
@@ -35,26 +36,28 @@ class Box:
 
     Args:
         address: the folder of an index, or the address of another back end.
-        encoder: encodes what is typed. Defaults to the best on this machine.
+        encoder: encodes what is typed, such as ``typeahead.load("minilm-gru")``. Defaults to the best on this machine.
         words: whether words are searched beside vectors, where the back end can do that.
         continuations: ways to finish a half-typed word that are encoded; 0 for none.
         options: what the back end is told when it is opened.
 
     Raises:
         TeacherMismatch: the index holds vectors of another teacher than the encoder's.
-        TypeaheadError: what the back end raises if it cannot be opened.
+        TypeaheadError: the encoder is one of passages, or the back end cannot be opened.
     """
 
     def __init__(
         self,
         address: str | Path,
-        encoder: IncrementalEncoder | None = None,
+        encoder: Encoder | None = None,
         *,
         words: bool = True,
         continuations: int = CONTINUATIONS,
         options: OpenOptions | None = None,
     ) -> None:
-        encoder = _default() if encoder is None else encoder
+        encoder = load_default() if encoder is None else encoder
+        if not isinstance(encoder, IncrementalEncoder):
+            raise TypeaheadError(f"{encoder.config.name} cannot encode what is typed: give a query encoder")
         self._runner = asyncio.Runner()
         try:
             self._backend = self._runner.run(open_backend(str(address), options))
@@ -90,9 +93,3 @@ class Box:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _default() -> IncrementalEncoder:
-    encoder = load_default()
-    assert isinstance(encoder, IncrementalEncoder)
-    return encoder

@@ -1,8 +1,9 @@
 """The search port: what a back end has to do, and what it may do beside that.
 
-A back end holds documents, each with one passage or more, and finds candidates for a query. It never ranks: scores,
-fusion, collapse to documents and hits are made above all back ends, by :func:`typeahead.search.ranking.find`. Rows and
-whatever else identifies a document inside a back end stay private; everybody else knows documents by their string ids.
+A back end holds documents, each with one passage or more, and finds candidates for a query. It never ranks: above all
+back ends, :func:`typeahead.search.ranking.find` makes scores, takes the best passage of each document, and makes hits.
+Rows and whatever else identifies a document inside a back end stay private; everybody else knows documents by their
+string ids.
 
 ``docs/adding-a-back-end.md`` explains how to write one, and ``tests/search/contract.py`` tests it.
 """
