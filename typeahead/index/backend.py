@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Final, cast, overload
@@ -70,6 +71,7 @@ class EmbeddedEngine:
         self.address = str(index.folder)
         self.space = index.space
         self._closed = False
+        self._pool = ThreadPoolExecutor(1, "typeahead-words")
         self.capabilities = Capabilities(lexical=True, phrases=True, vocabulary=self._vocabulary)
 
     @property
@@ -86,6 +88,8 @@ class EmbeddedEngine:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
         self._check(deadline)
         check_requests(requests, self.space.dim)
+        # Both arms leave Python for most of their time, so they work at the same time.
+        matching = [self._pool.submit(self._match, request) for request in requests]
         nearest: list[Nearest | None] = [None] * len(requests)
         asked = [row for row, request in enumerate(requests) if request.vector is not None]
         if asked:
@@ -93,7 +97,10 @@ class EmbeddedEngine:
             depth = max(map(_wanted, requests))
             for row, found in zip(asked, self._index.nearest(vectors, depth), strict=True):
                 nearest[row] = _first(found, _wanted(requests[row]))
-        return [self._weighed(request, those) for request, those in zip(requests, nearest, strict=True)]
+        return [
+            self._weighed(request, those, *matched.result())
+            for request, those, matched in zip(requests, nearest, matching, strict=True)
+        ]
 
     async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
@@ -104,24 +111,34 @@ class EmbeddedEngine:
         """Close the files."""
         if not self._closed:
             self._closed = True
+            self._pool.shutdown()
             self._index.close()
 
     async def _vocabulary(self) -> Mapping[str, int]:
         self._check()
         return self._index.lexical.vocabulary
 
-    def _weighed(self, request: Request, nearest: Nearest | None) -> Candidates:
-        """Look for the words of a request, and weigh what either arm found: the ``nearest``, and the best by words."""
+    def _match(self, request: Request) -> tuple[LookedUp, NDArray[np.int64] | None]:
+        """Look the words of a request up: its terms, and the best rows by them; None where it asks for none."""
+        words = request.words
+        if words is None:
+            return self._index.lexical.look_up(()), None
+        terms = self._index.lexical.look_up(words.terms)
+        return terms, self._matching(words, terms, _wanted(request))
+
+    def _weighed(
+        self, request: Request, nearest: Nearest | None, terms: LookedUp, matching: NDArray[np.int64] | None
+    ) -> Candidates:
+        """Weigh what the arms found for a request: the ``nearest``, and those ``matching`` its words."""
         words, found = request.words, {}
         lexical = self._index.lexical
-        terms = lexical.look_up(() if words is None else words.terms)
         if nearest is not None:
             if words is not None and (words.phrases or words.without):
                 # What is nearest may lack a phrase, or hold a word that is to be left out.
                 nearest = self._nearest_admitted(request, words, nearest)
             found[DENSE] = nearest.rows
-        if words is not None:
-            found[LEXICAL] = self._matching(words, terms, _wanted(request))
+        if words is not None and matching is not None:
+            found[LEXICAL] = matching
             if self._index.sparse is not None:
                 found[SPARSE] = self._sparse(words, _wanted(request))
         # As they were found, the nearest first.
