@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.texts import texts
-from typeahead.search.snippets import MIN_SNIPPET, snippet
+from typeahead.search.marks import Marker, join
+from typeahead.search.snippets import MIN_SNIPPET, snippet, snippet_and_places
 from typeahead.search.sought import sought
 
 FILLER = "some words that nobody looks for and that go on "
@@ -134,3 +135,44 @@ def test_a_snippet_is_never_longer_than_it_may_be_and_holds_something(length: in
     shown = cut(text, "needle", length)
     assert len(shown) <= length
     assert shown.strip("… ")
+
+
+_PIECES = st.one_of(
+    st.sampled_from(
+        [
+            "egg ",
+            "eggs. ",
+            "Egg",
+            "boil ",
+            "un",
+            "boilEgg ",
+            "boil-egg ",
+            "ab-aba ",
+            "aba ",
+            "b",
+            " ",
+            ". ",
+            "e-g-g ",
+            "é",
+        ]
+    ),
+    st.text(alphabet="abeg-. Eé…\n'1", max_size=8),
+)
+
+
+@given(
+    pieces=st.lists(_PIECES, min_size=3, max_size=60),
+    query=st.sampled_from(["egg boil", "b", "aba", "ab-aba", "e eg", "egg b", "be1 a 1", "boilegg", "a"]),
+    length=st.integers(MIN_SNIPPET, 60),
+)
+def test_the_places_in_a_cut_passage_are_those_that_are_found_in_it(pieces: list[str], query: str, length: int) -> None:
+    marker = Marker(query)
+    passage, stands = snippet_and_places("".join(pieces), marker.words, length)
+    assert stands is None or join(stands) == marker.spans(passage)
+
+
+def test_a_passage_that_is_cut_at_spaces_is_not_searched_again() -> None:
+    passage, stands = snippet_and_places("an egg, " * 9 + "boil them, " * 5 + "an egg, " * 9, sought("boil egg"), 60)
+    assert passage.startswith("… ")
+    assert passage.endswith("…")
+    assert stands

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from typeahead.search.sought import Spans, folds, is_plain, places, remembered, sought, squeezed
-
-#: How many spans are sent of one text.
-_MAX_SPANS = 40
+from typeahead.search.sought import MAX_SPANS, Spans, folds, is_plain, places, remembered, sought, squeezed
 
 
 class Marker:
@@ -39,20 +36,20 @@ class Marker:
         if not self.words or not text:
             return []
         if is_plain(text):
-            return _join(self._find(text.lower(), text))
+            return join(self._find(text.lower(), text))
         folded, origins = remembered(text, self._scope)
         if origins is None:
-            return _join(self._find(folded, text))
-        return _join([_back(span, text, origins) for span in _join(self._find(folded, None))])
+            return join(self._find(folded, text))
+        return join([_back(span, text, origins) for span in join(self._find(folded, None))])
 
     def _find(self, folded: str, text: str | None) -> Spans:
         """Return where the words stand in a folded text, in any order."""
         bare = squeezed(folded)
         found: Spans = []
         for word in self.words:
-            if len(found) >= _MAX_SPANS:
+            if len(found) >= MAX_SPANS:
                 break
-            found += places(word, folded, bare, text, _MAX_SPANS - len(found))
+            found += places(word, folded, bare, text, MAX_SPANS - len(found))
         return found
 
 
@@ -64,7 +61,7 @@ def _back(span: tuple[int, int], text: str, origins: Sequence[int]) -> tuple[int
     return start, end
 
 
-def _join(spans: Spans) -> Spans:
+def join(spans: Spans) -> Spans:
     """Put spans in order, and make one of those that touch or overlap."""
     if len(spans) < 2:
         return spans

@@ -14,9 +14,9 @@ in a sixteenth of those code points. ``python -m benchmarks.marks`` measures it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from typeahead.search.sought import Folded, Word, is_plain, places, remembered, squeezed
+from typeahead.search.sought import MAX_SPANS, Folded, Spans, Word, is_plain, places, remembered, squeezed
 
 #: Code points that a snippet needs at least, for an ellipsis on either side and a word between them.
 MIN_SNIPPET = 16
@@ -34,52 +34,86 @@ _MOST_PLACES: Final = 24
 _BEGINNING, _ITSELF = 800, 200
 #: How many code points are given up to end with a whole word.
 _LONGEST_CUT: Final = 24
+#: In texts up to this length every place is looked at (:mod:`typeahead.search.sought`), so a snippet has no others.
+_SEEN_WHOLE: Final = 1000
 #: Where a sentence ends.
 _ENDS: Final = (". ", "! ", "? ", "\n", "。")
 
 
+class _Evidence(NamedTuple):
+    #: The first and last place of the best evidence.
+    first: int = 0
+    last: int = 0
+    #: All places of all words, in code points of the text; None where these cannot be told for sure.
+    stands: Spans | None = None
+
+
 def snippet(text: str, words: Sequence[Word], length: int, scope: int = 0) -> str:
+    """Do as :func:`snippet_and_places`, and return the passage alone."""
+    return snippet_and_places(text, words, length, scope)[0]
+
+
+def snippet_and_places(text: str, words: Sequence[Word], length: int, scope: int = 0) -> tuple[str, Spans | None]:
     """Cut a passage to ``length`` code points, with an ellipsis where something is left out.
 
     ``words`` are those of :func:`typeahead.search.sought.sought`; ``length`` is at least :data:`MIN_SNIPPET`.
     Passages beyond ASCII are remembered for this ``scope`` alone. Without a match the beginning is sent.
+
+    Returns the cut passage, and where the words stand in it, in any order: the same places that would be found in the
+    passage itself. None where they have to be looked for there.
     """
     if len(text) <= length:
-        return text
-    first, last = _evidence(text, words, length - 3, scope) or (0, 0)
+        return text, None
+    first, last, stands = _evidence(text, words, length - 3, scope)
     start = _start(text, first, last, length)
     before = "… " if start else ""
     end = start + length - len(before)
+    after = ""
     if end < len(text):
         end -= 1
         space = text.rfind(" ", max(start, end - _LONGEST_CUT), end + 1)
-        return before + text[start : space if space > start and space >= last else end] + "…"
-    return before + text[start:]
+        end = space if space > start and space >= last else end
+        after = "…"
+    else:
+        end = len(text)
+    passage = before + text[start:end] + after
+    # Whether a word matches depends on the characters beside it, so the cuts must be at spaces, as the ellipses are.
+    if stands is None or (start and not text[start - 1].isspace()) or (after and not text[end].isspace()):
+        return passage, None
+    moved = start - len(before)
+    return passage, [(one - moved, other - moved) for one, other in stands if start <= one and other <= end]
 
 
-def _evidence(text: str, words: Sequence[Word], width: int, scope: int) -> tuple[int, int] | None:
-    """Return the first and last place of the best evidence that ``width`` code points can show; None without any."""
+def _evidence(text: str, words: Sequence[Word], width: int, scope: int) -> _Evidence:
+    """Find the best evidence that ``width`` code points can show."""
     if not words:
-        return None
+        return _Evidence()
     folded, origins = _searchable(text, words, scope)
     bare = squeezed(folded) if len(folded) <= _SHORT else folded
     found = []
     original = text if origins is None else None
+    sure = origins is None and len(text) <= _SEEN_WHOLE and is_plain(text)
     for number, word in enumerate(words):
         stands = places(word, folded, bare, original, _MOST_PLACES)
-        if len(stands) == _MOST_PLACES and not word.whole:
-            # Words that only begin with it must not leave it out.
-            stands = sorted({*stands, *places(word._replace(whole=True), folded, bare, original, _MOST_PLACES)})
+        if len(stands) == _MOST_PLACES:
+            sure = False
+            if not word.whole:
+                # Words that only begin with it must not leave it out.
+                stands = sorted({*stands, *places(word._replace(whole=True), folded, bare, original, _MOST_PLACES)})
         for start, end in stands:
             itself = end == len(folded) or word.anywhere or not folded[end].isalnum()
             found.append((start, end, number, itself))
+            # Whether a word is looked for across joints depends on the whole text.
+            sure = sure and end - start == len(word.text)
+    known = [(start, end) for start, end, _, _ in found] if sure and len(found) < MAX_SPANS else None
     # A letter that somebody has just begun to type is no evidence by itself.
     if not any(len(words[number].text) > 1 or words[number].anywhere for _, _, number, _ in found) and len(words) > 1:
-        return None
+        return _Evidence(stands=known)
     found.sort()
     if origins is not None:
         found = [(origins[start], origins[end - 1] + 1, number, itself) for start, end, number, itself in found]
-    return _densest(found, [round(word.weight * _BEGINNING) for word in words], words, width)
+    span = _densest(found, [round(word.weight * _BEGINNING) for word in words], words, width)
+    return _Evidence(*span, known)
 
 
 def _densest(

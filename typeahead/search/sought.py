@@ -28,6 +28,8 @@ from typing import Final, NamedTuple
 
 #: How many words of a query are looked for.
 MAX_WORDS: Final = 12
+#: How many spans are sent of one text.
+MAX_SPANS: Final = 40
 #: How many characters' folds are remembered: more than documents of any few languages hold.
 _MAX_FOLDS = 1 << 15
 

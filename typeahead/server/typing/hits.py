@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import orjson
 
-from typeahead.search.marks import Marker
+from typeahead.search.marks import Marker, join
 from typeahead.search.ranking import Hit
-from typeahead.search.snippets import snippet
+from typeahead.search.snippets import snippet_and_places
 
 #: Code points of a title, and of an address. A longer address is left out, as half of one leads nowhere.
 MAX_TITLE: Final = 300
@@ -39,20 +39,23 @@ class HitWriter:
         choice of a snippet (:mod:`typeahead.search.sought`).
         """
         marker = Marker(text, scope, also, weights)
+        words, length = marker.words, self._snippet_chars
         written = []
         for hit in hits:
             score = round(float(hit.score), 6)
             # Without a minimum, negative scores are hits too.
             if min_score > 0 and score < min_score:
                 continue
-            title, passage = _cut(hit.title, MAX_TITLE), snippet(hit.text, marker.words, self._snippet_chars, scope)
+            title = _cut(hit.title, MAX_TITLE)
+            passage, stands = snippet_and_places(hit.text, words, length, scope)
+            spans = marker.spans(passage) if stands is None else join(stands)
             fields: dict[str, Any] = {
                 "id": hit.id,
                 "score": score,
                 "title": title,
                 "text": passage,
                 "url": hit.url if len(hit.url) <= MAX_URL else "",
-                "marks": {"title": marker.spans(title), "text": marker.spans(passage)},
+                "marks": {"title": marker.spans(title), "text": spans},
             }
             if hit.arms:
                 fields["arms"] = hit.arms

@@ -104,7 +104,7 @@ class Searcher:
         if last is None or last.result is None or query.k > last.k or last.result.version != self._backend.version:
             return False
         found, asked = last.result, _request(query)
-        if _but_for_the_text(found.words) != _but_for_the_text(asked.words):
+        if not _same_words(found.words, asked.words):
             return False
         same = may_stand(found.sought, asked.vector, 1)
         # Words cost little, and a key and Enter must find the same by them.
@@ -203,12 +203,14 @@ class Searcher:
             self._changed()
 
 
+def _same_words(one: Words | None, other: Words | None) -> bool:
+    """Whether two requests ask for the same words. More spaces between them make no difference."""
+    if one is None or other is None:
+        return one is other
+    return one._replace(text="") == other._replace(text="") and one.text.split() == other.text.split()
+
+
 def _request(query: Query) -> Request:
     """What a query asks of the back end."""
     assert query.reading is not None, "nobody has read the text"
     return request(query.reading, query.sought, query.k, query.scope)
-
-
-def _but_for_the_text(words: Words | None) -> Words | None:
-    """What words ask for: another blank in the text changes nothing."""
-    return None if words is None else words._replace(text="")
