@@ -38,7 +38,7 @@ class Limits:
         group=SESSIONS,
         least=1,
     )
-    max_search_batch: int = setting(64, "Queries in one call of the index.", group=SESSIONS, least=1)
+    max_search_batch: int = setting(16, "Queries in one call of the index.", group=SESSIONS, least=1)
     max_waiting_searches: int = setting(
         256,
         "Queries that may wait for a search. Beyond that, keystrokes are answered with 'overloaded'.",

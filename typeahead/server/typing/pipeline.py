@@ -58,6 +58,7 @@ class Pipeline:
             StepQueue(round(settings.max_turn_ms * 1e6), engine.knows, clock),
             self._overload,
             search=None if self._searcher is None else self._searcher.search,
+            behind=lambda: self._searcher is not None and self._searcher.behind,
             fallback=fallback,
         )
 

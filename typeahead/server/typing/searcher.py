@@ -16,6 +16,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from typeahead.errors import TypeaheadError
 from typeahead.logs import LimitedLog
@@ -32,6 +33,13 @@ from typeahead.server.typing.settings import TypingSettings
 from typeahead.server.typing.steps import Overload
 
 log = logging.getLogger(__name__)
+
+
+#: Nanoseconds for which a keystroke may have to wait for its search; one that would wait longer is not even encoded,
+#: since by then the next key would take its place.
+MOST_WAIT_NS: Final = 50_000_000
+#: How much the last batch says about how long a search takes, beside those before it.
+_LAST_BATCH: Final = 0.3
 
 
 class Searcher:
@@ -61,6 +69,8 @@ class Searcher:
         #: What similarities and scores mean in this index.
         self.scale = UNCALIBRATED
         self._queue = SearchQueue(batch=settings.max_search_batch, most_waiting=settings.max_waiting_searches)
+        #: Nanoseconds that a search takes, lately.
+        self._pace_ns = 0.0
         #: Queries of a batch that failed for a reason nobody foresaw, which may be the fault of one of them.
         self._alone: deque[Query] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,6 +103,11 @@ class Searcher:
             self._go_on()
         if turned_away is not None:
             self._overload.shed(turned_away)
+
+    @property
+    def behind(self) -> bool:
+        """Whether a keystroke that is typed now would wait for too long."""
+        return self._queue.ahead * self._pace_ns > MOST_WAIT_NS
 
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""
@@ -185,6 +200,9 @@ class Searcher:
                 self._fail(batch)
         else:
             self._queue.end(batch)
+            # All of a batch took the same time, together.
+            spent_ns = (results[0].search_ns + results[0].serialize_ns) / len(batch)
+            self._pace_ns += _LAST_BATCH * (spent_ns - self._pace_ns)
             for query, result in zip(batch, results, strict=True):
                 self._count(result)
                 query.found(result)

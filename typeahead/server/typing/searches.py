@@ -27,6 +27,11 @@ class SearchQueue:
     def __bool__(self) -> bool:
         return bool(self._waiting or self._behind)
 
+    @property
+    def ahead(self) -> int:
+        """How many queries are searched before one that is added now."""
+        return len(self._waiting) + len(self._running)
+
     def add(self, query: Query) -> Query | None:
         """Queue a query, unless its search is under way; returns the keystroke that has to be turned away, if any.
 

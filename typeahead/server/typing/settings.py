@@ -19,7 +19,7 @@ class TypingSettings:
     #: Code points of a hit's text that are sent.
     snippet_chars: int = 300
     #: Queries in one call of the index.
-    max_search_batch: int = 64
+    max_search_batch: int = 16
     #: Queries that may wait for a search before keystrokes are turned away.
     max_waiting_searches: int = 256
     #: Seconds that one search may take before its queries fail.

@@ -31,6 +31,7 @@ class Stepper:
 
     ``asker`` reads the texts that are due to be searched, and finds out what to search for. ``search`` is called with
     each of them once that is known; None without an index, where only embeddings that somebody wants to see are read.
+    ``behind`` tells whether the search of a keystroke would come too late, so that it is turned away before any work.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Stepper:
         overload: Overload,
         *,
         search: Callable[[Query], None] | None,
+        behind: Callable[[], bool] = lambda: False,
         fallback: Fallback | None,
     ) -> None:
         self._asker = asker
@@ -49,6 +51,7 @@ class Stepper:
         self._waiting = queue.waiting
         self._overload = overload
         self._search = search
+        self._behind = behind
         self._fallback = fallback
         self._loop: asyncio.AbstractEventLoop | None = None
         self._log = LimitedLog(log)
@@ -66,6 +69,9 @@ class Stepper:
 
     def step(self, query: Query) -> None:
         """Have a query encoded: with the next batch, or by the fallback. A keystroke may be turned away."""
+        if query.due is _SEARCHED and not query.submitted and self._behind():
+            self._overload.shed(query)
+            return
         if self._fallback is not None:
             if query in self._fallback or query in self._waiting:
                 return  # which encoder it has was decided before
