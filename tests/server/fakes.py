@@ -138,7 +138,9 @@ class BruteForceIndex(ThreadedBackend):
     test closes it.
     """
 
-    def __init__(self, teacher: str = "teacher", *, text: str = "All about it.") -> None:
+    def __init__(
+        self, teacher: str = "teacher", *, text: str = "All about it.", vectors: Vectors | None = None
+    ) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
@@ -146,7 +148,7 @@ class BruteForceIndex(ThreadedBackend):
         self.broken = False
         #: A query that no search survives.
         self.poison: Vectors | None = None
-        self.vectors = MeanEncoder().encode(TITLES)
+        self.vectors = MeanEncoder().encode(TITLES) if vectors is None else vectors
         self.documents = [
             Document(f"d{row}", title, text, f"https://example.org/{row}") for row, title in enumerate(TITLES)
         ]
@@ -188,7 +190,7 @@ class _BruteForceEngine:
     count = len(TITLES)
 
     def __init__(self, index: BruteForceIndex, teacher: str) -> None:
-        self.space = Space(teacher, None, DIM, "cosine")
+        self.space = Space(teacher, None, index.vectors.shape[1], "cosine")
         self._index = index
         self.capabilities = Capabilities(lexical=True, vocabulary=self._vocabulary)
 

@@ -56,8 +56,7 @@ class Titles(BruteForceIndex):
     """The titles, as an encoder of what is typed has them."""
 
     def __init__(self, encoder: Any) -> None:
-        super().__init__()
-        self.vectors = encoder.encode(TITLES)
+        super().__init__(vectors=encoder.encode(TITLES))
 
     def find(self, requests: Sequence[Request]) -> Found:
         """What one request finds, without the thread and the event loop, in which this is called."""
