@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -209,11 +209,3 @@ class LexicalWriter:
     ) -> None:
         del self._writer
         shutil.rmtree(self._partial, ignore_errors=True)
-
-
-def write_words(folder: Path, documents: Iterable[Document]) -> None:
-    """Write the words of all documents of a generation, in the order of their rows."""
-    with LexicalWriter(folder) as writer:
-        for document in documents:
-            writer.add(document)
-        writer.finish()
