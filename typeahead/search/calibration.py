@@ -11,15 +11,15 @@ It uses the back end as every query does, so it works for all of them. The strin
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from typeahead.search.port import Backend, Key, Request
-from typeahead.search.ranking import find
-from typeahead.search.scoring import UNCALIBRATED, Scale
+from typeahead.search.port import Backend, Candidates, Request
+from typeahead.search.ranking import DEPTH
+from typeahead.search.scoring import UNCALIBRATED, Scale, score
 
 #: Texts of either kind. More of them change the threshold by less than its own spread and make a start slower.
 _STRINGS: Final = 128
@@ -42,23 +42,23 @@ Requests = Callable[[Sequence[str]], Awaitable[Sequence[Request]]]
 async def calibrate(backend: Backend, requests: Requests, deadline: float) -> Scale:
     """Measure the scale of ``backend`` for the encoder and the reading behind ``requests``.
 
-    ``deadline`` is in seconds of :func:`time.monotonic`. Raises what :func:`~typeahead.search.ranking.find` raises.
+    ``deadline`` is in seconds of :func:`time.monotonic`. Raises what the back end raises.
     """
     if not backend.count:
         return UNCALIBRATED
-    strings = await requests(meaningless(_STRINGS))
-    similarities, keys = await _nearest(backend, strings, deadline)
-    low = float(np.median(similarities)) if similarities else 0.0
+    strings = await _candidates(backend, await requests(meaningless(_STRINGS)), DEPTH, deadline)
+    nearest = [found for found in strings if not np.isnan(found.similarities).all()]
+    low = float(np.median([np.nanmax(found.similarities) for found in nearest])) if nearest else 0.0
+    keys = [found.keys[int(np.nanargmax(found.similarities))] for found in nearest]
     documents = await backend.fetch(list(dict.fromkeys(key.document for key in keys))[:_PASSAGES], deadline)
     beginnings = [" ".join(document.passage.split()[:_WORDS]) for document in documents.values()]
-    similarities, _ = await _nearest(backend, await requests(beginnings), deadline)
-    high = float(np.median(similarities)) if similarities else 1.0
+    own = [replace(one, words=None) for one in await requests(beginnings) if one.vector is not None]
+    best = [found.similarities.max() for found in await _candidates(backend, own, 1, deadline) if len(found.keys)]
+    high = float(np.median(best)) if best else 1.0
     scale = Scale(low, max(high, low + _LEAST))
-    best = []
-    for some in _batches(strings):
-        found = await find(backend, some, deadline, scale)
-        best += [one.hits[0].score for one in found if one.hits]
-    return replace(scale, weak=float(np.quantile(best, _WEAK)) if best else 0.0)
+    # The same candidates as before, since a scale changes no evidence.
+    scores = [scale.unit(float(score(found, backend.count, scale).max())) for found in strings if len(found.keys)]
+    return replace(scale, weak=float(np.quantile(scores, _WEAK)) if scores else 0.0)
 
 
 def meaningless(count: int) -> list[str]:
@@ -70,18 +70,10 @@ def meaningless(count: int) -> list[str]:
     ]
 
 
-async def _nearest(backend: Backend, requests: Sequence[Request], deadline: float) -> tuple[list[float], list[Key]]:
-    """The similarity and the key of the nearest passage to each request that has one."""
-    similarities: list[float] = []
-    keys: list[Key] = []
-    for some in _batches([replace(one, words=None, k=1) for one in requests if one.vector is not None]):
-        for found in await backend.candidates(some, deadline):
-            if len(found.keys):
-                nearest = int(np.nanargmax(found.similarities))
-                similarities.append(float(found.similarities[nearest]))
-                keys.append(found.keys[nearest])
-    return similarities, keys
-
-
-def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    return (requests[first : first + _TOGETHER] for first in range(0, len(requests), _TOGETHER))
+async def _candidates(backend: Backend, requests: Sequence[Request], k: int, deadline: float) -> list[Candidates]:
+    """The candidates of each request, ``k`` of each arm. A few requests at a time, so people are served in between."""
+    found: list[Candidates] = []
+    for first in range(0, len(requests), _TOGETHER):
+        some = [replace(one, k=k) for one in requests[first : first + _TOGETHER]]
+        found += await backend.candidates(some, deadline)
+    return found

@@ -90,7 +90,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class WordWeights:
     """How much a word counts that was not typed as it stands, beside 1 for one that was."""
 
     #: A continuation of a last word that is a word of the index, too.
@@ -104,7 +104,7 @@ class Weights:
     unrepaired: float = 0.2
 
 
-_WEIGHTS: Final = Weights()
+_WEIGHTS: Final = WordWeights()
 
 
 class _Read(NamedTuple):
@@ -129,7 +129,7 @@ class Reader:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary | None, *, weights: Weights = _WEIGHTS, continuations: int = CONTINUATIONS
+        self, vocabulary: Vocabulary | None, *, weights: WordWeights = _WEIGHTS, continuations: int = CONTINUATIONS
     ) -> None:
         self._vocabulary = vocabulary
         self._weights = weights

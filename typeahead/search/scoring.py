@@ -1,6 +1,6 @@
 """Makes one score of the evidence that both arms have of a candidate.
 
-A score is a sum of parts with bounds that are known beforehand, each better the larger it is:
+A score is a sum of parts that are measured between bounds known beforehand, each better the larger it is:
 
 - **meaning**: the similarity of the vectors, between what a text without meaning reaches in this index (0) and what a
   passage reaches by its own words (1); see :mod:`typeahead.search.calibration`;

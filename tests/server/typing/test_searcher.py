@@ -13,7 +13,9 @@ from typeahead.errors import DeadlinePassed
 from typeahead.search.ranking import Found, find
 from typeahead.search.scoring import Scale
 from typeahead.server.typing import searcher
+from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Stage, State
+from typeahead.server.typing.searcher import FEW_WAITING
 
 
 async def test_a_text_without_a_token_finds_nothing_without_a_search() -> None:
@@ -68,6 +70,47 @@ async def test_beyond_so_many_waiting_searches_new_keystrokes_are_turned_away_bu
         index.gate.set()
         for watched in (first, waiting[1], entered):
             assert not (await watched.reach(Stage.SEARCHED)).state.failed
+
+
+def _slow(pipeline: Pipeline) -> None:
+    """Have the pipeline believe that a search takes a second."""
+    assert pipeline._searcher is not None
+    pipeline._searcher._pace_ns = 1e9
+
+
+async def test_a_keystroke_whose_search_would_come_too_late_is_turned_away_before_any_work() -> None:
+    index = BruteForceIndex()
+    async with started(index) as pipeline:
+        index.gate.clear()
+        running = Watched(pipeline, TITLES[0])
+        await running.reach(Stage.STEPPED)
+        waiting = [Watched(pipeline, f"{TITLES[1]} {number}") for number in range(4 + FEW_WAITING)]
+        for one in waiting:
+            await one.reach(Stage.STEPPED)
+        _slow(pipeline)
+        late, enter = Watched(pipeline, TITLES[2]), Watched(pipeline, TITLES[2], submitted=True)
+        assert (await late.reach(Stage.STEPPED)).state is State.STEP_SHED
+        assert late.query.embedding is None
+        assert pipeline.overloaded
+        index.gate.set()
+        for one in (running, *waiting, enter):
+            assert (await one.reach(Stage.SEARCHED)).state is State.FOUND
+        # The queue is empty, so however long searches take, the next key is searched for.
+        _slow(pipeline)
+        assert (await Watched(pipeline, TITLES[2]).reach(Stage.SEARCHED)).state is State.FOUND
+
+
+async def test_a_slow_back_end_is_no_reason_to_turn_the_few_away_who_type() -> None:
+    index = BruteForceIndex()
+    async with started(index) as pipeline:
+        index.gate.clear()
+        _slow(pipeline)
+        few = [Watched(pipeline, f"{TITLES[1]} {number}") for number in range(FEW_WAITING)]
+        for one in few:
+            await one.reach(Stage.STEPPED)
+        index.gate.set()
+        for one in few:
+            assert (await one.reach(Stage.SEARCHED)).state is State.FOUND
 
 
 async def test_the_same_embedding_is_searched_once_and_its_snippets_follow_the_text() -> None:

@@ -2,7 +2,7 @@
 
 The inverted index (:mod:`~typeahead.index.lexical.inverted`) finds documents, and this one weighs those that any arm
 found. Each field of each document has its forms in order, so a form is found by a binary search, and all forms with the
-same beginning lie together. Numba counts 6 terms in 200 documents in 0.15 ms if it is installed, and NumPy in 0.28 ms.
+same beginning lie together. Numba counts them if it is installed, and otherwise NumPy, in some twice the time.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class WordEvidence(NamedTuple):
     frequencies: Vectors
     #: The largest weight among the forms that occur, 0 where none does: float32 (n, fields, terms).
     weights: Vectors
-    #: Number of words of each field: float32 (n, fields).
+    #: Number of forms of each field: float32 (n, fields).
     lengths: Vectors
 
 
@@ -87,7 +87,7 @@ class Lexical:
 
     @cached_property
     def average_lengths(self) -> NDArray[np.float64]:
-        """The mean number of words of each field: float64 (fields,)."""
+        """The mean number of forms of each field: float64 (fields,)."""
         if not self._count:
             return np.zeros(self._forward.lengths.shape[1])
         means: NDArray[np.float64] = np.mean(self._forward.lengths, axis=0, dtype=np.float64)

@@ -1,8 +1,8 @@
 """Has a server learn what its index holds (:mod:`typeahead.search.learning`), and again when documents change.
 
-That happens before the server is ready, and again behind the typing. The steps of an
-encoder belong to the event loop, so a calibration while people type encodes one text at a time, and gives way after
-each. Every process learns for itself, and all learn the same.
+That happens before the server is ready, and again behind the typing. The steps of an encoder belong to the event loop,
+so a calibration while people type encodes one text at a time, and gives way after each. Every process learns for
+itself, and all learn the same.
 """
 
 from __future__ import annotations

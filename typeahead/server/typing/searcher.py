@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 #: Nanoseconds for which a keystroke may have to wait for its search; one that would wait longer is not even encoded,
 #: since by then the next key would take its place.
 MOST_WAIT_NS: Final = 50_000_000
+#: As many may wait for their searches however long these take: a slow back end is no crowd.
+FEW_WAITING: Final = 8
 #: How much the last batch says about how long a search takes, beside those before it.
 _LAST_BATCH: Final = 0.3
 
@@ -107,7 +109,7 @@ class Searcher:
     @property
     def behind(self) -> bool:
         """Whether a keystroke that is typed now would wait for too long."""
-        return self._queue.ahead * self._pace_ns > MOST_WAIT_NS
+        return self._queue.waiting >= FEW_WAITING and self._queue.ahead * self._pace_ns > MOST_WAIT_NS
 
     def drop(self, query: Query) -> None:
         """Forget a query that nobody wants; a search that has begun goes on in vain."""

@@ -28,6 +28,11 @@ class SearchQueue:
         return bool(self._waiting or self._behind)
 
     @property
+    def waiting(self) -> int:
+        """How many queries wait for a search."""
+        return len(self._waiting)
+
+    @property
     def ahead(self) -> int:
         """How many queries are searched before one that is added now."""
         return len(self._waiting) + len(self._running)
