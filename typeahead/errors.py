@@ -180,6 +180,14 @@ class UnsupportedFilter(SearchError):
         self.kinds = kinds
 
 
+class FieldTypeError(SearchError):
+    """A field of a document has another kind of value than it has in the index."""
+
+
+class WritesFull(SearchError):
+    """The back end can take no more changes for now."""
+
+
 class SourceError(TypeaheadError):
     """Documents that cannot be read."""
 

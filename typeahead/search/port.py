@@ -21,7 +21,7 @@ from typeahead.core.encoder import Vectors
 from typeahead.search.filters import Filter
 from typeahead.search.space import Space
 from typeahead.search.terms import Words
-from typeahead.text.document import Document
+from typeahead.text.document import Document, Passage, Value
 
 #: The names of arms. A back end may have others.
 DENSE, LEXICAL = "dense", "lexical"
@@ -41,6 +41,8 @@ class Request:
     #: Only documents that pass count. A back end refuses what it cannot do with
     #: :class:`~typeahead.errors.UnsupportedFilter`.
     filter: Filter | None = None
+    #: Fields whose values are counted among the candidates.
+    facets: tuple[str, ...] = ()
     #: Requests of one scope come from people who may know of each other. What a back end remembers of one scope must
     #: not make the requests of another faster (:mod:`typeahead.core.prefixes`).
     scope: int = 0
@@ -77,6 +79,8 @@ class Candidates:
     document_frequencies: NDArray[np.float64]
     #: How many forms a document has on average, all fields together.
     average_length: float
+    #: By field of :attr:`Request.facets`: its values, and how many of the candidates have each.
+    facets: Mapping[str, Mapping[Value, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +97,43 @@ class Capabilities:
     vocabulary: Callable[[], Awaitable[Mapping[str, int]]] | None = None
     #: Takes and removes documents.
     writes: Writes | None = None
+    #: Returns the whole documents of some ids; those that are not there are left out.
+    documents: Callable[[Sequence[str]], Awaitable[Mapping[str, Document]]] | None = None
+    #: Counts the values of some fields among all documents that a filter admits, None for all documents.
+    facets: Callable[[Filter | None, Sequence[str]], Awaitable[Mapping[str, Mapping[Value, int]]]] | None = None
+    #: Makes a back end of the documents that a filter admits. It follows every change of the documents. Nothing that it
+    #: answers, counts or weighs depends on any other document.
+    scoped: Callable[[Filter], Awaitable[Backend]] | None = None
     #: Runs a function over the back end in one go; see :class:`typeahead.search.threads.ThreadedBackend`.
     together: Callable[[Callable[[Backend], Awaitable[Any]]], Awaitable[Any]] | None = field(default=None, repr=False)
+
+
+class Entry(NamedTuple):
+    """A document to be stored, divided into its passages, with a vector for each: float32 (passages, dim)."""
+
+    document: Document
+    passages: tuple[Passage, ...]
+    vectors: Vectors
 
 
 class Writes(Protocol):
     """The capability to change documents. What was answered has survived; each change gives a new version."""
 
-    async def upsert(self, documents: Sequence[Document], vectors: Vectors) -> None:
-        """Add documents, or replace those of the same id; ``vectors`` float32 (n, dim) are theirs, in order."""
+    async def upsert(self, entries: Sequence[Entry]) -> int:
+        """Add documents, or replace those of the same id, all or none; returns the new version.
 
-    async def delete(self, ids: Sequence[str]) -> int:
-        """Remove documents. Ids that are not there are passed over; returns how many were."""
+        Raises :class:`~typeahead.errors.FieldTypeError` where a field of a document has another kind of value than it
+        has in the index, and :class:`~typeahead.errors.WritesFull` where the back end can take no more for now.
+        """
+
+    async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
+        """Remove documents. Ids that are not there are passed over; returns how many were, and the version."""
+
+    async def matching(self, tree: Filter, most: int) -> Sequence[str]:
+        """Return the ids of the documents that a filter admits, ``most`` at most."""
+
+    async def kinds(self) -> Mapping[str, str]:
+        """Return the kind of value of each field: "text", "number" or "truth"."""
 
 
 class Backend(Protocol):

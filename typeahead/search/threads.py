@@ -17,7 +17,8 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from typeahead.errors import BackendClosed, DeadlinePassed
-from typeahead.search.port import Backend, Candidates, Request
+from typeahead.search.filters import Filter
+from typeahead.search.port import Backend, Candidates, Entry, Request, Writes
 from typeahead.text.document import Document
 
 T = TypeVar("T")
@@ -142,16 +143,25 @@ class _ThreadedWrites:
     def __init__(self, backend: ThreadedBackend) -> None:
         self._backend = backend
 
-    async def upsert(self, documents: Sequence[Document], vectors: Any) -> None:
+    async def upsert(self, entries: Sequence[Entry]) -> int:
         """See :meth:`~typeahead.search.port.Writes.upsert`."""
-        await self._backend._together(lambda engine: _writes(engine).upsert(documents, vectors))
+        return await self._backend._together(lambda engine: _writes(engine).upsert(entries))
 
-    async def delete(self, ids: Sequence[str]) -> int:
+    async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
         """See :meth:`~typeahead.search.port.Writes.delete`."""
         return await self._backend._together(lambda engine: _writes(engine).delete(ids))
 
+    async def matching(self, tree: Filter, most: int) -> Sequence[str]:
+        """See :meth:`~typeahead.search.port.Writes.matching`."""
+        return await self._backend._together(lambda engine: _writes(engine).matching(tree, most))
 
-def _writes(engine: Backend) -> Any:
+    async def kinds(self) -> Mapping[str, str]:
+        """See :meth:`~typeahead.search.port.Writes.kinds`."""
+        return await self._backend._together(lambda engine: _writes(engine).kinds())
+
+
+def _writes(engine: Backend) -> Writes:
+    assert engine.capabilities.writes is not None
     return engine.capabilities.writes
 
 
