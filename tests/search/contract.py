@@ -37,10 +37,10 @@ from tests.search.contract_oracles import (
 from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed, UnsupportedFilter
 from typeahead.search.filters import KINDS, Equal, Filter, Range, kinds, matches
-from typeahead.search.port import DENSE, LEXICAL, Backend, Request
+from typeahead.search.port import DENSE, LEXICAL, Backend, Entry, Key, Request
 from typeahead.search.ranking import find
 from typeahead.search.terms import Term, Words, admits, document_frequencies, forms, parts, weigh
-from typeahead.text.document import Document
+from typeahead.text.document import Document, Passage
 
 ANY = documents(fields=False)[1]
 #: No term here is in more than a third of the documents, as an index may pass over such words beside rarer ones.
@@ -272,8 +272,8 @@ class BackendContract(ABC):
             await backend.candidates([Request(unit_vectors(1, 6)[0], None, k, offset)], later())
 
     async def test_documents_are_fetched_by_id(self, backend: Backend, documents: list[Document]) -> None:
-        found = await backend.fetch([documents[7].id, "no such id", documents[3].id, "\ud800", ""], later())
-        assert dict(found) == {documents[3].id: documents[3], documents[7].id: documents[7]}
+        wanted = [Key(one) for one in (documents[7].id, "no such id", documents[3].id, "\ud800", "")]
+        assert dict(await backend.fetch(wanted, later())) == {Key(one.id): one for one in (documents[3], documents[7])}
         assert await backend.fetch([], later()) == {}
 
     @pytest.mark.parametrize("tree", FILTERS, ids=str)
@@ -313,7 +313,7 @@ class BackendContract(ABC):
         request, passed = Request(unit_vectors(1, 11)[0], None, 5), time.monotonic() - 1
         for call in (
             backend.candidates([request], passed),
-            backend.fetch(["id 1"], passed),
+            backend.fetch([Key("id 1")], passed),
         ):
             with pytest.raises(DeadlinePassed):
                 await call
@@ -350,14 +350,15 @@ class BackendContract(ABC):
         vector = unit_vectors(1, 14)
         request = Request(vector[0], asked("quince"), 1)
         versions = [backend.version]
-        await writes.upsert([Document("new", "Quince", "a fruit")], vector)
+        await writes.upsert([_entry(Document("new", "Quince", "a fruit"), vector)])
         versions.append(backend.version)
         (found,) = await find(backend, [request], later())
         assert (found.hits[0].id, found.version, backend.count) == ("new", versions[1], COUNT + 1)
-        await writes.upsert([Document("new", "Quince jelly")], vector)
+        await writes.upsert([_entry(Document("new", "Quince jelly"), vector)])
         versions.append(backend.version)
-        assert (await backend.fetch(["new"], later()))["new"].title == "Quince jelly"
-        assert await writes.delete(["new", "no such id"]) == 1
+        assert (await backend.fetch([Key("new")], later()))[Key("new")].title == "Quince jelly"
+        removed, version = await writes.delete(["new", "no such id"])
+        assert (removed, str(version)) == (1, backend.version)
         versions.append(backend.version)
         assert (await find(backend, [request], later()))[0].hits[0].id != "new"
         assert backend.count == COUNT
@@ -375,12 +376,12 @@ class BackendContract(ABC):
         request = Request(unit_vectors(1, 16)[0], None, 5)
         calls: list[Callable[[], Awaitable[object]]] = [
             lambda: backend.candidates([request], later()),
-            lambda: backend.fetch(["id 1"], later()),
+            lambda: backend.fetch([Key("id 1")], later()),
         ]
         if (counts := backend.capabilities.vocabulary) is not None:
             calls.append(counts)
         if (writes := backend.capabilities.writes) is not None:
-            calls += [lambda: writes.upsert([], np.empty((0, DIM), np.float32)), lambda: writes.delete(["id 1"])]
+            calls += [lambda: writes.upsert([]), lambda: writes.delete(["id 1"])]
         for call in calls:
             with pytest.raises(BackendClosed):
                 await call()
@@ -397,3 +398,7 @@ class BackendContract(ABC):
     def _needs_words(self, backend: Backend) -> None:
         if not backend.capabilities.lexical:
             pytest.skip("it finds no words")
+
+
+def _entry(document: Document, vectors: Vectors) -> Entry:
+    return Entry(document, (Passage(document.text),), vectors)

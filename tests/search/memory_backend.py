@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.search import addresses, filters, ranking, space, terms
-from typeahead.search.port import DENSE, LEXICAL, Candidates, Capabilities, Key, Request
+from typeahead.search.port import DENSE, LEXICAL, Candidates, Capabilities, Entry, Key, Request
 from typeahead.text.document import Document
 
 
@@ -34,10 +34,10 @@ class MemoryBackend:
         ranking.check_requests(requests, self.space.dim)
         return [self._find(request, await self.vocabulary()) for request in requests]
 
-    async def fetch(self, ids: Sequence[str], deadline: float) -> dict[str, Document]:
+    async def fetch(self, keys: Sequence[Key], deadline: float) -> dict[Key, Document]:
         """Return those documents that are there."""
         self._check(deadline)
-        return {i: self._held[i][0] for i in ids if i in self._held}
+        return {key: self._held[key.document][0] for key in keys if key.document in self._held}
 
     async def close(self) -> None:
         """Refuse all further calls."""
@@ -48,18 +48,28 @@ class MemoryBackend:
         self._check()
         return Counter(form for document, _ in self._held.values() for form in set(_forms(document)))
 
-    async def upsert(self, documents: Sequence[Document], vectors: Vectors) -> None:
+    async def upsert(self, entries: Sequence[Entry]) -> int:
         """Add documents, or replace those of the same id."""
         self._check()
-        self._held |= _hold(documents, vectors)
-        self.version = str(int(self.version) + bool(documents))
+        for document, _, vectors in entries:
+            self._held |= _hold([document], vectors)
+        self.version = str(int(self.version) + bool(entries))
+        return int(self.version)
 
-    async def delete(self, ids: Sequence[str]) -> int:
-        """Remove documents, and return how many were there."""
+    async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
+        """Remove documents, and return how many were there, and the version."""
         self._check()
         gone = [self._held.pop(i) for i in ids if i in self._held]
         self.version = str(int(self.version) + bool(gone))
-        return len(gone)
+        return len(gone), int(self.version)
+
+    async def matching(self, tree: filters.Filter, most: int) -> list[str]:
+        """Return the ids of the documents that pass."""
+        return [i for i, (document, _) in self._held.items() if filters.matches(tree, document)][:most]
+
+    async def kinds(self) -> dict[str, str]:
+        """Say nothing of fields: any value will do."""
+        return {}
 
     def _check(self, deadline: float = float("inf")) -> None:
         if self._closed or time.monotonic() >= deadline:

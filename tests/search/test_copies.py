@@ -53,10 +53,10 @@ class Shelf:
             0.0,
         )
 
-    async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
+    async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         assert deadline > time.monotonic()
-        self.fetched += ids
-        return {one: Document(one, "", self.texts[one]) for one in ids}
+        self.fetched += [key.document for key in keys]
+        return {key: Document(key.document, "", self.texts[key.document]) for key in keys}
 
 
 async def page(shelf: Shelf, k: int, offset: int = 0) -> list[tuple[str, int]]:
@@ -112,9 +112,9 @@ async def test_documents_of_different_titles_are_no_copies() -> None:
     shelf = Shelf(["", "", ""])
     titles = {"d0": "A  title", "d1": "A title", "d2": "Another title"}
 
-    async def fetch(ids: Sequence[str], deadline: float) -> dict[str, Document]:
+    async def fetch(keys: Sequence[Key], deadline: float) -> dict[Key, Document]:
         del deadline
-        return {one: Document(one, titles[one], "text") for one in ids}
+        return {key: Document(key.document, titles[key.document], "text") for key in keys}
 
     shelf.fetch = fetch  # type: ignore[method-assign]
     assert await page(shelf, 5) == [("d0", 2), ("d2", 1)]

@@ -70,9 +70,9 @@ class Scripted:
             6.0,
         )
 
-    async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
+    async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         assert deadline > time.monotonic()
-        return {one: Document(one, one.upper()) for one in ids if one not in self._gone}
+        return {key: Document(key.document, key.document.upper()) for key in keys if key.document not in self._gone}
 
     async def close(self) -> None:
         """Nothing is open."""

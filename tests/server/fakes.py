@@ -217,9 +217,9 @@ class _BruteForceEngine:
             float(weighed.lengths.sum(axis=1).mean()),
         )
 
-    async def fetch(self, ids: Sequence[str], deadline: float) -> dict[str, Document]:
+    async def fetch(self, keys: Sequence[Key], deadline: float) -> dict[Key, Document]:
         assert deadline > time.monotonic()
-        return {document.id: document for document in self._index.documents if document.id in ids}
+        return {Key(one.id): one for one in self._index.documents if Key(one.id) in keys}
 
     async def close(self) -> None:
         pass

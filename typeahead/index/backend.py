@@ -102,10 +102,11 @@ class EmbeddedEngine:
             for request, those, matched in zip(requests, nearest, matching, strict=True)
         ]
 
-    async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
+    async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
         self._check(deadline)
-        return {document.id: document for document in self._index.named(ids).values()}
+        found = {one.id: one for one in self._index.named([key.document for key in keys]).values()}
+        return {key: found[key.document] for key in keys if key.document in found}
 
     async def close(self) -> None:
         """Close the files."""

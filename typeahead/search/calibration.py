@@ -50,7 +50,7 @@ async def calibrate(backend: Backend, requests: Requests, deadline: float) -> Sc
     nearest = [found for found in strings if not np.isnan(found.similarities).all()]
     low = float(np.median([np.nanmax(found.similarities) for found in nearest])) if nearest else 0.0
     keys = [found.keys[int(np.nanargmax(found.similarities))] for found in nearest]
-    documents = await backend.fetch(list(dict.fromkeys(key.document for key in keys))[:_PASSAGES], deadline)
+    documents = await backend.fetch(list(dict.fromkeys(keys))[:_PASSAGES], deadline)
     beginnings = [" ".join(document.passage.split()[:_WORDS]) for document in documents.values()]
     own = [replace(one, words=None) for one in await requests(beginnings) if one.vector is not None]
     best = [found.similarities.max() for found in await _candidates(backend, own, 1, deadline) if len(found.keys)]

@@ -45,7 +45,7 @@ class Collapse:
         self._backend = backend
         self._deadline = deadline
         #: None for a document that has gone since it was found.
-        self._documents: dict[str, Document | None] = {}
+        self._documents: dict[Key, Document | None] = {}
 
     async def rows(self, rankings: Sequence[Sequence[Ranked]], wanted: Sequence[int]) -> list[list[Row]]:
         """Return the first ``wanted`` rows of each ranking, fewer where it has no more.
@@ -57,7 +57,7 @@ class Collapse:
         made: list[list[Row]] = [[] for _ in rankings]
         left = list(range(len(rankings)))
         while left:
-            await self._fetch([hit.key.document for row in left for hit in rankings[row][: reach[row]]])
+            await self._fetch([hit.key for row in left for hit in rankings[row][: reach[row]]])
             again = []
             for row in left:
                 made[row] = self._collapse(rankings[row][: reach[row]])
@@ -68,9 +68,9 @@ class Collapse:
             left = again
         return [rows[:most] for rows, most in zip(made, wanted, strict=True)]
 
-    async def _fetch(self, ids: Sequence[str]) -> None:
+    async def _fetch(self, keys: Sequence[Key]) -> None:
         documents = self._documents
-        new = [one for one in dict.fromkeys(ids) if one not in documents]
+        new = [one for one in dict.fromkeys(keys) if one not in documents]
         if new:
             found = await self._backend.fetch(new, self._deadline)
             documents.update((one, found.get(one)) for one in new)
@@ -80,7 +80,7 @@ class Collapse:
         #: The rows with the same title and the same first words.
         alike: dict[tuple[str, ...], list[int]] = {}
         for hit in ranking:
-            document = self._documents[hit.key.document]
+            document = self._documents[hit.key]
             if document is None:
                 continue
             same = alike.setdefault(_beginning(document), [])

@@ -161,8 +161,11 @@ class Backend(Protocol):
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
         """Find the ``k + offset`` best passages of each arm for each request, and weigh them all."""
 
-    async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
-        """Return the documents of some ids; those that are not there are left out."""
+    async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
+        """Return the documents of some passages as hits show them: with the text of the passage alone, and its URL.
+
+        Documents that are not there are left out. One that was replaced meanwhile is shown by its new passages.
+        """
 
     async def close(self) -> None:
         """Give up files and connections. Calls that are under way may fail."""

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.search.filters import Filter
-from typeahead.search.port import Backend, Candidates, Entry, Request, Writes
+from typeahead.search.port import Backend, Candidates, Entry, Key, Request, Writes
 from typeahead.text.document import Document
 
 T = TypeVar("T")
@@ -63,9 +63,9 @@ class ThreadedBackend:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
         return await self._by(deadline, lambda engine: engine.candidates(requests, deadline))
 
-    async def fetch(self, ids: Sequence[str], deadline: float) -> Mapping[str, Document]:
+    async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
-        return await self._by(deadline, lambda engine: engine.fetch(ids, deadline))
+        return await self._by(deadline, lambda engine: engine.fetch(keys, deadline))
 
     async def close(self) -> None:
         """Close the engine, once the thread has finished what it is busy with, for which it has a second."""

@@ -14,7 +14,7 @@ from typeahead.evaluate.data.datasets import Dataset
 from typeahead.evaluate.measures.runs import Run
 from typeahead.search.asking import Asker
 from typeahead.search.learning import learn
-from typeahead.search.port import Backend
+from typeahead.search.port import Backend, Key
 from typeahead.search.ranking import find
 
 #: Hits that are asked for, which the measures look at.
@@ -30,7 +30,7 @@ async def missing(backend: Backend, dataset: Dataset) -> tuple[int, int]:
     judged = list({passage: None for grades in dataset.qrels.values() for passage in grades})
     found = 0
     for start in range(0, len(judged), _FETCHED):
-        part = judged[start : start + _FETCHED]
+        part = [Key(one) for one in judged[start : start + _FETCHED]]
         found += len(await backend.fetch(part, time.monotonic() + _PATIENCE))
     return len(judged) - found, len(judged)
 
