@@ -73,6 +73,8 @@ class Words(Protocol):
     """The words of a part. Words belong to whole documents, whatever passages they have."""
 
     vocabulary: Vocabulary
+    #: Number of forms of each field, in all documents that are there: float64 (fields,).
+    total_lengths: NDArray[np.float64]
 
     def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
         """Look terms up, for several of the following methods; looked-up ones are returned as they are."""
