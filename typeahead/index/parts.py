@@ -127,6 +127,9 @@ class Part(Protocol):
     def similarities(self, query: Vectors, passages: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Return the similarity of ``query`` float32 (dim,) to n passages: float64 (n,); None without vectors."""
 
+    def vectors(self, passages: NDArray[np.int64]) -> Vectors | None:
+        """Return the vectors that are searched, of n passages: float32 (n, dim); None if they are not available."""
+
     def rows(self, ids: Sequence[str]) -> Mapping[str, int]:
         """Return the rows of some ids, without ids that do not exist."""
 

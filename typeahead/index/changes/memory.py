@@ -1,0 +1,246 @@
+"""A part in memory: documents that were written since the generation was built, or a view of another part's.
+
+Searches are exact: vectors are compared with all others (:mod:`typeahead.index.exact`), and words by
+:class:`~typeahead.index.changes.memory_words.MemoryWords`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.core.encoder import Vectors
+from typeahead.index.changes import forms as combining
+from typeahead.index.changes.forms import Forms
+from typeahead.index.changes.memory_words import MemoryWords
+from typeahead.index.changes.records import Stored
+from typeahead.index.columns import StoredColumns
+from typeahead.index.exact import NONE_NEAR, ExactVectors, Nearest
+from typeahead.index.lexical.lexical import Lexical
+from typeahead.index.parts import Part, PassageMap
+from typeahead.index.queries import Preparation
+from typeahead.text.document import Document, Passage
+
+#: Documents that are read at once.
+_AT_ONCE: Final = 500
+
+
+class Shelf(Protocol):
+    """Where a part has its documents."""
+
+    def ids(self) -> Sequence[str]:
+        """Return the ids of all documents by row."""
+
+    def divided(self, row: int) -> tuple[Document, tuple[Passage, ...]]:
+        """Return a whole document and its passages."""
+
+    def documents(self, rows: Sequence[int]) -> list[Document]:
+        """Return the whole documents of some rows."""
+
+    def shown(self, passages: Sequence[int]) -> list[Document]:
+        """Return the documents of some passages as hits show them."""
+
+
+class MemoryPart:
+    """Documents in memory: :class:`typeahead.index.parts.Part`. May be used from several threads.
+
+    ``vectors`` float32 (passages, dim) are those that are searched, and ``preparation`` makes queries comparable.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        passages: PassageMap,
+        vectors: Vectors,
+        preparation: Preparation,
+        forms: Forms,
+        columns: StoredColumns,
+    ) -> None:
+        self.count = passages.documents
+        self.passages = passages
+        self.columns = columns
+        self.shelf = shelf
+        self._vectors, self.preparation = vectors, preparation
+        self._search = ExactVectors(vectors)
+        self.words = MemoryWords(forms, self.documents)
+        self._ids = list(shelf.ids())
+        self._rows = {one: row for row, one in enumerate(self._ids)}
+
+    @classmethod
+    def of(cls, stored: Sequence[Stored], preparation: Preparation) -> MemoryPart:
+        """Make a part of documents with the vectors of their passages, as the journal has them."""
+        vectors = np.concatenate([one.vectors for one in stored])
+        documents = [one.document for one in stored]
+        return cls(
+            Held(documents, [one.passages for one in stored]),
+            _passage_map([len(one.passages) for one in stored]),
+            preparation.stored(vectors),
+            preparation,
+            combining.of_documents([one.words for one in stored]),
+            StoredColumns.of(documents),
+        )
+
+    @classmethod
+    def of_rows(cls, part: Part, rows: NDArray[np.int64]) -> MemoryPart:
+        """Make a view: some rows of another part, without reading their texts. It reads documents from that part."""
+        passages, _ = part.passages.of(rows)
+        vectors = part.vectors(passages)
+        if vectors is None:
+            raise ValueError("the vectors of the part are not available")
+        starts = part.passages.starts
+        sizes = np.ones(len(rows), np.int64) if starts is None else starts[rows + 1] - starts[rows]
+        columns = StoredColumns.of(
+            document for start in range(0, len(rows), _AT_ONCE) for document in part.documents(_some(rows, start))
+        )
+        return cls(
+            Borrowed(part, rows, passages),
+            _passage_map(sizes.tolist()),
+            np.ascontiguousarray(vectors, np.float32),
+            part.preparation,
+            _taken(part.words, rows, passages),
+            columns,
+        )
+
+    @classmethod
+    def merged(cls, parts: Sequence[MemoryPart], alive: Sequence[NDArray[np.int64]]) -> MemoryPart:
+        """Put some rows of several parts together, without analysing their texts again."""
+        forms, vectors, sizes = [], [], []
+        entries: list[tuple[Document, tuple[Passage, ...]]] = []
+        for part, rows in zip(parts, alive, strict=True):
+            passages, _ = part.passages.of(rows)
+            forms.append(_taken(part.words, rows, passages))
+            vectors.append(part._vectors[passages])
+            entries += [part.divided(row) for row in rows.tolist()]
+        sizes = [len(passages) for _, passages in entries]
+        documents = [document for document, _ in entries]
+        return cls(
+            Held(documents, [passages for _, passages in entries]),
+            _passage_map(sizes),
+            np.concatenate(vectors),
+            parts[0].preparation,
+            combining.merged(forms),
+            StoredColumns.of(documents),
+        )
+
+    def nearest(self, queries: Vectors, k: int, admitted: NDArray[np.bool_] | None = None) -> list[Nearest]:
+        """See :meth:`typeahead.index.parts.Part.nearest`."""
+        asked, prepared = self.preparation.prepared(queries)
+        found = self._search.nearest(prepared, k, admitted)
+        if asked is not None:
+            every = iter(found)
+            found = [next(every) if one else NONE_NEAR for one in asked]
+        return found
+
+    def similarities(self, query: Vectors, passages: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """See :meth:`typeahead.index.parts.Part.similarities`."""
+        asked, prepared = self.preparation.prepared(np.asarray(query)[None])
+        return None if asked is not None else self._search.scores_of(prepared[0], passages)
+
+    def vectors(self, passages: NDArray[np.int64]) -> Vectors:
+        """See :meth:`typeahead.index.parts.Part.vectors`."""
+        return self._vectors[passages]
+
+    def rows(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """See :meth:`typeahead.index.parts.Part.rows`."""
+        return {one: self._rows[one] for one in ids if one in self._rows}
+
+    def ids(self) -> Sequence[str]:
+        """See :meth:`typeahead.index.parts.Part.ids`."""
+        return self._ids
+
+    def documents(self, rows: Sequence[int]) -> list[Document]:
+        """See :meth:`typeahead.index.parts.Part.documents`."""
+        return self.shelf.documents(rows)
+
+    def shown(self, passages: Sequence[int]) -> list[Document]:
+        """See :meth:`typeahead.index.parts.Part.shown`."""
+        if isinstance(self.shelf, Borrowed):
+            return self.shelf.shown(passages)
+        found = []
+        for passage in passages:
+            row = int(self.passages.documents_of(np.array([passage]))[0])
+            first = passage if self.passages.starts is None else int(self.passages.starts[row])
+            document, parts = self.shelf.divided(row)
+            found.append(document.shown(parts[passage - first]))
+        return found
+
+    def divided(self, row: int) -> tuple[Document, tuple[Passage, ...]]:
+        """See :meth:`typeahead.index.parts.Part.divided`."""
+        return self.shelf.divided(row)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Held:
+    """Documents in memory."""
+
+    def __init__(self, documents: Sequence[Document], passages: Sequence[tuple[Passage, ...]]) -> None:
+        self._documents, self._passages = documents, passages
+
+    def ids(self) -> Sequence[str]:
+        """Return the ids of all documents by row."""
+        return [one.id for one in self._documents]
+
+    def divided(self, row: int) -> tuple[Document, tuple[Passage, ...]]:
+        """Return a whole document and its passages."""
+        return self._documents[row], self._passages[row]
+
+    def documents(self, rows: Sequence[int]) -> list[Document]:
+        """Return the whole documents of some rows."""
+        return [self._documents[row] for row in rows]
+
+
+class Borrowed:
+    """Some documents of another part."""
+
+    def __init__(self, part: Part, rows: NDArray[np.int64], passages: NDArray[np.int64]) -> None:
+        self._part, self._rows, self._passages = part, rows, passages
+
+    def ids(self) -> Sequence[str]:
+        """Return the ids of all documents by row."""
+        every = self._part.ids()
+        return [every[row] for row in self._rows.tolist()]
+
+    def divided(self, row: int) -> tuple[Document, tuple[Passage, ...]]:
+        """Return a whole document and its passages."""
+        return self._part.divided(int(self._rows[row]))
+
+    def documents(self, rows: Sequence[int]) -> list[Document]:
+        """Return the whole documents of some rows."""
+        return self._part.documents(self._rows[list(rows)].tolist())
+
+    def shown(self, passages: Sequence[int]) -> list[Document]:
+        """Return the documents of some passages as hits show them."""
+        return self._part.shown(self._passages[list(passages)].tolist())
+
+
+def _passage_map(sizes: Sequence[int]) -> PassageMap:
+    starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    return PassageMap(len(sizes), None if int(starts[-1]) == len(sizes) else starts)
+
+
+def _some(rows: NDArray[np.int64], start: int) -> list[int]:
+    return rows[start : start + _AT_ONCE].tolist()
+
+
+def _taken(words: Lexical | MemoryWords, rows: NDArray[np.int64], passages: NDArray[np.int64]) -> Forms:
+    """The forms of some documents of a part, numbered anew."""
+    if isinstance(words, MemoryWords):
+        whole = words.forms
+        size, names = len(whole.names), whole.names.__getitem__
+        documents, divided, sequences = whole.documents, whole.passages, whole.sequences
+    else:
+        size, names = len(words.vocabulary), words.vocabulary.form
+        documents, divided, sequences = words.forward, words.divided, None
+    taken = Forms(
+        (),
+        combining.held(documents, rows),
+        None if divided is None else combining.held(divided, passages),
+        None if sequences is None else combining.followed(sequences, rows),
+    )
+    kept, numbered = combining.used(size, taken)
+    return numbered._replace(names=list(map(names, kept.tolist())))
