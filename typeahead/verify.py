@@ -19,7 +19,7 @@ import numpy as np
 
 from typeahead.errors import IndexCorrupt, IndexTooOld, MissingExtra, ModelCorrupt, ModelNotFound, TypeaheadError
 from typeahead.index import open_index
-from typeahead.index.database import open_database
+from typeahead.index.database import open_database, schema_of
 from typeahead.index.manifest import LOCK, MANIFEST, RECIPE, Manifest, generation_number
 from typeahead.index.staging import DOCUMENTS, lock_folder
 from typeahead.index.vectors import LABELS
@@ -146,13 +146,18 @@ def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
     generation = folder / manifest.generation
     path = generation / DOCUMENTS
     try:
-        with closing(open_database(path, earlier=manifest.is_earlier)) as connection:
+        with closing(open_database(path, schema=schema_of(manifest.format_version))) as connection:
             found = [line for (line,) in connection.execute("PRAGMA integrity_check(1)")]
             (rows,) = connection.execute("SELECT count(*) FROM documents").fetchone()
+            passages = manifest.passages
+            if not manifest.is_earlier:
+                (passages,) = connection.execute("SELECT count(*) FROM passages").fetchone()
         if found != ["ok"]:
             yield f"{path} is damaged ({' '.join(found[0].split())}): {_BUILD_AGAIN}"
         if rows != manifest.count:
             yield f"{path} has {rows} documents, not {manifest.count}: {_BUILD_AGAIN}"
+        if passages != manifest.passages:
+            yield f"{path} has {passages} passages, not {manifest.passages}: {_BUILD_AGAIN}"
     except sqlite3.Error as error:
         yield f"{path} is damaged ({error}): {_BUILD_AGAIN}"
     try:

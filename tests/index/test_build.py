@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,10 @@ from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexFolderError, IndexNotFound, ModelError, SourceError, TypeaheadError
 from typeahead.index import Document, Guard, Index, Manifest, build_index, open_index
+from typeahead.index.build import recorded
 from typeahead.index.staging import Staging
+from typeahead.search.terms import Term
+from typeahead.text.document import Passage
 
 
 def hits_of(index: Index, count: int, k: int = 5) -> list[list[str]]:
@@ -293,6 +297,136 @@ def test_a_graph_over_few_vectors_works(tmp_path: Path, count: int) -> None:
     build_index(documents(count), tmp_path, HashingEncoder(), backend="hnsw", guard=Guard(allow_empty=True))
     with open_index(tmp_path) as index:
         assert count == len(index.search(np.ones((1, 16), np.float32), 20)[0])
+
+
+def divide(document: Document) -> tuple[Passage, ...]:
+    """One passage for each sentence."""
+    return tuple(
+        Passage(text, ("Part", str(number)), f"part-{number}")
+        for number, text in enumerate(re.findall(r"[^.]*\.\s*|[^.]+$", document.text) or [""])
+    )
+
+
+def long_documents(count: int) -> list[Document]:
+    """Documents with 1, 2, 3, 1, 2, … sentences."""
+    return [
+        Document(
+            f"d{i}",
+            f"title {i}",
+            " ".join(f"Sentence {j} of {i}." for j in range(i % 3 + 1)),
+            f"https://example.org/{i}",
+            {"third": i % 3, "tags": ["a", f"t{i}"]},
+        )
+        for i in range(count)
+    ]
+
+
+def test_divided_documents_come_back_whole_and_are_found_by_each_passage(tmp_path: Path) -> None:
+    written = long_documents(20)
+    encoder = HashingEncoder()
+    manifest = build_index(written, tmp_path, encoder, divide=divide, passage_limit=7, batch=4)
+    passages = [(document, passage) for document in written for passage in divide(document)]
+    assert (manifest.count, manifest.passages, manifest.passage_limit) == (20, len(passages), 7)
+    assert encoder.encoded == [document.encoded(passage) for document, passage in passages]
+    assert encoder.encoded[1] == "title 1 Part 0 Sentence 0 of 1."
+    with open_index(tmp_path) as index:
+        part = index.part
+        assert part.documents(range(20)) == written
+        assert [part.divided(row) for row in range(20)] == [(document, divide(document)) for document in written]
+        assert part.passages.starts is not None
+        assert part.passages.starts[:4].tolist() == [0, 1, 3, 6]
+        assert part.rows(["d7", "none", "d3"]) == {"d7": 7, "d3": 3}
+        shown = part.shown([5, 1, 5])
+        assert [(one.id, one.text, one.url) for one in shown] == [
+            ("d2", "Sentence 2 of 2.", "https://example.org/2#part-2"),
+            ("d1", "Sentence 0 of 1. ", "https://example.org/1#part-0"),
+            ("d2", "Sentence 2 of 2.", "https://example.org/2#part-2"),
+        ]
+        assert part.columns.counts("third", None) == {0: 7, 1: 7, 2: 6}
+        queries = HashingEncoder().encode([document.encoded(passage) for document, passage in passages])
+        for (document, passage), hits in zip(passages, index.search(queries, 20), strict=True):
+            assert (hits[0].id, hits[0].text) == (document.id, passage.text)
+            assert len({hit.id for hit in hits}) == len(hits) == 20
+        # A document is as near as its best passage.
+        scores = index.similarities(queries[4], np.arange(20))
+        assert scores is not None
+        ranked = index.rank(queries[4:5], 20)[0]
+        assert [score for _, score in ranked] == [scores[row] for row, _ in ranked]
+
+
+def test_an_index_whose_documents_turn_out_short_is_as_if_none_were_divided(tmp_path: Path) -> None:
+    build_index(documents(9), tmp_path / "divided", HashingEncoder(), divide=divide, passage_limit=7)
+    build_index(documents(9), tmp_path / "whole", HashingEncoder())
+    with open_index(tmp_path / "divided") as index, open_index(tmp_path / "whole") as whole:
+        assert index.part.passages.starts is None
+        assert sorted(index.manifest.files) == sorted(whole.manifest.files)
+        assert index.manifest.files["forms.safetensors"] == whole.manifest.files["forms.safetensors"]
+
+
+def test_the_words_of_passages_are_counted_each_with_the_title(tmp_path: Path) -> None:
+    build_index(long_documents(5), tmp_path, HashingEncoder(), divide=divide, passage_limit=7)
+    terms = [Term({"title": 1.0}), Term({"sentence": 1.0}), Term({"2": 1.0})]
+    with open_index(tmp_path) as index:
+        found = index.lexical.passage_evidence(np.array([3, 5, 0]), terms)
+        whole = index.lexical.evidence([2], terms)
+    # Both are of document 2, with the fields title and text; document 0 is not divided.
+    assert found.frequencies.tolist() == [[[1, 0, 1], [0, 1, 1]], [[1, 0, 1], [0, 1, 2]], [[0, 0, 0], [0, 0, 0]]]
+    assert found.lengths.tolist() == [[2, 4], [2, 4], [0, 0]]
+    assert whole.frequencies.tolist() == [[[1, 0, 1], [0, 3, 4]]]
+
+
+def test_a_killed_build_of_divided_documents_goes_on_after_the_last_batch(tmp_path: Path) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
+        del total
+        if stage == "encode" and done >= 10:
+            raise _StopError
+
+    written, options = long_documents(30), {"divide": divide, "passage_limit": 7}
+    with pytest.raises(_StopError):
+        build_index(written, tmp_path / "index", HashingEncoder(), batch=4, progress=stop, **options)  # type: ignore[arg-type]
+    # A kill between the two leaves vectors of a document that is not there.
+    with (tmp_path / "index" / "generation-1" / "vectors.npy").open("ab") as file:
+        file.write(b"\1" * 1001)
+    encoder = HashingEncoder()
+    build_index(written, tmp_path / "index", encoder, batch=4, **options)  # type: ignore[arg-type]
+    passages = [document.encoded(passage) for document in written for passage in divide(document)]
+    assert 0 < len(encoder.encoded) < len(passages)
+    assert encoder.encoded == passages[-len(encoder.encoded) :]
+    build_index(written, tmp_path / "whole", HashingEncoder(), **options)  # type: ignore[arg-type]
+    for name in ("vectors.npy", "passages.safetensors", "fields.safetensors"):
+        files = [tmp_path / which / "generation-1" / name for which in ("index", "whole")]
+        assert files[0].read_bytes() == files[1].read_bytes(), name
+
+
+def test_a_build_with_other_passages_is_not_resumed(tmp_path: Path) -> None:
+    interrupted(tmp_path, 40, 32)
+    encoder = HashingEncoder()
+    build_index(documents(40), tmp_path, encoder, divide=divide, passage_limit=7)
+    assert len(encoder.encoded) == 40
+
+
+def test_passages_that_do_not_make_up_the_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'d0' do not make up its text"):
+        build_index(documents(1), tmp_path, HashingEncoder(), divide=lambda _: (Passage("x"),), passage_limit=7)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_field_with_values_of_two_kinds_names_document_field_and_kinds(tmp_path: Path, resumed: bool) -> None:
+    written = [Document("a", fields={"year": 2019}), Document("b", fields={"year": "2019"})]
+    if resumed:
+        with pytest.raises(SourceError):
+            build_index([written[0], Document("")], tmp_path, HashingEncoder(), batch=1)
+    with pytest.raises(SourceError, match=r"document 'b': field 'year' is '2019'.*'text'.*'number'"):
+        build_index(written, tmp_path, HashingEncoder(), batch=1)
+
+
+def test_versions_grow_with_each_replacement_and_the_encoder_is_recorded(tmp_path: Path) -> None:
+    versions = [build_index(documents(3), tmp_path, HashingEncoder(), encoder_address="here").version for _ in range(3)]
+    assert versions == [1, 2, 3]
+    manifest = Manifest.read(tmp_path)
+    assert manifest.sequence == 2
+    assert manifest.encoder == recorded(HashingEncoder(), "here")
+    assert (manifest.encoder.name, manifest.encoder.address) == ("hashing", "here")
 
 
 def test_memory_does_not_grow_with_the_documents(tmp_path: Path) -> None:

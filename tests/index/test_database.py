@@ -11,7 +11,8 @@ from tests.index.hashing import HashingEncoder, documents
 from typeahead.errors import IndexCorrupt
 from typeahead.index import build_index
 from typeahead.index.database import open_database
-from typeahead.index.documents import Documents, DocumentWriter
+from typeahead.index.document_writer import DocumentWriter, undivided
+from typeahead.index.documents import Documents
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def change(path: Path, *statements: str) -> None:
 
 #: A column that is computed when it is read.
 GENERATED = (
-    "UPDATE sqlite_master SET sql = replace(sql, 'text TEXT NOT NULL', 'text TEXT AS (title || ''x'')') "
+    "UPDATE sqlite_master SET sql = replace(sql, 'url TEXT NOT NULL', 'url TEXT AS (title || ''x'')') "
     "WHERE name = 'documents'"
 )
 
@@ -89,7 +90,7 @@ def test_an_interrupted_build_goes_on_only_in_a_database_of_its_own(tmp_path: Pa
     path = tmp_path / "generation-1" / "documents.sqlite"
     path.parent.mkdir()
     writer = DocumentWriter(path)
-    writer.append(0, documents(3))
+    writer.append((document, undivided(document)) for document in documents(3))
     writer.close()
     DocumentWriter(path).close()
     change(path, statement)

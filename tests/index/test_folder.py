@@ -134,7 +134,7 @@ def test_a_manifest_that_does_not_name_all_files_is_no_way_round_the_checks(fold
 
 def test_a_later_format_is_refused(folder: Path) -> None:
     path = folder / "manifest.json"
-    path.write_text(json.dumps({"format_version": 4, "something": "else"}))
+    path.write_text(json.dumps({"format_version": 5, "something": "else"}))
     with pytest.raises(IndexTooNew, match="upgrade"):
         open_index(folder)
 
@@ -231,13 +231,13 @@ def test_a_closed_index_says_so(index: Index) -> None:
 def test_an_index_that_is_closed_during_a_search_is_not_called_damaged(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = index._vectors.nearest
+    search = index.part._vectors.nearest
 
     def closed_meanwhile(queries: Vectors, k: int) -> list[Nearest]:
         index.close()
         return search(queries, k)
 
-    monkeypatch.setattr(index._vectors, "nearest", closed_meanwhile)
+    monkeypatch.setattr(index.part._vectors, "nearest", closed_meanwhile)
     with pytest.raises(IndexFolderError, match="is closed") as caught:
         index.search(np.ones((1, 16), np.float32), 3)
     assert (type(caught.value), caught.value.folder) == (IndexFolderError, index.folder)

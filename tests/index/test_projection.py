@@ -92,7 +92,7 @@ def test_a_query_of_the_encoders_dimension_finds_what_its_projection_finds(
 ) -> None:
     encoder = HashingEncoder(config(similarity=similarity))
     manifest = build_index(DOCUMENTS, tmp_path / "index", encoder, dimensions=6, backend=backend)
-    assert (manifest.dim, manifest.dimensions, manifest.format_version) == (16, 6, 3)
+    assert (manifest.dim, manifest.dimensions, manifest.format_version) == (16, 6, 4)
     vectors = encoder.encode(TEXTS)
     cosine = similarity == "cosine"
     axes = projection_of(vectors, 6, cosine=cosine)
@@ -105,7 +105,8 @@ def test_a_query_of_the_encoders_dimension_finds_what_its_projection_finds(
             np.testing.assert_allclose([hit.score for hit in hits], np.sort(expected)[::-1][:5], rtol=1e-4)
     names = {path.name for path in (tmp_path / "index" / manifest.generation).iterdir()}
     names -= {name for name in names if name.startswith("words")}
-    assert names - {"graph.faiss"} == {"documents.sqlite", "forms.safetensors", "projection.npy", "reduced.npy"}
+    names -= {"documents.sqlite", "fields.safetensors", "forms.safetensors", "graph.faiss"}
+    assert names == {"projection.npy", "reduced.npy"}
 
 
 def test_all_dimensions_are_a_rotation(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         ({"dimensions": 17}, "17"),
         ({"dimensions": 0}, "0"),
         ({"dimensions": 5}, "does not have the shape"),
-        ({"format_version": 4}, "index format 4"),
+        ({"format_version": 5}, "index format 5"),
     ):
         (tmp_path / "index" / MANIFEST).write_text(seal(data | values))
         with pytest.raises((IndexCorrupt, IndexTooNew), match=message):

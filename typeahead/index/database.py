@@ -8,30 +8,49 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
-#: The schema of a database: type, and the SQL statement for tables that we define.
-_DOCUMENTS = (
+_Objects = Mapping[tuple[str, str], str | None]
+
+#: The present schema (``PRAGMA user_version``).
+SCHEMA_VERSION: Final = 3
+#: What each schema has: type and name, and the SQL statement of tables that we define.
+_DOCUMENTS: Final = (
+    "CREATE TABLE documents( row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, "
+    "url TEXT NOT NULL, fields TEXT NOT NULL, first INTEGER NOT NULL, passages INTEGER NOT NULL)"
+)
+_PASSAGES: Final = (
+    "CREATE TABLE passages( row INTEGER PRIMARY KEY, document INTEGER NOT NULL, text TEXT NOT NULL, "
+    "path TEXT NOT NULL, anchor TEXT NOT NULL)"
+)
+#: The statements that create the present schema.
+SCHEMA: Final = f"{_DOCUMENTS}; {_PASSAGES};"
+#: Earlier releases had the text in the same table, and the earliest also the words. FTS5 made its own tables, and their
+#: statements vary with its version.
+_TEXTS: Final = (
     "CREATE TABLE documents( row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, "
     "text TEXT NOT NULL, url TEXT NOT NULL)"
 )
-#: Earlier releases had the words here, too. FTS5 made its own tables, and their statements vary with its version.
-_WORDS = (
+_WORDS: Final = (
     "CREATE VIRTUAL TABLE words USING fts5(title, text, content='documents', content_rowid='row', "
     "prefix='2 3 4', tokenize='unicode61 remove_diacritics 2')"
 )
-_OBJECTS: dict[tuple[str, str], str | None] = {
-    ("table", "documents"): _DOCUMENTS,
-    ("index", "sqlite_autoindex_documents_1"): None,
-}
-_EARLIER: dict[tuple[str, str], str | None] = {
-    **_OBJECTS,
-    ("table", "words"): _WORDS,
-    ("table", "words_config"): None,
-    ("table", "words_data"): None,
-    ("table", "words_docsize"): None,
-    ("table", "words_idx"): None,
+_IDS: Final = ("index", "sqlite_autoindex_documents_1")
+_EARLIER: Final[_Objects] = {("table", "documents"): _TEXTS, _IDS: None}
+_OBJECTS: Final[Mapping[int, _Objects]] = {
+    1: {
+        **_EARLIER,
+        ("table", "words"): _WORDS,
+        ("table", "words_config"): None,
+        ("table", "words_data"): None,
+        ("table", "words_docsize"): None,
+        ("table", "words_idx"): None,
+    },
+    2: _EARLIER,
+    SCHEMA_VERSION: {("table", "documents"): _DOCUMENTS, ("table", "passages"): _PASSAGES, _IDS: None},
 }
 
 
@@ -39,8 +58,13 @@ class ForeignSchema(sqlite3.DatabaseError):
     """The database contains something that no index has, or lacks something that every index has."""
 
 
-def open_database(path: Path, *, earlier: bool = False) -> sqlite3.Connection:
-    """Open a finished database, read-only and usable from any thread; with ``earlier``, one of an earlier release.
+def schema_of(format_version: int) -> int:
+    """Return the schema of the databases in indexes of some format (:mod:`typeahead.index.manifest`)."""
+    return max(1, format_version - 1)
+
+
+def open_database(path: Path, *, schema: int = SCHEMA_VERSION) -> sqlite3.Connection:
+    """Open a finished database, read-only and usable from any thread; ``schema`` is the one that it must have.
 
     It is opened as immutable: SQLite takes no locks and looks for no journal. The caller sets ``query_only`` after
     creating the temporary tables it needs. Raises ``sqlite3.Error``.
@@ -49,7 +73,7 @@ def open_database(path: Path, *, earlier: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
     try:
         harden(connection)
-        check_schema(connection, earlier=earlier)
+        check_schema(connection, schema=schema)
     except BaseException:
         connection.close()
         raise
@@ -68,12 +92,9 @@ def harden(connection: sqlite3.Connection) -> None:
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
 
 
-def check_schema(connection: sqlite3.Connection, *, earlier: bool = False) -> None:
-    """Raise :class:`ForeignSchema`, naming the entry, if the schema has an entry too many or lacks one.
-
-    With ``earlier``, the schema must be that of earlier releases, with words.
-    """
-    objects = _EARLIER if earlier else _OBJECTS
+def check_schema(connection: sqlite3.Connection, *, schema: int = SCHEMA_VERSION) -> None:
+    """Raise :class:`ForeignSchema`, naming the entry, if the schema has an entry too many or lacks one."""
+    objects = _OBJECTS[schema]
     found = set()
     for kind, name, statement in connection.execute("SELECT type, name, sql FROM sqlite_master"):
         if (kind, name) not in objects:

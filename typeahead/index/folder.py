@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt, IndexTooOld
-from typeahead.index.documents import Documents
-from typeahead.index.exact import NONE_NEAR, Nearest
+from typeahead.index.exact import Nearest
+from typeahead.index.file_part import FilePart
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.manifest import MOST_CANDIDATES, Manifest
-from typeahead.index.projection import REDUCED, project, read_projection
+from typeahead.index.parts import PassageMap
 from typeahead.index.sparse import SPARSE, SparseWords
-from typeahead.index.staging import DOCUMENTS
-from typeahead.index.vectors import VectorSearch, open_vectors
 from typeahead.search.ranking import Hit
 from typeahead.search.space import Space, check_space
 from typeahead.text.document import Document
@@ -33,29 +31,20 @@ LexicalFiles = Literal["words", "sparse"]
 
 #: How often a reader retries because a newer index has replaced the one it was opening.
 _ATTEMPTS = 3
+#: How many times as many passages are looked at where those of too few documents were found.
+_WIDER = 4
 
 
 class Index:
     """An open index, made by :func:`open_index`. All methods may be called from several threads."""
 
-    def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        vectors: VectorSearch,
-        documents: Documents,
-        lexical: Lexical,
-        projection: Vectors | None = None,
-        sparse: SparseWords | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, part: FilePart, sparse: SparseWords | None = None) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._lexical = lexical
+        #: The documents, their words, fields and vectors.
+        self.part = part
         #: The token weights of a sparse encoder, or None if the index was opened without them.
         self.sparse = sparse
-        self._projection = projection
-        self._vectors = vectors
-        self._documents = documents
 
     def check_teacher(self, config: ModelConfig) -> None:
         """Check that an encoder with ``config`` produces vectors in the space of this index.
@@ -74,23 +63,22 @@ class Index:
     def search(self, queries: Vectors, k: int) -> list[list[Hit]]:
         """Find the ``k`` most similar documents to each of ``queries`` float32 (n, dim), best first.
 
-        With "cosine", scores do not depend on the lengths of queries. A zero query, which an encoder returns for a text
-        without tokens, finds nothing. There are fewer than ``k`` hits if there are fewer documents, or if an
-        approximate back end finds fewer.
+        A hit shows the best passage of its document. With "cosine", scores do not depend on the lengths of queries. A
+        zero query, which an encoder returns for a text without tokens, finds nothing. There are fewer than ``k`` hits
+        if there are fewer documents, or if an approximate back end finds fewer.
 
         Raises ``ValueError`` for a wrong shape, a non-finite value or ``k`` below 1,
         :class:`~typeahead.errors.IndexCorrupt` if a document cannot be read, and
         :class:`~typeahead.errors.IndexFolderError` if the index is closed.
         """
-        found = self.rank(queries, k)
-        documents = self._documents.read([row for pairs in found for row, _ in pairs])
-        return [[_hit(documents[row], score) for row, score in pairs] for pairs in found]
+        found = [one.pairs() for one in self._best(queries, k)]
+        documents = iter(self.part.shown([passage for pairs in found for passage, _ in pairs]))
+        return [[_hit(next(documents), score) for _, score in pairs] for pairs in found]
 
     @property
     def lexical(self) -> Lexical:
         """The words of the documents; raises :class:`~typeahead.errors.IndexFolderError` if the index is closed."""
-        self._documents.check_open()
-        return self._lexical
+        return self.part.words
 
     @property
     def generation(self) -> Path:
@@ -98,30 +86,30 @@ class Index:
         return self.folder / self.manifest.generation
 
     def documents(self, rows: Sequence[int]) -> list[Document]:
-        """Return the documents of some rows; raises the same errors as :meth:`search`."""
-        found = self._documents.read(rows)
-        return [found[row] for row in rows]
+        """Return the whole documents of some rows; raises the same errors as :meth:`search`."""
+        return self.part.documents(rows)
 
     def named(self, ids: Sequence[str]) -> dict[int, Document]:
-        """Return the documents of some ids by row, without ids that do not exist; raises as :meth:`search` does."""
-        return self._documents.named(ids)
+        """Return whole documents by row, for some ids, without ids that do not exist; raises as :meth:`search` does."""
+        return self.part.named(ids)
 
     def ids(self) -> PassageIds:
         """Return the ids of all documents by row; raises the same errors as :meth:`search`."""
-        return self._documents.ids()
+        return self.part.ids()
 
     def similarities(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Return the similarity of ``query`` float32 (dim,) to each of n rows, with the scores of :meth:`rank`.
+        """Return the similarity of ``query`` float32 (dim,) to each of n documents, with the scores of :meth:`rank`.
 
-        These are float64 (n,).
+        These are float64 (n,). A document has the similarity of its best passage.
 
         Returns None if the vectors are not available, as in some adopted indexes, and for a zero query. Raises the same
         errors as :meth:`rank`.
         """
-        asked, prepared = self._prepared(np.asarray(query)[None])
-        if asked is not None:
-            return None
-        return self._vectors.scores_of(prepared[0], rows)
+        passages, places = self.part.passages.of(rows)
+        scores = self.part.similarities(query, passages)
+        if scores is None or self.part.passages.starts is None or not len(rows):
+            return scores
+        return np.maximum.reduceat(scores, places)
 
     def rank(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Find the rows of the ``k`` most similar documents, with their scores; otherwise like :meth:`search`."""
@@ -129,39 +117,29 @@ class Index:
 
     def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
         """Find the same as :meth:`rank`, as arrays."""
-        if k < 1:
-            raise ValueError(f"k is {k}; it must be at least 1")
-        asked, prepared = self._prepared(queries)
-        found = self._vectors.nearest(prepared, k)
-        if asked is not None:
-            every = iter(found)
-            found = [next(every) if one else NONE_NEAR for one in asked]
-        return found
+        documents_of = self.part.passages.documents_of
+        return [Nearest(documents_of(rows), scores) for rows, scores in self._best(queries, k)]
 
-    def _prepared(self, queries: Vectors) -> tuple[NDArray[np.bool_] | None, Vectors]:
-        """Convert queries for the search; also return a mask of non-zero queries, if some are zero and left out."""
-        self._documents.check_open()
-        queries = np.asarray(queries, np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
-            raise ValueError(f"queries have the shape {queries.shape}; it must be (n, {self.manifest.dim})")
-        wide = queries.astype(np.float64)
-        lengths = np.sqrt(np.vecdot(wide, wide))
-        # Both are NaN if any length is.
-        shortest, longest = lengths.min(initial=1.0), lengths.max(initial=1.0)
-        if not longest < np.inf:
-            raise ValueError("a query has a non-finite value")
-        asked = None if shortest > 0 else lengths > 0
-        if asked is not None:
-            queries, wide, lengths = queries[asked], wide[asked], lengths[asked]
-        if self.manifest.similarity == "cosine":
-            queries = (wide / lengths[:, None]).astype(np.float32)
-        if self._projection is not None:
-            queries = project(queries, self._projection, cosine=self.manifest.similarity == "cosine")
-        return asked, queries
+    def _best(self, queries: Vectors, k: int) -> list[Nearest]:
+        """Find the best passage of each of the ``k`` most similar documents."""
+        passages = self.part.passages
+        found = self.part.nearest(queries, k)
+        if passages.starts is None:
+            return found
+        asked, best = k, [_first_of_each(one, passages, k) for one in found]
+        # Several of the nearest passages may be of one document, so more of them are needed.
+        while asked < passages.count:
+            short = [place for place, one in enumerate(best) if len(one.rows) < k and len(found[place].rows) == asked]
+            if not short:
+                break
+            asked = min(_WIDER * asked, passages.count)
+            for place, one in zip(short, self.part.nearest(queries[short], asked), strict=True):
+                found[place], best[place] = one, _first_of_each(one, passages, k)
+        return best
 
     def close(self) -> None:
         """Close the files. Running searches may fail; later ones do."""
-        self._documents.close()
+        self.part.close()
 
     def __len__(self) -> int:
         return self.manifest.count
@@ -221,35 +199,28 @@ def open_index(
 def _open(path: Path, manifest: Manifest, candidates: int | None, lexical: LexicalFiles) -> Index:
     if manifest.is_earlier:
         raise IndexTooOld(
-            f"{path} was built by an earlier typeahead, and its words are not in the form that is searched now: run "
+            f"{path} was built by an earlier typeahead, whose format is no longer read: run "
             f"`typeahead index --upgrade {path}`, which keeps the vectors",
             folder=path,
         )
     manifest.verify_files(path)
-    generation = path / manifest.generation
-    documents = Documents(generation / DOCUMENTS, manifest.count)
+    part = FilePart.open(path, manifest, candidates)
     try:
-        candidates = candidates or manifest.search_candidates
-        projection = None
-        if manifest.dimensions is None:
-            nprobe = manifest.adoption.nprobe if manifest.adoption else None
-            vectors = open_vectors(
-                generation, manifest.backend, manifest.count, manifest.dim, candidates, nprobe=nprobe
-            )
-        else:
-            projection = read_projection(generation, manifest.dim, manifest.dimensions)
-            vectors = open_vectors(
-                generation, manifest.backend, manifest.count, manifest.dimensions, candidates, name=REDUCED
-            )
-        words = Lexical.open(generation, manifest.count)
-        sparse = SparseWords(generation / SPARSE, manifest.count) if lexical == "sparse" else None
+        sparse = SparseWords(path / manifest.generation / SPARSE, manifest.count) if lexical == "sparse" else None
     except (OSError, ValueError) as error:
-        documents.close()
-        raise IndexCorrupt(f"{generation}: {error}: rebuild the index", folder=path) from error
+        part.close()
+        raise IndexCorrupt(f"{path / manifest.generation}: {error}: rebuild the index", folder=path) from error
     except BaseException:
-        documents.close()
+        part.close()
         raise
-    return Index(path, manifest, vectors, documents, words, projection, sparse)
+    return Index(path, manifest, part, sparse)
+
+
+def _first_of_each(found: Nearest, passages: PassageMap, k: int) -> Nearest:
+    """Keep the best passage of each of the first ``k`` documents."""
+    _, first = np.unique(passages.documents_of(found.rows), return_index=True)
+    kept = np.sort(first)[:k]
+    return Nearest(found.rows[kept], found.scores[kept])
 
 
 def _hit(document: Document, score: float) -> Hit:

@@ -1,23 +1,27 @@
 """The format of the index folder, and ``manifest.json``, the only file in it that is ever replaced.
 
-Format, version 3::
+Format, version 4::
 
     manifest.json           JSON object with the fields of :class:`Manifest`; names the active generation
     generation-<n>/         one finished index; its files never change after the manifest names it
-        documents.sqlite    the documents by row number, see ``documents``
+        documents.sqlite    the documents and their passages by row number, see ``documents``
+        fields.safetensors  the fields of the documents, see ``columns``
         forms.safetensors   the words of the documents, with words*.*, see ``lexical``
-        vectors.npy         NumPy array (count, dim), float32 or float16, C order, little-endian; row i is document i.
+        passages.safetensors  which passages belong to which document, and their words, see ``lexical``. Only if
+                            ``passages`` is more than ``count``: otherwise passage i is the whole document i
+        vectors.npy         NumPy array (passages, dim), float32 or float16, C order, little-endian; row i is passage i.
                             Backends "exact" and "hnsw", without ``dimensions``
-        reduced.npy         the same as (count, dimensions), replaces vectors.npy if ``dimensions`` is set
+        reduced.npy         the same as (passages, dimensions), replaces vectors.npy if ``dimensions`` is set
         projection.npy      float32 (dim, dimensions), comes with reduced.npy and projects queries, see ``projection``
         graph.faiss         FAISS IndexHNSWSQ over the same rows, METRIC_INNER_PRODUCT. Backend "hnsw"
         adopted.faiss       the user's own FAISS index, byte for byte (or with inverted lists copied in from another
                             file). Backend "faiss"
-        labels.npy          int64 (count,), ascending: FAISS label of each row, if labels are not row numbers.
+        labels.npy          int64 (passages,), ascending: FAISS label of each row, if labels are not row numbers.
                             Backend "faiss"
         sparse.safetensors  token weights, see ``sparse``: users with a sparse encoder add it to a finished index
     generation-<n+1>/       a build that is running or was killed, see ``staging``
     build.lock              locked by a running build
+    journal.sqlite          the changes since the generation was built; those up to ``sequence`` are in it already
 
 Vectors are the teacher's own. With similarity "cosine" each has length 1, so both similarities are searched by inner
 product. ``files`` states the size and checksums of each file, see :class:`~typeahead.storage.sums.FileEntry`: every
@@ -27,25 +31,35 @@ start checks sizes and ends, ``typeahead verify`` reads whole files. The manifes
 A reader reads the manifest, then opens the generation that it names. A writer finishes a new generation, replaces the
 manifest by one atomic rename, and only then deletes older generations, unless they have a ``lease``. So a reader finds
 either the old index or the new one, and a reader that has the old files open keeps them. A folder with a newer
-``format_version`` is rejected. Version 2 added ``dimensions``. Versions 1 and 2 have the words in documents.sqlite,
-where they are no longer read: ``upgrade`` makes version 3 of them.
+``format_version`` is rejected. Version 2 added ``dimensions``, version 3 files of words, version 4 passages and fields.
+Earlier versions are not read: ``upgrade`` makes version 4 of them.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from typeahead.errors import IndexCorrupt, IndexNotFound, IndexTooNew
+from typeahead.index.manifest_parts import (
+    SHA256,
+    Adoption,
+    PassageEncoder,
+    Teacher,
+    checked_integer,
+    checked_text,
+    short,
+)
 from typeahead.storage.sealed import is_sealed, read_json, seal
 from typeahead.storage.sums import FileEntry, ends_sha256
 
-FORMAT_VERSION = 3
+__all__ = ["Adoption", "Manifest", "PassageEncoder", "Teacher"]
+
+FORMAT_VERSION = 4
 MANIFEST, LOCK, RECIPE = "manifest.json", "build.lock", "recipe.json"
 SIMILARITIES = ("cosine", "dot")
 BACKENDS = ("exact", "hnsw", "faiss")
@@ -55,50 +69,10 @@ MOST_CANDIDATES = 100_000
 #: Maximum size of a manifest, in bytes.
 _MAX_MANIFEST = 1 << 20
 #: Far above any real index, but small enough that arithmetic with them never overflows.
-_MOST_DIMENSIONS, _MOST_DOCUMENTS, _MOST_BYTES = 1 << 20, 1 << 40, 1 << 50
+_MOST_DIMENSIONS, _MOST_DOCUMENTS, _MOST_BYTES, _MOST_VERSION = 1 << 20, 1 << 40, 1 << 50, (1 << 63) - 1
 _GENERATION = re.compile(r"generation-([1-9][0-9]{0,17})")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DOCUMENTS, _VECTORS, _LABELS, _FORMS = "documents.sqlite", "vectors.npy", "labels.npy", "forms.safetensors"
-
-
-@dataclass(frozen=True, slots=True)
-class Teacher:
-    """The owner of the embedding space; ``revision`` is the sha256 of its weights, ``None`` if unknown."""
-
-    name: str
-    revision: str | None = None
-
-    def __str__(self) -> str:
-        return self.name if not self.revision else f"{self.name}@{self.revision[:12]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Adoption:
-    """The results of checking adopted vectors."""
-
-    #: Whether a sample of vectors was compared with the passage encoder's embeddings of the documents.
-    verified: bool
-    #: The sample's median cosine to those embeddings, if measured.
-    cosine: float | None
-    #: recall@10 of a sample of the vectors themselves, if FAISS can reconstruct them.
-    recall: float | None
-    #: Number of inverted lists that a search probes; ``None`` for the FAISS index's own setting.
-    nprobe: int | None
-
-    def __str__(self) -> str:
-        checked = "unverified" if not self.verified else "checked against the encoder"
-        if self.cosine is not None:
-            checked += f" (median cosine {self.cosine:.3f})"
-        return f"vectors {checked}, recall@10 {'unknown' if self.recall is None else f'{self.recall:.3f}'}"
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Adoption:
-        """Check this part of a manifest and make an ``Adoption`` from it."""
-        if not isinstance(data["verified"], bool):
-            raise ValueError(f"verified is {data['verified']!r}, not true or false")
-        cosine, recall = (None if data[name] is None else _number(data[name]) for name in ("cosine", "recall"))
-        nprobe = None if data["nprobe"] is None else _integer(data["nprobe"], 1)
-        return cls(data["verified"], cosine, recall, nprobe)
+_FIELDS, _PASSAGES = "fields.safetensors", "passages.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +84,10 @@ class Manifest:
     dim: int
     #: "cosine" or "dot".
     similarity: str
-    #: Number of documents, which equals the number of vectors.
+    #: Number of documents.
     count: int
+    #: Number of passages, and so of vectors.
+    passages: int
     #: "exact", "hnsw" or "faiss" (an adopted FAISS index).
     backend: str
     #: Where the documents came from, in words.
@@ -130,6 +106,19 @@ class Manifest:
     dimensions: int | None = None
     #: How the vectors were adopted; ``None`` if they were encoded, or adopted before this was recorded.
     adoption: Adoption | None = None
+    #: The version of the documents that this generation stands for: it grows with every change, over generations, too.
+    version: int = 0
+    #: The last change of the journal that this generation contains.
+    sequence: int = 0
+    #: Which encoder makes vectors for more documents; ``None`` if unknown.
+    encoder: PassageEncoder | None = None
+    #: The longest passage, in word pieces, of which documents were divided; ``None`` if none was to be divided.
+    passage_limit: int | None = None
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether any document has several passages."""
+        return self.passages > self.count
 
     @property
     def warning(self) -> str | None:
@@ -152,7 +141,7 @@ class Manifest:
             data, text = read_json(path, _MAX_MANIFEST)
             if not isinstance(data, dict):
                 raise ValueError("it is not a JSON object")
-            version = _integer(data["format_version"], 1)
+            version = checked_integer(data["format_version"], 1)
             if version > FORMAT_VERSION:
                 raise IndexTooNew(
                     f"{folder} has index format {version}, but this typeahead reads only up to {FORMAT_VERSION}: "
@@ -173,44 +162,62 @@ class Manifest:
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Manifest:
-        data = {"search_candidates": None, "dimensions": None, "adoption": None, **data}
+        missing: dict[str, Any] = {"search_candidates": None, "dimensions": None, "adoption": None}
+        if data["format_version"] < 4:
+            missing |= {"passages": data["count"], "version": 0, "sequence": 0, "encoder": None, "passage_limit": None}
+        data = {**missing, **data}
         values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
         revision = values["teacher"]["revision"]
         values["teacher"] = Teacher(
-            _text(values["teacher"]["name"]), None if revision is None else _text(revision) or None
+            checked_text(values["teacher"]["name"]), None if revision is None else checked_text(revision) or None
         )
         if not values["teacher"].name:
             raise ValueError("the teacher's name is empty")
         for name in ("source", "created"):
-            values[name] = _text(values[name])
-        values["dim"] = _integer(values["dim"], 1, _MOST_DIMENSIONS)
-        values["count"] = _integer(values["count"], 0, _MOST_DOCUMENTS)
+            values[name] = checked_text(values[name])
+        values["dim"] = checked_integer(values["dim"], 1, _MOST_DIMENSIONS)
+        values["count"] = checked_integer(values["count"], 0, _MOST_DOCUMENTS)
+        values["passages"] = checked_integer(values["passages"], values["count"], _MOST_DOCUMENTS)
+        if values["passages"] and not values["count"]:
+            raise ValueError("there are passages, but no documents")
+        for name in ("version", "sequence"):
+            values[name] = checked_integer(values[name], 0, _MOST_VERSION)
+        if values["encoder"] is not None:
+            values["encoder"] = PassageEncoder.of(values["encoder"])
+        if values["passage_limit"] is not None:
+            checked_integer(values["passage_limit"], 1)
         if values["search_candidates"] is not None:
-            _integer(values["search_candidates"], 1, MOST_CANDIDATES)
+            checked_integer(values["search_candidates"], 1, MOST_CANDIDATES)
         if values["dimensions"] is not None:
-            _integer(values["dimensions"], 1, values["dim"])
+            checked_integer(values["dimensions"], 1, values["dim"])
         if values["adoption"] is not None:
             values["adoption"] = Adoption.of(values["adoption"])
         if values["similarity"] not in SIMILARITIES:
-            raise ValueError(f"similarity {_short(values['similarity'])} is not one of {SIMILARITIES}")
+            raise ValueError(f"similarity {short(values['similarity'])} is not one of {SIMILARITIES}")
         if values["backend"] not in BACKENDS:
-            raise ValueError(f"backend {_short(values['backend'])} is not one of {BACKENDS}")
+            raise ValueError(f"backend {short(values['backend'])} is not one of {BACKENDS}")
         # Both become paths: a name must not lead outside the folder.
-        if not _GENERATION.fullmatch(_text(values["generation"])):
-            raise ValueError(f"generation {_short(values['generation'])} is not a generation folder")
+        if not _GENERATION.fullmatch(checked_text(values["generation"])):
+            raise ValueError(f"generation {short(values['generation'])} is not a generation folder")
         for name in values["files"]:
             if not re.fullmatch(r"[a-z]+\.[a-z]+", name):
-                raise ValueError(f"{_short(name)} is not the name of an index file")
+                raise ValueError(f"{short(name)} is not the name of an index file")
         values["files"] = {name: _entry(entry) for name, entry in values["files"].items()}
         manifest = cls(**values)
-        if missing := sorted(manifest.required_files - set(manifest.files)):
-            raise ValueError(f"files does not list {', '.join(missing)}")
+        if absent := sorted(manifest.required_files - set(manifest.files)):
+            raise ValueError(f"files does not list {', '.join(absent)}")
         return manifest
 
     @property
     def required_files(self) -> set[str]:
         """The files that every index of this kind has."""
-        common = {_DOCUMENTS} if self.is_earlier else {_DOCUMENTS, _FORMS}
+        common = {_DOCUMENTS}
+        if self.format_version >= 3:
+            common.add(_FORMS)
+        if self.format_version >= 4:
+            common.add(_FIELDS)
+        if self.is_divided:
+            common.add(_PASSAGES)
         if self.backend == "faiss":
             return {*common, "adopted.faiss"}
         vectors = {_VECTORS} if self.dimensions is None else {"reduced.npy", "projection.npy"}
@@ -307,34 +314,9 @@ def _not_found(folder: Path) -> str:
 def _entry(data: Mapping[str, Any]) -> FileEntry:
     ends, whole = data["ends_sha256"], data.get("sha256")
     for digest in (ends,) if whole is None else (ends, whole):
-        if not _SHA256.fullmatch(_text(digest)):
-            raise ValueError(f"{_short(digest)} is not a SHA-256")
-    return FileEntry(_integer(data["bytes"], 0, _MOST_BYTES), ends, whole)
-
-
-def _integer(value: Any, least: int, most: int | None = None) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{_short(value)} is not an integer of at least {least}")
-    if most is not None and value > most:
-        raise ValueError(f"{_short(value)} is more than {most}")
-    return value
-
-
-def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a number")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{_short(value)} is not a string")
-    return value
-
-
-def _short(value: Any) -> str:
-    """Like ``repr``, but short for any length or depth."""
-    return reprlib.repr(value)
+        if not SHA256.fullmatch(checked_text(digest)):
+            raise ValueError(f"{short(digest)} is not a SHA-256")
+    return FileEntry(checked_integer(data["bytes"], 0, _MOST_BYTES), ends, whole)
 
 
 def _reason(error: Exception) -> str:

@@ -29,8 +29,9 @@ from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.lease import delete_unless_held
 from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
-from typeahead.index.manifest import Adoption, Manifest, Teacher, generation_number, sync_folder
+from typeahead.index.manifest import Adoption, Manifest, PassageEncoder, Teacher, generation_number, sync_folder
 from typeahead.index.vectors import VECTORS
+from typeahead.index.versions import current_version
 from typeahead.index.writing import explained, gives_no_locks
 from typeahead.storage.sums import FileEntry
 
@@ -49,6 +50,8 @@ class Staging:
     def __init__(self, out: Path, recipe: Mapping[str, Any], *, resume: bool, guard: Guard = CAREFUL) -> None:
         self.out = out
         self._guard = guard
+        #: The last change before this began. Later ones are not in the new generation, and stay.
+        self._sequence = 0
         with explained(out):
             _refuse_other_folders(out)
             out.mkdir(parents=True, exist_ok=True)
@@ -64,6 +67,7 @@ class Staging:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir()
                 (self.folder / _RECIPE).write_text(text, encoding="utf-8")
+            self._sequence = current_version(out)
             self._others = [path for path in _generations(out) if path != self.folder]
         except BaseException:
             self._lock.close()
@@ -80,13 +84,21 @@ class Staging:
         dim: int,
         similarity: str,
         count: int,
+        passages: int,
         backend: str,
         source: str,
         dimensions: int | None = None,
         scratch: Sequence[str] = (),
         adoption: Adoption | None = None,
+        encoder: PassageEncoder | None = None,
+        passage_limit: int | None = None,
+        sequence: int | None = None,
     ) -> Manifest:
         """Activate this generation by one rename, after everything is on disk. Then delete older generations.
+
+        ``sequence`` is the last change of the journal that the documents contain, if they are what the index holds
+        anyway: its version stays. By default the documents are new, and a new version takes the place of all changes
+        before this began.
 
         Files named in ``scratch`` are not part of the index. They are deleted last: if activating fails, the next build
         can reuse them.
@@ -105,14 +117,19 @@ class Staging:
             dim=dim,
             similarity=similarity,
             count=count,
+            passages=passages,
             backend=backend,
             source=source,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             generation=self.folder.name,
             files={path.name: FileEntry.of(path) for path in paths},
-            search_candidates=search_candidates(count) if backend == "hnsw" else None,
+            search_candidates=search_candidates(passages) if backend == "hnsw" else None,
             dimensions=dimensions,
             adoption=adoption,
+            version=current_version(self.out) + 1 if sequence is None else sequence,
+            sequence=self._sequence if sequence is None else sequence,
+            encoder=encoder,
+            passage_limit=passage_limit,
         )
         manifest.write(self.out)
         for name in (*scratch, _RECIPE):

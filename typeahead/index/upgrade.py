@@ -1,4 +1,4 @@
-"""Upgrades the index of an earlier release: its vectors are kept, and its words are indexed anew.
+"""Upgrades the index of an earlier release: its vectors are kept, and so are its words, if they are in files already.
 
 The result is a new generation, so a kill leaves the old index as it was.
 """
@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path
 
 from typeahead.errors import IndexCorrupt
-from typeahead.index.database import open_database
-from typeahead.index.documents import DocumentWriter
+from typeahead.index.columns import FIELDS, StoredColumns
+from typeahead.index.database import open_database, schema_of
+from typeahead.index.document_writer import DocumentWriter, undivided
 from typeahead.index.guard import Guard
 from typeahead.index.manifest import FORMAT_VERSION, Manifest
 from typeahead.index.staging import DOCUMENTS, Staging
@@ -24,6 +25,8 @@ from typeahead.text.document import Document
 
 #: Documents in a transaction.
 _BATCH = 1000
+#: The first format with the words in files of their own.
+_WORDS_IN_FILES = 3
 
 
 def upgrade_index(folder: Path, progress: OnProgress | None = None) -> Manifest:
@@ -44,8 +47,13 @@ def upgrade_index(folder: Path, progress: OnProgress | None = None) -> Manifest:
         manifest.verify_files(folder)
         old = folder / manifest.generation
         try:
-            _copy_documents(old / DOCUMENTS, staging.folder / DOCUMENTS, manifest.count, tell)
-            index_words(staging.folder / DOCUMENTS, manifest.count, tell)
+            schema = schema_of(manifest.format_version)
+            _copy_documents(old / DOCUMENTS, staging.folder / DOCUMENTS, schema, manifest.count, tell)
+            if manifest.format_version < _WORDS_IN_FILES:
+                index_words(staging.folder / DOCUMENTS, manifest.count, tell)
+            else:
+                # Documents had no fields.
+                StoredColumns(manifest.count, {}).write(staging.folder / FIELDS)
             for name in manifest.files:
                 if name != DOCUMENTS:
                     _link(old / name, staging.folder / name)
@@ -57,6 +65,7 @@ def upgrade_index(folder: Path, progress: OnProgress | None = None) -> Manifest:
             dim=manifest.dim,
             similarity=manifest.similarity,
             count=manifest.count,
+            passages=manifest.count,
             backend=manifest.backend,
             source=manifest.source,
             dimensions=manifest.dimensions,
@@ -64,16 +73,17 @@ def upgrade_index(folder: Path, progress: OnProgress | None = None) -> Manifest:
         )
 
 
-def _copy_documents(old: Path, new: Path, count: int, tell: OnProgress) -> None:
+def _copy_documents(old: Path, new: Path, schema: int, count: int, tell: OnProgress) -> None:
+    copied = 0
     try:
-        with closing(open_database(old, earlier=True)) as source, closing(DocumentWriter(new)) as target:
+        with closing(open_database(old, schema=schema)) as source, closing(DocumentWriter(new)) as target:
             rows = source.execute("SELECT id, title, text, url FROM documents ORDER BY row")
             documents = (Document(*row) for row in rows)
             tell("documents", 0, count)
             while part := list(islice(documents, _BATCH)):
-                target.append(target.count, part)
-                tell("documents", target.count, count)
-            copied = target.count
+                target.append((document, undivided(document)) for document in part)
+                copied += len(part)
+                tell("documents", copied, count)
             target.finish()
     except sqlite3.Error as error:
         raise IndexCorrupt(f"{old} is damaged ({error}): rebuild the index", folder=old.parent.parent) from error

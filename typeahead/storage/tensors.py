@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: More bytes than any header that this package writes.
-_LONGEST_HEADER: Final = 1 << 16
+_LONGEST_HEADER: Final = 1 << 22
 _TYPES: Final = {"U8": "<u1", "U32": "<u4", "I64": "<i8"}
 _NAMES: Final = {np.dtype(kind): name for name, kind in _TYPES.items()}
 #: Tensors start at multiples of this, as NumPy is slow with numbers that do not.

@@ -9,7 +9,7 @@ import pytest
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.datasets import Dataset, Passage
 from typeahead.evaluate.measures.lexical import WordSearch, indexed_words
-from typeahead.index.documents import DocumentWriter
+from typeahead.index.document_writer import DocumentWriter, undivided
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.lexical.writer import LexicalWriter
 from typeahead.index.words import index_words
@@ -34,7 +34,7 @@ def served(folder: Path) -> Lexical:
     """The words of an index."""
     folder.mkdir()
     writer = DocumentWriter(folder / "documents.sqlite")
-    writer.append(0, DOCUMENTS)
+    writer.append((document, undivided(document)) for document in DOCUMENTS)
     writer.finish()
     writer.close()
     index_words(folder / "documents.sqlite", len(DOCUMENTS), no_progress)

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import SourceError, TypeaheadError
-from typeahead.index.adopt.agreement import LEAST, SAMPLE, USUAL, Agreement, compare
+from typeahead.index.adopt.agreement import LEAST, SAMPLE, USUAL, Agreement, check_encoder, compare
 from typeahead.index.adopt.arrays import read_array
 from typeahead.index.adopt.faiss_file import inspect_faiss
 from typeahead.index.adopt.lengths import store_matrix
 from typeahead.index.adopt.matching import move_documents, store_documents
+from typeahead.index.adopt.passages import store_passages
 from typeahead.index.adopt.recall import LOW, Neighbours, Search, sample_rows
 from typeahead.index.approximate import build_graph
+from typeahead.index.build import recorded
 from typeahead.index.documents import Documents
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.manifest import FORMAT_VERSION, SIMILARITIES, Adoption, Manifest, Teacher
@@ -53,6 +55,8 @@ def adopt_index(
     warn: Callable[[str], None] = warnings.warn,
     source: str = "",
     guard: Guard = CAREFUL,
+    by_passage: bool = False,
+    encoder_address: str = "",
 ) -> Manifest:
     """Make an index ``out`` from the teacher's ``vectors`` and their ``documents``, and activate it.
 
@@ -61,7 +65,8 @@ def adopt_index(
     keep no order, so for them ``ids`` follow ascending labels. Without ``ids``, the i-th vector belongs to the i-th
     document. If FAISS labels its vectors (``IndexIDMap``, inverted lists), a label is the id of the vector's document,
     or the document's position if the labels are exactly 0, 1, …, n-1. Every vector must have a document, and every
-    document a vector.
+    document a vector. With ``by_passage``, ``documents`` are passages, each with a vector: those that follow each other
+    with the same id are one document.
 
     Some documents are encoded and compared with their vectors, and the finished index is searched for a sample of its
     own vectors: the manifest's ``adoption`` records both results.
@@ -89,6 +94,11 @@ def adopt_index(
         warn: called with one sentence for each possible problem that does not prevent adoption.
         source: description of where the vectors come from, recorded in the manifest.
         guard: decides how few documents may replace the current index.
+        by_passage: whether there is a vector for each passage. The passages of a document have one title, and fields
+            and URL are those of the first; what follows "#" in their URLs leads to each. ``ids`` must name the document
+            of each passage in this order.
+        encoder_address: the name or folder that ``encoder`` was loaded by, recorded in the manifest; by default its
+            name.
 
     Raises:
         ReplacementRefused: ``guard`` does not accept so few documents.
@@ -114,7 +124,7 @@ def adopt_index(
             path=vectors,
         )
     else:
-        _check_encoder(encoder, teacher, similarity)
+        check_encoder(encoder, teacher, similarity)
     if not vectors.is_file():
         raise SourceError("this file of vectors does not exist", path=vectors)
     tell = progress or no_progress
@@ -122,8 +132,10 @@ def adopt_index(
         try:
             adopting = _Adopting(vectors, staging.folder, teacher, similarity, dim, tell)
             adopting.read(ids, normalize=normalize, nprobe=nprobe, dimensions=dimensions)
-            staging.check(adopting.found.count)
-            adopting.place(documents)
+            if not by_passage:
+                staging.check(adopting.found.count)
+            adopting.place(documents, by_passage=by_passage)
+            staging.check(adopting.documents)
             adopting.make_searchable(backend, dimensions, nprobe)
             agreement = adopting.verify(encoder)
             adoption = adopting.measure(agreement, nprobe, dimensions, warn)
@@ -135,25 +147,13 @@ def adopt_index(
             teacher=teacher,
             dim=adopting.found.dim,
             similarity=similarity,
-            count=adopting.found.count,
+            count=adopting.documents,
+            passages=adopting.found.count,
             backend=adopting.backend,
             source=source,
             dimensions=dimensions,
             adoption=adoption,
-        )
-
-
-def _check_encoder(encoder: Encoder, teacher: Teacher, similarity: str) -> None:
-    config = encoder.config
-    own = Teacher(config.teacher.name, config.teacher.revision or None)
-    other_revision = None not in (own.revision, teacher.revision) and own.revision != teacher.revision
-    if own.name != teacher.name or other_revision:
-        raise TypeaheadError(f"encoder {config.name} has the teacher {own}, but the vectors are from {teacher}")
-    if config.role == "query":
-        raise TypeaheadError(f"encoder {config.name} encodes queries: pass a passage encoder such as minilm-doc")
-    if config.similarity != similarity:
-        raise TypeaheadError(
-            f"{teacher.name} compares by {config.similarity}: its encoders could not search an index by {similarity}"
+            encoder=None if encoder is None else recorded(encoder, encoder_address),
         )
 
 
@@ -183,6 +183,8 @@ class _Adopting:
     """One adoption; its methods are the steps, in order."""
 
     found: _Found
+    #: Number of documents.
+    documents: int
     backend: str
 
     def __init__(
@@ -261,9 +263,14 @@ class _Adopting:
             raise SourceError(f"{len(keys)} ids for {count} vectors", path=ids or self._path)
         return keys
 
-    def place(self, documents: Iterable[Document]) -> None:
-        """Store each document in the row of its vector."""
+    def place(self, documents: Iterable[Document], *, by_passage: bool) -> None:
+        """Store each document in the row of its vector, or the documents of passages."""
         target, found = self._folder / DOCUMENTS, self.found
+        if by_passage:
+            self.documents = store_passages(documents, found.keys, found.count, target, self._path, self._tell)
+            index_words(target, self.documents, self._tell, found.count)
+            return
+        self.documents = found.count
         other = store_documents(
             documents, found.keys, found.count, target, self._path, self._tell, labels=found.labelled
         )
@@ -345,9 +352,9 @@ class _Adopting:
         )
 
     def _passages(self, rows: NDArray[np.int64]) -> list[str]:
-        store = Documents(self._folder / DOCUMENTS, self.found.count)
+        store = Documents(self._folder / DOCUMENTS, self.documents, self.found.count)
         try:
-            read = store.read(rows.tolist())
+            read = store.shown(rows.tolist())
         finally:
             store.close()
         return [read[row].passage for row in rows.tolist()]

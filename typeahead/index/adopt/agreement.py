@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Encoder, Vectors
-from typeahead.errors import ModelError
+from typeahead.errors import ModelError, TypeaheadError
 from typeahead.index.adopt.recall import Search
+from typeahead.index.manifest import Teacher
 
 SAMPLE = 16
 #: Below the first median cosine, vectors are refused; below the second, there is a warning.
@@ -63,3 +64,18 @@ def compare(
     found = search(encoded.astype(np.float32), _AMONG)
     own = [row in [hit for hit, _ in pairs] for row, pairs in zip(rows.tolist(), found, strict=True)]
     return Agreement(bool(np.mean(own) >= _FOUND), cosine)
+
+
+def check_encoder(encoder: Encoder, teacher: Teacher, similarity: str) -> None:
+    """Raise :class:`~typeahead.errors.TypeaheadError` for an encoder that cannot check vectors of ``teacher``."""
+    config = encoder.config
+    own = Teacher(config.teacher.name, config.teacher.revision or None)
+    other_revision = None not in (own.revision, teacher.revision) and own.revision != teacher.revision
+    if own.name != teacher.name or other_revision:
+        raise TypeaheadError(f"encoder {config.name} has the teacher {own}, but the vectors are from {teacher}")
+    if config.role == "query":
+        raise TypeaheadError(f"encoder {config.name} encodes queries: pass a passage encoder such as minilm-doc")
+    if config.similarity != similarity:
+        raise TypeaheadError(
+            f"{teacher.name} compares by {config.similarity}: its encoders could not search an index by {similarity}"
+        )

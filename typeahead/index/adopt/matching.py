@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.errors import SourceError
-from typeahead.index.documents import DocumentWriter
+from typeahead.index.document_writer import DocumentWriter
 from typeahead.progress import OnProgress
 from typeahead.text.document import Document
 
@@ -79,7 +79,7 @@ def store_documents(
         if done != count:
             missing = ""
             if keys is not None:
-                stored = {document.id for document in store}
+                stored = {document.id for document, _ in store}
                 missing = f"; the first id without a document is {next(key for key in keys if key not in stored)!r}"
             raise SourceError(f"{count} vectors, but {done} documents{missing}", path=vectors)
         store.finish()
@@ -95,7 +95,7 @@ def move_documents(target: Path, rows: NDArray[np.int64]) -> None:
     source, store = DocumentWriter(old), DocumentWriter(target)
     try:
         part: list[tuple[int, Document]] = []
-        for row, document in zip(rows.tolist(), source, strict=True):
+        for row, (document, _) in zip(rows.tolist(), source, strict=True):
             part.append((row, document))
             if len(part) == _BATCH:
                 store.put(part)

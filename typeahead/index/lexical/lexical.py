@@ -7,6 +7,10 @@ Files of a generation::
                         ``counts`` uint8 (e,): the forms of the title and of the text of each document, and how often
                         each occurs there; ``lengths`` uint32 (count, 2): how many forms each has. Metadata:
                         ``format_version``, ``documents`` (their number), and ``segments`` (documents of each)
+    passages.safetensors  if any document is divided: ``firsts`` int64 (count + 1,), the first passage of each document,
+                        and ``starts``, ``ids``, ``counts`` and ``lengths`` of passages instead of documents. Passages
+                        of documents that are not divided have none. Metadata: ``format_version``, ``documents`` and
+                        ``passages`` (their numbers)
     words*.*            the inverted index, see :mod:`~typeahead.index.lexical.inverted`
 
 A form is what :func:`typeahead.text.analysis.analyse` makes of a word: its whole, and its parts if it has several.
@@ -17,19 +21,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from tantivy import Query
 
-from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt
 from typeahead.index.lexical.candidates import Clause, Queries
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.inverted import Inverted
 from typeahead.index.lexical.lookup import LookedUp, look_up
-from typeahead.index.lexical.writer import FORMAT_VERSION, FORMS
+from typeahead.index.lexical.writer import FORMAT_VERSION, FORMS, PASSAGES
+from typeahead.index.parts import PassageMap, WordEvidence
 from typeahead.search.terms import Term
 from typeahead.search.vocabulary import Vocabulary
 from typeahead.storage.tensors import map_tensors
@@ -38,30 +42,29 @@ from typeahead.storage.tensors import map_tensors
 TITLED: Final = 32
 
 
-class WordEvidence(NamedTuple):
-    """What n documents say about some terms."""
-
-    #: How often the forms of each term occur in each field: float32 (n, fields, terms).
-    frequencies: Vectors
-    #: The largest weight among the forms that occur, 0 where none does: float32 (n, fields, terms).
-    weights: Vectors
-    #: Number of forms of each field: float32 (n, fields).
-    lengths: Vectors
-
-
 class Lexical:
     """The words of ``count`` documents. May be used from several threads; searches do not hold Python's global lock."""
 
-    def __init__(self, vocabulary: Vocabulary, forward: Forward, inverted: Inverted) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        forward: Forward,
+        inverted: Inverted,
+        passages: PassageMap | None = None,
+        divided: Forward | None = None,
+    ) -> None:
         #: All forms, with the number of documents that hold each.
         self.vocabulary = vocabulary
         self._forward, self._inverted = forward, inverted
+        #: Which passages belong to which document.
+        self.passages = passages or PassageMap(forward.count, None)
+        self._divided = divided
         self._count = forward.count
         self._queries = Queries(vocabulary, inverted, forward.count)
 
     @classmethod
-    def open(cls, folder: Path, count: int) -> Self:
-        """Open the words in the folder of a generation with ``count`` documents.
+    def open(cls, folder: Path, count: int, passages: int | None = None) -> Self:
+        """Open the words in the folder of a generation with ``count`` documents and ``passages``, by default as many.
 
         Raises :class:`~typeahead.errors.IndexCorrupt` if a file is missing, damaged, or belongs to other documents.
         """
@@ -79,11 +82,12 @@ class Lexical:
                 raise ValueError("a word is in more documents than there are")
             forward = Forward(count, *(tensors[name] for name in ("starts", "ids", "counts", "lengths")))
         except (OSError, KeyError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else getattr(error, "strerror", None) or str(error)
-            raise IndexCorrupt(
-                f"{folder / FORMS} cannot be read ({reason}): rebuild the index", folder=folder.parent
-            ) from error
-        return cls(vocabulary, forward, Inverted(folder, segments))
+            raise _corrupt(folder / FORMS, error) from error
+        places, divided = None, None
+        if passages not in (None, count):
+            assert passages is not None
+            places, divided = _open_passages(folder / PASSAGES, count, passages)
+        return cls(vocabulary, forward, Inverted(folder, segments), places, divided)
 
     @cached_property
     def average_lengths(self) -> NDArray[np.float64]:
@@ -158,6 +162,21 @@ class Lexical:
         frequencies, weights = self._forward.weigh(asked, looked_up.spans, len(looked_up.known))
         return WordEvidence(frequencies, weights, self._forward.lengths[asked].astype(np.float32))
 
+    def passage_evidence(self, passages: NDArray[np.int64], terms: Sequence[Term] | LookedUp) -> WordEvidence:
+        """Count terms in n passages of divided documents, whose titles count with each; others have no evidence.
+
+        Raises ``IndexError`` for a passage that does not exist.
+        """
+        looked_up = self.look_up(terms)
+        if self._divided is None:
+            if len(passages) and not 0 <= passages.min() <= passages.max() < self._count:
+                raise IndexError(f"there are {self._count} passages")
+            shape = (len(passages), self._forward.lengths.shape[1])
+            none = np.zeros((*shape, len(looked_up.known)), np.float32)
+            return WordEvidence(none, none.copy(), np.zeros(shape, np.float32))
+        frequencies, weights = self._divided.weigh(passages, looked_up.spans, len(looked_up.known))
+        return WordEvidence(frequencies, weights, self._divided.lengths[passages].astype(np.float32))
+
     def document_frequencies(self, terms: Sequence[Term] | LookedUp) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,).
 
@@ -181,3 +200,27 @@ def _appended(
         # The second search scores by more terms, so its scores may be higher.
         scores = scores * np.float32(min(1.0, found[1][-1] / max(float(scores[0]), 1e-30)))
     return np.concatenate([found[0], rows])[:depth], np.concatenate([found[1], scores])[:depth]
+
+
+def _open_passages(path: Path, count: int, passages: int) -> tuple[PassageMap, Forward]:
+    try:
+        tensors, said = map_tensors(path)
+        if said.get("format_version") != str(FORMAT_VERSION):
+            raise ValueError(f"its format is {said.get('format_version')!r}, not {FORMAT_VERSION}")
+        if (said.get("documents"), said.get("passages")) != (str(count), str(passages)):
+            raise ValueError(
+                f"it is for {said.get('documents')} documents with {said.get('passages')} passages, but the index has "
+                f"{count} with {passages}"
+            )
+        places = PassageMap(count, tensors["firsts"])
+        if places.count != passages:
+            raise ValueError(f"it has {places.count} passages, not {passages}")
+        forward = Forward(passages, *(tensors[name] for name in ("starts", "ids", "counts", "lengths")))
+    except (OSError, KeyError, ValueError) as error:
+        raise _corrupt(path, error) from error
+    return places, forward
+
+
+def _corrupt(path: Path, error: Exception) -> IndexCorrupt:
+    reason = f"no {error}" if isinstance(error, KeyError) else getattr(error, "strerror", None) or str(error)
+    return IndexCorrupt(f"{path} cannot be read ({reason}): rebuild the index", folder=path.parent.parent)

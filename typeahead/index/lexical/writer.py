@@ -1,8 +1,8 @@
 """Writes the words of an index: the files that :mod:`~typeahead.index.lexical.lexical` opens.
 
 Documents are added one by one, in the order of their rows. Tantivy flushes what it has to files, and so do we with what
-each document holds, so memory holds little beside the vocabulary. Forms get numbers as they come; only when all are
-known are they sorted, and everything is numbered anew.
+each document holds (``forward_writer``), so memory holds little beside the vocabulary. Forms get numbers as they come;
+only when all are known are they sorted, and everything is numbered anew.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,6 +20,7 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
+from typeahead.index.lexical.forward_writer import BLOCK, ForwardWriter
 from typeahead.index.lexical.inverted import (
     BEGINNINGS,
     EXTENSIONS,
@@ -34,18 +36,17 @@ from typeahead.index.lexical.inverted import (
 from typeahead.search.terms import FIELDS
 from typeahead.storage.tensors import TensorWriter
 from typeahead.text.analysis import forms as forms_of
-from typeahead.text.document import Document
+from typeahead.text.document import Document, Passage
 
 #: The file with the vocabulary and the forms of each document.
 FORMS: Final = "forms.safetensors"
+#: The file with the passages of each document and their forms, if any document is divided.
+PASSAGES: Final = "passages.safetensors"
 FORMAT_VERSION: Final = 1
 #: Where a writer keeps what is unfinished.
 PARTIAL: Final = "words.partial"
 #: Bytes in Tantivy's memory before it writes a segment.
 _HEAP: Final = 256_000_000
-#: Forms of documents in our memory before they are written to a file. The file takes 9 bytes for each.
-_BLOCK: Final = 1 << 15
-_LARGEST_COUNT: Final = 255
 _TITLE: Final = FIELDS.index("title")
 
 
@@ -56,30 +57,28 @@ class LexicalWriter:
     a killed writer are deleted. ``block`` is the number of entries that are kept in memory.
     """
 
-    def __init__(self, folder: Path, *, block: int = _BLOCK) -> None:
+    def __init__(self, folder: Path, *, block: int = BLOCK) -> None:
         self._folder = folder
         self._block = block
         self._partial = folder / PARTIAL
         shutil.rmtree(self._partial, ignore_errors=True)
-        for path in (folder / FORMS, *folder.glob("words*.*")):
+        for path in (folder / FORMS, folder / PASSAGES, *folder.glob("words*.*")):
             path.unlink(missing_ok=True)
         (self._partial / "tantivy").mkdir(parents=True)
         schema = make_schema()
         # One thread, so that documents stay in their order; the others belong to the encoder's users.
         self._writer = tantivy.Index(schema, path=str(self._partial / "tantivy")).writer(_HEAP, 1)
         self._numbers: dict[str, int] = {}
-        #: The forms of the documents since the last block, field after field, and how many each field has.
-        self._forms = array("I")
-        self._sizes = array("I")
-        #: For all documents: the distinct forms of each field, and its words.
-        self._distinct: list[NDArray[np.int64]] = []
-        self._lengths = array("I")
-        self._blocks = 0
+        self._documents = ForwardWriter(self._partial, "documents", block=block)
+        #: The forms of passages, from the first divided document on.
+        self._passages: ForwardWriter | None = None
+        #: The number of passages before each document.
+        self._firsts = array("Q", [0])
         #: Number of documents.
         self.count = 0
 
-    def add(self, document: Document) -> None:
-        """Add the document of the next row."""
+    def add(self, document: Document, passages: Sequence[Passage] = ()) -> None:
+        """Add the document of the next row, and its passages if it is divided."""
         indexed = tantivy.Document()
         indexed.add_unsigned(ROW, self.count)
         beginnings: list[str] = []
@@ -87,22 +86,12 @@ class LexicalWriter:
         numbers = self._numbers
         for field, text in enumerate((document.title, document.text)):
             weight = TITLE_WEIGHT if field == _TITLE else 1
-            words = forms_of(text)
-            parts: list[str] = []
-            wholes: list[str] = []
-            for word in words:
-                if len(word) == 1:
-                    parts += word
-                else:
-                    parts += word[1:]
-                    wholes.append(word[0])
+            parts, wholes = _parts_and_wholes(text)
             forms = parts + wholes
-            self._forms.extend([numbers.setdefault(form, len(numbers)) for form in forms])
-            self._sizes.append(len(forms))
-            self._lengths.append(len(forms))
+            self._documents.add([numbers.setdefault(form, len(numbers)) for form in forms])
             for _ in range(weight if parts else 0):
-                indexed.add_text(WORDS, " ".join(forms[: len(parts)]))
-            compounds += forms[len(parts) :] * weight
+                indexed.add_text(WORDS, " ".join(parts))
+            compounds += wholes * weight
             short = [form[:length] for length in range(1, SHORT + 1) for form in forms if len(form) >= length]
             beginnings += short * weight
             if field == _TITLE:
@@ -113,28 +102,33 @@ class LexicalWriter:
         indexed.add_text(BEGINNINGS, " ".join(beginnings))
         self._writer.add_document(indexed)
         self.count += 1
-        if len(self._forms) >= self._block:
-            self._flush()
+        self._add_passages(document, passages)
+
+    def _add_passages(self, document: Document, passages: Sequence[Passage]) -> None:
+        first = self._firsts[-1]
+        self._firsts.append(first + max(len(passages), 1))
+        if len(passages) > 1:
+            if self._passages is None:
+                self._passages = ForwardWriter(self._partial, "passages", block=self._block)
+                self._passages.skip(first)
+            known = self._numbers.get
+            title = [self._numbers[form] for form in chain(*_parts_and_wholes(document.title))]
+            for passage in passages:
+                self._passages.add(title)
+                # A word that is cut has parts that no document holds.
+                forms = map(known, chain(*_parts_and_wholes(passage.text)))
+                self._passages.add([number for number in forms if number is not None])
+        elif self._passages is not None:
+            self._passages.skip(1)
 
     def finish(self) -> None:
         """Write everything to its place. Nothing may be added afterwards."""
-        self._flush()
+        self._documents.flush()
         self._writer.commit()
         self._writer.wait_merging_threads()
         segments = self._move_segments()
         self._write_forms(segments)
         shutil.rmtree(self._partial)
-
-    def _flush(self) -> None:
-        """Write the forms since the last block as pairs of field and form, each once, and their counts."""
-        sizes = np.array(self._sizes, np.int64)
-        pairs = np.repeat(np.arange(len(sizes)) << 32, sizes) | np.array(self._forms, np.int64)
-        pairs, counts = np.unique(pairs, return_counts=True)
-        self._distinct.append(np.bincount(pairs >> 32, minlength=len(sizes)))
-        np.save(self._partial / f"pairs{self._blocks}.npy", pairs)
-        np.save(self._partial / f"counts{self._blocks}.npy", np.minimum(counts, _LARGEST_COUNT).astype(np.uint8))
-        self._blocks += 1
-        self._forms, self._sizes = array("I"), array("I")
 
     def _move_segments(self) -> list[int]:
         source = self._partial / "tantivy"
@@ -150,56 +144,59 @@ class LexicalWriter:
         places = np.empty(len(forms), np.int64)
         places[np.fromiter(map(self._numbers.__getitem__, forms), np.int64, len(forms))] = np.arange(len(forms))
         encoded = [form.encode("utf-8") for form in forms]
-        starts = np.concatenate([[0], np.cumsum(np.concatenate(self._distinct))])
         form_starts = np.concatenate([[0], np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))])
-        lengths = np.array(self._lengths, np.uint32).reshape(self.count, len(FIELDS))
         frequencies = np.zeros(len(forms), np.uint32)
         shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
             "form_starts": (np.int64, form_starts.shape),
-            "starts": (np.int64, starts.shape),
-            # As these are written, the frequencies are counted.
-            "ids": (np.uint32, (int(starts[-1]),)),
             "document_frequencies": (np.uint32, frequencies.shape),
-            "lengths": (np.uint32, lengths.shape),
             "forms": (np.uint8, (int(form_starts[-1]),)),
-            "counts": (np.uint8, (int(starts[-1]),)),
         }
         metadata = {
             "format_version": str(FORMAT_VERSION),
             "documents": str(self.count),
             "segments": ",".join(map(str, segments)),
         }
-        path = self._partial / FORMS
+        content: dict[str, Iterable[NDArray[Any]]] = {
+            "form_starts": [form_starts],
+            "document_frequencies": [frequencies],
+            "forms": [np.frombuffer(b"".join(encoded), np.uint8)],
+        }
+        self._write(FORMS, self._documents, shapes, content, metadata, places, frequencies)
+        if self._passages is not None:
+            self._passages.flush()
+            firsts = np.array(self._firsts, np.int64)
+            metadata = {
+                "format_version": str(FORMAT_VERSION),
+                "documents": str(self.count),
+                "passages": str(firsts[-1]),
+            }
+            shapes = {"firsts": (np.int64, firsts.shape)}
+            self._write(PASSAGES, self._passages, shapes, {"firsts": [firsts]}, metadata, places)
+
+    def _write(
+        self,
+        name: str,
+        forward: ForwardWriter,
+        shapes: Mapping[str, tuple[Any, tuple[int, ...]]],
+        content: Mapping[str, Iterable[NDArray[Any]]],
+        metadata: Mapping[str, str],
+        places: NDArray[np.int64],
+        frequencies: NDArray[np.uint32] | None = None,
+    ) -> None:
+        """Write what a forward index has, and more ``content`` of some ``shapes``, to a file in its place."""
+        path = self._partial / name
+        content = {"starts": [forward.starts], "lengths": [forward.lengths], **content}
+        # Writing ids counts the frequencies, and puts the counts in order.
+        shapes = {"ids": forward.shapes()["ids"], **forward.shapes(), **shapes}
         with TensorWriter(path, shapes, metadata) as tensors:
-            tensors.write("form_starts", [form_starts])
-            tensors.write("starts", [starts])
-            tensors.write("ids", self._renumbered(places, frequencies))
-            tensors.write("document_frequencies", [frequencies])
-            tensors.write("lengths", [lengths])
-            tensors.write("forms", [np.frombuffer(b"".join(encoded), np.uint8)])
-            tensors.write("counts", self._counts())
-        path.replace(self._folder / FORMS)
-
-    def _renumbered(self, places: NDArray[np.int64], frequencies: NDArray[np.uint32]) -> Iterator[NDArray[np.uint32]]:
-        """The forms of all fields, in the order of the vocabulary; adds up in how many documents each occurs."""
-        for block in range(self._blocks):
-            pairs = np.load(self._partial / f"pairs{block}.npy")
-            if not len(pairs):
-                continue
-            fields = pairs >> 32
-            pairs = (fields << 32) | places[pairs & 0xFFFF_FFFF]
-            order = np.argsort(pairs, kind="stable")
-            pairs = pairs[order]
-            counts_path = self._partial / f"counts{block}.npy"
-            np.save(counts_path, np.load(counts_path)[order])
-            ids = pairs & 0xFFFF_FFFF
-            documents = (pairs >> 32) // len(FIELDS)
-            once = np.unique((documents << 32) | ids)
-            frequencies += np.bincount(once & 0xFFFF_FFFF, minlength=len(frequencies)).astype(np.uint32)
-            yield ids.astype(np.uint32)
-
-    def _counts(self) -> Iterator[NDArray[np.uint8]]:
-        return (np.load(self._partial / f"counts{block}.npy") for block in range(self._blocks))
+            for tensor in sorted(shapes, key=lambda one: -np.dtype(shapes[one][0]).itemsize):
+                if tensor == "ids":
+                    tensors.write(tensor, forward.ids(places, frequencies))
+                elif tensor == "counts":
+                    tensors.write(tensor, forward.counts())
+                else:
+                    tensors.write(tensor, content[tensor])
+        path.replace(self._folder / name)
 
     def __enter__(self) -> Self:
         return self
@@ -209,3 +206,16 @@ class LexicalWriter:
     ) -> None:
         del self._writer
         shutil.rmtree(self._partial, ignore_errors=True)
+
+
+def _parts_and_wholes(text: str) -> tuple[list[str], list[str]]:
+    """Return the parts of all words of a text, in their order, and the wholes of words with several parts."""
+    parts: list[str] = []
+    wholes: list[str] = []
+    for word in forms_of(text):
+        if len(word) == 1:
+            parts += word
+        else:
+            parts += word[1:]
+            wholes.append(word[0])
+    return parts, wholes
