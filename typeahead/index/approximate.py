@@ -74,6 +74,10 @@ class HnswVectors:
             found += self._scored(queries[start : start + _SCORED], labels[start : start + _SCORED], k)
         return found
 
+    def vectors_of(self, rows: NDArray[np.int64]) -> Vectors:
+        """Return the vectors of n rows: float32 (n, dim)."""
+        return self._vectors.take(rows, axis=0).astype(np.float32, copy=False)
+
     def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the scores of some rows, computed as in :meth:`nearest`: float64 (n,)."""
         return row_scores(self._vectors, rows, query.astype(np.float64))
@@ -136,14 +140,21 @@ class FaissVectors:
             found.append(best(rows, row_scores_[there].astype(np.float64), k))
         return found
 
-    def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Score some rows with the vectors that FAISS reconstructs, which may be compressed; None if it cannot."""
+    def vectors_of(self, rows: NDArray[np.int64]) -> Vectors | None:
+        """Return the vectors of n rows as FAISS reconstructs them: float32 (n, dim); None if it cannot."""
         labels = rows if self._labels is None else self._labels[rows]
         try:
-            vectors = np.array([self.index.reconstruct(int(label)) for label in labels], np.float64)
+            vectors = [self.index.reconstruct(int(label)) for label in labels]
         except RuntimeError:  # for example inverted lists without a map from labels to positions
             return None
-        scores: NDArray[np.float64] = vectors.reshape(len(labels), -1) @ query.astype(np.float64)
+        return np.array(vectors, np.float32).reshape(len(labels), self.index.d)
+
+    def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Score some rows with the vectors that FAISS reconstructs, which may be compressed; None if it cannot."""
+        vectors = self.vectors_of(rows)
+        if vectors is None:
+            return None
+        scores: NDArray[np.float64] = vectors.astype(np.float64) @ query.astype(np.float64)
         return scores
 
 

@@ -42,9 +42,14 @@ class Source(Protocol):
 
     #: The address that it was opened by.
     address: str
-    space: Space
-    #: The token weights of a sparse encoder, of the documents of the first part; None without any.
-    sparse: SparseWords | None
+
+    @property
+    def space(self) -> Space:
+        """The embedding space of the vectors."""
+
+    @property
+    def sparse(self) -> SparseWords | None:
+        """The token weights of a sparse encoder, of the documents of the first part; None without any."""
 
     @property
     def contents(self) -> Contents:

@@ -143,6 +143,10 @@ class ExactVectors:
         scores[others] = self.scores(rows[others], query)
         return rows, scores
 
+    def vectors_of(self, rows: NDArray[np.int64]) -> Vectors:
+        """Return the vectors of n rows: float32 (n, dim)."""
+        return self._vectors.take(rows, axis=0).astype(np.float32, copy=False)
+
     def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the scores of some rows, computed as in :meth:`nearest`: float64 (n,)."""
         return self.scores(rows, query.astype(np.float64))

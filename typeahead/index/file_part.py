@@ -44,7 +44,8 @@ class FilePart:
         self.count = manifest.count
         self.passages: PassageMap = words.passages
         self.columns = columns
-        self._documents, self._vectors, self._preparation, self._words = documents, vectors, preparation, words
+        self.preparation = preparation
+        self._documents, self._vectors, self._words = documents, vectors, words
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, candidates: int | None = None) -> FilePart:
@@ -92,7 +93,7 @@ class FilePart:
         if k < 1:
             raise ValueError(f"k is {k}; it must be at least 1")
         self._documents.check_open()
-        asked, prepared = self._preparation.prepared(queries)
+        asked, prepared = self.preparation.prepared(queries)
         some = () if admitted is None else (admitted,)
         found = self._vectors.nearest(prepared, k, *some)
         if asked is not None:
@@ -107,8 +108,12 @@ class FilePart:
         query of zeros. Raises the same errors as :meth:`nearest`.
         """
         self._documents.check_open()
-        asked, prepared = self._preparation.prepared(np.asarray(query)[None])
+        asked, prepared = self.preparation.prepared(np.asarray(query)[None])
         return None if asked is not None else self._vectors.scores_of(prepared[0], passages)
+
+    def vectors(self, passages: NDArray[np.int64]) -> Vectors | None:
+        """Return the vectors that are searched, of n passages: float32 (n, dim); None if they are not available."""
+        return self._vectors.vectors_of(passages)
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of some ids, without ids that do not exist."""

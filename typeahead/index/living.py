@@ -222,10 +222,8 @@ class LivingIndex:
     def _open(self) -> _Base:
         stamp = _stamp(self.folder)
         generation = open_index(self.folder, lexical=self._lexical, search_candidates=self._candidates)
-        manifest, part = generation.manifest, generation.part
-        journal = Journal(self.folder, dim=manifest.dim, floor=manifest.version, kinds=part.columns.kinds)
-        changes = Changes(journal, part, manifest.version, generation.stored)
-        return _Base(generation, journal, changes, stamp)
+        journal = Journal.of(self.folder, generation.manifest, generation.part.columns.kinds)
+        return _Base(generation, journal, Changes.of(journal, generation), stamp)
 
     def _reopen(self) -> None:
         opened = self._open()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.index.exact import Nearest
 from typeahead.index.lexical.lookup import LookedUp
+from typeahead.index.queries import Preparation
 from typeahead.search.filters import Filter
 from typeahead.search.terms import Term
 from typeahead.search.vocabulary import Vocabulary
@@ -73,8 +74,13 @@ class Words(Protocol):
     """The words of a part. Words belong to whole documents, whatever passages they have."""
 
     vocabulary: Vocabulary
-    #: Number of forms of each field, in all documents that are there: float64 (fields,).
-    total_lengths: NDArray[np.float64]
+
+    @property
+    def total_lengths(self) -> NDArray[np.float64]:
+        """Number of forms of each field, in all documents that count: float64 (fields,)."""
+
+    def without(self, dead: NDArray[np.int64]) -> Words:
+        """Return the same words, which count as if some documents were not there."""
 
     def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
         """Look terms up, for several of the following methods; looked-up ones are returned as they are."""
@@ -118,8 +124,16 @@ class Part(Protocol):
     #: Number of documents.
     count: int
     passages: PassageMap
-    words: Words
-    columns: Columns
+    #: Makes queries comparable with the vectors.
+    preparation: Preparation
+
+    @property
+    def words(self) -> Words:
+        """The words of the documents."""
+
+    @property
+    def columns(self) -> Columns:
+        """The fields of the documents."""
 
     def nearest(self, queries: Vectors, k: int, admitted: NDArray[np.bool_] | None) -> list[Nearest]:
         """Find the k nearest passages to ``queries`` float32 (m, dim), of those ``admitted``: bool (passages,)."""

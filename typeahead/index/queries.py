@@ -45,3 +45,7 @@ class Preparation:
         if self.projection is not None:
             queries = project(queries, self.projection, cosine=self.cosine)
         return asked, queries
+
+    def stored(self, vectors: Vectors) -> Vectors:
+        """Convert vectors of passages, float32 (n, dim), to what is searched, without bringing them to length 1."""
+        return vectors if self.projection is None else project(vectors, self.projection, cosine=self.cosine)

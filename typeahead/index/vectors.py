@@ -37,6 +37,9 @@ class VectorSearch(Protocol):
     def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
         """Return the same as arrays."""
 
+    def vectors_of(self, rows: NDArray[np.int64]) -> Vectors | None:
+        """Return the vectors of n rows: float32 (n, dim). None if they are not available."""
+
     def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Return inner products of ``query`` float32 (dim,) with some rows: float64 (n,).
 

@@ -19,8 +19,8 @@ def journal_version(folder: Path) -> int:
     if not path.exists():
         return 0
     with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection:
-        (sequence,) = connection.execute("SELECT max(sequence) FROM changes").fetchone()
-    return int(sequence or 0)
+        (version,) = connection.execute("SELECT value FROM counters WHERE name = 'version'").fetchone()
+    return int(version)
 
 
 def current_version(folder: Path) -> int:

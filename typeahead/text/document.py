@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 #: One value of a field, or several of them.
 Value = str | int | float | bool
@@ -55,3 +55,8 @@ class Document:
     def encoded(self, passage: Passage) -> str:
         """The text to encode for one of its passages: title, headings, text. :attr:`passage` is that of all in one."""
         return " ".join(part for part in (self.title, *passage.path, passage.text) if part).strip()
+
+    def shown(self, passage: Passage) -> Document:
+        """The document as a hit shows it by one of its passages: with that text alone, and the URL of its section."""
+        url = f"{self.url}#{passage.anchor}" if passage.anchor else self.url
+        return replace(self, text=passage.text, url=url)

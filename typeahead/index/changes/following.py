@@ -57,16 +57,14 @@ class Changes:
     def of(cls, journal: Journal, index: Index) -> Self:
         """Follow the changes since the generation of an open index."""
         manifest = index.manifest
-        return cls(
-            journal, index.part, index.part.preparation, sequence=manifest.sequence, version=manifest.version
-        )
+        return cls(journal, index.part, index.part.preparation, sequence=manifest.sequence, version=manifest.version)
 
     def refresh(self) -> State:
         """Take in what was written since the last call; raises what :meth:`Journal.since` raises."""
         gone: list[str] = []
-        for change in self._journal.since(self._read):
-            self._read = change.version
-            self._version = max(self._version, change.version)
+        # A version is taken in as a whole, so whatever goes wrong leaves those before.
+        changes = list(self._journal.since(self._read))
+        for change in changes:
             gone.append(change.id)
             # The last one of an id stands at the end, as in a generation that is built of them.
             self._small.pop(change.id, None)
@@ -77,6 +75,9 @@ class Changes:
                 gone = []
                 self._merge()
         self._bury(gone)
+        if changes:
+            self._read = changes[-1].version
+            self._version = max(self._version, self._read)
         if sum(len(one.passages) for one in self._small.values()) > SMALL:
             self._merge()
         return self._state()

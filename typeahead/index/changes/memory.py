@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.index.changes import forms as combining
-from typeahead.index.changes.forms import Forms
+from typeahead.index.changes.forms import Forms, HeldForms
 from typeahead.index.changes.memory_words import MemoryWords
 from typeahead.index.changes.records import Stored
 from typeahead.index.columns import StoredColumns
 from typeahead.index.exact import NONE_NEAR, ExactVectors, Nearest
 from typeahead.index.lexical.lexical import Lexical
-from typeahead.index.parts import Part, PassageMap
+from typeahead.index.parts import Part, PassageMap, Words
 from typeahead.index.queries import Preparation
 from typeahead.text.document import Document, Passage
 
@@ -40,8 +40,8 @@ class Shelf(Protocol):
     def documents(self, rows: Sequence[int]) -> list[Document]:
         """Return the whole documents of some rows."""
 
-    def shown(self, passages: Sequence[int]) -> list[Document]:
-        """Return the documents of some passages as hits show them."""
+    def shown(self, passages: NDArray[np.int64], places: PassageMap) -> list[Document]:
+        """Return the documents of some passages as hits show them; ``places`` are where passages lie."""
 
 
 class MemoryPart:
@@ -157,15 +157,7 @@ class MemoryPart:
 
     def shown(self, passages: Sequence[int]) -> list[Document]:
         """See :meth:`typeahead.index.parts.Part.shown`."""
-        if isinstance(self.shelf, Borrowed):
-            return self.shelf.shown(passages)
-        found = []
-        for passage in passages:
-            row = int(self.passages.documents_of(np.array([passage]))[0])
-            first = passage if self.passages.starts is None else int(self.passages.starts[row])
-            document, parts = self.shelf.divided(row)
-            found.append(document.shown(parts[passage - first]))
-        return found
+        return self.shelf.shown(np.asarray(passages, np.int64), self.passages)
 
     def divided(self, row: int) -> tuple[Document, tuple[Passage, ...]]:
         """See :meth:`typeahead.index.parts.Part.divided`."""
@@ -193,6 +185,15 @@ class Held:
         """Return the whole documents of some rows."""
         return [self._documents[row] for row in rows]
 
+    def shown(self, passages: NDArray[np.int64], places: PassageMap) -> list[Document]:
+        """Return the documents of some passages as hits show them; ``places`` are where passages lie."""
+        rows = places.documents_of(passages)
+        first = rows if places.starts is None else places.starts[rows]
+        return [
+            self._documents[row].shown(self._passages[row][number])
+            for row, number in zip(rows.tolist(), (passages - first).tolist(), strict=True)
+        ]
+
 
 class Borrowed:
     """Some documents of another part."""
@@ -213,9 +214,10 @@ class Borrowed:
         """Return the whole documents of some rows."""
         return self._part.documents(self._rows[list(rows)].tolist())
 
-    def shown(self, passages: Sequence[int]) -> list[Document]:
-        """Return the documents of some passages as hits show them."""
-        return self._part.shown(self._passages[list(passages)].tolist())
+    def shown(self, passages: NDArray[np.int64], places: PassageMap) -> list[Document]:
+        """Return the documents of some passages as hits show them; ``places`` are where passages lie."""
+        del places
+        return self._part.shown(self._passages[passages].tolist())
 
 
 def _passage_map(sizes: Sequence[int]) -> PassageMap:
@@ -224,23 +226,26 @@ def _passage_map(sizes: Sequence[int]) -> PassageMap:
 
 
 def _some(rows: NDArray[np.int64], start: int) -> list[int]:
-    return rows[start : start + _AT_ONCE].tolist()
+    some: list[int] = rows[start : start + _AT_ONCE].tolist()
+    return some
 
 
-def _taken(words: Lexical | MemoryWords, rows: NDArray[np.int64], passages: NDArray[np.int64]) -> Forms:
+def _taken(words: Words, rows: NDArray[np.int64], passages: NDArray[np.int64]) -> Forms:
     """The forms of some documents of a part, numbered anew."""
+    documents: HeldForms
+    divided: HeldForms | None
+    sequences = None
     if isinstance(words, MemoryWords):
-        whole = words.forms
-        size, names = len(whole.names), whole.names.__getitem__
-        documents, divided, sequences = whole.documents, whole.passages, whole.sequences
+        documents, divided, sequences = words.forms.documents, words.forms.passages, words.forms.sequences
     else:
-        size, names = len(words.vocabulary), words.vocabulary.form
-        documents, divided, sequences = words.forward, words.divided, None
+        assert isinstance(words, Lexical)
+        documents, divided = words.forward, words.divided
+    vocabulary = words.vocabulary
     taken = Forms(
         (),
         combining.held(documents, rows),
         None if divided is None else combining.held(divided, passages),
         None if sequences is None else combining.followed(sequences, rows),
     )
-    kept, numbered = combining.used(size, taken)
-    return numbered._replace(names=list(map(names, kept.tolist())))
+    kept, numbered = combining.used(len(vocabulary), taken)
+    return numbered._replace(names=list(map(vocabulary.form, kept.tolist())))

@@ -55,10 +55,13 @@ class Lexical:
     ) -> None:
         #: All forms, with the number of documents that hold each.
         self.vocabulary = vocabulary
-        self._forward, self._inverted = forward, inverted
+        #: The forms of each document.
+        self.forward = forward
+        self._inverted = inverted
         #: Which passages belong to which document.
         self.passages = passages or PassageMap(forward.count, None)
-        self._divided = divided
+        #: The forms of passages, if any document is divided.
+        self.divided = divided
         self._count = forward.count
         self._queries = Queries(vocabulary, inverted, forward.count)
 
@@ -93,8 +96,8 @@ class Lexical:
     def average_lengths(self) -> NDArray[np.float64]:
         """The mean number of forms of each field: float64 (fields,)."""
         if not self._count:
-            return np.zeros(self._forward.lengths.shape[1])
-        means: NDArray[np.float64] = np.mean(self._forward.lengths, axis=0, dtype=np.float64)
+            return np.zeros(self.forward.lengths.shape[1])
+        means: NDArray[np.float64] = np.mean(self.forward.lengths, axis=0, dtype=np.float64)
         return means
 
     def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
@@ -159,8 +162,8 @@ class Lexical:
         that does not exist.
         """
         asked, looked_up = np.asarray(rows, np.int64), self.look_up(terms)
-        frequencies, weights = self._forward.weigh(asked, looked_up.spans, len(looked_up.known))
-        return WordEvidence(frequencies, weights, self._forward.lengths[asked].astype(np.float32))
+        frequencies, weights = self.forward.weigh(asked, looked_up.spans, len(looked_up.known))
+        return WordEvidence(frequencies, weights, self.forward.lengths[asked].astype(np.float32))
 
     def passage_evidence(self, passages: NDArray[np.int64], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         """Count terms in n passages of divided documents, whose titles count with each; others have no evidence.
@@ -168,14 +171,14 @@ class Lexical:
         Raises ``IndexError`` for a passage that does not exist.
         """
         looked_up = self.look_up(terms)
-        if self._divided is None:
+        if self.divided is None:
             if len(passages) and not 0 <= passages.min() <= passages.max() < self._count:
                 raise IndexError(f"there are {self._count} passages")
-            shape = (len(passages), self._forward.lengths.shape[1])
+            shape = (len(passages), self.forward.lengths.shape[1])
             none = np.zeros((*shape, len(looked_up.known)), np.float32)
             return WordEvidence(none, none.copy(), np.zeros(shape, np.float32))
-        frequencies, weights = self._divided.weigh(passages, looked_up.spans, len(looked_up.known))
-        return WordEvidence(frequencies, weights, self._divided.lengths[passages].astype(np.float32))
+        frequencies, weights = self.divided.weigh(passages, looked_up.spans, len(looked_up.known))
+        return WordEvidence(frequencies, weights, self.divided.lengths[passages].astype(np.float32))
 
     def document_frequencies(self, terms: Sequence[Term] | LookedUp) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,).
