@@ -99,6 +99,8 @@ class Capabilities:
     writes: Writes | None = None
     #: Returns the whole documents of some ids; those that are not there are left out.
     documents: Callable[[Sequence[str]], Awaitable[Mapping[str, Document]]] | None = None
+    #: Returns the kind of value of each field that some document has: "text", "number" or "truth".
+    fields: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     #: Counts the values of some fields among all documents that a filter admits, None for all documents.
     facets: Callable[[Filter | None, Sequence[str]], Awaitable[Mapping[str, Mapping[Value, int]]]] | None = None
     #: Makes a back end of the documents that a filter admits. It follows every change of the documents. Nothing that it

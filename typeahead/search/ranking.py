@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from typeahead.core.encoder import Vectors
-from typeahead.errors import UnsupportedFilter
 from typeahead.search.copies import SPARE, Collapse, Ranked, Row
-from typeahead.search.filters import kinds
+from typeahead.search.fields import check_kinds
 from typeahead.search.port import Backend, Candidates, Request
 from typeahead.search.scoring import UNCALIBRATED, Scale, score
 from typeahead.text.document import Value
@@ -72,8 +71,8 @@ async def find(
     """
     check_requests(requests, backend.space.dim)
     for request in requests:
-        if request.filter is not None and (unknown := kinds(request.filter) - backend.capabilities.filters):
-            raise UnsupportedFilter(backend.address, unknown)
+        if request.filter is not None:
+            check_kinds(request.filter, backend)
     version, documents = backend.version, backend.count
     rows: list[list[Row]] = [[] for _ in requests]
     collapse = Collapse(backend, deadline)

@@ -12,8 +12,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from typeahead.errors import ProtocolError
+from typeahead.search.narrowing import Narrowing
 from typeahead.wire.access import SEARCH, Grant, PlainTokens, TokenRefused, Tokens
 from typeahead.wire.fields import MIN_SCORE, BadField, MinScore, ObjectReader, load_object
+from typeahead.wire.narrowing import EXPECTED, Facets, Offset, parse_facets, parse_filter, read_change
 from typeahead.wire.protocol import (
     MAX_SEQ,
     Dtype,
@@ -21,6 +23,7 @@ from typeahead.wire.protocol import (
     Hello,
     Limits,
     Message,
+    Narrow,
     Quality,
     SearchMode,
     Submit,
@@ -44,6 +47,9 @@ class _Keystroke(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str | UnsetType = UNSET
     edit: _EditFields | UnsetType = UNSET
     submit: bool | UnsetType = UNSET
+    filter: Any = UNSET
+    facets: Facets | UnsetType = UNSET
+    offset: Offset | UnsetType = UNSET
 
 
 class _HelloFields(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,6 +60,9 @@ class _HelloFields(msgspec.Struct, forbid_unknown_fields=True):
     min_score: MinScore = 0.0
     # A token that the server does not ask for is ignored, whatever it is.
     token: Any = None
+    filter: Any = None
+    facets: Facets = []
+    offset: Offset = 0
 
 
 _SEQ: Final = f"an integer from 0 to {MAX_SEQ}"
@@ -67,6 +76,7 @@ _KEYSTROKES: Final = ObjectReader(
         "edit.del": "an integer",
         "edit.ins": "a string",
         "submit": "true",
+        **EXPECTED,
     },
 )
 _HELLOS: Final = ObjectReader(
@@ -77,6 +87,7 @@ _HELLOS: Final = ObjectReader(
         "search": '"keystroke", "word" or "submit"',
         "quality": '"fast" or "best"',
         "min_score": MIN_SCORE,
+        **EXPECTED,
     },
 )
 _decode_keystroke: Final = _KEYSTROKES.decode
@@ -212,23 +223,34 @@ class Conversation:
             raise BadField(f'this server\'s encoder has no "embedding" of type "{wishes.embedding}"', "embedding")
         if wishes.quality is Quality.BEST and limits.fallback is None:
             raise BadField('this server has no fallback encoder: leave "quality" out', "quality")
-        return Hello(k, dtype, wishes.search, wishes.quality, float(wishes.min_score))
+        tree = None if wishes.filter is None else parse_filter(wishes.filter)
+        narrowing = Narrowing(tree, parse_facets(wishes.facets), wishes.offset)
+        return Hello(k, dtype, wishes.search, wishes.quality, float(wishes.min_score), narrowing)
 
 
 def _message(keystroke: _Keystroke) -> Message:
     """Turn the fields of a keystroke into the one message that they make. Raises :class:`ProtocolError`."""
-    text, edit, submit = keystroke.text, keystroke.edit, keystroke.submit
+    seq, text, edit, submit = keystroke.seq, keystroke.text, keystroke.edit, keystroke.submit
+    try:
+        change = read_change(keystroke.filter, keystroke.facets, keystroke.offset)
+    except ProtocolError as error:
+        raise ProtocolError(error.code, str(error), seq=seq) from None
+    except BadField as error:
+        raise ProtocolError("bad_message", str(error), seq=seq) from None
     if submit is UNSET:
         if edit is UNSET:
             if text is not UNSET:
-                return Text(keystroke.seq, text)
+                return Text(seq, text, change)
+            if change is not None:
+                return Narrow(seq, change)
         elif text is UNSET:
-            return Edit(keystroke.seq, edit.at, edit.delete, edit.insert)
-    elif submit and text is UNSET and edit is UNSET:
-        return Submit(keystroke.seq)
-    what = (
-        '"submit" can only be true'
-        if submit is False
-        else 'besides "seq" a message has one of "text", "edit", "submit"'
-    )
-    raise ProtocolError("bad_message", what, seq=keystroke.seq)
+            return Edit(seq, edit.at, edit.delete, edit.insert, change)
+    elif submit and text is UNSET and edit is UNSET and change is None:
+        return Submit(seq)
+    if submit is False:
+        what = '"submit" can only be true'
+    elif submit and change is not None:
+        what = '"filter", "facets" and "offset" cannot stand beside "submit": send them first'
+    else:
+        what = 'besides "seq" a message has one of "text", "edit", "submit", or "filter", "facets", "offset"'
+    raise ProtocolError("bad_message", what, seq=seq)
