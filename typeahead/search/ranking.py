@@ -61,9 +61,14 @@ class Found(NamedTuple):
 
 
 async def find(
-    backend: Backend, requests: Sequence[Request], deadline: float, scale: Scale = UNCALIBRATED
+    backend: Backend,
+    requests: Sequence[Request],
+    deadline: float,
+    scale: Scale = UNCALIBRATED,
+    *,
+    whole: bool = False,
 ) -> list[Found]:
-    """Search for each request, and return its hits from ``offset`` on, ``k`` at most.
+    """Search for each request, and return its hits from ``offset`` on, ``k`` at most; ``whole``, from the first one on.
 
     ``scale`` is what similarities and scores mean in this index. ``deadline`` is in seconds of :func:`time.monotonic`.
     Raises ``ValueError`` for a request that makes no sense, :class:`~typeahead.errors.UnsupportedFilter` for a filter
@@ -101,7 +106,7 @@ async def find(
                 again.append(row)
         left, wider = again, 2 * wider
     return [
-        _found(made, request, version, scale, facets.get(row))
+        _found(made, 0 if whole else request.offset, request, version, scale, facets.get(row))
         for row, (made, request) in enumerate(zip(rows, requests, strict=True))
     ]
 
@@ -120,6 +125,7 @@ async def _all_facets(
 
 def _found(
     rows: Sequence[Row],
+    first: int,
     request: Request,
     version: str,
     scale: Scale,
@@ -127,7 +133,7 @@ def _found(
 ) -> Found:
     hits = [
         Hit(one.id, scale.unit(ranked.score), one.title, one.text, one.url, ranked.arms, copies)
-        for one, ranked, copies in rows[request.offset : request.offset + request.k]
+        for one, ranked, copies in rows[first : request.offset + request.k]
     ]
     return Found(hits, version, bool(rows) and scale.unit(rows[0].ranked.score) < scale.weak, facets)
 

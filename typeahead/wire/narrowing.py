@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from typeahead.errors import FilterError, ProtocolError
+from typeahead.errors import FilterError, ProtocolError, SearchError, UnknownField, UnsupportedFilter
 from typeahead.search.filters import Filter, is_text, read_filter
 from typeahead.search.narrowing import MAX_OFFSET, MOST_FACETS, Narrowing
 from typeahead.wire.fields import BadField
@@ -74,3 +74,9 @@ def parse_filter(data: Any) -> Filter:
         return read_filter(data)
     except FilterError as error:
         raise ProtocolError("bad_filter", str(error)) from None
+
+
+def filter_code(error: SearchError) -> str:
+    """Return the error code for a filter that is not applied."""
+    codes = {UnknownField: "unknown_field", UnsupportedFilter: "unsupported_filter"}
+    return codes.get(type(error), "bad_filter")

@@ -73,6 +73,8 @@ error code              sent when                                               
                         ``seq``, so the ones that the server sends never run backwards
 ``bad_hello``           a hello that is not first, or asks for what the server lacks         stays open
 ``unauthorized``        the server wants a token, and it is missing or wrong                 closed 1008
+``unknown_index``       the server has no index of this name, or the token does not admit   closed 1008
+                        it
 ``bad_text``            a lone surrogate; the message names its position                     stays open
 ``text_too_long``       more code points than the limit                                      stays open
 ``bad_edit``            the edit does not lie within the text                                stays open
@@ -220,7 +222,7 @@ def refuse_text(error: TextError, seq: int | None) -> ProtocolError:
 
 def close_code(error: ProtocolError) -> int | None:
     """Return the code to close the connection with after this error, or None where it stays open."""
-    return CLOSE_POLICY if error.code == "unauthorized" else None
+    return {"unauthorized": CLOSE_POLICY, "unknown_index": CLOSE_POLICY, "full": CLOSE_FULL}.get(error.code)
 
 
 if not TYPE_CHECKING:

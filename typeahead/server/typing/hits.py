@@ -59,6 +59,8 @@ class HitWriter:
             }
             if hit.arms:
                 fields["arms"] = hit.arms
+            if hit.index:
+                fields["index"] = hit.index
             if hit.copies > 1:
                 fields["copies"] = hit.copies
             written.append(fields)
