@@ -10,7 +10,7 @@ from typeahead.search.port import Backend
 
 
 class KnownFields:
-    """Remembers the fields of one back end's documents until they change. Do not use it concurrently."""
+    """Remembers the fields of one back end's documents until they change."""
 
     def __init__(self) -> None:
         self._version = ""

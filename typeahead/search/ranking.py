@@ -43,7 +43,7 @@ class Hit(NamedTuple):
     #: How many documents with this title and text were found; the others are no hits of their own.
     copies: int = 1
     #: The name of its index, where several were searched together.
-    index: str = ""
+    index_name: str = ""
 
 
 class Found(NamedTuple):

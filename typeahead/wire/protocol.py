@@ -75,6 +75,8 @@ error code              sent when                                               
 ``unauthorized``        the server wants a token, and it is missing or wrong                 closed 1008
 ``unknown_index``       the server has no index of this name, or the token does not admit   closed 1008
                         it
+``full``                the server has no room for the token's filter beside those of      closed 1013
+                        others: try again later
 ``bad_text``            a lone surrogate; the message names its position                     stays open
 ``text_too_long``       more code points than the limit                                      stays open
 ``bad_edit``            the edit does not lie within the text                                stays open

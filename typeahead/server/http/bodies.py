@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from typeahead.wire.fields import MIN_SCORE, MinScore, ObjectReader
+from typeahead.wire.narrowing import EXPECTED, Facets, Offset
 from typeahead.wire.protocol import Quality
 
 #: Values in one list of a report of timings.
@@ -40,6 +41,11 @@ class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
     k: int | UnsetType = UNSET
     quality: Quality = Quality.FAST
     min_score: MinScore = 0.0
+    filter: Any = None
+    facets: Facets = []
+    offset: Offset = 0
+    #: Names of indexes, separated by commas.
+    index: str = ""
 
 
 class EmbedBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,7 +86,15 @@ EMBEDDINGS: Final = ObjectReader(
     },
 )
 SEARCH: Final = ObjectReader(
-    SearchBody, {"query": "a string", "k": "an integer", "quality": _QUALITY, "min_score": MIN_SCORE}
+    SearchBody,
+    {
+        "query": "a string",
+        "k": "an integer",
+        "quality": _QUALITY,
+        "min_score": MIN_SCORE,
+        "index": "a string: names of indexes, separated by commas",
+        **EXPECTED,
+    },
 )
 EMBED: Final = ObjectReader(EmbedBody, {"texts": "a list of strings, not empty", "dtype": '"float32" or "float16"'})
 DELETE: Final = ObjectReader(

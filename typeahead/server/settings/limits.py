@@ -33,6 +33,13 @@ class Limits:
     max_sessions: int = setting(
         10_000, "Typing sessions at a time. Further ones are closed with code 1013.", group=SESSIONS, least=1
     )
+    max_rooms: int = setting(
+        64,
+        "Filters of signed tokens, and combinations of indexes, that can be searched at a time. Each takes memory for "
+        "its documents and words. The one that nobody has used for the longest time is closed when another is needed.",
+        group=SESSIONS,
+        least=1,
+    )
     max_pending: int = setting(
         32,
         "Replies that one session may wait for. The server stops reading from a client that has reached this.",

@@ -1,4 +1,4 @@
-"""What a searcher searches: one back end with its scale. :mod:`typeahead.server.rooms.joined` has several at once."""
+"""What a searcher searches: one back end with its scale. :mod:`typeahead.server.typing.joined` has several at once."""
 
 from __future__ import annotations
 
