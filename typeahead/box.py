@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
@@ -22,7 +23,11 @@ from typeahead.encoders.loading import load_default
 from typeahead.errors import TypeaheadError
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.asking import Asker, finds_words
+from typeahead.search.fields import KnownFields, check_fields
+from typeahead.search.filters import read_filter
 from typeahead.search.learning import learn
+from typeahead.search.narrowing import Narrowing
+from typeahead.search.port import Request
 from typeahead.search.ranking import Found, find
 from typeahead.search.reading import CONTINUATIONS
 from typeahead.search.space import check_space
@@ -70,15 +75,37 @@ class Box:
             raise
         # Whatever is typed here is one person's.
         self._scope = self._asker.engine.scope()
+        self._fields = KnownFields()
 
-    def search(self, text: str, k: int = 8) -> Found:
-        """Find the ``k`` best hits for a text, which may be half-typed.
+    def search(
+        self,
+        text: str,
+        k: int = 8,
+        *,
+        filter: Mapping[str, Any] | None = None,
+        facets: Sequence[str] = (),
+        offset: int = 0,
+    ) -> Found:
+        """Find the ``k`` best hits after the first ``offset`` for a text, which may be half-typed.
 
-        Raises :class:`~typeahead.errors.TextError` for a lone surrogate, ``ValueError`` for ``k`` below 1, and what the
-        back end raises.
+        ``filter`` says which documents count, such as ``{"country": "France", "year": {"gte": 2019}}``
+        (:mod:`typeahead.search.filters`). ``facets`` are fields whose values are counted: among the documents that the
+        filter admits if the text is empty, otherwise among those that the search weighed.
+
+        Raises :class:`~typeahead.errors.TextError` for a lone surrogate, :class:`~typeahead.errors.FilterError`,
+        :class:`~typeahead.errors.UnsupportedFilter`, ``ValueError`` for ``k`` below 1 and ``offset`` below 0, and what
+        the back end raises.
         """
-        requests = self._asker.ask([text], k, scope=self._scope)
-        return self._runner.run(find(self._backend, requests, time.monotonic() + _PATIENCE, self._scale))[0]
+        narrowing = Narrowing(None if filter is None else read_filter(filter), tuple(dict.fromkeys(facets)), offset)
+        requests = self._asker.ask([text], k, scope=self._scope, narrowing=narrowing)
+        return self._runner.run(self._find(requests))
+
+    async def _find(self, requests: Sequence[Request]) -> Found:
+        for request in requests:
+            if request.filter is not None:
+                check_fields(request.filter, await self._fields.of(self._backend))
+        (found,) = await find(self._backend, requests, time.monotonic() + _PATIENCE, self._scale)
+        return found
 
     def close(self) -> None:
         """Close the back end. Searches fail afterwards."""

@@ -23,6 +23,7 @@
     │   ├── BackendClosed    the back end is closed                 (.address)
     │   ├── DeadlinePassed   the back end did not answer in time
     │   ├── FilterError      an invalid filter
+    │   │   └── UnknownField  a filter on a field that no document has (.field, .known)
     │   └── UnsupportedFilter  a filter that the back end cannot apply (.kinds)
     ├── SourceError          documents that cannot be read          (.path, .line)
     ├── PassageCacheError    cached passage vectors that cannot be used (.path), in typeahead.evaluate
@@ -38,9 +39,14 @@ Each message states the problem, with the offending value, and what to do about 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 from typeahead.installation import install_command
+
+#: Names that one message lists.
+_LISTED: Final = 30
 
 
 class TypeaheadError(Exception):
@@ -170,6 +176,18 @@ class DeadlinePassed(SearchError):
 
 class FilterError(SearchError, ValueError):
     """An invalid filter."""
+
+
+class UnknownField(FilterError):
+    """A filter on a field that no document has; ``known`` are the fields that documents do have."""
+
+    def __init__(self, field: str, known: Collection[str]) -> None:
+        names = sorted(known)
+        listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+        have = f"the fields are {listed}" if names else "no document has fields"
+        super().__init__(f"no document has the field {field[:60]!r}: {have}")
+        self.field = field
+        self.known = frozenset(known)
 
 
 class UnsupportedFilter(SearchError):

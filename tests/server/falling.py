@@ -15,7 +15,9 @@ from typeahead.server.observe.metrics import Reason, ServerMetrics
 from typeahead.server.typing.fallback import Fallback
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
+from typeahead.server.typing.room import Room
 from typeahead.server.typing.settings import TypingSettings
+from typeahead.server.typing.source import BackendSource
 
 LONG = " ".join(f"word{number}" for number in range(6))
 
@@ -33,10 +35,11 @@ class Desk:
         engine = Engine(self.encoder)
         # No machine is so busy that keystrokes are turned away.
         patient = TypingSettings(snippet_chars=20, max_search_batch=4, max_turn_ms=1e6)
-        self.pipeline = Pipeline(engine, index, patient, fallback=self.fallback)
+        self.pipeline = Pipeline(engine, patient, fallback=self.fallback)
+        self.room = None if index is None else Room(self.pipeline, BackendSource(index))
 
     def ask(self, text: str, *, best: bool = False, due: Stage = Stage.STEPPED) -> Asked:
-        return Asked(self.pipeline, text, best=best, due=due)
+        return Asked(self, text, best=best, due=due)
 
     def count(self, reason: Reason, outcome: str) -> int:
         return self.metrics.fallback[reason, outcome].value
@@ -45,13 +48,12 @@ class Desk:
 class Asked:
     """A query whose stages can be waited for."""
 
-    def __init__(self, pipeline: Pipeline, text: str, *, best: bool, due: Stage) -> None:
-        self.pipeline = pipeline
+    def __init__(self, desk: Desk, text: str, *, best: bool, due: Stage) -> None:
         self.changed = asyncio.Event()
-        self.session = pipeline.engine.session()
+        self.session = desk.pipeline.engine.session()
         self.session.set_text(text)
-        self.query = Query(self.session, 2, due, self.changed.set, wanted=1, best=best, shown=True)
-        pipeline.step(self.query)
+        self.query = Query(self.session, 2, due, self.changed.set, room=desk.room, wanted=1, best=best, shown=True)
+        desk.pipeline.step(self.query)
 
     async def answer(self) -> Query:
         async with asyncio.timeout(10):
@@ -65,6 +67,8 @@ class Asked:
 async def started(index: BruteForceIndex | None = None, **settings: Any) -> AsyncIterator[Desk]:
     desk = Desk(index, **settings)
     desk.pipeline.start()
+    if desk.room is not None:
+        desk.room.start()
     try:
         yield desk
     finally:

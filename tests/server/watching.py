@@ -12,10 +12,35 @@ from typing import Any
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from typeahead.core.engine import Engine
 from typeahead.core.prefixes import Scope
+from typeahead.core.session import Session
+from typeahead.search.narrowing import NOTHING, Narrowing
 from typeahead.search.vocabulary import Vocabulary
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
+from typeahead.server.typing.room import Room
 from typeahead.server.typing.settings import TypingSettings
+from typeahead.server.typing.source import BackendSource
+
+
+class Rig:
+    """A pipeline and, with an index, its room."""
+
+    def __init__(self, pipeline: Pipeline, room: Room | None) -> None:
+        self.pipeline = pipeline
+        self._room = room
+
+    @property
+    def room(self) -> Room:
+        assert self._room is not None, "there is no index"
+        return self._room
+
+    @property
+    def engine(self) -> Engine:
+        return self.pipeline.engine
+
+    def query(self, session: Session, k: int, due: Stage, notify: Callable[[], None], **options: Any) -> Query:
+        """A query of this room."""
+        return Query(session, k, due, notify, room=self._room, **options)
 
 
 @asynccontextmanager
@@ -30,7 +55,7 @@ async def started(
     max_turn_ms: float = 1e6,
     changed: Callable[[], None] = lambda: None,
     **settings: Any,
-) -> AsyncIterator[Pipeline]:
+) -> AsyncIterator[Rig]:
     """A pipeline that runs, by vectors alone unless the test wants ``words``, or to ``complete`` half-typed ones.
 
     No machine is so busy that its turns take too long, unless the test says so.
@@ -38,7 +63,6 @@ async def started(
     engine = Engine(encoder or MeanEncoder())
     pipeline = Pipeline(
         engine,
-        index,
         TypingSettings(
             snippet_chars=20,
             max_search_batch=4,
@@ -48,16 +72,20 @@ async def started(
             **settings,
         ),
         clock=clock,
-        changed=changed,
     )
-    if vocabulary is not None:
-        pipeline.asker.learn(Vocabulary.of(vocabulary))
+    room = None if index is None else Room(pipeline, BackendSource(index), changed=changed)
     pipeline.start()
+    if room is not None:
+        if vocabulary is not None:
+            room.asker.learn(Vocabulary.of(vocabulary))
+        room.start()
     try:
-        yield pipeline
+        yield Rig(pipeline, room)
     finally:
         if index is not None:
             index.gate.set()
+        if room is not None:
+            room.stop()
         pipeline.stop(timeout=5)
 
 
@@ -66,7 +94,7 @@ class Watched:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        rig: Rig,
         text: str,
         *,
         k: int = 2,
@@ -75,11 +103,12 @@ class Watched:
         min_score: float = 0.0,
         last: Query | None = None,
         scope: Scope | None = None,
+        narrowing: Narrowing = NOTHING,
     ) -> None:
         self.changed = asyncio.Event()
-        session = pipeline.engine.session(scope=scope)
+        session = rig.engine.session(scope=scope)
         session.set_text(text)
-        self.query = Query(
+        self.query = rig.query(
             session,
             k,
             due,
@@ -89,8 +118,9 @@ class Watched:
             submitted=submitted,
             min_score=min_score,
             last=last,
+            narrowing=narrowing,
         )
-        pipeline.step(self.query)
+        rig.pipeline.step(self.query)
 
     async def reach(self, stage: Stage) -> Query:
         """Wait until it has come so far, or has failed."""

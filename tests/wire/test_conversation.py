@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typeahead.errors import ProtocolError
-from typeahead.wire.access import Tokens
+from typeahead.wire.access import PlainTokens
 from typeahead.wire.conversation import Conversation, State
 from typeahead.wire.protocol import (
     MAX_SEQ,
@@ -24,7 +24,7 @@ from typeahead.wire.protocol import (
 
 
 def talk(token: str | None = None, limits: Limits | None = None) -> Conversation:
-    return Conversation(limits or Limits(), Tokens(token))
+    return Conversation(limits or Limits(), PlainTokens(token))
 
 
 def refused(conversation: Conversation, frame: str | bytes) -> ProtocolError:
@@ -122,7 +122,7 @@ def test_what_breaks_the_contract_is_refused_and_the_conversation_goes_on(frame:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        ('{"seq": 1, "txt": "a"}', "unknown field 'txt': known are seq, text, edit, submit"),
+        ('{"seq": 1, "txt": "a"}', "unknown field 'txt': known are seq, text, edit, submit, filter, facets, offset"),
         ('{"seq": 1, "text": 1}', '"text" has to be a string'),
         ('{"seq": 1, "edit": []}', '"edit" has to be an object with "at", "del" and "ins"'),
         ('{"seq": 1, "edit": {"at": 0, "del": "1", "ins": ""}}', '"edit.del" has to be an integer'),

@@ -8,11 +8,15 @@ import pytest
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import ProtocolError
+from typeahead.search.narrowing import Narrowing
+from typeahead.text.document import Value
 from typeahead.wire.protocol import Dtype, Hello, Limits, Quality, SearchMode
 from typeahead.wire.replies import (
+    FACET_VALUES,
     read_embedding,
     write_embedding,
     write_error,
+    write_facets,
     write_hello,
     write_overloaded,
     write_reply,
@@ -57,12 +61,17 @@ def test_replies_are_written_as_the_contract_shows_them() -> None:
 
 
 def test_the_answer_to_a_hello_tells_what_was_agreed() -> None:
-    hello = Hello(3, Dtype.INT8, SearchMode.WORD)
-    assert json.loads(write_hello(hello, Limits(), encoder="minilm-gru", dim=384, documents=7, examples=("egg",))) == {
+    hello = Hello(3, Dtype.INT8, SearchMode.WORD, narrowing=Narrowing(facets=("tags",), offset=8))
+    examples = ("egg",)
+    written = write_hello(
+        hello, Limits(), encoder="minilm-gru", dim=384, documents=7, index="default", examples=examples
+    )
+    assert json.loads(written) == {
         "hello": {
             "protocol": "typeahead.v1",
             "encoder": "minilm-gru",
             "dim": 384,
+            "index": "default",
             "documents": 7,
             "k": 3,
             "max_k": 100,
@@ -71,10 +80,32 @@ def test_the_answer_to_a_hello_tells_what_was_agreed() -> None:
             "search": "word",
             "quality": "fast",
             "min_score": 0.0,
+            "facets": ["tags"],
+            "offset": 8,
             "fallback": None,
             "examples": ["egg"],
         }
     }
+
+
+def test_a_reply_names_the_version_and_lists_the_commonest_values_of_each_field() -> None:
+    facets: dict[str, dict[Value, int]] = {
+        "country": {"Spain": 2, "France": 3, "Italy": 2},
+        "year": dict.fromkeys(range(FACET_VALUES + 1), 1),
+        "nothing": {},
+    }
+    written = write_reply(1, b"[]", None, version='a "quoted" one', facets=write_facets(facets, "candidates"))
+    reply = json.loads(written)
+    assert (reply["version"], reply["facets_over"]) == ('a "quoted" one', "candidates")
+    assert reply["facets"]["country"] == {
+        "values": [
+            {"value": "France", "count": 3},
+            {"value": "Italy", "count": 2},
+            {"value": "Spain", "count": 2},
+        ]
+    }
+    assert (len(reply["facets"]["year"]["values"]), reply["facets"]["year"]["more"]) == (FACET_VALUES, True)
+    assert reply["facets"]["nothing"] == {"values": []}
 
 
 def test_the_answer_to_a_hello_names_the_fallback() -> None:

@@ -13,6 +13,7 @@ from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
 from typeahead.core.prefixes import Scope
 from typeahead.core.session import Session
+from typeahead.search.narrowing import NOTHING, Narrowing
 from typeahead.search.port import Backend, Request
 from typeahead.search.reading import CONTINUATIONS, Reader, Reading, Vocabulary
 from typeahead.search.seeking import Seeker
@@ -58,7 +59,9 @@ class Asker:
         """Advance sessions in one batch, and return the vectors to search for: see :meth:`Seeker.advance`."""
         return self._seeker.advance(sessions, readings, shown=shown)
 
-    def ask(self, texts: Sequence[str], k: int, *, scope: Scope | None = None) -> list[Request]:
+    def ask(
+        self, texts: Sequence[str], k: int, *, scope: Scope | None = None, narrowing: Narrowing = NOTHING
+    ) -> list[Request]:
         """Make the requests of whole texts, in a scope of their own unless one is given.
 
         Raises :class:`~typeahead.errors.TextError`, and what the encoder raises.
@@ -71,16 +74,18 @@ class Asker:
             sessions.append(session)
         readings = [self.read(text) for text in texts]
         return [
-            request(reading, vector, k, scope)
+            request(reading, vector, k, scope, narrowing)
             for reading, vector in zip(readings, self.advance(sessions, readings), strict=True)
         ]
 
 
-def request(reading: Reading, vector: Vectors | None, k: int, scope: int = 0) -> Request:
+def request(
+    reading: Reading, vector: Vectors | None, k: int, scope: int = 0, narrowing: Narrowing = NOTHING
+) -> Request:
     """Make the request of a text by its reading and the vector to search for, float32 (dim,)."""
     # A text without a token finds nothing, whatever else it may hold.
     words = reading.words if vector is not None and any(reading.words) else None
-    return Request(vector, words, k, scope=scope)
+    return Request(vector, words, k, narrowing.offset, narrowing.filter, narrowing.facets, scope)
 
 
 def finds_words(backend: Backend) -> bool:

@@ -10,6 +10,7 @@ It uses the back end as every query does, so it works for all of them. The strin
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -57,7 +58,12 @@ async def calibrate(backend: Backend, requests: Requests, deadline: float) -> Sc
     high = float(np.median(best)) if best else 1.0
     scale = Scale(low, max(high, low + _LEAST))
     # The same candidates as before, since a scale changes no evidence.
-    scores = [scale.unit(float(score(found, backend.count, scale).max())) for found in strings if len(found.keys)]
+    scores = []
+    for number, found in enumerate(strings):
+        if len(found.keys):
+            scores.append(scale.unit(float(score(found, backend.count, scale).max())))
+        if number % _TOGETHER == 0:
+            await asyncio.sleep(0)
     return replace(scale, weak=float(np.quantile(scores, _WEAK)) if scores else 0.0)
 
 

@@ -7,7 +7,7 @@ As JSON, the keys of an object are joined by "and", and a list is "any of"::
 
 A field may have several values; a condition holds if it holds for one of them. Values compare with values of their own
 kind alone: text with text, truth with truth, numbers with numbers. :func:`matches` is what every back end must agree
-with.
+with. Two filters that are ``==`` may differ, because Python takes 1 and True for the same: compare their ``repr``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 from typeahead.errors import FilterError
 from typeahead.text.document import Document, Value
 
-#: What a filter may hold: every node of it, and levels of nodes within nodes.
-MOST_NODES, MOST_LEVELS = 256, 16
+#: What a filter may hold: nodes, levels of nodes within nodes, and values in all its lists together.
+MOST_NODES, MOST_LEVELS, MOST_VALUES = 256, 16, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,11 @@ def kinds(tree: Filter) -> frozenset[str]:
     return frozenset(_NAMES[type(node)] for node in _nodes(tree))
 
 
+def fields(tree: Filter) -> tuple[str, ...]:
+    """The names of the fields that a filter looks at, each once."""
+    return tuple(dict.fromkeys(node.field for node in _nodes(tree) if not isinstance(node, And | Or | Not)))
+
+
 def _nodes(tree: Filter) -> Iterator[Filter]:
     yield tree
     if isinstance(tree, And | Or):
@@ -151,14 +156,18 @@ def _within(value: Value, bounds: Range) -> bool:
 def read_filter(data: Any) -> Filter:
     """Make a filter of JSON. Raises :class:`~typeahead.errors.FilterError`, which names the key that is wrong."""
     tree = _object(data, "the filter", MOST_LEVELS)
-    if sum(1 for _ in _nodes(tree)) > MOST_NODES:
-        raise FilterError(f"the filter has more than {MOST_NODES} conditions")
+    nodes = list(_nodes(tree))
+    if len(nodes) > MOST_NODES:
+        raise FilterError(f"the filter has {len(nodes)} conditions, the limit is {MOST_NODES}: leave some out")
+    values = sum(len(node.values) for node in nodes if isinstance(node, AnyOf))
+    if values > MOST_VALUES:
+        raise FilterError(f"the filter lists {values} values, the limit is {MOST_VALUES}: leave some out")
     return tree
 
 
 def _object(data: Any, where: str, levels: int) -> Filter:
     if not isinstance(data, Mapping):
-        raise FilterError(f"{where} is {data!r:.60}: it must be an object")
+        raise FilterError(f"{where} is {_shown(data)}: it must be an object")
     if not levels:
         raise FilterError(f"the filter has more than {MOST_LEVELS} levels")
     parts = tuple(_condition(key, value, levels) for key, value in data.items())
@@ -170,20 +179,42 @@ def _condition(key: str, value: Any, levels: int) -> Filter:
         return Not(_object(value, "not", levels - 1))
     if key == "any":
         if not isinstance(value, list):
-            raise FilterError(f"any is {value!r:.60}: it must be a list of objects")
+            raise FilterError(f"any is {_shown(value)}: it must be a list of objects")
         return Or(tuple(_object(part, "any", levels - 1) for part in value))
+    if not is_text(key):
+        raise FilterError(f"{_name(key)} has a lone surrogate: no field has such a name")
     if isinstance(value, list):
-        return AnyOf(key, tuple(_value(key, one) for one in value))
+        return AnyOf(key, tuple(_value(_name(key), one) for one in value))
     if not isinstance(value, Mapping):
-        return Equal(key, _value(key, value))
+        return Equal(key, _value(_name(key), value))
     if value.keys() == {"exists"} and isinstance(value["exists"], bool):
         return Exists(key) if value["exists"] else Not(Exists(key))
     if not value or not value.keys() <= set(_BOUNDS):
-        raise FilterError(f"{key} is {value!r:.60}: give bounds ({', '.join(_BOUNDS)}) or exists")
-    return Range(key, **{name: _value(f"{key}.{name}", bound) for name, bound in value.items()})
+        raise FilterError(f"{_name(key)} is {_shown(value)}: give bounds ({', '.join(_BOUNDS)}) or exists")
+    return Range(key, **{name: _value(f"{_name(key)}.{name}", bound) for name, bound in value.items()})
 
 
-def _value(key: str, value: Any) -> Value:
+def _value(where: str, value: Any) -> Value:
     if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
-        raise FilterError(f"{key} is {value!r:.60}: it must be text, a number, true or false")
+        raise FilterError(f"{where} is {_shown(value)}: it must be text, a number, true or false")
+    if isinstance(value, str) and not is_text(value):
+        raise FilterError(f"{where} is {_shown(value)}: it has a lone surrogate")
     return value
+
+
+def is_text(value: str) -> bool:
+    """Whether a string is valid Unicode."""
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _name(key: str) -> str:
+    """A key as an error may repeat it."""
+    short = key[:60]
+    return short if is_text(short) else ascii(short)
+
+
+def _shown(value: Any) -> str:
+    """A value as an error may repeat it. Objects and lists are not: they may be large."""
+    if isinstance(value, Mapping):
+        return "an object with the keys " + ", ".join(_name(str(key)) for key in list(value)[:8]) if value else "{}"
+    return "a list" if isinstance(value, list) else ascii(value[:60]) if isinstance(value, str) else f"{value!r:.60}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from typeahead.search.asking import Asker
@@ -22,10 +22,7 @@ async def learn(backend: Backend, asker: Asker, deadline: float, *, together: in
     The event loop gets its turn whenever ``together`` texts were encoded. ``deadline`` is in seconds of
     :func:`time.monotonic`. Raises what the back end and the encoder raise.
     """
-    count_words = backend.capabilities.vocabulary
-    if asker.reads and count_words is not None:
-        # A million words take seconds to sort.
-        asker.learn(await asyncio.to_thread(Vocabulary.of, await count_words()))
+    await learn_words([backend], asker)
 
     async def ask(texts: Sequence[str]) -> Sequence[Request]:
         made: list[Request] = []
@@ -36,3 +33,23 @@ async def learn(backend: Backend, asker: Asker, deadline: float, *, together: in
         return made
 
     return await calibrate(backend, ask, deadline)
+
+
+async def learn_words(backends: Sequence[Backend], asker: Asker) -> None:
+    """Teach ``asker`` the words of some back ends together, as far as they tell."""
+    if not asker.reads:
+        return
+    counted = [await count() for backend in backends if (count := backend.capabilities.vocabulary) is not None]
+    if counted:
+        # A million words take seconds to sort.
+        asker.learn(await asyncio.to_thread(_vocabulary, counted))
+
+
+def _vocabulary(counted: Sequence[Mapping[str, int]]) -> Vocabulary:
+    if len(counted) == 1:
+        return Vocabulary.of(counted[0])
+    counts: dict[str, int] = {}
+    for one in counted:
+        for form, number in one.items():
+            counts[form] = counts.get(form, 0) + number
+    return Vocabulary.of(counts)

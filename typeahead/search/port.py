@@ -99,11 +99,15 @@ class Capabilities:
     writes: Writes | None = None
     #: Returns the whole documents of some ids; those that are not there are left out.
     documents: Callable[[Sequence[str]], Awaitable[Mapping[str, Document]]] | None = None
+    #: Returns the kind of value of each field that some document has: "text", "number" or "truth".
+    fields: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     #: Counts the values of some fields among all documents that a filter admits, None for all documents.
     facets: Callable[[Filter | None, Sequence[str]], Awaitable[Mapping[str, Mapping[Value, int]]]] | None = None
     #: Makes a back end of the documents that a filter admits. It follows every change of the documents. Nothing that it
     #: answers, counts or weighs depends on any other document.
     scoped: Callable[[Filter], Awaitable[Backend]] | None = None
+    #: Tells about the index: counts, size on disk and the like, as JSON.
+    describe: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
     #: Runs a function over the back end in one go; see :class:`typeahead.search.threads.ThreadedBackend`.
     together: Callable[[Callable[[Backend], Awaitable[Any]]], Awaitable[Any]] | None = field(default=None, repr=False)
 

@@ -6,7 +6,7 @@ list. Everything that shows results goes through :func:`find`: the server, the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 from typing import Final, NamedTuple
@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from typeahead.core.encoder import Vectors
-from typeahead.errors import UnsupportedFilter
 from typeahead.search.copies import SPARE, Collapse, Ranked, Row
-from typeahead.search.filters import kinds
+from typeahead.search.fields import check_kinds
 from typeahead.search.port import Backend, Candidates, Request
 from typeahead.search.scoring import UNCALIBRATED, Scale, score
+from typeahead.text.document import Value
 
 #: Candidates of each arm, at least. The best by both arms together may be some way down the list of either.
 DEPTH: Final = 100
@@ -42,6 +42,8 @@ class Hit(NamedTuple):
     arms: tuple[str, ...] = ()
     #: How many documents with this title and text were found; the others are no hits of their own.
     copies: int = 1
+    #: The name of its index, where several were searched together.
+    index_name: str = ""
 
 
 class Found(NamedTuple):
@@ -53,12 +55,20 @@ class Found(NamedTuple):
     version: str
     #: Whether even the best hit is poor: it is no better than what texts without meaning find.
     weak: bool = False
+    #: By field of :attr:`~typeahead.search.port.Request.facets`: its values, and how many documents have each. None
+    #: where the back end does not count.
+    facets: Mapping[str, Mapping[Value, int]] | None = None
 
 
 async def find(
-    backend: Backend, requests: Sequence[Request], deadline: float, scale: Scale = UNCALIBRATED
+    backend: Backend,
+    requests: Sequence[Request],
+    deadline: float,
+    scale: Scale = UNCALIBRATED,
+    *,
+    whole: bool = False,
 ) -> list[Found]:
-    """Search for each request, and return its hits from ``offset`` on, ``k`` at most.
+    """Search for each request, and return its hits from ``offset`` on, ``k`` at most; ``whole``, from the first one on.
 
     ``scale`` is what similarities and scores mean in this index. ``deadline`` is in seconds of :func:`time.monotonic`.
     Raises ``ValueError`` for a request that makes no sense, :class:`~typeahead.errors.UnsupportedFilter` for a filter
@@ -66,13 +76,15 @@ async def find(
     """
     check_requests(requests, backend.space.dim)
     for request in requests:
-        if request.filter is not None and (unknown := kinds(request.filter) - backend.capabilities.filters):
-            raise UnsupportedFilter(backend.address, unknown)
+        if request.filter is not None:
+            check_kinds(request.filter, backend)
     version, documents = backend.version, backend.count
     rows: list[list[Row]] = [[] for _ in requests]
     collapse = Collapse(backend, deadline)
     # A text without a token has no embedding, and one without a word asks for none.
     left = [row for row, request in enumerate(requests) if request.vector is not None or request.words is not None]
+    facets = await _all_facets(backend, requests, set(range(len(requests))) - set(left))
+    layers: list[list[tuple[Candidates, Vectors]]] = [[] for _ in requests]
     wider = 1
     while left:
         asked = [replace(requests[row], k=_depth(requests[row], wider), offset=0) for row in left]
@@ -81,35 +93,78 @@ async def find(
         for row, request, candidates in zip(left, asked, found, strict=True):
             wanted.append(requests[row].k + requests[row].offset)
             most = wider * wanted[-1] + SPARE
-            ranked.append(_ranked(candidates, score(candidates, documents, scale), most))
+            layers[row].append((candidates, score(candidates, documents, scale)))
+            ranked.append(_ranked(layers[row], most))
+            if request.facets and request.facets[0] in candidates.facets:
+                facets[row] = candidates.facets
             arms = candidates.arms.values()
             full.append(len(ranked[-1]) == most or any(np.count_nonzero(arm) >= request.k for arm in arms))
         again = []
         for row, most, more, made in zip(left, wanted, full, await collapse.rows(ranked, wanted), strict=True):
             rows[row] = made
-            if len(made) < most and more and wider < 2**_DOUBLINGS:
+            if len(made) < most and more and _depth(requests[row], wider) < max(most, DEPTH) << _DOUBLINGS:
                 again.append(row)
         left, wider = again, 2 * wider
-    return [_found(made, request, version, scale) for made, request in zip(rows, requests, strict=True)]
+    return [
+        _found(made, 0 if whole else request.offset, request, version, scale, facets.get(row))
+        for row, (made, request) in enumerate(zip(rows, requests, strict=True))
+    ]
 
 
-def _found(rows: Sequence[Row], request: Request, version: str, scale: Scale) -> Found:
+async def _all_facets(
+    backend: Backend, requests: Sequence[Request], empty: set[int]
+) -> dict[int, Mapping[str, Mapping[Value, int]]]:
+    """The facets of requests that ask for nothing: those of all documents that their filters admit."""
+    count = backend.capabilities.facets
+    return {
+        row: await count(requests[row].filter, requests[row].facets)
+        for row in empty
+        if count is not None and requests[row].facets
+    }
+
+
+def _found(
+    rows: Sequence[Row],
+    first: int,
+    request: Request,
+    version: str,
+    scale: Scale,
+    facets: Mapping[str, Mapping[Value, int]] | None,
+) -> Found:
     hits = [
         Hit(one.id, scale.unit(ranked.score), one.title, one.text, one.url, ranked.arms, copies)
-        for one, ranked, copies in rows[request.offset : request.offset + request.k]
+        for one, ranked, copies in rows[first : request.offset + request.k]
     ]
-    return Found(hits, version, bool(rows) and scale.unit(rows[0].ranked.score) < scale.weak)
+    return Found(hits, version, bool(rows) and scale.unit(rows[0].ranked.score) < scale.weak, facets)
 
 
 def _depth(request: Request, wider: int) -> int:
-    return wider * max(request.k + request.offset, DEPTH)
+    # The offset does not count: all pages of a list begin with the same candidates, so they agree on its order.
+    return wider * max(request.k, DEPTH)
 
 
-def _ranked(found: Candidates, scores: Vectors, most: int) -> list[Ranked]:
-    """The best passage of each of the ``most`` best documents; of equal scores the earlier candidate comes first."""
+def _ranked(layers: Sequence[tuple[Candidates, Vectors]], most: int) -> list[Ranked]:
+    """The best passage of each of the ``most`` best documents; of equal scores the earlier candidate comes first.
+
+    What the first search found stands before what only a wider one found, with whatever score, so that the first pages
+    stay as they are when somebody asks for further ones.
+    """
+    ranked: list[Ranked] = []
+    seen: set[str] = set()
+    for found, scores in layers:
+        ranked += _layer(found, scores, most - len(ranked), seen)
+        if len(ranked) == most:
+            break
+        seen.update(one.key.document for one in ranked)
+    return ranked
+
+
+def _layer(found: Candidates, scores: Vectors, most: int, seen: Collection[str]) -> list[Ranked]:
     best: dict[str, int] = {}
     keys = found.keys
     for row in np.argsort(-scores, kind="stable").tolist():
+        if keys[row].document in seen:
+            continue
         if best.setdefault(keys[row].document, row) == row and len(best) == most:
             break
     rows = list(best.values())

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.search.filters import Filter
@@ -22,6 +22,7 @@ from typeahead.search.port import Backend, Candidates, Entry, Key, Request, Writ
 from typeahead.text.document import Document
 
 T = TypeVar("T")
+P = ParamSpec("P")
 _Work = Callable[[Backend], Awaitable[Any]]
 
 #: How long :meth:`ThreadedBackend.close` waits for what the thread is busy with.
@@ -36,11 +37,15 @@ class ThreadedBackend:
         self.address = engine.address
         self.space = engine.space
         capabilities = engine.capabilities
-        counts = capabilities.vocabulary
         self.capabilities = replace(
             capabilities,
             together=self._together,
-            vocabulary=None if counts is None else lambda: self._together(lambda _: counts()),
+            vocabulary=self._threaded(capabilities.vocabulary),
+            documents=self._threaded(capabilities.documents),
+            fields=self._threaded(capabilities.fields),
+            facets=self._threaded(capabilities.facets),
+            describe=self._threaded(capabilities.describe),
+            scoped=None if capabilities.scoped is None else self._scoped,
             writes=None if capabilities.writes is None else _ThreadedWrites(self),
         )
         self._closed = False
@@ -76,6 +81,22 @@ class ThreadedBackend:
             # What the thread hangs in may hold a lock that closing the engine would wait for.
             if not self._thread.is_alive():
                 _finished(self._engine.close())
+
+    def _threaded(self, call: Callable[P, Awaitable[T]] | None) -> Callable[P, Awaitable[T]] | None:
+        """Make a function of the engine run in the thread."""
+        if call is None:
+            return None
+
+        def threaded(*args: P.args, **options: P.kwargs) -> Awaitable[T]:
+            return self._together(lambda _: call(*args, **options))
+
+        return threaded
+
+    async def _scoped(self, tree: Filter) -> Backend:
+        """Make a back end of a part of the documents, with a thread of its own."""
+        scoped = self._engine.capabilities.scoped
+        assert scoped is not None
+        return ThreadedBackend(await self._together(lambda _: scoped(tree)))
 
     async def _by(self, deadline: float, work: Callable[[Backend], Awaitable[T]]) -> T:
         """Run ``work`` in the thread; :class:`~typeahead.errors.DeadlinePassed` if it takes too long."""

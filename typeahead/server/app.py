@@ -11,7 +11,7 @@ import gc
 import logging
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -20,16 +20,20 @@ from starlette.types import Receive, Scope, Send
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
+from typeahead.errors import TeacherMismatch
 from typeahead.paths import web_folder
 from typeahead.search.port import Backend
 from typeahead.search.space import check_space
+from typeahead.server.access.tokens import Tokens
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.http.api import Gate
 from typeahead.server.http.client_timings import ClientTimings
 from typeahead.server.http.dashboard import write_dashboard
+from typeahead.server.http.documents import DocumentsApi
 from typeahead.server.http.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.http.embedder import Embedder
 from typeahead.server.http.routes import HttpApi
+from typeahead.server.http.searching import SearchApi
 from typeahead.server.observe.counters import merge, render
 from typeahead.server.observe.loop_lag import LoopLag
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
@@ -40,21 +44,26 @@ from typeahead.server.pages import addressed, cross_origin, not_allowed, not_fou
 from typeahead.server.process.addresses import read_networks
 from typeahead.server.process.door import Door
 from typeahead.server.process.siblings import Report, Siblings
-from typeahead.server.typing.connection import TypeEndpoint
+from typeahead.server.typing.endpoint import TypeEndpoint
 from typeahead.server.typing.fallback import Fallback
-from typeahead.server.typing.learning import Learning
 from typeahead.server.typing.pipeline import Pipeline
+from typeahead.server.typing.rooms import Rooms
 from typeahead.server.typing.settings import TypingSettings
+from typeahead.server.writing.desk import Desk
+from typeahead.server.writing.encoding import Encoding
 
 log = logging.getLogger(__name__)
 
 TYPE_PATH: Final = "/v1/type"
 
+#: The name of an index that was given without one.
+DEFAULT_INDEX: Final = "default"
+
 _WARM_UP = "how to boil an egg"
 
 
 class App:
-    """An ASGI 3 application that serves one encoder and, if given, one index.
+    """An ASGI 3 application that serves one encoder and any number of indexes, by name.
 
     ``status`` is "starting" until the model is warm and the index has answered, then "ready"; "draining" once
     :meth:`drain` was called, and "broken" where warming up failed, with the reason in ``failure``.
@@ -64,7 +73,7 @@ class App:
         self,
         config: ServerConfig,
         encoder: IncrementalEncoder,
-        backend: Backend | None,
+        indexes: Mapping[str, Backend],
         passages: Encoder | None,
         fallback: Encoder | None = None,
         siblings: Siblings | None = None,
@@ -83,16 +92,9 @@ class App:
         self._metrics = ServerMetrics(encoder.config.name)
         stand_in = None if fallback is None else Fallback(fallback, encoder, config, self._metrics)
         self._embedder = Embedder(encoder, stand_in)
-        self._pipeline = Pipeline(
-            engine,
-            backend,
-            _typing_settings(config),
-            fallback=stand_in,
-            changed=self._documents_changed,
-        )
-        self._learning = None if backend is None else Learning(backend, self._pipeline)
+        self._pipeline = Pipeline(engine, _typing_settings(config), fallback=stand_in)
+        self._rooms = Rooms(indexes, self._pipeline, most=config.max_rooms)
         self._tracing = start_tracing() if config.otel else None
-        documents = None if backend is None else backend.count
         #: Who may be connected, where the server is ours.
         self.door = Door(
             max_connections=config.connections,
@@ -102,8 +104,15 @@ class App:
             trusted=read_networks(config.trusted_proxies),
             refused=self._metrics.refused_connections,
         )
+        tokens = Tokens.of(config)
         self._endpoint = TypeEndpoint(
-            config, self._pipeline, self._metrics, documents, status=lambda: self.status, tracing=self._tracing
+            config,
+            self._pipeline,
+            self._metrics,
+            self._rooms,
+            tokens=tokens,
+            status=lambda: self.status,
+            tracing=self._tracing,
         )
         self._typing = addressed(self._endpoint, config)
         self._metrics.read(
@@ -112,12 +121,15 @@ class App:
             cache_capacity=config.cache_bytes,
             steps_computed=lambda: engine.stats.steps_computed,
             steps_cached=lambda: engine.stats.steps_cached,
-            searches_made=lambda: self._pipeline.searched,
-            searches_stood=lambda: self._pipeline.stood,
+            searches_made=lambda: self._pipeline.counts.searched,
+            searches_stood=lambda: self._pipeline.counts.stood,
             connections=lambda: len(self.door),
-            generation=0 if backend is None else _number(backend.version),
+            generation=max((_number(backend.version) for backend in indexes.values()), default=0),
         )
-        gate = Gate(config, lambda: self.status)
+        gate = Gate(config, tokens, lambda: self.status)
+        self._encoding = Encoding(_passage_encoder(passages, indexes))
+        desks = {name: Desk(backend, self._encoding) for name, backend in indexes.items()}
+        self._searching = SearchApi(config, self._pipeline, self._rooms)
         self._api = HttpApi(
             config,
             gate,
@@ -128,6 +140,8 @@ class App:
             metrics=self._render_metrics,
             dashboard=self._dashboard,
             timings=ClientTimings(self._metrics, per_second=config.client_reports),
+            searching=self._searching,
+            documents=DocumentsApi(config, gate, desks),
         )
         embed = EmbedEndpoint(config, gate, self._embedder, self._encoders, encoder.config.name)
         self._embed = addressed(cross_origin(embed, config), config)
@@ -177,10 +191,10 @@ class App:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._learning is not None:
-                self._learning.stop()
+            await self._rooms.close()
             self._lag.stop()
             self._embedder.close()
+            self._encoding.close()
             self._pipeline.stop(timeout=1.0)
             if self._tracing is not None:
                 self._tracing.close(timeout=2.0)
@@ -207,10 +221,6 @@ class App:
         started = min(report["started"] for report in reports)
         return write_dashboard(snapshot, slow, self._teacher, started=started, at=time.monotonic())
 
-    def _documents_changed(self) -> None:
-        if self._learning is not None:
-            self._learning.changed()
-
     def _orphan(self) -> None:
         self.orphaned = True
 
@@ -219,10 +229,10 @@ class App:
         try:
             for encoder in self._encoders.values():
                 await self._embedder.encode(encoder, [_WARM_UP])
-            if self._learning is not None:
-                await self._learning.learn()
-                await self._api.find(_WARM_UP, self.config.default_k)
-            else:
+            await self._rooms.open()
+            for room in self._rooms.whole:
+                await self._searching.find(room, _WARM_UP, self.config.default_k)
+            if not self._rooms:
                 self._pipeline.engine.session().update(_WARM_UP)
             if self._whole is not None:
                 # Before anybody types: a busy machine would make the teacher look worse than it is.
@@ -244,7 +254,7 @@ class App:
 def create_app(
     config: ServerConfig,
     encoder: Encoder,
-    index: Backend | None = None,
+    index: Backend | Mapping[str, Backend] | None = None,
     *,
     passages: Encoder | None = None,
     fallback: Encoder | None = None,
@@ -253,7 +263,8 @@ def create_app(
     """Make the ASGI application, for :func:`~typeahead.server.process.run.serve` or for another ASGI server.
 
     ``encoder`` encodes what is typed, so it has to be incremental. ``index`` is a back end, such as
-    :func:`typeahead.search.addresses.open_backend` opens; without one there are embeddings and no hits.
+    :func:`typeahead.search.addresses.open_backend` opens, or several by their names, the default first; without one
+    there are embeddings and no hits.
     ``passages`` is served at ``/v1/embeddings`` beside it, under its own name, and so is ``fallback``, a transformer
     for what ``encoder`` should not encode: see :mod:`typeahead.server.typing.fallback`. Raises
     :class:`~typeahead.errors.TeacherMismatch` for an index of another space than the encoder's, and
@@ -263,14 +274,27 @@ def create_app(
     """
     if not isinstance(encoder, IncrementalEncoder):
         raise ConfigError("encoder", f"{encoder.config.name} cannot encode what is typed: give a query encoder")
-    if index is not None:
-        check_space(index.space, encoder.config)
+    indexes = {} if index is None else index if isinstance(index, Mapping) else {DEFAULT_INDEX: index}
+    for backend in indexes.values():
+        check_space(backend.space, encoder.config)
     try:
-        return App(config, encoder, index, passages, fallback, siblings)
+        return App(config, encoder, indexes, passages, fallback, siblings)
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError("cache_bytes", f"is too small: {error}") from error
+
+
+def _passage_encoder(passages: Encoder | None, indexes: Mapping[str, Backend]) -> Encoder | None:
+    """The encoder of passages, if its vectors belong into the indexes."""
+    if passages is None:
+        return None
+    try:
+        for backend in indexes.values():
+            check_space(backend.space, passages.config)
+    except TeacherMismatch:
+        return None
+    return passages
 
 
 def _typing_settings(config: ServerConfig) -> TypingSettings:

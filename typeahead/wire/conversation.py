@@ -12,8 +12,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from typeahead.errors import ProtocolError
-from typeahead.wire.access import Access, Tokens
+from typeahead.search.narrowing import Narrowing
+from typeahead.wire.access import SEARCH, Grant, PlainTokens, TokenRefused, Tokens
 from typeahead.wire.fields import MIN_SCORE, BadField, MinScore, ObjectReader, load_object
+from typeahead.wire.narrowing import EXPECTED, Facets, Offset, parse_facets, parse_filter, read_change
 from typeahead.wire.protocol import (
     MAX_SEQ,
     Dtype,
@@ -21,6 +23,7 @@ from typeahead.wire.protocol import (
     Hello,
     Limits,
     Message,
+    Narrow,
     Quality,
     SearchMode,
     Submit,
@@ -44,6 +47,9 @@ class _Keystroke(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: str | UnsetType = UNSET
     edit: _EditFields | UnsetType = UNSET
     submit: bool | UnsetType = UNSET
+    filter: Any = UNSET
+    facets: Facets | UnsetType = UNSET
+    offset: Offset | UnsetType = UNSET
 
 
 class _HelloFields(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,6 +60,9 @@ class _HelloFields(msgspec.Struct, forbid_unknown_fields=True):
     min_score: MinScore = 0.0
     # A token that the server does not ask for is ignored, whatever it is.
     token: Any = None
+    filter: Any = None
+    facets: Facets = []
+    offset: Offset = 0
 
 
 _SEQ: Final = f"an integer from 0 to {MAX_SEQ}"
@@ -67,6 +76,7 @@ _KEYSTROKES: Final = ObjectReader(
         "edit.del": "an integer",
         "edit.ins": "a string",
         "submit": "true",
+        **EXPECTED,
     },
 )
 _HELLOS: Final = ObjectReader(
@@ -77,6 +87,7 @@ _HELLOS: Final = ObjectReader(
         "search": '"keystroke", "word" or "submit"',
         "quality": '"fast" or "best"',
         "min_score": MIN_SCORE,
+        **EXPECTED,
     },
 )
 _decode_keystroke: Final = _KEYSTROKES.decode
@@ -94,15 +105,20 @@ class Conversation:
     """Turns each frame of one client into a message, or into a :class:`ProtocolError` to send back.
 
     Where ``tokens`` ask for one, the first message has to be a hello with it. :attr:`hello` is what the session agreed
-    on, the defaults until a hello says otherwise; :attr:`access` is what the client may do.
+    on, the defaults until a hello says otherwise; :attr:`grant` is what the client may do, None before it has shown a
+    token that is needed.
     """
 
-    __slots__ = ("_last_seq", "_limits", "_tokens", "access", "hello", "state")
+    __slots__ = ("_last_seq", "_limits", "_tokens", "grant", "hello", "state")
 
     def __init__(self, limits: Limits, tokens: Tokens | None = None) -> None:
         self._limits = limits
-        self._tokens = tokens or Tokens()
-        self.access = self._tokens.access(b"")
+        self._tokens = tokens or PlainTokens()
+        self.grant: Grant | None
+        try:
+            self.grant = self._tokens.grant(b"")
+        except TokenRefused:
+            self.grant = None
         self._last_seq = -1
         self.state = State.START
         self.hello = Hello(k=limits.default_k)
@@ -110,7 +126,7 @@ class Conversation:
     @property
     def authorized(self) -> bool:
         """Whether keystrokes are taken: at once without a token, after the right hello with one."""
-        return self.access > Access.NONE
+        return self.grant is not None and SEARCH in self.grant.rights
 
     def receive(self, frame: str | bytes) -> Message:
         """Read a text frame, given as text or as the bytes of its payload.
@@ -186,10 +202,15 @@ class Conversation:
 
     def _authorize(self, token: Any) -> None:
         given = token.encode(errors="surrogatepass") if type(token) is str else b""
-        self.access = self._tokens.access(given)
-        if self.access is Access.NONE:
+        try:
+            self.grant = self._tokens.grant(given)
+        except TokenRefused as error:
+            self.grant = None
             self.state = State.CLOSED
-            raise ProtocolError("unauthorized", "the token is missing or wrong")
+            raise ProtocolError("unauthorized", str(error)) from None
+        if not self.authorized:
+            self.state = State.CLOSED
+            raise ProtocolError("unauthorized", f'this token has no right to "{SEARCH}": get one that has')
 
     def _granted(self, wishes: _HelloFields) -> Hello:
         """Check a hello's wishes against what the server grants. Raises :class:`BadField`."""
@@ -202,23 +223,34 @@ class Conversation:
             raise BadField(f'this server\'s encoder has no "embedding" of type "{wishes.embedding}"', "embedding")
         if wishes.quality is Quality.BEST and limits.fallback is None:
             raise BadField('this server has no fallback encoder: leave "quality" out', "quality")
-        return Hello(k, dtype, wishes.search, wishes.quality, float(wishes.min_score))
+        tree = None if wishes.filter is None else parse_filter(wishes.filter)
+        narrowing = Narrowing(tree, parse_facets(wishes.facets), wishes.offset)
+        return Hello(k, dtype, wishes.search, wishes.quality, float(wishes.min_score), narrowing)
 
 
 def _message(keystroke: _Keystroke) -> Message:
     """Turn the fields of a keystroke into the one message that they make. Raises :class:`ProtocolError`."""
-    text, edit, submit = keystroke.text, keystroke.edit, keystroke.submit
+    seq, text, edit, submit = keystroke.seq, keystroke.text, keystroke.edit, keystroke.submit
+    try:
+        change = read_change(keystroke.filter, keystroke.facets, keystroke.offset)
+    except ProtocolError as error:
+        raise ProtocolError(error.code, str(error), seq=seq) from None
+    except BadField as error:
+        raise ProtocolError("bad_message", str(error), seq=seq) from None
     if submit is UNSET:
         if edit is UNSET:
             if text is not UNSET:
-                return Text(keystroke.seq, text)
+                return Text(seq, text, change)
+            if change is not None:
+                return Narrow(seq, change)
         elif text is UNSET:
-            return Edit(keystroke.seq, edit.at, edit.delete, edit.insert)
-    elif submit and text is UNSET and edit is UNSET:
-        return Submit(keystroke.seq)
-    what = (
-        '"submit" can only be true'
-        if submit is False
-        else 'besides "seq" a message has one of "text", "edit", "submit"'
-    )
-    raise ProtocolError("bad_message", what, seq=keystroke.seq)
+            return Edit(seq, edit.at, edit.delete, edit.insert, change)
+    elif submit and text is UNSET and edit is UNSET and change is None:
+        return Submit(seq)
+    if submit is False:
+        what = '"submit" can only be true'
+    elif submit and change is not None:
+        what = '"filter", "facets" and "offset" cannot stand beside "submit": send them first'
+    else:
+        what = 'besides "seq" a message has one of "text", "edit", "submit", or "filter", "facets", "offset"'
+    raise ProtocolError("bad_message", what, seq=seq)

@@ -5,11 +5,13 @@ does any I/O. :class:`~typeahead.core.session.Session` checks texts, and :mod:`t
 
 A client message is a JSON object, one to a text frame, with these fields and no others::
 
-    {"hello": {"k": 8, "embedding": "float32", "search": "keystroke", "quality": "fast", "min_score": 0, "token": "…"}}
-                                                             first, if at all; all optional
+    {"hello": {"k": 8, "embedding": "float32", "search": "keystroke", "quality": "fast", "min_score": 0, "token": "…",
+               "filter": {…}, "facets": […], "offset": 0}}   first, if at all; all optional
     {"seq": 1, "text": "how t"}                              the whole text
     {"seq": 2, "edit": {"at": 5, "del": 0, "ins": "o"}}      a change, in code points of the text before it
-    {"seq": 3, "submit": true}                               Enter
+    {"seq": 3, "filter": {"country": "France"}, "facets": ["tags"], "offset": 8}
+                                                             the same text among other documents, or the next hits
+    {"seq": 4, "submit": true}                               Enter
 
 ``seq`` is an unsigned 32-bit integer that grows from message to message; gaps are fine. A refused message uses up its
 ``seq`` and changes nothing else. A client may correct a refused hello and send it again.
@@ -18,8 +20,10 @@ The server answers in the order of ``seq``. It does not answer a keystroke that 
 last keystroke, each submit and each refused message::
 
     {"hello": {…what was agreed, see write_hello…}}
-    {"seq": 1, "hits": […], "encoder": "…"}
-    {"seq": 3, "hits": […], "submit": true, "ready": true, "encoder": "…"}
+    {"seq": 1, "hits": […], "encoder": "…", "version": "7"}
+    {"seq": 3, "hits": […], "encoder": "…", "version": "7", "facets_over": "candidates",
+     "facets": {"tags": {"values": [{"value": "sea", "count": 3}, …], "more": true}}}
+    {"seq": 4, "hits": […], "submit": true, "ready": true, "encoder": "…", "version": "7"}
     {"error": {"code": "bad_edit", "message": "…"}, "seq": 2}
 
 A hit is ``{"id", "score", "title", "text", "url", "marks": {"title": [[0, 3]], "text": []}}``. The ``text`` of a long
@@ -31,6 +35,15 @@ have no row of their own. Hits that score less than the hello's ``min_score``, f
 true`` in a reply says that even its best hit is a poor one. Nothing here is HTML; a page has to show it as text.
 ``hits`` is missing where no search was due: because of the hello's ``search``, or because the server has no index. The
 server may add fields to its messages; a client ignores the ones it does not know.
+
+``filter`` (:mod:`typeahead.search.filters`), ``facets`` and ``offset`` may stand in a hello, beside ``text`` or
+``edit``, or alone, which asks for the same text once more; not beside ``submit``. A message's filter and facets replace
+those of before and last; null removes the filter, and [] the facets. An offset counts for its message alone; other
+messages have that of the hello, or 0. Enter shows what its key was to show. A change is a key like any other: the
+latest wins. ``facets`` in a reply are the values of each field with their counts, the commonest first, and ``"more":
+true`` where rarer ones are left out. They are counted over all documents that the filter admits if the text is empty
+(``"facets_over": "filter"``), and over the candidates that the search weighed otherwise (``"candidates"``). ``version``
+names the state of the documents that were searched.
 
 Operators show a token of their own in the hello. Their replies have one more field, which says where the time went:
 ``"timing_us": {"queue", "tokenize", "step", "search", "serialize", "total"}``. A server can be set to send it to
@@ -50,24 +63,33 @@ An overloaded server gives the first two kinds back to the encoder. **No answer 
 reply, by one encoder, and the encoder that answered the text also answers its submit. So neither Enter nor anything
 that arrives later reorders the results that a person is about to click.
 
-=================  ===================================================================  ==========
-error code         sent when                                                            connection
-=================  ===================================================================  ==========
-``bad_json``       the frame is not JSON: malformed, NaN, Infinity, nested too deeply   stays open
-``bad_frame``      a binary frame; clients send text frames only                        stays open
-``bad_message``    JSON, but not a message: unknown or missing field, wrong type        stays open
-``bad_seq``        ``seq`` repeats or runs backwards. The error itself carries no       stays open
-                   ``seq``, so the ones that the server sends never run backwards
-``bad_hello``      a hello that is not first, or asks for what the server lacks         stays open
-``unauthorized``   the server wants a token, and it is missing or wrong                 closed 1008
-``bad_text``       a lone surrogate; the message names its position                     stays open
-``text_too_long``  more code points than the limit                                      stays open
-``bad_edit``       the edit does not lie within the text                                stays open
-``overloaded``     the server has too much to do for this keystroke. Its text is        stays open
-                   taken, so the next key or Enter builds on it. Enter never gets
-                   this answer
-``internal``       the server failed; its log says why                                  stays open
-=================  ===================================================================  ==========
+======================  ===================================================================  ==========
+error code              sent when                                                            connection
+======================  ===================================================================  ==========
+``bad_json``            the frame is not JSON: malformed, NaN, Infinity, nested too deeply   stays open
+``bad_frame``           a binary frame; clients send text frames only                        stays open
+``bad_message``         JSON, but not a message: unknown or missing field, wrong type        stays open
+``bad_seq``             ``seq`` repeats or runs backwards. The error itself carries no       stays open
+                        ``seq``, so the ones that the server sends never run backwards
+``bad_hello``           a hello that is not first, or asks for what the server lacks         stays open
+``unauthorized``        the server wants a token, and it is missing or wrong                 closed 1008
+``unknown_index``       the server has no index of this name, or the token does not admit   closed 1008
+                        it
+``full``                the server has no room for the token's filter beside those of      closed 1013
+                        others: try again later
+``bad_text``            a lone surrogate; the message names its position                     stays open
+``text_too_long``       more code points than the limit                                      stays open
+``bad_edit``            the edit does not lie within the text                                stays open
+``bad_filter``          a filter of the wrong form, too large, or nested too deeply          stays open
+``unknown_field``       the filter looks at a field that no document has. Text and filter    stays open
+                        are taken, and each key is refused until the filter is changed
+``unsupported_filter``  the index cannot apply such a filter. Text and filter are taken      stays open
+``overloaded``          the server has too much to do for this keystroke. Its text is        stays open
+                        taken, so the next key or Enter builds on it. Enter never gets
+                        this answer
+``internal``            the server failed; its log says why                                  stays open
+======================  ===================================================================  ==========
+
 
 Other close codes: 1000 for an idle session, 1009 for a frame that is too large, 1012 when the server restarts, 1013
 when it is full or overloaded.
@@ -95,6 +117,8 @@ import msgspec
 
 from typeahead.errors import BadEdit, ProtocolError, TextError, TextTooLong
 from typeahead.moved import moved_names
+from typeahead.search.narrowing import NOTHING, Narrowing
+from typeahead.wire.narrowing import Change
 
 SUBPROTOCOL: Final = "typeahead.v1"
 MAX_SEQ: Final = 2**32 - 1
@@ -153,6 +177,8 @@ class Hello:
     quality: Quality = Quality.FAST
     #: Hits that score less are left out; 0 leaves none out.
     min_score: float = 0.0
+    #: What the session begins with.
+    narrowing: Narrowing = NOTHING
 
 
 # One of these is made for each key, and a struct is made faster than a dataclass.
@@ -161,6 +187,7 @@ class Text(msgspec.Struct, gc=False):
 
     seq: int
     text: str
+    change: Change | None = None
 
 
 class Edit(msgspec.Struct, gc=False):
@@ -170,6 +197,14 @@ class Edit(msgspec.Struct, gc=False):
     at: int
     delete: int
     insert: str
+    change: Change | None = None
+
+
+class Narrow(msgspec.Struct, gc=False):
+    """The same text once more, with another filter, other facets or another offset."""
+
+    seq: int
+    change: Change
 
 
 class Submit(msgspec.Struct, gc=False):
@@ -178,7 +213,7 @@ class Submit(msgspec.Struct, gc=False):
     seq: int
 
 
-Message = Hello | Text | Edit | Submit
+Message = Hello | Text | Edit | Narrow | Submit
 
 
 def refuse_text(error: TextError, seq: int | None) -> ProtocolError:
@@ -189,7 +224,7 @@ def refuse_text(error: TextError, seq: int | None) -> ProtocolError:
 
 def close_code(error: ProtocolError) -> int | None:
     """Return the code to close the connection with after this error, or None where it stays open."""
-    return CLOSE_POLICY if error.code == "unauthorized" else None
+    return {"unauthorized": CLOSE_POLICY, "unknown_index": CLOSE_POLICY, "full": CLOSE_FULL}.get(error.code)
 
 
 if not TYPE_CHECKING:

@@ -6,16 +6,20 @@ The contract is in :mod:`typeahead.wire.protocol`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import orjson
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import ProtocolError
+from typeahead.text.document import Value
 from typeahead.wire.protocol import SUBPROTOCOL, Dtype, Hello, Limits
+
+#: Values of a field that a reply lists.
+FACET_VALUES: Final = 100
 
 _HEADER = struct.Struct("<IBHB")
 
@@ -24,16 +28,25 @@ Reply: TypeAlias = tuple[bytes, tuple[bytes, memoryview] | None]
 
 
 def write_hello(
-    hello: Hello, limits: Limits, *, encoder: str, dim: int, documents: int | None, examples: Sequence[str] = ()
+    hello: Hello,
+    limits: Limits,
+    *,
+    encoder: str,
+    dim: int,
+    documents: int | None,
+    index: str | None = None,
+    examples: Sequence[str] = (),
 ) -> bytes:
     """Write the answer to a hello: what was agreed, and with whom.
 
-    ``documents`` is the number of documents in the index, None without one; ``examples`` are queries to offer.
+    ``index`` is what the address names, and ``documents`` the number of documents that the session can find there,
+    both None without an index; ``examples`` are queries to offer.
     """
     agreed = {
         "protocol": SUBPROTOCOL,
         "encoder": encoder,
         "dim": dim,
+        "index": index,
         "documents": documents,
         "k": hello.k,
         "max_k": limits.max_k,
@@ -42,6 +55,8 @@ def write_hello(
         "search": hello.search.value,
         "quality": hello.quality.value,
         "min_score": hello.min_score,
+        "facets": list(hello.narrowing.facets),
+        "offset": hello.narrowing.offset,
         "fallback": limits.fallback,
         "examples": list(examples),
     }
@@ -56,12 +71,15 @@ def write_reply(
     ready: bool | None = None,
     encoder: str = "",
     weak: bool = False,
+    version: str = "",
+    facets: bytes = b"",
 ) -> bytes:
     """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any.
 
     ``encoder`` names the model that encoded the text, empty where none did. ``weak`` says that even the best of the
-    hits is a poor one. ``timing_us`` are the microseconds of
-    queue, tokenize, step, search and serialize, and all of them together, None for who may not see them.
+    hits is a poor one. ``version`` names the state of the documents that were searched, empty where none were;
+    ``facets`` are from :func:`write_facets`. ``timing_us`` are the microseconds of queue, tokenize, step, search and
+    serialize, and all of them together, None for clients that may not see them.
     """
     # Put together by hand: of all that a reply takes, building dictionaries for orjson was the largest part.
     return b"".join(
@@ -69,8 +87,10 @@ def write_reply(
             b'{"seq":%d' % seq,
             b"" if hits is None else b',"hits":' + hits,
             b',"weak":true' if weak else b"",
+            facets,
             b"" if ready is None else _SUBMIT[ready],
             _encoder_field(encoder),
+            _version_field(version),
             b"}" if timing_us is None else _TIMING % timing_us,
         )
     )
@@ -83,6 +103,30 @@ _SUBMIT = {True: b',"submit":true,"ready":true', False: b',"submit":true,"ready"
 @lru_cache(maxsize=16)
 def _encoder_field(encoder: str) -> bytes:
     return b',"encoder":' + orjson.dumps(encoder) if encoder else b""
+
+
+@lru_cache(maxsize=256)
+def _version_field(version: str) -> bytes:
+    return b',"version":' + orjson.dumps(version) if version else b""
+
+
+def list_facets(facets: Mapping[str, Mapping[Value, int]]) -> dict[str, Any]:
+    """Make the counts of each field's values into JSON: the commonest values, and whether there are others."""
+    written: dict[str, Any] = {}
+    for name, counts in facets.items():
+        ordered = sorted(counts.items(), key=lambda one: (-one[1], str(one[0])))
+        field: dict[str, Any] = {
+            "values": [{"value": value, "count": count} for value, count in ordered[:FACET_VALUES]]
+        }
+        if len(ordered) > FACET_VALUES:
+            field["more"] = True
+        written[name] = field
+    return written
+
+
+def write_facets(facets: Mapping[str, Mapping[Value, int]], over: str) -> bytes:
+    """Write facets as a part of a reply: see :func:`write_reply`. ``over`` is "filter" or "candidates"."""
+    return b',"facets":' + orjson.dumps(list_facets(facets)) + b',"facets_over":"' + over.encode() + b'"'
 
 
 def write_error(error: ProtocolError) -> bytes:

@@ -212,7 +212,7 @@ def test_sessions_beyond_the_limit_are_closed_with_1013() -> None:
 
 
 def test_an_idle_session_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("typeahead.server.typing.connection.SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr("typeahead.server.typing.endpoint.SWEEP_SECONDS", 0.01)
     with running(idle_seconds=0.01) as server, server.client() as client, pytest.raises(ConnectionClosed) as caught:
         client.hear()
     assert caught.value.rcvd is not None
@@ -263,7 +263,7 @@ def test_strangers_share_nothing_that_is_remembered_and_holders_of_a_token_if_th
 
 
 def test_a_client_without_its_token_is_closed_however_much_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("typeahead.server.typing.connection.SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr("typeahead.server.typing.endpoint.SWEEP_SECONDS", 0.01)
     with running(token="s3cret", hello_seconds=0.01) as server, server.client() as client:
         with pytest.raises(ConnectionClosed) as caught:
             chatter(client)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from tests.server.fakes import MeanEncoder
 from typeahead.core.encoder import Vectors
 from typeahead.core.engine import Engine
+from typeahead.search.reading import Reading
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.query import Query, Result, Stage
-from typeahead.wire.access import Tokens
+from typeahead.wire.access import PlainTokens
 from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import read_embedding
@@ -23,8 +24,7 @@ from typeahead.wire.replies import read_embedding
 class ManualWork:
     """The pipeline's part, done when the test says so. A search finds the text that it was made for."""
 
-    def __init__(self, *, searches: bool) -> None:
-        self.searches = searches
+    def __init__(self) -> None:
         self.engine = Engine(MeanEncoder())
         self.stepping: dict[Query, None] = {}
         self.searching: dict[Query, None] = {}
@@ -98,12 +98,27 @@ class ManualWork:
 def _result(embedding: Vectors | None) -> Result | None:
     if embedding is None:
         return None
-    return Result(json.dumps([round(float(embedding[0]), 5)]).encode(), [], embedding, None, "1")
+    return Result(json.dumps([round(float(embedding[0]), 5)]).encode(), [], embedding, None, "")
 
 
 def mark(text: str) -> float:
     """What the search finds for a text."""
     return round(float(MeanEncoder().encode([text])[0, 0]), 5)
+
+
+class AnyRoom:
+    """Tells that there is an index; the work is done by :class:`ManualWork`."""
+
+    behind = False
+
+    def read(self, text: str, before: Reading | None) -> Reading:
+        raise NotImplementedError
+
+    def search(self, query: Query) -> None:
+        raise NotImplementedError
+
+    def drop(self, query: Query) -> None:
+        raise NotImplementedError
 
 
 class Desk:
@@ -119,14 +134,15 @@ class Desk:
         max_pending: int = 8,
         clock: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.work = ManualWork(searches=searches)
+        self.work = ManualWork()
         self.metrics = ServerMetrics("mean")
         self.wakes = 0
         self.dialogue = Dialogue(
-            Conversation(Limits(max_chars=max_chars, fallback=fallback), Tokens(token, "operator")),
+            Conversation(Limits(max_chars=max_chars, fallback=fallback), PlainTokens(token, "operator")),
             self.work.engine.session(max_chars=max_chars),
             self.work,
             self.metrics,
+            room=AnyRoom() if searches else None,
             greet=lambda hello: json.dumps({"hello": hello.k}).encode(),
             wake=self._wake,
             clock=clock,

@@ -38,6 +38,7 @@ async def test_whatever_fails_each_seq_has_one_answer_in_order_and_it_is_the_nam
             desk.pipeline.engine.session(),
             desk.pipeline,
             desk.metrics,
+            room=desk.room,
             greet=lambda _: b"{}",
             wake=news.set,
             clock=lambda: 0,

@@ -34,7 +34,9 @@ from typeahead.search.vocabulary import Vocabulary
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
+from typeahead.server.typing.room import Room
 from typeahead.server.typing.settings import TypingSettings
+from typeahead.server.typing.source import BackendSource
 from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import read_embedding
@@ -69,12 +71,13 @@ class Titles(BruteForceIndex):
 class Person:
     """One client, and the texts of what it sent by ``seq``."""
 
-    def __init__(self, pipeline: Pipeline, wake: asyncio.Event) -> None:
+    def __init__(self, pipeline: Pipeline, room: Room, wake: asyncio.Event) -> None:
         self.dialogue = Dialogue(
             Conversation(Limits()),
             pipeline.engine.session(),
             pipeline,
             ServerMetrics("any"),
+            room=room,
             greet=lambda _: b"{}",
             wake=wake.set,
             clock=lambda: 0,
@@ -126,10 +129,10 @@ class Typing(RuleBasedStateMachine):
         engine = Engine(self.encoder, cache_bytes=texts_held * MAX_TOKENS * node_bytes)
         self.pipeline = Pipeline(
             engine,
-            self.index,
             TypingSettings(snippet_chars=20, max_search_batch=2, anytime=1.0, words=words, complete=complete),
         )
-        self.pipeline.asker.learn(VOCABULARY)
+        self.room = Room(self.pipeline, BackendSource(self.index))
+        self.room.asker.learn(VOCABULARY)
         self.reading = words, complete
         self.run(self._started())
         for number in range(count):
@@ -140,6 +143,7 @@ class Typing(RuleBasedStateMachine):
 
     async def _started(self) -> None:
         self.pipeline.start()
+        self.room.start()
 
     def run(self, work: Any) -> None:
         self.loop.run_until_complete(asyncio.wait_for(work, 20))
@@ -165,7 +169,7 @@ class Typing(RuleBasedStateMachine):
     @rule()
     def connect(self) -> None:
         if len(self.people) < 6:
-            self.people.append(Person(self.pipeline, self.wake))
+            self.people.append(Person(self.pipeline, self.room, self.wake))
 
     @precondition(lambda self: self.people)
     @rule(number=people)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from typeahead.wire.fields import MIN_SCORE, MinScore, ObjectReader
+from typeahead.wire.narrowing import EXPECTED, Facets, Offset
 from typeahead.wire.protocol import Quality
 
 #: Values in one list of a report of timings.
@@ -40,6 +41,11 @@ class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
     k: int | UnsetType = UNSET
     quality: Quality = Quality.FAST
     min_score: MinScore = 0.0
+    filter: Any = None
+    facets: Facets = []
+    offset: Offset = 0
+    #: Names of indexes, separated by commas.
+    index: str = ""
 
 
 class EmbedBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +65,14 @@ class TimingsBody(msgspec.Struct, forbid_unknown_fields=True):
     network_ms: _Timings = []
 
 
+class DeleteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /v1/documents/delete``."""
+
+    ids: list[str | int] | None = None
+    filter: Any = None
+    max_shrink: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
 _QUALITY: Final = '"fast" or "best"'
 _MILLISECONDS: Final = f"a list of at most {MAX_VALUES} numbers of milliseconds, from 0 up"
 
@@ -72,7 +86,18 @@ EMBEDDINGS: Final = ObjectReader(
     },
 )
 SEARCH: Final = ObjectReader(
-    SearchBody, {"query": "a string", "k": "an integer", "quality": _QUALITY, "min_score": MIN_SCORE}
+    SearchBody,
+    {
+        "query": "a string",
+        "k": "an integer",
+        "quality": _QUALITY,
+        "min_score": MIN_SCORE,
+        "index": "a string: names of indexes, separated by commas",
+        **EXPECTED,
+    },
 )
 EMBED: Final = ObjectReader(EmbedBody, {"texts": "a list of strings, not empty", "dtype": '"float32" or "float16"'})
+DELETE: Final = ObjectReader(
+    DeleteBody, {"ids": "a list of ids", "filter": "an object", "max_shrink": "a number from 0 to 1"}
+)
 TIMINGS: Final = ObjectReader(TimingsBody, dict.fromkeys(TimingsBody.__struct_fields__, _MILLISECONDS))

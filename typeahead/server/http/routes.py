@@ -1,20 +1,17 @@
 """The HTTP side: embeddings in OpenAI's shape, searches, health and metrics.
 
 Typing goes over the websocket (:mod:`typeahead.server.typing.connection`); these endpoints are for programs that have a
-whole text. :mod:`typeahead.server.http.embedder` makes embeddings; a search takes the same path as a keystroke. Both
-accept ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.typing.fallback`), and ``"encoder"`` in
-the answer names the model. Errors have OpenAI's shape, and none repeats a text that was sent.
+whole text. :mod:`typeahead.server.http.embedder` makes embeddings, and :mod:`typeahead.server.http.searching` searches.
+Both accept ``"quality": "best"`` where there is a fallback (:mod:`typeahead.server.typing.fallback`), and ``"encoder"``
+in the answer names the model. Errors have OpenAI's shape, and none repeats a text that was sent.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import orjson
 from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,14 +21,14 @@ from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import EncoderError, TextError
 from typeahead.server.config import ServerConfig
 from typeahead.server.http.api import NO_STORE, ApiError, Gate, encoder_named, json_response, read_body
-from typeahead.server.http.bodies import EMBEDDINGS, SEARCH, EmbeddingsBody, SearchBody
+from typeahead.server.http.bodies import EMBEDDINGS, SEARCH, EmbeddingsBody
 from typeahead.server.http.client_timings import MAX_BYTES, ClientTimings
+from typeahead.server.http.documents import DocumentsApi
 from typeahead.server.http.embedder import Embedder
+from typeahead.server.http.searching import SearchApi, wants_best
 from typeahead.server.typing.pipeline import Pipeline
-from typeahead.server.typing.query import Query, Stage
-from typeahead.wire.access import Access
+from typeahead.wire.access import Grant
 from typeahead.wire.fields import ObjectReader, Struct
-from typeahead.wire.protocol import Quality
 
 #: Where orchestrators ask how the server is.
 PROBE_PATHS = ("/healthz", "/readyz")
@@ -56,6 +53,8 @@ class HttpApi:
         metrics: Callable[[], Awaitable[str]],
         dashboard: Callable[[], Awaitable[Mapping[str, Any]]],
         timings: ClientTimings,
+        searching: SearchApi,
+        documents: DocumentsApi,
     ) -> None:
         self._config = config
         self._gate = gate
@@ -66,6 +65,8 @@ class HttpApi:
         self._metrics = metrics
         self._dashboard = dashboard
         self._timings = timings
+        self._searching = searching
+        self._documents = documents
         self._running = 0
 
     def routes(self) -> list[BaseRoute]:
@@ -75,9 +76,10 @@ class HttpApi:
                 "/v1",
                 routes=[
                     Route("/embeddings", self._api(self.embeddings, EMBEDDINGS), methods=["POST"]),
-                    Route("/search", self._api(self.search, SEARCH), methods=["POST"]),
+                    Route("/search", self._api(self._searching.search, SEARCH), methods=["POST"]),
                     Route("/client-timings", self.client_timings, methods=["POST"]),
                     Route("/dashboard", self.dashboard),
+                    *self._documents.routes(),
                 ],
             ),
             *(Route(path, probe) for path, probe in zip(PROBE_PATHS, (self.healthz, self.readyz), strict=True)),
@@ -96,7 +98,7 @@ class HttpApi:
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format, for operators."""
         try:
-            self._gate.authorize_operator(_headers(request))
+            self._gate.authorize_metrics(_headers(request))
         except ApiError as error:
             return error.response()
         return Response(await self._metrics(), headers=NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -104,7 +106,7 @@ class HttpApi:
     async def dashboard(self, request: Request) -> Response:
         """``GET /v1/dashboard``: :mod:`typeahead.server.http.dashboard`, for operators."""
         try:
-            self._gate.authorize_operator(_headers(request))
+            self._gate.authorize_dashboard(_headers(request))
         except ApiError as error:
             return error.response()
         return json_response(await self._dashboard())
@@ -124,7 +126,7 @@ class HttpApi:
             return error.response()
         return Response(status_code=204, headers=NO_STORE)
 
-    async def embeddings(self, body: EmbeddingsBody, _access: Access) -> Response:
+    async def embeddings(self, _request: Request, body: EmbeddingsBody, _grant: Grant) -> Response:
         """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings.
 
         Besides OpenAI's fields, each embedding has ``encoder``: the model that made it, which is the one that was asked
@@ -136,7 +138,7 @@ class HttpApi:
         if body.dimensions is not UNSET and body.dimensions != encoder.dim:
             message = f'this model has {encoder.dim} dimensions and cannot be cut: leave "dimensions" out'
             raise ApiError(400, message, param="dimensions")
-        best = self._best(body.quality)
+        best = wants_best(body.quality, self._pipeline)
         if best and not self._embedder.has_fallback(encoder):
             raise ApiError(400, f'"quality" cannot be "best" with the model {encoder.config.name}', param="quality")
         try:
@@ -157,81 +159,26 @@ class HttpApi:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
 
-    async def search(self, body: SearchBody, access: Access) -> Response:
-        """``POST /v1/search`` with ``{"query": "…", "k": 8, "quality": "fast", "min_score": 0}``.
-
-        The answer has hits, and ``"weak": true`` if all of them are poor, as over the websocket.
-        """
-        arrived_ns = time.perf_counter_ns()
-        if not self._pipeline.searches:
-            raise ApiError(404, "this server has no index: start it with one to search", code="no_index")
-        k = self._config.default_k if body.k is UNSET else body.k
-        if not 1 <= k <= self._config.max_k:
-            raise ApiError(400, f'"k" has to be from 1 to {self._config.max_k}', param="k")
-        try:
-            query = await self.find(body.query, k, best=self._best(body.quality), min_score=body.min_score)
-        except TextError as error:
-            raise ApiError(400, str(error), param="query") from None
-        answer: dict[str, Any] = {"hits": orjson.Fragment(query.hits), "encoder": query.encoder}
-        if query.weak:
-            answer["weak"] = True
-        if self._config.timings or access is Access.OPERATOR:
-            total_ns = time.perf_counter_ns() - arrived_ns
-            search_ns = 0 if query.result is None else query.result.search_ns
-            spent_ns = {"step": query.step_ns, "search": search_ns, "total": total_ns}
-            answer["timing_us"] = {stage: spent // 1000 for stage, spent in spent_ns.items()}
-        return json_response(answer)
-
-    async def find(self, text: str, k: int, *, best: bool = False, min_score: float = 0.0) -> Query:
-        """Encode a text and search for it. Raises :class:`TextError`, or :class:`ApiError` where the server failed."""
-        session = self._pipeline.session(max_chars=self._config.max_chars)
-        session.set_text(text)
-        changed = asyncio.Event()
-        # Requests are bounded by max_requests, so like Enter they are never turned away.
-        query = Query(session, k, Stage.SEARCHED, changed.set, wanted=1, best=best, min_score=min_score, submitted=True)
-        self._pipeline.step(query)
-        try:
-            while query.stage is not Stage.SEARCHED and not query.state.failed:
-                await changed.wait()
-                changed.clear()
-        finally:
-            self._pipeline.drop(query)
-        if query.state.failed:
-            raise ApiError(500, "the server could not answer this: its log says why")
-        return query
-
     def _api(
-        self, handle: Callable[[Struct, Access], Awaitable[Response]], reader: ObjectReader[Struct]
+        self, handle: Callable[[Request, Struct, Grant], Awaitable[Response]], reader: ObjectReader[Struct]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Make a route of a handler that takes the body as a struct."""
 
         async def guarded(request: Request) -> Response:
             try:
-                access = self._gate.admit(_headers(request))
+                grant = self._gate.admit(_headers(request))
                 body = read_body(reader, await self._gate.body(request.receive, self._config.max_body_bytes))
-                return await self._run(handle, body, access)
+                if self._running >= self._config.max_requests:
+                    raise ApiError(503, "too many requests at a time: try again", code="overloaded")
+                self._running += 1
+                try:
+                    return await handle(request, body, grant)
+                finally:
+                    self._running -= 1
             except ApiError as error:
                 return error.response()
 
         return guarded
-
-    async def _run(
-        self, handle: Callable[[Struct, Access], Awaitable[Response]], body: Struct, access: Access
-    ) -> Response:
-        if self._running >= self._config.max_requests:
-            raise ApiError(503, "too many requests at a time: try again", code="overloaded")
-        self._running += 1
-        try:
-            return await handle(body, access)
-        finally:
-            self._running -= 1
-
-    def _best(self, quality: Quality) -> bool:
-        """Whether the best answer is asked for, rather than the soonest."""
-        if quality is Quality.BEST and self._pipeline.fallback is None:
-            message = 'this server has no fallback encoder: leave "quality" out'
-            raise ApiError(400, message, param="quality", code="no_fallback")
-        return quality is Quality.BEST
 
     def _check_inputs(self, texts: list[str]) -> None:
         if len(texts) > self._config.max_inputs:

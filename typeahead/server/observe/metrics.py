@@ -35,7 +35,7 @@ CLIENT_TIMINGS: Final = {
 REPORT_OUTCOMES: Final = ("accepted", "refused", "limited")
 #: Why a websocket does not become a session: too many are open; the server turns keystrokes away; the page is from
 #: another origin; the client speaks another subprotocol; the server is starting or stopping.
-SESSION_REFUSALS: Final = ("full", "overloaded", "origin", "subprotocol", "not_ready")
+SESSION_REFUSALS: Final = ("full", "overloaded", "origin", "subprotocol", "index", "not_ready")
 
 
 class Reason(StrEnum):

@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -23,7 +23,7 @@ import uvloop
 from typeahead.core.encoder import Encoder
 from typeahead.logs import limit_library
 from typeahead.search.port import Backend
-from typeahead.server.app import App, create_app
+from typeahead.server.app import DEFAULT_INDEX, App, create_app
 from typeahead.server.config import ServerConfig
 from typeahead.server.process.descriptors import fitted, raise_limit
 from typeahead.server.process.door import Bounds
@@ -61,7 +61,7 @@ class Worker:
 def serve(
     config: ServerConfig,
     encoder: Encoder,
-    index: Callable[[], Awaitable[Backend]] | None = None,
+    index: Callable[[], Awaitable[Backend | Mapping[str, Backend]]] | None = None,
     *,
     passages: Encoder | None = None,
     fallback: Encoder | None = None,
@@ -70,7 +70,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain and return.
 
-    ``index`` opens the back end to search, on the server's event loop; it is closed at the end. ``on_ready`` is called
+    ``index`` opens the back end to search, or several by their names, on the server's event loop; they are closed at
+    the end. ``on_ready`` is called
     with the server's address, such as ``http://127.0.0.1:8765``, once it is ready. Raises
     :class:`~typeahead.server.process.listening.ListenError` where the port is taken, what ``index`` and
     :func:`~typeahead.server.app.create_app` raise, and what goes wrong while warming up. A ``worker`` is one of several
@@ -83,9 +84,10 @@ def serve(
     config = prepared(config, warn=worker is None)
 
     async def opened() -> None:
-        backend = None if index is None else await index()
+        found = {} if index is None else await index()
+        indexes = found if isinstance(found, Mapping) else {DEFAULT_INDEX: found}
         try:
-            app = create_app(config, encoder, backend, passages=passages, fallback=fallback, siblings=siblings)
+            app = create_app(config, encoder, indexes, passages=passages, fallback=fallback, siblings=siblings)
             sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
             try:
                 await Server(app, on_ready).serve(sockets)
@@ -93,7 +95,7 @@ def serve(
                 for listener in sockets:
                     listener.close()
         finally:
-            if backend is not None:
+            for backend in indexes.values():
                 await backend.close()
         if app.failure is not None:
             raise app.failure

@@ -1,10 +1,9 @@
-"""The websocket endpoint ``/v1/type``, as raw ASGI: it joins sockets and dialogues.
+"""One websocket session: a channel and a dialogue, joined, in the room that its token and address decide.
 
 A :class:`Connection` hears frames from its :mod:`channel <typeahead.server.typing.channel>` and sends the replies of
 its :class:`~typeahead.server.typing.dialogue.Dialogue`, both as plain calls on the event loop. It stops reading while
-the dialogue is full, and takes no reply while the client does not read, so nothing piles up on either side. A client
-that is refused before the handshake gets an HTTP status; later it gets one of the close codes of
-:mod:`typeahead.wire.protocol`.
+the dialogue is full, and takes no reply while the client does not read, so nothing piles up on either side.
+:mod:`typeahead.server.typing.endpoint` admits connections and ends them.
 """
 
 from __future__ import annotations
@@ -12,54 +11,81 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from typing import Protocol
 
-import orjson
-
-from typeahead.logs import LimitedLog
+from typeahead.core.session import Session
+from typeahead.errors import ProtocolError, SearchError
 from typeahead.server.config import ServerConfig
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.observe.tracing import Tracing
-from typeahead.server.typing.channel import EXTENSION, AsgiChannel, Channel, Receive, Scope, Send
+from typeahead.server.typing.channel import Channel
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
-from typeahead.wire.access import Tokens
+from typeahead.server.typing.room import Room
+from typeahead.server.typing.rooms import Key, Rooms, RoomsFull, UnknownIndex
+from typeahead.wire.access import Grant
 from typeahead.wire.conversation import Conversation
-from typeahead.wire.protocol import (
-    CLOSE_FULL,
-    CLOSE_IDLE,
-    CLOSE_POLICY,
-    CLOSE_RESTART,
-    SUBPROTOCOL,
-    Dtype,
-    Hello,
-    Limits,
-)
-from typeahead.wire.replies import write_hello
+from typeahead.wire.protocol import Hello
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two searches for idle sessions.
-SWEEP_SECONDS = 1.0
 
-#: What the log says where a websocket gets no session, by the reasons of
-#: :data:`~typeahead.server.observe.metrics.SESSION_REFUSALS`.
-_REFUSALS = {
-    "full": "refused a session with 1013: max_sessions are open already",
-    "overloaded": "refused a session with 1013: the server is overloaded",
-    "origin": "refused a session with 403: its page is of an origin that is not in allowed_origins",
-    "subprotocol": "refused a session with 400: it speaks another subprotocol",
-    "not_ready": "refused a session with 503: the server is starting or stopping",
-}
+class Endpoint(Protocol):
+    """What connections share."""
+
+    config: ServerConfig
+    pipeline: Pipeline
+    rooms: Rooms
+    metrics: ServerMetrics
+    tracing: Tracing | None
+
+    def greet(self, hello: Hello, room: Room | None) -> bytes:
+        """Write the answer to a hello of a session in ``room``."""
 
 
 class Connection:
-    """One client's channel and dialogue, joined."""
+    """One client's channel and dialogue, joined.
 
-    __slots__ = ("_channel", "_closing", "_paused", "dialogue", "ended", "heard", "last_heard", "opened")
+    ``asked`` are the indexes that its address names. ``entered`` is the room of a client without a token; the
+    connection leaves it.
+    """
 
-    def __init__(self, endpoint: TypeEndpoint, channel: Channel) -> None:
+    __slots__ = (
+        "_channel",
+        "_closing",
+        "_endpoint",
+        "_entering",
+        "_kept",
+        "_key",
+        "_paused",
+        "_room",
+        "asked",
+        "dialogue",
+        "ended",
+        "heard",
+        "last_heard",
+        "opened",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        channel: Channel,
+        conversation: Conversation,
+        asked: str,
+        entered: tuple[Key, Room] | None,
+    ) -> None:
         config = endpoint.config
+        self._endpoint = endpoint
+        #: The indexes that the address names.
+        self.asked = asked
+        self._key: Key | None = None
+        self._room: Room | None = None
+        if entered is not None:
+            self._key, self._room = entered
+        #: Seeks a room that is not there yet, while the frames that come are kept. A binary frame is kept as None.
+        self._entering: asyncio.Task[None] | None = None
+        self._kept: list[bytes | None] = []
         self._channel = channel
         self._paused = False
         self._closing = False
@@ -69,11 +95,13 @@ class Connection:
         #: Set when the connection is gone.
         self.ended = asyncio.Event()
         self.dialogue = Dialogue(
-            Conversation(endpoint.limits, endpoint.tokens),
-            endpoint.pipeline.session(max_chars=config.max_chars),
+            conversation,
+            self._session(),
             endpoint.pipeline,
             endpoint.metrics,
-            greet=endpoint.greet,
+            room=self._room,
+            enter=self._enter,
+            greet=lambda hello: endpoint.greet(hello, self._room),
             wake=self.writable,
             clock=time.perf_counter_ns,
             max_pending=config.max_pending,
@@ -85,7 +113,11 @@ class Connection:
     def receive_text(self, payload: bytes) -> None:
         """Take a text frame's payload. Raises ``UnicodeDecodeError`` if it is not UTF-8."""
         self.heard = True
-        self.dialogue.hear(payload)
+        if self.dialogue.waiting:
+            payload.decode()
+            self._kept.append(payload)
+        else:
+            self.dialogue.hear(payload)
         self._mind_room()
 
     def caught_up(self) -> None:
@@ -96,7 +128,10 @@ class Connection:
     def receive_binary(self) -> None:
         """Take a binary frame."""
         self.heard = True
-        self.dialogue.receive_binary()
+        if self.dialogue.waiting:
+            self._kept.append(None)
+        else:
+            self.dialogue.receive_binary()
         self._mind_room()
 
     def writable(self) -> None:
@@ -111,9 +146,72 @@ class Connection:
             channel.close(dialogue.closing.code, dialogue.closing.reason)
 
     def lost(self) -> None:
-        """Drop all that is pending."""
+        """Drop all that is pending, and leave the room."""
         self.dialogue.abandon()
+        if self._entering is not None:
+            self._entering.cancel()
+        self._leave()
         self.ended.set()
+
+    def _session(self) -> Session:
+        max_chars = self._endpoint.config.max_chars
+        if self._room is None:
+            return self._endpoint.pipeline.session(max_chars=max_chars)
+        return self._room.session(max_chars=max_chars)
+
+    def _enter(self, grant: Grant) -> None:
+        """Find the room of a grant, for the dialogue."""
+        rooms = self._endpoint.rooms
+        if not rooms:
+            self._go_on(None)
+            return
+        try:
+            key = rooms.key(self.asked, grant)
+        except UnknownIndex as error:
+            self.dialogue.refused(ProtocolError("unknown_index", str(error)))
+            return
+        if key == self._key:
+            self._go_on(None)
+        elif (room := rooms.ready(key)) is not None:
+            self._go_on((key, room))
+        else:
+            self._entering = asyncio.get_running_loop().create_task(self._seek(key, grant))
+
+    async def _seek(self, key: Key, grant: Grant) -> None:
+        try:
+            room = await self._endpoint.rooms.enter(key, grant.filter)
+        except RoomsFull as error:
+            self.dialogue.refused(ProtocolError("full", str(error)))
+        except SearchError as error:
+            self.dialogue.refused(ProtocolError("unsupported_filter", str(error)))
+        except Exception:
+            log.exception("a room could not be made")
+            self.dialogue.refused(ProtocolError("internal", "the server could not open this index: its log says why"))
+        else:
+            if self.ended.is_set():
+                self._endpoint.rooms.leave(room)
+                return
+            self._go_on((key, room))
+        self._mind_room()
+
+    def _go_on(self, entered: tuple[Key, Room] | None) -> None:
+        """Answer the hello in the room that was entered, None for the one that it is in, and hear what was kept."""
+        if entered is not None:
+            self._leave()
+            self._key, self._room = entered
+        self.dialogue.entered(self._room, self._session())
+        kept, self._kept = self._kept, []
+        for payload in kept:
+            if payload is None:
+                self.dialogue.receive_binary()
+            else:
+                self.dialogue.hear(payload)
+        self.dialogue.settle()
+
+    def _leave(self) -> None:
+        if self._room is not None:
+            self._endpoint.rooms.leave(self._room)
+            self._key = self._room = None
 
     def _mind_room(self) -> None:
         """Stop reading while as many replies wait as are allowed."""
@@ -123,133 +221,3 @@ class Connection:
                 self._channel.pause_reading()
             else:
                 self._channel.resume_reading()
-
-
-class TypeEndpoint:
-    """All websocket sessions: it admits them, closes idle ones, and ends all of them when the server stops.
-
-    ``documents`` is the number that the index holds, None without one; ``status`` tells "ready", or what the server is
-    doing instead.
-    """
-
-    def __init__(
-        self,
-        config: ServerConfig,
-        pipeline: Pipeline,
-        metrics: ServerMetrics,
-        documents: int | None,
-        *,
-        status: Callable[[], str],
-        tracing: Tracing | None = None,
-    ) -> None:
-        self.config = config
-        self.pipeline = pipeline
-        self.metrics = metrics
-        self.tracing = tracing
-        self.tokens = Tokens(config.token, config.operator_token)
-        encoder = pipeline.engine.encoder.config
-        # Under the dot product the length of a vector counts, and int8 frames do not carry it.
-        dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())
-        fallback = None if pipeline.fallback is None else pipeline.fallback.name
-        self.limits = Limits(config.max_chars, config.default_k, config.max_k, dtypes, fallback)
-        self._encoder = encoder.name
-        self._dim = encoder.dim
-        self._documents = documents
-        self._connections: set[Connection] = set()
-        #: How many sessions have ended.
-        self.ended = 0
-        self._empty = asyncio.Event()
-        self._status = status
-        self._log = LimitedLog(log)
-
-    def __len__(self) -> int:
-        return len(self._connections)
-
-    def greet(self, hello: Hello) -> bytes:
-        """Write the answer to a hello."""
-        return write_hello(
-            hello,
-            self.limits,
-            encoder=self._encoder,
-            dim=self._dim,
-            documents=self._documents,
-            examples=self.config.examples,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one websocket connection (ASGI 3)."""
-        await receive()  # websocket.connect
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        offered = scope.get("subprotocols", ())
-        if (status := self._status()) != "ready":
-            return await self._refuse(send, "not_ready", 503, f"the server is {status}: try again")
-        if not self.config.allows(_header(headers, b"origin"), _header(headers, b"host")):
-            message = "this origin may not connect: the server's allowed_origins say who may"
-            return await self._refuse(send, "origin", 403, message)
-        if offered and SUBPROTOCOL not in offered:
-            return await self._refuse(send, "subprotocol", 400, f"this server speaks the subprotocol {SUBPROTOCOL}")
-        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        full = len(self._connections) >= self.config.max_sessions
-        if full or self.pipeline.overloaded:
-            # A page does not see the status of a refused handshake, but it sees a close code.
-            self._count_refused("full" if full else "overloaded")
-            reason = "the server is full" if full else "the server is overloaded"
-            return await send({"type": "websocket.close", "code": CLOSE_FULL, "reason": reason})
-        channel = scope.get("extensions", {}).get(EXTENSION)
-        asgi = AsgiChannel(receive, send) if channel is None else None
-        connection = Connection(self, asgi or channel)
-        self._connections.add(connection)
-        self._empty.clear()
-        try:
-            await (connection.ended.wait() if asgi is None else asgi.run())
-        finally:
-            self._connections.discard(connection)
-            self.ended += 1
-            if not self._connections:
-                self._empty.set()
-
-    async def _refuse(self, send: Send, reason: str, status: int, message: str) -> None:
-        """Answer the handshake with an HTTP error (ASGI extension "websocket.http.response")."""
-        self._count_refused(reason)
-        body = orjson.dumps({"error": {"message": message}})
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": body})
-
-    def _count_refused(self, reason: str) -> None:
-        """Count a refusal, and write at most one line a second for each reason."""
-        self.metrics.refused_sessions[reason].add()
-        self._log.warning(_REFUSALS[reason])
-
-    async def sweep(self) -> None:
-        """Close idle sessions, for ever."""
-        # One timer for all: a timeout for each message costs more than reading the message.
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self.close_idle(time.monotonic())
-
-    def close_idle(self, now: float) -> None:
-        """Close the sessions that have been silent for too long; ``now`` is in seconds of the monotonic clock."""
-        for connection in tuple(self._connections):
-            if connection.heard:
-                connection.heard = False
-                connection.last_heard = now
-            if not connection.dialogue.authorized and now - connection.opened >= self.config.hello_seconds:
-                connection.dialogue.close(CLOSE_POLICY, "no hello with a token came")
-            elif now - connection.last_heard >= self.config.idle_seconds:
-                connection.dialogue.close(CLOSE_IDLE, "idle")
-
-    async def drain(self, seconds: float) -> None:
-        """Answer pending messages, close all sessions with 1012, and wait for that at most ``seconds``."""
-        for connection in tuple(self._connections):
-            connection.dialogue.close(CLOSE_RESTART, "the server restarts")
-        if self._connections:
-            try:
-                await asyncio.wait_for(self._empty.wait(), seconds)
-            except TimeoutError:
-                return
-
-
-def _header(headers: dict[bytes, bytes], name: bytes) -> str | None:
-    value = headers.get(name)
-    return None if value is None else value.decode("latin-1")

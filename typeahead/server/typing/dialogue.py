@@ -17,16 +17,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from typeahead.core.session import Session
-from typeahead.errors import ProtocolError, TextError
+from typeahead.errors import ProtocolError
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.observe.tracing import SessionTrace
-from typeahead.server.typing.due import DueStage
 from typeahead.server.typing.fallback import came_at_once
-from typeahead.server.typing.query import Query, Stage, State
+from typeahead.server.typing.query import Query, Room, Stage, State
+from typeahead.server.typing.seat import Seat
 from typeahead.server.typing.turns import Turn, TurnWriter
-from typeahead.wire.access import Access
+from typeahead.wire.access import Grant
 from typeahead.wire.conversation import Conversation
-from typeahead.wire.protocol import Edit, Hello, Message, Quality, SearchMode, Submit, Text, close_code, refuse_text
+from typeahead.wire.protocol import (
+    CLOSE_POLICY,
+    Edit,
+    Hello,
+    Message,
+    Narrow,
+    Quality,
+    SearchMode,
+    Submit,
+    Text,
+    close_code,
+)
 from typeahead.wire.replies import Reply, write_error
 
 _STANDING = State.STANDING
@@ -36,10 +47,6 @@ _TYPED, _SEARCHED = Stage.TYPED, Stage.SEARCHED
 
 class Work(Protocol):
     """What a dialogue asks of the pipeline."""
-
-    @property
-    def searches(self) -> bool:
-        """Whether there is an index."""
 
     def step(self, query: Query) -> None:
         """Encode the query's text, then search if that is due."""
@@ -65,6 +72,8 @@ class Closing:
 class Dialogue:
     """What one client said, what is still to be answered, and what to send next.
 
+    ``room`` is where its texts are searched for, None without an index, and ``session`` is the room's. ``enter``, if
+    given, is called with what a hello grants, and has to lead to :meth:`entered` or :meth:`refused`, at once or later.
     ``greet`` writes the answer to a hello; ``wake`` is called whenever :meth:`take` may have something new; ``clock``
     tells nanoseconds. With ``timings``, not only operators see where the time of their replies went. ``trace`` is told
     of each reply, where there are traces.
@@ -77,6 +86,8 @@ class Dialogue:
         work: Work,
         metrics: ServerMetrics,
         *,
+        room: Room | None,
+        enter: Callable[[Grant], None] | None = None,
         greet: Callable[[Hello], bytes],
         wake: Callable[[], None],
         clock: Callable[[], int],
@@ -85,7 +96,6 @@ class Dialogue:
         trace: SessionTrace | None = None,
     ) -> None:
         self._conversation = conversation
-        self._session = session
         self._work = work
         self._metrics = metrics
         self._greet = greet
@@ -95,14 +105,20 @@ class Dialogue:
         self._timings = timings
         self._trace = trace
         self._writer = TurnWriter(metrics, trace, clock)
-        self._due = DueStage(searches=work.searches)
+        self._enter = enter
+        #: Whether a room is sought: nothing may be heard until it was entered.
+        self.waiting = False
         self._replies: deque[Turn | bytes] = deque()
         #: The turn of the last keystroke, until its reply was taken.
         self._keystroke: Turn | None = None
         #: The keystroke that the text was last changed by, until it is known whether another one follows at once.
         self._heard: tuple[int, int] | None = None
-        self._query = Query.of_nothing(session, conversation.hello.k, wake)
         self.closing: Closing | None = None
+        self._sit_down(room, session)
+
+    def _sit_down(self, room: Room | None, session: Session) -> None:
+        self._seat = Seat(room, session, self._conversation.hello, self._wake)
+        self._query = self._seat.nothing()
 
     @property
     def authorized(self) -> bool:
@@ -110,9 +126,14 @@ class Dialogue:
         return self._conversation.authorized
 
     @property
+    def grant(self) -> Grant | None:
+        """What the client may do, None before it has shown a token that is needed."""
+        return self._conversation.grant
+
+    @property
     def full(self) -> bool:
         """Whether as many replies wait as are allowed: nothing should be read until some were taken."""
-        return len(self._replies) >= self._max_pending
+        return len(self._replies) >= self._max_pending or self.waiting
 
     @property
     def finished(self) -> bool:
@@ -145,7 +166,7 @@ class Dialogue:
         if self._heard is not None:
             seq, arrived_ns = self._heard
             self._heard = None
-            self._answer(seq, arrived_ns, self._session.text)
+            self._answer(seq, arrived_ns, self._seat.session.text)
 
     def receive_binary(self) -> None:
         """Take a binary frame from the client, which is refused."""
@@ -155,6 +176,18 @@ class Dialogue:
             self._conversation.receive_binary()
         except ProtocolError as error:
             self._refuse(error)
+
+    def entered(self, room: Room | None, session: Session) -> None:
+        """Answer the hello, and go on in a room with a session of that room."""
+        self._sit_down(room, session)
+        self.waiting = False
+        self._reply(self._greet(self._conversation.hello))
+
+    def refused(self, error: ProtocolError) -> None:
+        """Answer the hello with the reason why there is no room for it, and close."""
+        self.waiting = False
+        self._reply(write_error(error))
+        self.close(close_code(error) or CLOSE_POLICY, error.code)
 
     def take(self) -> Reply | None:
         """Return the next reply that may be sent, None if there is none yet."""
@@ -173,13 +206,15 @@ class Dialogue:
         query.release()
         if head is self._keystroke:
             self._keystroke = None
-        timed = self._timings or self._conversation.access is Access.OPERATOR
+        grant = self._conversation.grant
+        timed = self._timings or (grant is not None and grant.timings)
         return self._writer.write(head, self._conversation.hello.dtype, timed=timed)
 
     def close(self, code: int, reason: str) -> None:
         """Read no more, answer what is pending, then end."""
         if self.closing is None:
             self._conversation.close()
+            self.waiting = False
             self.closing = Closing(code, reason)
             self._wake()
 
@@ -205,31 +240,28 @@ class Dialogue:
 
     def _act(self, message: Message, arrived_ns: int) -> None:
         kind = type(message)
-        if kind is Text or kind is Edit:
+        if kind is Text or kind is Edit or kind is Narrow:
             self._type(message, arrived_ns)  # type: ignore[arg-type]
         elif isinstance(message, Submit):
             self.settle()
             self._submit(message.seq, arrived_ns)
         else:
             assert isinstance(message, Hello)
-            self._query = Query.of_nothing(self._session, message.k, self._wake)
-            self._reply(self._greet(message))
+            if self._enter is None:
+                self.entered(self._seat.room, self._seat.session)
+                return
+            assert self._conversation.grant is not None, "a hello is read only of those who may search"
+            self.waiting = True
+            self._enter(self._conversation.grant)
 
-    def _type(self, message: Text | Edit, arrived_ns: int) -> None:
-        session, before = self._session, self._query
+    def _type(self, message: Text | Edit | Narrow, arrived_ns: int) -> None:
+        before = self._query
         if before.stage is _TYPED and not before.state.failed:
             submits = before.wanted - (0 if self._keystroke is None else 1)
             if submits:
                 self._work.step_now(before)  # they wait for the text that is about to go
-        text = session.text
-        try:
-            if type(message) is Text:
-                session.take_text(message.text)
-            else:
-                assert type(message) is Edit
-                session.take_edit(message.at, message.delete, message.insert)
-        except TextError as error:
-            raise refuse_text(error, message.seq) from None
+        text = self._seat.session.text
+        self._seat.take(message)
         if self._conversation.hello.quality is _BEST:
             # Which encoder a text has is decided key by key.
             self._answer(message.seq, arrived_ns, text)
@@ -240,7 +272,7 @@ class Dialogue:
 
     def _answer(self, seq: int, arrived_ns: int, text_before: str) -> None:
         """Have the session's text, as it is after keystroke ``seq``, encoded and searched."""
-        session, work, before, hello = self._session, self._work, self._query, self._conversation.hello
+        session, work, before = self._seat.session, self._work, self._query
         started_ns = self._clock()
         tokens = session.tokens
         session.tokenize()
@@ -251,20 +283,20 @@ class Dialogue:
             self._metrics.keystrokes["superseded"].add()
         if before.state is _STANDING:
             work.drop(before)
-        # A search that was due and did not come is still due.
-        due = self._due.of(session.text, hello.search, owed=overtaken is not None and overtaken.needs is _SEARCHED)
         # A key that changes no token, such as a space, changes no encoder.
-        best = hello.quality is _BEST and (
+        best = self._conversation.hello.quality is _BEST and (
             came_at_once(text_before, session.text) or (before.best and session.tokens == tokens)
         )
-        query = self._query = self._new_query(due, tokenize_ns, best=best)
-        self._keystroke = Turn(seq, query, due, arrived_ns)
+        # A search that was due and did not come is still due.
+        owed = overtaken is not None and overtaken.needs is _SEARCHED
+        query = self._query = self._seat.query(before, tokenize_ns, owed=owed, best=best)
+        self._keystroke = Turn(seq, query, query.due, arrived_ns)
         self._replies.append(self._keystroke)
         work.step(query)
 
     def _submit(self, seq: int, arrived_ns: int) -> None:
         query = self._query
-        needs = self._due.at_enter
+        needs = self._seat.at_enter
         resumed = query.entered(needs)
         # A client that searches at Enter only was promised an embedding before it, not hits.
         promised = Stage.STEPPED if self._conversation.hello.search is SearchMode.SUBMIT else needs
@@ -278,21 +310,6 @@ class Dialogue:
                 self._work.search(query)
             else:
                 self._work.step(query)
-
-    def _new_query(self, due: Stage, tokenize_ns: int, *, best: bool) -> Query:
-        hello, before = self._conversation.hello, self._query
-        return Query(
-            self._session,
-            hello.k,
-            due,
-            self._wake,
-            shown=hello.dtype is not None,
-            best=best,
-            min_score=hello.min_score,
-            wanted=1,
-            last=before.last if before.result is None else before,
-            tokenize_ns=tokenize_ns,
-        )
 
     def _leave(self, turn: Turn) -> None:
         turn.query.release()

@@ -59,6 +59,8 @@ class HitWriter:
             }
             if hit.arms:
                 fields["arms"] = hit.arms
+            if hit.index_name:
+                fields["index"] = hit.index_name
             if hit.copies > 1:
                 fields["copies"] = hit.copies
             written.append(fields)

@@ -34,10 +34,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum, StrEnum
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from typeahead.core.encoder import Vectors
 from typeahead.core.session import Session
+from typeahead.errors import SearchError
+from typeahead.search.narrowing import NOTHING, Narrowing
 from typeahead.search.ranking import Hit
 from typeahead.search.reading import Reading
 from typeahead.search.terms import Words
@@ -153,10 +155,31 @@ class Result(NamedTuple):
     serialize_ns: int = 0
     #: Whether even the best hit is a poor one.
     weak: bool = False
+    #: The facets as a part of a reply (:func:`typeahead.wire.replies.write_facets`), empty for none.
+    facets: bytes = b""
+
+
+class Room(Protocol):
+    """Where a query is read and searched for: the documents of an index, or a part of them."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether a keystroke that is typed now would wait for too long."""
+
+    def read(self, text: str, before: Reading | None) -> Reading:
+        """Return what a text asks for; an earlier reading of the same session saves some of the work."""
+
+    def search(self, query: Query) -> None:
+        """Search for a query that was read."""
+
+    def drop(self, query: Query) -> None:
+        """Forget a query that nobody wants."""
 
 
 class Query:
     """A session's text as work. ``due`` is the stage that it has to reach.
+
+    ``room`` is where it is searched for, None without an index, and ``narrowing`` says which documents count there.
 
     ``notify`` is called on the event loop each time the query gets on or fails. ``shown`` says that somebody wants the
     embedding itself. ``best`` asks the fallback for it, because the text came at once and its sender wants the best
@@ -183,6 +206,11 @@ class Query:
     hits = b"[]"
     #: Whether even the best of these hits is a poor one.
     weak = False
+    #: The version of the documents that these hits are of, and their facets as a part of a reply; empty for none.
+    version = ""
+    facets = b""
+    #: Why its search was refused, if it was the query's own fault.
+    refusal: SearchError | None = None
     #: What its own search found, or one for the same vector and words.
     result: Result | None = None
     #: How long the batch took that encoded it.
@@ -195,6 +223,8 @@ class Query:
         due: Stage,
         notify: Callable[[], None],
         *,
+        room: Room | None = None,
+        narrowing: Narrowing = NOTHING,
         shown: bool = False,
         best: bool = False,
         min_score: float = 0.0,
@@ -207,6 +237,8 @@ class Query:
         self.k = k
         self.due = due
         self.notify = notify
+        self.room = room
+        self.narrowing = narrowing
         self.shown = shown
         self.best = best
         self.min_score = min_score
@@ -257,11 +289,13 @@ class Query:
             self._take(result)
         self.notify()
 
-    def stood_in(self, hits: bytes, weak: bool = False) -> None:
+    def stood_in(self, hits: bytes, weak: bool = False, version: str = "", facets: bytes = b"") -> None:
         """Show ``hits`` of the last search, a JSON array, until its own are there; ``weak`` if all of them are poor."""
         self._move(Event.STOOD_IN)
         self.hits = hits
         self.weak = weak
+        self.version = version
+        self.facets = facets
         self.notify()
 
     def failed(self) -> None:
@@ -270,6 +304,11 @@ class Query:
         self._move(Event.FAILED)
         if self.state is not before:
             self.notify()
+
+    def refused(self, error: SearchError) -> None:
+        """Fail because the query asks for what cannot be searched, such as a field that no document has."""
+        self.refusal = error
+        self.failed()
 
     def shed(self) -> None:
         """Turn it away, as the server is overloaded. That never happens once Enter was pressed."""
@@ -285,6 +324,7 @@ class Query:
         """
         before = self.state
         self.submitted = True
+        self.refusal = None
         self.wanted += 1
         self._move(Event.ENTERED)
         resumed = before is not self.state or self.due < needs
@@ -294,6 +334,8 @@ class Query:
     def _take(self, result: Result) -> None:
         self.hits = result.written
         self.weak = result.weak
+        self.version = result.version
+        self.facets = result.facets
         self.result = result
         self.last = None
 

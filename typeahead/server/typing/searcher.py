@@ -1,12 +1,12 @@
 """Searches for queries in batches, and decides where earlier hits may stand in for a search.
 
-The queries that become due during one search are the next batch. A key that asks for the same vector and words as the
-session's last search gets the hits of that search. Without words, so does a key whose vector has hardly moved; then the
-query itself is searched for behind all others, so that Enter finds the hits of its own text. Nothing stands once
-documents have changed, which the version of the back end tells.
+The queries that become due during one search are the next batch. A key that asks for the same vector, words, filter,
+facets and offset as the session's last search gets the hits of that search. Without words, so does a key whose vector
+has hardly moved; then the query itself is searched for behind all others, so that Enter finds the hits of its own text.
+Nothing stands once documents have changed, which their version tells.
 
-Only :meth:`Searcher._search` asks the back end, through :func:`typeahead.search.ranking.find`. A back end that blocks
-runs that, and the writing of hits, in its own thread in one go. Any other is awaited on the event loop.
+Only :meth:`Searcher._search` asks the back end, through its :mod:`source <typeahead.server.typing.source>`. A back end
+that blocks runs that, and the writing of hits, in its own thread in one go. Any other is awaited on the event loop.
 """
 
 from __future__ import annotations
@@ -16,23 +16,27 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
-from typeahead.errors import TypeaheadError
+from typeahead.errors import FilterError, SearchError, TypeaheadError
 from typeahead.logs import LimitedLog
 from typeahead.search.asking import request
-from typeahead.search.port import Backend, Request
-from typeahead.search.ranking import Hit, find
+from typeahead.search.port import Request
+from typeahead.search.ranking import Found, Hit
 from typeahead.search.reuse import may_stand
-from typeahead.search.scoring import UNCALIBRATED
 from typeahead.search.terms import Words
 from typeahead.server.typing.hits import HitWriter
 from typeahead.server.typing.query import Query, Result
 from typeahead.server.typing.searches import SearchQueue
 from typeahead.server.typing.settings import TypingSettings
+from typeahead.server.typing.source import Find, Source
 from typeahead.server.typing.steps import Overload
+from typeahead.wire.replies import write_facets
 
 log = logging.getLogger(__name__)
+
+#: What each query of a batch has found, or why it was refused.
+_Results: TypeAlias = list[Result | FilterError]
 
 
 #: Nanoseconds for which a keystroke may have to wait for its search; one that would wait longer is not even encoded,
@@ -44,6 +48,14 @@ FEW_WAITING: Final = 8
 _LAST_BATCH: Final = 0.3
 
 
+class SearchCounts:
+    """How many searches were made, and for how many keystrokes the hits of an earlier one stood."""
+
+    def __init__(self) -> None:
+        self.searched = 0
+        self.stood = 0
+
+
 class Searcher:
     """The way of a query from its embedding to its hits.
 
@@ -52,31 +64,28 @@ class Searcher:
 
     def __init__(
         self,
-        backend: Backend,
+        source: Source,
         settings: TypingSettings,
         overload: Overload,
+        counts: SearchCounts,
         *,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._backend = backend
+        self._source = source
+        self._counts = counts
         self._anytime = settings.anytime
         self._seconds = settings.search_seconds
         self._writer = HitWriter(settings.snippet_chars)
         self._overload = overload
         self._changed = changed
-        self._version = backend.version
-        #: How many searches were made, and for how many keystrokes the hits of an earlier one stood.
-        self.searched = 0
-        self.stood = 0
-        #: What similarities and scores mean in this index.
-        self.scale = UNCALIBRATED
+        self._version = source.version
         self._queue = SearchQueue(batch=settings.max_search_batch, most_waiting=settings.max_waiting_searches)
         #: Nanoseconds that a search takes, lately.
         self._pace_ns = 0.0
         #: Queries of a batch that failed for a reason nobody foresaw, which may be the fault of one of them.
         self._alone: deque[Query] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: asyncio.Future[list[Result]] | None = None
+        self._running: asyncio.Future[_Results] | None = None
         self._scheduled = False
         self._log = LimitedLog(log)
 
@@ -95,11 +104,18 @@ class Searcher:
 
         Where as many wait as may, a keystroke is turned away: see :meth:`SearchQueue.add`.
         """
-        if query.embedding is None:
+        narrowing = query.narrowing
+        if query.embedding is None and not narrowing.facets and narrowing.filter is None:
             query.found(None)
             return
         if self._stands(query):
             return
+        if narrowing.filter is not None:
+            try:
+                self._source.check(narrowing.filter)
+            except SearchError as error:
+                query.refused(error)
+                return
         turned_away = self._queue.add(query)
         if turned_away is not query:
             self._go_on()
@@ -118,7 +134,9 @@ class Searcher:
     def _stands(self, query: Query) -> bool:
         """Answer a query with what the session's last search found, if that may be shown for it."""
         last = query.last
-        if last is None or last.result is None or query.k > last.k or last.result.version != self._backend.version:
+        if last is None or last.result is None or query.k > last.k or last.result.version != self._source.version:
+            return False
+        if last.room is not query.room or last.narrowing != query.narrowing:
             return False
         found, asked = last.result, _request(query)
         if not _same_words(found.words, asked.words):
@@ -129,11 +147,11 @@ class Searcher:
         if not same and not loose:
             return False
         written = self._write(found.hits[: query.k], query)
-        self.stood += 1
+        self._counts.stood += 1
         if same:
             query.found(found._replace(written=written, search_ns=0, serialize_ns=0))
         else:
-            query.stood_in(written, found.weak)
+            query.stood_in(written, found.weak, found.version, found.facets)
             self._queue.add_behind(query)
             self._go_on()
         return True
@@ -151,15 +169,13 @@ class Searcher:
         batch = [self._alone.popleft()] if self._alone else self._queue.take()
         if not batch:
             return
-        # search() lets no query without an embedding through.
         requests = [_request(query) for query in batch]
 
-        async def work(backend: Backend) -> list[Result]:
-            return await self._search(backend, requests, batch)
+        async def work(find: Find) -> _Results:
+            return await self._search(find, requests, batch)
 
-        together = self._backend.capabilities.together
         try:
-            self._running = asyncio.ensure_future(work(self._backend) if together is None else together(work))
+            self._running = asyncio.ensure_future(self._source.run(work))
         except TypeaheadError:
             self._log.exception("the back end takes no searches")
             self._fail(batch)
@@ -167,16 +183,21 @@ class Searcher:
         deadline = self._loop.call_later(self._seconds, self._running.cancel)
         self._running.add_done_callback(lambda done: self._end(batch, done, deadline))
 
-    async def _search(self, backend: Backend, requests: Sequence[Request], batch: Sequence[Query]) -> list[Result]:
+    async def _search(self, find: Find, requests: Sequence[Request], batch: Sequence[Query]) -> _Results:
         """Search, and write what each query is to be shown. It may run in the thread of the back end."""
         started_ns = time.perf_counter_ns()
-        found = await find(backend, requests, time.monotonic() + self._seconds, self.scale)
+        found = await find(requests, time.monotonic() + self._seconds)
         found_ns = time.perf_counter_ns()
-        written = [self._write(one.hits, query) for one, query in zip(found, batch, strict=True)]
-        search_ns, serialize_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
+        written = [
+            (b"", b"") if isinstance(one, FilterError) else (self._write(one.hits, query), _facets(one, request))
+            for one, query, request in zip(found, batch, requests, strict=True)
+        ]
+        spent_ns = found_ns - started_ns, time.perf_counter_ns() - found_ns
         return [
-            Result(text, one.hits, request.vector, request.words, one.version, search_ns, serialize_ns, one.weak)
-            for text, one, request in zip(written, found, requests, strict=True)
+            one
+            if isinstance(one, FilterError)
+            else Result(text, one.hits, request.vector, request.words, one.version, *spent_ns, one.weak, facets)
+            for (text, facets), one, request in zip(written, found, requests, strict=True)
         ]
 
     def _write(self, hits: Sequence[Hit], query: Query) -> bytes:
@@ -184,7 +205,7 @@ class Searcher:
         corrections = () if query.reading is None else query.reading.corrections
         return self._writer.write(hits, query.text, query.scope, min_score=query.min_score, also=corrections)
 
-    def _end(self, batch: list[Query], done: asyncio.Future[list[Result]], deadline: asyncio.TimerHandle) -> None:
+    def _end(self, batch: list[Query], done: asyncio.Future[_Results], deadline: asyncio.TimerHandle) -> None:
         """Hand the results of a batch over, and go on with the next."""
         deadline.cancel()
         self._running = None
@@ -202,12 +223,13 @@ class Searcher:
                 self._fail(batch)
         else:
             self._queue.end(batch)
-            # All of a batch took the same time, together.
-            spent_ns = (results[0].search_ns + results[0].serialize_ns) / len(batch)
-            self._pace_ns += _LAST_BATCH * (spent_ns - self._pace_ns)
+            self._keep_pace(results)
             for query, result in zip(batch, results, strict=True):
-                self._count(result)
-                query.found(result)
+                if isinstance(result, FilterError):
+                    query.refused(result)
+                else:
+                    self._count(result)
+                    query.found(result)
         if self._alone or self._queue:
             self._go_on()
 
@@ -216,8 +238,16 @@ class Searcher:
         for query in batch:
             query.failed()
 
+    def _keep_pace(self, results: Sequence[Result | FilterError]) -> None:
+        """Learn how long a search takes. All of a batch took the same time, together."""
+        for result in results:
+            if not isinstance(result, FilterError):
+                spent_ns = (result.search_ns + result.serialize_ns) / len(results)
+                self._pace_ns += _LAST_BATCH * (spent_ns - self._pace_ns)
+                return
+
     def _count(self, result: Result) -> None:
-        self.searched += 1
+        self._counts.searched += 1
         if result.version != self._version:
             self._version = result.version
             self._changed()
@@ -233,4 +263,11 @@ def _same_words(one: Words | None, other: Words | None) -> bool:
 def _request(query: Query) -> Request:
     """What a query asks of the back end."""
     assert query.reading is not None, "nobody has read the text"
-    return request(query.reading, query.sought, query.k, query.scope)
+    return request(query.reading, query.sought, query.k, query.scope, query.narrowing)
+
+
+def _facets(found: Found, request: Request) -> bytes:
+    """The facets as a part of the reply."""
+    if found.facets is None:
+        return b""
+    return write_facets(found.facets, "candidates" if request.vector is not None or request.words else "filter")

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
-from typeahead.core.engine import MAX_BATCH
+from typeahead.core.engine import MAX_BATCH, Engine
 from typeahead.logs import LimitedLog
-from typeahead.search.asking import UNREAD, Asker
+from typeahead.search.asking import UNREAD
 from typeahead.search.reading import Reading
+from typeahead.search.seeking import Seeker
 from typeahead.server.observe.metrics import Reason
 from typeahead.server.typing.fallback import Fallback
 from typeahead.server.typing.query import Query, Stage
@@ -29,29 +29,25 @@ _SEARCHED = Stage.SEARCHED
 class Stepper:
     """The way of a query to its embedding. Belongs to one event loop; all methods are called on it.
 
-    ``asker`` reads the texts that are due to be searched, and finds out what to search for. ``search`` is called with
-    each of them once that is known; None without an index, where only embeddings that somebody wants to see are read.
-    ``behind`` tells whether the search of a keystroke would come too late, so that it is turned away before any work.
+    A text that is due to be searched is read by its query's room, which gets it back once it is known what to search
+    for. A keystroke whose search would come too late, as the room tells, is turned away before any work. Queries of all
+    rooms share the steps.
     """
 
     def __init__(
         self,
-        asker: Asker,
+        engine: Engine,
         queue: StepQueue,
         overload: Overload,
         *,
-        search: Callable[[Query], None] | None,
-        behind: Callable[[], bool] = lambda: False,
         fallback: Fallback | None,
     ) -> None:
-        self._asker = asker
-        self._engine = asker.engine
-        self._name = asker.engine.encoder.config.name
+        self._seeker = Seeker(engine)
+        self._engine = engine
+        self._name = engine.encoder.config.name
         self._queue = queue
         self._waiting = queue.waiting
         self._overload = overload
-        self._search = search
-        self._behind = behind
         self._fallback = fallback
         self._loop: asyncio.AbstractEventLoop | None = None
         self._log = LimitedLog(log)
@@ -69,7 +65,8 @@ class Stepper:
 
     def step(self, query: Query) -> None:
         """Have a query encoded: with the next batch, or by the fallback. A keystroke may be turned away."""
-        if query.due is _SEARCHED and not query.submitted and self._behind():
+        room = query.room
+        if room is not None and query.due is _SEARCHED and not query.submitted and room.behind:
             self._overload.shed(query)
             return
         if self._fallback is not None:
@@ -124,7 +121,7 @@ class Stepper:
         if query.encoder == self._name and reading.endings:
             session = query.session if query.session.text == query.text else query.session.branch(query.text)
             try:
-                (sought,) = self._asker.advance([session], [reading])
+                (sought,) = self._seeker.advance([session], [reading])
             except Exception as error:
                 self._log.exception("the endings of a text could not be stepped (%s)", type(error).__name__)
                 query.failed()
@@ -134,20 +131,19 @@ class Stepper:
 
     def _read(self, query: Query) -> Reading:
         """Read a text, with the help of what the session's last search was read as."""
-        return self._asker.read(query.text, None if query.last is None else query.last.reading)
+        last = query.last
+        assert query.room is not None, "there is no index: no search can be due"
+        return query.room.read(query.text, None if last is None or last.room is not query.room else last.reading)
 
     def _advance(self, batch: list[Query]) -> None:
-        search = self._search
         started_ns = time.perf_counter_ns()
         try:
-            if search is None:
-                self._engine.advance([query.session for query in batch])
-                readings, sought = [], []
-            else:
-                readings = [self._read(query) if query.due is _SEARCHED else UNREAD for query in batch]
-                sought = self._asker.advance(
-                    [query.session for query in batch], readings, shown=[query.shown for query in batch]
-                )
+            readings = [
+                self._read(query) if query.due is _SEARCHED and query.room is not None else UNREAD for query in batch
+            ]
+            sought = self._seeker.advance(
+                [query.session for query in batch], readings, shown=[query.shown for query in batch]
+            )
         except Exception as error:
             self._try_each(batch, error)
             return
@@ -155,13 +151,13 @@ class Stepper:
         self._queue.took(len(batch), spent_ns)
         for row, query in enumerate(batch):
             own = None
-            if search is not None or query.shown:
+            if query.room is not None or query.shown:
                 # Nobody sees the embedding of a session that still is pending: its text only has to have one.
                 own = sought[row] if query.session.pending else query.session.embedding
             query.stepped(own, encoder=self._name, step_ns=spent_ns)
-            if query.due is _SEARCHED and search is not None:
+            if query.due is _SEARCHED and query.room is not None:
                 query.read(readings[row], sought[row])
-                search(query)
+                query.room.search(query)
 
     def _try_each(self, batch: list[Query], error: Exception) -> None:
         """Step a batch that failed one by one, so that only the text that is to blame pays for it."""
@@ -184,8 +180,8 @@ class Stepper:
     def _fallen_back(self, query: Query, reason: Reason, encoded: bool) -> None:
         """Take a query back from the fallback. A text that it failed at is the encoder's, unless that failed too."""
         if encoded:
-            if query.due is _SEARCHED and self._search is not None and self.read(query):
-                self._search(query)
+            if query.due is _SEARCHED and query.room is not None and self.read(query):
+                query.room.search(query)
         elif reason is Reason.FAILED:
             query.failed()
         else:

@@ -8,6 +8,7 @@ from typeahead.errors import ProtocolError
 from typeahead.server.observe.metrics import ServerMetrics
 from typeahead.server.observe.tracing import SessionTrace
 from typeahead.server.typing.query import Query, Stage
+from typeahead.wire.narrowing import filter_code
 from typeahead.wire.protocol import Dtype
 from typeahead.wire.replies import Reply, write_embedding, write_error, write_overloaded, write_reply
 
@@ -75,13 +76,16 @@ class TurnWriter:
                 serialize_ns // 1000,
                 total_ns // 1000,
             )
+        searched = turn.needs is _SEARCHED
         text = write_reply(
             turn.seq,
-            query.hits if turn.needs is _SEARCHED else None,
+            query.hits if searched else None,
             timing_us,
             ready=turn.ready,
             encoder=query.encoder,
-            weak=query.weak and turn.needs is _SEARCHED,
+            weak=query.weak and searched,
+            version=query.version if searched else "",
+            facets=query.facets if searched else b"",
         )
         reply = text, None if dtype is None else write_embedding(turn.seq, query.embedding, dtype)
         if keystroke:
@@ -96,10 +100,12 @@ class TurnWriter:
         return reply
 
     def _write_failure(self, turn: Turn) -> Reply:
-        shed = turn.query.state.shed
+        shed, refusal = turn.query.state.shed, turn.query.refusal
         if turn.ready is None:
             self._metrics.keystrokes["overloaded" if shed else "error"].add()
         if shed:
             return write_overloaded(turn.seq), None
+        if refusal is not None:
+            return write_error(ProtocolError(filter_code(refusal), str(refusal), seq=turn.seq)), None
         message = "the server could not answer this: its log says why"
         return write_error(ProtocolError("internal", message, seq=turn.seq)), None
