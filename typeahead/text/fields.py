@@ -16,14 +16,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from typeahead.text.document import Value, Values
 from typeahead.text.paths import MISSING, find
-from typeahead.text.plain import plain
 from typeahead.text.records import clean
 
 KINDS = ("text", "number", "truth")
 #: Fields of an index, characters of a value, and values of a list.
 MOST_FIELDS, LONGEST, MOST_VALUES = 64, 1000, 100
+#: Members of a record that may all become fields. More are a mistake, such as a wrong delimiter.
+MOST_MEMBERS = 1000
 #: Integers up to this are exact in float64, the type of columns of numbers.
 _EXACT = 1 << 53
 #: Names that stand for the parts of a document; as fields they must be asked for.
@@ -67,41 +70,52 @@ class TooLongError(ValueError):
 
 
 class FieldReader:
-    """Reads the fields of all records of one index. It remembers the kind of each."""
+    """Reads the fields of all records of one index. It remembers the kind of each.
 
-    def __init__(self, choice: FieldChoice) -> None:
+    ``taken`` are the dotted paths of members that documents have as title, text and so on.
+    """
+
+    def __init__(self, choice: FieldChoice, taken: Collection[str] = ()) -> None:
         self.choice = choice
         self._paths = choice.paths
-        self._converted = dict(choice.kinds)
+        self._taken = frozenset(taken)
+        #: Objects from which something was taken already: the rest of them is not worth a notice.
+        self._used = {path.partition(".")[0] for path in (*taken, *self._paths.values())}
         #: The kind of each field, and where it was seen first.
         self._kinds: dict[str, tuple[str, str]] = {name: (kind, "") for name, kind in choice.kinds.items()}
         #: How often something was left out of the fields, by the reason.
         self.left_out: dict[str, int] = {}
         self._found: set[str] = set()
 
-    def read(self, record: Mapping[str, Any], taken: Collection[str], place: str) -> dict[str, Values]:
+    def read(self, record: Mapping[str, Any], place: str, *, texts: bool = False) -> dict[str, Values]:
         """Return the fields of a record; ``place`` names it for later errors.
 
-        ``taken`` are members that the document has already. Raises ``ValueError`` for a value of another kind than its
-        field has, and for a field that was asked for and cannot be one. Nothing of such a record is remembered.
+        If the values of the record are all ``texts``, those of fields that are numbers or truth are converted. Raises
+        ``ValueError`` for a value of another kind than its field has, and for a field that was asked for and cannot be
+        one. Nothing of such a record is remembered.
         """
         fields: dict[str, Values] = {}
         kinds: dict[str, str] = {}
-        left_out: list[str] = []
-        for name, value, asked in self._candidates(record, taken):
+        # A dict, as its order is that of the members.
+        left_out: dict[str, None] = {}
+        if len(record) > MOST_MEMBERS and self.choice.members in ("auto", "all"):
+            raise ValueError(
+                f"{len(record):,} members are too many to be fields: choose with --fields a,b,c or --fields none"
+            )
+        for name, value, asked in self._candidates(record):
             try:
-                read = self._read(name, value)
+                read = self._read(name, value, texts)
             except TooLongError as error:
                 if asked:
                     raise ValueError(f"the field {name!r} {error}") from None
-                left_out.append(f"{name} ({error})")
+                left_out[f"{name} ({error})"] = None
                 continue
             if read is None:
                 continue
             if name not in self._kinds and len(self._kinds) + len(kinds.keys() - self._kinds) >= MOST_FIELDS:
                 if asked:
                     raise ValueError(f"the field {name!r} would be one more than the {MOST_FIELDS} of an index")
-                left_out.append(f"members beyond the first {MOST_FIELDS}: choose with --fields")
+                left_out[f"members beyond the first {MOST_FIELDS}: choose with --fields"] = None
                 continue
             fields[name], kinds[name] = read
         for name, kind in kinds.items():
@@ -111,24 +125,23 @@ class FieldReader:
         self._found |= fields.keys()
         return fields
 
-    def infer(self, records: Sequence[Mapping[str, str]], taken: Collection[str]) -> None:
+    def infer(self, records: Sequence[Mapping[str, str]]) -> None:
         """Learn from a sample of a table, whose values are all text, which fields are numbers or truth."""
-        for name, path in self._columns(records[0] if records else {}, taken):
+        for name, path in self._columns(records[0] if records else {}):
             if name not in self._kinds:
                 values = [value for record in records if (value := record.get(path, ""))]
                 if (kind := _kind_of_texts(values)) != "text":
                     self._kinds[name] = kind, f"in the first {len(records):,} rows"
-                    self._converted[name] = kind
 
     def missing(self) -> list[str]:
         """Return the fields that were asked for and that no record has."""
         return [name for name in self._paths if name not in self._found]
 
-    def _columns(self, record: Mapping[str, str], taken: Collection[str]) -> Iterable[tuple[str, str]]:
-        for name, _, asked in self._candidates(record, taken):
+    def _columns(self, record: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+        for name, _, asked in self._candidates(record):
             yield name, self._paths[name] if asked else name
 
-    def _candidates(self, record: Mapping[str, Any], taken: Collection[str]) -> Iterable[tuple[str, Any, bool]]:
+    def _candidates(self, record: Mapping[str, Any]) -> Iterable[tuple[str, Any, bool]]:
         """The name and value of each member that may become a field, and whether it was asked for."""
         for name, path in self._paths.items():
             if (value := find(record, path)) is not MISSING:
@@ -136,32 +149,34 @@ class FieldReader:
         members = self.choice.members
         if members not in ("auto", "all"):
             return
+        apart = self._taken | self._paths.keys() | _USUAL
         given = record.get("fields")
         if isinstance(given, Mapping):
             yield from ((name, value, False) for name, value in given.items() if name not in self._paths)
             if members == "auto":
                 return
+            apart |= given.keys() | {"fields"}
         for name, value in record.items():
-            if name in self._paths or name in taken or name in _USUAL or value is given:
-                continue
-            if isinstance(given, Mapping) and name in given:
-                continue
-            if name not in _VECTORS or isinstance(value, str | int | float):
+            one = isinstance(value, str | int | float)
+            if name not in apart and (one or name not in self._used | _VECTORS):
                 yield name, value, False
 
-    def _read(self, name: str, value: Any) -> tuple[Values, str] | None:
+    def _read(self, name: str, value: Any, texts: bool) -> tuple[Values, str] | None:
         """The values of one field and their kind; ``None`` if there are none."""
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
         several = isinstance(value, list | tuple)
         values = [one for one in (value if several else [value]) if one is not None]
-        if self._converted.get(name) in ("number", "truth"):
-            # An empty cell of a table.
+        kind = self._kinds.get(name, ("", ""))[0]
+        target = kind if texts else self.choice.kinds.get(name)
+        if target in ("number", "truth"):
+            # Such as an empty cell of a table.
             values = [one for one in values if one != ""]
         if len(values) > MOST_VALUES:
             raise TooLongError(f"more than {MOST_VALUES} values")
         read: list[Value] = []
-        kind = self._kinds.get(name, ("", ""))[0]
         for one in values:
-            converted = self._converted_value(name, one)
+            converted = self._converted(name, one, target)
             found = kind_of(converted)
             if kind and found != kind:
                 raise ValueError(self._other_kind(name, converted, found, kind))
@@ -171,8 +186,7 @@ class FieldReader:
             return None
         return (read if several else read[0]), kind
 
-    def _converted_value(self, name: str, given: Any) -> Value:
-        value: Any = plain(given)
+    def _converted(self, name: str, value: Any, target: str | None) -> Value:
         if isinstance(value, Mapping | list):
             raise TooLongError("objects: name one of its members with --field")
         if not isinstance(value, str | int | float):
@@ -181,8 +195,8 @@ class FieldReader:
             if len(value) > LONGEST:
                 raise TooLongError(f"longer than {LONGEST:,} characters")
             clean(value, name, nul=False)
-        if (kind := self._converted.get(name)) is not None and kind != kind_of(value):
-            value = self._convert(name, value, kind)
+        if target and target != kind_of(value):
+            value = self._convert(name, value, target)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"the field {name!r} holds {value}, which is no number to compare with: leave it out")
         if isinstance(value, int) and abs(value) > _EXACT:

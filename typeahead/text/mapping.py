@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from typeahead.text.document import Document
 from typeahead.text.fields import FieldReader
 from typeahead.text.paths import MISSING, find
-from typeahead.text.plain import plain
 from typeahead.text.records import clean, identifier
 
 Vector = NDArray[np.float32]
@@ -61,24 +60,22 @@ class Mapper:
     fields: FieldReader | None
     #: The member with the vector, as a dotted path.
     vectors: str | None = None
-    _taken: frozenset[str] = field(init=False)
     _dim: int | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self._taken = self.names.taken() | (frozenset() if self.vectors is None else {self.vectors})
 
     def wanted(self) -> frozenset[str]:
         """The members that were asked for by name, as dotted paths."""
-        fields = frozenset() if self.fields is None else frozenset(self.fields.choice.paths.values())
-        return self._taken | fields
+        fields = () if self.fields is None else self.fields.choice.paths.values()
+        return self.names.taken().union(() if self.vectors is None else (self.vectors,), fields)
 
     def infer(self, records: Sequence[Mapping[str, str]]) -> None:
         """Learn the kinds of fields from a sample of a table of documents, whose values are all text."""
         if self.fields is not None and records and self.names.are_in(list(records[0])):
-            self.fields.infer(records, self._taken)
+            self.fields.infer(records)
 
-    def document(self, record: Mapping[str, Any], place: str) -> Found:
+    def document(self, record: Mapping[str, Any], place: str, *, texts: bool = False) -> Found:
         """Make the document of a record; ``place`` names the record for later errors.
+
+        ``texts`` says that the record is of a table whose values are all text.
 
         Raises ``ValueError``, which says what is wrong with the record.
         """
@@ -99,11 +96,11 @@ class Mapper:
         if url is MISSING and names.url is None and isinstance(record.get("metadata"), dict):
             # BEIR's own corpora keep it there.
             url = record["metadata"].get("url")
-        identity = identifier(plain(key), key_name)
+        identity = identifier(key, key_name)
         joined = _text(text, text_name, "\n\n" if names.text else None)
         address = "" if url is None or url is MISSING else _text(url, names.url or "url", None)
         vector = None if self.vectors is None else self._vector(record, self.vectors)
-        fields = {} if self.fields is None else self.fields.read(record, self._taken, place)
+        fields = {} if self.fields is None else self.fields.read(record, place, texts=texts)
         if vector is not None:
             self._dim = len(vector)
         return Found(Document(identity, title, joined, address, fields), vector)

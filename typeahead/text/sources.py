@@ -66,7 +66,9 @@ class _Ids:
         first = self.places.setdefault(key, place)
         if first is not place:
             other, at = self.sources[first >> 40], first & ((1 << 40) - 1)
-            where = f"line {at}" if at and other == source else f"{other}:{at}" if at else str(other)
+            same = first >> 40 == place >> 40
+            name = shown(other) if isinstance(other, str) else str(other)
+            where = f"line {at}" if at and same else f"{name}:{at}" if at else name
             raise _error(f"the id {key!r} is that of {where} already: ids must be unique", source, line)
 
 
@@ -176,7 +178,8 @@ class _Sources:
         self._query = options.get("query")
         self._skipped = options.get("skipped")
         self._ids = _Ids()
-        self._fields = FieldReader(options.get("choice") or FieldChoice())
+        taken = names.taken() | (frozenset() if vectors is None else {vectors})
+        self._fields = FieldReader(options.get("choice") or FieldChoice(), taken)
         self._mapper = Mapper(names, self._fields, vectors)
         #: For BEIR's files, whose other members are no fields.
         self._bare_mapper = Mapper(names, None, vectors)
@@ -239,17 +242,24 @@ class _Sources:
             raise SourceError(f"a delimiter is for CSV files, but it is read as {kind}", path=path)
 
     def _file(self, path: Path, kind: str, mapper: Mapper, strange: list[SourceError] | None = None) -> Iterator[Found]:
-        return self._documents(path, read_records(path, kind, self._opening, mapper), mapper, strange)
+        records = read_records(path, kind, self._opening, mapper)
+        return self._documents(path, records, mapper, strange, texts=kind in ("csv", "tsv"))
 
     def _documents(
-        self, source: Source, records: Iterator[Record], mapper: Mapper, strange: list[SourceError] | None = None
+        self,
+        source: Source,
+        records: Iterator[Record],
+        mapper: Mapper,
+        strange: list[SourceError] | None = None,
+        *,
+        texts: bool = False,
     ) -> Iterator[Found]:
         """Make documents of records; add to ``strange`` if already the first has no id or no text."""
         first = strange is not None
         try:
             for line, record in records:
                 try:
-                    found = mapper.document(record, f"line {line}")
+                    found = mapper.document(record, f"line {line}", texts=texts)
                 except ValueError as error:
                     problem = _error(str(error), source, line)
                     if first and strange is not None and isinstance(error, NoFieldError):

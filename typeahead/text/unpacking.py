@@ -141,12 +141,15 @@ class _Unpacking(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
-            count: int = self._inner.readinto(buffer)  # type: ignore[attr-defined]
+            # One step at a time: readinto() would lose what comes before an error.
+            piece: bytes = self._inner.read1(len(buffer))  # type: ignore[attr-defined]
         except EOFError:
             raise self._failed("are cut short") from None
         except Exception as error:
             # Each of the libraries raises errors of its own; ZstdError is a plain Exception.
             raise self._failed(f"are damaged ({error})") from error
+        count = len(piece)
+        buffer[:count] = piece
         self._at += count
         if self._at > max(BEFORE, MOST_TIMES * self._packed.count):
             raise self._failed(

@@ -86,8 +86,8 @@ def read_query(address: str, query: str) -> Iterator[Record]:
 
 
 def _failed(address: str, error: Exception, row: int) -> SourceError:
-    # The driver's own message, without SQLAlchemy's repetition of the query and link to its manual.
-    message = str(getattr(error, "orig", None) or error).strip()
+    # The driver's own message, without SQLAlchemy's repetition of the query. Further lines show it within a cursor.
+    message = next(iter(str(getattr(error, "orig", None) or error).strip().splitlines()), type(error).__name__)
     after = f" after row {row:,}" if row else ""
     return SourceError(f"{shown(address)}: the query failed{after}: {message}")
 
