@@ -42,14 +42,18 @@ def test_what_a_folder_holds_besides_documents_is_told(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
     skipped = Skipped()
+    with (tmp_path / "good.jsonl").open("a") as file:
+        file.write('{"id": 2, "text": ""}\n')
     (document,) = read_source(tmp_path, skipped=skipped)
     assert document.id == "1"
+    assert "1 document without text (good.jsonl:2)" in str(skipped)
     assert skipped.counts() == {
         "hidden folder": 1,
         "link to a folder": 1,
         "hidden file": 1,
         "empty file": 1,
         "file of another format": 2,
+        "document without text": 1,
         "file without id or text": 1,
     }
     assert "2 files of another format (photo.jpg, package.json)" in str(skipped)

@@ -178,6 +178,7 @@ class _Sources:
         self._query = options.get("query")
         self._skipped = options.get("skipped")
         self._ids = _Ids()
+        self._several = False
         taken = names.taken() | (frozenset() if vectors is None else {vectors})
         self._fields = FieldReader(options.get("choice") or FieldChoice(), taken)
         self._mapper = Mapper(names, self._fields, vectors)
@@ -186,7 +187,9 @@ class _Sources:
 
     def read(self, sources: Iterable[Source]) -> Iterator[Found]:
         """Check everything that can be checked at once, and return what reads the rest."""
-        return self._all([self._one(source) for source in sources])
+        parts = [self._one(source) for source in sources]
+        self._several = len(parts) > 1
+        return self._all(parts)
 
     def _all(self, parts: Sequence[Iterator[Found]]) -> Iterator[Found]:
         try:
@@ -198,7 +201,8 @@ class _Sources:
         for name in self._fields.missing():
             self._notice(f"the field {name!r} is in no document")
         if self._fields.left_out:
-            reasons = (f"{reason}, in {count:,} documents" for reason, count in self._fields.left_out.items())
+            found = self._fields.left_out.items()
+            reasons = (f"{reason}, in {count:,} document{'s' * (count != 1)}" for reason, count in found)
             self._notice(f"not indexed as fields: {'; '.join(reasons)}")
 
     def _one(self, source: Source) -> Iterator[Found]:
@@ -258,8 +262,9 @@ class _Sources:
         first = strange is not None
         try:
             for line, record in records:
+                at = f"{Path(source).name}:{line}" if self._several or strange is not None else f"line {line}"
                 try:
-                    found = mapper.document(record, f"line {line}", texts=texts)
+                    found = mapper.document(record, at, texts=texts)
                 except ValueError as error:
                     problem = _error(str(error), source, line)
                     if first and strange is not None and isinstance(error, NoFieldError):
@@ -271,7 +276,7 @@ class _Sources:
                     first = False
                 document = found.document
                 if self._skipped is not None and not document.text and not document.title:
-                    self._skipped.add("document without text", f"line {line}")
+                    self._skipped.add("document without text", at)
                     continue
                 self._ids.add(document.id, source, line)
                 yield found
