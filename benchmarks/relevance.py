@@ -35,7 +35,7 @@ from typeahead.search.port import Backend, Candidates
 from typeahead.search.ranking import DEPTH
 from typeahead.search.scoring import WEIGHTS, Scale, Weights, score
 from typeahead.tables import report
-from typeahead.text.sources import read_source
+from typeahead.text.sources import FieldChoice, read_source
 
 #: Characters of a query that are typed, as shares.
 SHARES: Final = (0.3, 0.5, 0.7, 1.0)
@@ -150,7 +150,7 @@ async def run(arguments: argparse.Namespace) -> tuple[int, Scale, list[tuple[str
     folder = arguments.data / "index"
     if not folder.exists():
         with ProgressBar() as progress:
-            documents = read_source(arguments.data / "corpus.jsonl")
+            documents = read_source(arguments.data / "corpus.jsonl", choice=FieldChoice("none"))
             build_index(documents, folder, typeahead.load("minilm-doc"), progress=progress)
     backend = await open_backend(str(folder))
     try:

@@ -30,6 +30,15 @@ COMMANDS = (
 )
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a default only if there is one and the help does not name it already."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, []) or "(default" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
 def parser(chosen: str | None) -> argparse.ArgumentParser:
     """Make the command line parser; only the ``chosen`` command is imported and gets its arguments."""
     root = argparse.ArgumentParser(
@@ -38,9 +47,7 @@ def parser(chosen: str | None) -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"typeahead {__version__}")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS:
-        command = commands.add_parser(
-            name, help=summary, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        command = commands.add_parser(name, help=summary, allow_abbrev=False, formatter_class=_Help)
         if name == chosen:
             module = importlib.import_module(f"typeahead.commands.{name}")
             command.description = module.__doc__

@@ -12,7 +12,7 @@ import pytest
 from typeahead.errors import SourceError
 from typeahead.index import BadLines, Document, read_source
 from typeahead.text import transcoding
-from typeahead.text.sources import read_ids
+from typeahead.text.id_lists import read_ids
 
 GERMAN = [Document(str(i), f"Größe {i}", f"Käse für Müller – “schön”, Nr. {i}") for i in range(1, 30)]
 RUSSIAN = [Document(str(i), "Москва", f"столица России, как дела {i}") for i in range(1, 30)]

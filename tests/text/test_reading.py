@@ -11,8 +11,9 @@ import pytest
 from typeahead.errors import SourceError
 from typeahead.text import reading
 from typeahead.text.bad_lines import BadLines
-from typeahead.text.reading import Line, open_bytes, parsed, recognised_lines, utf8_lines, utf8_raw_lines
+from typeahead.text.reading import Line, parsed, recognised_lines, utf8_lines, utf8_raw_lines
 from typeahead.text.sources import read_source
+from typeahead.text.unpacking import open_bytes
 
 CONTENT = b"\xef\xbb\xbfone\r\n\nzw\xc3\xb6lf\nb\xffd\nlast"
 

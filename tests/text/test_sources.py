@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typeahead.errors import SourceError
 from typeahead.index import BadLines, Document, FieldMap, read_source
 from typeahead.text import reading
-from typeahead.text.sources import read_ids
+from typeahead.text.id_lists import read_ids
 
 A, B = Document("1", "One", "the first", "https://example.org/1"), Document("b", "", "the second", "")
 JSONL = b"""{"_id": 1, "title": "One", "text": "the first", "url": "https://example.org/1"}

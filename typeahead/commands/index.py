@@ -1,10 +1,9 @@
 """Build an index from documents, or adopt an existing one.
 
-SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder. With --format it may also be a
-pipe, or - for standard input. To resume an interrupted build, run the same command again. Any previous index at DIR
-stays active until the new one is complete, and is kept if the new one would be empty or much smaller. With --vectors,
-the teacher's existing vectors are adopted unchanged: only a sample is encoded, to check that they belong to these
-documents. With --upgrade, the index of an earlier release is made usable: only its words are indexed anew.
+SOURCE is a file (JSONL, JSON, CSV, TSV, Parquet, Arrow, Markdown, text), a folder of such files, a BEIR folder, or the
+address of a database with --query. Files may be compressed. With --format, SOURCE may also be a pipe, or - for standard
+input. A previous index at DIR stays active until the new one is complete, and is kept if the new one would be empty or
+much smaller. To resume an interrupted build, run the same command again.
 """
 
 from __future__ import annotations
@@ -21,63 +20,118 @@ from typeahead.models.folder import find, read_config
 from typeahead.progress import OnProgress, ProgressBar
 
 if TYPE_CHECKING:
-    from typeahead.index import Document, Guard, Manifest
+    from typeahead.index import BadLines, Document, Guard, Manifest, Skipped
+
+#: As :data:`typeahead.text.sources.KINDS`; importing that takes longer than showing help.
+_KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "beir", "notes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.usage = f"{parser.prog} SOURCE [SOURCE …] --out DIR [options]"
     parser.set_defaults(refuse=parser.error)
-    parser.add_argument("source", type=_source, metavar="SOURCE", nargs="?", help="the documents")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the index")
     parser.add_argument(
-        "--upgrade", type=Path, metavar="DIR", help="upgrade the index of an earlier release, instead of building one"
+        "source", type=_source, metavar="SOURCE", nargs="*", help="the documents: files, folders, - or a database"
     )
-    parser.add_argument("--encoder", default="minilm-doc", help="passage encoder: a model's name or folder")
-    parser.add_argument(
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the index")
+    parser.add_argument("--text-field", metavar="NAME", help="field with the text (default: text)")
+    parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
+    parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
+    _add_reading(parser.add_argument_group("reading the documents"))
+    _add_building(parser.add_argument_group("building the index"))
+    _add_adopting(
+        parser.add_argument_group(
+            "adopting vectors",
+            "Vectors that the teacher made already stay as they are. Only a sample of the documents is encoded, to "
+            "check that the vectors belong to them.",
+        )
+    )
+
+
+def _add_reading(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--format",
+        choices=["auto", *_KINDS],
+        default="auto",
+        help="format of the source (default: by its name)",
+    )
+    group.add_argument("--query", metavar="SQL", help="query of a database; its columns are the fields of documents")
+    group.add_argument("--id-field", metavar="NAME", help="field with the id (default: _id or id)")
+    group.add_argument("--url-field", metavar="NAME", help="field with the URL (default: url)")
+    group.add_argument(
+        "--fields",
+        type=_members,
+        default="auto",
+        metavar="NAMES",
+        help="comma-separated members that become fields for filters and facets; all, or none (default: those of the "
+        "object 'fields', or else all that are short)",
+    )
+    group.add_argument(
+        "--field",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="one more field, such as country=address.country; may be repeated",
+    )
+    group.add_argument(
+        "--field-type",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=TYPE",
+        help="text, number or truth, such as year=text; may be repeated (default: as the first documents have it)",
+    )
+    group.add_argument(
+        "--columns", metavar="NAMES", help="comma-separated column names for a CSV or TSV file without a header"
+    )
+    group.add_argument(
+        "--delimiter",
+        type=_delimiter,
+        metavar="CHARACTER",
+        help="column separator of a CSV file, such as ';' or tab (default: detected)",
+    )
+    group.add_argument(
+        "--encoding", type=_encoding, metavar="NAME", help="encoding of the source, such as cp1252 (default: detected)"
+    )
+
+
+def _add_building(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--encoder", default="minilm-doc", help="passage encoder: a model's name or folder")
+    group.add_argument(
         "--backend", choices=["auto", "exact", "hnsw"], default="auto", help="exact up to 50,000 vectors"
     )
-    parser.add_argument(
+    group.add_argument(
         "--dimensions",
         type=int,
         metavar="N",
         help="reduce the vectors to N dimensions with a projection that keeps their neighbours; any encoder of the "
         "teacher can search the index",
     )
-    parser.add_argument(
-        "--format",
-        choices=["auto", "jsonl", "csv", "tsv", "beir", "notes"],
-        default="auto",
-        help="format of the source",
+    group.add_argument(
+        "--upgrade", type=Path, metavar="DIR", help="upgrade the index of an earlier release, instead of building one"
     )
-    for field in ("id", "title", "text", "url"):
-        parser.add_argument(f"--{field}-field", metavar="NAME", help=f"name of the field with the {field}")
-    parser.add_argument(
-        "--columns", metavar="NAMES", help="comma-separated column names for a CSV or TSV file without a header"
-    )
-    parser.add_argument(
-        "--delimiter",
-        type=_delimiter,
-        metavar="CHARACTER",
-        help="column separator of a CSV file, such as ';' or tab (default: detected)",
-    )
-    parser.add_argument(
-        "--encoding", type=_encoding, metavar="NAME", help="encoding of the source, such as cp1252 (default: detected)"
-    )
-    parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
-    parser.add_argument("--allow-empty", action="store_true", help="build an index even if there are no documents")
-    parser.add_argument(
+    group.add_argument("--allow-empty", action="store_true", help="build an index even if there are no documents")
+    group.add_argument(
         "--max-shrink",
         type=_share,
         default=0.5,
         metavar="SHARE",
         help="keep the previous index if the new one would lose more than this share of its documents, from 0 to 1",
     )
-    parser.add_argument("--batch", type=int, default=256, help="documents encoded and stored at a time")
-    parser.add_argument("--no-resume", action="store_true", help="start over instead of resuming an interrupted build")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads for encoding")
-    adopt = parser.add_argument_group("adopting an existing index")
+    group.add_argument("--batch", type=int, default=256, help="documents encoded and stored at a time")
+    group.add_argument("--no-resume", action="store_true", help="start over instead of resuming an interrupted build")
+    group.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads for encoding")
+
+
+def _add_adopting(adopt: argparse._ArgumentGroup) -> None:
     adopt.add_argument(
         "--vectors", type=Path, metavar="FILE", help="the teacher's vectors: .npy, .npz or a FAISS index"
+    )
+    adopt.add_argument(
+        "--vectors-column",
+        metavar="NAME",
+        help="the field of the documents that holds their vectors, instead of a file",
     )
     adopt.add_argument(
         "--ids",
@@ -107,8 +161,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _source(text: str) -> Path:
+def _source(text: str) -> Path | str:
+    if "://" in text:
+        return text
     return Path("/dev/stdin" if text == "-" else text)
+
+
+def _members(text: str) -> str | tuple[str, ...]:
+    return text if text in ("auto", "all", "none") else tuple(name.strip() for name in text.split(","))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
 
 
 def _delimiter(text: str) -> str:
@@ -143,35 +210,27 @@ def _tell(message: str) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read the documents, encode or adopt them, and store them; or upgrade an index."""
-    from typeahead.index import BadLines, FieldMap, Guard, read_source
+    from typeahead.index import BadLines, Guard, Skipped
 
     if options.upgrade is not None:
         _upgrade(options)
         return
-    if options.source is None or options.out is None:
+    if not options.source or options.out is None:
         options.refuse("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")
+    if options.vectors and options.vectors_column:
+        options.refuse("--vectors and --vectors-column both say where the vectors are: give one")
     bad = BadLines() if options.skip_bad_lines else None
-    documents = read_source(
-        options.source,
-        FieldMap(options.id_field, options.title_field, options.text_field, options.url_field),
-        kind=options.format,
-        columns=options.columns.split(",") if options.columns else None,
-        bad=bad,
-        delimiter=options.delimiter,
-        encoding=options.encoding,
-        notice=_tell,
-    )
+    skipped = Skipped()
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
     warnings: list[str] = []
     try:
         with ProgressBar() as progress:
-            if options.vectors:
-                manifest = _adopt(options, documents, guard, progress, warnings.append)
-            else:
-                manifest = _build(options, documents, guard, progress)
+            manifest = _make(options, bad, skipped, guard, progress, warnings.append)
     finally:
         if bad and bad.count:
             _tell(f"{bad.count:,} lines skipped, the first: {bad.first[0]}")
+        if skipped:
+            _tell(f"skipped: {skipped}")
     for warning in warnings:
         _tell(f"warning: {warning}")
     dimensions = manifest.dimensions or manifest.dim
@@ -183,11 +242,58 @@ def run(options: argparse.Namespace) -> None:
 def _upgrade(options: argparse.Namespace) -> None:
     from typeahead.index import upgrade_index
 
-    if options.source is not None or options.out is not None:
+    if options.source or options.out is not None:
         options.refuse("--upgrade takes the documents from the index: leave out SOURCE and --out")
     with ProgressBar() as progress:
         manifest = upgrade_index(options.upgrade, progress)
     print(f"{options.upgrade}: {manifest.count:,} documents, index format {manifest.format_version}")
+
+
+def _make(
+    options: argparse.Namespace,
+    bad: BadLines | None,
+    skipped: Skipped,
+    guard: Guard,
+    progress: OnProgress,
+    warn: Callable[[str], None],
+) -> Manifest:
+    from typeahead.index import FieldChoice, FieldMap, read_embedded, read_source
+    from typeahead.text.sources import Options
+
+    try:
+        choice = FieldChoice(options.fields, dict(options.field), dict(options.field_type))
+    except ValueError as error:
+        options.refuse(str(error))
+    names = FieldMap(options.id_field, options.title_field, options.text_field, options.url_field)
+    reading = Options(
+        kind=options.format,
+        choice=choice,
+        columns=options.columns.split(",") if options.columns else None,
+        bad=bad,
+        # Vectors from a file may be in the order of the documents, so all of these count.
+        skipped=None if options.vectors else skipped,
+        delimiter=options.delimiter,
+        encoding=options.encoding,
+        query=options.query,
+        notice=_tell,
+    )
+    if options.vectors_column:
+        from typeahead.index.adopt.column import set_apart
+
+        found = read_embedded(options.source, options.vectors_column, names, **reading)
+        with set_apart(found, options.out) as (vectors, documents):
+            return _adopt(options, vectors, documents, guard, progress, warn)
+    documents = read_source(options.source, names, **reading)
+    if options.vectors:
+        return _adopt(options, options.vectors, documents, guard, progress, warn)
+    return _build(options, documents, guard, progress)
+
+
+def _described(options: argparse.Namespace) -> str:
+    """The sources, as the manifest records them."""
+    from typeahead.text.formats.database import shown
+
+    return " ".join(shown(source) if isinstance(source, str) else str(source) for source in options.source)
 
 
 def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Guard, progress: OnProgress) -> Manifest:
@@ -202,13 +308,14 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
         batch=options.batch,
         progress=progress,
         resume=not options.no_resume,
-        source=str(options.source),
+        source=_described(options),
         guard=guard,
     )
 
 
 def _adopt(
     options: argparse.Namespace,
+    vectors: Path,
     documents: Iterator[Document],
     guard: Guard,
     progress: OnProgress,
@@ -224,7 +331,7 @@ def _adopt(
         )
     checks = own and not options.unverified
     return adopt_index(
-        options.vectors,
+        vectors,
         documents,
         options.out,
         teacher=Teacher(options.teacher or config.teacher.name, config.teacher.revision if own else None),
@@ -239,6 +346,6 @@ def _adopt(
         dimensions=options.dimensions,
         progress=progress,
         warn=warn,
-        source=str(options.source),
+        source=_described(options),
         guard=guard,
     )

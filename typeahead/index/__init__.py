@@ -16,21 +16,24 @@ from typeahead.index.manifest import Manifest, Teacher
 from typeahead.index.upgrade import upgrade_index
 from typeahead.search.ranking import Hit
 from typeahead.text.document import Document
-from typeahead.text.sources import BadLines, FieldMap, read_source
+from typeahead.text.sources import BadLines, FieldChoice, FieldMap, Skipped, read_embedded, read_source
 
 __all__ = [
     "BadLines",
     "Document",
+    "FieldChoice",
     "FieldMap",
     "Guard",
     "Hit",
     "Index",
     "Manifest",
+    "Skipped",
     "Teacher",
     "adopt_index",
     "build_index",
     "embed",
     "open_index",
+    "read_embedded",
     "read_source",
     "upgrade_index",
 ]

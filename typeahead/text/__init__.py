@@ -1,7 +1,9 @@
 """Reads texts out of every kind of file, for the index, the evaluation and training alike.
 
-``reading`` gives the lines of a plain or gzipped file, ``bad_lines`` says what happens to those that cannot be used,
+``reading`` gives the lines of a plain or compressed file, ``bad_lines`` says what happens to those that cannot be used,
 and ``records`` reads JSON objects and checks their values. ``beir``, ``msmarco`` and ``judgements`` know how retrieval
-collections are written. ``sources`` makes documents of files for an index; ``delimited`` and ``notes`` help it.
+collections are written. ``sources`` makes documents of files, folders and databases for an index: ``kinds`` tells their
+formats, ``opening``, ``delimited``, ``notes`` and ``formats`` read them, ``mapping`` and ``fields`` make documents of
+records.
 ``analysis`` finds the words of a text.
 """

@@ -1,7 +1,7 @@
 """BEIR folders: passages in ``corpus.jsonl``, queries in ``queries.jsonl``, judgements in ``qrels/SPLIT.tsv``.
 
 A line of the first two is ``{"_id": …, "title": …, "text": …}``, where the title may be missing or null. Each file may
-be gzipped, its name then ends in ``.gz``. :mod:`typeahead.text.judgements` reads the judgements.
+be compressed, its name then ends in ``.gz`` or ``.zst``. :mod:`typeahead.text.judgements` reads the judgements.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def qrels(split: str) -> str:
 
 
 def existing(folder: Path, name: str) -> Path | None:
-    """``folder/name``, or the same gzipped, whichever is there; ``None`` if neither is."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    """``folder/name``, or the same compressed, whichever is there; ``None`` if neither is."""
+    return next((path for end in ("", ".gz", ".zst") if (path := folder / f"{name}{end}").is_file()), None)
 
 
 def parse_beir(line: str, id_fields: Sequence[str] = ("_id",)) -> Document:

@@ -22,11 +22,15 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _OTHER_FILES = (
-    (b"\x1f\x8b", "is compressed by gzip: let its name end in .gz, or give <(zcat FILE) with --format"),
-    (b"\x28\xb5\x2f\xfd", "is compressed by zstd: unpack it, or give <(zstdcat FILE) with --format"),
-    (b"BZh", "is compressed by bzip2: unpack it, or give <(bzcat FILE) with --format"),
+    # Whoever reads files of records has unpacked them already.
+    (b"\x1f\x8b", "is compressed by gzip, perhaps twice: unpack it"),
+    (b"\x28\xb5\x2f\xfd", "is compressed by Zstandard, perhaps twice: unpack it"),
+    (b"BZh", "is compressed by bzip2, perhaps twice: unpack it"),
+    (b"\xfd7zXZ", "is compressed by xz, perhaps twice: unpack it"),
     (b"PK\x03\x04", "is a zip archive or an Excel workbook: unpack it, or save it as CSV"),
-    (b"PAR1", "is a Parquet file: export it as JSONL or CSV"),
+    (b"PAR1", "is a Parquet file: read it with --format parquet"),
+    (b"ARROW1", "is an Arrow file: read it with --format arrow"),
+    (b"SQLite format 3", "is an SQLite database: index sqlite:///FILE with --query"),
 )
 #: Encodings of programs that do not write Unicode. If several fit equally well, the first is taken.
 _LEGACY = (

@@ -23,7 +23,8 @@ from typeahead.text.document import Document
 from typeahead.text.encodings import UTF8, Encoding, UnreadableError, confirm, decode, decode_all, recognise
 from typeahead.text.reading import MAX_LINE, OTHER_ENCODING
 
-_SUFFIXES = frozenset({".md", ".markdown", ".txt"})
+#: Names of files that are notes.
+SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 #: Words of one document: some 256 word pieces of English.
 _WORDS = 200
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*")
@@ -79,7 +80,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in _SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(parent, name)
 
 

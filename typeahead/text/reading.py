@@ -1,21 +1,20 @@
-"""Lines of a plain or gzipped file, with their numbers and within bounds.
+"""Lines of a plain or compressed file, with their numbers and within bounds.
 
-A file whose name ends in ``.gz`` is unpacked while it is read. :func:`recognised_lines` reads any encoding and needs
-the file only once from its start, so a pipe will do. :func:`utf8_lines` reads UTF-8 alone and can begin anywhere.
+A compressed file is unpacked while it is read. :func:`recognised_lines` reads any encoding and needs the file only once
+from its start, so a pipe will do. :func:`utf8_lines` reads UTF-8 alone and can begin anywhere.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar, cast
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from typeahead.errors import SourceError
 from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
 from typeahead.text.encodings import UTF8, decode
 from typeahead.text.transcoding import transcoded
+from typeahead.text.unpacking import UNREADABLE, open_bytes
 
 _T = TypeVar("_T")
 
@@ -27,8 +26,6 @@ OTHER_ENCODING = "if the file has another encoding, name it with --encoding"
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-#: gzip raises EOFError for a file that was cut short, and zlib.error or OSError for one that is damaged.
-_UNREADABLE = (OSError, EOFError, zlib.error)
 
 
 class RawLine(NamedTuple):
@@ -54,14 +51,6 @@ class Line(NamedTuple):
     offset: int = 0
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """Open a file to read its bytes, unpacked. Raises :class:`~typeahead.errors.SourceError`."""
-    try:
-        return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
 def recognised_lines(path: Path, encoding: str | None = None, notice: Notice = log_notice) -> Iterator[Line]:
     """Read the lines of ``path`` in ``encoding``, or in the one that the file seems to have.
 
@@ -74,8 +63,8 @@ def recognised_lines(path: Path, encoding: str | None = None, notice: Notice = l
     with open_bytes(path) as file:
         try:
             name, stream = transcoded(path, file, encoding, notice)
-        except _UNREADABLE as error:
-            raise _unreadable(path, error) from error
+        except UNREADABLE as error:
+            raise unreadable(path, error) from error
         for number, _, raw, problem in _raw_lines(stream, path, 0, 0):
             yield Line(number, "", problem) if problem else _decoded(path, number, 0, raw, name, OTHER_ENCODING)
 
@@ -104,8 +93,8 @@ def utf8_raw_lines(file: BinaryIO, path: Path, *, line: int = 1, offset: int = 0
                 raise SourceError("is UTF-16: convert it to UTF-8", path=path)
             offset = len(_UTF8_MARK) if mark == _UTF8_MARK else 0
         file.seek(offset)
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
     yield from _raw_lines(file, path, line - 1, offset)
 
 
@@ -153,8 +142,8 @@ def _raw_lines(stream: BinaryIO, path: Path, number: int, offset: int) -> Iterat
             while raw and not raw.endswith(b"\n"):
                 raw = stream.readline(MAX_LINE)
                 offset += len(raw)
-    except _UNREADABLE as error:
-        raise _unreadable(path, error, number) from error
+    except UNREADABLE as error:
+        raise unreadable(path, error, number) from error
 
 
 def _decoded(path: Path, number: int, offset: int, raw: bytes, encoding: str, remedy: str) -> Line:
@@ -165,6 +154,7 @@ def _decoded(path: Path, number: int, offset: int, raw: bytes, encoding: str, re
         return Line(number, raw.decode(UTF8, "replace"), problem, offset)
 
 
-def _unreadable(path: Path, error: Exception, number: int = 0) -> SourceError:
+def unreadable(path: Path, error: Exception, number: int = 0) -> SourceError:
+    """Make the error for a file that failed after line ``number``."""
     after = f" after line {number}" if number else ""
     return SourceError(f"cannot be read{after}: {getattr(error, 'strerror', None) or error}", path=path)

@@ -1,251 +1,325 @@
-"""Makes documents of files: JSONL, CSV, TSV, BEIR folders and folders of Markdown or text.
+"""Makes documents of sources: files of records, folders of notes, BEIR folders, databases.
 
-``delimited`` reads the records of CSV and TSV, ``notes`` Markdown and text. Everything streams, once from the start, so
-a pipe will do as well as a file; a file whose name ends in ``.gz`` is unpacked. A line that cannot be used is an error
-that names file and line, or is counted if the caller asks for that. Two documents with one id are always an error,
-which names both places.
+``reading`` and ``delimited`` read lines and tables, ``formats`` everything else, ``notes`` Markdown and text.
+``mapping`` and ``fields`` make documents of records. Everything streams, once from the start, so a pipe will do as well
+as a file. A line that cannot be used is an error that names file and line, or is counted if the caller asks for that.
+Two documents with one id are always an error, which names both places.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TypedDict, Unpack
 
 from typeahead.errors import SourceError
 from typeahead.text import beir
 from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
-from typeahead.text.delimited import header, read_table
+from typeahead.text.delimited import header
 from typeahead.text.document import Document
 from typeahead.text.encodings import named
+from typeahead.text.fields import FieldChoice, FieldReader
+from typeahead.text.folders import place, walk
+from typeahead.text.formats import Record
+from typeahead.text.formats.database import is_address, read_query, shown
+from typeahead.text.formats.foreign import refuse_foreign
+from typeahead.text.formats.json_values import is_array
+from typeahead.text.kinds import KINDS, kind_of
+from typeahead.text.mapping import FieldMap, Found, Mapper, NoFieldError
 from typeahead.text.notes import read_notes
-from typeahead.text.reading import Line, parsed, recognised_lines
-from typeahead.text.records import clean, identifier, parse_object
+from typeahead.text.opening import Opening, read_records
+from typeahead.text.skipped import Skipped
 
-KINDS = ("jsonl", "csv", "tsv", "beir", "notes")
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".md": "notes", ".txt": "notes"}
+__all__ = ["KINDS", "BadLines", "FieldChoice", "FieldMap", "Found", "Skipped", "Source", "read_embedded", "read_source"]
 
-__all__ = ["KINDS", "BadLines", "FieldMap", "read_ids", "read_source"]
+#: A file, a pipe or a folder; or the address of a database, which is a text with "://" in it.
+Source = Path | str
 
 
-@dataclass(frozen=True, slots=True)
-class FieldMap:
-    """Which fields of a record make a document.
+class Options(TypedDict, total=False):
+    """Options of :func:`read_embedded`; :func:`read_source` explains them."""
 
-    ``None`` stands for the usual names: ``_id`` or ``id``, ``title``, ``text``, ``url``. A record may lack title and
-    URL, also if their fields are named here.
-    """
-
-    id: str | None = None
-    title: str | None = None
-    text: str | None = None
-    url: str | None = None
-
-    def are_in(self, names: Sequence[str]) -> bool:
-        """Whether ``names`` contain an id and a text."""
-        keys = ("_id", "id") if self.id is None else (self.id,)
-        return (self.text or "text") in names and any(key in names for key in keys)
+    kind: str
+    choice: FieldChoice | None
+    columns: Sequence[str] | None
+    bad: BadLines | None
+    skipped: Skipped | None
+    delimiter: str | None
+    encoding: str | None
+    query: str | None
+    notice: Notice
 
 
 @dataclass
 class _Ids:
     """Where each id was seen first. Takes some 150 bytes of memory a document, a tenth of its vector."""
 
-    places: dict[str, str | int] = field(default_factory=dict)
+    #: The number of the source in its upper bits, that of the line below them.
+    places: dict[str, int] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
 
-    def add(self, key: str, path: Path, line: int | None) -> None:
-        place = line if line is not None else str(path)
+    def add(self, key: str, source: Source, line: int | None) -> None:
+        if not self.sources or self.sources[-1] != source:
+            self.sources.append(source)
+        place = (len(self.sources) - 1) << 40 | (line or 0)
         first = self.places.setdefault(key, place)
         if first is not place:
-            where = f"line {first}" if isinstance(first, int) else first
-            raise SourceError(f"the id {key!r} is that of {where} already: ids must be unique", path=path, line=line)
+            other, at = self.sources[first >> 40], first & ((1 << 40) - 1)
+            same = first >> 40 == place >> 40
+            name = shown(other) if isinstance(other, str) else str(other)
+            where = f"line {at}" if at and same else f"{name}:{at}" if at else name
+            raise _error(f"the id {key!r} is that of {where} already: ids must be unique", source, line)
 
 
 def read_source(
-    path: Path,
+    path: Source | Sequence[Source],
     fields: FieldMap | None = None,
     *,
     kind: str = "auto",
+    choice: FieldChoice | None = None,
     columns: Sequence[str] | None = None,
     bad: BadLines | None = None,
+    skipped: Skipped | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    query: str | None = None,
     notice: Notice = log_notice,
 ) -> Iterator[Document]:
     """Stream the documents of ``path``.
 
     Args:
-        path: a file, a pipe or a folder.
+        path: a file, a pipe, a folder, or the address of a database; or several of them.
         fields: which fields of a record make a document; ignored for notes.
-        kind: "jsonl", "csv", "tsv", "beir" (a folder with ``corpus.jsonl``), "notes" (a folder of, or one, ``.md`` or
-            ``.txt`` file); "auto" decides by the name, or by the content of the folder. A pipe needs its kind.
+        kind: "jsonl", "json" (an array, or objects with line breaks inside), "csv", "tsv", "parquet", "arrow", "beir"
+            (a folder with ``corpus.jsonl``), "notes" (a folder of, or one, Markdown or text file); "auto" decides by
+            the name, and reads all formats of a folder. A pipe needs its kind.
+        choice: which members of a record are the fields of its document; by default all short ones. BEIR's have none.
         columns: names of the columns of a CSV or TSV file without a header line; spaces round them are left out.
         bad: counts lines that cannot be used, and reading goes on; without it the first is an error.
+        skipped: counts what is left out on purpose: files of a folder that are no documents, and records without title
+            and text. Without it such records are documents, and such files are left out without a word.
         delimiter: one character between the columns of a CSV file; ``None`` recognises comma, semicolon, tab and
             vertical bar.
         encoding: of the file; ``None`` recognises UTF-8, UTF-16, UTF-32 and guesses older ones. In a folder of notes,
             the files that are UTF-8 are read as UTF-8 all the same.
-        notice: gets a line of text for a recognised delimiter other than the comma, and for a recognised encoding
-            other than UTF-8; by default it is logged.
+        query: SQL, for the address of a database.
+        notice: gets a line of text for a recognised delimiter other than the comma, for a recognised encoding other
+            than UTF-8, and for what is no field; by default it is logged.
 
     Raises:
-        SourceError: there is no such file, its kind is unclear, ``columns`` or ``delimiter`` are given for another
-            kind, a column is named twice, a line cannot be used, or two documents have one id. The last two are raised
-            during iteration.
+        SourceError: there is no such file, its kind is unclear, ``columns``, ``delimiter`` or ``query`` are given for
+            another kind, a column is named twice, a line cannot be used, or two documents have one id. The last two
+            are raised during iteration.
+        MissingExtra: the package that reads this format is not installed; raised during iteration.
         ValueError: there is no such ``kind``, ``delimiter`` or ``encoding``.
     """
-    path = Path(path)
-    if encoding is not None:
-        try:
-            encoding = named(encoding)
-        except LookupError as error:
-            raise ValueError(str(error)) from None
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
-        raise ValueError(f"delimiter {delimiter!r} is not one character that can separate columns")
-    fields = fields or FieldMap()
-    chosen = _kind(path) if kind == "auto" else kind
-    if chosen not in KINDS:
-        raise ValueError(f"kind {kind!r} is none of 'auto', {', '.join(map(repr, KINDS))}")
-    if not path.exists():
-        raise SourceError("there is no such file or folder", path=path)
-    if columns is not None and chosen not in ("csv", "tsv"):
-        raise SourceError(f"columns are for CSV and TSV files, but it is read as {chosen}", path=path)
-    if columns is not None:
-        try:
-            columns = header(columns, "the columns name")
-        except ValueError as error:
-            raise SourceError(str(error), path=path) from None
-    if delimiter is not None and chosen != "csv":
-        raise SourceError(f"a delimiter is for CSV files, but it is read as {chosen}", path=path)
-    if chosen == "notes":
-        return _unique_notes(path, bad, encoding, notice)
-    if chosen == "beir":
-        corpus = beir.existing(path, beir.CORPUS)
-        if corpus is None:
-            raise SourceError(
-                "there is no such file: a BEIR folder holds its documents in corpus.jsonl", path=path / beir.CORPUS
-            )
-        path = corpus
-    read = recognised_lines(path, encoding, notice)
-    if chosen in ("jsonl", "beir"):
-        return _closing(_documents(_json_records(read, path, bad), path, fields, bad), read)
-    table = read_table(
-        read,
-        path,
-        quoted=chosen == "csv",
-        delimiter=delimiter,
+    options = Options(
+        kind=kind,
+        choice=choice,
         columns=columns,
-        is_header=fields.are_in,
         bad=bad,
+        skipped=skipped,
+        delimiter=delimiter,
+        encoding=encoding,
+        query=query,
         notice=notice,
     )
-    return _closing(_documents(table, path, fields, bad), read)
+    return (found.document for found in _found(path, fields, None, **options))
 
 
-def _closing(documents: Iterator[Document], read: Iterator[Line]) -> Iterator[Document]:
-    """Close the file when the documents end, also by an error whose traceback somebody keeps."""
-    try:
-        yield from documents
-    finally:
-        if isinstance(read, Generator):
-            read.close()
+def read_embedded(
+    path: Source | Sequence[Source], vectors: str, fields: FieldMap | None = None, **options: Unpack[Options]
+) -> Iterator[Found]:
+    """Stream documents together with their vectors, from the column or member ``vectors``: float32 (dim,) each.
 
-
-def _kind(path: Path) -> str:
-    if not path.exists():
-        raise SourceError("there is no such file or folder", path=path)
-    if path.is_dir():
-        return "beir" if beir.existing(path, beir.CORPUS) else "notes"
-    packed = path.suffix == ".gz"
-    kind = _SUFFIXES.get((path.with_suffix("") if packed else path).suffix.lower())
-    if kind is None or (packed and kind == "notes"):
-        raise SourceError(f"its name does not tell what it holds: give --format, one of {', '.join(KINDS)}", path=path)
-    return kind
-
-
-_Record = tuple[int, Mapping[str, Any]]
-
-
-def _documents(records: Iterator[_Record], path: Path, fields: FieldMap, bad: BadLines | None) -> Iterator[Document]:
-    ids = _Ids()
-    for line, record in records:
-        try:
-            document = _document(record, fields)
-        except ValueError as error:
-            leave_out(SourceError(str(error), path=path, line=line), bad)
-            continue
-        ids.add(document.id, path, line)
-        yield document
-
-
-def _document(record: Mapping[str, Any], fields: FieldMap) -> Document:
-    key_field = fields.id or ("_id" if "_id" in record else "id")
-    text_field = fields.text or "text"
-    for name, use, flag in ((key_field, "id", "--id-field"), (text_field, "text", "--text-field")):
-        if name not in record:
-            there = ", ".join(repr(field) for field in list(record)[:10]) or "none"
-            raise ValueError(f"no field {name!r} for the {use}; the fields are {there}: name another with {flag}")
-    title = record.get(fields.title or "title")
-    url = record.get(fields.url or "url")
-    if url is None and fields.url is None and isinstance(record.get("metadata"), dict):
-        # BEIR's own corpora keep it there.
-        url = record["metadata"].get("url")
-    return Document(
-        identifier(record[key_field], key_field),
-        "" if title is None else _text(title, fields.title or "title"),
-        _text(record[text_field], text_field),
-        "" if url is None else _text(url, fields.url or "url"),
-    )
-
-
-def _text(value: Any, name: str) -> str:
-    return clean(value, name, nul=False).strip()
-
-
-def _json_records(read: Iterator[Line], path: Path, bad: BadLines | None) -> Iterator[_Record]:
-    for line, record in parsed((line for line in read if line.problem or line.text.strip()), parse_object, path, bad):
-        yield line.number, record
-
-
-def _unique_notes(path: Path, bad: BadLines | None, encoding: str | None, notice: Notice) -> Iterator[Document]:
-    ids = _Ids()
-    for file, document in read_notes(path, bad, encoding, notice):
-        ids.add(document.id, file, None)
-        yield document
-
-
-def read_ids(path: Path, *, encoding: str | None = None, notice: Notice = log_notice) -> list[str]:
-    """Read a list of ids: a ``.npy`` array of strings or integers, a JSON array, or a text file with one id a line.
-
-    ``encoding`` and ``notice`` as for :func:`read_source`. Raises :class:`~typeahead.errors.SourceError`.
+    A record without a vector, or with one of other dimensions than the first, is a line that cannot be used. Everything
+    else is as for :func:`read_source`. Notes have no vectors, and are a :class:`~typeahead.errors.SourceError`.
     """
-    if not path.exists():
-        raise SourceError("there is no such file of ids", path=path)
-    if path.suffix == ".npy":
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise SourceError(f"no NumPy array that can be read without pickle: {error}", path=path) from error
-        if array.ndim != 1 or array.dtype.kind not in "Uiu":
-            raise SourceError(f"holds {array.dtype} {array.shape}, not a list of strings or integers", path=path)
-        return [str(key) for key in array.tolist()]
-    texts = []
-    for line, text, problem, _ in recognised_lines(path, encoding, notice):
-        if problem is not None:
-            raise problem
-        if path.suffix != ".json" and not text.strip():
-            raise SourceError("an empty line: one id a line", path=path, line=line)
-        texts.append(text)
-    if path.suffix != ".json":
-        return [text.strip() for text in texts]
+    return _found(path, fields, vectors, **options)
+
+
+def _found(
+    path: Source | Sequence[Source], fields: FieldMap | None, vectors: str | None, **options: Unpack[Options]
+) -> Iterator[Found]:
+    sources = _Sources(fields or FieldMap(), vectors, options)
+    return sources.read([path] if isinstance(path, str | Path) else path)
+
+
+def _encoding(encoding: str | None) -> str | None:
+    if encoding is None:
+        return None
     try:
-        keys = json.loads("".join(texts))
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"not JSON: {error}", path=path) from error
-    if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
-        raise SourceError("holds no JSON array of strings and integers", path=path)
-    return [str(key) for key in keys]
+        return named(encoding)
+    except LookupError as error:
+        raise ValueError(str(error)) from None
+
+
+def _error(message: str, source: Source, line: int | None) -> SourceError:
+    if isinstance(source, str):
+        return SourceError(f"{shown(source)}: row {line}: {message}", line=line)
+    return SourceError(message, path=source, line=line)
+
+
+class _Sources:
+    """One reading of some sources: it knows all ids and all kinds of fields."""
+
+    def __init__(self, names: FieldMap, vectors: str | None, options: Options) -> None:
+        delimiter = options.get("delimiter")
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+            raise ValueError(f"delimiter {delimiter!r} is not one character that can separate columns")
+        self._kind = options.get("kind", "auto")
+        if self._kind not in ("auto", *KINDS):
+            raise ValueError(f"kind {self._kind!r} is none of 'auto', {', '.join(map(repr, KINDS))}")
+        self._bad = options.get("bad")
+        self._notice = options.get("notice", log_notice)
+        encoding = _encoding(options.get("encoding"))
+        self._opening = Opening(self._bad, self._notice, options.get("columns"), delimiter, encoding)
+        self._query = options.get("query")
+        self._skipped = options.get("skipped")
+        self._ids = _Ids()
+        self._several = False
+        taken = names.taken() | (frozenset() if vectors is None else {vectors})
+        self._fields = FieldReader(options.get("choice") or FieldChoice(), taken)
+        self._mapper = Mapper(names, self._fields, vectors)
+        #: For BEIR's files, whose other members are no fields.
+        self._bare_mapper = Mapper(names, None, vectors)
+
+    def read(self, sources: Iterable[Source]) -> Iterator[Found]:
+        """Check everything that can be checked at once, and return what reads the rest."""
+        parts = [self._one(source) for source in sources]
+        self._several = len(parts) > 1
+        return self._all(parts)
+
+    def _all(self, parts: Sequence[Iterator[Found]]) -> Iterator[Found]:
+        try:
+            for part in parts:
+                yield from part
+        finally:
+            for part in parts:
+                _close(part)
+        for name in self._fields.missing():
+            self._notice(f"the field {name!r} is in no document")
+        if self._fields.left_out:
+            found = self._fields.left_out.items()
+            reasons = (f"{reason}, in {count:,} document{'s' * (count != 1)}" for reason, count in found)
+            self._notice(f"not indexed as fields: {'; '.join(reasons)}")
+
+    def _one(self, source: Source) -> Iterator[Found]:
+        if isinstance(source, str) and is_address(source):
+            if self._query is None:
+                raise SourceError(f'{shown(source)}: give --query "SELECT id, title, text FROM …"')
+            return self._documents(source, read_query(source, self._query), self._mapper)
+        path = Path(source)
+        refuse_foreign(path)
+        kind = kind_of(path) if self._kind == "auto" else self._kind
+        if not path.exists():
+            raise SourceError("there is no such file or folder", path=path)
+        self._check(path, kind)
+        if path.is_dir() and kind != "beir" and (self._kind == "auto" or kind != "notes"):
+            return self._folder(path)
+        if kind == "notes":
+            return self._notes(path)
+        if kind == "beir":
+            corpus = beir.existing(path, beir.CORPUS)
+            if corpus is None:
+                raise SourceError(
+                    "there is no such file: a BEIR folder holds its documents in corpus.jsonl", path=path / beir.CORPUS
+                )
+            return self._file(corpus, "jsonl", self._bare_mapper)
+        return self._file(path, kind, self._mapper)
+
+    def _check(self, path: Path, kind: str) -> None:
+        if self._query is not None:
+            raise SourceError("a query is for the address of a database, such as sqlite:///shop.db", path=path)
+        if self._mapper.vectors is not None and kind == "notes" and not path.is_dir():
+            raise SourceError("notes have no vectors", path=path)
+        columns = self._opening.columns
+        if columns is not None and kind not in ("csv", "tsv"):
+            raise SourceError(f"columns are for CSV and TSV files, but it is read as {kind}", path=path)
+        if columns is not None:
+            try:
+                header(columns, "the columns name")
+            except ValueError as error:
+                raise SourceError(str(error), path=path) from None
+        if self._opening.delimiter is not None and kind != "csv":
+            raise SourceError(f"a delimiter is for CSV files, but it is read as {kind}", path=path)
+
+    def _file(self, path: Path, kind: str, mapper: Mapper, strange: list[SourceError] | None = None) -> Iterator[Found]:
+        records = read_records(path, kind, self._opening, mapper)
+        return self._documents(path, records, mapper, strange, texts=kind in ("csv", "tsv"))
+
+    def _documents(
+        self,
+        source: Source,
+        records: Iterator[Record],
+        mapper: Mapper,
+        strange: list[SourceError] | None = None,
+        *,
+        texts: bool = False,
+    ) -> Iterator[Found]:
+        """Make documents of records; add to ``strange`` if already the first has no id or no text."""
+        first = strange is not None
+        try:
+            for line, record in records:
+                at = f"{Path(source).name}:{line}" if self._several or strange is not None else f"line {line}"
+                try:
+                    found = mapper.document(record, at, texts=texts)
+                except ValueError as error:
+                    problem = _error(str(error), source, line)
+                    if first and strange is not None and isinstance(error, NoFieldError):
+                        strange.append(problem)
+                        return
+                    leave_out(problem, self._bad)
+                    continue
+                finally:
+                    first = False
+                document = found.document
+                if self._skipped is not None and not document.text and not document.title:
+                    self._skipped.add("document without text", at)
+                    continue
+                self._ids.add(document.id, source, line)
+                yield found
+        finally:
+            _close(records)
+
+    def _notes(self, path: Path) -> Iterator[Found]:
+        opening = self._opening
+        for file, document in read_notes(path, self._bad, opening.encoding, self._notice):
+            if self._mapper.vectors is not None:
+                raise SourceError("notes have no vectors", path=file)
+            self._ids.add(document.id, file, None)
+            yield Found(document)
+
+    def _folder(self, path: Path) -> Iterator[Found]:
+        """Read the notes of a folder, and then its files of records; only those of one kind if that was asked for."""
+        files = list(walk(path, self._skipped))
+        notes = any(kind == "notes" for _, kind in files)
+        records = [(file, kind) for file, kind in files if kind != "notes" and self._kind in ("auto", kind)]
+        if self._kind == "auto" and (notes or not records):
+            yield from self._notes(path)
+        read = notes
+        strange: list[SourceError] = []
+        for file, kind in records:
+            if kind == "json" and not is_array(file):
+                # Such as package.json: a setting, not a list of documents.
+                self._skip("file of another format", file, path)
+                continue
+            before = len(strange)
+            for found in self._file(file, kind, self._mapper, strange):
+                read = True
+                yield found
+            if len(strange) > before:
+                self._skip("file without id or text", file, path)
+        if strange and not read:
+            raise strange[0]
+
+    def _skip(self, what: str, file: Path, folder: Path) -> None:
+        if self._skipped is not None:
+            self._skipped.add(what, place(file, folder))
+
+
+def _close(part: Iterator[object]) -> None:
+    """Close a file that is being read: a traceback that somebody keeps would keep it open."""
+    if isinstance(part, Generator):
+        part.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from typeahead.errors import SourceError
 from typeahead.text.bad_lines import Notice
 from typeahead.text.encodings import UTF8, Encoding, as_utf8, confirm, recognise
+from typeahead.text.unpacking import Pieces
 
 _CHUNK = 1 << 20
 
@@ -48,7 +49,7 @@ def transcoded(path: Path, file: BinaryIO, encoding: str | None, notice: Notice)
     chunks = as_utf8(chunks, found.name)
     if old_breaks:
         chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
-    return Transcoded(found.name, io.BufferedReader(_Pieces(chunks), 1 << 16))
+    return Transcoded(found.name, io.BufferedReader(Pieces(chunks), 1 << 16))
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -65,25 +66,3 @@ def _has_old_breaks(head: bytes, found: Encoding) -> bool:
     """Whether lines end in CR, as on old Macintoshes."""
     text = b"".join(as_utf8([head[found.mark :]], found.name))
     return b"\r" in text[:-1] and b"\n" not in text
-
-
-class _Pieces(io.RawIOBase):
-    """Pieces of bytes as one stream."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count

@@ -8,7 +8,7 @@ from pathlib import Path
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.collection import Collection, InMemory, Passage
 from typeahead.evaluate.data.datasets import Dataset, open_dataset
-from typeahead.index import open_index, read_source
+from typeahead.index import FieldChoice, open_index, read_source
 from typeahead.index.manifest import MANIFEST
 from typeahead.progress import OnProgress
 from typeahead.text import beir
@@ -49,7 +49,7 @@ def open_source(
     judgements of other documents; what :func:`~typeahead.index.open_index` raises for a broken index.
     """
     index = path if (path / MANIFEST).is_file() else None
-    documents = _of_index(path) if index else list(read_source(path))
+    documents = _of_index(path) if index else list(read_source(path, choice=FieldChoice("none")))
     if not documents:
         raise SourceError("holds no documents: there is nothing to type", path=path)
     warnings: list[str] = []

@@ -30,7 +30,7 @@ from typeahead.index.vectors import GRAPH, LABELS, VECTORS, choose_backend, map_
 from typeahead.index.words import index_words
 from typeahead.progress import OnProgress, no_progress
 from typeahead.text.document import Document
-from typeahead.text.sources import read_ids
+from typeahead.text.id_lists import read_ids
 
 _CHUNK = 8192
 _CAUSES = "was the title left out, was another model used, or are the documents in another order?"
