@@ -19,6 +19,7 @@ A form is what :func:`typeahead.text.analysis.analyse` makes of a word: its whol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from tantivy import Query
 
 from typeahead.errors import IndexCorrupt
+from typeahead.index.lexical.among import best_among, dead_counts, deep_enough, kept, without_dead
 from typeahead.index.lexical.candidates import Clause, Queries
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.inverted import Inverted
@@ -38,6 +40,12 @@ from typeahead.search.terms import Term
 from typeahead.search.vocabulary import Vocabulary
 from typeahead.storage.tensors import map_tensors
 
+#: Where a filter admits no more documents than this, each is weighed; at most so many are where a search finds too few.
+_FEW: Final = 8192
+_MOST_WEIGHED: Final = 65_536
+#: How often a search that finds too few admitted documents is made deeper, and how many times.
+_DEEPER: Final = 2
+_TIMES_DEEPER: Final = 8
 #: Documents that are found by their titles alone, beside those that are found by all their words.
 TITLED: Final = 32
 
@@ -64,6 +72,10 @@ class Lexical:
         self.divided = divided
         self._count = forward.count
         self._queries = Queries(vocabulary, inverted, forward.count)
+        #: Documents that do not count, ascending, and in how many of these each form occurs; None for none.
+        self._dead: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
+        #: The same of the latest words that were made without some documents.
+        self._latest: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
 
     @classmethod
     def open(cls, folder: Path, count: int, passages: int | None = None) -> Self:
@@ -93,16 +105,45 @@ class Lexical:
         return cls(vocabulary, forward, Inverted(folder, segments), places, divided)
 
     @cached_property
+    def total_lengths(self) -> NDArray[np.float64]:
+        """Number of forms of each field, in all documents that count: float64 (fields,)."""
+        lengths = self.forward.lengths
+        total: NDArray[np.float64] = lengths.sum(axis=0, dtype=np.float64)
+        return total if self._dead is None else total - lengths[self._dead[0]].sum(axis=0, dtype=np.float64)
+
+    @property
     def average_lengths(self) -> NDArray[np.float64]:
         """The mean number of forms of each field: float64 (fields,)."""
-        if not self._count:
-            return np.zeros(self.forward.lengths.shape[1])
-        means: NDArray[np.float64] = np.mean(self.forward.lengths, axis=0, dtype=np.float64)
-        return means
+        return self.total_lengths / max(1, self._count - (0 if self._dead is None else len(self._dead[0])))
 
     def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
         """Look terms up, for several of the following methods; looked-up ones are returned as they are."""
-        return terms if isinstance(terms, LookedUp) else look_up(terms, self.vocabulary, self._inverted, self._count)
+        if isinstance(terms, LookedUp):
+            return terms
+        found = look_up(terms, self.vocabulary, self._inverted, self._count)
+        return found if self._dead is None else without_dead(found, self._dead[1], self._count - len(self._dead[0]))
+
+    def without(self, dead: NDArray[np.int64]) -> Self:
+        """Return the same words, which count as if some documents were not there; rows ascending, int64 (n,).
+
+        The vocabulary stays as it is. Made from words that lack some of these documents already, only the others are
+        looked at.
+        """
+        before = self._latest
+        if before is not None and not np.isin(before[0], dead, assume_unique=True).all():
+            before = None
+        counts = dead_counts(self.forward, len(self.vocabulary), dead, before)
+        self._latest = dead, counts
+        words = copy(self)
+        words.__dict__.pop("total_lengths", None)
+        words._dead = dead, counts
+        return words
+
+    @property
+    def live_frequencies(self) -> NDArray[np.int64]:
+        """In how many documents that count each form occurs: int64 (V,)."""
+        frequencies = self.vocabulary.frequencies.astype(np.int64)
+        return frequencies if self._dead is None else frequencies - self._dead[1]
 
     def candidates(
         self,
@@ -110,6 +151,7 @@ class Lexical:
         depth: int,
         phrases: Sequence[Sequence[str]] = (),
         without: Sequence[Term] = (),
+        admitted: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Find up to ``depth`` documents that hold any of the terms: rows and scores, best first, ties by row.
 
@@ -122,10 +164,31 @@ class Lexical:
             phrases: forms that must follow each other in the title or in the text, all of them. A word that has several
             parts stands there as its parts, without its whole: ``("os", "path", "join")``.
             without: no form of these may occur.
+            admitted: which documents count, bool (count,); None for all.
         """
-        known = self.look_up(terms).known
+        looked_up, left_out = self.look_up(terms), self.look_up(without) if without else None
+        if admitted is None:
+            return self._candidates(looked_up, depth, phrases, left_out)
+        number = int(np.count_nonzero(admitted))
+        asked = deep_enough(depth, number, self._count)
+        # Few documents hold a phrase, whatever is admitted.
+        if number > _FEW or phrases:
+            for _ in range(_DEEPER):
+                every = self._candidates(looked_up, asked, phrases, left_out)
+                found = kept(every, admitted, depth + TITLED)
+                if len(found[0]) >= depth or len(every[0]) < asked or asked >= self._count:
+                    return found
+                asked = min(_TIMES_DEEPER * asked, self._count)
+            if number > _MOST_WEIGHED or phrases:
+                return found
+        return best_among(self.forward, self._count, np.flatnonzero(admitted), looked_up, left_out, depth, TITLED)
+
+    def _candidates(
+        self, terms: LookedUp, depth: int, phrases: Sequence[Sequence[str]], without: LookedUp | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        known = terms.known
         must = [self._inverted.phrase(phrase) for phrase in phrases if phrase]
-        must_not = self._queries.no_term(self.look_up(without).known) if without else []
+        must_not = [] if without is None else self._queries.no_term(without.known)
         telling = self._queries.any_term(known, every=False)
         found = self._search(telling, must, must_not, depth)
         # A phrase admits documents without any other term.
