@@ -286,12 +286,12 @@ def test_workers_do_not_verify_what_was_verified_before_they_were_started(
     copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copy("exact")
-    served: list[str | None] = []
+    served: list[dict[str, str]] = []
     monkeypatch.setattr("typeahead.commands.serve.run_server", lambda _options, index, *_, **__: served.append(index))
     path = folder / "generation-1" / "vectors.npy"
     with flipped(path, path.stat().st_size // 2, 3):
         assert main(["serve", "--verify", "--index", str(folder), "--workers", "2", "--worker", "3,4"]) == 0
-    assert served == [str(folder)]
+    assert served == [{"default": str(folder)}]
 
 
 def test_a_server_that_verifies_says_so_and_serves(

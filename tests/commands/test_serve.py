@@ -112,6 +112,30 @@ def test_what_is_printed_can_be_served_from_and_has_no_token(
     assert set(tomllib.loads(out)) < {each.name for each in all_settings()}
 
 
+def test_indexes_are_given_by_name_and_one_without_a_name_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named(*arguments: str) -> list[tuple[str, str]]:
+        return read_settings(parser("serve").parse_args(["serve", *arguments])).make(Launch).named
+
+    assert named() == []
+    assert named("--index", "a", "--index", "other=b=c") == [("default", "a"), ("other", "b=c")]
+    assert named("--index", "./a=b") == [("default", "./a=b")]
+    file = tmp_path / "typeahead.toml"
+    # Once there could be only one.
+    file.write_text('index = "one"\n')
+    assert named("--config", str(file)) == [("default", str(tmp_path / "one"))]
+    file.write_text('index = ["docs=one", "far=myengine://host"]\n')
+    assert named("--config", str(file)) == [("docs", str(tmp_path / "one")), ("far", "myengine://host")]
+    monkeypatch.setenv("TYPEAHEAD_INDEX", "x=a,y=b")
+    assert named() == [("x", "a"), ("y", "b")]
+
+
+def test_two_indexes_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--index", "a", "--index", "default=b"]) == 1
+    assert "index has two of the name default: write NAME=INDEX" in capsys.readouterr().err
+
+
 def test_a_setting_that_others_rule_out_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "typeahead.toml"
     file.write_text("max_k = 3\n")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from tests.search.contract_living import LivingContract
 from tests.search.contract_oracles import (
     COUNT,
     DIM,
@@ -58,7 +59,7 @@ WORDS: dict[str, Words] = {
 }
 
 
-class BackendContract(ABC):
+class BackendContract(LivingContract):
     """Tests of a back end; see the module's text."""
 
     #: Whether the back end keeps documents' fields.

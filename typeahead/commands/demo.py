@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import typeahead
-from typeahead.commands.serve import all_settings, read_settings, run_server
+from typeahead.commands.serve import DEFAULT_INDEX, all_settings, read_settings, run_server
 from typeahead.progress import ProgressBar
 from typeahead.settings.declaring import Declared
 from typeahead.settings.flags import add_flags
@@ -55,4 +55,4 @@ def run(options: argparse.Namespace) -> None:
         encoder = typeahead.load("minilm-doc", threads=os.cpu_count() or 1)
         with ProgressBar() as progress:
             index = ensure_demo_index(options.folder, encoder, progress)
-        run_server(settings, str(index), encoder)
+        run_server(settings, {DEFAULT_INDEX: str(index)}, encoder)

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,16 @@ import typeahead
 from typeahead.commands import warn
 from typeahead.core.encoder import Encoder
 from typeahead.encoders.loading import BEST, LIGHT, load_default
-from typeahead.settings.declaring import Declared, Group, check, declared, setting
+from typeahead.settings.declaring import ConfigError, Declared, Group, check, declared, setting, split_name
 from typeahead.settings.flags import add_flags
 from typeahead.settings.printing import as_toml
 from typeahead.settings.sources import Settings, from_json, resolve
 from typeahead.settings.tokens import TOKENS, read_tokens
 
 log = logging.getLogger(__name__)
+
+#: The name of an index that was given without one.
+DEFAULT_INDEX: Final = "default"
 
 SERVED: Final = Group("what is served")
 PROCESSES: Final = Group("processes")
@@ -42,8 +45,14 @@ restart it."""
 class Launch:
     """Settings of ``typeahead serve`` that are not the server's own: what is loaded, and by how many processes."""
 
-    index: str | None = setting(
-        None, "Index to search. Without one only embeddings are served.", group=SERVED, metavar="INDEX", names="index"
+    index: tuple[str, ...] = setting(
+        (),
+        "Index to search. Without one only embeddings are served. May be given several times, as NAME=INDEX: clients "
+        "choose by name, and get the first if they name none. One without a name is called default.",
+        group=SERVED,
+        flag="index",
+        metavar="INDEX",
+        names="index",
     )
     encoder: str | None = setting(
         None,
@@ -111,6 +120,15 @@ class Launch:
 
     def __post_init__(self) -> None:
         check(self)
+        names = [name for name, _ in self.named]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ConfigError("index", f"has two of the name {min(twice)}: write NAME=INDEX, each with another name")
+
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """The name and the address of each index."""
+        split = [split_name(index) for index in self.index]
+        return [(name or DEFAULT_INDEX, address) for name, address in split]
 
 
 def all_settings() -> tuple[Declared, ...]:
@@ -122,7 +140,7 @@ def all_settings() -> tuple[Declared, ...]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.usage = "typeahead serve [--index INDEX] [--config FILE] [SETTING ...]"
+    parser.usage = "typeahead serve [--index [NAME=]INDEX ...] [--config FILE] [SETTING ...]"
     parser.epilog = _EPILOG
     parser.add_argument(
         "--config",
@@ -141,8 +159,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, all_settings())
     # The three that follow are given by the process that starts the workers. First, the numbers of their sockets.
     parser.add_argument("--worker", type=_handles, help=argparse.SUPPRESS)
-    # The folder with the manifest of the index that all workers search.
-    parser.add_argument("--pinned", type=Path, help=argparse.SUPPRESS)
+    # The folders with the manifests of the indexes that all workers search.
+    parser.add_argument("--pinned", type=Path, action="append", help=argparse.SUPPRESS)
     # The file with the effective settings, which a worker takes instead of flags, environment and file.
     parser.add_argument("--handed", type=Path, help=argparse.SUPPRESS)
 
@@ -170,15 +188,16 @@ def read_settings(options: argparse.Namespace, settings: Sequence[Declared] | No
 
 def run_server(
     settings: Settings,
-    index: str | None,
+    indexes: Mapping[str, str],
     passages: Encoder | None,
     *,
     handles: Sequence[int] | None = None,
-    pinned: Path | None = None,
+    pinned: Sequence[Path] = (),
 ) -> None:
     """Serve until told to stop.
 
-    ``handles`` are the sockets of a worker, and ``pinned`` is the folder with the manifest that it searches.
+    ``indexes`` are addresses by name, the default first. ``handles`` are the sockets of a worker, and ``pinned`` are
+    the folders with the manifests that it searches, one for each index that is a folder.
     """
     from typeahead.server import ServerConfig, serve
     from typeahead.server.process.run import Worker
@@ -193,26 +212,34 @@ def run_server(
 
     # The process that started the workers prints the address, once all of them are ready.
     announce = _announce if worker is None else None
-    if index is None:
+    if not indexes:
         serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
         return
-    from typeahead.search.addresses import OpenOptions, open_backend
+    from typeahead.search.addresses import OpenOptions, folder_of, open_backend
     from typeahead.search.port import Backend
 
-    options = OpenOptions(
-        lexical=launch.lexical,
-        snapshot=None if pinned is None else str(pinned),
-        # Said once, however many processes serve.
-        warn=warn if worker is None else lambda _: None,
-    )
+    async def open_indexes() -> Mapping[str, Backend]:
+        opened: dict[str, Backend] = {}
+        manifests = iter(pinned)
+        try:
+            for name, address in indexes.items():
+                snapshot = None if folder_of(address) is None else next(manifests, None)
+                options = OpenOptions(
+                    lexical=launch.lexical,
+                    snapshot=None if snapshot is None else str(snapshot),
+                    # Said once, however many processes serve.
+                    warn=warn if worker is None else lambda _: None,
+                )
+                backend = opened[name] = await open_backend(address, options)
+                if worker is None:
+                    log.info("searching %s of %s: %d documents", backend.version, address, backend.count)
+        except BaseException:
+            for backend in opened.values():
+                await backend.close()
+            raise
+        return opened
 
-    async def open_index() -> Backend:
-        backend = await open_backend(index, options)
-        if worker is None:
-            log.info("searching %s of %s: %d documents", backend.version, index, backend.count)
-        return backend
-
-    serve(config, encoder, open_index, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
+    serve(config, encoder, open_indexes, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
 
 
 def _announce(address: str) -> None:
@@ -227,7 +254,7 @@ def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None
     return passages if passages is not None and name == passages.config.name else typeahead.load(name)
 
 
-def run_workers(settings: Settings, index: str | None, arguments: Sequence[str]) -> None:
+def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
     """Start worker processes and keep them serving until told to stop.
 
     Workers get the effective settings in a file, so that one that is replaced later has the same, whatever has become
@@ -235,26 +262,27 @@ def run_workers(settings: Settings, index: str | None, arguments: Sequence[str])
     """
     from typeahead.search.addresses import folder_of
     from typeahead.server import ServerConfig
-    from typeahead.server.process.pinning import PinnedIndex
+    from typeahead.server.process.pinning import PinnedIndexes
     from typeahead.server.process.run import prepared
     from typeahead.server.process.supervisor import Supervisor
 
     configure_log()
-    config = prepared(settings.make(ServerConfig), warn=True)
+    config, launch = prepared(settings.make(ServerConfig), warn=True), settings.make(Launch)
     with ExitStack() as stack:
         handed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="typeahead-"))) / "settings.json"
         handed.write_text(settings.to_json(), encoding="utf-8")
+        folders = [folder for _, index in launch.named if (folder := folder_of(index)) is not None]
         pinned = None
-        if index is not None and (folder := folder_of(index)) is not None:
-            pinned = stack.enter_context(PinnedIndex(folder))
+        if folders:
+            pinned = stack.enter_context(PinnedIndexes(folders))
             pinned.take()
-            if warning := pinned.warning:
+            for warning in pinned.warnings:
                 warn(warning)
         Supervisor(
             [sys.executable, "-m", "typeahead", *arguments, "--handed", str(handed)],
             config.host,
             config.port,
-            count=settings.make(Launch).workers,
+            count=launch.workers,
             drain_seconds=config.drain_seconds,
             on_ready=_announce,
             pinned=pinned,
@@ -284,17 +312,16 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace, settings: Settings, launch: Launch) -> None:
-    index = launch.index
     if options.worker is None:
         if launch.verify:
             from typeahead.commands.verify import refuse_unless_verified
             from typeahead.search.addresses import folder_of
 
-            folder = None if index is None else folder_of(index)
-            served = (folder, launch.encoder or BEST, launch.fallback, launch.passage_encoder)
+            folders = [folder_of(index) for _, index in launch.named]
+            served = (*folders, launch.encoder or BEST, launch.fallback, launch.passage_encoder)
             refuse_unless_verified(dict.fromkeys(name for name in served if name is not None))
         if launch.workers > 1:
-            run_workers(settings, index, options.arguments)
+            run_workers(settings, options.arguments)
             return
     passages = typeahead.load(launch.passage_encoder) if launch.passage_encoder else None
-    run_server(settings, index, passages, handles=options.worker, pinned=options.pinned)
+    run_server(settings, dict(launch.named), passages, handles=options.worker, pinned=options.pinned or ())

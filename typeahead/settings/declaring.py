@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 #: Where a dataclass field keeps its :class:`Setting`.
 _KEY: Final = "typeahead.setting"
+#: A name before an index. A folder that is called like this is written as ./name=x.
+_NAMED: Final = re.compile(r"([A-Za-z0-9_-]{1,64})=")
 #: Environment variables of settings begin like this.
 _PREFIX: Final = "TYPEAHEAD_"
 
@@ -186,20 +189,30 @@ class Declared:
     def anchored(self, value: Any, folder: Path) -> Any:
         """The same value where a relative path is taken to start at ``folder``.
 
-        An index is a path unless it holds ``://``. A model is the name of one that comes with the package unless it
-        has a slash, or ``folder`` has a folder of that name.
+        An index is a path unless it holds ``://``; ``name=`` may stand before it. A model is the name of one that comes
+        with the package unless it has a slash, or ``folder`` has a folder of that name.
         """
+        if isinstance(value, tuple):
+            return tuple(self.anchored(one, folder) for one in value)
         if isinstance(value, Path):
             return folder / value
         if not isinstance(value, str) or self.about.names == "text":
             return value
         if self.about.names == "index":
-            return value if "://" in value else str(folder / value)
+            name, address = split_name(value)
+            anchored = address if "://" in address else str(folder / address)
+            return f"{name}={anchored}" if name else anchored
         is_name = len(Path(value).parts) == 1 and not (folder / value).is_dir()
         return value if is_name else str(folder / value)
 
 
 @cache
+def split_name(index: str) -> tuple[str, str]:
+    """Split ``name=ADDRESS`` into the name of an index, empty for none, and its address."""
+    found = _NAMED.match(index)
+    return (found[1], index[found.end() :]) if found else ("", index)
+
+
 def declared(settings: type) -> tuple[Declared, ...]:
     """The settings of a class, in its order."""
     hints = get_type_hints(settings)
@@ -210,5 +223,5 @@ def declared(settings: type) -> tuple[Declared, ...]:
 
 def check(settings: object) -> None:
     """Raise :class:`ConfigError` for the first value of a settings object that its declaration does not allow."""
-    for each in declared(type(settings)):  # type: ignore[arg-type]  # a class is hashable
+    for each in declared(type(settings)):  # a class is hashable
         each.check(getattr(settings, each.name))

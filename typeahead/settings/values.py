@@ -53,6 +53,9 @@ def accept(declared: Declared, value: Any) -> Any:
     """Take a value as a TOML or JSON file holds it. Raises :class:`BadValue` for one of the wrong type."""
     if not declared.many:
         return accept_one(declared, value)
+    if declared.about.names == "index" and isinstance(value, str):
+        # Once there could be only one.
+        return (accept_one(declared, value),)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _bad(declared, value)
     return tuple(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,49 @@ log = logging.getLogger(__name__)
 
 #: How often to try again when a newer index replaces the one that was about to be held.
 _ATTEMPTS: Final = 3
+
+
+class PinnedIndexes:
+    """Holds one generation of each of some indexes, from :meth:`take` to :meth:`close`."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._indexes = [PinnedIndex(folder) for folder in folders]
+
+    def take(self) -> None:
+        """Hold the current generation of each, in place of the one that was held.
+
+        Raises :class:`~typeahead.errors.IndexFolderError` if there is no index.
+        """
+        for index in self._indexes:
+            index.take()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What people should know of the generations that are held."""
+        return [warning for index in self._indexes if (warning := index.warning)]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether all generations can still be opened."""
+        return all(index.is_there for index in self._indexes)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line arguments that tell a worker which generations to open."""
+        return [argument for index in self._indexes for argument in index.arguments]
+
+    def close(self) -> None:
+        """Release the generations."""
+        for index in self._indexes:
+            index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class PinnedIndex:

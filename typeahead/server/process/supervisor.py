@@ -26,7 +26,7 @@ from typeahead.server.observe.counters import Counter, Registry, merge
 from typeahead.server.observe.metrics import add_worker_deaths
 from typeahead.server.observe.slow import merge_slow
 from typeahead.server.process.listening import claim, listen, listener_port
-from typeahead.server.process.pinning import PinnedIndex
+from typeahead.server.process.pinning import PinnedIndex, PinnedIndexes
 from typeahead.server.process.run import hears_hangup
 from typeahead.server.process.siblings import LINE_LIMIT, Report, write_line
 
@@ -79,7 +79,7 @@ class Supervisor:
         count: int,
         drain_seconds: float,
         on_ready: Callable[[str], None],
-        pinned: PinnedIndex | None = None,
+        pinned: PinnedIndex | PinnedIndexes | None = None,
         share_port: bool = False,
     ) -> None:
         self._command = command

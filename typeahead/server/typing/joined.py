@@ -78,9 +78,8 @@ class JoinedSource:
 
     def _merge(self, request: Request, found: Sequence[Found]) -> Found:
         # Heads are compared, not whole lists: what somebody has seen stays as it was when further pages come.
-        named = [
-            [hit._replace(index_name=name) for hit in one.hits] for name, one in zip(self._parts, found, strict=True)
-        ]
+        by_name = dict(zip(self._parts, found, strict=True))
+        named = [[hit._replace(index_name=name) for hit in one.hits] for name, one in by_name.items()]
         merged: list[Hit] = list(islice(heapq.merge(*named, key=_worse), request.offset + request.k))
         weak = bool(merged) and by_name[merged[0].index_name].weak
         version = ",".join(one.version for one in found)
