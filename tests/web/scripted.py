@@ -24,7 +24,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from typeahead.errors import ProtocolError
-from typeahead.wire.access import Tokens
+from typeahead.wire.access import PlainTokens
 from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import SUBPROTOCOL, Edit, Hello, Limits, Text, close_code
 from typeahead.wire.replies import write_error, write_hello
@@ -206,7 +206,7 @@ class ScriptedServer:
         return Response(status, status.phrase, headers, body)
 
     async def _converse(self, connection: ServerConnection) -> None:
-        conversation, text = Conversation(self._limits, Tokens(self.token)), ""
+        conversation, text = Conversation(self._limits, PlainTokens(self.token)), ""
         with self._changed:
             self.sessions += 1
             if connection.subprotocol != SUBPROTOCOL:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typeahead.errors import ProtocolError
-from typeahead.wire.access import Tokens
+from typeahead.wire.access import PlainTokens
 from typeahead.wire.conversation import Conversation, State
 from typeahead.wire.protocol import (
     MAX_SEQ,
@@ -24,7 +24,7 @@ from typeahead.wire.protocol import (
 
 
 def talk(token: str | None = None, limits: Limits | None = None) -> Conversation:
-    return Conversation(limits or Limits(), Tokens(token))
+    return Conversation(limits or Limits(), PlainTokens(token))
 
 
 def refused(conversation: Conversation, frame: str | bytes) -> ProtocolError:

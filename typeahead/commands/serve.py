@@ -102,6 +102,12 @@ class Launch:
         group=TOKENS,
         metavar="FILE",
     )
+    write_token_file: Path | None = setting(  # noqa: RUF009 - it makes a field, not a default
+        None, "File with the bearer token for writes.", group=TOKENS, metavar="FILE"
+    )
+    signing_keys_file: Path | None = setting(  # noqa: RUF009 - it makes a field, not a default
+        None, "File with the signing keys: kid:secret, one a line.", group=TOKENS, metavar="FILE"
+    )
 
     def __post_init__(self) -> None:
         check(self)

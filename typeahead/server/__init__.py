@@ -4,7 +4,8 @@
 :mod:`typeahead.wire.protocol`. The server needs the ``server`` extra.
 
 Its packages import one way: :mod:`~typeahead.server.observe` nothing else of the server, then
-:mod:`~typeahead.server.typing`, :mod:`~typeahead.server.http`, and :mod:`~typeahead.server.process` on top.
+:mod:`~typeahead.server.access`, :mod:`~typeahead.server.typing`, :mod:`~typeahead.server.http`, and
+:mod:`~typeahead.server.process` on top.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 from typeahead.errors import MissingExtra
 
 try:
+    import cryptography
     import httptools
+    import jwt
     import mimeparse
     import msgspec
     import orjson
@@ -29,4 +32,4 @@ from typeahead.server.process.run import serve
 
 __all__ = ["App", "ConfigError", "ListenError", "ServerConfig", "create_app", "serve"]
 
-del httptools, mimeparse, msgspec, orjson, starlette, uvicorn, websockets
+del cryptography, httptools, jwt, mimeparse, msgspec, orjson, starlette, uvicorn, websockets

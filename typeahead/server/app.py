@@ -23,6 +23,7 @@ from typeahead.core.engine import Engine
 from typeahead.paths import web_folder
 from typeahead.search.port import Backend
 from typeahead.search.space import check_space
+from typeahead.server.access.tokens import Tokens
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.http.api import Gate
 from typeahead.server.http.client_timings import ClientTimings
@@ -102,8 +103,15 @@ class App:
             trusted=read_networks(config.trusted_proxies),
             refused=self._metrics.refused_connections,
         )
+        tokens = Tokens.of(config)
         self._endpoint = TypeEndpoint(
-            config, self._pipeline, self._metrics, documents, status=lambda: self.status, tracing=self._tracing
+            config,
+            self._pipeline,
+            self._metrics,
+            documents,
+            tokens=tokens,
+            status=lambda: self.status,
+            tracing=self._tracing,
         )
         self._typing = addressed(self._endpoint, config)
         self._metrics.read(
@@ -117,7 +125,7 @@ class App:
             connections=lambda: len(self.door),
             generation=0 if backend is None else _number(backend.version),
         )
-        gate = Gate(config, lambda: self.status)
+        gate = Gate(config, tokens, lambda: self.status)
         self._api = HttpApi(
             config,
             gate,

@@ -15,8 +15,9 @@ from typeahead.settings.sources import Settings
 
 TOKENS: Final = Group(
     "tokens",
-    "Tokens come from these files or from the environment variables TYPEAHEAD_TOKEN and TYPEAHEAD_OPERATOR_TOKEN, "
-    "never from the command line, which every user of the machine can read.",
+    "Tokens and keys come from these files or from the environment variables TYPEAHEAD_TOKEN, "
+    "TYPEAHEAD_OPERATOR_TOKEN, TYPEAHEAD_WRITE_TOKEN and TYPEAHEAD_SIGNING_KEYS, never from the command line, which "
+    "every user of the machine can read.",
 )
 
 #: No token is longer; this much of a token file is read, in bytes.

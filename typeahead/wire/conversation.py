@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from typeahead.errors import ProtocolError
-from typeahead.wire.access import Access, Tokens
+from typeahead.wire.access import SEARCH, Grant, PlainTokens, TokenRefused, Tokens
 from typeahead.wire.fields import MIN_SCORE, BadField, MinScore, ObjectReader, load_object
 from typeahead.wire.protocol import (
     MAX_SEQ,
@@ -94,15 +94,20 @@ class Conversation:
     """Turns each frame of one client into a message, or into a :class:`ProtocolError` to send back.
 
     Where ``tokens`` ask for one, the first message has to be a hello with it. :attr:`hello` is what the session agreed
-    on, the defaults until a hello says otherwise; :attr:`access` is what the client may do.
+    on, the defaults until a hello says otherwise; :attr:`grant` is what the client may do, None before it has shown a
+    token that is needed.
     """
 
-    __slots__ = ("_last_seq", "_limits", "_tokens", "access", "hello", "state")
+    __slots__ = ("_last_seq", "_limits", "_tokens", "grant", "hello", "state")
 
     def __init__(self, limits: Limits, tokens: Tokens | None = None) -> None:
         self._limits = limits
-        self._tokens = tokens or Tokens()
-        self.access = self._tokens.access(b"")
+        self._tokens = tokens or PlainTokens()
+        self.grant: Grant | None
+        try:
+            self.grant = self._tokens.grant(b"")
+        except TokenRefused:
+            self.grant = None
         self._last_seq = -1
         self.state = State.START
         self.hello = Hello(k=limits.default_k)
@@ -110,7 +115,7 @@ class Conversation:
     @property
     def authorized(self) -> bool:
         """Whether keystrokes are taken: at once without a token, after the right hello with one."""
-        return self.access > Access.NONE
+        return self.grant is not None and SEARCH in self.grant.rights
 
     def receive(self, frame: str | bytes) -> Message:
         """Read a text frame, given as text or as the bytes of its payload.
@@ -186,10 +191,15 @@ class Conversation:
 
     def _authorize(self, token: Any) -> None:
         given = token.encode(errors="surrogatepass") if type(token) is str else b""
-        self.access = self._tokens.access(given)
-        if self.access is Access.NONE:
+        try:
+            self.grant = self._tokens.grant(given)
+        except TokenRefused as error:
+            self.grant = None
             self.state = State.CLOSED
-            raise ProtocolError("unauthorized", "the token is missing or wrong")
+            raise ProtocolError("unauthorized", str(error)) from None
+        if not self.authorized:
+            self.state = State.CLOSED
+            raise ProtocolError("unauthorized", f'this token has no right to "{SEARCH}": get one that has')
 
     def _granted(self, wishes: _HelloFields) -> Hello:
         """Check a hello's wishes against what the server grants. Raises :class:`BadField`."""

@@ -14,7 +14,7 @@ from typeahead.core.engine import Engine
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.query import Query, Result, Stage
-from typeahead.wire.access import Tokens
+from typeahead.wire.access import PlainTokens
 from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import Limits
 from typeahead.wire.replies import read_embedding
@@ -123,7 +123,7 @@ class Desk:
         self.metrics = ServerMetrics("mean")
         self.wakes = 0
         self.dialogue = Dialogue(
-            Conversation(Limits(max_chars=max_chars, fallback=fallback), Tokens(token, "operator")),
+            Conversation(Limits(max_chars=max_chars, fallback=fallback), PlainTokens(token, "operator")),
             self.work.engine.session(max_chars=max_chars),
             self.work,
             self.metrics,

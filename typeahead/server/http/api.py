@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from typeahead.core.encoder import Encoder
 from typeahead.errors import ProtocolError
+from typeahead.server.access.tokens import Tokens
 from typeahead.server.config import ServerConfig
-from typeahead.wire.access import Access, Tokens
+from typeahead.wire.access import DASHBOARD, METRICS, SEARCH, WRITE, Grant, TokenRefused
 from typeahead.wire.fields import BadField, ObjectReader, Struct
 
 _WANTS_TOKEN = 'this server wants a token: send the header "Authorization: Bearer …"'
@@ -64,47 +65,88 @@ class Gate:
     names in lower case.
     """
 
-    def __init__(self, config: ServerConfig, status: Callable[[], str]) -> None:
+    def __init__(self, config: ServerConfig, tokens: Tokens, status: Callable[[], str]) -> None:
         self._config = config
-        self._tokens = Tokens(config.token, config.operator_token)
+        self._tokens = tokens
         self._status = status
         self._reading = 0
 
-    def admit(self, headers: Mapping[bytes, bytes]) -> Access:
-        """Return what a request may do.
+    def admit(self, headers: Mapping[bytes, bytes], right: str = SEARCH) -> Grant:
+        """Return what a request may do beside ``right``.
 
-        Raises :class:`ApiError` for a page of another origin, for a missing or wrong token, and while the server is not
-        ready.
+        Raises :class:`ApiError` for a page of another origin, for a token that is missing, wrong, or has not this
+        right, and while the server is not ready.
         """
-        origin = headers.get(b"origin")
-        if origin is not None and not self._config.allows(
-            origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1")
-        ):
+        if not self._config.allows(*_origin(headers)):
             raise ApiError(403, "this origin may not ask: add it to the server's allowed_origins")
-        access = self._access(headers)
-        if access is Access.NONE:
-            raise ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
-        if (status := self._status()) != "ready":
-            raise ApiError(503, f"the server is {status}: try again", code="not_ready")
-        return access
+        grant = self._grant(headers)
+        if right not in grant.rights:
+            raise _missing(right)
+        self._check_ready()
+        return grant
 
-    def authorize_operator(self, headers: Mapping[bytes, bytes]) -> None:
+    def admit_writer(self, headers: Mapping[bytes, bytes], *, watching: bool = False) -> Grant:
+        """Return what a request may do beside reading and changing documents.
+
+        No page of another origin writes, whichever origins may search. With ``watching`` the right to metrics will do
+        as well. Raises :class:`ApiError` as :meth:`admit` does, and where the server takes no writes.
+        """
+        if not self._config.own(*_origin(headers)):
+            raise ApiError(403, "pages of other origins may not read or write documents: use a program", code="origin")
+        if not (watching or self._tokens.writes):
+            raise ApiError(
+                403,
+                "this server takes no writes: start it with TYPEAHEAD_WRITE_TOKEN or with TYPEAHEAD_SIGNING_KEYS",
+                code="writes_off",
+            )
+        grant = self._grant(headers)
+        if WRITE not in grant.rights and not (watching and METRICS in grant.rights):
+            raise self._no_writer(grant)
+        self._check_ready()
+        return grant
+
+    def authorize_metrics(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raise :class:`ApiError` for anybody who may not read the metrics."""
+        self._authorize(headers, METRICS)
+
+    def authorize_dashboard(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raise :class:`ApiError` for anybody who may not see the dashboard."""
+        self._authorize(headers, DASHBOARD)
+
+    def _authorize(self, headers: Mapping[bytes, bytes], right: str) -> None:
         """Raise :class:`ApiError` for anybody who may not see the state of the server.
 
         Where operators have no token of their own, the clients' token will do. Without any token, everybody may see a
         server that only its own machine can reach, and nobody any other.
         """
-        access = self._access(headers)
-        if access is Access.NONE or (access is Access.CLIENT and self._config.operator_token is not None):
-            raise ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
-        if access is Access.CLIENT and not self._tokens.asked_for and self._config.public:
+        if right in self._grant(headers).rights:
+            return
+        if not self._tokens.asked_for and self._config.operator_token is None:
             raise ApiError(
                 403, "other machines reach this server: give it a token for operators, TYPEAHEAD_OPERATOR_TOKEN"
             )
+        if self._grant(headers).expires is not None:
+            raise _missing(right)
+        raise ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
 
-    def _access(self, headers: Mapping[bytes, bytes]) -> Access:
+    def _no_writer(self, grant: Grant) -> ApiError:
+        """The error for a token that does not write: that it is wrong, if it gives no more than none does."""
+        if not self._tokens.asked_for and grant == self._tokens.grant(b""):
+            return ApiError(401, _WANTS_TOKEN, code="invalid_api_key")
+        return _missing(WRITE)
+
+    def _check_ready(self) -> None:
+        if (status := self._status()) != "ready":
+            raise ApiError(503, f"the server is {status}: try again", code="not_ready")
+
+    def _grant(self, headers: Mapping[bytes, bytes]) -> Grant:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        return self._tokens.access(given.strip() if scheme.lower() == b"bearer" else b"")
+        token = given.strip() if scheme.lower() == b"bearer" else b""
+        try:
+            return self._tokens.grant(token)
+        except TokenRefused as error:
+            message = _WANTS_TOKEN if error.code == "invalid_api_key" else str(error)
+            raise ApiError(401, message, code=error.code) from None
 
     async def body(self, receive: Receive, limit: int) -> bytes:
         """Read a body of at most ``limit`` bytes, by ASGI's ``receive``."""
@@ -119,6 +161,16 @@ class Gate:
             raise ApiError(408, f"the body did not come within {self._config.body_seconds:g} seconds") from None
         finally:
             self._reading -= 1
+
+
+def _origin(headers: Mapping[bytes, bytes]) -> tuple[str | None, str]:
+    """The headers Origin and Host, as text."""
+    origin = headers.get(b"origin")
+    return None if origin is None else origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1")
+
+
+def _missing(right: str) -> ApiError:
+    return ApiError(403, f'this token has no right to "{right}": use one that has', code="missing_right")
 
 
 async def _whole(receive: Receive, limit: int) -> bytes:

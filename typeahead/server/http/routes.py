@@ -29,7 +29,7 @@ from typeahead.server.http.client_timings import MAX_BYTES, ClientTimings
 from typeahead.server.http.embedder import Embedder
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
-from typeahead.wire.access import Access
+from typeahead.wire.access import Grant
 from typeahead.wire.fields import ObjectReader, Struct
 from typeahead.wire.protocol import Quality
 
@@ -96,7 +96,7 @@ class HttpApi:
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format, for operators."""
         try:
-            self._gate.authorize_operator(_headers(request))
+            self._gate.authorize_metrics(_headers(request))
         except ApiError as error:
             return error.response()
         return Response(await self._metrics(), headers=NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -104,7 +104,7 @@ class HttpApi:
     async def dashboard(self, request: Request) -> Response:
         """``GET /v1/dashboard``: :mod:`typeahead.server.http.dashboard`, for operators."""
         try:
-            self._gate.authorize_operator(_headers(request))
+            self._gate.authorize_dashboard(_headers(request))
         except ApiError as error:
             return error.response()
         return json_response(await self._dashboard())
@@ -124,7 +124,7 @@ class HttpApi:
             return error.response()
         return Response(status_code=204, headers=NO_STORE)
 
-    async def embeddings(self, body: EmbeddingsBody, _access: Access) -> Response:
+    async def embeddings(self, body: EmbeddingsBody, _grant: Grant) -> Response:
         """``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings.
 
         Besides OpenAI's fields, each embedding has ``encoder``: the model that made it, which is the one that was asked
@@ -157,7 +157,7 @@ class HttpApi:
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json_response({"object": "list", "data": data, "model": encoder.config.name, "usage": usage})
 
-    async def search(self, body: SearchBody, access: Access) -> Response:
+    async def search(self, body: SearchBody, grant: Grant) -> Response:
         """``POST /v1/search`` with ``{"query": "…", "k": 8, "quality": "fast", "min_score": 0}``.
 
         The answer has hits, and ``"weak": true`` if all of them are poor, as over the websocket.
@@ -175,7 +175,7 @@ class HttpApi:
         answer: dict[str, Any] = {"hits": orjson.Fragment(query.hits), "encoder": query.encoder}
         if query.weak:
             answer["weak"] = True
-        if self._config.timings or access is Access.OPERATOR:
+        if self._config.timings or grant.timings:
             total_ns = time.perf_counter_ns() - arrived_ns
             search_ns = 0 if query.result is None else query.result.search_ns
             spent_ns = {"step": query.step_ns, "search": search_ns, "total": total_ns}
@@ -201,28 +201,28 @@ class HttpApi:
         return query
 
     def _api(
-        self, handle: Callable[[Struct, Access], Awaitable[Response]], reader: ObjectReader[Struct]
+        self, handle: Callable[[Struct, Grant], Awaitable[Response]], reader: ObjectReader[Struct]
     ) -> Callable[[Request], Awaitable[Response]]:
         """Make a route of a handler that takes the body as a struct."""
 
         async def guarded(request: Request) -> Response:
             try:
-                access = self._gate.admit(_headers(request))
+                grant = self._gate.admit(_headers(request))
                 body = read_body(reader, await self._gate.body(request.receive, self._config.max_body_bytes))
-                return await self._run(handle, body, access)
+                return await self._run(handle, body, grant)
             except ApiError as error:
                 return error.response()
 
         return guarded
 
     async def _run(
-        self, handle: Callable[[Struct, Access], Awaitable[Response]], body: Struct, access: Access
+        self, handle: Callable[[Struct, Grant], Awaitable[Response]], body: Struct, grant: Grant
     ) -> Response:
         if self._running >= self._config.max_requests:
             raise ApiError(503, "too many requests at a time: try again", code="overloaded")
         self._running += 1
         try:
-            return await handle(body, access)
+            return await handle(body, grant)
         finally:
             self._running -= 1
 

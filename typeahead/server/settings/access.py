@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from typeahead.server.access.signing import KeyRing, SigningError
 from typeahead.server.process.addresses import read_networks
 from typeahead.server.settings.origins import LOOPBACK_NAMES, host_name, is_bare_host, is_loopback, parse_origin
 from typeahead.settings.declaring import ConfigError, Group, setting
@@ -13,6 +15,9 @@ from typeahead.settings.tokens import TOKENS
 
 ADDRESS: Final = Group("address")
 ACCESS: Final = Group("access")
+
+#: Tokens that are compared as they are.
+_PLAIN: Final = ("token", "operator_token", "write_token")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,28 @@ class Access:
         group=TOKENS,
         given_by="environment",
     )
+    write_token: str | None = setting(
+        None,
+        "Bearer token that opens writes: to add, replace, read and delete documents. Without it and without "
+        "signing_keys the server takes no writes.",
+        group=TOKENS,
+        given_by="environment",
+    )
+    signing_keys: str | None = setting(
+        None,
+        "Keys that sign tokens with rights, a filter and an expiry, as kid:secret,kid:secret. A secret has at least 32 "
+        "bytes. typeahead token makes such tokens, signed by the first key. With signing keys nobody gets in without a "
+        "token.",
+        group=TOKENS,
+        given_by="environment",
+    )
+    revoked: Path | None = setting(  # noqa: RUF009 - it makes a field, not a default
+        None,
+        "File that names the signed tokens that were revoked, by their jti, one a line. It is read again when it "
+        "changes.",
+        group=TOKENS,
+        metavar="FILE",
+    )
     trusted_proxies: tuple[str, ...] = setting(
         (),
         "Address or network of a proxy whose X-Forwarded-For or Forwarded header is believed.",
@@ -109,12 +136,24 @@ class Access:
                 )
 
     def _check_tokens(self) -> None:
-        for name in ("token", "operator_token"):
+        for name in _PLAIN:
             token = getattr(self, name)
             if token is not None and (not token or not token.isascii() or not token.isprintable()):
                 raise ConfigError(name, "must be printable ASCII and not empty: it is sent in an HTTP header")
-        if self.operator_token is not None and self.operator_token == self.token:
-            raise ConfigError("operator_token", "is the same as the clients' token: give operators another one")
+        for first, second in combinations(_PLAIN, 2):
+            if getattr(self, first) is not None and getattr(self, first) == getattr(self, second):
+                raise ConfigError(second, f"is the same as {first}: make another one", others=(first,))
+        if self.signing_keys is not None:
+            try:
+                KeyRing.read(self.signing_keys)
+            except SigningError as error:
+                raise ConfigError("signing_keys", f"cannot be used: {error}") from None
+        if self.revoked is not None and self.signing_keys is None:
+            raise ConfigError(
+                "revoked", "names signed tokens, but there are no signing_keys: set them, or leave it out"
+            )
+        if self.shared_cache and self.signing_keys is not None:
+            raise ConfigError("shared_cache", "is for people who trust each other: those with signed tokens may not")
         if self.shared_cache and self.token is None:
             raise ConfigError("shared_cache", "is for people who trust each other: set a token, or turn it off")
 
@@ -126,7 +165,7 @@ class Access:
     @property
     def exposed(self) -> bool:
         """Whether other machines reach the server by its address without a token."""
-        return self.token is None and not is_loopback(self.host)
+        return self.token is None and self.signing_keys is None and not is_loopback(self.host)
 
     def allows_host(self, host: str | None) -> bool:
         """Whether a request with this Host header is meant for this server, whoever sent it."""
@@ -158,3 +197,10 @@ class Access:
             return True
         scheme = parsed[0]
         return host is not None and parsed == parse_origin(f"{scheme}://{host}") and self.allows_host(host)
+
+    def own(self, origin: str | None, host: str | None) -> bool:
+        """Whether a request comes from this server's own pages or from no page, whatever other origins are allowed."""
+        if origin is None:
+            return True
+        parsed = parse_origin(origin)
+        return parsed is not None and host is not None and parsed == parse_origin(f"{parsed[0]}://{host}")

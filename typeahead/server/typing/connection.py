@@ -139,6 +139,7 @@ class TypeEndpoint:
         metrics: ServerMetrics,
         documents: int | None,
         *,
+        tokens: Tokens,
         status: Callable[[], str],
         tracing: Tracing | None = None,
     ) -> None:
@@ -146,7 +147,7 @@ class TypeEndpoint:
         self.pipeline = pipeline
         self.metrics = metrics
         self.tracing = tracing
-        self.tokens = Tokens(config.token, config.operator_token)
+        self.tokens = tokens
         encoder = pipeline.engine.encoder.config
         # Under the dot product the length of a vector counts, and int8 frames do not carry it.
         dtypes = frozenset(Dtype) - ({Dtype.INT8} if encoder.similarity == "dot" else set())
@@ -222,20 +223,25 @@ class TypeEndpoint:
         self._log.warning(_REFUSALS[reason])
 
     async def sweep(self) -> None:
-        """Close idle sessions, for ever."""
+        """Close idle sessions and those whose token has ended, for ever."""
         # One timer for all: a timeout for each message costs more than reading the message.
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.close_idle(time.monotonic())
 
     def close_idle(self, now: float) -> None:
-        """Close the sessions that have been silent for too long; ``now`` is in seconds of the monotonic clock."""
+        """Close sessions that have been silent for too long, or whose token has ended.
+
+        ``now`` is in seconds of the monotonic clock.
+        """
         for connection in tuple(self._connections):
             if connection.heard:
                 connection.heard = False
                 connection.last_heard = now
             if not connection.dialogue.authorized and now - connection.opened >= self.config.hello_seconds:
                 connection.dialogue.close(CLOSE_POLICY, "no hello with a token came")
+            elif (grant := connection.dialogue.grant) is not None and not self.tokens.holds(grant):
+                connection.dialogue.close(CLOSE_POLICY, "the token has expired or was revoked: get a new one")
             elif now - connection.last_heard >= self.config.idle_seconds:
                 connection.dialogue.close(CLOSE_IDLE, "idle")
 

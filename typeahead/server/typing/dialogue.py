@@ -24,7 +24,7 @@ from typeahead.server.typing.due import DueStage
 from typeahead.server.typing.fallback import came_at_once
 from typeahead.server.typing.query import Query, Stage, State
 from typeahead.server.typing.turns import Turn, TurnWriter
-from typeahead.wire.access import Access
+from typeahead.wire.access import Grant
 from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import Edit, Hello, Message, Quality, SearchMode, Submit, Text, close_code, refuse_text
 from typeahead.wire.replies import Reply, write_error
@@ -110,6 +110,11 @@ class Dialogue:
         return self._conversation.authorized
 
     @property
+    def grant(self) -> Grant | None:
+        """What the client may do, None before it has shown a token that is needed."""
+        return self._conversation.grant
+
+    @property
     def full(self) -> bool:
         """Whether as many replies wait as are allowed: nothing should be read until some were taken."""
         return len(self._replies) >= self._max_pending
@@ -173,7 +178,8 @@ class Dialogue:
         query.release()
         if head is self._keystroke:
             self._keystroke = None
-        timed = self._timings or self._conversation.access is Access.OPERATOR
+        grant = self._conversation.grant
+        timed = self._timings or (grant is not None and grant.timings)
         return self._writer.write(head, self._conversation.hello.dtype, timed=timed)
 
     def close(self, code: int, reason: str) -> None:
