@@ -9,7 +9,7 @@ import typeahead.server
 
 SERVER = Path(typeahead.server.__file__).parent
 #: Each package may import from itself and from those before it.
-ORDER = ("observe", "access", "typing", "http", "process")
+ORDER = ("observe", "access", "writing", "typing", "http", "process")
 #: The modules that put a server together import everything. Nothing else imports them.
 TOP = {f"typeahead.server{name}" for name in ("", ".app", ".process.run", ".process.supervisor")}
 

@@ -104,6 +104,8 @@ class Capabilities:
     #: Makes a back end of the documents that a filter admits. It follows every change of the documents. Nothing that it
     #: answers, counts or weighs depends on any other document.
     scoped: Callable[[Filter], Awaitable[Backend]] | None = None
+    #: Tells about the index: counts, size on disk and the like, as JSON.
+    describe: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
     #: Runs a function over the back end in one go; see :class:`typeahead.search.threads.ThreadedBackend`.
     together: Callable[[Callable[[Backend], Awaitable[Any]]], Awaitable[Any]] | None = field(default=None, repr=False)
 

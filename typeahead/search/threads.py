@@ -36,11 +36,13 @@ class ThreadedBackend:
         self.address = engine.address
         self.space = engine.space
         capabilities = engine.capabilities
-        counts = capabilities.vocabulary
+        counts, documents, describe = capabilities.vocabulary, capabilities.documents, capabilities.describe
         self.capabilities = replace(
             capabilities,
             together=self._together,
             vocabulary=None if counts is None else lambda: self._together(lambda _: counts()),
+            documents=None if documents is None else lambda ids: self._together(lambda _: documents(ids)),
+            describe=None if describe is None else lambda: self._together(lambda _: describe()),
             writes=None if capabilities.writes is None else _ThreadedWrites(self),
         )
         self._closed = False

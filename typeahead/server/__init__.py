@@ -4,8 +4,8 @@
 :mod:`typeahead.wire.protocol`. The server needs the ``server`` extra.
 
 Its packages import one way: :mod:`~typeahead.server.observe` nothing else of the server, then
-:mod:`~typeahead.server.access`, :mod:`~typeahead.server.typing`, :mod:`~typeahead.server.http`, and
-:mod:`~typeahead.server.process` on top.
+:mod:`~typeahead.server.access`, :mod:`~typeahead.server.writing`, :mod:`~typeahead.server.typing`,
+:mod:`~typeahead.server.http`, and :mod:`~typeahead.server.process` on top.
 """
 
 from __future__ import annotations

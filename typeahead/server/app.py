@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
+from typeahead.errors import TeacherMismatch
 from typeahead.paths import web_folder
 from typeahead.search.port import Backend
 from typeahead.search.space import check_space
@@ -28,6 +29,7 @@ from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.http.api import Gate
 from typeahead.server.http.client_timings import ClientTimings
 from typeahead.server.http.dashboard import write_dashboard
+from typeahead.server.http.documents import DocumentsApi
 from typeahead.server.http.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.http.embedder import Embedder
 from typeahead.server.http.routes import HttpApi
@@ -46,10 +48,15 @@ from typeahead.server.typing.fallback import Fallback
 from typeahead.server.typing.learning import Learning
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.settings import TypingSettings
+from typeahead.server.writing.desk import Desk
+from typeahead.server.writing.encoding import Encoding
 
 log = logging.getLogger(__name__)
 
 TYPE_PATH: Final = "/v1/type"
+
+#: The name of an index that was given without one.
+DEFAULT_INDEX: Final = "default"
 
 _WARM_UP = "how to boil an egg"
 
@@ -126,6 +133,8 @@ class App:
             generation=0 if backend is None else _number(backend.version),
         )
         gate = Gate(config, tokens, lambda: self.status)
+        self._encoding = Encoding(_passage_encoder(passages, backend))
+        desks = {} if backend is None else {DEFAULT_INDEX: Desk(backend, self._encoding)}
         self._api = HttpApi(
             config,
             gate,
@@ -136,6 +145,7 @@ class App:
             metrics=self._render_metrics,
             dashboard=self._dashboard,
             timings=ClientTimings(self._metrics, per_second=config.client_reports),
+            documents=DocumentsApi(config, gate, desks),
         )
         embed = EmbedEndpoint(config, gate, self._embedder, self._encoders, encoder.config.name)
         self._embed = addressed(cross_origin(embed, config), config)
@@ -189,6 +199,7 @@ class App:
                 self._learning.stop()
             self._lag.stop()
             self._embedder.close()
+            self._encoding.close()
             self._pipeline.stop(timeout=1.0)
             if self._tracing is not None:
                 self._tracing.close(timeout=2.0)
@@ -279,6 +290,17 @@ def create_app(
         raise
     except ValueError as error:
         raise ConfigError("cache_bytes", f"is too small: {error}") from error
+
+
+def _passage_encoder(passages: Encoder | None, backend: Backend | None) -> Encoder | None:
+    """The encoder of passages, if its vectors belong into the index."""
+    if passages is None or backend is None:
+        return None
+    try:
+        check_space(backend.space, passages.config)
+    except TeacherMismatch:
+        return None
+    return passages
 
 
 def _typing_settings(config: ServerConfig) -> TypingSettings:

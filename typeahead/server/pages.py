@@ -18,6 +18,9 @@ from typeahead.server.config import ServerConfig
 from typeahead.server.http.api import ApiError
 from typeahead.server.http.routes import PROBE_PATHS
 
+#: What pages of other origins have no business with begins like this.
+OWN_PATHS: Final = ("/v1/documents", "/v1/index")
+
 #: Pages load only what lies beside them, and nothing is ever evaluated; 'self' covers the websocket too (CSP 3).
 SECURITY_HEADERS: Final = {
     "content-security-policy": (
@@ -42,16 +45,23 @@ def pages(web: Path) -> list[BaseRoute]:
 
 
 def cross_origin(app: ASGIApp, config: ServerConfig) -> ASGIApp:
-    """Tell browsers which other origins may ask, if any may."""
+    """Tell browsers which other origins may ask, if any may; for documents none may."""
     if not config.allowed_origins:
         return app
-    return CORSMiddleware(
+    shared = CORSMiddleware(
         app,
         allow_origins=config.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type"],
         expose_headers=["typeahead-model", "typeahead-dim", "typeahead-count", "typeahead-dtype"],
     )
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        # No page of another origin reads or changes documents, so browsers are told nothing.
+        own = scope["type"] == "http" and scope["path"].startswith(OWN_PATHS)
+        await (app if own else shared)(scope, receive, send)
+
+    return asked
 
 
 async def not_found(_request: Request, _error: Exception) -> Response:

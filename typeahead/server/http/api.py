@@ -39,8 +39,8 @@ class ApiError(Exception):
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         return {"message": str(self), "type": kind, "param": self.param, "code": self.code}
 
-    def response(self) -> Response:
-        """Write the error as OpenAI does."""
+    def response(self, others: Mapping[str, Any] | None = None) -> Response:
+        """Write the error as OpenAI does, with ``others`` beside it."""
         headers = dict(NO_STORE)
         if self.status == 408:
             # The rest of the body may still come, and it is no request.
@@ -49,7 +49,7 @@ class ApiError(Exception):
             headers["www-authenticate"] = "Bearer"
         if self.status in (429, 503):
             headers["retry-after"] = "1"
-        return json_response({"error": self.fields}, status=self.status, headers=headers)
+        return json_response({"error": self.fields, **(others or {})}, status=self.status, headers=headers)
 
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:

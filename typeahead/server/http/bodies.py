@@ -59,6 +59,14 @@ class TimingsBody(msgspec.Struct, forbid_unknown_fields=True):
     network_ms: _Timings = []
 
 
+class DeleteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /v1/documents/delete``."""
+
+    ids: list[str | int] | None = None
+    filter: Any = None
+    max_shrink: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
 _QUALITY: Final = '"fast" or "best"'
 _MILLISECONDS: Final = f"a list of at most {MAX_VALUES} numbers of milliseconds, from 0 up"
 
@@ -75,4 +83,7 @@ SEARCH: Final = ObjectReader(
     SearchBody, {"query": "a string", "k": "an integer", "quality": _QUALITY, "min_score": MIN_SCORE}
 )
 EMBED: Final = ObjectReader(EmbedBody, {"texts": "a list of strings, not empty", "dtype": '"float32" or "float16"'})
+DELETE: Final = ObjectReader(
+    DeleteBody, {"ids": "a list of ids", "filter": "an object", "max_shrink": "a number from 0 to 1"}
+)
 TIMINGS: Final = ObjectReader(TimingsBody, dict.fromkeys(TimingsBody.__struct_fields__, _MILLISECONDS))

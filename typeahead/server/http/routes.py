@@ -26,6 +26,7 @@ from typeahead.server.config import ServerConfig
 from typeahead.server.http.api import NO_STORE, ApiError, Gate, encoder_named, json_response, read_body
 from typeahead.server.http.bodies import EMBEDDINGS, SEARCH, EmbeddingsBody, SearchBody
 from typeahead.server.http.client_timings import MAX_BYTES, ClientTimings
+from typeahead.server.http.documents import DocumentsApi
 from typeahead.server.http.embedder import Embedder
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
@@ -56,6 +57,7 @@ class HttpApi:
         metrics: Callable[[], Awaitable[str]],
         dashboard: Callable[[], Awaitable[Mapping[str, Any]]],
         timings: ClientTimings,
+        documents: DocumentsApi,
     ) -> None:
         self._config = config
         self._gate = gate
@@ -66,6 +68,7 @@ class HttpApi:
         self._metrics = metrics
         self._dashboard = dashboard
         self._timings = timings
+        self._documents = documents
         self._running = 0
 
     def routes(self) -> list[BaseRoute]:
@@ -78,6 +81,7 @@ class HttpApi:
                     Route("/search", self._api(self.search, SEARCH), methods=["POST"]),
                     Route("/client-timings", self.client_timings, methods=["POST"]),
                     Route("/dashboard", self.dashboard),
+                    *self._documents.routes(),
                 ],
             ),
             *(Route(path, probe) for path, probe in zip(PROBE_PATHS, (self.healthz, self.readyz), strict=True)),

@@ -10,6 +10,7 @@ from typeahead.settings.declaring import ConfigError, Group, setting
 SESSIONS: Final = Group("limits of typing sessions")
 CONNECTIONS: Final = Group("limits of connections")
 REQUESTS: Final = Group("limits of HTTP requests")
+WRITES: Final = Group("limits of writes")
 FALLBACK: Final = Group("limits of the fallback")
 TIMEOUTS: Final = Group("timeouts")
 
@@ -108,6 +109,25 @@ class Limits:
         "Request bodies that are read at a time, before they count as requests. Further ones get 503.",
         group=REQUESTS,
         least=1,
+    )
+
+    max_write_bytes: int = setting(
+        256 << 20,
+        "Longest body of a request that writes documents, in bytes. The documents are read as they come.",
+        group=WRITES,
+        least=1,
+    )
+    max_document_bytes: int = setting(
+        10 << 20,
+        "Longest document in such a body, in bytes of JSON. A longer one is refused, and the others are written.",
+        group=WRITES,
+        least=1,
+    )
+    max_write_documents: int = setting(
+        100_000, "Documents in one request that writes, good or bad.", group=WRITES, least=1
+    )
+    max_writes: int = setting(
+        16, "Requests at a time that read or change documents. Further ones get 429.", group=WRITES, least=1
     )
 
     fallback_tokens: int = setting(
