@@ -41,7 +41,7 @@ def test_a_token_grants_what_it_was_signed_for() -> None:
     grant = KEYS.verify(token.encode())
     assert grant.rights == {"search", "write"}
     assert grant.filter == read_filter(tree)
-    assert grant.indexes == {"docs"}
+    assert grant.indexes == frozenset({"docs"})
     assert (grant.expires, grant.name, grant.timings) == (FAR, name, False)
 
 

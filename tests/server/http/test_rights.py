@@ -67,13 +67,8 @@ ENDPOINTS = {
 def server() -> Iterator[Running]:
     index = WritableIndex()
     index.reset(Document("mine", text="x", fields={"tenant": "a"}))
-    settings: dict[str, Any] = {
-        "token": "client",
-        "operator_token": "operator",
-        "write_token": "writer",
-        "signing_keys": KEYS,
-    }
-    with running(index, passages=MeanEncoder("passages"), **settings) as server:
+    settings: dict[str, Any] = {"token": "client", "operator_token": "operator", "write_token": "writer"}
+    with running(index, passages=MeanEncoder("passages"), signing_keys=KEYS, **settings) as server:
         yield server
 
 
