@@ -26,6 +26,7 @@ COMMANDS = (
     ("encode", "turn texts into embeddings"),
     ("evaluate", "measure retrieval quality"),
     ("bench", "measure latency"),
+    ("token", "make a signed token with rights, a filter and an expiry"),
     ("models", "list, show, verify and import models"),
 )
 

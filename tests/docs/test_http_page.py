@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -13,18 +14,24 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.docs.documents import blocks, commands
-from tests.server.fakes import BruteForceIndex, MeanEncoder
+from tests.server.fakes import MeanEncoder
 from tests.server.running import PATIENCE, Running, running
+from tests.server.writable import WritableIndex
 from typeahead.paths import web_folder
+from typeahead.text.document import Document
 
 PAGE = ROOT / "docs" / "http.md"
 _CURL = [words for block in blocks(PAGE) if block.language == "sh" for words in commands(block) if words[0] == "curl"]
 _ADDRESSES = re.findall(r"`(GET|POST) (/[\w/-]*)`", PAGE.read_text(encoding="utf-8"))
 
 
+INDEX = WritableIndex()
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with running(BruteForceIndex(), encoder=MeanEncoder("minilm-causal"), web=web_folder()) as server:
+    encoder, passages = MeanEncoder("minilm-causal"), MeanEncoder("minilm-doc")
+    with running(INDEX, encoder=encoder, passages=passages, web=web_folder(), write_token="w") as server:
         yield server
 
 
@@ -32,7 +39,10 @@ def server() -> Iterator[Running]:
 @pytest.mark.parametrize("words", _CURL, ids=range(len(_CURL)))
 def test_every_curl_command_is_answered(words: list[str], server: Running, tmp_path: Path) -> None:
     (tmp_path / "texts.ndjson").write_text('"boil an egg"\n"rain"\n')
-    here = [word.replace("localhost:8765", server.http.removeprefix("http://")) for word in words]
+    (tmp_path / "documents.ndjson").write_text('{"id": 7, "text": "rain", "fields": {"draft": false}}\n')
+    INDEX.reset(Document("pages/eggs", text="boil an egg"), Document("8", text="rain"))
+    meant = {"localhost:8765": server.http.removeprefix("http://"), "$TYPEAHEAD_WRITE_TOKEN": "w"}
+    here = [functools.reduce(lambda made, name: made.replace(name, meant[name]), meant, word) for word in words]
     done = subprocess.run(
         [*here, "--silent", "--fail"], cwd=tmp_path, capture_output=True, check=False, timeout=PATIENCE
     )

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from typeahead.errors import FilterError, TypeaheadError
-from typeahead.search.filters import Filter, read_filter
+from typeahead.search.filters import And, Filter, read_filter
 from typeahead.wire.access import DASHBOARD, METRICS, RIGHTS, Grant, TokenRefused
 
 #: Shortest secret, in bytes: RFC 7518 asks for as many as the hash has.
@@ -36,6 +36,9 @@ MOST_BYTES: Final = 8 << 10
 _ALGORITHM: Final = "HS256"
 #: Rights that no token with a scope has: these pages tell of everybody's keys and documents.
 _UNSCOPED: Final = frozenset({METRICS, DASHBOARD})
+
+#: What an empty filter becomes.
+_ALL: Final = And(())
 
 _ALTERED: Final = ("token_invalid", "this token was not made by this server's operator, or was altered: get a new one")
 _UNKNOWN_KEY: Final = ("token_key_unknown", "the key of this token is not in use here, or no more: get a new token")
@@ -108,7 +111,7 @@ class KeyRing:
         jti = secrets.token_hex(8)
         claims: dict[str, Any] = {"rights": sorted(rights), "iat": made, "exp": int(made + seconds), "jti": jti}
         if filter is not None:
-            if read_filter(filter) == read_filter({}):
+            if read_filter(filter) == _ALL:
                 raise SigningError("the filter is empty and would admit all documents: leave it out if that is meant")
             claims["sealed"] = self._seals[name].encrypt(orjson.dumps(filter)).decode()
         if indexes:
@@ -139,7 +142,7 @@ class KeyRing:
             raise TokenRefused(*_EXPIRED) from None
         except jwt.ImmatureSignatureError:
             raise TokenRefused(*_EARLY) from None
-        except (jwt.PyJWTError, FilterError, InvalidToken, ValueError, OverflowError, RecursionError):
+        except (jwt.PyJWTError, FilterError, InvalidToken, ValueError, TypeError, OverflowError, RecursionError):
             raise TokenRefused(*_ALTERED) from None
 
     def _read(self, key: str, claims: Mapping[str, Any]) -> Grant:
@@ -161,8 +164,14 @@ class KeyRing:
         if "sealed" in claims and "filter" in claims:
             raise ValueError("two filters")
         if "sealed" in claims:
-            return read_filter(orjson.loads(self._seals[key].decrypt(claims["sealed"])))
-        return read_filter(claims["filter"]) if "filter" in claims else None
+            tree = read_filter(orjson.loads(self._seals[key].decrypt(claims["sealed"])))
+        elif "filter" in claims:
+            tree = read_filter(claims["filter"])
+        else:
+            return None
+        if tree == _ALL:
+            raise ValueError("a filter that admits everything")
+        return tree
 
 
 def _seal(secret: bytes) -> Fernet:

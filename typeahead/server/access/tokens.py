@@ -60,7 +60,7 @@ class Tokens:
             revoked = None if config.revoked is None else Revoked(config.revoked)
         except RevokedUnreadable as error:
             raise ConfigError("revoked", f"cannot be used: {error}") from None
-        return cls(plain, keys, revoked, writes=config.write_token is not None)
+        return cls(plain, keys, revoked, writes=config.writes)
 
     def grant(self, given: bytes) -> Grant:
         """Return what a token allows; ``given`` is empty for none.

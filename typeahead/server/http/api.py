@@ -42,7 +42,7 @@ class ApiError(Exception):
     def response(self, others: Mapping[str, Any] | None = None) -> Response:
         """Write the error as OpenAI does, with ``others`` beside it."""
         headers = dict(NO_STORE)
-        if self.status == 408:
+        if self.status == 408 or self.code == "body_too_long":
             # The rest of the body may still come, and it is no request.
             headers["connection"] = "close"
         if self.status == 401:

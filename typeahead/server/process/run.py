@@ -126,7 +126,9 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, on_ready: Callable[[str], None] | None = None) -> None:
         config = app.config
-        bounds = Bounds(config.max_head_bytes, config.max_body_bytes, config.stall_seconds)
+        # What comes after the answer to a refused write is read and dropped, so that the client hears the answer.
+        body_bytes = max(config.max_body_bytes, config.max_write_bytes if config.writes else 0)
+        bounds = Bounds(config.max_head_bytes, body_bytes, config.stall_seconds)
         protocols = choose_protocols(app.door, bounds)
         super().__init__(
             uvicorn.Config(

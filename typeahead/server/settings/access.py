@@ -163,6 +163,11 @@ class Access:
         return bool(self.allowed_hosts or self.allowed_origins) or not is_loopback(self.host)
 
     @property
+    def writes(self) -> bool:
+        """Whether there can be tokens with the right to write."""
+        return self.write_token is not None or self.signing_keys is not None
+
+    @property
     def exposed(self) -> bool:
         """Whether other machines reach the server by its address without a token."""
         return self.token is None and self.signing_keys is None and not is_loopback(self.host)

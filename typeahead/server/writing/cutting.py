@@ -40,23 +40,27 @@ class Cutter:
         """Yield the documents that end in ``data``."""
         if self._cutter is None:
             self._head += data
-            data = self._head.removeprefix(_MARK)
-            if len(self._head) < len(_MARK) or not (text := data.lstrip(_SPACE)):
-                # Only white space so far: its lines count.
-                if len(self._head) <= self._limit:
-                    return
-                text = data
-            self._cutter = _Elements(self._limit) if text.startswith(b"[") else _Lines(self._limit)
-            data = text[1:] if isinstance(self._cutter, _Elements) else data
-            self._head = b""
-        yield from self._cutter.feed(data)
+            # More may come of a byte order mark, or of white space that is not worth an error yet.
+            begun = self._head.lstrip(_SPACE) and not _MARK.startswith(self._head)
+            if not begun and len(self._head) <= self._limit:
+                return
+            yield from self._begin()
+        else:
+            yield from self._cutter.feed(data)
 
     def end(self) -> Iterator[Piece]:
         """Yield what the end of the body ends."""
         if self._cutter is None:
-            self._cutter = _Lines(self._limit)
-            yield from self._cutter.feed(self._head.removeprefix(_MARK))
+            yield from self._begin()
+        assert self._cutter is not None
         yield from self._cutter.end()
+
+    def _begin(self) -> Iterator[Piece]:
+        data, self._head = self._head.removeprefix(_MARK), b""
+        text = data.lstrip(_SPACE)
+        is_array = text.startswith(b"[")
+        self._cutter = _Elements(self._limit) if is_array else _Lines(self._limit)
+        yield from self._cutter.feed(text[1:] if is_array else data)
 
 
 class _Unfinished:
