@@ -38,6 +38,7 @@ def test_each_module_without_a_page_has_tests() -> None:
         "dashboard-units",
         "edits",
         "fallback",
+        "filter",
         "highlight",
         "keys",
         "panel",
