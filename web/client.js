@@ -117,9 +117,15 @@ export class TypeaheadClient extends EventTarget {
    * or null is a mistake: then nothing is searched, and `barred` says so.
    */
   set filter(filter) {
-    if (!this.#query.filterBy(filter, this.#around.now())) return;
+    this.filterBy(filter);
+  }
+
+  /** The same. @param {unknown} filter @returns {boolean} whether it is another filter */
+  filterBy(filter) {
+    if (!this.#query.filterBy(filter, this.#around.now())) return false;
     if (this.#state === "open" && this.#conversation.needsHello()) this.#redial();
     else if (this.#query.open) this.#flush();
+    return true;
   }
 
   /** Why nothing is searched until there is another filter; null if all is well. */

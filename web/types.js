@@ -92,6 +92,7 @@
  * @property {(name: string, detail: unknown) => boolean} emit dispatches an event; returns false if the page prevented it
  * @property {(value: string) => void} changed called with each new value of the field
  * @property {() => boolean} enter submits the page's form; returns false if there is none
+ * @property {() => void} choose called when the user has chosen values of facets
  * @property {() => HTMLTemplateElement | null} template
  * @property {boolean} figures whether counts and times are shown
  * @property {import("./recent.js").RecentSearches} recent
