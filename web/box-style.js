@@ -125,7 +125,7 @@ svg { display: block; width: 1.3em; height: 1.3em; fill: none; stroke: var(--_so
 /* With facets under the field, the panel starts below them. */
 [part=facets]:not([hidden]) ~ [part=panel] { inset-block-start: auto; margin-top: 0.5rem; }
 [part=settled] { padding: 0.35rem; }
-[part=more], [part~=more-row] { width: 100%; min-height: 2.75rem; text-align: center; color: var(--_accent); }
+[part=more], [part~=row][part~=more-row] { width: 100%; min-height: 2.75rem; color: var(--_accent); text-align: center; }
 [part=more] { border-radius: var(--_radius); }
 [part~=row] {
   position: relative;

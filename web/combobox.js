@@ -279,8 +279,7 @@ export class Combobox {
     const { messages } = this.#host;
     const { barred = null, state } = this.#client ?? {};
     if (state === "refused") return messages.denied;
-    if (barred?.code === "bad_filter" || barred?.code === "unknown_field") return messages[barred.code];
-    if (barred !== null) return oneLine(barred.message || barred.code, 160);
+    if (barred !== null) return barred.code === "unknown_field" ? messages.unknown_field : messages.bad_filter;
     return state === "waiting" ? messages.away : state === "offline" ? messages.noNetwork : "";
   }
 

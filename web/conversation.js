@@ -30,6 +30,8 @@ export function createConversation(query, { clearTimeout, now, random, setTimeou
   let sentFilter = null;
   /** Whether this connection has had a filter. Servers before 0.2.0 know none. */
   let filtered = false;
+  /** Whether the newest message asked for a further page. Enter would be answered by that page. */
+  let paged = false;
   /** Whether a hello or an answer has come over this connection. */
   let greeted = false;
   /** Whether the server refused the hello. It takes no other after a keystroke. */
@@ -43,7 +45,8 @@ export function createConversation(query, { clearTimeout, now, random, setTimeou
   function flush() {
     if (query.barred !== null) return;
     const newFilter = sentFilter !== query.filterJson && query.open;
-    const due = query.text !== (sent ?? "") || newFilter || (sent === null && query.faceted);
+    const first = (sent === null && query.faceted) || (paged && query.submitAt !== null);
+    const due = query.text !== (sent ?? "") || newFilter || first;
     if (due && !sendText()) return;
     if (query.submitAt !== null) {
       send({ submit: true }, { text: query.text, keyAt: query.submitAt, edit: false, submit: true });
@@ -85,6 +88,7 @@ export function createConversation(query, { clearTimeout, now, random, setTimeou
    */
   function send(message, key) {
     const seq = ++query.seq;
+    paged = (key.offset ?? 0) > 0;
     pending.set(seq, { ...key, filter: query.filterJson, sentAt: now() });
     if (pending.size > MAX_PENDING) pending.delete(pending.keys().next().value ?? 0);
     socket.send({ seq, ...message });
@@ -206,6 +210,7 @@ export function createConversation(query, { clearTimeout, now, random, setTimeou
     begin(opened, hello) {
       socket = opened;
       sent = null;
+      paged = false;
       greeted = false;
       helloRefused = false;
       filtered = false;

@@ -16,7 +16,7 @@ import { filterJson } from "./filter.js";
  * @param {{code?: unknown}} error
  */
 export function isBadFilter({ code }) {
-  return code === "bad_filter" || code === "unknown_field";
+  return code === "bad_filter" || code === "unknown_field" || code === "unsupported_filter";
 }
 
 export class Query {

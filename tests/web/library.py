@@ -46,7 +46,7 @@ class Session:
         ours = {name: inner.pop(name) for name in _OURS if name in inner}
         return json.dumps(message), ours
 
-    def agree(self, ours: dict[str, Any], seq: int | None) -> None:
+    def agree(self, ours: dict[str, Any], seq: int | None, *, submit: bool) -> None:
         """Take the filter, facets and offset of a message. Raises :class:`ProtocolError`, and changes nothing then."""
         chosen = self._filter
         if "filter" in ours:
@@ -55,18 +55,21 @@ class Session:
             except FilterError as error:
                 raise ProtocolError("bad_filter", str(error), seq=seq) from None
         known = {name for fields in self._library.fields.values() for name in fields}
-        for name in [*_names(ours.get("filter")), *ours.get("facets", [])]:
+        for name in _names(ours.get("filter")):
             if name not in known:
                 raise ProtocolError("unknown_field", f"no document has the field {name}", seq=seq)
         self._filter = chosen
         self._facets = ours.get("facets", self._facets)
-        self._offset = ours.get("offset", 0)
+        # Enter shows what its key was to show.
+        self._offset = self._offset if submit else ours.get("offset", 0)
 
-    def reply(self, text: str, hits: list[Hit], *, submit: bool) -> dict[str, Any]:
+    def reply(self, text: str, hits: list[Hit]) -> dict[str, Any]:
         """The part of a reply that depends on filter, facets and page."""
-        offset = 0 if submit else self._offset
         admitted = [hit for hit in hits if self._admits(hit["id"])]
-        reply: dict[str, Any] = {"hits": admitted[offset : offset + self.k], "version": self._library.version}
+        reply: dict[str, Any] = {
+            "hits": admitted[self._offset : self._offset + self.k],
+            "version": self._library.version,
+        }
         if self._facets:
             counted = [hit["id"] for hit in admitted] if text else list(self._library.fields)
             reply["facets"] = {field: self._count(field, counted) for field in self._facets}

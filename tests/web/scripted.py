@@ -27,7 +27,7 @@ from tests.web.library import Library, Session
 from typeahead.errors import ProtocolError
 from typeahead.wire.access import Tokens
 from typeahead.wire.conversation import Conversation
-from typeahead.wire.protocol import SUBPROTOCOL, Edit, Hello, Limits, Text, close_code
+from typeahead.wire.protocol import SUBPROTOCOL, Edit, Hello, Limits, Submit, Text, close_code
 from typeahead.wire.replies import write_error, write_hello
 
 #: What the real server sends with each page.
@@ -227,7 +227,8 @@ class ScriptedServer:
                         continue
                     rest, ours = session.take(frame)
                     message = conversation.receive(rest)
-                    session.agree(ours, None if isinstance(message, Hello) else message.seq)
+                    seq = None if isinstance(message, Hello) else message.seq
+                    session.agree(ours, seq, submit=isinstance(message, Submit))
                     if ours:
                         with self._changed:
                             self.asked.append(ours)
@@ -260,7 +261,7 @@ class ScriptedServer:
                     continue
                 kind = type(message).__name__.lower()
                 answer = {"seq": message.seq, "timing_us": {"total": 400}}
-                answer |= session.reply(text, self.find(text), submit=kind == "submit")
+                answer |= session.reply(text, self.find(text))
                 if self.weak:
                     answer["weak"] = True
                 if kind == "submit":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from selenium.webdriver.common.keys import Keys
 from tests.web.axe import violations
 from tests.web.conftest import BOX, Embed, Page, document, heard
 from tests.web.scripted import ScriptedServer
+from typeahead.text.document import Values
 
 pytestmark = pytest.mark.browser
 
-FIELDS = {
+FIELDS: dict[str, Mapping[str, Values]] = {
     "Paris": {"country": "France", "year": 2019, "river": "Seine"},
     "Lyon": {"country": "France", "year": 2020},
     "Rome": {"country": "Italy", "year": 2020, "river": "Tiber"},
@@ -264,11 +266,25 @@ def test_a_field_with_more_values_says_so(embed: Embed, server: ScriptedServer) 
     assert page.part("facet-more").text == "and more"
 
 
-def test_facets_that_no_document_has_are_a_state_of_the_box(embed: Embed) -> None:
-    page = embed(box(facets="town"))
-    page.until(lambda _: [problem["code"] for problem in heard(page, "problem")] == ["unknown_field"])
-    page.run("box.facets = 'country'")
+def test_a_field_that_no_document_has_shows_nothing(embed: Embed) -> None:
+    page = embed(box(facets="town,country"))
     page.until(lambda seen: len(seen["facets"]) == 3)
+    groups = page.shadow.find_elements(By.CSS_SELECTOR, "[part=facet-group]")
+    assert [group.is_displayed() for group in groups] == [False, True]
+
+
+def test_enter_after_more_keeps_all_pages(embed: Embed) -> None:
+    page = embed(box(results="2"))
+    page.input.click()
+    page.press("x")
+    page.until(shows("Paris", "Lyon"))
+    page.press(Keys.ARROW_UP, Keys.ENTER)
+    page.until(shows("Paris", "Lyon", "Rome", "Turin"))
+    page.press(*[Keys.ARROW_UP] * 3, Keys.ENTER)
+    page.until(lambda seen: seen["settled"] == ["Paris", "Lyon", "Rome", "Turin"])
+    page.until(lambda _: any(answer["submit"] for answer in heard(page, "hits")))
+    seen = page.see()
+    assert (seen["settled"], seen["more"]) == (["Paris", "Lyon", "Rome", "Turin"], True)
 
 
 def test_hostile_values_are_text(embed: Embed, server: ScriptedServer) -> None:

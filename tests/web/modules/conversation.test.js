@@ -218,7 +218,7 @@ test("a filter that is none is reported, and nothing is searched until there is 
 });
 
 test("a filter that the server refuses stops the searching, and is not sent again with each key", () => {
-  for (const code of ["bad_filter", "unknown_field"]) {
+  for (const code of ["bad_filter", "unknown_field", "unsupported_filter"]) {
     const { world, client, seen } = start();
     client.update("a");
     client.filter = FRANCE;
@@ -353,26 +353,36 @@ test("Enter and a reconnection keep the pages, as long as the documents are the 
   client.more();
   world.say({ seq: 2, hits: hits(1, 2), version: "5" });
   client.submit();
-  world.say({ seq: 3, hits: hits(2), version: "5", submit: true });
+  world.say({ seq: 4, hits: hits(2), version: "5", submit: true });
   world.cut();
   world.pass(250);
   world.open();
-  world.say({ seq: 4, hits: hits(2), version: "5" });
+  world.say({ seq: 5, hits: hits(2), version: "5" });
   equal([[3, 0, false], [3, 0, false]], pages().slice(2));
   client.update("b");
   client.update("a");
-  world.say({ seq: 5, hits: hits(1), version: "5" });
-  world.say({ seq: 6, hits: hits(2), version: "5" });
+  world.say({ seq: 6, hits: hits(1), version: "5" });
+  world.say({ seq: 7, hits: hits(2), version: "5" });
   equal([2, 0, true], pages().at(-1));
+});
+
+test("Enter asks for the first page, not for the one that was asked last", () => {
+  const { world, client } = paged();
+  client.more();
+  world.say({ seq: 2, hits: hits(1, 2), version: "5" });
+  client.submit();
+  equal([{ seq: 3, text: "a" }, { seq: 4, submit: true }], world.sent.slice(2));
+  client.submit();
+  equal({ seq: 5, submit: true }, world.sent[4]);
 });
 
 test("a page that an Enter overtook is asked again", () => {
   const { world, client, pages } = paged();
   client.more();
   client.submit();
-  world.say({ seq: 3, hits: hits(2), version: "5", submit: true });
-  equal({ seq: 4, text: "a", offset: 2 }, world.sent[3]);
-  world.say({ seq: 4, hits: hits(1, 2), version: "5" });
+  world.say({ seq: 4, hits: hits(2), version: "5", submit: true });
+  equal({ seq: 5, text: "a", offset: 2 }, world.sent[4]);
+  world.say({ seq: 5, hits: hits(1, 2), version: "5" });
   equal([[3, 2, false], false], [pages().at(-1), client.busy]);
 });
 
