@@ -100,6 +100,15 @@ svg { display: block; width: 1.3em; height: 1.3em; fill: none; stroke: var(--_so
 :is([data-state=http], [data-state=waiting], [data-state=offline]) [part=connection] { --_dot: var(--_warn); color: var(--_warn); }
 [data-state=refused] [part=connection], .trouble { --_dot: var(--_bad); color: var(--_bad); }
 .ready { color: var(--_good); }
+[part=facet-groups], [part=facet-note] { margin: 0.5rem 0.35rem; }
+[part=facet-groups], [part=facet-group] { display: flex; flex-wrap: wrap; align-items: center; gap: 0.35rem 1.25rem; }
+[part=facet-group] { gap: 0.35rem; }
+[part=facet-name], [part=facet-more], [part=facet-note] { color: var(--_soft); font-size: 0.8125rem; }
+[part=facet], [part=facet-clear] { min-height: 1.9rem; padding: 0 0.7rem; border-radius: 1rem; font-size: 0.8125rem; }
+[part=facet] { border: 1px solid var(--_line); background: var(--_surface); overflow-wrap: anywhere; }
+[part=facet]:hover, [part=facet-clear]:hover, [part=more]:hover, [part=facet][aria-pressed=true] { background: var(--_wash); }
+[part=facet][aria-pressed=true] { border-color: var(--_accent); box-shadow: inset 0 0 0 1px var(--_accent); }
+[part=facet-count] { color: var(--_soft); font-variant-numeric: tabular-nums; }
 [part=panel] {
   position: var(--typeahead-panel-position, absolute);
   inset: calc(var(--_height) + 0.5rem) 0 auto;
@@ -113,7 +122,11 @@ svg { display: block; width: 1.3em; height: 1.3em; fill: none; stroke: var(--_so
   background: var(--_surface);
   box-shadow: var(--_shadow);
 }
+/* With facets under the field, the panel starts below them. */
+[part=facets]:not([hidden]) ~ [part=panel] { inset-block-start: auto; margin-top: 0.5rem; }
 [part=settled] { padding: 0.35rem; }
+[part=more], [part~=row][part~=more-row] { width: 100%; min-height: 2.75rem; color: var(--_accent); text-align: center; }
+[part=more] { border-radius: var(--_radius); }
 [part~=row] {
   position: relative;
   display: grid;
@@ -162,7 +175,7 @@ mark { border-radius: 0.2em; background: var(--_mark); color: inherit; }
   *, *::before { animation: none !important; transition: none !important; }
 }
 @media (forced-colors: active) {
-  [part=field]:focus-within, [aria-selected=true] { outline: 2px solid Highlight; outline-offset: -2px; }
+  [part=field]:focus-within, [aria-selected=true], [aria-pressed=true] { outline: 2px solid Highlight; outline-offset: -2px; }
   mark { forced-color-adjust: none; background: Highlight; color: HighlightText; }
 }
 `;

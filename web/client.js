@@ -58,20 +58,27 @@ export class TypeaheadClient extends EventTarget {
 
   /**
    * @param {string | URL} url ws or wss
-   * @param {{http?: string | null, hello?: Record<string, unknown>, maxChars?: number, around?: Partial<Surroundings>}}
-   *   [options] `http` is where to search without a websocket: by default `search` beside `url`, null for never.
-   *   `hello` is the first message on each connection. `maxChars` is the server's limit in code points until it says.
+   * @param {{http?: string | null, index?: string, hello?: Record<string, unknown>, maxChars?: number,
+   *   around?: Partial<Surroundings>}} [options] `http` is where to search without a websocket: by default `search`
+   *   beside `url`, null for never. `index` names the index on the server, or several with commas. `hello` is the first
+   *   message on each connection. `maxChars` is the server's limit in code points until it says.
    */
-  constructor(url, { http, hello = {}, maxChars = 512, around = {} } = {}) {
+  constructor(url, { http, index, hello: { filter = null, ...hello } = {}, maxChars = 512, around = {} } = {}) {
     super();
-    this.#url = String(url);
+    const address = new URL(url, globalThis.document?.baseURI);
+    if (index) address.searchParams.set("index", index);
+    this.#url = index ? address.href : String(url);
     this.#hello = hello;
     this.#around = { ...BROWSER, ...around };
     this.#backoff = new Backoff(this.#around.random);
-    this.#query = new Query(maxChars, (event, detail) => this.#emit(event, detail));
+    const faceted = Array.isArray(hello.facets) && hello.facets.length > 0;
+    this.#query = new Query(maxChars, (event, detail) => this.#emit(event, detail), faceted);
+    this.#query.k = Number(hello.k) || this.#query.k;
+    if (filter !== null) this.#query.filterBy(filter, this.#around.now());
     this.#conversation = createConversation(this.#query, this.#around, () => this.#backoff.succeeded());
     if (http === null) return;
-    this.#fallback = createFallback(http ?? searchAddress(this.#url), this.#query, this.#around, {
+    const name = address.searchParams.get("index") ?? undefined;
+    this.#fallback = createFallback(http ?? searchAddress(this.#url), name, this.#query, this.#around, {
       hello: () => this.#hello,
       works: () => {
         if (this.#state === "http") return;
@@ -100,6 +107,32 @@ export class TypeaheadClient extends EventTarget {
     return this.#query.text;
   }
 
+  /** Which documents count; null for all. @returns {import("./types.js").Filter | null} */
+  get filter() {
+    return this.#query.filter;
+  }
+
+  /**
+   * The text is searched again at once, and no answer of the old filter is reported any more. Anything but an object
+   * or null is a mistake: then nothing is searched, and `barred` says so.
+   */
+  set filter(filter) {
+    this.filterBy(filter);
+  }
+
+  /** The same. @param {unknown} filter @returns {boolean} whether it is another filter */
+  filterBy(filter) {
+    if (!this.#query.filterBy(filter, this.#around.now())) return false;
+    if (this.#state === "open" && this.#conversation.needsHello()) this.#redial();
+    else if (this.#query.open) this.#flush();
+    return true;
+  }
+
+  /** Why nothing is searched until there is another filter; null if all is well. */
+  get barred() {
+    return this.#query.barred;
+  }
+
   /** Whether a keystroke still waits for its answer. */
   get busy() {
     return this.#conversation.busy() || this.#query.open;
@@ -111,11 +144,7 @@ export class TypeaheadClient extends EventTarget {
    */
   set token(token) {
     this.#hello = { ...this.#hello, token: token ?? undefined };
-    if (this.#state !== "open" && this.#state !== "refused") return;
-    this.#fallback?.stop();
-    this.#hangUp();
-    this.#dial();
-    this.#askSoon();
+    if (this.#state === "open" || this.#state === "refused") this.#redial();
   }
 
   /** Connect, and stay connected until `close()`. */
@@ -159,6 +188,25 @@ export class TypeaheadClient extends EventTarget {
     this.#flush();
   }
 
+  /**
+   * Ask for the next page of the newest answer's hits. They come in an answer that has all pages so far.
+   * @returns {boolean} false if there is no more, or the text has no answer yet
+   */
+  more() {
+    const query = this.#query;
+    if (!query.isFound || !query.found.more || query.wantsMore) return false;
+    query.wantsMore = true;
+    this.#flush();
+    return true;
+  }
+
+  #redial() {
+    this.#fallback?.stop();
+    this.#hangUp();
+    this.#dial();
+    this.#askSoon();
+  }
+
   #flush() {
     if (this.#state === "asleep") this.#dial();
     if (this.#state === "open") this.#conversation.flush();
@@ -176,7 +224,7 @@ export class TypeaheadClient extends EventTarget {
         this.#askSoon();
       },
       received: (message) => this.#conversation.received(message),
-      lost: (code) => this.#lost(code),
+      lost: (code, reason) => this.#lost(code, reason),
     });
   }
 
@@ -188,13 +236,19 @@ export class TypeaheadClient extends EventTarget {
     this.#flush();
   }
 
-  /** @param {number} code the close code; 0 if this side gave up */
-  #lost(code) {
+  /**
+   * @param {number} code the close code; 0 if this side gave up
+   * @param {string} reason the server's
+   */
+  #lost(code, reason) {
     if (this.#state === "open") this.#backoff.lasted(this.#around.now() - this.#openedAt);
     const idle = code === NORMAL_CLOSE && !this.busy;
+    const expired = code === POLICY_VIOLATION && this.#conversation.greeted();
     this.#hangUp();
     if (idle || code === POLICY_VIOLATION) {
       this.#become(idle ? "asleep" : "refused");
+      // A token that was good is so no longer. One that never was has been reported by a message.
+      if (expired) this.#query.report({ code: "unauthorized", message: reason || "The access has expired." });
       return;
     }
     this.#retryTimer = this.#around.setTimeout(() => this.#retry(), this.#backoff.failed(this.#state === "http"));

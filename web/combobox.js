@@ -6,6 +6,7 @@
 
 import { createChoice } from "./choice.js";
 import { Composition } from "./composition.js";
+import { createFacets } from "./facets.js";
 import { commandOf } from "./keys.js";
 import { createPanel } from "./panel.js";
 import { createShowing } from "./showing.js";
@@ -22,6 +23,7 @@ export class Combobox {
   #panel;
   #showing;
   #choice;
+  #facets;
   #status;
   #composition = new Composition();
   /** @type {Client | null} */
@@ -42,7 +44,8 @@ export class Combobox {
   constructor(parts, host) {
     this.#parts = parts;
     this.#host = host;
-    this.#panel = createPanel(parts, host.template, () => host.messages);
+    this.#panel = createPanel(parts, host.template, () => host.messages, () => this.#more());
+    this.#facets = createFacets(parts, host);
     this.#status = createStatus(parts, host, () => this.#client?.busy === true);
     this.#showing = createShowing(this.#panel, {
       nothing: (text) => this.#nothing(text),
@@ -65,6 +68,7 @@ export class Combobox {
     });
     on("hits", (answer) => this.#answered(answer));
     on("statechange", (state) => {
+      if (state === "refused") this.#showing.bar(this.#reason());
       this.refresh();
       this.#host.emit("statechange", state);
     });
@@ -75,11 +79,33 @@ export class Combobox {
     });
     on("problem", (problem) => {
       this.#status.trouble(problem);
+      if (client.barred !== null) this.#showing.bar(this.#reason());
       this.refresh();
       this.#host.emit("problem", problem);
     });
     client.update(this.#parts.input.value);
     this.refresh();
+  }
+
+  /**
+   * Search what this filter admits from now on.
+   * @param {unknown} filter null for none
+   * @param {boolean} [byUser] whether the user chose it
+   */
+  filterBy(filter, byUser = false) {
+    const client = this.#client;
+    if (client === null || !client.filterBy(filter)) return;
+    if (client.barred === null) {
+      this.calm();
+      this.#showing.refilter(byUser);
+      if (client.busy) this.#status.wait();
+    }
+    this.refresh();
+  }
+
+  /** The facets, and which of their values the user has chosen. */
+  get facets() {
+    return this.#facets;
   }
 
   /** The newest results. */
@@ -125,7 +151,7 @@ export class Combobox {
   #listen() {
     /** @param {HTMLElement} part @param {string} type @param {(event: any) => void} handle */
     const on = (part, type, handle) => part.addEventListener(type, handle);
-    const { answers, box, clear, field, forget, input, options, panel, settled } = this.#parts;
+    const { answers, box, clear, facets, field, forget, input, options, panel, settled } = this.#parts;
     on(input, "keydown", (event) => this.#key(event));
     on(input, "keyup", () => { this.#pressedAt = null; });
     on(input, "compositionupdate", (event) => this.#composition.update(event.data));
@@ -144,6 +170,11 @@ export class Combobox {
     on(clear, "click", () => this.type(""));
     on(forget, "click", () => {
       this.#host.recent.forget();
+      this.#showing.close();
+      input.focus();
+    });
+    on(facets, "keydown", (event) => {
+      if (event.key !== "Escape" || !this.isOpen) return;
       this.#showing.close();
       input.focus();
     });
@@ -166,7 +197,7 @@ export class Combobox {
     this.#parts.clear.hidden = text === "";
     if (text === this.#value || !this.#composition.searchable) return;
     this.#value = text;
-    this.calm();
+    if (!this.#client?.barred) this.calm();
     if (this.#panel.isOffering()) this.#showing.close();
     this.#showing.typed();
     this.#client?.update(text, keyAt);
@@ -219,9 +250,15 @@ export class Combobox {
   /** @param {Answer} answer */
   #answered(answer) {
     if (!this.#client?.busy) this.#status.rest();
+    this.#facets.receive(answer);
     if (this.#isBlank || isBlank(answer.text)) return;
     if (answer.submit) this.#status.entered(answer);
     this.#showing.receive(answer);
+  }
+
+  /** Get the next page, unless newer results wait to be shown. */
+  #more() {
+    if (!this.#showing.catchUp() && this.#client?.more()) this.#status.wait();
   }
 
   /** Tell the page when results become weak, and when they no longer are. @param {boolean} weak */
@@ -237,11 +274,18 @@ export class Combobox {
     return this.#documents === null ? messages.noDocuments : messages.none(oneLine(text, 60));
   }
 
-  /** If the server is away, say so in place of results. */
-  #sayAway() {
+  /** Why there are no results; empty if nothing is in their way. */
+  #reason() {
     const { messages } = this.#host;
-    const state = this.#client?.state;
-    const words = state === "waiting" ? messages.away : state === "offline" ? messages.noNetwork : "";
+    const { barred = null, state } = this.#client ?? {};
+    if (state === "refused") return messages.denied;
+    if (barred !== null) return barred.code === "unknown_field" ? messages.unknown_field : messages.bad_filter;
+    return state === "waiting" ? messages.away : state === "offline" ? messages.noNetwork : "";
+  }
+
+  /** If the server is away or does not search, say so in place of results. */
+  #sayAway() {
+    const words = this.#reason();
     if (words === "" || !this.#isBlank) this.#showing.sayAway(words);
   }
 
@@ -253,11 +297,12 @@ export class Combobox {
 
   /** @param {FocusEvent} event */
   #focusLeft(event) {
-    const { field, input, panel } = this.#parts;
+    const { facets, field, input, panel } = this.#parts;
     const to = event.relatedTarget;
     // Another window took the focus, not another part of the page: the field still has it on return.
     if (/** @type {ShadowRoot} */ (input.getRootNode()).activeElement === input) return;
-    if (to instanceof Node && (field.contains(to) || panel.contains(to))) return;
+    if (to instanceof Node && [facets, field, panel].some((part) => part.contains(to))) return;
+    if (to instanceof Element && to.closest('[slot="facets"]') !== null) return;
     const wasOpen = this.isOpen;
     this.#showing.close();
     // On a phone the field loses the focus when the keyboard is put away, most often to see the results.

@@ -13,7 +13,7 @@ const PATIENCE_MS = 5000;
 /**
  * What the fallback asks of the client.
  * @typedef {object} Line
- * @property {() => Record<string, unknown>} hello the hello, whose `k`, `min_score` and `token` go into each search
+ * @property {() => Record<string, unknown>} hello the hello, whose `k`, `min_score`, `facets` and `token` go into each search
  * @property {() => void} works HTTP brought an answer
  * @property {() => void} fails HTTP found no server
  * @property {() => void} refused the server wants another token
@@ -24,11 +24,12 @@ const PATIENCE_MS = 5000;
 
 /**
  * @param {string} url
+ * @param {string | undefined} index the name of the index, or several with commas; undefined for the server's own
  * @param {import("./query.js").Query} query
  * @param {import("./types.js").Surroundings} around
  * @param {Line} line
  */
-export function createFallback(url, query, around, { hello, works, fails, refused, again }) {
+export function createFallback(url, index, query, around, { hello, works, fails, refused, again }) {
   const { clearTimeout, fetch, now, setTimeout } = around;
   /** The search under way. @type {AbortController | null} */
   let asking = null;
@@ -38,61 +39,64 @@ export function createFallback(url, query, around, { hello, works, fails, refuse
   async function ask() {
     // One search at a time: on a slow line the next one then covers everything typed meanwhile.
     if (asking !== null || !query.open) return;
-    const { found, keyAt, text } = query;
+    const { filterJson: filter, found, keyAt, text } = query;
+    // Enter goes first: it is answered by what stands.
+    const offset = query.submitAt === null ? query.offset : 0;
     const sentAt = now();
-    const ready = found.text === text;
+    const ready = query.isFound && offset === 0;
     let { message } = found;
     if (!ready) {
       if (query.tooLong()) return;
       const mine = new AbortController();
       asking = mine;
       try {
-        message = text.trim() === "" ? {} : await searchFor(text, mine);
+        message = text.trim() === "" && !query.faceted ? {} : await searchFor(text, offset, mine);
       } catch (error) {
-        if (mine === asking) failed(text, error);
+        if (mine === asking) failed({ text, keyAt, edit: false, submit: false, filter, offset }, error);
         return;
       }
       if (mine !== asking) return;
       asking = null;
       works();
     }
-    const enter = text === query.text ? query.submitAt : null;
+    const current = text === query.text && filter === query.filterJson;
+    const enter = current && offset === 0 ? query.submitAt : null;
     if (enter !== null) query.submitAt = null;
-    if (text === query.text) query.keyAt = null;
-    const key = { text, keyAt: enter ?? keyAt, sentAt, edit: false, submit: enter !== null };
+    if (current) query.keyAt = null;
+    const key = { text, keyAt: offset > 0 ? null : enter ?? keyAt, sentAt, edit: false, submit: enter !== null, filter, offset };
     query.answer({ ...message, seq: ++query.seq, ready }, key);
     again();
   }
 
   /**
    * @param {string} text
+   * @param {number} offset
    * @param {AbortController} mine
    * @returns {Promise<any>}
    */
-  async function searchFor(text, mine) {
+  async function searchFor(text, offset, mine) {
     const patience = setTimeout(() => mine.abort(), PATIENCE_MS);
     try {
-      const { k, min_score, token } = hello();
-      return await search(fetch, url, { query: text, k, min_score, token }, mine.signal);
+      const { k, min_score, facets, token } = hello();
+      const page = { filter: query.filter ?? undefined, facets, offset: offset || undefined, index };
+      return await search(fetch, url, { query: text, k, min_score, ...page, token }, mine.signal);
     } finally {
       clearTimeout(patience);
     }
   }
 
   /**
-   * @param {string} text
+   * @param {import("./types.js").Key} key
    * @param {unknown} error
    */
-  function failed(text, error) {
+  function failed(key, error) {
     asking = null;
     if (!(error instanceof Refusal)) {
       fails();
     } else if (error.code === "unauthorized") {
       refused();
       query.report(error);
-    } else if (text === query.text) {
-      query.refuse(error);
-    } else {
+    } else if (query.rejected(key, error)) {
       again();
     }
   }

@@ -26,18 +26,18 @@ export function searchAddress(url) {
  * Throws a `Refusal` if the server refused, and any other error if there was no answer.
  * @param {import("./types.js").Surroundings["fetch"]} fetch
  * @param {string} url
- * @param {{query: string, k: unknown, min_score: unknown, token: unknown}} wish
+ * @param {{token: unknown} & Record<string, unknown>} wish
  * @param {AbortSignal} signal
  * @returns {Promise<{hits: unknown, timing_us: unknown}>}
  */
-export async function search(fetch, url, { query, k, min_score, token }, signal) {
+export async function search(fetch, url, { token, ...wish }, signal) {
   const reply = await fetch(url, {
     method: "POST",
     // The token is all that the server needs, so no cookies.
     credentials: "omit",
     headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
     // What is undefined is left out.
-    body: JSON.stringify({ query, k, min_score }),
+    body: JSON.stringify(wish),
     signal,
   });
   const body = await reply.json();

@@ -16,6 +16,16 @@ export const MESSAGES = {
   away: "The server is not responding. Results will appear when it does.",
   noNetwork: "You are offline. Results will appear when you are back online.",
   weak: "No good match. Closest results:",
+  bad_filter: "The filter does not work, so nothing is searched.",
+  unknown_field: "The filter names a field that does not exist, so nothing is searched.",
+  denied: "You have no access, or it has expired.",
+  more: "More results",
+  facets: "Filters",
+  clearFacets: "Clear filters",
+  facet: (/** @type {string} */ field) => field,
+  facetValue: (/** @type {string | number | boolean} */ value, /** @type {string} */ _field) => String(value),
+  facetMore: "and more",
+  facetNote: "Counts are of the closest results.",
   copies: (/** @type {number} */ copies) => `${copies} copies`,
   count: (/** @type {number} */ count) => (count === 0 ? "No results" : count === 1 ? "1 result" : `${count} results`),
   documents: (/** @type {number} */ count) => `${count.toLocaleString()} documents`,
@@ -81,13 +91,18 @@ export function build(root) {
         inputmode: "search", dir: "auto",
       }),
       add("button", "clear", { type: "button", ...hidden }, icon("m7 7 10 10M17 7 7 17"))),
+    add("div", "facets", { role: "group", ...hidden },
+      slot("facets",
+        (parts.groups = make("div", { part: "facet-groups" })),
+        (parts.facetNote = make("p", { part: "facet-note", ...hidden })),
+        (parts.clearFacets = make("button", { part: "facet-clear", type: "button", ...hidden })))),
     add("p", "status", {}, add("span", "connection"), add("span", "figures")),
     add("div", "panel", hidden,
       add("div", "recent", hidden, add("span", "heading"), add("button", "forget", { type: "button" })),
       add("p", "weak", hidden),
       add("ul", "options", { id: "options", role: "listbox" }),
       add("p", "message", hidden)),
-    add("section", "settled", hidden, add("ol", "answers")),
+    add("section", "settled", hidden, add("ol", "answers"), add("button", "more", { type: "button", ...hidden })),
     add("div", "empty", {}, slot("empty")),
     add("p", "announcer", { role: "status" }));
   root.append(parts.box);
@@ -106,4 +121,8 @@ export function name(parts, messages) {
   parts.heading.textContent = messages.recent;
   parts.forget.textContent = messages.forget;
   parts.weak.textContent = messages.weak;
+  parts.more.textContent = messages.more;
+  parts.facets.setAttribute("aria-label", messages.facets);
+  parts.facetNote.textContent = messages.facetNote;
+  parts.clearFacets.textContent = messages.clearFacets;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { make } from "./markup.js";
+import { make, MESSAGES } from "./markup.js";
 import { asOption, ResultList } from "./results.js";
 import { oneLine } from "./untrusted.js";
 
@@ -16,18 +16,24 @@ import { oneLine } from "./untrusted.js";
  * @param {import("./markup.js").Parts} parts
  * @param {() => HTMLTemplateElement | null} template
  * @param {() => import("./markup.js").Messages} [messages] the words of the box, English ones by default
+ * @param {() => void} [onMore] the user wants the next page
  */
-export function createPanel(parts, template, messages) {
+export function createPanel(parts, template, messages = () => MESSAGES, onMore = () => {}) {
   const { empty, heading, input, message, panel, recent, settled, weak } = parts;
   const options = new ResultList(parts.options, { template, messages, options: true });
   const answers = new ResultList(parts.answers, { template, messages });
   let index = -1;
   /** Recent searches, shown in the panel instead of results. @type {HTMLElement[]} */
   let offered = [];
+  /** The last row while there may be more results. */
+  const last = make("div", { part: "row more-row" });
+  const lastItem = make("li", {}, last);
+  asOption(lastItem, last, "more");
+  for (const target of [last, parts.more]) target.addEventListener("click", () => onMore());
 
   const isOpen = () => !panel.hidden;
   const isOffering = () => offered.length > 0;
-  const targets = () => (isOffering() ? offered : options.targets);
+  const targets = () => (isOffering() ? offered : [...options.targets, ...(lastItem.isConnected ? [last] : [])]);
   /** The active option; undefined if it is the field itself. */
   const active = () => targets()[index];
 
@@ -55,11 +61,20 @@ export function createPanel(parts, template, messages) {
    * @param {Hit[]} hits
    * @param {string} words what to say instead of rows; empty if there are any
    * @param {boolean} [poor] whether even the best hit is a poor one
+   * @param {boolean} [more] whether there may be more hits
    */
-  function open(hits, words, poor = false) {
+  function open(hits, words, poor = false, more = false) {
     const found = hits.length > 0;
     withdraw();
+    const place = active() === last ? index : -1;
+    if (place >= 0) activate();
     options.show(hits, poor);
+    last.textContent = messages().more;
+    if (more) parts.options.append(lastItem);
+    else lastItem.remove();
+    // The next page begins where the last row was.
+    if (place >= 0) activate(Math.min(place, targets().length - 1));
+    keepHeight(false);
     parts.options.before(weak);
     weak.hidden = !poor;
     settled.hidden = true;
@@ -75,9 +90,14 @@ export function createPanel(parts, template, messages) {
    * @param {Hit[]} hits
    * @param {string} words what to say instead of rows; empty if there are any
    * @param {boolean} [poor] whether even the best hit is a poor one
+   * @param {boolean} [more] whether there may be more hits
    */
-  function settle(hits, words, poor = false) {
+  function settle(hits, words, poor = false, more = false) {
+    const before = answers.targets.length;
+    const focused = /** @type {ShadowRoot} */ (settled.getRootNode()).activeElement === parts.more;
     answers.show(hits, poor);
+    parts.more.hidden = !more;
+    keepHeight(false);
     parts.answers.before(weak);
     weak.hidden = !poor;
     parts.answers.hidden = hits.length === 0;
@@ -85,6 +105,26 @@ export function createPanel(parts, template, messages) {
     settled.hidden = false;
     panel.hidden = true;
     empty.hidden = true;
+    // The next page begins where the button was.
+    if (focused && (answers.targets.length > before || !more)) focus(answers.targets[before] ?? answers.targets.at(-1));
+  }
+
+  /** Take the rows away at once, since they answer another question. The place stays as high until others come. */
+  function blank() {
+    if (isOffering()) return;
+    keepHeight(true);
+    activate();
+    options.show([]);
+    lastItem.remove();
+    answers.show([]);
+    parts.more.hidden = true;
+    weak.hidden = true;
+    if (message.dataset.kind === "none") message.hidden = true;
+  }
+
+  /** @param {boolean} keep */
+  function keepHeight(keep) {
+    for (const part of [panel, settled]) part.style.minHeight = keep ? `${part.offsetHeight}px` : "";
   }
 
   /**
@@ -95,6 +135,7 @@ export function createPanel(parts, template, messages) {
   function sayAway(words, hadResults) {
     if (words === "" && message.dataset.kind !== "away") return;
     say("away", words, panel);
+    keepHeight(false);
     parts.options.hidden = true;
     weak.hidden = true;
     empty.hidden ||= words !== "";
@@ -108,6 +149,8 @@ export function createPanel(parts, template, messages) {
    */
   function offer(texts, pick) {
     options.show([]);
+    lastItem.remove();
+    keepHeight(false);
     weak.hidden = true;
     offered = texts.map((text, row) => {
       const option = make("div", { part: "row" }, oneLine(text, 120));
@@ -141,7 +184,10 @@ export function createPanel(parts, template, messages) {
   /** Back to how the box looks before anything is typed. */
   function reset() {
     options.show([]);
+    lastItem.remove();
     answers.show([]);
+    parts.more.hidden = true;
+    keepHeight(false);
     settled.hidden = true;
     weak.hidden = true;
     message.hidden = true;
@@ -165,5 +211,11 @@ export function createPanel(parts, template, messages) {
     place.append(message);
   }
 
-  return { options, answers, isOpen, isOffering, active, activate, move, open, settle, sayAway, offer, close, reset };
+  return { options, answers, isOpen, isOffering, active, activate, move, open, settle, blank, sayAway, offer, close, reset };
+}
+
+/** @param {HTMLElement | undefined} row */
+function focus(row) {
+  if (!(row instanceof HTMLAnchorElement)) row?.setAttribute("tabindex", "-1");
+  row?.focus();
 }

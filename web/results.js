@@ -62,7 +62,7 @@ export class ResultList {
     /** @type {Map<string, Row>} */
     const rows = new Map();
     for (const hit of hits) {
-      const key = unusedKey(rows, hit.id);
+      const key = unusedKey(rows, hit.index === undefined ? hit.id : `${hit.index}\0\0${hit.id}`);
       const old = this.#rows.get(key);
       const row = old !== undefined && old.hit.url === hit.url ? old : this.#make(hit);
       if (row !== old || shownOf(old.hit) !== shownOf(hit)) draw(row.target, hit, this.#messages());
@@ -152,7 +152,8 @@ function draw(target, hit, messages) {
     } else if (field === "copies") {
       element.textContent = hit.copies > 1 ? messages.copies(hit.copies) : "";
     } else {
-      element.textContent = field === "address" ? readableAddress(hit.url) : field === "score" ? hit.score.toFixed(3) : name;
+      const plain = field === "index" ? oneLine(hit.index ?? "", LENGTHS.title) : name;
+      element.textContent = field === "address" ? readableAddress(hit.url) : field === "score" ? hit.score.toFixed(3) : plain;
     }
   }
 }

@@ -10,22 +10,25 @@ import { Combobox } from "./combobox.js";
 import { build, MESSAGES } from "./markup.js";
 import { RecentSearches } from "./recent.js";
 import { dress } from "./box-style.js";
+import { filterJson, joined, names, parsed } from "./filter.js";
 
 export { TypeaheadClient };
 
 /** Attributes that are also properties, since frameworks prefer properties. */
-const TEXTS = ["src", "http", "results", "minScore", "label", "placeholder", "name", "recent", "hotkeys"];
+const TEXTS = ["src", "http", "results", "minScore", "label", "placeholder", "name", "recent", "hotkeys", "index"];
 const FLAGS = ["figures", "disabled"];
 /** Properties that a page may have set before this module was loaded. */
-const EARLY = [...TEXTS, ...FLAGS, "value", "token", "messages"];
+const EARLY = [...TEXTS, ...FLAGS, "value", "token", "messages", "filter", "facets", "chosen"];
 const DEFAULT_RECENT = 5;
+/** Attributes that another connection is needed for. */
+const ASKED = ["src", "http", "results", "min-score", "index", "facets"];
 
 // Server-side rendering has no elements. Importing this module there does nothing.
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
 export class TypeaheadSearch extends Base {
   static formAssociated = true;
-  static observedAttributes = ["src", "http", "results", "min-score", "label", "aria-label", "placeholder", "value", "recent", "name", "figures"];
+  static observedAttributes = [...ASKED, "filter", "label", "aria-label", "placeholder", "value", "recent", "name", "figures"];
 
   static {
     /** @param {string} name @param {(element: Element) => unknown} get @param {(element: Element, value: any) => void} set */
@@ -75,6 +78,7 @@ export class TypeaheadSearch extends Base {
         this.form?.requestSubmit();
         return this.form !== null;
       },
+      choose: () => this.#box.filterBy(this.#filter, true),
       template: () => this.querySelector(':scope > template[slot="result"]'),
       get figures() { return element.hasAttribute("figures"); },
       get recent() { return element.#recent; },
@@ -82,7 +86,7 @@ export class TypeaheadSearch extends Base {
     });
   }
 
-  /** The connection, with its own events. It is replaced when `src`, `http`, `results` or `min-score` change. */
+  /** The connection, with its own events. It is replaced with the attributes that it is made of. */
   get client() {
     return this.#client;
   }
@@ -115,6 +119,38 @@ export class TypeaheadSearch extends Base {
     return this.#internals.form;
   }
 
+  /** Which documents count; null for all. The user's choice of facets holds on top. @returns {import("./types.js").Filter | null} */
+  get filter() {
+    return /** @type {any} */ (parsed(this.getAttribute("filter")) ?? null);
+  }
+
+  /** @param {import("./types.js").Filter | string | null} filter an object, or its JSON */
+  set filter(filter) {
+    if (filter === null || filter === undefined) this.removeAttribute("filter");
+    // What is no filter is kept as it is, so that it is found to be none.
+    else this.setAttribute("filter", filterJson(filter) ?? String(filter));
+  }
+
+  /** The fields whose values are counted. @returns {string[]} */
+  get facets() {
+    return names(this.getAttribute("facets"));
+  }
+
+  /** @param {string[] | string | null} fields an array, or names with commas */
+  set facets(fields) {
+    if (fields === null || fields === undefined) this.removeAttribute("facets");
+    else this.setAttribute("facets", typeof fields === "string" ? fields : JSON.stringify(fields));
+  }
+
+  /** The values of facets that the user has chosen, by field. Setting them searches again. */
+  get chosen() {
+    return this.#box.facets.choice();
+  }
+
+  set chosen(values) {
+    this.#box.facets.choose(values ?? {});
+  }
+
   /**
    * The bearer token, if the server needs one: then it sends a `problem` event with the code `unauthorized`. There is
    * no attribute for it, since attributes are visible in the page's source.
@@ -129,6 +165,7 @@ export class TypeaheadSearch extends Base {
   /** The words of the box. Those given replace the English ones. @param {Partial<typeof MESSAGES>} messages */
   set messages(messages) {
     this.#messages = { ...MESSAGES, ...messages };
+    this.#box.facets.refresh();
     this.#named();
     this.#box.refresh();
   }
@@ -184,11 +221,18 @@ export class TypeaheadSearch extends Base {
       this.#recent = new RecentSearches(this.getAttribute("name") ?? "", recent === null ? 0 : Number(recent) || DEFAULT_RECENT);
     } else if (name === "figures") {
       this.#box.refresh();
-    } else if (!["src", "http", "results", "min-score"].includes(name)) {
+    } else if (name === "filter") {
+      if (now !== null && filterJson(parsed(now)) === null) console.warn("<typeahead-search>: the filter is no JSON object, so nothing is searched:", now);
+      this.#box.filterBy(this.#filter);
+    } else if (!ASKED.includes(name)) {
       this.#named();
-    } else if (this.#client !== null) {
+    } else {
+      // Another index has other values.
+      if (name === "src" || name === "index") this.#box.facets.show([]);
+      this.#box.facets.show(names(this.getAttribute("facets")));
+      if (this.#client === null) return;
       this.#renew();
-      if (this.isConnected) this.#client.connect();
+      if (this.isConnected) this.#client?.connect();
     }
   }
 
@@ -212,25 +256,36 @@ export class TypeaheadSearch extends Base {
     this.#dirty = false;
   }
 
+  /** The page's filter and the user's choice; the attribute's text if that is no filter. @returns {unknown} */
+  get #filter() {
+    const text = this.getAttribute("filter");
+    const page = parsed(text);
+    return text === null || filterJson(page) !== null ? joined(/** @type {any} */ (page), this.chosen) : text;
+  }
+
   /** Make a client for the current attributes. */
   #renew() {
     this.#client?.close();
     const src = new URL(this.getAttribute("src") ?? "./v1/type", document.baseURI);
     src.protocol = src.protocol.replace("http", "ws");
     const http = this.getAttribute("http");
+    const facets = names(this.getAttribute("facets"));
     const least = Number(this.getAttribute("min-score"));
     const hello = {
       k: Number(this.getAttribute("results")) || 8,
       // Left out by default, as servers before 0.2.0 refuse it.
       min_score: least > 0 ? Math.min(least, 1) : undefined,
+      facets: facets.length > 0 ? facets : undefined,
       token: this.#token ?? undefined,
     };
     this.#client = new TypeaheadClient(src, {
       hello,
+      index: this.getAttribute("index") ?? undefined,
       // By default HTTP is beside the websocket.
       http: http === null ? undefined : http === "off" ? null : new URL(http, document.baseURI).href,
     });
     this.#box.serve(this.#client);
+    this.#box.filterBy(this.#filter);
   }
 
   /** Name the field for screen readers. `aria-labelledby` cannot point out of a shadow root, so the text is copied. */

@@ -30,8 +30,8 @@ export function createShowing(panel, { nothing, accepted, drawn }) {
   let settled = null;
 
   /** @param {typeof panel.open} draw @param {Answer} answer */
-  function fill(draw, { hits, text, weak }) {
-    draw(hits, hits.length > 0 ? "" : nothing(text), weak);
+  function fill(draw, { hits, more, text, weak }) {
+    draw(hits, hits.length > 0 ? "" : nothing(text), weak, more);
   }
 
   /** @param {Answer} answer */
@@ -74,10 +74,37 @@ export function createShowing(panel, { nothing, accepted, drawn }) {
       pointing = true;
     },
 
-    /** A new answer has come. @param {Answer} answer */
+    /** A new answer has come. The next page has been asked for, and changes no row. @param {Answer} answer */
     receive(answer) {
-      if (pointing || panel.active() !== undefined) held = answer;
+      if (answer.offset > 0) accept(answer);
+      else if (pointing || panel.active() !== undefined) held = answer;
       else accept(answer);
+    },
+
+    /** Show the answer that waits. @returns {boolean} false if none does */
+    catchUp() {
+      if (held === null) return false;
+      panel.activate();
+      accept(held);
+      return true;
+    },
+
+    /**
+     * Another filter holds: what was found without it must not stand any longer.
+     * @param {boolean} byUser whether the user chose it, and so wants to see what it finds
+     */
+    refilter(byUser) {
+      shown = null;
+      held = null;
+      panel.blank();
+      if (byUser && settled === null) mayOpen = true;
+    },
+
+    /** Nothing is searched. @param {string} words why */
+    bar(words) {
+      this.refilter(false);
+      if (settled !== null) panel.settle([], words);
+      else if (mayOpen) panel.sayAway(words, false);
     },
 
     /** The user typed: the coming answers may open the panel, and no longer belong to the page. */

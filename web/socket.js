@@ -17,7 +17,7 @@ const SILENCE_MS = 5000;
  * @property {() => void} opened
  * @property {() => void} heldUp
  * @property {(message: any) => boolean} received gets an object or array; returns whether another answer is due
- * @property {(code: number) => void} lost gets the close code, or 0 if this side gave up
+ * @property {(code: number, reason: string) => void} lost gets the close code, or 0 if this side gave up
  */
 
 /** @typedef {ReturnType<typeof dial>} Socket */
@@ -33,7 +33,7 @@ export function dial(url, { WebSocket, clearTimeout, setTimeout }, { opened, hel
   /** @type {any} */
   let silenceTimer = null;
   let dialTimer = setTimeout(() => {
-    dialTimer = setTimeout(() => lost(0), DIAL_MS);
+    dialTimer = setTimeout(() => lost(0, ""), DIAL_MS);
     heldUp();
   }, HELD_UP_MS);
 
@@ -54,11 +54,11 @@ export function dial(url, { WebSocket, clearTimeout, setTimeout }, { opened, hel
     silenceTimer = null;
     if (more && !closed) expect();
   });
-  listen("close", ({ code }) => lost(code));
+  listen("close", ({ code, reason }) => lost(code, reason));
 
   /** An answer is due: without one, the connection counts as lost. */
   function expect() {
-    silenceTimer ??= setTimeout(() => lost(0), SILENCE_MS);
+    silenceTimer ??= setTimeout(() => lost(0, ""), SILENCE_MS);
   }
 
   return {

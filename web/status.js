@@ -47,7 +47,8 @@ export function createStatus(parts, host, busy) {
 
   /** Results were drawn: tell of them if they answer a keystroke. Enter has been told of already. @param {Answer} answer */
   function shown(answer) {
-    if (!answer.submit && answer.keyAt !== null) tell(answer, host.messages.key(since(answer.keyAt)));
+    if (answer.offset > 0) announce(host.messages.count(answer.hits.length));
+    else if (!answer.submit && answer.keyAt !== null) tell(answer, host.messages.key(since(answer.keyAt)));
   }
 
   /** Enter was answered. @param {Answer} answer */

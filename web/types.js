@@ -7,9 +7,28 @@
 
 /**
  * A result. `marks` are the places of the query's words in title and text. `copies` is how many documents have this
- * title and text; they share this result.
+ * title and text; they share this result. `index` is the index that has the document, if several are searched.
  * @typedef {{id: string, score: number, title: string, text: string, url: string, copies: number,
- *   marks: {title: Span[], text: Span[]}}} Hit
+ *   marks: {title: Span[], text: Span[]}, index?: string}} Hit
+ */
+
+/** A value of a document's field. @typedef {string | number | boolean} Value */
+
+/**
+ * Which documents count: `{country: "France", year: {gte: 2019}, tags: ["a", "b"], not: {draft: true}}`. All keys have
+ * to hold, and any value of a list. `any` is a list of filters, of which one has to hold.
+ * @typedef {Record<string, unknown>} Filter
+ */
+
+/**
+ * By field, the values that documents have, and how many documents have each. `more` says that there are more values.
+ * @typedef {Record<string, {values: {value: Value, count: number}[], more: boolean}>} Facets
+ */
+
+/**
+ * The `detail` of a `typeahead-facets` event. `over` says what is counted: all documents that the filter admits, or
+ * only the closest ones. `chosen` holds the values that the user has chosen, by field.
+ * @typedef {{facets: Facets, over: "filter" | "candidates", chosen: Record<string, Value[]>}} FacetsShown
  */
 
 /**
@@ -23,10 +42,13 @@
  */
 
 /**
- * The `detail` of a `hits` event: the answer to a text. `weak` says that even the best hit is a poor one, `submit`
- * that it answers Enter, `ready` that it was there before Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if a reconnection
- * asked instead. `sentAt` is when the question was sent. `timing` is the server's, in microseconds, for operators only.
- * @typedef {{seq: number, text: string, hits: Hit[], weak: boolean, submit: boolean, ready: boolean, keyAt: number | null,
+ * The `detail` of a `hits` event: the answer to a text. After "More results", `hits` has all pages so far, and `offset`
+ * is where the newest page starts; `more` says that there may be another. `facets` is null if none were asked for.
+ * `weak` says that even the best hit is a poor one, `submit` that it answers Enter, `ready` that it was there before
+ * Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if no key asked. `sentAt` is
+ * when the question was sent. `timing` is the server's, in microseconds, for operators only.
+ * @typedef {{seq: number, text: string, hits: Hit[], offset: number, more: boolean, facets: Facets | null,
+ *   facetsOver: "filter" | "candidates", weak: boolean, submit: boolean, ready: boolean, keyAt: number | null,
  *   sentAt: number | null, timing: Record<string, number>}} Answer
  */
 
@@ -34,7 +56,12 @@
 
 /** The server's hello: see `write_hello` in `typeahead/replies.py`. @typedef {Record<string, unknown>} Welcome */
 
-/** A keystroke or an Enter that was sent; `edit` if it went as a difference. @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean, sentAt?: number}} Key */
+/**
+ * A keystroke, an Enter or a wish for more that was sent: `edit` if it went as a difference, `filter` as JSON, `offset`
+ * where the page starts.
+ * @typedef {{text: string, keyAt: number | null, edit: boolean, submit: boolean, filter?: string, offset?: number,
+ *   sentAt?: number}} Key
+ */
 
 /**
  * What the client needs from the browser. Tests bring their own socket, clock and chance.
@@ -65,6 +92,7 @@
  * @property {(name: string, detail: unknown) => boolean} emit dispatches an event; returns false if the page prevented it
  * @property {(value: string) => void} changed called with each new value of the field
  * @property {() => boolean} enter submits the page's form; returns false if there is none
+ * @property {() => void} choose called when the user has chosen values of facets
  * @property {() => HTMLTemplateElement | null} template
  * @property {boolean} figures whether counts and times are shown
  * @property {import("./recent.js").RecentSearches} recent

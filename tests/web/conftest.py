@@ -57,6 +57,9 @@ return {
   hints: seen("empty"),
   weak: seen("weak") ? part("weak").textContent : null,
   dimmed: root.querySelectorAll("[part~=weak-row]").length,
+  more: [...root.querySelectorAll("[part=more], [part~=more-row]")].some((more) => more.checkVisibility()),
+  facets: [...root.querySelectorAll("[part=facet]")].filter((facet) => facet.checkVisibility())
+    .map((facet) => `${facet.textContent}${facet.getAttribute("aria-pressed") === "true" ? " ✓" : ""}`),
   copies: [...root.querySelectorAll("[part=copies]")].map((element) => element.textContent).filter(Boolean),
   message: seen("message") ? part("message").textContent : null,
   figures: part("figures").textContent,
@@ -225,3 +228,44 @@ def page(driver: Any, server: ScriptedServer) -> Iterator[Page]:
     check_log(driver)
     driver.get("about:blank")
     assert server.violations == []
+
+
+BOX = '<typeahead-search src="/v1/type"></typeahead-search>'
+Embed = Callable[[str], Page]
+
+
+@pytest.fixture
+def embed(driver: Any, server: ScriptedServer) -> Any:
+    """Puts markup into a page whose policy is strict, and loads the element's module into it."""
+
+    def put(markup: str) -> Page:
+        page = Page(driver, server)
+        driver.get(f"{server.url}landing/host")
+        driver.execute_async_script(
+            """
+            const [markup, done] = arguments;
+            document.documentElement.lang = "en";
+            document.title = "Host";
+            document.body.innerHTML = `<main><h1>Host</h1>${markup}</main>`;
+            globalThis.box = document.querySelector("typeahead-search");
+            globalThis.heard = [];
+            for (const name of ["hits", "select", "submit", "statechange", "problem", "typeahead-facets"]) {
+              globalThis.box?.addEventListener(name, ({ detail }) => heard.push([name, detail]));
+            }
+            import("/search-box.js").then(done);
+            """,
+            markup,
+        )
+        page.until(lambda seen: seen["state"] == "open")
+        return page
+
+    driver.get_log("browser")
+    yield put
+    check_log(driver)
+    driver.get("about:blank")
+    assert server.violations == []
+
+
+def heard(page: Page, name: str) -> list[Any]:
+    """What the element's events of this name carried."""
+    return [detail for kind, detail in page.run("return heard") if kind == name]

@@ -23,10 +23,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from tests.web.library import Library, Session
 from typeahead.errors import ProtocolError
 from typeahead.wire.access import PlainTokens
 from typeahead.wire.conversation import Conversation
-from typeahead.wire.protocol import SUBPROTOCOL, Edit, Hello, Limits, Text, close_code
+from typeahead.wire.protocol import SUBPROTOCOL, Edit, Hello, Limits, Submit, Text, close_code
 from typeahead.wire.replies import write_error, write_hello
 
 #: What the real server sends with each page.
@@ -66,10 +67,11 @@ class ScriptedServer:
     """Serves folders and a websocket at ``/v1/type`` on a free port of this machine, from a thread of its own.
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
-    ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``weak`` makes all
-    hits poor, ``documents`` and
-    ``examples`` stand in the welcome, ``token`` is what a hello has to hold, and ``policy`` goes with each page. Paths
-    below ``/landing`` answer with an empty page, for results to lead to.
+    ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``weak`` makes all hits poor,
+    ``documents`` and ``examples`` stand in the welcome, ``token`` is what a hello has to hold, and ``policy`` goes with
+    each page. ``library`` has the documents' fields, for filters and facets. ``asked`` holds what each message said of
+    filter, facets and page, and ``addresses`` the addresses that were dialled. Paths below ``/landing`` answer with an
+    empty page, for results to lead to.
     """
 
     def __init__(self, folders: Mapping[str, Path], *, limits: Limits | None = None) -> None:
@@ -83,6 +85,9 @@ class ScriptedServer:
         self.examples = ["read a file line by line", "run several tasks at once"]
         self.keys: list[Key] = []
         self.hellos: list[Hello] = []
+        self.library = Library()
+        self.asked: list[dict[str, Any]] = []
+        self.addresses: list[str] = []
         self.violations: list[str] = []
         self.sessions = 0
         self.port = 0
@@ -124,9 +129,9 @@ class ScriptedServer:
         """Die as a process dies: connections are cut, without a close frame, and the port answers no more."""
         self._run(self._kill())
 
-    def hang_up(self, code: int) -> None:
+    def hang_up(self, code: int, reason: str = "") -> None:
         """Close all sessions with this code, and go on listening."""
-        self._run(self._hang_up(code))
+        self._run(self._hang_up(code, reason))
 
     def release(self, *seqs: int) -> None:
         """Send the answers that were held for these messages, in this order; without any, all in their own order."""
@@ -173,9 +178,9 @@ class ScriptedServer:
         self._server = None
         self._held.clear()
 
-    async def _hang_up(self, code: int) -> None:
+    async def _hang_up(self, code: int, reason: str) -> None:
         for connection in list(self._alive):
-            await connection.close(code)
+            await connection.close(code, reason)
 
     def _serve_page(self, _: ServerConnection, request: Request) -> Response | None:
         path = request.path.partition("?")[0]
@@ -207,16 +212,29 @@ class ScriptedServer:
 
     async def _converse(self, connection: ServerConnection) -> None:
         conversation, text = Conversation(self._limits, PlainTokens(self.token)), ""
+        session = Session(self.library)
         with self._changed:
             self.sessions += 1
+            self.addresses.append(connection.request.path if connection.request else "")
             if connection.subprotocol != SUBPROTOCOL:
                 self.violations.append(f"subprotocol {connection.subprotocol!r}")
             self._changed.notify_all()
         try:
             async for frame in connection:
                 try:
-                    message = conversation.receive_binary() if isinstance(frame, bytes) else conversation.receive(frame)
+                    if isinstance(frame, bytes):
+                        message = conversation.receive_binary()
+                        continue
+                    rest, ours = session.take(frame)
+                    message = conversation.receive(rest)
+                    seq = None if isinstance(message, Hello) else message.seq
+                    session.agree(ours, seq, submit=isinstance(message, Submit))
+                    if ours:
+                        with self._changed:
+                            self.asked.append(ours)
+                            self._changed.notify_all()
                     if isinstance(message, Hello):
+                        session.k = message.k
                         with self._changed:
                             self.hellos.append(message)
                             self._changed.notify_all()
@@ -237,11 +255,13 @@ class ScriptedServer:
                     if (code := close_code(error)) is not None:
                         await connection.close(code, error.code)
                         return
-                    with self._changed:
-                        self.violations.append(f"{error.code}: {error}")
+                    if error.code not in {"bad_filter", "unknown_field"}:
+                        with self._changed:
+                            self.violations.append(f"{error.code}: {error}")
                     continue
                 kind = type(message).__name__.lower()
-                answer = {"seq": message.seq, "hits": self.find(text), "timing_us": {"total": 400}}
+                answer = {"seq": message.seq, "timing_us": {"total": 400}}
+                answer |= session.reply(text, self.find(text))
                 if self.weak:
                     answer["weak"] = True
                 if kind == "submit":

@@ -8,7 +8,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.web.axe import violations
-from tests.web.conftest import Page
+from tests.web.conftest import DOCUMENTS, Page
 from tests.web.scripted import ScriptedServer
 
 pytestmark = pytest.mark.browser
@@ -50,6 +50,26 @@ def test_poor_results_and_copies(shown: Page, server: ScriptedServer) -> None:
     assert violations(shown.driver) == []
     shown.press(Keys.ESCAPE, Keys.ENTER)
     shown.until(lambda seen: seen["settled"] != [] and seen["weak"] is not None)
+    assert violations(shown.driver) == []
+
+
+def test_facets_and_the_row_for_more(shown: Page, server: ScriptedServer) -> None:
+    server.library.fields = {name: {"kind": name.partition(".")[0]} for name in DOCUMENTS}
+    shown.run("Object.assign(document.querySelector('typeahead-search'), { facets: ['kind'], results: 2 })")
+    shown.until(lambda seen: "json 1" in seen["facets"])
+    assert violations(shown.driver) == []
+    shown.run("document.querySelector('typeahead-search').chosen = { kind: ['os', 'pathlib'] }")
+    shown.press("path")
+    shown.until(lambda seen: seen["more"] and "os 2 ✓" in seen["facets"])
+    shown.press(Keys.ARROW_UP)
+    assert shown.see()["active"] == "More results"
+    assert violations(shown.driver) == []
+
+
+def test_a_filter_that_does_not_work(shown: Page) -> None:
+    shown.run("document.querySelector('typeahead-search').filter = '['")
+    shown.press("path")
+    shown.until(lambda seen: seen["message"] == "The filter does not work, so nothing is searched.")
     assert violations(shown.driver) == []
 
 

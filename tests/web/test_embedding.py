@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,52 +9,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.web.axe import violations
-from tests.web.conftest import Page, check_log, document
+from tests.web.conftest import BOX, Embed, Page, check_log, document, heard
 from tests.web.scripted import ScriptedServer
 
 pytestmark = pytest.mark.browser
-
-Embed = Callable[[str], Page]
-
-
-@pytest.fixture
-def embed(driver: Any, server: ScriptedServer) -> Any:
-    """Puts markup into a page whose policy is strict, and loads the element's module into it."""
-
-    def put(markup: str) -> Page:
-        page = Page(driver, server)
-        driver.get(f"{server.url}landing/host")
-        driver.execute_async_script(
-            """
-            const [markup, done] = arguments;
-            document.documentElement.lang = "en";
-            document.title = "Host";
-            document.body.innerHTML = `<main><h1>Host</h1>${markup}</main>`;
-            globalThis.box = document.querySelector("typeahead-search");
-            globalThis.heard = [];
-            for (const name of ["hits", "select", "submit", "statechange", "problem"]) {
-              globalThis.box?.addEventListener(name, ({ detail }) => heard.push([name, detail]));
-            }
-            import("/search-box.js").then(done);
-            """,
-            markup,
-        )
-        page.until(lambda seen: seen["state"] == "open")
-        return page
-
-    driver.get_log("browser")
-    yield put
-    check_log(driver)
-    driver.get("about:blank")
-    assert server.violations == []
-
-
-def heard(page: Page, name: str) -> list[Any]:
-    """What the element's events of this name carried."""
-    return [detail for kind, detail in page.run("return heard") if kind == name]
-
-
-BOX = '<typeahead-search src="/v1/type"></typeahead-search>'
 
 
 def test_the_tag_alone_is_a_search_box(embed: Embed, server: ScriptedServer) -> None:

@@ -89,6 +89,17 @@ test("a server that refuses the client is not asked again by itself", () => {
   equal(2, world.sockets.length);
 });
 
+test("a token that expires is reported as one that is wrong, and the next one is tried with the text", () => {
+  const { world, client, seen } = start({ hello: { k: 8, token: "old" } });
+  world.say({ hello: { k: 8 } });
+  client.update("a");
+  world.cut(1008, "the token has expired");
+  equal([["unauthorized"], "refused"], [seen.problems, client.state]);
+  client.token = "new";
+  world.open();
+  equal([{ hello: { k: 8, token: "new" } }, { seq: 2, text: "a" }], world.socket.sent);
+});
+
 test("closed means closed, until connected again, with the text", () => {
   const { world, client, seen } = start();
   client.update("a");

@@ -4,8 +4,8 @@ import { settled, start } from "./world.js";
 const HIT = { id: "x", score: 1, title: "t", text: "b", url: "u", copies: 1, marks: { title: [[0, 1]], text: [] } };
 
 /** A client whose websocket was refused twice, with a text. */
-function blocked({ text = "egg", hello = { k: 8 } } = {}) {
-  const made = start({ open: false, hello });
+function blocked({ text = "egg", ...options } = {}) {
+  const made = start({ open: false, ...options });
   made.client.update(text, 5);
   made.world.cut();
   made.world.pass(250);
@@ -204,4 +204,59 @@ test("closed means that a search under way is given up, and its answer dropped",
 test("the least score goes into each search", () => {
   const { world } = blocked({ hello: { k: 8, min_score: 0.4 } });
   equal({ query: "egg", k: 8, min_score: 0.4 }, world.asked[0].query);
+});
+
+test("filter, facets and index go into each search", async () => {
+  const filter = { country: "France" };
+  const { world, client } = blocked({ hello: { k: 8, facets: ["country"], filter }, index: "wiki,shop" });
+  equal({ query: "egg", k: 8, filter, facets: ["country"], index: "wiki,shop" }, world.asked[0].query);
+  equal(["http://test/v1/search", "ws://test/v1/type?index=wiki%2Cshop"], [world.asked[0].url, world.socket.url]);
+  await world.reply({ hits: [] });
+  client.update("");
+  world.pass(120);
+  equal("", world.asked[0].query.query);
+});
+
+test("over HTTP, too, an answer of another filter is dropped, and the text is asked again", async () => {
+  const { world, client, seen } = await overHttp();
+  client.update("eggs");
+  world.pass(120);
+  client.filter = { country: "France" };
+  await world.reply({ hits: [HIT] });
+  world.pass(120);
+  equal([["egg"], { query: "eggs", k: 8, filter: { country: "France" } }], [seen.hits.map(({ text }) => text), world.asked[0].query]);
+  await world.reply({ hits: [] });
+  equal(["egg", "eggs"], seen.hits.map(({ text }) => text));
+});
+
+test("a filter that is refused over HTTP stops the searching", async () => {
+  const { world, client, seen } = await overHttp();
+  client.filter = { country: "France" };
+  world.pass(120);
+  await world.reply({ error: { message: "no field country", code: "unknown_field" } }, 400);
+  client.update("eggs");
+  world.pass(120);
+  equal([["unknown_field"], 0, false], [seen.problems, world.asked.length, client.busy]);
+});
+
+test("over HTTP, too, a full page has a next one", async () => {
+  const { world, client, seen } = await overHttp({ hello: { k: 1 } });
+  equal(true, client.more());
+  world.pass(120);
+  equal({ query: "egg", k: 1, offset: 1 }, world.asked[0].query);
+  await world.reply({ hits: [] });
+  client.submit();
+  world.pass(0);
+  equal([[1, 0, true], [1, 1, false], [1, 0, false]], seen.hits.map(({ hits, offset, more }) => [hits.length, offset, more]));
+  equal([0, false, false], [world.asked.length, client.more(), client.busy]);
+});
+
+test("Enter over HTTP does not wait for a page, which comes after it", async () => {
+  const { world, client, seen } = await overHttp({ hello: { k: 1 } });
+  client.more();
+  client.submit();
+  world.pass(0);
+  equal([1, true], [seen.hits.length - 1, seen.hits[1].submit]);
+  world.pass(120);
+  equal(1, world.asked[0].query.offset);
 });

@@ -1,12 +1,16 @@
-import { build } from "../markup.js";
+import { build, MESSAGES, name } from "../markup.js";
 import { createPanel } from "../panel.js";
 import { equal, test } from "./harness.js";
 
-/** A panel in a page. */
+/** A panel in a page, and how often it was asked for more. */
 function drawn() {
   const host = document.body.appendChild(document.createElement("div"));
-  const parts = build(host.attachShadow({ mode: "open" }));
-  return { parts, panel: createPanel(parts, () => null) };
+  const root = host.attachShadow({ mode: "open" });
+  const parts = build(root);
+  name(parts, MESSAGES);
+  const made = { parts, root, asked: 0 };
+  made.panel = createPanel(parts, () => null, () => MESSAGES, () => { made.asked += 1; });
+  return made;
 }
 
 function hits(...titles) {
@@ -152,4 +156,56 @@ test("a row says how many copies it stands for, and takes that back", () => {
   equal([["a3 copies"]], [look(made).rows[0]]);
   made.panel.open([hit], "");
   equal([["a"]], [look(made).rows[0]]);
+});
+
+test("the last row asks for more, and is the first new one when that has come", () => {
+  const made = drawn();
+  const { panel } = made;
+  panel.open(hits("a", "b"), "", false, true);
+  equal([["a", "b", "More results"]], [look(made).rows[0]]);
+  panel.move(-1);
+  equal("More results", panel.active().textContent);
+  panel.active().click();
+  equal(1, made.asked);
+  panel.open(hits("a", "b", "c"), "", false, true);
+  equal(["ca.example", "true", 1], [panel.active().textContent, panel.active().getAttribute("aria-selected"), made.parts.options.querySelectorAll("[aria-selected=true]").length]);
+  panel.move(1);
+  panel.open(hits("a", "b", "c"), "");
+  equal(["ca.example", ["a", "b", "c"]], [panel.active().textContent, look(made).rows[0]]);
+});
+
+test("recent searches have no row for more", () => {
+  const made = drawn();
+  made.panel.open(hits("a"), "", false, true);
+  made.panel.close();
+  made.panel.offer(["egg"], () => {});
+  equal(["egg"], look(made).rows[0]);
+});
+
+test("in the page a button asks for more, and the focus goes from it to the first new row", () => {
+  const made = drawn();
+  const { more } = made.parts;
+  made.panel.settle(hits("a"), "", false, true);
+  equal([false, "More results"], [more.hidden, more.textContent]);
+  more.focus();
+  made.panel.settle(hits("a"), "", false, true);
+  equal(more, made.root.activeElement);
+  made.panel.settle(hits("a", "b"), "", false, true);
+  equal(made.panel.answers.targets[1], made.root.activeElement);
+  more.focus();
+  made.panel.settle(hits("a", "b"), "");
+  equal([made.panel.answers.targets[1], true], [made.root.activeElement, more.hidden]);
+});
+
+test("blanked rows are gone at once, and their place stays as high until others come", () => {
+  for (const [fill, place] of [["open", "panel"], ["settle", "settled"]]) {
+    const made = drawn();
+    const part = made.parts[place];
+    made.panel[fill](hits("a", "b"), "", true, true);
+    const height = part.offsetHeight;
+    made.panel.blank();
+    equal([[[], []], height, true, undefined], [look(made).rows, part.offsetHeight, made.parts.weak.hidden, made.panel.active()]);
+    made.panel[fill](hits("a"), "");
+    equal("", part.style.minHeight);
+  }
 });

@@ -3,8 +3,8 @@ import { equal, test } from "./harness.js";
 
 const HIT = { id: "x" };
 
-function answer(text, { hits = [HIT] } = {}) {
-  return { seq: 1, text, hits, submit: false, ready: false, keyAt: 0, sentAt: 0, timing: {} };
+function answer(text, { hits = [HIT], offset = 0 } = {}) {
+  return { seq: 1, text, hits, offset, submit: false, ready: false, keyAt: 0, sentAt: 0, timing: {} };
 }
 
 /** The policy over a panel that notes what it is told to draw. */
@@ -23,6 +23,7 @@ function desk() {
     },
     sayAway: note("sayAway"),
     reset: note("reset"),
+    blank: note("blank"),
   };
   made.showing = createShowing(panel, {
     nothing: (text) => `nothing for ${text}`,
@@ -139,4 +140,60 @@ test("an emptied field forgets all answers, those held back too", () => {
   made.showing.close();
   made.showing.receive(answer("egg"));
   equal(["close"], made.told.at(-1));
+});
+
+test("the next page comes while the user points at the rows, since the user has asked for it", () => {
+  const made = desk();
+  made.showing.typed();
+  made.showing.receive(answer("egg"));
+  made.showing.freeze();
+  made.active = {};
+  made.showing.receive(answer("egg", { hits: [HIT, HIT], offset: 1 }));
+  equal(["open", 2, ""], made.told.at(-1));
+});
+
+test("the answer that waits may be asked for", () => {
+  const made = desk();
+  made.showing.typed();
+  equal(false, made.showing.catchUp());
+  made.active = {};
+  made.showing.receive(answer("egg"));
+  equal([true, ["egg"], undefined], [made.showing.catchUp(), made.accepted, made.active]);
+});
+
+test("another filter takes all answers away, those held back too; it opens the panel if the user chose it", () => {
+  for (const byUser of [false, true]) {
+    const made = desk();
+    made.showing.receive(answer("egg"));
+    made.showing.freeze();
+    made.showing.receive(answer("eggs"));
+    made.showing.refilter(byUser);
+    made.showing.release();
+    equal([null, ["blank"], ["egg"]], [made.showing.answer(), made.told.at(-1), made.accepted]);
+    made.showing.receive(answer("egg"));
+    equal(byUser ? "open" : "blank", made.told.at(-1)[0]);
+  }
+});
+
+test("another filter leaves settled results in the page", () => {
+  const { showing, told } = desk();
+  showing.typed();
+  showing.receive(answer("egg"));
+  showing.close();
+  showing.settle("egg");
+  showing.refilter(true);
+  showing.receive(answer("egg"));
+  equal([["blank"], ["settle", 1, ""]], told.slice(-2));
+});
+
+test("why nothing is searched stands where the results would", () => {
+  const { showing, told } = desk();
+  showing.bar("why");
+  equal([["blank"]], told);
+  showing.typed();
+  showing.bar("why");
+  equal(["sayAway", "why", false], told.at(-1));
+  showing.settle("egg");
+  showing.bar("why");
+  equal(["settle", 0, "why"], told.at(-1));
 });

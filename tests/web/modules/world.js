@@ -51,7 +51,7 @@ export class World {
   get sent() { return this.socket.sent.slice(1); }
 
   open() { this.socket.dispatchEvent(new Event("open")); }
-  cut(code = 1006) { this.socket.dispatchEvent(Object.assign(new Event("close"), { code })); }
+  cut(code = 1006, reason = "") { this.socket.dispatchEvent(Object.assign(new Event("close"), { code, reason })); }
   say(message) { this.socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(message) })); }
 
   /** Answer the oldest search over HTTP, and let what waits for it go on. */
@@ -81,9 +81,9 @@ export class World {
 }
 
 /** A client in a world, connected unless told otherwise, and what it has reported. */
-export function start({ open = true, hello = { k: 8 } } = {}) {
+export function start({ open = true, hello = { k: 8 }, index = undefined } = {}) {
   const world = new World();
-  const client = new TypeaheadClient("ws://test/v1/type", { hello, around: world.around });
+  const client = new TypeaheadClient("ws://test/v1/type", { hello, index, around: world.around });
   const seen = { hits: [], states: [], problems: [] };
   client.addEventListener("hits", (event) => seen.hits.push(event.detail));
   client.addEventListener("statechange", (event) => seen.states.push(event.detail));
