@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,11 @@ class Running:
         return int(self.http.rpartition(":")[2])
 
     @contextmanager
-    def client(self, *, origin: str | None = None, token: str | None = None, **options: Any) -> Iterator[Client]:
+    def client(
+        self, *, origin: str | None = None, token: str | None = None, query: str = "", **options: Any
+    ) -> Iterator[Client]:
         with connect(
-            self.websocket,
+            self.websocket + query,
             origin=None if origin is None else Origin(origin),
             subprotocols=[Subprotocol("typeahead.v1")],
             compression=None,
@@ -93,7 +95,7 @@ class Client:
 
 @contextmanager
 def running(
-    index: Backend | None = None,
+    index: Backend | Mapping[str, Backend] | None = None,
     *,
     encoder: Encoder | None = None,
     passages: Encoder | None = None,
