@@ -1,4 +1,4 @@
-"""FAISS search: the HNSW graph of large indexes, and existing FAISS indexes that were adopted.
+"""FAISS search: the HNSW graph of large indexes. :mod:`~typeahead.index.adopted` searches FAISS files of others.
 
 ``exact`` needs no FAISS and is as fast up to about 50,000 vectors: there it takes 0.62 ms a query (384 dimensions, one
 core, best of 300). At 60,000, which no longer fit the cache, it takes 1.3; this graph over 60,000 takes 0.5 (``python
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.errors import MissingExtra
-from typeahead.index.exact import NONE_NEAR, Nearest, best, block_scores, row_scores
+from typeahead.index.exact import NONE_NEAR, Nearest, admitted_rows, best, block_scores, row_scores
 
 #: HNSW: neighbours per node, and candidates while inserting and while searching. On 60,000 clustered vectors, recall@8
 #: is 0.9996 with 64 candidates and 1.0 with 128.
@@ -32,6 +32,10 @@ _NEIGHBOURS, _BUILD_CANDIDATES, _SEARCH_CANDIDATES = 32, 80, 128
 #: Candidates for graphs of more than this many vectors: over a million, 128 would find just 95% of the true 10.
 _LARGE, _SEARCH_CANDIDATES_LARGE = 250_000, 256
 _TRAINING_ROWS = 50_000
+#: Rows that a filter admits up to which each is compared: over 1,000,000 vectors, the graph is slower and finds less.
+_SCANNED = 20_000
+#: Candidates of a search among some rows, at most.
+_MOST_CANDIDATES = 4096
 _CHUNK = 4096
 #: Bytes per read.
 _READ = 4 << 20
@@ -61,8 +65,13 @@ class HnswVectors:
         """Return what :meth:`nearest` does, as m lists of pairs."""
         return [found.pairs() for found in self.nearest(queries, k)]
 
-    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
-        """Return up to k rows with their scores for each of ``queries`` float32 (m, dim), finite."""
+    def nearest(self, queries: Vectors, k: int, admitted: NDArray[np.bool_] | None = None) -> list[Nearest]:
+        """Return up to k rows with their scores for each of ``queries`` float32 (m, dim), finite.
+
+        ``admitted`` bool (n,) says which rows count, None for all.
+        """
+        if admitted is not None:
+            return self._admitted(queries, k, admitted)
         wanted = min(max(2 * k, k + 16), len(self._vectors))
         if not wanted:
             return [NONE_NEAR for _ in queries]
@@ -100,62 +109,41 @@ class HnswVectors:
             return self._usual
         return self._faiss.SearchParametersHNSW(efSearch=min(least, len(self._vectors)))
 
-
-class FaissVectors:
-    """An adopted FAISS index, searched as it is.
-
-    ``labels`` int64 (n,), ascending, holds the label of each row if labels are not row numbers. An index that measures
-    squared L2 distance holds vectors of length 1, so the inner product is 1 - distance/2. ``nprobe`` is the number of
-    inverted lists that a search probes, or ``None`` for the file's own setting. Raises ``ValueError`` if the file is
-    not a FAISS index, or if ``nprobe`` is given and it has no inverted lists.
-    """
-
-    def __init__(self, path: Path, labels: NDArray[np.int64] | None, nprobe: int | None = None) -> None:
-        self._faiss = import_faiss()
-        self.index = map_faiss(path)
-        if nprobe is not None:
-            lists = self._faiss.try_extract_index_ivf(self.index)
-            if lists is None:
-                raise ValueError(f"{path.name} has no inverted lists, so nprobe={nprobe} does not apply")
-            lists.nprobe = nprobe
-        self._labels = labels
-
-    def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
-        """Return what :meth:`nearest` does, as m lists of pairs."""
-        return [found.pairs() for found in self.nearest(queries, k)]
-
-    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
-        """Return rows and scores as the index computes them; with L2, queries must have length 1."""
-        self._faiss.omp_set_num_threads(1)
-        wanted = min(k, self.index.ntotal)
+    def _admitted(self, queries: Vectors, k: int, admitted: NDArray[np.bool_]) -> list[Nearest]:
+        """Search among some rows: each of them if they are few, else by the graph, which passes over the others."""
+        rows = admitted_rows(admitted, len(self._vectors))
+        wanted = min(max(2 * k, k + 16), len(rows))
         if not wanted:
             return [NONE_NEAR for _ in queries]
-        distances, labels = self.index.search(np.ascontiguousarray(queries), wanted)
-        if self.index.metric_type == self._faiss.METRIC_L2:
-            distances = 1 - distances / 2
-        found = []
-        for row_scores_, row_labels in zip(distances, labels, strict=True):
-            there = row_labels >= 0
-            rows = row_labels[there] if self._labels is None else np.searchsorted(self._labels, row_labels[there])
-            found.append(best(rows, row_scores_[there].astype(np.float64), k))
+        if len(rows) <= _SCANNED:
+            return [self._scan(query, rows, k) for query in queries]
+        # Of the candidates of a search, so many are admitted as of all rows, if the filter knows nothing of the query.
+        candidates = min(max(self._candidates, 2 * k * len(admitted) // len(rows)), _MOST_CANDIDATES)
+        selector = self._faiss.IDSelectorBitmap(np.packbits(admitted, bitorder="little"))
+        parameters = self._faiss.SearchParametersHNSW(sel=selector, efSearch=candidates)
+        self._faiss.omp_set_num_threads(1)
+        _, labels = self._graph.search(np.ascontiguousarray(queries), wanted, params=parameters)
+        found: list[Nearest] = []
+        for place, some in enumerate(labels):
+            if np.count_nonzero(some >= 0) < min(k, len(rows)):
+                # The filter admits little of what is near: then what it does admit has to be looked at.
+                found.append(self._scan(queries[place], rows, k))
+            else:
+                found += self._scored(queries[place : place + 1], labels[place : place + 1], k)
         return found
 
-    def vectors_of(self, rows: NDArray[np.int64]) -> Vectors | None:
-        """Return the vectors of n rows as FAISS reconstructs them: float32 (n, dim); None if it cannot."""
-        labels = rows if self._labels is None else self._labels[rows]
-        try:
-            vectors = [self.index.reconstruct(int(label)) for label in labels]
-        except RuntimeError:  # for example inverted lists without a map from labels to positions
-            return None
-        return np.array(vectors, np.float32).reshape(len(labels), self.index.d)
-
-    def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Score some rows with the vectors that FAISS reconstructs, which may be compressed; None if it cannot."""
-        vectors = self.vectors_of(rows)
-        if vectors is None:
-            return None
-        scores: NDArray[np.float64] = vectors.astype(np.float64) @ query.astype(np.float64)
-        return scores
+    def _scan(self, query: Vectors, rows: NDArray[np.int64], k: int) -> Nearest:
+        """The k best of some rows, ascending: found in float32, and scored as all others."""
+        near = rows
+        if len(rows) > 2 * k + _SCORED:
+            cheap = np.concatenate(
+                [
+                    self._vectors.take(rows[start : start + _CHUNK], axis=0) @ query
+                    for start in range(0, len(rows), _CHUNK)
+                ]
+            )
+            near = np.sort(rows[np.argpartition(-cheap, 2 * k)[: 2 * k]])
+        return best(near, row_scores(self._vectors, near, query.astype(np.float64)), k)
 
 
 def search_candidates(count: int) -> int:

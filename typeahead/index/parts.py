@@ -73,7 +73,9 @@ class WordEvidence(NamedTuple):
 class Words(Protocol):
     """The words of a part. Words belong to whole documents, whatever passages they have."""
 
-    vocabulary: Vocabulary
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The forms of the documents that count, each with their number."""
 
     @property
     def total_lengths(self) -> NDArray[np.float64]:

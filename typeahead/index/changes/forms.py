@@ -7,14 +7,15 @@ document has any more.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.index.changes.analysed import DocumentWords
+from typeahead.index.lexical.forward import Forward
 from typeahead.search.terms import FIELDS
 
 _FIELDS: Final = len(FIELDS)
@@ -29,24 +30,8 @@ class Held(NamedTuple):
     lengths: NDArray[np.uint32]
 
 
-class HeldForms(Protocol):
-    """What has the arrays of :class:`Held`."""
-
-    @property
-    def starts(self) -> NDArray[np.int64]:
-        """Where the forms of each field begin."""
-
-    @property
-    def ids(self) -> NDArray[np.uint32]:
-        """The numbers of forms."""
-
-    @property
-    def counts(self) -> NDArray[np.uint8]:
-        """How often each occurs."""
-
-    @property
-    def lengths(self) -> NDArray[np.uint32]:
-        """How many forms each field has."""
+#: What has the arrays of :class:`Held`.
+HeldForms = Held | Forward
 
 
 class Sequences(NamedTuple):
@@ -64,7 +49,8 @@ class Forms(NamedTuple):
     #: All forms, sorted.
     names: Sequence[str]
     documents: Held
-    #: The same of each passage, with the title of its document; None while no document is divided.
+    #: The same of each passage of a divided document, with the title of that; passages of other documents have no
+    #: forms. None while no document is divided.
     passages: Held | None
     #: None where the order is not known.
     sequences: Sequences | None
@@ -90,11 +76,13 @@ def of_documents(every: Sequence[DocumentWords]) -> Forms:
         sizes = np.array([len(one) for one in ids], np.int64)
         return renumbered[_joined(ids, np.uint32).astype(np.int64) + np.repeat(first, sizes)]
 
+    nothing = np.zeros(1, np.uint32)
+    # The last text has no words: it stands for passages of documents that are not divided.
     texts = Held(
-        _before(_joined([words.sizes for words in every], np.uint32)),
+        _before(_joined([*(words.sizes for words in every), nothing], np.uint32)),
         global_ids([words.ids for words in every]),
         _joined([words.counts for words in every], np.uint8),
-        _joined([words.lengths for words in every], np.uint32),
+        _joined([*(words.lengths for words in every), nothing], np.uint32),
     )
     # Each document has a title and a text, and the texts of its passages if there are several.
     number = np.array([len(words.sizes) for words in every], np.int64)
@@ -103,10 +91,10 @@ def of_documents(every: Sequence[DocumentWords]) -> Forms:
     passages = None
     if (number > _FIELDS).any():
         parts = np.maximum(number - _FIELDS, 1)
-        title = np.repeat(titles, parts)
-        place = np.arange(int(parts.sum())) - np.repeat(np.cumsum(parts) - parts, parts)
-        own = title + np.where(np.repeat(number == _FIELDS, parts), 1, _FIELDS + place)
-        passages = _texts(texts, np.stack([title, own], 1))
+        own = np.arange(int(parts.sum())) - np.repeat(np.cumsum(parts) - parts - titles - _FIELDS, parts)
+        pairs = np.stack([np.repeat(titles, parts), own], 1)
+        pairs[np.repeat(number == _FIELDS, parts)] = len(texts.lengths) - 1
+        passages = _texts(texts, pairs)
     sequences = Sequences(
         _before(_joined([words.sequence_sizes for words in every], np.uint32)),
         global_ids([words.sequence for words in every]),
@@ -128,18 +116,34 @@ def followed(sequences: Sequences, rows: NDArray[np.int64]) -> Sequences:
     return Sequences(starts, sequences.ids[entries])
 
 
-def used(size: int, forms: Forms) -> tuple[NDArray[np.int64], Forms]:
-    """Number forms anew: those of ``size`` that occur. Returns which they are, rising, and their new numbers.
+def taken(
+    name: Callable[[int], str],
+    size: int,
+    documents: HeldForms,
+    passages: HeldForms | None,
+    sequences: Sequences | None,
+    rows: NDArray[np.int64],
+    passage_rows: NDArray[np.int64],
+) -> Forms:
+    """Take the forms of n documents, and of their passages, out of those with ``size`` forms; ``name`` names one."""
+    some = Forms(
+        (),
+        held(documents, rows),
+        None if passages is None else held(passages, passage_rows),
+        None if sequences is None else followed(sequences, rows),
+    )
+    kept, some = used(size, some)
+    return some._replace(names=[name(number) for number in kept.tolist()])
 
-    The names of ``forms`` are left as they are.
-    """
+
+def used(size: int, forms: Forms) -> tuple[NDArray[np.int64], Forms]:
+    """Number forms anew: those of ``size`` that occur in a document. Returns which they are, rising."""
     occurs = np.zeros(size, np.bool_)
     occurs[forms.documents.ids] = True
     kept = np.flatnonzero(occurs)
     if len(kept) == size:
         return kept, forms
-    numbers = (np.cumsum(occurs) - 1).astype(np.uint32)
-    return kept, _renumbered(forms, numbers)
+    return kept, _renumbered(forms, (np.cumsum(occurs) - 1).astype(np.uint32))
 
 
 def merged(every: Sequence[Forms]) -> Forms:
@@ -157,8 +161,7 @@ def merged(every: Sequence[Forms]) -> Forms:
     return Forms(
         names,
         _all_held([one.documents for one in mapped]),
-        # Where no document is divided, each is its passage.
-        _all_held([one.passages or one.documents for one in mapped]) if divided else None,
+        _all_held([one.passages or _nothing(len(one.documents.lengths)) for one in mapped]) if divided else None,
         Sequences(_all_starts([one.starts for one in sequences]), _joined([one.ids for one in sequences], np.uint32))
         if len(sequences) == len(mapped)
         else None,
@@ -172,6 +175,15 @@ def _renumbered(forms: Forms, numbers: NDArray[np.uint32]) -> Forms:
         documents._replace(ids=numbers[documents.ids]),
         None if passages is None else passages._replace(ids=numbers[passages.ids]),
         None if sequences is None else sequences._replace(ids=numbers[sequences.ids]),
+    )
+
+
+def _nothing(passages: int) -> Held:
+    return Held(
+        np.zeros(passages * _FIELDS + 1, np.int64),
+        np.zeros(0, np.uint32),
+        np.zeros(0, np.uint8),
+        np.zeros((passages, _FIELDS), np.uint32),
     )
 
 

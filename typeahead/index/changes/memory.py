@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.index.changes import forms as combining
-from typeahead.index.changes.forms import Forms, HeldForms
+from typeahead.index.changes.forms import Forms
 from typeahead.index.changes.memory_words import MemoryWords
 from typeahead.index.changes.records import Stored
 from typeahead.index.columns import StoredColumns
@@ -232,20 +232,8 @@ def _some(rows: NDArray[np.int64], start: int) -> list[int]:
 
 def _taken(words: Words, rows: NDArray[np.int64], passages: NDArray[np.int64]) -> Forms:
     """The forms of some documents of a part, numbered anew."""
-    documents: HeldForms
-    divided: HeldForms | None
-    sequences = None
     if isinstance(words, MemoryWords):
-        documents, divided, sequences = words.forms.documents, words.forms.passages, words.forms.sequences
-    else:
-        assert isinstance(words, Lexical)
-        documents, divided = words.forward, words.divided
+        return words.taken(rows, passages)
+    assert isinstance(words, Lexical)
     vocabulary = words.vocabulary
-    taken = Forms(
-        (),
-        combining.held(documents, rows),
-        None if divided is None else combining.held(divided, passages),
-        None if sequences is None else combining.followed(sequences, rows),
-    )
-    kept, numbered = combining.used(len(vocabulary), taken)
-    return numbered._replace(names=list(map(vocabulary.form, kept.tolist())))
+    return combining.taken(vocabulary.form, len(vocabulary), words.forward, words.divided, None, rows, passages)

@@ -1,23 +1,23 @@
 """The words of documents in memory: finds them by words that may be unfinished, and weighs each of them exactly.
 
 It answers as :class:`~typeahead.index.lexical.lexical.Lexical` does, but its inverted index is made of arrays: for each
-form, in the order of the vocabulary, the documents that hold it. So what begins with some letters is one slice. It is
-made anew whenever documents change, in some milliseconds for 500 of them, and takes no text to be read
-(``python -m benchmarks.memory_parts`` measures it).
+form, in the order of the vocabulary, the documents that hold it. So all words with one beginning are one slice. It is
+made anew whenever documents change, which reads no text.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from copy import copy
 from functools import cached_property
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.index.changes.forms import Forms, Held
+from typeahead.index.changes.forms import Forms, taken
+from typeahead.index.changes.postings import Postings
+from typeahead.index.changes.remaining import Leaving, RemainingWords
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.lookup import Form, Known, LookedUp
 from typeahead.index.parts import WordEvidence
@@ -51,24 +51,15 @@ class MemoryWords:
         self.forms = forms
         self._read = read
         self.count = len(forms.documents.lengths)
-        #: Which documents count: bool (count,); None for all.
-        self._alive: _Mask | None = None
-        #: Number of forms of each field, in all documents that count: float64 (fields,).
+        #: Number of forms of each field, in all documents: float64 (fields,).
         self.total_lengths = forms.documents.lengths.sum(axis=0, dtype=np.float64)
-        self._postings = _Postings(forms.documents, self.count, len(forms.names))
+        self._postings = Postings(forms.documents, self.count, len(forms.names))
+        self._leaving = Leaving(self, forms.documents)
         self.vocabulary = _vocabulary(forms.names, self._postings.frequencies)
         self._forward = Forward(self.count, *forms.documents)
         self._passages = None
         if forms.passages is not None:
             self._passages = Forward(len(forms.passages.lengths), *forms.passages)
-
-    def without(self, dead: NDArray[np.int64]) -> Self:
-        """Return the same words, which count as if some documents were not there. The vocabulary stays as it is."""
-        words = copy(self)
-        words._alive = np.ones(self.count, np.bool_)
-        words._alive[dead] = False
-        words.total_lengths = self.forms.documents.lengths[words._alive].sum(axis=0, dtype=np.float64)
-        return words
 
     def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
         """Look terms up, for several of the following methods; looked-up ones are returned as they are."""
@@ -79,18 +70,12 @@ class MemoryWords:
         for form, weight in term.words.items():
             number = self.vocabulary.find(form)
             if number >= 0:
-                forms.append(Form(form, number, weight, self._frequency(number)))
+                forms.append(Form(form, number, weight, self.vocabulary.frequency(number)))
         first = last = begun = 0
         if term.beginning:
             first, last = self.vocabulary.range(term.beginning)
-            held = self._postings.holding(first, last)
-            begun = int(np.count_nonzero(held if self._alive is None else held & self._alive))
+            begun = int(np.count_nonzero(self._postings.holding(first, last)))
         return Known(forms, term.beginning, term.beginning_weight, first, last, begun)
-
-    def _frequency(self, number: int) -> int:
-        if self._alive is None:
-            return self.vocabulary.frequency(number)
-        return int(np.count_nonzero(self._postings.holding(number, number + 1) & self._alive))
 
     def candidates(
         self,
@@ -136,6 +121,16 @@ class MemoryWords:
     def document_frequencies(self, terms: Sequence[Term] | LookedUp) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,). Those of beginnings are exact, too."""
         return self.look_up(terms).document_frequencies
+
+    def taken(self, rows: NDArray[np.int64], passages: NDArray[np.int64]) -> Forms:
+        """Return the forms of some documents, and of their passages."""
+        forms = self.forms
+        name = forms.names.__getitem__
+        return taken(name, len(forms.names), forms.documents, forms.passages, forms.sequences, rows, passages)
+
+    def without(self, rows: NDArray[np.int64]) -> RemainingWords:
+        """Return the same words, which no longer count some documents."""
+        return self._leaving.of(rows)
 
     def _scores(self, terms: LookedUp) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """BM25 of all documents, by all their words and by their titles: float32 (count,), 0 without any term."""
@@ -202,55 +197,6 @@ class MemoryWords:
         for row, document in zip(rows.tolist(), self._read(rows.tolist()), strict=True):
             found[row] = any(_has(parts(text), names) for text in (document.title, document.text))
         return found
-
-
-class _Postings:
-    """For each form, the entries of the documents that hold it."""
-
-    def __init__(self, documents: Held, count: int, size: int) -> None:
-        self._count = count
-        sizes = np.diff(documents.starts)
-        # Sorting numbers of 64 bits is much faster than finding the order of others.
-        keys = (documents.ids.astype(np.int64) << 32) | np.arange(len(documents.ids))
-        keys.sort()
-        order = keys & 0xFFFF_FFFF
-        #: The field of a document that each entry is of: the row, times the number of fields, and the field.
-        self._fields = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
-        self._times = documents.counts[order]
-        forms = (keys >> 32).astype(np.int64)
-        self._starts = np.concatenate(([0], np.cumsum(np.bincount(forms, minlength=size))))
-        rows = self._fields // _FIELDS
-        new = np.ones(len(rows), np.bool_)
-        # A title and a text that hold the same form follow each other.
-        new[1:] = (rows[1:] != rows[:-1]) | (forms[1:] != forms[:-1])
-        self.frequencies = np.bincount(forms[new], minlength=size).astype(np.uint32)
-
-    def holding(self, first: int, last: int) -> _Mask:
-        """Return which documents hold any of a range of forms: bool (count,)."""
-        held = np.zeros(self._count, np.bool_)
-        held[self._fields[self._starts[first] : self._starts[last]] // _FIELDS] = True
-        return held
-
-    def times(
-        self, runs: Sequence[tuple[int, int, np.floating | float]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Count ranges of forms, each with a weight, in the n documents that hold any.
-
-        Returns their rows, int64 (n,), and how often they occur in each field, float32 (n, fields).
-        """
-        slices = [slice(self._starts[first], self._starts[last]) for first, last, _ in runs]
-        fields = np.concatenate([self._fields[one] for one in slices])
-        times = np.concatenate(
-            [self._times[one] * np.float32(weight) for one, (_, _, weight) in zip(slices, runs, strict=True)]
-        )
-        if _FIELDS * self._count <= 16 * len(fields):
-            every = np.bincount(fields, times, _FIELDS * self._count).reshape(-1, _FIELDS)
-            rows = np.flatnonzero(every.any(axis=1))
-            return rows, every[rows].astype(np.float32)
-        rows, places = np.unique(fields // _FIELDS, return_inverse=True)
-        places = places * _FIELDS + fields % _FIELDS
-        counted = np.bincount(places, times, _FIELDS * len(rows)).reshape(-1, _FIELDS)
-        return rows.astype(np.int64), counted.astype(np.float32)
 
 
 def _best(rows: NDArray[np.int64], scores: NDArray[np.float32], most: int) -> NDArray[np.int64]:

@@ -70,32 +70,3 @@ def kept(
     """Keep the ``depth`` best documents that are admitted."""
     inside = np.flatnonzero(admitted[found[0]])[:depth]
     return found[0][inside], found[1][inside]
-
-
-def dead_counts(
-    forward: Forward, size: int, dead: NDArray[np.int64], known: tuple[NDArray[np.int64], NDArray[np.int32]] | None
-) -> NDArray[np.int32]:
-    """Count in how many of the ``dead`` documents each of ``size`` forms occurs: int32 (size,).
-
-    ``known`` are dead documents whose counts are known, and these counts; those that are not dead now are not allowed.
-    """
-    counts = np.zeros(size, np.int32) if known is None else known[1].copy()
-    new = dead if known is None else np.setdiff1d(dead, known[0], assume_unique=True)
-    fields = len(FIELDS)
-    for row in new.tolist():
-        held = np.unique(forward.ids[forward.starts[row * fields] : forward.starts[(row + 1) * fields]])
-        counts[held] += 1
-    return counts
-
-
-def without_dead(terms: LookedUp, counts: NDArray[np.int32], alive: int) -> LookedUp:
-    """Return looked-up terms whose frequencies do not count dead documents, of which forms occur in ``counts``."""
-    known = []
-    for term in terms.known:
-        forms = [form._replace(frequency=max(0, form.frequency - int(counts[form.number]))) for form in term.forms]
-        begun = term.begun
-        if term.first < term.last:
-            # An upper bound, as a document may hold several of these forms.
-            begun = min(begun, alive, max(0, begun - int(counts[term.first : term.last].max(initial=0))))
-        known.append(term._replace(forms=forms, begun=begun))
-    return LookedUp(known)

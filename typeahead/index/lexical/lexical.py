@@ -19,7 +19,6 @@ A form is what :func:`typeahead.text.analysis.analyse` makes of a word: its whol
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
@@ -29,7 +28,8 @@ from numpy.typing import NDArray
 from tantivy import Query
 
 from typeahead.errors import IndexCorrupt
-from typeahead.index.lexical.among import best_among, dead_counts, deep_enough, kept, without_dead
+from typeahead.index.changes.remaining import Leaving, RemainingWords
+from typeahead.index.lexical.among import best_among, deep_enough, kept
 from typeahead.index.lexical.candidates import Clause, Queries
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.inverted import Inverted
@@ -72,10 +72,7 @@ class Lexical:
         self.divided = divided
         self._count = forward.count
         self._queries = Queries(vocabulary, inverted, forward.count)
-        #: Documents that do not count, ascending, and in how many of these each form occurs; None for none.
-        self._dead: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
-        #: The same of the latest words that were made without some documents.
-        self._latest: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
+        self._leaving = Leaving(self, forward)
 
     @classmethod
     def open(cls, folder: Path, count: int, passages: int | None = None) -> Self:
@@ -106,44 +103,22 @@ class Lexical:
 
     @cached_property
     def total_lengths(self) -> NDArray[np.float64]:
-        """Number of forms of each field, in all documents that count: float64 (fields,)."""
-        lengths = self.forward.lengths
-        total: NDArray[np.float64] = lengths.sum(axis=0, dtype=np.float64)
-        return total if self._dead is None else total - lengths[self._dead[0]].sum(axis=0, dtype=np.float64)
+        """Number of forms of each field, in all documents: float64 (fields,)."""
+        total: NDArray[np.float64] = self.forward.lengths.sum(axis=0, dtype=np.float64)
+        return total
 
     @property
     def average_lengths(self) -> NDArray[np.float64]:
         """The mean number of forms of each field: float64 (fields,)."""
-        return self.total_lengths / max(1, self._count - (0 if self._dead is None else len(self._dead[0])))
+        return self.total_lengths / max(1, self._count)
 
     def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
         """Look terms up, for several of the following methods; looked-up ones are returned as they are."""
-        if isinstance(terms, LookedUp):
-            return terms
-        found = look_up(terms, self.vocabulary, self._inverted, self._count)
-        return found if self._dead is None else without_dead(found, self._dead[1], self._count - len(self._dead[0]))
+        return terms if isinstance(terms, LookedUp) else look_up(terms, self.vocabulary, self._inverted, self._count)
 
-    def without(self, dead: NDArray[np.int64]) -> Self:
-        """Return the same words, which count as if some documents were not there; rows ascending, int64 (n,).
-
-        The vocabulary stays as it is. Made from words that lack some of these documents already, only the others are
-        looked at.
-        """
-        before = self._latest
-        if before is not None and not np.isin(before[0], dead, assume_unique=True).all():
-            before = None
-        counts = dead_counts(self.forward, len(self.vocabulary), dead, before)
-        self._latest = dead, counts
-        words = copy(self)
-        words.__dict__.pop("total_lengths", None)
-        words._dead = dead, counts
-        return words
-
-    @property
-    def live_frequencies(self) -> NDArray[np.int64]:
-        """In how many documents that count each form occurs: int64 (V,)."""
-        frequencies = self.vocabulary.frequencies.astype(np.int64)
-        return frequencies if self._dead is None else frequencies - self._dead[1]
+    def without(self, dead: NDArray[np.int64]) -> RemainingWords:
+        """Return the same words, which no longer count some documents; rows ascending, int64 (n,)."""
+        return self._leaving.of(dead)
 
     def candidates(
         self,
