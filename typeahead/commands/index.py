@@ -86,6 +86,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the id of each vector's document (default: vectors are in the order of the documents)",
     )
     adopt.add_argument(
+        "--by-passage",
+        action="store_true",
+        help="each vector is that of a passage: lines of the source with the same id are the passages of one document",
+    )
+    adopt.add_argument(
         "--teacher", metavar="NAME", help="the teacher that made the vectors (default: the teacher of --encoder)"
     )
     adopt.add_argument(
@@ -144,12 +149,15 @@ def _tell(message: str) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read the documents, encode or adopt them, and store them; or upgrade an index."""
     from typeahead.index import BadLines, FieldMap, Guard, read_source
+    from typeahead.index.summary import summarize
 
     if options.upgrade is not None:
         _upgrade(options)
         return
     if options.source is None or options.out is None:
         options.refuse("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")
+    if options.by_passage and options.vectors is None:
+        options.refuse("--by-passage is for vectors of passages: give them with --vectors FILE")
     bad = BadLines() if options.skip_bad_lines else None
     documents = read_source(
         options.source,
@@ -160,6 +168,7 @@ def run(options: argparse.Namespace) -> None:
         delimiter=options.delimiter,
         encoding=options.encoding,
         notice=_tell,
+        repeated=options.by_passage,
     )
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
     warnings: list[str] = []
@@ -176,6 +185,7 @@ def run(options: argparse.Namespace) -> None:
         _tell(f"warning: {warning}")
     dimensions = manifest.dimensions or manifest.dim
     print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
+    print(f"{options.out}: {summarize(options.out, manifest)}")
     if manifest.adoption:
         print(f"{options.out}: {manifest.adoption}")
 
@@ -204,6 +214,7 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
         resume=not options.no_resume,
         source=str(options.source),
         guard=guard,
+        encoder_address=options.encoder,
     )
 
 
@@ -241,4 +252,6 @@ def _adopt(
         warn=warn,
         source=str(options.source),
         guard=guard,
+        by_passage=options.by_passage,
+        encoder_address=options.encoder,
     )

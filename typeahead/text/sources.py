@@ -75,6 +75,7 @@ def read_source(
     delimiter: str | None = None,
     encoding: str | None = None,
     notice: Notice = log_notice,
+    repeated: bool = False,
 ) -> Iterator[Document]:
     """Stream the documents of ``path``.
 
@@ -91,6 +92,7 @@ def read_source(
             the files that are UTF-8 are read as UTF-8 all the same.
         notice: gets a line of text for a recognised delimiter other than the comma, and for a recognised encoding
             other than UTF-8; by default it is logged.
+        repeated: whether records may have the same id, as passages of one document have.
 
     Raises:
         SourceError: there is no such file, its kind is unclear, ``columns`` or ``delimiter`` are given for another
@@ -132,7 +134,7 @@ def read_source(
         path = corpus
     read = recognised_lines(path, encoding, notice)
     if chosen in ("jsonl", "beir"):
-        return _closing(_documents(_json_records(read, path, bad), path, fields, bad), read)
+        return _closing(_documents(_json_records(read, path, bad), path, fields, bad, repeated), read)
     table = read_table(
         read,
         path,
@@ -143,7 +145,7 @@ def read_source(
         bad=bad,
         notice=notice,
     )
-    return _closing(_documents(table, path, fields, bad), read)
+    return _closing(_documents(table, path, fields, bad, repeated), read)
 
 
 def _closing(documents: Iterator[Document], read: Iterator[Line]) -> Iterator[Document]:
@@ -170,7 +172,9 @@ def _kind(path: Path) -> str:
 _Record = tuple[int, Mapping[str, Any]]
 
 
-def _documents(records: Iterator[_Record], path: Path, fields: FieldMap, bad: BadLines | None) -> Iterator[Document]:
+def _documents(
+    records: Iterator[_Record], path: Path, fields: FieldMap, bad: BadLines | None, repeated: bool
+) -> Iterator[Document]:
     ids = _Ids()
     for line, record in records:
         try:
@@ -178,7 +182,8 @@ def _documents(records: Iterator[_Record], path: Path, fields: FieldMap, bad: Ba
         except ValueError as error:
             leave_out(SourceError(str(error), path=path, line=line), bad)
             continue
-        ids.add(document.id, path, line)
+        if not repeated:
+            ids.add(document.id, path, line)
         yield document
 
 
