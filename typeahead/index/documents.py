@@ -62,7 +62,8 @@ class Documents:
 
     The file is opened as immutable, which saves a quarter of the query time. A newer index may unlink the file while it
     is open, so there is only one connection, behind a lock, and none is opened later. Reading eight documents takes a
-    few tens of µs. Documents are not cached: otherwise a user could tell from the reply time what another user has found.
+    few tens of µs. Documents are not cached: otherwise a user could tell from the reply time what another user has
+    found.
 
     Raises :class:`~typeahead.errors.IndexCorrupt` for a file that is missing, is no such database, or does not hold
     ``count`` documents with ``passages`` passages (by default, as many).
