@@ -116,8 +116,14 @@ class Part(Protocol):
     #: Number of documents.
     count: int
     passages: PassageMap
-    words: Words
-    columns: Columns
+
+    @property
+    def words(self) -> Words:
+        """The words of the documents."""
+
+    @property
+    def columns(self) -> Columns:
+        """The fields of the documents."""
 
     def nearest(self, queries: Vectors, k: int, admitted: NDArray[np.bool_] | None) -> list[Nearest]:
         """Find the k nearest passages to ``queries`` float32 (m, dim), of those ``admitted``: bool (passages,)."""
