@@ -192,6 +192,20 @@ def test_an_index_of_another_teacher_is_refused_with_both_names(
     assert "all-MiniLM-L6-v2" in error
 
 
+def test_what_was_indexed_is_said_in_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "vectors.npy", np.eye(6, 384, dtype=np.float32))
+    source = tmp_path / "passages.jsonl"
+    passages = [passage for document in DOCUMENTS for passage in (document, document | {"text": "More."})]
+    source.write_text("".join(json.dumps(passage) + "\n" for passage in passages))
+    arguments = ["index", str(source), "--out", str(tmp_path / "index"), "--vectors", str(tmp_path / "vectors.npy")]
+    assert main([*arguments, "--unverified", "--by-passage"]) == 0
+    said = capsys.readouterr().out
+    assert "3 documents, 384 dimensions, exact" in said
+    assert "6 passages, 3 documents divided" in said
+    with pytest.raises(SystemExit, match="2"):
+        main(["index", str(source), "--out", str(tmp_path / "index"), "--by-passage"])
+
+
 def test_vectors_that_nobody_checked_are_said_to_be_so_at_each_search(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

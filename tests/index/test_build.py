@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +17,14 @@ import pytest
 
 from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.core.encoder import Vectors
-from typeahead.errors import IndexFolderError, IndexNotFound, ModelError, SourceError, TypeaheadError
+from typeahead.errors import IndexCorrupt, IndexFolderError, IndexNotFound, ModelError, SourceError, TypeaheadError
 from typeahead.index import Document, Guard, Index, Manifest, build_index, open_index
 from typeahead.index.build import recorded
 from typeahead.index.staging import Staging
+from typeahead.index.summary import summarize
 from typeahead.search.terms import Term
 from typeahead.text.document import Passage
+from typeahead.verify import verify_folder
 
 
 def hits_of(index: Index, count: int, k: int = 5) -> list[list[str]]:
@@ -352,6 +356,41 @@ def test_divided_documents_come_back_whole_and_are_found_by_each_passage(tmp_pat
         assert scores is not None
         ranked = index.rank(queries[4:5], 20)[0]
         assert [score for _, score in ranked] == [scores[row] for row, _ in ranked]
+
+
+def test_what_an_index_holds_is_summed_up(tmp_path: Path) -> None:
+    manifest = build_index(long_documents(5), tmp_path, HashingEncoder(), divide=divide, passage_limit=7)
+    summary = summarize(tmp_path, manifest)
+    # The words: title, sentence, of, 0, 1, 2, 3, 4.
+    assert (summary.documents, summary.passages, summary.divided, summary.words) == (5, 9, 3, 8)
+    assert summary.bytes == sum(path.stat().st_size for path in (tmp_path / "generation-1").iterdir())
+    assert str(summary).startswith("9 passages, 3 documents divided, 8 different words, ")
+    assert not verify_folder(tmp_path).wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE documents SET fields = '{' WHERE row = 1", "fields of document 'd1'"),
+        ("UPDATE documents SET fields = '[1]' WHERE row = 1", "fields of document 'd1'"),
+        ("UPDATE passages SET path = '{' WHERE row = 1", "passage 1 is not that of its document"),
+        ("UPDATE passages SET document = 3 WHERE row = 1", "passage 1 is not that of its document"),
+        ("DELETE FROM passages WHERE row = 1", None),
+    ],
+)
+def test_damaged_passages_and_fields_are_named_when_they_are_read(
+    tmp_path: Path, change: str, said: str | None
+) -> None:
+    build_index(long_documents(5), tmp_path, HashingEncoder(), divide=divide, passage_limit=7)
+    with closing(sqlite3.connect(tmp_path / "generation-1" / "documents.sqlite")) as connection:
+        connection.execute(change)
+        connection.commit()
+    Manifest.read(tmp_path).with_sums(tmp_path).write(tmp_path)
+    if said is None:
+        assert any("has 8 passages, not 9" in line for line in verify_folder(tmp_path).wrong)
+        return
+    with open_index(tmp_path) as index, pytest.raises(IndexCorrupt, match=said):
+        index.part.divided(1)
 
 
 def test_an_index_whose_documents_turn_out_short_is_as_if_none_were_divided(tmp_path: Path) -> None:

@@ -140,6 +140,11 @@ def _add_adopting(adopt: argparse._ArgumentGroup) -> None:
         help="the id of each vector's document (default: vectors are in the order of the documents)",
     )
     adopt.add_argument(
+        "--by-passage",
+        action="store_true",
+        help="each vector is that of a passage: lines of the source with the same id are the passages of one document",
+    )
+    adopt.add_argument(
         "--teacher", metavar="NAME", help="the teacher that made the vectors (default: the teacher of --encoder)"
     )
     adopt.add_argument(
@@ -211,6 +216,7 @@ def _tell(message: str) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read the documents, encode or adopt them, and store them; or upgrade an index."""
     from typeahead.index import BadLines, Guard, Skipped
+    from typeahead.index.summary import summarize
 
     if options.upgrade is not None:
         _upgrade(options)
@@ -219,6 +225,8 @@ def run(options: argparse.Namespace) -> None:
         options.refuse("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")
     if options.vectors and options.vectors_column:
         options.refuse("--vectors and --vectors-column both say where the vectors are: give one")
+    if options.by_passage and options.vectors is None:
+        options.refuse("--by-passage is for vectors of passages: give them with --vectors FILE")
     bad = BadLines() if options.skip_bad_lines else None
     skipped = Skipped()
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
@@ -235,6 +243,7 @@ def run(options: argparse.Namespace) -> None:
         _tell(f"warning: {warning}")
     dimensions = manifest.dimensions or manifest.dim
     print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
+    print(f"{options.out}: {summarize(options.out, manifest)}")
     if manifest.adoption:
         print(f"{options.out}: {manifest.adoption}")
 
@@ -276,6 +285,7 @@ def _make(
         encoding=options.encoding,
         query=options.query,
         notice=_tell,
+        repeated=options.by_passage,
     )
     if options.vectors_column:
         from typeahead.index.adopt.column import set_apart
@@ -310,6 +320,7 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
         resume=not options.no_resume,
         source=_described(options),
         guard=guard,
+        encoder_address=options.encoder,
     )
 
 
@@ -348,4 +359,6 @@ def _adopt(
         warn=warn,
         source=_described(options),
         guard=guard,
+        by_passage=options.by_passage,
+        encoder_address=options.encoder,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, overload
+from typing import Any, Final, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from typeahead.search.filters import Range
 from typeahead.text.document import Value
 
 Rows = NDArray[np.uint32]
+
+#: Where more than one document in so many is found, all numbers are compared.
+_MANY: Final = 8
 
 
 class Texts(Sequence[bytes]):
@@ -69,6 +72,7 @@ class Column:
         self.kind, self.values = kind, values
         self.documents, self.numbers, self.postings, self.starts = documents, numbers, postings, starts
         self._held: NDArray[np.bool_] | None = None
+        self._dense: bool | None = None
 
     @classmethod
     def of(cls, kind: str, documents: array[int], numbers: array[int], seen: Iterable[Any]) -> Self:
@@ -84,14 +88,24 @@ class Column:
         ordered = [came[place] for place in order]
         return cls(kind, rows, renumbered, postings, starts, _dictionary(kind, ordered))
 
-    def between(self, first: int, last: int) -> Rows:
-        """Return the documents with a value from number ``first`` up to, without, ``last``; some may come twice."""
-        return self.postings[self.starts[first] : self.starts[last]] if first < last else self.postings[:0]
+    def mark(self, found: NDArray[np.bool_], first: int, last: int) -> None:
+        """Set ``found``, bool (documents,), where a document has a value from number ``first`` up to before ``last``.
 
-    def equal(self, value: Value) -> Rows:
-        """Return the documents with a value."""
-        first, last = self.bounds(value)
-        return self.between(first, last)
+        Many documents are found in the order of the rows where each has one value: 1,000,000 in 1 ms instead of 3.
+        """
+        if first >= last:
+            return
+        postings = self.postings[self.starts[first] : self.starts[last]]
+        if len(postings) > len(found) // _MANY and self._is_dense(len(found)):
+            found |= self.numbers - np.uint32(first) < np.uint32(last - first)
+        else:
+            found[postings] = True
+
+    def _is_dense(self, count: int) -> bool:
+        """Whether each document has exactly one value."""
+        if self._dense is None:
+            self._dense = len(self.documents) == count and np.array_equal(self.documents, np.arange(count))
+        return self._dense
 
     def bounds(self, value: Value) -> tuple[int, int]:
         """Return how many different values are less than ``value``, and how many are at most that."""
@@ -113,8 +127,8 @@ class Column:
             self._held = held
         return self._held
 
-    def within(self, node: Range) -> Rows:
-        """Return the documents with a value between bounds."""
+    def within(self, node: Range) -> tuple[int, int]:
+        """Return the numbers of the values between bounds: the first, and the one after the last."""
         first, last = 0, len(self.values)
         for bound, above, inclusive in (
             (node.gt, True, False),
@@ -125,19 +139,19 @@ class Column:
             if bound is None:
                 continue
             if kind_of(bound) != self.kind:
-                return self.postings[:0]
+                return 0, 0
             less, at_most = self.bounds(bound)
             if above:
                 first = max(first, less if inclusive else at_most)
             else:
                 last = min(last, at_most if inclusive else less)
-        return self.between(first, last)
+        return first, last
 
     def value(self, number: int) -> Value:
         """Return a value by its number."""
         value = self.values[number]
         if isinstance(value, bytes):
-            return value.decode()
+            return value.decode(errors="replace")
         if self.kind == TRUTH:
             return bool(value)
         if isinstance(value, float):
@@ -149,7 +163,8 @@ class Column:
         if documents is None:
             sizes = np.diff(self.starts)
         elif documents.dtype == np.bool_:
-            sizes = np.bincount(self.numbers[documents[self.documents]], minlength=len(self.values))
+            some = documents if self._is_dense(len(documents)) else documents[self.documents]
+            sizes = np.bincount(self.numbers[some], minlength=len(self.values))
         else:
             # Of the same type: otherwise all of the column would be converted.
             rows = np.unique(documents).astype(np.uint32)

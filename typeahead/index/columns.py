@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from typeahead.errors import IndexCorrupt
 from typeahead.index.column import Column, Texts
-from typeahead.index.kinds import KINDS, FieldKinds
+from typeahead.index.kinds import KINDS, NUMBER, FieldKinds, kind_of
 from typeahead.search.filters import And, AnyOf, Equal, Exists, Filter, Not, Or
 from typeahead.storage.tensors import TensorWriter, map_tensors
 from typeahead.text.document import Document, Value
@@ -114,9 +114,9 @@ class StoredColumns:
                 found |= column.held(self.count)
             elif isinstance(tree, Equal | AnyOf):
                 for value in (tree.value,) if isinstance(tree, Equal) else tree.values:
-                    found[column.equal(value)] = True
+                    column.mark(found, *column.bounds(value))
             else:
-                found[column.within(tree)] = True
+                column.mark(found, *column.within(tree))
         return found
 
     def counts(self, name: str, documents: NDArray[np.int64] | NDArray[np.bool_] | None) -> Mapping[Value, int]:
@@ -204,8 +204,8 @@ def _column(kind: str, form: str, arrays: Mapping[str, NDArray[Any] | None]) -> 
         values = Texts(part("texts", np.uint8), part("ends", np.int64))
     elif form == _EXACT:
         values = json.loads(part("texts", np.uint8).tobytes())
-        if not isinstance(values, list):
-            raise ValueError("its numbers are no list")
+        if not isinstance(values, list) or any(kind_of(value) != NUMBER for value in values):
+            raise ValueError("its numbers are no list of numbers")
     else:
         values = part("values", np.int64).view(np.float64)
     documents, numbers, postings = (part(name, np.uint32) for name in ("documents", "numbers", "postings"))

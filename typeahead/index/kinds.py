@@ -73,8 +73,10 @@ def fields_json(document: Document) -> str:
 
 
 def read_fields(text: str) -> dict[str, Any]:
-    """Return the fields that :func:`fields_json` wrote; several values are a list."""
+    """Return the fields that :func:`fields_json` wrote; several values are a list. Raises ``ValueError``."""
     if text == "{}":
         return {}
-    fields: dict[str, Any] = json.loads(text)
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError(f"they are a {type(fields).__name__}")
     return fields

@@ -49,6 +49,7 @@ class Options(TypedDict, total=False):
     encoding: str | None
     query: str | None
     notice: Notice
+    repeated: bool
 
 
 @dataclass
@@ -85,6 +86,7 @@ def read_source(
     encoding: str | None = None,
     query: str | None = None,
     notice: Notice = log_notice,
+    repeated: bool = False,
 ) -> Iterator[Document]:
     """Stream the documents of ``path``.
 
@@ -106,6 +108,7 @@ def read_source(
         query: SQL, for the address of a database.
         notice: gets a line of text for a recognised delimiter other than the comma, for a recognised encoding other
             than UTF-8, and for what is no field; by default it is logged.
+        repeated: whether records may have the same id, as passages of one document have.
 
     Raises:
         SourceError: there is no such file, its kind is unclear, ``columns``, ``delimiter`` or ``query`` are given for
@@ -124,6 +127,7 @@ def read_source(
         encoding=encoding,
         query=query,
         notice=notice,
+        repeated=repeated,
     )
     return (found.document for found in _found(path, fields, None, **options))
 
@@ -177,7 +181,7 @@ class _Sources:
         self._opening = Opening(self._bad, self._notice, options.get("columns"), delimiter, encoding)
         self._query = options.get("query")
         self._skipped = options.get("skipped")
-        self._ids = _Ids()
+        self._ids = None if options.get("repeated") else _Ids()
         self._several = False
         taken = names.taken() | (frozenset() if vectors is None else {vectors})
         self._fields = FieldReader(options.get("choice") or FieldChoice(), taken)
@@ -278,7 +282,8 @@ class _Sources:
                 if self._skipped is not None and not document.text and not document.title:
                     self._skipped.add("document without text", at)
                     continue
-                self._ids.add(document.id, source, line)
+                if self._ids is not None:
+                    self._ids.add(document.id, source, line)
                 yield found
         finally:
             _close(records)
@@ -288,7 +293,8 @@ class _Sources:
         for file, document in read_notes(path, self._bad, opening.encoding, self._notice):
             if self._mapper.vectors is not None:
                 raise SourceError("notes have no vectors", path=file)
-            self._ids.add(document.id, file, None)
+            if self._ids is not None:
+                self._ids.add(document.id, file, None)
             yield Found(document)
 
     def _folder(self, path: Path) -> Iterator[Found]:
