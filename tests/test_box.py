@@ -9,7 +9,16 @@ import pytest
 
 import typeahead
 from tests.index.hashing import HashingEncoder
-from typeahead.errors import IndexNotFound, TeacherMismatch, TextError, TypeaheadError
+from tests.server.fakes import MeanEncoder
+from tests.server.shelf import Shelf
+from typeahead.errors import (
+    FilterError,
+    IndexNotFound,
+    TeacherMismatch,
+    TextError,
+    TypeaheadError,
+    UnknownField,
+)
 from typeahead.index import Document, build_index
 
 DOCUMENTS = [
@@ -73,3 +82,22 @@ def test_what_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
     build_index(DOCUMENTS, tmp_path / "other", HashingEncoder())
     with pytest.raises(TeacherMismatch):
         typeahead.Box(tmp_path / "other", typeahead.load("minilm-gru"))
+
+
+def test_a_box_filters_counts_and_goes_on_from_an_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def open_shelf(*_: object) -> Shelf:
+        return Shelf()
+
+    monkeypatch.setattr("typeahead.box.open_backend", open_shelf)
+    with typeahead.Box("anywhere", MeanEncoder()) as box:  # type: ignore[arg-type]
+        found = box.search("recipe", 100, filter={"tenant": "a", "year": {"lt": 3}}, facets=("year",))
+        assert {hit.id for hit in found.hits} == {"a0", "a1", "a2"}
+        assert found.facets == {"year": {0: 1, 1: 1, 2: 1}}
+        whole = box.search("sweet recipe", 100).hits
+        assert [hit for at in range(0, 20, 6) for hit in box.search("sweet recipe", 6, offset=at).hits] == whole
+        nothing = box.search("", facets=("tenant", "tenant"), filter={"not": {"secret": True}})
+        assert (nothing.hits, nothing.facets) == ([], {"tenant": {"a": 9, "b": 10}})
+        with pytest.raises(UnknownField, match="no document has the field 'yaer'"):
+            box.search("recipe", filter={"yaer": 3})
+        with pytest.raises(FilterError, match="year is"):
+            box.search("recipe", filter={"year": {"from": 3}})

@@ -17,17 +17,20 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 
 def test_the_messages_of_the_example_are_a_conversation() -> None:
-    client = next(block for block in blocks(PAGE) if block.language == "json")
-    conversation = Conversation(Limits())
-    for line in client.text.splitlines():
-        conversation.receive(line)
+    spoken = [block for block in blocks(PAGE) if block.language == "json" and block.text.startswith('{"hello": {"')]
+    clients = [block for block in spoken if '"protocol"' not in block.text]
+    assert len(clients) == 2
+    for client in clients:
+        conversation = Conversation(Limits())
+        for line in client.text.splitlines():
+            conversation.receive(line)
 
 
 def test_every_field_of_a_hello_is_explained() -> None:
     hello = TEXT.partition("The hello:")[2]
     rows = takewhile(lambda line: not line or line.startswith("|"), hello.splitlines())
-    explained = {found[1] for row in rows if (found := re.match(r"\| `(\w+)` \|", row))}
-    assert explained == {"k", "embedding", "search", "quality", "min_score", "token"}
+    explained = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    assert explained == {"k", "embedding", "search", "quality", "min_score", "filter", "facets", "offset", "token"}
     assert all(f"`{mode.value}`" in hello for mode in SearchMode)
     assert all(f"`{dtype.name.lower()}` | {dtype.value} |" in TEXT for dtype in Dtype)
 

@@ -10,6 +10,7 @@ from typeahead.errors import FilterError
 from typeahead.search.filters import (
     MOST_LEVELS,
     MOST_NODES,
+    MOST_VALUES,
     And,
     AnyOf,
     Equal,
@@ -17,6 +18,7 @@ from typeahead.search.filters import (
     Not,
     Or,
     Range,
+    fields,
     kinds,
     matches,
     read_filter,
@@ -100,3 +102,20 @@ def test_filters_are_bounded() -> None:
         read_filter(deep)
     with pytest.raises(FilterError, match="conditions"):
         read_filter({f"field {number}": 1 for number in range(MOST_NODES)})
+    with pytest.raises(FilterError, match="values"):
+        read_filter({"a": list(range(MOST_VALUES)), "b": [1]})
+    assert read_filter({"a": list(range(MOST_VALUES))})
+
+
+def test_an_error_repeats_little_of_a_filter() -> None:
+    long = "x" * 10**6
+    for data in ({long: None}, {"a": {long: 1}}, {"a": {"gt": [long] * 100}}, {"not": long}, {"any": [[long]]}):
+        with pytest.raises(FilterError) as error:
+            read_filter(data)
+        assert len(str(error.value)) < 200
+
+
+def test_the_fields_of_a_filter_are_those_that_its_conditions_look_at() -> None:
+    data = {"a": 1, "not": {"b": [1], "any": [{"c": {"exists": True}}, {"a": {"lt": 3}}]}}
+    assert fields(read_filter(data)) == ("a", "b", "c")
+    assert fields(read_filter({})) == ()

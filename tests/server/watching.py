@@ -14,6 +14,7 @@ from typeahead.core.engine import Engine
 from typeahead.core.prefixes import Scope
 from typeahead.core.session import Session
 from typeahead.search.narrowing import NOTHING, Narrowing
+from typeahead.search.port import Backend
 from typeahead.search.vocabulary import Vocabulary
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
@@ -45,7 +46,7 @@ class Rig:
 
 @asynccontextmanager
 async def started(
-    index: BruteForceIndex | None,
+    index: Backend | None,
     encoder: MeanEncoder | None = None,
     *,
     vocabulary: dict[str, int] | None = None,
@@ -82,7 +83,7 @@ async def started(
     try:
         yield Rig(pipeline, room)
     finally:
-        if index is not None:
+        if isinstance(index, BruteForceIndex):
             index.gate.set()
         if room is not None:
             room.stop()
