@@ -46,7 +46,7 @@ MOVED = (
     (
         "typeahead.server",
         "typeahead.server.process",
-        "addresses descriptors door heads listening pinning run siblings stall supervisor websocket",
+        "addresses descriptors door heads listening run siblings stall supervisor websocket",
     ),
     ("typeahead.evaluate", "typeahead.evaluate.data", "catalogue collection dataset_files datasets traces"),
     ("typeahead.evaluate", "typeahead.evaluate.vectors", "passages products search shards vector_cache"),

@@ -7,14 +7,12 @@ they search that.
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
 from typeahead.errors import TypeaheadError
-from typeahead.search.addresses import OpenOptions, open_backend
+from typeahead.search.addresses import open_backend
 from typeahead.server import ServerConfig, serve
-from typeahead.server.process.pinning import PinnedIndex
 from typeahead.server.process.run import Worker
 from typeahead.server.process.supervisor import Supervisor
 
@@ -31,27 +29,20 @@ def main() -> None:
             sys.exit(3)
         handles = [int(handle) for handle in sys.argv[sys.argv.index("--worker") + 1].split(",")]
         config = ServerConfig(web=Path("/nonexistent"), drain_seconds=2.0)
-        if "--pinned" not in sys.argv:
-            serve(config, MeanEncoder(), brute_force, worker=Worker(handles))
-            return
-        options = OpenOptions(snapshot=sys.argv[sys.argv.index("--pinned") + 1])
-        serve(config, MeanEncoder(), lambda: open_backend(sys.argv[1], options), worker=Worker(handles))
+        folder = sys.argv[1]
+        index = brute_force if folder == "--worker" else lambda: open_backend(folder)
+        serve(config, MeanEncoder(), index, worker=Worker(handles))
         return
     count, *arguments = sys.argv[sys.argv.index("--workers") + 1 :]
-    folders = [argument for argument in arguments if argument != "broken"]
     try:
-        with PinnedIndex(Path(folders[0])) if folders else nullcontext() as pinned_index:
-            if pinned_index is not None:
-                pinned_index.take()
-            Supervisor(
-                [*PROGRAM, *arguments],
-                "127.0.0.1",
-                0,
-                count=int(count),
-                drain_seconds=2.0,
-                on_ready=lambda address: print(address, flush=True),
-                pinned=pinned_index,
-            ).run()
+        Supervisor(
+            [*PROGRAM, *arguments],
+            "127.0.0.1",
+            0,
+            count=int(count),
+            drain_seconds=2.0,
+            on_ready=lambda address: print(address, flush=True),
+        ).run()
     except TypeaheadError as error:
         print(f"failed: {error}", flush=True)
         sys.exit(1)

@@ -157,10 +157,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Print all settings as TOML for --config, say where each value comes from, and exit. Tokens are left out.",
     )
     add_flags(parser, all_settings())
-    # The three that follow are given by the process that starts the workers. First, the numbers of their sockets.
+    # The two that follow are given by the process that starts the workers. First, the numbers of their sockets.
     parser.add_argument("--worker", type=_handles, help=argparse.SUPPRESS)
-    # The folders with the manifests of the indexes that all workers search.
-    parser.add_argument("--pinned", type=Path, action="append", help=argparse.SUPPRESS)
     # The file with the effective settings, which a worker takes instead of flags, environment and file.
     parser.add_argument("--handed", type=Path, help=argparse.SUPPRESS)
 
@@ -192,12 +190,10 @@ def run_server(
     passages: Encoder | None,
     *,
     handles: Sequence[int] | None = None,
-    pinned: Sequence[Path] = (),
 ) -> None:
     """Serve until told to stop.
 
-    ``indexes`` are addresses by name, the default first. ``handles`` are the sockets of a worker, and ``pinned`` are
-    the folders with the manifests that it searches, one for each index that is a folder.
+    ``indexes`` are addresses by name, the default first. ``handles`` are the sockets of a worker.
     """
     from typeahead.server import ServerConfig, serve
     from typeahead.server.process.run import Worker
@@ -215,18 +211,15 @@ def run_server(
     if not indexes:
         serve(config, encoder, None, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
         return
-    from typeahead.search.addresses import OpenOptions, folder_of, open_backend
+    from typeahead.search.addresses import OpenOptions, open_backend
     from typeahead.search.port import Backend
 
     async def open_indexes() -> Mapping[str, Backend]:
         opened: dict[str, Backend] = {}
-        manifests = iter(pinned)
         try:
             for name, address in indexes.items():
-                snapshot = None if folder_of(address) is None else next(manifests, None)
                 options = OpenOptions(
                     lexical=launch.lexical,
-                    snapshot=None if snapshot is None else str(snapshot),
                     # Said once, however many processes serve.
                     warn=warn if worker is None else lambda _: None,
                 )
@@ -260,9 +253,9 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
     Workers get the effective settings in a file, so that one that is replaced later has the same, whatever has become
     of the configuration file. ``arguments`` are repeated for people who look at the list of processes.
     """
+    from typeahead.index.manifest import Manifest
     from typeahead.search.addresses import folder_of
     from typeahead.server import ServerConfig
-    from typeahead.server.process.pinning import PinnedIndexes
     from typeahead.server.process.run import prepared
     from typeahead.server.process.supervisor import Supervisor
 
@@ -272,11 +265,9 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
         handed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="typeahead-"))) / "settings.json"
         handed.write_text(settings.to_json(), encoding="utf-8")
         folders = [folder for _, index in launch.named if (folder := folder_of(index)) is not None]
-        pinned = None
-        if folders:
-            pinned = stack.enter_context(PinnedIndexes(folders))
-            pinned.take()
-            for warning in pinned.warnings:
+        for folder in folders:
+            # Said once, and an index that is not there is told before anything starts.
+            if warning := Manifest.read(folder).warning:
                 warn(warning)
         Supervisor(
             [sys.executable, "-m", "typeahead", *arguments, "--handed", str(handed)],
@@ -285,7 +276,6 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
             count=launch.workers,
             drain_seconds=config.drain_seconds,
             on_ready=_announce,
-            pinned=pinned,
             share_port=config.share_port,
         ).run()
 
@@ -324,4 +314,4 @@ def _serve(options: argparse.Namespace, settings: Settings, launch: Launch) -> N
             run_workers(settings, options.arguments)
             return
     passages = typeahead.load(launch.passage_encoder) if launch.passage_encoder else None
-    run_server(settings, dict(launch.named), passages, handles=options.worker, pinned=options.pinned or ())
+    run_server(settings, dict(launch.named), passages, handles=options.worker)

@@ -35,8 +35,6 @@ class OpenOptions:
 
     #: "sparse" searches the token weights of a sparse encoder as well as words; otherwise "words".
     lexical: str = "words"
-    #: Opens a certain state of the documents rather than the present one; a back end says what this may be.
-    snapshot: str | None = None
     #: Told in one line what the person who opens it should know, such as vectors that nobody checked.
     warn: Callable[[str], None] = log.warning
 

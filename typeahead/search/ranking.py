@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from typeahead.search.copies import SPARE, Collapse, Ranked, Row
 from typeahead.search.fields import check_kinds
 from typeahead.search.port import Backend, Candidates, Request
 from typeahead.search.scoring import UNCALIBRATED, Scale, score
-from typeahead.text.document import Value
+from typeahead.text.document import Value, Values
 
 #: Candidates of each arm, at least. The best by both arms together may be some way down the list of either.
 DEPTH: Final = 100
@@ -44,6 +45,8 @@ class Hit(NamedTuple):
     copies: int = 1
     #: The name of its index, where several were searched together.
     index_name: str = ""
+    #: The fields of the document.
+    fields: Mapping[str, Values] = MappingProxyType({})
 
 
 class Found(NamedTuple):
@@ -132,7 +135,7 @@ def _found(
     facets: Mapping[str, Mapping[Value, int]] | None,
 ) -> Found:
     hits = [
-        Hit(one.id, scale.unit(ranked.score), one.title, one.text, one.url, ranked.arms, copies)
+        Hit(one.id, scale.unit(ranked.score), one.title, one.text, one.url, ranked.arms, copies, fields=one.fields)
         for one, ranked, copies in rows[first : request.offset + request.k]
     ]
     return Found(hits, version, bool(rows) and scale.unit(rows[0].ranked.score) < scale.weak, facets)

@@ -124,7 +124,7 @@ class App:
             searches_made=lambda: self._pipeline.counts.searched,
             searches_stood=lambda: self._pipeline.counts.stood,
             connections=lambda: len(self.door),
-            generation=max((_number(backend.version) for backend in indexes.values()), default=0),
+            version=lambda: max((_number(backend.version) for backend in indexes.values()), default=0),
         )
         gate = Gate(config, tokens, lambda: self.status)
         self._encoding = Encoding(_passage_encoder(passages, indexes))

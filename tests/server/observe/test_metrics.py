@@ -21,7 +21,7 @@ def metrics() -> ServerMetrics:
         searches_made=lambda: 5,
         searches_stood=lambda: 2,
         connections=lambda: 3,
-        generation=7,
+        version=lambda: 7,
     )
     return made
 
@@ -49,7 +49,7 @@ def test_every_series_exists_from_the_start() -> None:
         'typeahead_sessions_refused_total{reason="full"} 0',
         "typeahead_worker_deaths_total 0",
         "typeahead_open_connections 3",
-        "typeahead_index_generation 7",
+        "typeahead_index_version 7",
         'encoder="minilm-gru"} 1',
     ):
         assert series in rendered

@@ -230,7 +230,7 @@ class ServerMetrics:
         searches_made: Callable[[], int],
         searches_stood: Callable[[], int],
         connections: Callable[[], int],
-        generation: int,
+        version: Callable[[], int],
     ) -> None:
         """Add numbers that other objects keep, to be read whenever the metrics are."""
         add = self.registry.add
@@ -248,10 +248,10 @@ class ServerMetrics:
         )
         add("typeahead_open_connections", "gauge", "Open connections of all kinds.", {(): Reading(connections)})
         add(
-            "typeahead_index_generation",
+            "typeahead_index_version",
             "gauge",
-            "Generation of the index that is searched; 0 without an index.",
-            {(): Reading(lambda: generation)},
+            "Version of the documents, which grows with each change; 0 without an index.",
+            {(): Reading(version)},
             combine="max",
         )
         add("typeahead_active_sessions", "gauge", "Open websocket sessions.", {(): Reading(sessions)})

@@ -4,8 +4,8 @@ Each worker has its own listening sockets on the same address (SO_REUSEPORT), an
 over them. A second server on the port is refused, because it would get a share of them too. The sockets belong to this
 process, so a client that connects to a dead worker waits for the next one instead of being refused. Only the dead
 worker's connections are lost: clients send their text again, and the worker's counts stay in the sums
-(:mod:`typeahead.server.process.siblings`). All workers search one generation of the index
-(:mod:`typeahead.server.process.pinning`). A single process is :mod:`typeahead.server.process.run`.
+(:mod:`typeahead.server.process.siblings`). Each worker follows the changes of the
+index for itself (:mod:`typeahead.index.living`). A single process is :mod:`typeahead.server.process.run`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from typeahead.server.observe.counters import Counter, Registry, merge
 from typeahead.server.observe.metrics import add_worker_deaths
 from typeahead.server.observe.slow import merge_slow
 from typeahead.server.process.listening import claim, listen, listener_port
-from typeahead.server.process.pinning import PinnedIndex, PinnedIndexes
 from typeahead.server.process.run import hears_hangup
 from typeahead.server.process.siblings import LINE_LIMIT, Report, write_line
 
@@ -65,9 +64,9 @@ class _Worker:
 class Supervisor:
     """Runs ``count`` processes of ``command`` on one address, with ``--worker`` and its arguments added.
 
-    ``on_ready`` is called once with the server's address, when all workers are ready. A ``pinned`` index is held while
-    they run. With ``share_port`` another server may use the port too, if it also shares it; without it, a port in use
-    raises :class:`~typeahead.server.process.listening.ListenError`.
+    ``on_ready`` is called once with the server's address, when all workers are ready. With ``share_port`` another
+    server may use the port too, if it also shares it; without it, a port in use raises
+    :class:`~typeahead.server.process.listening.ListenError`.
     """
 
     def __init__(
@@ -79,13 +78,11 @@ class Supervisor:
         count: int,
         drain_seconds: float,
         on_ready: Callable[[str], None],
-        pinned: PinnedIndex | PinnedIndexes | None = None,
         share_port: bool = False,
     ) -> None:
         self._command = command
         self._drain_seconds = drain_seconds
         self._on_ready: Callable[[str], None] | None = on_ready
-        self._pinned = pinned
         claimed = [] if share_port else claim(host, port)
         first = listen(host, listener_port(claimed) or port, shared=True)
         for listener in claimed:
@@ -102,7 +99,6 @@ class Supervisor:
         self._failures = 0
         self._failure: TypeaheadError | None = None
         #: Held while all workers are moved to another index.
-        self._moving = asyncio.Lock()
         self._numbers = iter(range(sys.maxsize))
 
     def run(self) -> None:
@@ -145,29 +141,11 @@ class Supervisor:
             _signal(worker, signal.SIGKILL)
         await asyncio.gather(*ending)
 
-    async def _stay_together(self) -> bool:
-        """Move all workers to the current index if the pinned one is gone. Return False if there is none to move to."""
-        assert self._stopping is not None
-        async with self._moving:
-            if self._pinned is None or self._pinned.is_there:
-                return True
-            log.warning("the files of the index are gone: restarting all workers on the current one")
-            await self._end(self._workers)
-            try:
-                self._pinned.take()
-            except TypeaheadError as error:
-                self._failure = error
-                self._stopping.set()
-                return False
-            return True
-
     async def _keep(self, worker: _Worker) -> None:
         """Keep a process running in this slot until it is time to stop."""
         assert self._stopping is not None
         wait = 0.0
         while not self._stopping.is_set():
-            if not await self._stay_together():
-                return
             started = time.monotonic()
             status = await self._live(worker)
             if self._stopping.is_set():
@@ -199,7 +177,6 @@ class Supervisor:
                 *self._command,
                 "--worker",
                 ",".join(str(end.fileno()) for end in passed),
-                *([] if self._pinned is None else self._pinned.arguments),
                 pass_fds=[end.fileno() for end in passed],
             )
         finally:

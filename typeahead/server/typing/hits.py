@@ -61,6 +61,8 @@ class HitWriter:
                 fields["arms"] = hit.arms
             if hit.index_name:
                 fields["index"] = hit.index_name
+            if hit.fields:
+                fields["fields"] = dict(hit.fields)
             if hit.copies > 1:
                 fields["copies"] = hit.copies
             written.append(fields)
