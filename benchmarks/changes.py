@@ -82,7 +82,7 @@ class Writer:
 
     def finds(self, text: str, wanted: str) -> bool:
         """Whether a search over a new connection finds a document."""
-        answer = self.call("POST", "/v1/search", {"text": text, "k": 8})
+        answer = self.call("POST", "/v1/search", {"query": text, "k": 8})
         return any(hit["id"] == wanted for hit in answer["hits"])
 
 
@@ -292,7 +292,9 @@ def main(arguments: Sequence[str]) -> None:
 
 @contextmanager
 def _server(folder: Path, cores: frozenset[int], serve: Sequence[str]) -> Iterator[Running]:
-    with typeahead_server(cores=cores, index=folder, encoder="minilm-causal", options=serve) as running:
+    with typeahead_server(
+        cores=cores, index=folder, encoder="minilm-causal", options=(*serve, "--passage-encoder", "minilm-doc")
+    ) as running:
         yield running
 
 

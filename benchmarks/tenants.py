@@ -74,18 +74,18 @@ def requests(
     while True:
         kind = draw.randrange(8)
         their, query = draw.choice(theirs).document, draw.choice(queries)
-        body: dict[str, Any] = {"text": query, "k": 8}
+        body: dict[str, Any] = {"query": query, "k": 8}
         foreign = True
         if kind == 0:
             foreign = False
         elif kind == 1:
-            body["text"] = query[: draw.randint(1, len(query))]
+            body["query"] = query[: draw.randint(1, len(query))]
             foreign = False
         elif kind == 2:
-            body["text"] = their.title or their.text[:60]
+            body["query"] = their.title or their.text[:60]
         elif kind == 3:
             word = draw.choice(rare)
-            body["text"] = word[: draw.randint(2, len(word))]
+            body["query"] = word[: draw.randint(2, len(word))]
         elif kind == 4:
             body["filter"] = draw.choice(
                 [
@@ -97,9 +97,9 @@ def requests(
                 ]
             )
         elif kind == 5:
-            body |= {"text": draw.choice(["", query]), "facets": ["tenant", "part"]}
+            body |= {"query": draw.choice(["", query]), "facets": ["tenant", "part"]}
         elif kind == 6:
-            body |= {"offset": draw.choice([8, 40, 200]), "text": draw.choice(rare)}
+            body |= {"offset": draw.choice([8, 40, 200]), "query": draw.choice(rare)}
         else:
             yield True, ("GET", f"/v1/documents/{their.id}", None)
             continue
