@@ -1,0 +1,225 @@
+"""Puts the forms of documents together, and takes some of them out, without reading a text again.
+
+Every set of documents has its own numbers for forms. Here they are numbered anew: sorted, and without forms that no
+document has any more.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from typeahead.index.changes.analysed import DocumentWords
+from typeahead.index.lexical.forward import Forward
+from typeahead.search.terms import FIELDS
+
+_FIELDS: Final = len(FIELDS)
+
+
+class Held(NamedTuple):
+    """The forms of n documents, or passages, field after field: the arrays of :class:`.forward.Forward`."""
+
+    starts: NDArray[np.int64]
+    ids: NDArray[np.uint32]
+    counts: NDArray[np.uint8]
+    lengths: NDArray[np.uint32]
+
+
+#: What has the arrays of :class:`Held`.
+HeldForms = Held | Forward
+
+
+class Sequences(NamedTuple):
+    """The parts of words of n documents in their order, field after field."""
+
+    #: int64 (n · fields + 1,), where those of each field begin in ``ids``.
+    starts: NDArray[np.int64]
+    #: uint32, the numbers of forms.
+    ids: NDArray[np.uint32]
+
+
+class Forms(NamedTuple):
+    """The forms of some documents, with numbers of their own."""
+
+    #: All forms, sorted.
+    names: Sequence[str]
+    documents: Held
+    #: The same of each passage of a divided document, with the title of that; passages of other documents have no
+    #: forms. None while no document is divided.
+    passages: Held | None
+    #: None where the order is not known.
+    sequences: Sequences | None
+
+
+def of_documents(every: Sequence[DocumentWords]) -> Forms:
+    """Put documents together."""
+    every_form: set[str] = set()
+    # One document at a time, so that other threads can have the interpreter in between.
+    for words in every:
+        every_form.update(words.forms)
+    names = sorted(every_form)
+    numbers = dict(zip(names, range(len(names)), strict=True))
+    number_of = numbers.__getitem__
+    local = array("I")
+    for words in every:
+        local.extend(map(number_of, words.forms))
+    # By document and place in it, the number of the form.
+    renumbered = np.array(local, np.uint32)
+    first = _before([len(words.forms) for words in every])[:-1]
+
+    def global_ids(ids: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
+        sizes = np.array([len(one) for one in ids], np.int64)
+        return renumbered[_joined(ids, np.uint32).astype(np.int64) + np.repeat(first, sizes)]
+
+    nothing = np.zeros(1, np.uint32)
+    # The last text has no words: it stands for passages of documents that are not divided.
+    texts = Held(
+        _before(_joined([*(words.sizes for words in every), nothing], np.uint32)),
+        global_ids([words.ids for words in every]),
+        _joined([words.counts for words in every], np.uint8),
+        _joined([*(words.lengths for words in every), nothing], np.uint32),
+    )
+    # Each document has a title and a text, and the texts of its passages if there are several.
+    number = np.array([len(words.sizes) for words in every], np.int64)
+    titles = np.cumsum(number) - number
+    documents = _texts(texts, np.stack([titles, titles + 1], 1))
+    passages = None
+    if (number > _FIELDS).any():
+        parts = np.maximum(number - _FIELDS, 1)
+        own = np.arange(int(parts.sum())) - np.repeat(np.cumsum(parts) - parts - titles - _FIELDS, parts)
+        pairs = np.stack([np.repeat(titles, parts), own], 1)
+        pairs[np.repeat(number == _FIELDS, parts)] = len(texts.lengths) - 1
+        passages = _texts(texts, pairs)
+    sequences = Sequences(
+        _before(_joined([words.sequence_sizes for words in every], np.uint32)),
+        global_ids([words.sequence for words in every]),
+    )
+    return Forms(names, documents, passages, sequences)
+
+
+def held(forms: HeldForms, rows: NDArray[np.int64]) -> Held:
+    """Take the forms of n documents, or passages."""
+    at = (rows[:, None] * _FIELDS + np.arange(_FIELDS)).ravel()
+    entries, starts = _entries(forms.starts, at)
+    return Held(starts, forms.ids[entries], forms.counts[entries], forms.lengths[rows])
+
+
+def followed(sequences: Sequences, rows: NDArray[np.int64]) -> Sequences:
+    """Take the sequences of n documents."""
+    at = (rows[:, None] * _FIELDS + np.arange(_FIELDS)).ravel()
+    entries, starts = _entries(sequences.starts, at)
+    return Sequences(starts, sequences.ids[entries])
+
+
+def taken(
+    name: Callable[[int], str],
+    size: int,
+    documents: HeldForms,
+    passages: HeldForms | None,
+    sequences: Sequences | None,
+    rows: NDArray[np.int64],
+    passage_rows: NDArray[np.int64],
+) -> Forms:
+    """Take the forms of n documents, and of their passages, out of those with ``size`` forms; ``name`` names one."""
+    some = Forms(
+        (),
+        held(documents, rows),
+        None if passages is None else held(passages, passage_rows),
+        None if sequences is None else followed(sequences, rows),
+    )
+    kept, some = used(size, some)
+    return some._replace(names=[name(number) for number in kept.tolist()])
+
+
+def used(size: int, forms: Forms) -> tuple[NDArray[np.int64], Forms]:
+    """Number forms anew: those of ``size`` that occur in a document. Returns which they are, rising."""
+    occurs = np.zeros(size, np.bool_)
+    occurs[forms.documents.ids] = True
+    kept = np.flatnonzero(occurs)
+    if len(kept) == size:
+        return kept, forms
+    return kept, _renumbered(forms, (np.cumsum(occurs) - 1).astype(np.uint32))
+
+
+def merged(every: Sequence[Forms]) -> Forms:
+    """Put the documents of several together, one after the other."""
+    if len(every) == 1:
+        return every[0]
+    # Sorting finds the runs that are sorted already, so this is a merge.
+    names = list(dict.fromkeys(sorted(chain.from_iterable(one.names for one in every))))
+    numbers = dict(zip(names, range(len(names)), strict=True))
+    mapped = [
+        _renumbered(one, np.fromiter(map(numbers.__getitem__, one.names), np.uint32, len(one.names))) for one in every
+    ]
+    divided = any(one.passages is not None for one in mapped)
+    sequences = [one.sequences for one in mapped if one.sequences is not None]
+    return Forms(
+        names,
+        _all_held([one.documents for one in mapped]),
+        _all_held([one.passages or _nothing(len(one.documents.lengths)) for one in mapped]) if divided else None,
+        Sequences(_all_starts([one.starts for one in sequences]), _joined([one.ids for one in sequences], np.uint32))
+        if len(sequences) == len(mapped)
+        else None,
+    )
+
+
+def _renumbered(forms: Forms, numbers: NDArray[np.uint32]) -> Forms:
+    documents, passages, sequences = forms.documents, forms.passages, forms.sequences
+    return Forms(
+        forms.names,
+        documents._replace(ids=numbers[documents.ids]),
+        None if passages is None else passages._replace(ids=numbers[passages.ids]),
+        None if sequences is None else sequences._replace(ids=numbers[sequences.ids]),
+    )
+
+
+def _nothing(passages: int) -> Held:
+    return Held(
+        np.zeros(passages * _FIELDS + 1, np.int64),
+        np.zeros(0, np.uint32),
+        np.zeros(0, np.uint8),
+        np.zeros((passages, _FIELDS), np.uint32),
+    )
+
+
+def _texts(texts: Held, wanted: NDArray[np.int64]) -> Held:
+    """Take texts as the fields of documents or passages: int64 (n, fields)."""
+    entries, starts = _entries(texts.starts, wanted.ravel())
+    return Held(starts, texts.ids[entries], texts.counts[entries], texts.lengths[wanted])
+
+
+def _entries(starts: NDArray[np.int64], at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The entries of some runs, one after the other, and where each begins then."""
+    first = starts[at]
+    sizes = starts[at + 1] - first
+    new = _before(sizes)
+    return np.arange(int(new[-1])) + np.repeat(first - new[:-1], sizes), new
+
+
+def _all_held(every: Sequence[Held]) -> Held:
+    return Held(
+        _all_starts([one.starts for one in every]),
+        np.concatenate([one.ids for one in every]),
+        np.concatenate([one.counts for one in every]),
+        np.concatenate([one.lengths for one in every]),
+    )
+
+
+def _all_starts(every: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return _before(np.concatenate([np.diff(one) for one in every]))
+
+
+def _before(sizes: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where runs of some sizes begin, and where the last one ends."""
+    starts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    return starts
+
+
+def _joined(arrays: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, kind)
