@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.index.changes.entries import DIM, entries, entry
 from typeahead.errors import FieldTypeError, IndexCorrupt, IndexFolderError, IndexTooNew, SourceError, WritesFull
 from typeahead.index.changes.journal import Journal, Superseded
-from typeahead.index.changes.journal_file import JOURNAL
+from typeahead.index.changes.journal_schema import JOURNAL
 from typeahead.index.changes.records import Change, Deleted, Stored
 from typeahead.search.port import Entry
 from typeahead.text.document import Document, Passage, Values
