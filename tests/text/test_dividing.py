@@ -175,7 +175,7 @@ def test_the_divider_of_an_encoder_counts_its_word_pieces() -> None:
     encoder = typeahead.load("minilm-doc")
     document = Document("x", "Tokens", "unbelievably antidisestablishmentarian words. " * 100)
     passages = divider_for(encoder).divide(document)
-    lengths = [len(encoder.tokenizer.encode(document.encoded(passage))) for passage in passages]  # type: ignore[attr-defined]
+    lengths = [len(encoder.tokenizer.encode(document.encoded(passage))) for passage in passages]
     assert max(lengths) <= encoder.config.max_tokens < 2 * min(lengths)
 
 
