@@ -1,6 +1,7 @@
 """Build an index from documents, or adopt an existing one.
 
-SOURCE is a JSONL, CSV or TSV file, a folder of Markdown or text files, or a BEIR folder. With --format it may also be a
+SOURCE is a JSONL, CSV or TSV file, a folder of documentation (Markdown, MDX, reStructuredText, HTML, text), or a BEIR
+folder. With --format it may also be a
 pipe, or - for standard input. To resume an interrupted build, run the same command again. Any previous index at DIR
 stays active until the new one is complete, and is kept if the new one would be empty or much smaller. With --vectors,
 the teacher's existing vectors are adopted unchanged: only a sample is encoded, to check that they belong to these
@@ -63,6 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoding", type=_encoding, metavar="NAME", help="encoding of the source, such as cp1252 (default: detected)"
     )
+    pages = parser.add_argument_group("folders of documentation")
+    pages.add_argument("--base-url", default="", metavar="URL", help="where the pages are published")
+    pages.add_argument(
+        "--url-pattern",
+        type=_url_pattern,
+        default="{path}",
+        metavar="PATTERN",
+        help="path of a page below --base-url, such as {path}, {stem} or {stem}/ (default: {path})",
+    )
+    pages.add_argument("--drafts", action="store_true", help="read pages whose front matter marks them as drafts")
     parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
     parser.add_argument("--allow-empty", action="store_true", help="build an index even if there are no documents")
     parser.add_argument(
@@ -127,6 +138,15 @@ def _encoding(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not a text encoding known to Python") from None
 
 
+def _url_pattern(text: str) -> str:
+    from typeahead.text.markup.urls import check_pattern
+
+    try:
+        return check_pattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -144,6 +164,7 @@ def _tell(message: str) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read the documents, encode or adopt them, and store them; or upgrade an index."""
     from typeahead.index import BadLines, FieldMap, Guard, read_source
+    from typeahead.text.notes import Pages
 
     if options.upgrade is not None:
         _upgrade(options)
@@ -160,6 +181,7 @@ def run(options: argparse.Namespace) -> None:
         delimiter=options.delimiter,
         encoding=options.encoding,
         notice=_tell,
+        pages=Pages(options.base_url, options.url_pattern, options.drafts),
     )
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
     warnings: list[str] = []

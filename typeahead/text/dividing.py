@@ -65,6 +65,8 @@ class _Section(NamedTuple):
     """What a heading opens."""
 
     start: int
+    #: Where the heading's own words end, about.
+    end: int
     level: int
     #: The row of the section that holds it, -1 where there is none.
     parent: int
@@ -165,7 +167,8 @@ class _Division:
                 del path[0]
             anchor = heading.anchor or (above.anchor if above else "")
             depth = above.depth + 1 if above else 0
-            sections.append(_Section(heading.start, heading.level, row, depth, tuple(path), anchor))
+            end = heading.start + len(heading.title) + 2
+            sections.append(_Section(heading.start, end, heading.level, row, depth, tuple(path), anchor))
             row = len(sections) - 1
         return sections
 
@@ -204,7 +207,9 @@ class _Division:
             last = joined[-1] if joined else atom
             both = last._replace(end=atom.end, tokens=last.tokens + atom.tokens, strength=atom.strength)
             length = both.end - both.start
-            is_small = max(last.tokens * _SMALL, (last.end - last.start) * _SMALL // _CHARACTERS) <= self._limit
+            is_heading = last.section >= 0 and last.end <= self._sections[last.section].end
+            share = max(last.tokens, (last.end - last.start) // _CHARACTERS)
+            is_small = is_heading or share * _SMALL <= self._limit
             fits = both.tokens * 2 <= self._room[atom.section] and length * 2 <= self._longest
             is_space = not atom.tokens and length <= self._longest
             if joined and last.section == atom.section and ((is_small and fits) or is_space):

@@ -22,14 +22,15 @@ from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
 from typeahead.text.delimited import header, read_table
 from typeahead.text.document import Document
 from typeahead.text.encodings import named
-from typeahead.text.notes import read_notes
+from typeahead.text.notes import SUFFIXES as NOTES
+from typeahead.text.notes import Pages, read_notes
 from typeahead.text.reading import Line, parsed, recognised_lines
 from typeahead.text.records import clean, identifier, parse_object
 
 KINDS = ("jsonl", "csv", "tsv", "beir", "notes")
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".md": "notes", ".txt": "notes"}
+_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", **dict.fromkeys(NOTES, "notes")}
 
-__all__ = ["KINDS", "BadLines", "FieldMap", "read_ids", "read_source"]
+__all__ = ["KINDS", "BadLines", "FieldMap", "Pages", "read_ids", "read_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,16 @@ def read_source(
     delimiter: str | None = None,
     encoding: str | None = None,
     notice: Notice = log_notice,
+    pages: Pages | None = None,
 ) -> Iterator[Document]:
     """Stream the documents of ``path``.
 
     Args:
         path: a file, a pipe or a folder.
         fields: which fields of a record make a document; ignored for notes.
-        kind: "jsonl", "csv", "tsv", "beir" (a folder with ``corpus.jsonl``), "notes" (a folder of, or one, ``.md`` or
-            ``.txt`` file); "auto" decides by the name, or by the content of the folder. A pipe needs its kind.
+        kind: "jsonl", "csv", "tsv", "beir" (a folder with ``corpus.jsonl``), "notes" (a folder of pages of
+            documentation, or one of them: see :mod:`~typeahead.text.notes`); "auto" decides by the name, or by the
+            content of the folder. A pipe needs its kind.
         columns: names of the columns of a CSV or TSV file without a header line; spaces round them are left out.
         bad: counts lines that cannot be used, and reading goes on; without it the first is an error.
         delimiter: one character between the columns of a CSV file; ``None`` recognises comma, semicolon, tab and
@@ -91,6 +94,7 @@ def read_source(
             the files that are UTF-8 are read as UTF-8 all the same.
         notice: gets a line of text for a recognised delimiter other than the comma, and for a recognised encoding
             other than UTF-8; by default it is logged.
+        pages: URLs and drafts of notes.
 
     Raises:
         SourceError: there is no such file, its kind is unclear, ``columns`` or ``delimiter`` are given for another
@@ -122,7 +126,7 @@ def read_source(
     if delimiter is not None and chosen != "csv":
         raise SourceError(f"a delimiter is for CSV files, but it is read as {chosen}", path=path)
     if chosen == "notes":
-        return _unique_notes(path, bad, encoding, notice)
+        return _unique_notes(path, bad, encoding, notice, pages)
     if chosen == "beir":
         corpus = beir.existing(path, beir.CORPUS)
         if corpus is None:
@@ -211,9 +215,11 @@ def _json_records(read: Iterator[Line], path: Path, bad: BadLines | None) -> Ite
         yield line.number, record
 
 
-def _unique_notes(path: Path, bad: BadLines | None, encoding: str | None, notice: Notice) -> Iterator[Document]:
+def _unique_notes(
+    path: Path, bad: BadLines | None, encoding: str | None, notice: Notice, pages: Pages | None
+) -> Iterator[Document]:
     ids = _Ids()
-    for file, document in read_notes(path, bad, encoding, notice):
+    for file, document in read_notes(path, bad, encoding, notice, pages):
         ids.add(document.id, file, None)
         yield document
 
