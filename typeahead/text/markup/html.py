@@ -72,7 +72,8 @@ def _main(tree: Any) -> tuple[Any, bool]:
         if found:
             return max(found, key=lambda one: len(one.text(deep=True))), False
     # AsciiDoc and pandoc put the title of the page into a header.
-    return tree.body, any(not one.css_matches("header h1, #header h1") for one in tree.css("h1"))
+    titles = tree.css("h1")
+    return tree.body, not titles or len(titles) > len(tree.css("header h1, #header h1"))
 
 
 class _Reader:

@@ -8,58 +8,60 @@ from __future__ import annotations
 
 import re
 
-#: Fenced code, and code between backticks.
-_CODE = re.compile(
-    r"(?P<fence>^[ \t]*(?P<marks>`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*(?P=marks)[`~]*[ \t]*$|\Z))|"
-    r"(?P<ticks>`+)(?!`)[^`]*?(?P=ticks)(?!`)",
-    re.M | re.S,
-)
-_MODULE = re.compile(r"^(?:import|export)\b[^\n]*(?:\n(?![ \t]*\n)[^\n]*)*", re.M)
+#: Where JavaScript, code or an escaped sign may begin.
+_SIGN = re.compile(r"[\\{<`]|^[ \t]*~~~|^(?=(?:import|export)\b)", re.M)
+_FENCE = re.compile(r"(?<=\n)[ \t]*(`{3,}|~{3,})[^\n]*\n(?:.*?\n)??[ \t]*\1[`~]*[ \t]*(?=\n|\Z)", re.S)
+_TICKS = re.compile(r"(`+)(?:(?!`).*?(?<!`)\1(?!`))?", re.S)
+_MODULE = re.compile(r"(?:import|export)\b[^\n]*(?:\n(?![ \t]*\n)[^\n]*)*")
 _TAG = re.compile(r"</?(?:[A-Za-z][\w.:-]*)?(?=[\s/>{])")
 #: Properties that readers see.
 _SHOWN = re.compile(r"\b(?:title|label|alt|summary|header|caption)=(?:\"([^\"]*)\"|'([^']*)')")
+_INNER = re.compile(r"[\"'`{}>]")
 _QUOTES = "\"'`"
-#: A tag or an expression that is longer than this is none.
+#: A tag, an expression or code between backticks that is longer than this is none.
 _LONGEST = 20_000
-#: After so many braces that are never closed, the text is no JSX.
-_MOST_FAILED = 1000
+#: After so many signs that begin nothing, the text is no JSX.
+_MOST_FAILED = 30
 
 
 def without_jsx(source: str) -> str:
     """Return Markdown: the text that components hold, and those of their properties that readers see."""
+    # The patterns for whole lines look at the line break before them.
+    source = f"\n{source}"
     parts = []
-    last = 0
-    for code in _CODE.finditer(source):
-        parts += [_stripped(source[last : code.start()]), code[0]]
-        last = code.end()
-    return "".join([*parts, _stripped(source[last:])])
-
-
-def _stripped(text: str) -> str:
-    text = _MODULE.sub("", text)
-    parts = []
-    at = last = failed = 0
-    while at < len(text):
-        character = text[at]
-        end = -1
-        shown = ""
-        if character == "\\":
-            at += 2
-            continue
-        if character == "{":
-            end = _closing(text, at, "}")
-        elif character == "<" and (tag := _TAG.match(text, at)):
-            end = _closing(text, tag.end(), ">")
-            shown = " ".join(filter(None, (one[1] or one[2] for one in _SHOWN.finditer(text, at, max(end, at)))))
+    last = at = failed = 0
+    while failed <= _MOST_FAILED and (sign := _SIGN.search(source, at)):
+        start, shown = sign.start(), ""
+        kept, end = _next(source, start)
         if end < 0:
-            failed += character == "{"
-            if failed > _MOST_FAILED:
-                break
-            at += 1
-            continue
-        parts += [text[last:at], f"\n{shown}\n" if shown else ""]
-        at = last = end
-    return "".join([*parts, text[last:]])
+            failed += 1
+            at = start + 1
+        elif kept:
+            at = end
+        else:
+            shown = " ".join(filter(None, (one[1] or one[2] for one in _SHOWN.finditer(source, start, end))))
+            parts += [source[last:start], f"\n{shown}\n" if shown and source[start] == "<" else ""]
+            at = last = end
+    return "".join([*parts, source[last:]])[1:]
+
+
+def _next(source: str, start: int) -> tuple[bool, int]:
+    """Whether what begins at a sign is kept, and where it ends; -1 where nothing begins there."""
+    sign = source[start]
+    if sign == "\\":
+        return True, start + 2
+    if sign == "{":
+        return False, _closing(source, start, "}")
+    if sign == "<":
+        tag = _TAG.match(source, start)
+        return (False, _closing(source, tag.end(), ">")) if tag else (True, start + 1)
+    if module := _MODULE.match(source, start):
+        return False, module.end()
+    line = source.rfind("\n", 0, start) + 1
+    if not source[line:start].strip() and (fence := _FENCE.match(source, line)):
+        return True, fence.end()
+    ticks = _TICKS.match(source, start, start + _LONGEST)
+    return True, ticks.end() if ticks else -1
 
 
 def _closing(text: str, start: int, sign: str) -> int:
@@ -67,7 +69,8 @@ def _closing(text: str, start: int, sign: str) -> int:
     depth = 0
     at = start
     last = min(len(text), start + _LONGEST)
-    while at < last:
+    while (found := _INNER.search(text, at, last)) is not None:
+        at = found.start()
         character = text[at]
         if character in _QUOTES and (depth or sign == ">"):
             close = text.find(character, at + 1, last)

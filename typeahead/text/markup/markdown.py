@@ -30,6 +30,7 @@ _SHORTCODE = re.compile(r"\{\{[<%].*?[%>]\}\}|\{%.*?%\}|!\[\[[^\]]*\]\]")
 _WIKI_LINK = re.compile(r"\[\[(?:[^\]|]*\|)?([^\]|]+)\]\]")
 #: What one line break ends.
 _LINES = frozenset(["tr", "thead", "tbody", "list_item"])
+_LISTS = frozenset(["bullet_list_open", "bullet_list_close", "ordered_list_open", "ordered_list_close"])
 _LINE_BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _ALT = re.compile(r"<img\b[^>]*?\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 
@@ -99,7 +100,9 @@ class _Reader:
                 self._flow.end_block("\n")
             elif token.block and kind != "heading_close":
                 # The paragraphs of an item without empty lines are marked as hidden.
-                self._flow.end_block("\n" if token.hidden or self._is_item else "\n\n")
+                self._flow.end_block(
+                    "\n" if token.hidden or self._is_item or (token.level and kind in _LISTS) else "\n\n"
+                )
             self._is_item = kind == "list_item_open"
 
     def _heading(self, level: int, children: Sequence[Any]) -> None:

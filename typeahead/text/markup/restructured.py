@@ -37,7 +37,7 @@ _SILENT = frozenset(
 _SKIPPED = frozenset("comment system_message substitution_definition target raw meta pending index decoration".split())
 _ROLE_TARGET = re.compile(r"^(.*?)\s*<[^<>]*>$", re.DOTALL)
 _VERBATIM = frozenset(["literal_block", "doctest_block", "math_block", "line_block"])
-_LINES = frozenset("list_item definition_list_item term definition field row option_list_item line".split())
+_LINES = frozenset("list_item definition_list_item term definition field row thead tbody option_list_item line".split())
 #: Where paragraphs are lines.
 _HOLDERS = frozenset(["list_item", "field_body", "definition"])
 _SPACED = frozenset(["field_name", "option_group", "classifier", "field_body", "description"])
@@ -127,6 +127,13 @@ class _Reader:
                 self._fields[key] = text
 
 
+class _Anything(dict[str, Any]):
+    """Options of any name."""
+
+    def __missing__(self, name: str) -> Any:
+        return next(iter(self.values()))
+
+
 def _is_inline(node: Any) -> bool:
     nodes = library("docutils.nodes", "docutils")
     return isinstance(node, nodes.Inline)
@@ -140,9 +147,12 @@ def _lenient() -> Iterator[None]:
     nodes = library("docutils.nodes", "docutils")
     directive: Any = library("docutils.parsers.rst", "docutils").Directive
 
+    anything = _Anything({"name": directives.unchanged})
+
     class Lenient(directive):  # type: ignore[misc]
         optional_arguments = 1000
         final_argument_whitespace = False
+        option_spec = anything
         has_content = True
 
         def run(self) -> list[Any]:
@@ -151,11 +161,7 @@ def _lenient() -> Iterator[None]:
             holder = nodes.container()
             if self.arguments:
                 holder += nodes.paragraph("", " ".join(self.arguments))
-            # The options of an unknown directive look like a list of fields at the beginning of its content.
-            lines = self.content
-            while lines and re.match(r":[\w-]+:", lines[0]):
-                lines = lines[1:]
-            self.state.nested_parse(lines, self.content_offset, holder)
+            self.state.nested_parse(self.content, self.content_offset, holder)
             return [holder]
 
     def role(name: str, raw: str, text: str, line: int, inliner: Any, options: Any = None, content: Any = None) -> Any:

@@ -37,5 +37,6 @@ def page_url(path: str, base: str, pattern: str = PATTERN, own: str = "") -> str
     if own:
         folder = stem.rpartition("/")[0]
         stem = path = f"{folder}/{own}".strip("/")
-    made = _PLACE.sub(lambda place: _HTML_INDEX.sub("", path) if place[1] == "path" else _INDEX.sub("", stem), pattern)
-    return base + quote(re.sub("/{2,}", "/", made).lstrip("/"), safe="/%#?=&~!$'()*+,;:@")
+    parts = {"path": quote(_HTML_INDEX.sub("", path)), "stem": quote(_INDEX.sub("", stem))}
+    made = _PLACE.sub(lambda place: parts[place[1]], pattern)
+    return base + re.sub("/{2,}", "/", made).lstrip("/")
