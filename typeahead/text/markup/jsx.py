@@ -19,7 +19,7 @@ _SHOWN = re.compile(r"\b(?:title|label|alt|summary|header|caption)=(?:\"([^\"]*)
 _INNER = re.compile(r"[\"'`{}>]")
 _QUOTES = "\"'`"
 #: A tag, an expression or code between backticks that is longer than this is none.
-_LONGEST = 20_000
+_LONGEST = 10_000
 #: After so many signs that begin nothing, the text is no JSX.
 _MOST_FAILED = 30
 
