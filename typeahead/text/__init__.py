@@ -2,6 +2,6 @@
 
 ``reading`` gives the lines of a plain or gzipped file, ``bad_lines`` says what happens to those that cannot be used,
 and ``records`` reads JSON objects and checks their values. ``beir``, ``msmarco`` and ``judgements`` know how retrieval
-collections are written. ``sources`` makes documents of files for an index; ``delimited`` and ``notes`` help it.
-``analysis`` finds the words of a text.
+collections are written. ``sources`` makes documents of files for an index; ``delimited`` reads tables for it, ``notes`` folders of documentation,
+with the help of ``markup``. ``dividing`` makes passages of long documents. ``analysis`` finds the words of a text.
 """
