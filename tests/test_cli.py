@@ -70,6 +70,21 @@ def test_an_index_of_nothing_is_made_on_request(tmp_path: Path, name: str, capsy
     assert main([*arguments, "--allow-empty"]) == 0
 
 
+def test_a_folder_of_documentation_gets_urls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("---\ndraft: true\n---\n# Start")
+    (tmp_path / "docs" / "eggs.html").write_text("<h1>Eggs</h1><p>Boil them.")
+    flags = ["--base-url", "https://example.org", "--url-pattern", "{stem}/"]
+    command = ["index", str(tmp_path / "docs"), "--out", str(tmp_path / "index"), *flags]
+    assert main(command) == 0
+    assert "skipped: 1 draft (index.md)" in capsys.readouterr().err
+    with open_index(tmp_path / "index") as opened:
+        assert [one.url for one in opened.documents([0])] == ["https://example.org/eggs/"]
+    assert main([*command, "--drafts"]) == 0
+    with open_index(tmp_path / "index") as opened:
+        assert [one.url for one in opened.documents([0, 1])] == ["https://example.org/eggs/", "https://example.org/"]
+
+
 def test_a_source_may_be_piped_and_what_is_recognised_is_said(tmp_path: Path) -> None:
     source = "".join(f"{i};Größe {i}\r\n" for i in range(5))
     command = [sys.executable, "-m", "typeahead", "index", "-", "--out", str(tmp_path / "index"), "--format", "csv"]
@@ -104,6 +119,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["serve", "--hybrid", "linaer"],
         ["index", "x.csv", "--out", "x", "--max-shrink", "2"],
         ["index", "x.csv", "--out", "x", "--delimiter", "::"],
+        ["index", "x", "--out", "x", "--url-pattern", "{file}"],
         ["index", "x.csv", "--out", "x", "--encoding", "base64"],
     ],
 )

@@ -1,9 +1,10 @@
 """Build an index from documents, or adopt an existing one.
 
-SOURCE is a file (JSONL, JSON, CSV, TSV, Parquet, Arrow, Markdown, text), a folder of such files, a BEIR folder, or the
-address of a database with --query. Files may be compressed. With --format, SOURCE may also be a pipe, or - for standard
-input. A previous index at DIR stays active until the new one is complete, and is kept if the new one would be empty or
-much smaller. To resume an interrupted build, run the same command again.
+SOURCE is a file of records (JSONL, JSON, CSV, TSV, Parquet, Arrow), a page (Markdown, MDX, reStructuredText, HTML,
+text), a folder of such files, a BEIR folder, or the address of a database with --query. Files of records may be
+compressed. With --format, SOURCE may also be a pipe, or - for standard input. Long documents are divided into passages,
+each with a vector of its own. A previous index at DIR stays active until the new one is complete, and is kept if the
+new one would be empty or much smaller. To resume an interrupted build, run the same command again.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
     parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
     _add_reading(parser.add_argument_group("reading the documents"))
+    _add_pages(parser.add_argument_group("folders of documentation"))
     _add_building(parser.add_argument_group("building the index"))
     _add_adopting(
         parser.add_argument_group(
@@ -94,6 +96,18 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--encoding", type=_encoding, metavar="NAME", help="encoding of the source, such as cp1252 (default: detected)"
     )
+
+
+def _add_pages(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--base-url", default="", metavar="URL", help="where the pages are published")
+    group.add_argument(
+        "--url-pattern",
+        type=_url_pattern,
+        default="{path}",
+        metavar="PATTERN",
+        help="path of a page below --base-url, such as {path}, {stem} or {stem}/ (default: {path})",
+    )
+    group.add_argument("--drafts", action="store_true", help="read pages whose front matter marks them as drafts")
 
 
 def _add_building(group: argparse._ArgumentGroup) -> None:
@@ -199,6 +213,15 @@ def _encoding(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not a text encoding known to Python") from None
 
 
+def _url_pattern(text: str) -> str:
+    from typeahead.text.markup.urls import check_pattern
+
+    try:
+        return check_pattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -267,7 +290,7 @@ def _make(
     warn: Callable[[str], None],
 ) -> Manifest:
     from typeahead.index import FieldChoice, FieldMap, read_embedded, read_source
-    from typeahead.text.sources import Options
+    from typeahead.text.sources import Options, Pages
 
     try:
         choice = FieldChoice(options.fields, dict(options.field), dict(options.field_type))
@@ -286,6 +309,7 @@ def _make(
         query=options.query,
         notice=_tell,
         repeated=options.by_passage,
+        pages=Pages(options.base_url, options.url_pattern, options.drafts),
     )
     if options.vectors_column:
         from typeahead.index.adopt.column import set_apart

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 Value = str | int | float | bool
 Values = Value | Sequence[Value]
 
+#: Code points of the title that are encoded with a part of the text. Most encoders read 250 word pieces or more.
+_LONGEST_TITLE = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Heading:
@@ -53,8 +56,14 @@ class Document:
         return f"{self.title} {self.text}".strip()
 
     def encoded(self, passage: Passage) -> str:
-        """The text to encode for one of its passages: title, headings, text. :attr:`passage` is that of all in one."""
-        return " ".join(part for part in (self.title, *passage.path, passage.text) if part).strip()
+        """The text to encode for one of its passages: title, headings, text. :attr:`passage` is that of all in one.
+
+        In front of a part of the text, a title is cut to 200 code points, so that the part is read as well.
+        """
+        title = self.title
+        if len(title) > _LONGEST_TITLE and len(passage.text) < len(self.text):
+            title = title[:_LONGEST_TITLE]
+        return " ".join(part for part in (title, *passage.path, passage.text) if part).strip()
 
     def shown(self, passage: Passage) -> Document:
         """The document as a hit shows it by one of its passages: with that text alone, and the URL of its section."""

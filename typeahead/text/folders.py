@@ -1,4 +1,4 @@
-"""Lists the files of records in a folder, and counts what else is there; ``notes`` reads the Markdown and text."""
+"""Lists the files in a folder that can be read, and counts what else is there."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from pathlib import Path
 
 from typeahead.errors import SourceError
 from typeahead.text.kinds import kind_by_name
+from typeahead.text.markup.generated import generated, is_generated_folder
 from typeahead.text.skipped import Skipped
 
 
 def walk(folder: Path, skipped: Skipped | None) -> Iterator[tuple[Path, str]]:
     """Yield each file that can be read with its kind, in the order of names within each folder.
 
-    Hidden files and folders, links to folders, empty files of records and files in unknown formats are counted by
-    ``skipped``. Raises :class:`~typeahead.errors.SourceError` for a folder that cannot be read.
+    ``skipped`` counts hidden files and folders, links to folders, what generators of documentation add, empty files of
+    records, and files in unknown formats.
+
+    Raises :class:`~typeahead.errors.SourceError` for a folder that cannot be read.
     """
     skipped = Skipped() if skipped is None else skipped
 
@@ -30,9 +33,12 @@ def walk(folder: Path, skipped: Skipped | None) -> Iterator[tuple[Path, str]]:
                 skipped.add("hidden folder", place(path, folder))
             elif path.is_symlink():
                 skipped.add("link to a folder", place(path, folder))
+            elif is_generated_folder(name):
+                skipped.add("folder of generated files", place(path, folder))
             else:
                 kept.append(name)
         folders[:] = kept
+        others = frozenset(names)
         for name in sorted(names):
             path = Path(parent, name)
             kind = kind_by_name(path)
@@ -40,6 +46,8 @@ def walk(folder: Path, skipped: Skipped | None) -> Iterator[tuple[Path, str]]:
                 skipped.add("hidden file", place(path, folder))
             elif kind is None:
                 skipped.add("file of another format", place(path, folder))
+            elif kind == "notes" and (what := generated(name, others)) is not None:
+                skipped.add(what, place(path, folder))
             elif kind != "notes" and not _size(path):
                 skipped.add("empty file", place(path, folder))
             else:

@@ -1,87 +1,139 @@
-"""Makes documents of Markdown and text files; ``sources`` reads files of records instead.
+"""Makes documents of pages of Markdown, MDX, reStructuredText, HTML and text; ``sources`` reads files of records.
 
-A teacher reads only the first few hundred word pieces of a text, so a long file as one document would be found by its
-beginning alone. A file of up to 200 words is one document, whose id is its path relative to the folder. A longer file
-is divided at its Markdown headings, and a section that is still too long at its paragraphs, into documents ``path#1``,
-``path#2``, … with the title ``file's title · heading``.
-
-Of Markdown only headings, fenced code and the front matter matter here, so they are looked for line by line. The parser
-markdown-it-py gives the same sections for 635 of 645 files (17 MB of README files and manuals) and takes more than ten
-times as long. In the other files it mainly leaves out headings within HTML comments and blocks, which are kept here.
+Each file is one document, whose id is its path relative to the folder. Its headings are kept, so that an index can
+divide it. :mod:`typeahead.text.markup` reads the markup.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from typeahead.errors import SourceError
 from typeahead.text.bad_lines import BadLines, Notice, leave_out, log_notice
 from typeahead.text.document import Document
 from typeahead.text.encodings import UTF8, Encoding, UnreadableError, confirm, decode, decode_all, recognise
+from typeahead.text.markup.flow import Page
+from typeahead.text.markup.html import page_title, read_html
+from typeahead.text.markup.markdown import read_markdown
+from typeahead.text.markup.restructured import read_restructured
+from typeahead.text.markup.urls import PATTERN, check_pattern, page_url
 from typeahead.text.reading import MAX_LINE, OTHER_ENCODING
+from typeahead.text.skipped import Skipped
 
-#: Names of files that are notes.
-SUFFIXES = frozenset({".md", ".markdown", ".txt"})
-#: Words of one document: some 256 word pieces of English.
-_WORDS = 200
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*")
-#: A line that can be an underlined heading: it begins no quote, table, HTML, list or fenced code.
-_UNDERLINED = re.compile(r" {0,3}(?![>|<]|[-+*][ \t]|\d+[.)][ \t]|```|~~~)(\S.*?)[ \t]*")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
-_FENCE = re.compile(r" {0,3}(```+|~~~+)")
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)?(---|\.\.\.)[ \t]*(\n|\Z)", re.DOTALL)
-_FRONT_TITLE = re.compile(r"^title:[ \t]*(?P<quote>[\"']?)(?P<title>.+?)(?P=quote)[ \t]*$", re.MULTILINE)
+_READERS: Mapping[str, Callable[[str], Page]] = {
+    ".md": read_markdown,
+    ".markdown": read_markdown,
+    ".mdx": lambda source: read_markdown(source, mdx=True),
+    ".rst": read_restructured,
+    ".html": read_html,
+    ".htm": read_html,
+    ".txt": lambda source: Page(text=source.strip("\n")),
+}
+#: Suffixes of the files that are read.
+SUFFIXES = frozenset(_READERS)
+_HTML = frozenset([".html", ".htm"])
+_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+#: What stands between the title of a page and the name of its site.
+_SEPARATOR = re.compile(r"\s+(?:[-–—|·•:»]|::)\s+")
+#: Pages whose titles are compared, and bytes of each that are read for it.
+_COMPARED, _BEGINNING = 24, 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """How a folder of documentation is read.
+
+    ``url_pattern`` holds ``{path}`` or ``{stem}``: see :func:`typeahead.text.markup.urls.page_url`.
+    """
+
+    base_url: str = ""
+    url_pattern: str = PATTERN
+    #: Whether pages are read whose front matter says that they are drafts.
+    drafts: bool = False
+
+    def __post_init__(self) -> None:
+        check_pattern(self.url_pattern)
 
 
 def read_notes(
-    path: Path, bad: BadLines | None, encoding: str | None = None, notice: Notice = log_notice
+    files: Sequence[Path],
+    base: Path,
+    bad: BadLines | None,
+    encoding: str | None = None,
+    notice: Notice = log_notice,
+    pages: Pages | None = None,
+    skipped: Skipped | None = None,
 ) -> Iterator[tuple[Path, Document]]:
-    """Stream the documents of the file ``path`` or of all files below the folder ``path``, in the order of names.
+    """Stream the documents of ``files``, in their order. Ids are paths relative to the folder ``base``.
 
-    Hidden files and folders are left out, and links to folders are not followed. A file that cannot be used is a
+    Drafts, redirects and pages without text are left out, and counted by ``skipped``. A file that cannot be used is a
     :class:`~typeahead.errors.SourceError`, or counted by ``bad``. A file that is not UTF-8 is read in ``encoding``, or
-    else in the encoding that is recognised; ``notice`` is told once for each encoding, at the end.
+    else in the encoding that it names or that is recognised. ``notice`` is told at the end which encodings were
+    recognised.
+
+    Raises :class:`~typeahead.errors.MissingExtra` where a library for the markup is missing.
     """
-    if not path.is_file() and not path.is_dir():
-        raise SourceError("notes must be files with names: this is neither a file nor a folder", path=path)
-    files = [path] if path.is_file() else _walk(path)
-    base = path.parent if path.is_file() else path
-    found = False
+    pages, skipped = pages or Pages(), Skipped() if skipped is None else skipped
     recognised: dict[Encoding, list[Path]] = {}
+    site = _site([file for file in files if file.suffix.lower() in _HTML])
     for file in files:
-        found = True
         try:
-            text = _read(file, encoding, recognised)
             key = file.relative_to(base).as_posix()
             key.encode()
+            page = _page(file, _read(file, encoding, recognised))
         except UnicodeEncodeError:
-            problem: SourceError = SourceError("the file's name is not UTF-8: rename it", path=file)
+            leave_out(SourceError("the file's name is not UTF-8: rename it", path=file), bad)
         except SourceError as error:
-            problem = error
+            leave_out(error, bad)
         else:
-            for document in split(key, text, markdown=file.suffix.lower() != ".txt"):
-                yield file, document
-            continue
-        leave_out(problem, bad)
-    if not found:
-        notice(f"{path}: holds no .md or .txt files")
+            if page is None:
+                skipped.add("page without text", key)
+            elif page.draft and not pages.drafts:
+                skipped.add("draft", key)
+            else:
+                yield file, _document(key, page, pages, site)
     for told, where in recognised.items():
         more = f" and {len(where) - 1} more" if len(where) > 1 else ""
         notice(f"{where[0]}{more}: read as {told.name}, {told.reason}")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    def fail(error: OSError) -> None:
-        raise SourceError(f"cannot be read: {error.strerror}", path=Path(error.filename or folder))
+def _page(file: Path, source: str) -> Page | None:
+    """Read a file; None for a page of HTML without text, such as one that only leads elsewhere."""
+    reader = _READERS.get(file.suffix.lower(), _READERS[".txt"])
+    try:
+        page = reader(source)
+    except ValueError as error:
+        raise SourceError(str(error), path=file) from None
+    nothing = not page.title and not page.text and source.strip() and file.suffix.lower() in _HTML
+    return None if nothing else page
 
-    for parent, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent, name)
+
+def _document(key: str, page: Page, pages: Pages, site: str) -> Document:
+    title = page.title
+    if site and title.endswith(site) and len(title) > len(site):
+        title = title.removesuffix(site)
+    url = page_url(key, pages.base_url, pages.url_pattern, page.url)
+    return Document(key, title or Path(key).stem, page.text, url, page.fields, page.headings)
+
+
+def _site(files: list[Path]) -> str:
+    """What the titles of all pages end with: a separator and the name of the site. Empty where they differ."""
+    sample = files[:: max(1, len(files) // _COMPARED)]
+    endings: Counter[str] = Counter()
+    for file in sample:
+        try:
+            with file.open("rb") as stream:
+                title = page_title(stream.read(_BEGINNING).decode("utf-8", "replace"))
+        except OSError:
+            continue
+        if places := list(_SEPARATOR.finditer(title)):
+            endings[title[places[-1].start() :]] += 1
+    ending, count = endings.most_common(1)[0] if endings else ("", 0)
+    return ending if count > 2 and count * 2 > len(sample) else ""
 
 
 def _read(file: Path, encoding: str | None, recognised: dict[Encoding, list[Path]]) -> str:
@@ -94,7 +146,7 @@ def _read(file: Path, encoding: str | None, recognised: dict[Encoding, list[Path
     if len(raw) > MAX_LINE:
         raise SourceError(f"is longer than {MAX_LINE} bytes: divide it", path=file)
     try:
-        found = _encoding(raw, encoding)
+        found = _encoding(raw, encoding, file.suffix.lower() in _HTML)
         text = decode_all(raw[found.mark :], found.name)
     except UnreadableError as error:
         raise SourceError(f"{error}: {OTHER_ENCODING}", path=file) from None
@@ -110,90 +162,24 @@ def _read(file: Path, encoding: str | None, recognised: dict[Encoding, list[Path
     return text
 
 
-def _encoding(raw: bytes, encoding: str | None) -> Encoding:
+def _encoding(raw: bytes, encoding: str | None, is_html: bool) -> Encoding:
     if encoding is None:
+        if is_html and (named := _CHARSET.search(raw[:1024])):
+            try:
+                # Pages are often saved as UTF-8 and still name the encoding that they once had.
+                return Encoding(UTF8, 0) if _is_utf8(raw) else confirm(named[1].decode(), raw)
+            except (LookupError, ValueError):
+                pass
         return recognise([raw])
     # One name is given for a whole folder, but some of its notes may be UTF-8. Notes in ASCII do not show which.
-    try:
-        if not raw.isascii():
-            decode(raw)
-            return Encoding(UTF8, 3 if raw.startswith(b"\xef\xbb\xbf") else 0)
-    except ValueError:
-        pass
+    if not raw.isascii() and _is_utf8(raw):
+        return Encoding(UTF8, 3 if raw.startswith(b"\xef\xbb\xbf") else 0)
     return confirm(encoding, raw)
 
 
-def split(key: str, text: str, *, markdown: bool) -> list[Document]:
-    """Divide one file's ``text`` into documents; an empty file gives one whose text is empty."""
-    title = Path(key).stem
-    if markdown and (front := _FRONT_MATTER.match(text)):
-        if found := _FRONT_TITLE.search(front[1] or ""):
-            title = found["title"]
-        text = text[front.end() :]
-        sections = _sections(text)
-    else:
-        sections = _sections(text) if markdown else [("", text.strip())]
-    if markdown and title == Path(key).stem and (headings := [heading for heading, _ in sections if heading]):
-        title = headings[0]
-    if len(text.split()) <= _WORDS:
-        body = "\n\n".join(filter(None, (_joined(heading, part, title) for heading, part in sections)))
-        return [Document(key, title, body)]
-    pieces = [
-        (title if heading in ("", title) else f"{title} · {heading}", piece)
-        for heading, part in sections
-        for piece in (_pieces(part) if part else [])
-    ]
-    return [Document(f"{key}#{number}", name, piece) for number, (name, piece) in enumerate(pieces, 1)]
-
-
-def _joined(heading: str, part: str, title: str) -> str:
-    return part if heading in ("", title) else f"{heading}\n{part}".strip()
-
-
-def _sections(text: str) -> list[tuple[str, str]]:
-    """Headings with the text below them; a heading within fenced code is none."""
-    sections: list[tuple[str, list[str]]] = [("", [])]
-    fence = ""
-    for line in text.split("\n"):
-        body = sections[-1][1]
-        if match := _FENCE.match(line):
-            if not fence:
-                fence = match[1]
-            elif match[1].startswith(fence):
-                fence = ""
-        elif not fence and (match := _HEADING.fullmatch(line)):
-            sections.append((match[2], []))
-            continue
-        elif not fence and (heading := _underlined(body, line)):
-            body.pop()
-            sections.append((heading, []))
-            continue
-        body.append(line)
-    return [(heading, "\n".join(body).strip()) for heading, body in sections]
-
-
-def _underlined(body: list[str], line: str) -> str | None:
-    """The heading in the last line of ``body`` if ``line`` underlines it and the heading is one line."""
-    if not body or not _UNDERLINE.fullmatch(line) or (len(body) > 1 and body[-2].strip()):
-        return None
-    match = _UNDERLINED.fullmatch(body[-1])
-    return match[1] if match else None
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Join paragraphs up to 200 words; a longer paragraph is cut between words."""
-    held: list[str] = []
-    words = 0
-    for paragraph in re.split(r"\n[ \t]*\n", text):
-        count = len(paragraph.split())
-        if held and words + count > _WORDS:
-            yield "\n\n".join(held)
-            held, words = [], 0
-        if count > _WORDS:
-            parts = paragraph.split()
-            yield from (" ".join(parts[start : start + _WORDS]) for start in range(0, count, _WORDS))
-            continue
-        held.append(paragraph.strip())
-        words += count
-    if "".join(held):
-        yield "\n\n".join(held)
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        decode(raw)
+    except ValueError:
+        return False
+    return True

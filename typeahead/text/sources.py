@@ -1,6 +1,6 @@
-"""Makes documents of sources: files of records, folders of notes, BEIR folders, databases.
+"""Makes documents of sources: files of records, folders of documentation, BEIR folders, databases.
 
-``reading`` and ``delimited`` read lines and tables, ``formats`` everything else, ``notes`` Markdown and text.
+``reading`` and ``delimited`` read lines and tables, ``notes`` pages of documentation, ``formats`` everything else.
 ``mapping`` and ``fields`` make documents of records. Everything streams, once from the start, so a pipe will do as well
 as a file. A line that cannot be used is an error that names file and line, or is counted if the caller asks for that.
 Two documents with one id are always an error, which names both places.
@@ -9,7 +9,7 @@ Two documents with one id are always an error, which names both places.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -27,11 +27,22 @@ from typeahead.text.formats.foreign import refuse_foreign
 from typeahead.text.formats.json_values import is_array
 from typeahead.text.kinds import KINDS, kind_of
 from typeahead.text.mapping import FieldMap, Found, Mapper, NoFieldError
-from typeahead.text.notes import read_notes
+from typeahead.text.notes import Pages, read_notes
 from typeahead.text.opening import Opening, read_records
 from typeahead.text.skipped import Skipped
 
-__all__ = ["KINDS", "BadLines", "FieldChoice", "FieldMap", "Found", "Skipped", "Source", "read_embedded", "read_source"]
+__all__ = [
+    "KINDS",
+    "BadLines",
+    "FieldChoice",
+    "FieldMap",
+    "Found",
+    "Pages",
+    "Skipped",
+    "Source",
+    "read_embedded",
+    "read_source",
+]
 
 #: A file, a pipe or a folder; or the address of a database, which is a text with "://" in it.
 Source = Path | str
@@ -50,6 +61,7 @@ class Options(TypedDict, total=False):
     query: str | None
     notice: Notice
     repeated: bool
+    pages: Pages | None
 
 
 @dataclass
@@ -87,6 +99,7 @@ def read_source(
     query: str | None = None,
     notice: Notice = log_notice,
     repeated: bool = False,
+    pages: Pages | None = None,
 ) -> Iterator[Document]:
     """Stream the documents of ``path``.
 
@@ -94,8 +107,9 @@ def read_source(
         path: a file, a pipe, a folder, or the address of a database; or several of them.
         fields: which fields of a record make a document; ignored for notes.
         kind: "jsonl", "json" (an array, or objects with line breaks inside), "csv", "tsv", "parquet", "arrow", "beir"
-            (a folder with ``corpus.jsonl``), "notes" (a folder of, or one, Markdown or text file); "auto" decides by
-            the name, and reads all formats of a folder. A pipe needs its kind.
+            (a folder with ``corpus.jsonl``), "notes" (a folder of pages of documentation, or one of them: see
+            :mod:`~typeahead.text.notes`); "auto" decides by the name, and reads all formats of a folder. A pipe needs
+            its kind.
         choice: which members of a record are the fields of its document; by default all short ones. BEIR's have none.
         columns: names of the columns of a CSV or TSV file without a header line; spaces round them are left out.
         bad: counts lines that cannot be used, and reading goes on; without it the first is an error.
@@ -109,6 +123,7 @@ def read_source(
         notice: gets a line of text for a recognised delimiter other than the comma, for a recognised encoding other
             than UTF-8, and for what is no field; by default it is logged.
         repeated: whether records may have the same id, as passages of one document have.
+        pages: URLs and drafts of notes.
 
     Raises:
         SourceError: there is no such file, its kind is unclear, ``columns``, ``delimiter`` or ``query`` are given for
@@ -128,6 +143,7 @@ def read_source(
         query=query,
         notice=notice,
         repeated=repeated,
+        pages=pages,
     )
     return (found.document for found in _found(path, fields, None, **options))
 
@@ -182,6 +198,7 @@ class _Sources:
         self._query = options.get("query")
         self._skipped = options.get("skipped")
         self._ids = None if options.get("repeated") else _Ids()
+        self._pages = options.get("pages")
         self._several = False
         taken = names.taken() | (frozenset() if vectors is None else {vectors})
         self._fields = FieldReader(options.get("choice") or FieldChoice(), taken)
@@ -220,10 +237,12 @@ class _Sources:
         if not path.exists():
             raise SourceError("there is no such file or folder", path=path)
         self._check(path, kind)
-        if path.is_dir() and kind != "beir" and (self._kind == "auto" or kind != "notes"):
+        if path.is_dir() and kind != "beir":
             return self._folder(path)
         if kind == "notes":
-            return self._notes(path)
+            if not path.is_file():
+                raise SourceError("notes must be files with names: this is neither a file nor a folder", path=path)
+            return self._notes([path], path.parent)
         if kind == "beir":
             corpus = beir.existing(path, beir.CORPUS)
             if corpus is None:
@@ -288,23 +307,37 @@ class _Sources:
         finally:
             _close(records)
 
-    def _notes(self, path: Path) -> Iterator[Found]:
+    def _notes(self, files: Sequence[Path], base: Path) -> Iterator[Found]:
         opening = self._opening
-        for file, document in read_notes(path, self._bad, opening.encoding, self._notice):
+        found = read_notes(files, base, self._bad, opening.encoding, self._notice, self._pages, self._skipped)
+        for file, document in found:
             if self._mapper.vectors is not None:
                 raise SourceError("notes have no vectors", path=file)
+            try:
+                record = {**document.fields, "fields": document.fields}
+                fields = self._fields.read(record, document.id)
+            except ValueError as error:
+                leave_out(SourceError(str(error), path=file), self._bad)
+                continue
             if self._ids is not None:
                 self._ids.add(document.id, file, None)
-            yield Found(document)
+            yield Found(replace(document, fields=fields))
 
     def _folder(self, path: Path) -> Iterator[Found]:
         """Read the notes of a folder, and then its files of records; only those of one kind if that was asked for."""
-        files = list(walk(path, self._skipped))
-        notes = any(kind == "notes" for _, kind in files)
-        records = [(file, kind) for file, kind in files if kind != "notes" and self._kind in ("auto", kind)]
-        if self._kind == "auto" and (notes or not records):
-            yield from self._notes(path)
-        read = notes
+        notes: list[Path] = []
+        records: list[tuple[Path, str]] = []
+        for file, kind in walk(path, self._skipped):
+            if self._kind not in ("auto", kind):
+                self._skip("file of another format", file, path)
+            elif kind == "notes":
+                notes.append(file)
+            else:
+                records.append((file, kind))
+        if not notes and not records:
+            self._notice(f"{path}: holds no files in a format that is to be read")
+        yield from self._notes(notes, path)
+        read = bool(notes)
         strange: list[SourceError] = []
         for file, kind in records:
             if kind == "json" and not is_array(file):
