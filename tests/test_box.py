@@ -89,7 +89,7 @@ def test_a_box_filters_counts_and_goes_on_from_an_offset(monkeypatch: pytest.Mon
         return Shelf()
 
     monkeypatch.setattr("typeahead.box.open_backend", open_shelf)
-    with typeahead.Box("anywhere", MeanEncoder()) as box:  # type: ignore[arg-type]
+    with typeahead.Box("anywhere", MeanEncoder()) as box:
         found = box.search("recipe", 100, filter={"tenant": "a", "year": {"lt": 3}}, facets=("year",))
         assert {hit.id for hit in found.hits} == {"a0", "a1", "a2"}
         assert found.facets == {"year": {0: 1, 1: 1, 2: 1}}

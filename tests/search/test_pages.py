@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.search.test_ranking import VECTOR, WORDS, Arm, Scripted, later
 from typeahead.search.filters import Filter
 from typeahead.search.port import DENSE, LEXICAL, Candidates, Capabilities, Request
 from typeahead.search.ranking import DEPTH, Hit, find
+from typeahead.text.document import Value
 
 
 def two_arms(count: int, seed: int) -> dict[str, Arm]:
@@ -70,8 +72,8 @@ class Counting(Scripted):
 
     def _find(self, request: Request) -> Candidates:
         found = super()._find(request)
-        facets = {name: {"found": len(found.keys)} for name in request.facets}
-        return Candidates(*(getattr(found, name) for name in Candidates.__slots__[:-1]), facets)
+        facets: dict[str, dict[Value, int]] = {name: {"found": len(found.keys)} for name in request.facets}
+        return replace(found, facets=facets)
 
 
 async def test_facets_of_a_text_are_those_of_its_candidates_and_without_a_text_those_of_the_filter() -> None:

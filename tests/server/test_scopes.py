@@ -72,7 +72,8 @@ def test_each_tenant_sees_its_own_documents_and_nothing_of_others() -> None:
 
 def test_an_unknown_field_is_an_error_that_names_the_fields_of_the_scope_alone() -> None:
     with running(Shelf(), signing_keys=KEY) as server, server.client(token=token("b")) as client:
-        for seq, message in enumerate(({"text": "jam"}, {"edit": {"at": 0, "del": 0, "ins": "a "}}, {}), 1):
+        messages: list[dict[str, Any]] = [{"text": "jam"}, {"edit": {"at": 0, "del": 0, "ins": "a "}}, {}]
+        for seq, message in enumerate(messages, 1):
             error = ask(client, seq, filter={"secret": True}, **message)["error"]
             assert error["code"] == "unknown_field"
             assert error["message"] == "no document has the field 'secret': the fields are draft, tenant, year"

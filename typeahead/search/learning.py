@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from typeahead.core.prefixes import Scope
 from typeahead.search.asking import Asker
 from typeahead.search.calibration import calibrate
 from typeahead.search.port import Backend, Request
@@ -14,6 +15,8 @@ from typeahead.search.vocabulary import Vocabulary
 
 #: Texts that are encoded together where nobody is typing.
 TOGETHER: Final = 64
+#: Words of one text that are stepped at once where somebody is.
+_AT_ONCE: Final = 6
 
 
 async def learn(backend: Backend, asker: Asker, deadline: float, *, together: int = TOGETHER) -> Scale:
@@ -28,11 +31,21 @@ async def learn(backend: Backend, asker: Asker, deadline: float, *, together: in
         made: list[Request] = []
         scope = asker.engine.scope()
         for first in range(0, len(texts), together):
+            if together == 1:
+                await _step_beginnings(texts[first], asker, scope)
             made += asker.ask(texts[first : first + together], 1, scope=scope)
             await asyncio.sleep(0)
         return made
 
     return await calibrate(backend, ask, deadline)
+
+
+async def _step_beginnings(text: str, asker: Asker, scope: Scope) -> None:
+    """Step a text a few words at a time: all at once, 24 words take 9 ms of the encoder minilm-causal."""
+    words = text.split()
+    for end in range(_AT_ONCE, len(words), _AT_ONCE):
+        asker.engine.session(max_chars=len(text), scope=scope).update(" ".join(words[:end]))
+        await asyncio.sleep(0)
 
 
 async def learn_words(backends: Sequence[Backend], asker: Asker) -> None:

@@ -36,7 +36,7 @@ def test_typing_editing_and_enter_are_answered_as_the_contract_says(client: Clie
     assert first["seq"] == 1
     client.say(seq=2, edit={"at": 10, "del": 0, "ins": "g"})
     second = client.hear()
-    assert list(second) == ["seq", "hits", "encoder"]
+    assert list(second) == ["seq", "hits", "encoder", "version"]
     assert list(second["hits"][0]) == ["id", "score", "title", "text", "url", "marks", "arms"]
     assert second["hits"][0]["title"] == "boil an egg"
     client.say(seq=3, submit=True)
