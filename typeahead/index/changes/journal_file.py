@@ -34,10 +34,14 @@ class JournalFile:
         self._identity: tuple[int, int] | None = None
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is on disk when the context ends, or never was."""
+    def writing(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction that is on disk when the context ends, or never was.
+
+        Unless it is to be ``synced``, a power failure may undo it; a kill does not.
+        """
         with self._lock, explained(self.path):
             connection = self.writer()
+            connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -87,6 +91,7 @@ class JournalFile:
         """Give the space of deleted rows back, unless others are in the way."""
         with self._lock, explained(self.path), suppress(sqlite3.OperationalError):
             connection = self.writer()
+            connection.execute("PRAGMA synchronous=NORMAL")
             free = [_free(connection)]
             while free[-1] and free[-1:] != free[-2:-1]:
                 connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()

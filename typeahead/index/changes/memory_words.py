@@ -8,7 +8,7 @@ made anew whenever documents change, which reads no text.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -31,6 +31,8 @@ _TITLE: Final = FIELDS.index("title")
 #: alone: as among those in files.
 TITLE_WEIGHT: Final = 2
 TITLED: Final = 32
+#: A word in more than this share of all documents is left out beside rarer ones, unless too few have those.
+COMMON: Final = 0.5
 #: BM25's constants, those of Tantivy. Scores only serve to find candidates.
 _K1: Final = 1.2
 _B: Final = 0.75
@@ -87,16 +89,20 @@ class MemoryWords:
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Find documents as :meth:`typeahead.index.lexical.lexical.Lexical.candidates` does: all that hold a term."""
         looked_up = self.look_up(terms)
-        by_all, by_title = self._scores(looked_up)
         asked = [phrase for phrase in phrases if phrase]
-        # A phrase admits documents without any other term.
-        found = np.ones(self.count, np.bool_) if asked else by_all > 0
-        if admitted is not None:
-            found &= admitted
+        found = np.ones(self.count, np.bool_) if admitted is None else admitted.copy()
         if without:
             found &= ~self._holding(self.look_up(without))
         for phrase in asked:
             found &= self._follow(phrase, found)
+        every = range(len(looked_up.known))
+        telling = self._telling(looked_up)
+        by_all, by_title = self._scores(looked_up, telling or every)
+        # A phrase admits documents without any other term.
+        if not asked:
+            if telling and len(telling) < len(every) and np.count_nonzero(found & (by_all > 0)) < depth:
+                by_all, by_title = self._scores(looked_up, every)
+            found &= by_all > 0
         best = _best(np.flatnonzero(found), by_all, depth)
         titled = _best(np.flatnonzero(found & (by_title > 0)), by_title, TITLED)
         rows = np.concatenate([best, titled[~np.isin(titled, best)]])
@@ -132,11 +138,23 @@ class MemoryWords:
         """Return the same words, which no longer count some documents."""
         return self._leaving.of(rows)
 
-    def _scores(self, terms: LookedUp) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """BM25 of all documents, by all their words and by their titles: float32 (count,), 0 without any term."""
+    def _telling(self, terms: LookedUp) -> list[int]:
+        """Which terms tell more than others: no words of most documents, and no beginnings of one letter."""
+        return [
+            place
+            for place, known in enumerate(terms.known)
+            if 0 < known.frequency <= COMMON * self.count and len(known.beginning) != 1
+        ]
+
+    def _scores(self, terms: LookedUp, some: Iterable[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """BM25 of all documents by some terms: by all their words, and by their titles; 0 where there are none.
+
+        Both are float32 (count,).
+        """
         by_all, by_title = np.zeros(self.count, np.float32), np.zeros(self.count, np.float32)
         spans = terms.spans
-        for place, known in enumerate(terms.known):
+        for place in some:
+            known = terms.known[place]
             mine = (spans.terms == place) & (spans.weights > 0)
             runs = list(zip(spans.first[mine].tolist(), spans.last[mine].tolist(), spans.weights[mine], strict=True))
             if not runs:
@@ -145,9 +163,9 @@ class MemoryWords:
             rarity = np.float32(math.log(1 + (self.count - frequency + 0.5) / (frequency + 0.5)))
             rows, times = self._postings.times(runs)
             whole, title = self._norms[:, rows]
-            every = times.sum(axis=1) + (TITLE_WEIGHT - 1) * times[:, _TITLE]
+            every = times.sum(axis=0) + (TITLE_WEIGHT - 1) * times[_TITLE]
             by_all[rows] += rarity * every / (every + whole)
-            by_title[rows] += rarity * times[:, _TITLE] / (times[:, _TITLE] + title)
+            by_title[rows] += rarity * times[_TITLE] / (times[_TITLE] + title)
         return by_all, by_title
 
     @cached_property
@@ -190,7 +208,7 @@ class MemoryWords:
         for number in set(wanted):
             held &= self._postings.holding(number, number + 1)
             rows, times = self._postings.times([(number, number + 1, 1.0)])
-            most[rows] += times.sum(axis=1)
+            most[rows] += times.sum(axis=0)
         rows = _best(np.flatnonzero(held), most, MOST_ANALYSED)
         # The vocabulary knows them by so many characters.
         names = [self.vocabulary.form(number) for number in wanted]

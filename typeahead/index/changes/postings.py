@@ -24,12 +24,14 @@ class Postings:
         keys = (documents.ids.astype(np.int64) << 32) | np.arange(len(documents.ids))
         keys.sort()
         order = keys & 0xFFFF_FFFF
-        #: The field of a document that each entry is of: the row, times the number of fields, and the field.
-        self._fields = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
+        fields = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
+        #: The document that each entry is of, and its place if all titles come first, then all texts.
+        self._rows = fields // _FIELDS
+        self._places = fields % _FIELDS * np.int32(count) + self._rows
         self._times = documents.counts[order]
         forms = (keys >> 32).astype(np.int64)
         self._starts = np.concatenate(([0], np.cumsum(np.bincount(forms, minlength=size))))
-        rows = self._fields // _FIELDS
+        rows = self._rows
         new = np.ones(len(rows), np.bool_)
         # A title and a text that hold the same form follow each other.
         new[1:] = (rows[1:] != rows[:-1]) | (forms[1:] != forms[:-1])
@@ -38,7 +40,7 @@ class Postings:
     def holding(self, first: int, last: int) -> NDArray[np.bool_]:
         """Return which documents hold any of a range of forms: bool (count,)."""
         held = np.zeros(self._count, np.bool_)
-        held[self._fields[self._starts[first] : self._starts[last]] // _FIELDS] = True
+        held[self._rows[self._starts[first] : self._starts[last]]] = True
         return held
 
     def times(
@@ -46,18 +48,17 @@ class Postings:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Count ranges of forms, each with a weight, in the n documents that hold any.
 
-        Returns their rows, int64 (n,), and how often they occur in each field, float32 (n, fields).
+        Returns their rows, int64 (n,), and how often they occur in each field, float32 (fields, n).
         """
         slices = [slice(self._starts[first], self._starts[last]) for first, last, _ in runs]
-        fields = np.concatenate([self._fields[one] for one in slices])
+        places = np.concatenate([self._places[one] for one in slices])
         times = np.concatenate(
             [self._times[one] * np.float32(weight) for one, (_, _, weight) in zip(slices, runs, strict=True)]
         )
-        if _FIELDS * self._count <= 16 * len(fields):
-            every = np.bincount(fields, times, _FIELDS * self._count).reshape(-1, _FIELDS)
-            rows = np.flatnonzero(every.any(axis=1))
-            return rows, every[rows].astype(np.float32)
-        rows, places = np.unique(fields // _FIELDS, return_inverse=True)
-        places = places * _FIELDS + fields % _FIELDS
-        counted = np.bincount(places, times, _FIELDS * len(rows)).reshape(-1, _FIELDS)
-        return rows.astype(np.int64), counted.astype(np.float32)
+        if _FIELDS * self._count <= 16 * len(places):
+            every = np.bincount(places, times, _FIELDS * self._count).reshape(_FIELDS, -1)
+            rows = np.flatnonzero(every.sum(axis=0))
+            return rows, every[:, rows].astype(np.float32)
+        rows, inverse = np.unique(places % self._count, return_inverse=True)
+        counted = np.bincount(places // self._count * len(rows) + inverse, times, _FIELDS * len(rows))
+        return rows.astype(np.int64), counted.reshape(_FIELDS, -1).astype(np.float32)
