@@ -116,7 +116,7 @@ def _name(name: Any) -> str:
         raise BadDocument("bad_fields", f"the field name {str(name)[:40]!a} is no valid Unicode") from None
     if not 0 < len(name) <= LONGEST_NAME:
         raise BadDocument("bad_fields", f"the name of a field has from 1 to {LONGEST_NAME} characters: rename it")
-    return name
+    return str(name)
 
 
 def _values(name: str, given: Any) -> Values:
