@@ -8,7 +8,7 @@ Two documents with one id are always an error, which names both places.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -31,7 +31,18 @@ from typeahead.text.notes import read_notes
 from typeahead.text.opening import Opening, read_records
 from typeahead.text.skipped import Skipped
 
-__all__ = ["KINDS", "BadLines", "FieldChoice", "FieldMap", "Found", "Skipped", "Source", "read_embedded", "read_source"]
+__all__ = [
+    "KINDS",
+    "BadLines",
+    "FieldChoice",
+    "FieldMap",
+    "Found",
+    "Skipped",
+    "Source",
+    "read_embedded",
+    "read_files",
+    "read_source",
+]
 
 #: A file, a pipe or a folder; or the address of a database, which is a text with "://" in it.
 Source = Path | str
@@ -139,6 +150,16 @@ def read_embedded(
     return _found(path, fields, vectors, **options)
 
 
+def read_files(
+    folder: Path, fields: FieldMap | None = None, only: Collection[Path] | None = None, **options: Unpack[Options]
+) -> Iterator[Found]:
+    """Stream the documents of a folder, each with the file that holds it; with ``only``, those of some files.
+
+    These documents are as they are when the whole folder is read. Options and errors are those of :func:`read_source`.
+    """
+    return _Sources(fields or FieldMap(), None, options, only).read([folder])
+
+
 def _found(
     path: Source | Sequence[Source], fields: FieldMap | None, vectors: str | None, **options: Unpack[Options]
 ) -> Iterator[Found]:
@@ -164,7 +185,9 @@ def _error(message: str, source: Source, line: int | None) -> SourceError:
 class _Sources:
     """One reading of some sources: it knows all ids and all kinds of fields."""
 
-    def __init__(self, names: FieldMap, vectors: str | None, options: Options) -> None:
+    def __init__(
+        self, names: FieldMap, vectors: str | None, options: Options, only: Collection[Path] | None = None
+    ) -> None:
         delimiter = options.get("delimiter")
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
             raise ValueError(f"delimiter {delimiter!r} is not one character that can separate columns")
@@ -177,6 +200,8 @@ class _Sources:
         self._opening = Opening(self._bad, self._notice, options.get("columns"), delimiter, encoding)
         self._query = options.get("query")
         self._skipped = options.get("skipped")
+        #: Of a folder, no other files are read. None reads all.
+        self._only = only
         self._ids = _Ids()
         self._several = False
         taken = names.taken() | (frozenset() if vectors is None else {vectors})
@@ -279,7 +304,7 @@ class _Sources:
                     self._skipped.add("document without text", at)
                     continue
                 self._ids.add(document.id, source, line)
-                yield found
+                yield found._replace(file=source if isinstance(source, Path) else None)
         finally:
             _close(records)
 
@@ -288,14 +313,20 @@ class _Sources:
         for file, document in read_notes(path, self._bad, opening.encoding, self._notice):
             if self._mapper.vectors is not None:
                 raise SourceError("notes have no vectors", path=file)
+            if self._only is not None and file not in self._only:
+                continue
             self._ids.add(document.id, file, None)
-            yield Found(document)
+            yield Found(document, file=file)
 
     def _folder(self, path: Path) -> Iterator[Found]:
         """Read the notes of a folder, and then its files of records; only those of one kind if that was asked for."""
         files = list(walk(path, self._skipped))
         notes = any(kind == "notes" for _, kind in files)
-        records = [(file, kind) for file, kind in files if kind != "notes" and self._kind in ("auto", kind)]
+        records = [
+            (file, kind)
+            for file, kind in files
+            if kind != "notes" and self._kind in ("auto", kind) and (self._only is None or file in self._only)
+        ]
         if self._kind == "auto" and (notes or not records):
             yield from self._notes(path)
         read = notes
@@ -311,7 +342,7 @@ class _Sources:
                 yield found
             if len(strange) > before:
                 self._skip("file without id or text", file, path)
-        if strange and not read:
+        if strange and not read and self._only is None:
             raise strange[0]
 
     def _skip(self, what: str, file: Path, folder: Path) -> None:
