@@ -8,7 +8,8 @@
     >>> session.embedding.shape
     (384,)
 
-``typeahead.Box("my-index").search("how to bo")`` searches an index as the server does, at every key.
+``typeahead.Box("my-index").search("how to bo")`` searches an index as the server does, at every key, and
+``typeahead.open_index("my-index")`` changes its documents.
 
 Importing this package does not load ONNX Runtime, FAISS or a server: each is imported on first use.
 """
@@ -23,8 +24,9 @@ from typeahead.moved import MOVED, redirect
 if TYPE_CHECKING:
     from typeahead.box import Box
     from typeahead.encoders.loading import load
+    from typeahead.index.opened import open_index
 
-__all__ = ["Box", "TypeaheadError", "__version__", "load"]
+__all__ = ["Box", "TypeaheadError", "__version__", "load", "open_index"]
 
 __version__ = "0.2.0"
 
@@ -40,4 +42,8 @@ def __getattr__(name: str) -> object:
         from typeahead.box import Box
 
         return Box
+    if name == "open_index":
+        from typeahead.index.opened import open_index
+
+        return open_index
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

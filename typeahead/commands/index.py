@@ -4,27 +4,31 @@ SOURCE is a file of records (JSONL, JSON, CSV, TSV, Parquet, Arrow), a page (Mar
 text), a folder of such files, a BEIR folder, or the address of a database with --query. Files of records may be
 compressed. With --format, SOURCE may also be a pipe, or - for standard input. Long documents are divided into passages,
 each with a vector of its own. A previous index at DIR stays active until the new one is complete, and is kept if the
-new one would be empty or much smaller. To resume an interrupted build, run the same command again.
+new one would be empty or much smaller. To resume an interrupted build, run the same command again. With --update, the
+index at DIR is kept, and only documents that changed are encoded and written; a running server shows them within a
+second.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typeahead
+from typeahead.commands import updating
+from typeahead.commands.sources import add_pages, add_reading, reading, tell
 from typeahead.models.folder import find, read_config
 from typeahead.progress import OnProgress, ProgressBar
 
 if TYPE_CHECKING:
     from typeahead.index import BadLines, Document, Guard, Manifest, Skipped
+    from typeahead.text.mapping import Found
 
-#: As :data:`typeahead.text.sources.KINDS`; importing that takes longer than showing help.
-_KINDS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "beir", "notes")
+ENCODER = "minilm-doc"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-field", metavar="NAME", help="field with the text (default: text)")
     parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
     parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
-    _add_reading(parser.add_argument_group("reading the documents"))
-    _add_pages(parser.add_argument_group("folders of documentation"))
+    add_reading(parser.add_argument_group("reading the documents"))
+    add_pages(parser.add_argument_group("folders of documentation"))
+    updating.add_arguments(parser.add_argument_group("updating an index"))
     _add_building(parser.add_argument_group("building the index"))
     _add_adopting(
         parser.add_argument_group(
@@ -50,68 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_reading(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--format",
-        choices=["auto", *_KINDS],
-        default="auto",
-        help="format of the source (default: by its name)",
-    )
-    group.add_argument("--query", metavar="SQL", help="query of a database; its columns are the fields of documents")
-    group.add_argument("--id-field", metavar="NAME", help="field with the id (default: _id or id)")
-    group.add_argument("--url-field", metavar="NAME", help="field with the URL (default: url)")
-    group.add_argument(
-        "--fields",
-        type=_members,
-        default="auto",
-        metavar="NAMES",
-        help="comma-separated members that become fields for filters and facets; all, or none (default: those of the "
-        "object 'fields', or else all that are short)",
-    )
-    group.add_argument(
-        "--field",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=PATH",
-        help="one more field, such as country=address.country; may be repeated",
-    )
-    group.add_argument(
-        "--field-type",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=TYPE",
-        help="text, number or truth, such as year=text; may be repeated (default: as the first documents have it)",
-    )
-    group.add_argument(
-        "--columns", metavar="NAMES", help="comma-separated column names for a CSV or TSV file without a header"
-    )
-    group.add_argument(
-        "--delimiter",
-        type=_delimiter,
-        metavar="CHARACTER",
-        help="column separator of a CSV file, such as ';' or tab (default: detected)",
-    )
-    group.add_argument(
-        "--encoding", type=_encoding, metavar="NAME", help="encoding of the source, such as cp1252 (default: detected)"
-    )
-
-
-def _add_pages(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--base-url", default="", metavar="URL", help="where the pages are published")
-    group.add_argument(
-        "--url-pattern",
-        type=_url_pattern,
-        default="{path}",
-        metavar="PATTERN",
-        help="path of a page below --base-url, such as {path}, {stem} or {stem}/ (default: {path})",
-    )
-    group.add_argument("--drafts", action="store_true", help="read pages whose front matter marks them as drafts")
-
-
 def _add_building(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--encoder", default="minilm-doc", help="passage encoder: a model's name or folder")
+    group.add_argument(
+        "--encoder",
+        help=f"passage encoder: a model's name or folder (default: {ENCODER}; with --update, the one of the index)",
+    )
     group.add_argument(
         "--backend", choices=["auto", "exact", "hnsw"], default="auto", help="exact up to 50,000 vectors"
     )
@@ -128,10 +76,11 @@ def _add_building(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--allow-empty", action="store_true", help="build an index even if there are no documents")
     group.add_argument(
         "--max-shrink",
-        type=_share,
+        type=share,
         default=0.5,
         metavar="SHARE",
-        help="keep the previous index if the new one would lose more than this share of its documents, from 0 to 1",
+        help="keep the previous index if the new one would lose more than this share of its documents, from 0 to 1; "
+        "--delete-missing deletes nothing if more would go",
     )
     group.add_argument("--batch", type=int, default=256, help="documents encoded and stored at a time")
     group.add_argument("--no-resume", action="store_true", help="start over instead of resuming an interrupted build")
@@ -186,54 +135,15 @@ def _source(text: str) -> Path | str:
     return Path("/dev/stdin" if text == "-" else text)
 
 
-def _members(text: str) -> str | tuple[str, ...]:
-    return text if text in ("auto", "all", "none") else tuple(name.strip() for name in text.split(","))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    return name, value
-
-
-def _delimiter(text: str) -> str:
-    text = {"tab": "\t", "\\t": "\t"}.get(text, text)
-    if len(text) != 1 or text in '"\r\n':
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a single character nor tab")
-    return text
-
-
-def _encoding(text: str) -> str:
-    from typeahead.text.encodings import named
-
+def share(text: str) -> float:
+    """Read a share from 0 to 1."""
     try:
-        return named(text)
-    except LookupError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a text encoding known to Python") from None
-
-
-def _url_pattern(text: str) -> str:
-    from typeahead.text.markup.urls import check_pattern
-
-    try:
-        return check_pattern(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
+        found = float(text)
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
+        found = -1.0
+    if not 0 <= found <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return share
-
-
-def _tell(message: str) -> None:
-    print(message, file=sys.stderr)
+    return found
 
 
 def run(options: argparse.Namespace) -> None:
@@ -241,8 +151,12 @@ def run(options: argparse.Namespace) -> None:
     from typeahead.index import BadLines, Guard, Skipped
     from typeahead.index.summary import summarize
 
+    updating.check(options)
     if options.upgrade is not None:
         _upgrade(options)
+        return
+    if options.empty:
+        updating.create(options, options.encoder or ENCODER)
         return
     if not options.source or options.out is None:
         options.refuse("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")
@@ -254,21 +168,32 @@ def run(options: argparse.Namespace) -> None:
     skipped = Skipped()
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
     warnings: list[str] = []
-    try:
-        with ProgressBar() as progress:
-            manifest = _make(options, bad, skipped, guard, progress, warnings.append)
-    finally:
-        if bad and bad.count:
-            _tell(f"{bad.count:,} lines skipped, the first: {bad.first[0]}")
-        if skipped:
-            _tell(f"skipped: {skipped}")
+    if options.update and updating.exists(options.out):
+        with _counted(bad, skipped), ProgressBar() as progress:
+            updating.update(options, lambda kinds: _documents(options, bad, skipped, kinds), bad, progress)
+        return
+    options.encoder = options.encoder or ENCODER
+    with _counted(bad, skipped), ProgressBar() as progress:
+        manifest = _make(options, bad, skipped, guard, progress, warnings.append)
     for warning in warnings:
-        _tell(f"warning: {warning}")
+        tell(f"warning: {warning}")
     dimensions = manifest.dimensions or manifest.dim
     print(f"{options.out}: {manifest.count:,} documents, {dimensions} dimensions, {manifest.backend}")
     print(f"{options.out}: {summarize(options.out, manifest)}")
     if manifest.adoption:
         print(f"{options.out}: {manifest.adoption}")
+
+
+@contextmanager
+def _counted(bad: BadLines | None, skipped: Skipped) -> Iterator[None]:
+    """Say at the end what was left out, also after an error."""
+    try:
+        yield
+    finally:
+        if bad and bad.count:
+            tell(f"{bad.count:,} lines skipped, the first: {bad.first[0]}")
+        if skipped:
+            tell(f"skipped: {skipped}")
 
 
 def _upgrade(options: argparse.Namespace) -> None:
@@ -281,6 +206,19 @@ def _upgrade(options: argparse.Namespace) -> None:
     print(f"{options.upgrade}: {manifest.count:,} documents, index format {manifest.format_version}")
 
 
+def _documents(
+    options: argparse.Namespace, bad: BadLines | None, skipped: Skipped, known: Mapping[str, str]
+) -> Iterator[Found]:
+    """The documents of the sources, with their vectors if these are in a column."""
+    from typeahead.index import read_embedded, read_source
+    from typeahead.text.mapping import Found
+
+    names, how = reading(options, bad, skipped, known)
+    if options.vectors_column:
+        return read_embedded(options.source, options.vectors_column, names, **how)
+    return (Found(document) for document in read_source(options.source, names, **how))
+
+
 def _make(
     options: argparse.Namespace,
     bad: BadLines | None,
@@ -289,35 +227,16 @@ def _make(
     progress: OnProgress,
     warn: Callable[[str], None],
 ) -> Manifest:
-    from typeahead.index import FieldChoice, FieldMap, read_embedded, read_source
-    from typeahead.text.sources import Options, Pages
+    from typeahead.index import read_embedded, read_source
 
-    try:
-        choice = FieldChoice(options.fields, dict(options.field), dict(options.field_type))
-    except ValueError as error:
-        options.refuse(str(error))
-    names = FieldMap(options.id_field, options.title_field, options.text_field, options.url_field)
-    reading = Options(
-        kind=options.format,
-        choice=choice,
-        columns=options.columns.split(",") if options.columns else None,
-        bad=bad,
-        # Vectors from a file may be in the order of the documents, so all of these count.
-        skipped=None if options.vectors else skipped,
-        delimiter=options.delimiter,
-        encoding=options.encoding,
-        query=options.query,
-        notice=_tell,
-        repeated=options.by_passage,
-        pages=Pages(options.base_url, options.url_pattern, options.drafts),
-    )
+    names, how = reading(options, bad, skipped)
     if options.vectors_column:
         from typeahead.index.adopt.column import set_apart
 
-        found = read_embedded(options.source, options.vectors_column, names, **reading)
+        found = read_embedded(options.source, options.vectors_column, names, **how)
         with set_apart(found, options.out) as (vectors, documents):
             return _adopt(options, vectors, documents, guard, progress, warn)
-    documents = read_source(options.source, names, **reading)
+    documents = read_source(options.source, names, **how)
     if options.vectors:
         return _adopt(options, options.vectors, documents, guard, progress, warn)
     return _build(options, documents, guard, progress)
@@ -344,7 +263,7 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
         resume=not options.no_resume,
         source=_described(options),
         guard=guard,
-        encoder_address=options.encoder,
+        encoder_address=updating.address_of(options.encoder),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -212,7 +212,7 @@ def _encode(
     for part in _batches(itertools.chain(differing, entries), batch):
         texts = [(document, passage) for document, passages in part for passage in passages]
         for start in range(0, len(texts), batch):
-            vectors.write(_vectors(encoder, texts[start : start + batch]))
+            vectors.write(encode_passages(encoder, texts[start : start + batch]))
         vectors.sync()
         store.append(part)
         count += len(part)
@@ -252,7 +252,11 @@ def _batches(entries: Iterable[Divided], size: int) -> Iterator[list[Divided]]:
         yield part
 
 
-def _vectors(encoder: Encoder, passages: list[tuple[Document, Passage]]) -> Vectors:
+def encode_passages(encoder: Encoder, passages: Sequence[tuple[Document, Passage]]) -> Vectors:
+    """Return the vectors of n passages as an index stores them: float32 (n, dim).
+
+    Raises :class:`~typeahead.errors.ModelError` for a wrong shape or a value that is not finite.
+    """
     vectors = np.asarray(encoder.encode([document.encoded(passage) for document, passage in passages]), np.float32)
     name = encoder.config.name
     if vectors.shape != (len(passages), encoder.dim):

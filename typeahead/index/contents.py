@@ -196,8 +196,8 @@ class Contents:
 
         It is the one that is nearest in meaning and holds most of what is asked for, rare words before common ones.
         """
-        number = int(np.searchsorted(self._documents, row, "right")) - 1
-        part, local = self.parts[number], row - int(self._documents[number])
+        number, local = self.place(row)
+        part = self.parts[number]
         starts = part.passages.starts
         if starts is None or starts[local + 1] - starts[local] == 1:
             return 0
@@ -236,8 +236,13 @@ class Contents:
 
     def id(self, row: int) -> str:
         """Return the id of a document."""
+        number, local = self.place(row)
+        return self._ids[number][local]
+
+    def place(self, row: int) -> tuple[int, int]:
+        """Return the number of the part that holds a document, and its row there."""
         number = int(np.searchsorted(self._documents, row, "right")) - 1
-        return self._ids[number][row - int(self._documents[number])]
+        return number, row - int(self._documents[number])
 
     @cached_property
     def _ids(self) -> list[Sequence[str]]:

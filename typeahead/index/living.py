@@ -179,6 +179,11 @@ class LivingIndex:
         }
 
     @property
+    def unmerged(self) -> int:
+        """How many passages of changes wait to be merged."""
+        return self._base.journal.passages
+
+    @property
     def due(self) -> bool:
         """Whether so much has changed that a new generation pays."""
         changed = self._base.journal.passages
@@ -227,6 +232,7 @@ class LivingIndex:
 
     def _reopen(self) -> None:
         opened = self._open()
+        self._drop_retired()
         self._retired.append((time.monotonic(), self._base))
         self._base = opened
 

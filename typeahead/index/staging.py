@@ -38,6 +38,10 @@ from typeahead.storage.sums import FileEntry
 DOCUMENTS = "documents.sqlite"
 
 
+class IndexBusy(IndexFolderError):
+    """Another process is building, or merging changes, in the folder."""
+
+
 class Staging:
     """The unfinished generation of the index folder ``out``, locked by this process.
 
@@ -257,7 +261,7 @@ def lock_folder(out: Path) -> sqlite3.Connection:
                     "then copy the folder",
                     folder=out,
                 ) from error
-            raise IndexFolderError(
+            raise IndexBusy(
                 f"another process is building the index {out} ({error}): wait for it, or build elsewhere", folder=out
             ) from error
         raise IndexFolderError(

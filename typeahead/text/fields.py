@@ -48,6 +48,8 @@ class FieldChoice:
     named: Mapping[str, str] = field(default_factory=dict)
     #: The kinds of some fields by name; values are converted.
     kinds: Mapping[str, str] = field(default_factory=dict)
+    #: The kinds that fields have in the index already. Only values of tables, which are all text, are converted.
+    known: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.members, str) and self.members not in ("auto", "all", "none"):
@@ -82,7 +84,8 @@ class FieldReader:
         #: Objects from which something was taken already: the rest of them is not worth a notice.
         self._used = {path.partition(".")[0] for path in (*taken, *self._paths.values())}
         #: The kind of each field, and where it was seen first.
-        self._kinds: dict[str, tuple[str, str]] = {name: (kind, "") for name, kind in choice.kinds.items()}
+        self._kinds: dict[str, tuple[str, str]] = {name: (kind, "in the index") for name, kind in choice.known.items()}
+        self._kinds |= {name: (kind, "") for name, kind in choice.kinds.items()}
         #: How often something was left out of the fields, by the reason.
         self.left_out: dict[str, int] = {}
         self._found: set[str] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,8 @@ class Found(NamedTuple):
 
     document: Document
     vector: Vector | None = None
+    #: The file that it was read from; ``None`` for a row of a database.
+    file: Path | None = None
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ Two documents with one id are always an error, which names both places.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -41,6 +41,7 @@ __all__ = [
     "Skipped",
     "Source",
     "read_embedded",
+    "read_files",
     "read_source",
 ]
 
@@ -159,6 +160,16 @@ def read_embedded(
     return _found(path, fields, vectors, **options)
 
 
+def read_files(
+    folder: Path, fields: FieldMap | None = None, only: Collection[Path] | None = None, **options: Unpack[Options]
+) -> Iterator[Found]:
+    """Stream the documents of a folder, each with the file that holds it; with ``only``, those of some files.
+
+    These documents are as they are when the whole folder is read. Options and errors are those of :func:`read_source`.
+    """
+    return _Sources(fields or FieldMap(), None, options, only).read([folder])
+
+
 def _found(
     path: Source | Sequence[Source], fields: FieldMap | None, vectors: str | None, **options: Unpack[Options]
 ) -> Iterator[Found]:
@@ -184,7 +195,9 @@ def _error(message: str, source: Source, line: int | None) -> SourceError:
 class _Sources:
     """One reading of some sources: it knows all ids and all kinds of fields."""
 
-    def __init__(self, names: FieldMap, vectors: str | None, options: Options) -> None:
+    def __init__(
+        self, names: FieldMap, vectors: str | None, options: Options, only: Collection[Path] | None = None
+    ) -> None:
         delimiter = options.get("delimiter")
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
             raise ValueError(f"delimiter {delimiter!r} is not one character that can separate columns")
@@ -199,6 +212,8 @@ class _Sources:
         self._skipped = options.get("skipped")
         self._ids = None if options.get("repeated") else _Ids()
         self._pages = options.get("pages")
+        #: Of a folder, no other files are read. None reads all.
+        self._only = only
         self._several = False
         taken = names.taken() | (frozenset() if vectors is None else {vectors})
         self._fields = FieldReader(options.get("choice") or FieldChoice(), taken)
@@ -303,7 +318,7 @@ class _Sources:
                     continue
                 if self._ids is not None:
                     self._ids.add(document.id, source, line)
-                yield found
+                yield found._replace(file=source if isinstance(source, Path) else None)
         finally:
             _close(records)
 
@@ -313,6 +328,8 @@ class _Sources:
         for file, document in found:
             if self._mapper.vectors is not None:
                 raise SourceError("notes have no vectors", path=file)
+            if self._only is not None and file not in self._only:
+                continue
             try:
                 record = {**document.fields, "fields": document.fields}
                 fields = self._fields.read(record, document.id)
@@ -321,7 +338,7 @@ class _Sources:
                 continue
             if self._ids is not None:
                 self._ids.add(document.id, file, None)
-            yield Found(replace(document, fields=fields))
+            yield Found(replace(document, fields=fields), file=file)
 
     def _folder(self, path: Path) -> Iterator[Found]:
         """Read the notes of a folder, and then its files of records; only those of one kind if that was asked for."""
@@ -331,10 +348,11 @@ class _Sources:
             if self._kind not in ("auto", kind):
                 self._skip("file of another format", file, path)
             elif kind == "notes":
+                # All of them: the title of a site is what its pages have in common.
                 notes.append(file)
-            else:
+            elif self._only is None or file in self._only:
                 records.append((file, kind))
-        if not notes and not records:
+        if not notes and not records and self._only is None:
             self._notice(f"{path}: holds no files in a format that is to be read")
         yield from self._notes(notes, path)
         read = bool(notes)
@@ -350,7 +368,7 @@ class _Sources:
                 yield found
             if len(strange) > before:
                 self._skip("file without id or text", file, path)
-        if strange and not read:
+        if strange and not read and self._only is None:
             raise strange[0]
 
     def _skip(self, what: str, file: Path, folder: Path) -> None:

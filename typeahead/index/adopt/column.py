@@ -42,7 +42,7 @@ def _write(found: Iterable[Found], vectors: Path, documents: Path) -> None:
     writer: VectorWriter | None = None
     part: list[Vector] = []
     with documents.open("w", encoding="utf-8") as lines, ExitStack() as stack:
-        for document, vector in found:
+        for document, vector, _ in found:
             if vector is None:
                 raise SourceError(f"there is no vector for document {document.id!r}")
             if writer is None:
