@@ -31,6 +31,7 @@ from typeahead.progress import ProgressBar
 from typeahead.search.snippets import snippet
 from typeahead.search.sought import sought
 from typeahead.tables import report
+from typeahead.text.dividing import divider_for
 
 LONG = 8000
 _TOP, _SNIPPET = 3, 300
@@ -107,8 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with ExitStack() as stack:
             out = parsed.out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "index"
             if not out.exists():
+                encoder = typeahead.load(parsed.encoder)
+                divider = divider_for(encoder)
                 with ProgressBar() as progress:
-                    build_index(documents, out, typeahead.load(parsed.encoder), progress=progress)
+                    build_index(
+                        documents, out, encoder, progress=progress, divide=divider.divide, passage_limit=divider.limit
+                    )
             box = stack.enter_context(typeahead.Box(out))
             found = [ask(box, fact) for fact in facts]
     except TypeaheadError as error:

@@ -20,7 +20,7 @@ from typeahead.box import Box
 from typeahead.cli import COMMANDS, main
 from typeahead.commands import add_search_options, load_typed
 from typeahead.commands.search import _lines, describe
-from typeahead.index import open_index
+from typeahead.index import Manifest, open_index
 from typeahead.models.folder import shipped_models
 
 DOCUMENTS = [
@@ -68,6 +68,21 @@ def test_an_index_of_nothing_is_made_on_request(tmp_path: Path, name: str, capsy
     assert main(arguments) == 1
     assert "--allow-empty" in capsys.readouterr().err
     assert main([*arguments, "--allow-empty"]) == 0
+
+
+def test_long_documents_are_divided_unless_that_is_switched_off(tmp_path: Path) -> None:
+    (tmp_path / "long.md").write_text(
+        "# Kitchen\n\n## Rice\n" + "Wash it. " * 70 + "\n\n## Eggs\n" + "Boil them. " * 70
+    )
+    command = ["index", str(tmp_path / "long.md"), "--base-url", "https://example.org", "--out"]
+    assert main([*command, str(tmp_path / "divided")]) == 0
+    assert main([*command, str(tmp_path / "whole"), "--no-divide"]) == 0
+    divided, whole = (Manifest.read(tmp_path / name) for name in ("divided", "whole"))
+    assert (divided.count, divided.passages > 1, divided.passage_limit) == (1, True, 254)
+    assert (whole.count, whole.passages, whole.passage_limit) == (1, 1, None)
+    with Box(tmp_path / "divided") as box:
+        (hit,) = box.search("how long do eggs boil").hits
+    assert hit.url == "https://example.org/long.md#eggs"
 
 
 def test_a_folder_of_documentation_gets_urls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,8 @@ class WritableIndex(BruteForceIndex):
         self.known: dict[str, str] = {}
         #: What :meth:`upsert` finds in :meth:`kinds` only after it was asked: another writer was faster.
         self.race: dict[str, str] = {}
+        #: What the index tells about itself.
+        self.told: dict[str, Any] = {"parts": 1, "bytes": 1000, "compacted": None}
 
     @property
     def version(self) -> str:
@@ -82,7 +84,7 @@ class WritableIndex(BruteForceIndex):
 
     async def describe(self) -> Mapping[str, Any]:
         """Tell something that only the back end knows."""
-        return {"parts": 1, "bytes": 1000, "compacted": None}
+        return self.told
 
 
 def _kind(value: Any) -> str:

@@ -71,6 +71,12 @@ def _add_building(group: argparse._ArgumentGroup) -> None:
         "teacher can search the index",
     )
     group.add_argument(
+        "--no-divide",
+        dest="divide",
+        action="store_false",
+        help="make one vector of each document, of its beginning if it is longer than the encoder reads",
+    )
+    group.add_argument(
         "--upgrade", type=Path, metavar="DIR", help="upgrade the index of an earlier release, instead of building one"
     )
     group.add_argument("--allow-empty", action="store_true", help="build an index even if there are no documents")
@@ -251,11 +257,16 @@ def _described(options: argparse.Namespace) -> str:
 
 def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Guard, progress: OnProgress) -> Manifest:
     from typeahead.index import build_index
+    from typeahead.text.dividing import divider_for
 
+    encoder = typeahead.load(options.encoder, threads=options.threads)
+    divider = divider_for(encoder) if options.divide else None
     return build_index(
         documents,
         options.out,
-        typeahead.load(options.encoder, threads=options.threads),
+        encoder,
+        divide=None if divider is None else divider.divide,
+        passage_limit=None if divider is None else divider.limit,
         backend=options.backend,
         dimensions=options.dimensions,
         batch=options.batch,

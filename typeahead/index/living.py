@@ -166,6 +166,7 @@ class LivingIndex:
         return {
             "documents": contents.count,
             "passages": contents.passage_count,
+            "passage_limit": manifest.passage_limit,
             "version": contents.version,
             "segments": [
                 {"documents": part.count, "passages": part.passages.count} for part in contents.parts if part.count

@@ -51,6 +51,7 @@ from typeahead.server.typing.rooms import Rooms
 from typeahead.server.typing.settings import TypingSettings
 from typeahead.server.writing.desk import Desk
 from typeahead.server.writing.encoding import Encoding
+from typeahead.text.dividing import divider_for
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,8 @@ class App:
             version=lambda: max((_number(backend.version) for backend in indexes.values()), default=0),
         )
         gate = Gate(config, tokens, lambda: self.status)
-        self._encoding = Encoding(_passage_encoder(passages, indexes))
+        writer = _passage_encoder(passages, indexes)
+        self._encoding = Encoding(writer) if writer is None else Encoding(writer, divider_for(writer).divide)
         desks = {name: Desk(backend, self._encoding) for name, backend in indexes.items()}
         self._searching = SearchApi(config, self._pipeline, self._rooms)
         self._api = HttpApi(

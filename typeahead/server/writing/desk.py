@@ -106,8 +106,9 @@ class Desk:
                 problems.append((piece.number, problem))
         taken = await self._taken([draft.document.id for draft in drafts.values()], scope)
         _leave_out(drafts, taken, problems)
+        made = await self._encoding.entries(list(drafts.values()), divides=await self._divides())
         entries: dict[int, Entry] = {}
-        for number, entry in zip(drafts, await self._encoding.entries(list(drafts.values())), strict=True):
+        for number, entry in zip(drafts, made, strict=True):
             if isinstance(entry, BadDocument):
                 problems.append((number, entry))
             else:
@@ -116,6 +117,11 @@ class Desk:
             await self._commit(entries, scope, problems, report)
         finally:
             report.add(problems)
+
+    async def _divides(self) -> bool:
+        """Whether long documents are divided: not in an index that says that it was built without."""
+        tell = self._backend.capabilities.describe
+        return tell is None or (await tell()).get("passage_limit", True) is not None
 
     async def _commit(
         self,

@@ -60,11 +60,11 @@ class Encoding:
         """Do something in the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    async def entries(self, drafts: Sequence[Draft]) -> list[Entry | BadDocument]:
-        """Return an entry for each draft, or why there is none."""
+    async def entries(self, drafts: Sequence[Draft], *, divides: bool = True) -> list[Entry | BadDocument]:
+        """Return an entry for each draft, or why there is none. ``divides`` says whether long documents are divided."""
         made: list[Entry | BadDocument] = []
         pending: list[tuple[int, Document, tuple[Passage, ...]]] = []
-        for row, (draft, passages) in enumerate(zip(drafts, await self._divided(drafts), strict=True)):
+        for row, (draft, passages) in enumerate(zip(drafts, await self._divided(drafts, divides), strict=True)):
             if draft.vectors is not None:
                 made.append(_adopted(draft.document, draft.vectors, passages))
                 continue
@@ -83,9 +83,9 @@ class Encoding:
                 made[row] = Entry(document, passages, np.stack([vector for vector in part if vector is not None]))
         return made
 
-    async def _divided(self, drafts: Sequence[Draft]) -> list[tuple[Passage, ...]]:
+    async def _divided(self, drafts: Sequence[Draft], divides: bool) -> list[tuple[Passage, ...]]:
         def divide(draft: Draft) -> tuple[Passage, ...]:
-            return in_one(draft.document) if _is_one(draft) else self._divide(draft.document)
+            return self._divide(draft.document) if divides and not _is_one(draft) else in_one(draft.document)
 
         return await self.run(lambda: [divide(draft) for draft in drafts])
 
