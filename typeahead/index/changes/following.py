@@ -1,12 +1,14 @@
 """Turns the journal into parts that can be searched: what has changed since the generation was built.
 
-There are two parts in memory: a large one, and a small one that is made anew whenever documents change, in a few
-milliseconds. Once the small one is full, it is merged into the large one.
+There are two parts in memory: a large one, and a small one, into which each change is merged in a few milliseconds.
+Once the small one is full, it is merged into the large one. No text is analysed for that. Parts that were handed out
+stay as they are.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Final, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,7 @@ from typeahead.index.queries import Preparation
 
 #: Passages that the small part holds before it is merged into the large one.
 SMALL: Final = 512
-#: Documents that are merged at once when many are read from a journal.
-_AT_ONCE: Final = 4096
+P = TypeVar("P", bound=Part)
 
 
 class State(NamedTuple):
@@ -34,6 +35,27 @@ class State(NamedTuple):
     admitted: tuple[NDArray[np.bool_] | None, ...]
 
 
+class _Living(NamedTuple, Generic[P]):
+    """A part, and which of its documents are still there: bool (documents,); None for all."""
+
+    part: P
+    alive: NDArray[np.bool_] | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether none is still there."""
+        return self.alive is not None and not self.alive.any()
+
+    def without(self, ids: Sequence[str]) -> _Living[P]:
+        """Return the same without the documents of some ids. Whoever has this one keeps all of its documents."""
+        rows = list(self.part.rows(ids).values())
+        if not rows or (self.alive is not None and not self.alive[rows].any()):
+            return self
+        alive = np.ones(self.part.count, np.bool_) if self.alive is None else self.alive.copy()
+        alive[rows] = False
+        return _Living(self.part, alive)
+
+
 class Changes:
     """The changes of ``journal`` since the generation whose part is ``base``. One thread at a time.
 
@@ -43,15 +65,13 @@ class Changes:
     def __init__(
         self, journal: Journal, base: Part, preparation: Preparation, *, sequence: int = 0, version: int = 0
     ) -> None:
-        self._journal, self._base, self._preparation = journal, base, preparation
+        self._journal, self._preparation = journal, preparation
         self._read = sequence
         self._version = version
-        self._alive = np.ones(base.count, np.bool_)
-        self._all_alive = True
-        self._large: MemoryPart | None = None
-        self._large_alive = np.ones(0, np.bool_)
-        #: The documents of the small part by id.
-        self._small: dict[str, Stored] = {}
+        self._base: _Living[Part] = _Living(base)
+        #: The parts in memory; either may be missing.
+        self._large: _Living[MemoryPart] | None = None
+        self._small: _Living[MemoryPart] | None = None
 
     @classmethod
     def of(cls, journal: Journal, index: Index) -> Self:
@@ -60,64 +80,45 @@ class Changes:
         return cls(journal, index.part, index.part.preparation, sequence=manifest.sequence, version=manifest.version)
 
     def refresh(self) -> State:
-        """Take in what was written since the last call; raises what :meth:`Journal.since` raises."""
-        gone: list[str] = []
-        # A version is taken in as a whole, so whatever goes wrong leaves those before.
+        """Take in what was written since the last call; raises what :meth:`Journal.since` raises.
+
+        Parts that nothing was merged into are the same objects as before.
+        """
+        # All of it first, so whatever goes wrong leaves the state of before.
         changes = list(self._journal.since(self._read))
-        for change in changes:
-            gone.append(change.id)
-            # The last one of an id stands at the end, as in a generation that is built of them.
-            self._small.pop(change.id, None)
-            if change.stored is not None:
-                self._small[change.id] = change.stored
-            if len(gone) == _AT_ONCE:
-                self._bury(gone)
-                gone = []
-                self._merge()
-        self._bury(gone)
         if changes:
+            new: dict[str, Stored] = {}
+            for change in changes:
+                # The last document of an id stands at the end, as in a generation that is built of them.
+                new.pop(change.id, None)
+                if change.stored is not None:
+                    new[change.id] = change.stored
+            self._take(list({change.id for change in changes}), list(new.values()))
             self._read = changes[-1].version
             self._version = max(self._version, self._read)
-        if sum(len(one.passages) for one in self._small.values()) > SMALL:
-            self._merge()
-        return self._state()
+        every: list[_Living[Part] | _Living[MemoryPart]] = [self._base]
+        every += [one for one in (self._large, self._small) if one is not None]
+        return State(self._version, tuple(one.part for one in every), tuple(one.alive for one in every))
 
-    def _bury(self, ids: list[str]) -> None:
-        """Note that earlier documents of some ids are no longer there."""
-        if not ids:
-            return
-        rows = list(self._base.rows(ids).values())
-        if rows:
-            # Whoever has the old contents keeps them.
-            self._alive = self._alive.copy()
-            self._alive[rows] = False
-            self._all_alive = False
-        if self._large is not None:
-            rows = list(self._large.rows(ids).values())
-            if rows:
-                self._large_alive = self._large_alive.copy()
-                self._large_alive[rows] = False
+    def _take(self, changed: Sequence[str], new: Sequence[Stored]) -> None:
+        """Take documents in, in place of all others with the ids that ``changed``."""
+        base = self._base.without(changed)
+        large, small = (None if one is None else one.without(changed) for one in (self._large, self._small))
+        if large is not None and large.is_gone:
+            large = None
+        added = _Living(MemoryPart.of(new, self._preparation)) if new else None
+        if sum(one.part.passages.count for one in (small, added) if one is not None) > SMALL:
+            large, small = _merged(large, small, added), None
+        elif small is not self._small or added is not None:
+            small = _merged(small, added)
+        self._base, self._large, self._small = base, large, small
 
-    def _merge(self) -> None:
-        """Merge the small part into the large one."""
-        parts, alive = [], []
-        if self._large is not None and self._large_alive.any():
-            parts.append(self._large)
-            alive.append(np.flatnonzero(self._large_alive))
-        if self._small:
-            parts.append(MemoryPart.of(list(self._small.values()), self._preparation))
-            alive.append(np.arange(parts[-1].count))
-        self._small = {}
-        self._large = MemoryPart.merged(parts, alive) if parts else None
-        self._large_alive = np.ones(0 if self._large is None else self._large.count, np.bool_)
 
-    def _state(self) -> State:
-        parts: list[Part] = [self._base]
-        admitted: list[NDArray[np.bool_] | None] = [None if self._all_alive else self._alive]
-        if self._large is not None:
-            parts.append(self._large)
-            admitted.append(None if self._large_alive.all() else self._large_alive)
-        if self._small:
-            parts.append(MemoryPart.of(list(self._small.values()), self._preparation))
-            admitted.append(None)
-        return State(self._version, tuple(parts), tuple(admitted))
+def _merged(*some: _Living[MemoryPart] | None) -> _Living[MemoryPart] | None:
+    """Put what is still there of some parts into one."""
+    left = [one for one in some if one is not None and not one.is_gone]
+    if len(left) <= 1 and all(one.alive is None for one in left):
+        return left[0] if left else None
+    parts = [one.part for one in left]
+    rows = [np.arange(one.part.count) if one.alive is None else np.flatnonzero(one.alive) for one in left]
+    return _Living(MemoryPart.merged(parts, rows)) if left else None
