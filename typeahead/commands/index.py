@@ -99,7 +99,9 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_pages(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--base-url", default="", metavar="URL", help="where the pages are published")
+    group.add_argument(
+        "--base-url", default="", metavar="URL", help="where the pages are published (default: hits have no URL)"
+    )
     group.add_argument(
         "--url-pattern",
         type=_url_pattern,
