@@ -66,7 +66,9 @@ def add_reading(group: argparse._ArgumentGroup) -> None:
 
 def add_pages(group: argparse._ArgumentGroup) -> None:
     """Declare how pages of documentation are read."""
-    group.add_argument("--base-url", default="", metavar="URL", help="where the pages are published")
+    group.add_argument(
+        "--base-url", default="", metavar="URL", help="where the pages are published (default: hits have no URL)"
+    )
     group.add_argument(
         "--url-pattern",
         type=_url_pattern,
