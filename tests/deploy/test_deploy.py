@@ -36,7 +36,7 @@ def metrics() -> dict[str, list[Mapping[str, str]]]:
         searches_made=int,
         searches_stood=int,
         connections=int,
-        generation=0,
+        version=int,
     )
     found: dict[str, list[Mapping[str, str]]] = {"up": [{}]}
     for family in text_string_to_metric_families(made.registry.render()):

@@ -37,8 +37,8 @@ SERVED: Final = Group("what is served")
 PROCESSES: Final = Group("processes")
 
 _EPILOG: Final = """SIGTERM, SIGINT and SIGHUP stop the server: it answers what is pending and closes sessions with code
-1012, so that clients reconnect. Under nohup SIGHUP is ignored. A running server keeps using the old index until you
-restart it."""
+1012, so that clients reconnect. Under nohup SIGHUP is ignored. Changes of documents, and new indexes at the
+same folder, are searched within a second, without a restart."""
 
 
 @dataclass(frozen=True, kw_only=True)
