@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import typeahead
 from typeahead.commands import warn
@@ -28,10 +28,15 @@ from typeahead.settings.printing import as_toml
 from typeahead.settings.sources import Settings, from_json, resolve
 from typeahead.settings.tokens import TOKENS, read_tokens
 
+if TYPE_CHECKING:
+    from typeahead.server import ServerConfig
+
 log = logging.getLogger(__name__)
 
 #: The name of an index that was given without one.
 DEFAULT_INDEX: Final = "default"
+#: Encodes what is written to an index that does not name its encoder.
+PASSAGES: Final = "minilm-doc"
 
 SERVED: Final = Group("what is served")
 PROCESSES: Final = Group("processes")
@@ -78,7 +83,8 @@ class Launch:
     )
     passage_encoder: str | None = setting(
         None,
-        "Another model that POST /v1/embeddings offers besides the encoder.",
+        "Encoder of passages: it encodes documents that are written without vectors, and POST /v1/embeddings offers it "
+        "besides the encoder. Where documents may be written, it is by default that of the index.",
         group=SERVED,
         metavar="MODEL",
         names="model",
@@ -302,6 +308,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace, settings: Settings, launch: Launch) -> None:
+    from typeahead.server import ServerConfig
+
     if options.worker is None:
         if launch.verify:
             from typeahead.commands.verify import refuse_unless_verified
@@ -313,5 +321,27 @@ def _serve(options: argparse.Namespace, settings: Settings, launch: Launch) -> N
         if launch.workers > 1:
             run_workers(settings, options.arguments)
             return
-    passages = typeahead.load(launch.passage_encoder) if launch.passage_encoder else None
+    passages = _load_passage_encoder(launch, settings.make(ServerConfig))
     run_server(settings, dict(launch.named), passages, handles=options.worker)
+
+
+def _load_passage_encoder(launch: Launch, config: ServerConfig) -> Encoder | None:
+    """Load the encoder of passages that was asked for; where documents may be written, by default that of the index."""
+    from typeahead.errors import ModelError
+    from typeahead.index.manifest import Manifest
+    from typeahead.search.addresses import folder_of
+
+    if launch.passage_encoder is not None:
+        return typeahead.load(launch.passage_encoder)
+    if config.write_token is None and config.signing_keys is None:
+        return None
+    for _, address in launch.named:
+        recorded = None if (folder := folder_of(address)) is None else Manifest.read(folder).encoder
+        if recorded is not None:
+            try:
+                return typeahead.load(recorded.address)
+            except ModelError as error:
+                warn(f"the encoder of {address} cannot be loaded, so documents need vectors to be written: {error}")
+                return None
+    # An index that was adopted or upgraded names none. One of another teacher does not take its vectors.
+    return typeahead.load(PASSAGES)
