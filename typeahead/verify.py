@@ -3,6 +3,7 @@
 Opening an index checks sizes and the ends of files (:meth:`~typeahead.index.manifest.Manifest.verify_files`), and
 opening a model checks the checksums of its files. This module compares checksums of whole files. No file may be
 missing, extra or a link, and the parts of an index must agree: SQLite's own check, rows and labels against the count. A
+journal has no checksums, as it changes all the time: SQLite checks its pages, and each change is read. A
 folder from before such checksums were recorded fails, since a flipped bit in it would go unnoticed; :func:`seal_folder`
 adds the checksums.
 """
@@ -17,8 +18,18 @@ from pathlib import Path
 
 import numpy as np
 
-from typeahead.errors import IndexCorrupt, IndexTooOld, MissingExtra, ModelCorrupt, ModelNotFound, TypeaheadError
+from typeahead.errors import (
+    IndexCorrupt,
+    IndexFolderError,
+    IndexTooOld,
+    MissingExtra,
+    ModelCorrupt,
+    ModelNotFound,
+    TypeaheadError,
+)
 from typeahead.index import open_index
+from typeahead.index.changes.journal import Journal
+from typeahead.index.changes.journal_file import BESIDE, JOURNAL, connect, damaged, explained
 from typeahead.index.database import open_database, schema_of
 from typeahead.index.manifest import LOCK, MANIFEST, RECIPE, Manifest, generation_number
 from typeahead.index.staging import DOCUMENTS, lock_folder
@@ -44,10 +55,13 @@ class Report:
     wrong: tuple[str, ...]
     #: One line for each item that was not checked.
     notes: tuple[str, ...] = ()
+    #: Changes of documents that wait in the journal of an index.
+    changes: int = 0
 
     def __str__(self) -> str:
         """Format the line for an intact folder."""
-        return f"{self.folder}: {self.kind}, {self.files} files, {self.bytes / 1e6:.1f} MB, intact"
+        changes = f", {self.changes:,} changes in the journal" if self.changes else ""
+        return f"{self.folder}: {self.kind}, {self.files} files, {self.bytes / 1e6:.1f} MB{changes}, intact"
 
 
 def find_folder(name_or_path: str | Path) -> tuple[Path, str]:
@@ -126,11 +140,20 @@ def _verify_generation(folder: Path, manifest: Manifest, progress: OnProgress | 
         *reader.compare(generation, manifest.files),
         *_others(generation, {*manifest.files, RECIPE}),
         # The next build deletes the remains of an interrupted one.
-        *_others(folder, {MANIFEST, LOCK, *(path.name for path in folder.iterdir() if generation_number(path.name))}),
+        *_others(
+            folder,
+            {
+                MANIFEST,
+                LOCK,
+                *(JOURNAL + end for end in ("", *BESIDE)),
+                *(path.name for path in folder.iterdir() if generation_number(path.name)),
+            },
+        ),
     ]
     if not manifest.has_sums:
         wrong.append(_unsealed(folder / MANIFEST, folder))
-    notes = []
+    notes: list[str] = []
+    changes = 0
     if (folder / LOCK).is_file() and (folder / LOCK).stat().st_size:
         wrong.append(f"{folder / LOCK} is not empty: delete it")
     if not any(str(generation) in line for line in wrong):
@@ -138,7 +161,14 @@ def _verify_generation(folder: Path, manifest: Manifest, progress: OnProgress | 
             wrong += _disagreements(folder, manifest)
         except (MissingExtra, IndexTooOld) as error:
             notes.append(f"{folder} matches its checksums, but was not opened: {error}")
-    return Report(folder, "index", len(manifest.files) + 1, reader.bytes, tuple(wrong), tuple(notes))
+    size = 0
+    if (folder / JOURNAL).exists() and not manifest.is_earlier:
+        try:
+            changes, size = _journal(folder, manifest)
+        except IndexFolderError as error:
+            wrong.append(str(error))
+    files = len(manifest.files) + 1 + (folder / JOURNAL).exists()
+    return Report(folder, "index", files, reader.bytes + size, tuple(wrong), tuple(notes), changes)
 
 
 def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -167,6 +197,20 @@ def _disagreements(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield str(error)
     if LABELS in manifest.files and (np.diff(np.load(generation / LABELS, mmap_mode="r")) <= 0).any():
         yield f"{generation / LABELS} is not in ascending order: {_BUILD_AGAIN}"
+
+
+def _journal(folder: Path, manifest: Manifest) -> tuple[int, int]:
+    """Read every page of the journal, and every change; returns the number of changes that wait, and its size.
+
+    Raises :class:`~typeahead.errors.IndexFolderError`.
+    """
+    path = folder / JOURNAL
+    with explained(path), closing(connect(path)) as connection:
+        found = [line for (line,) in connection.execute("PRAGMA integrity_check(1)")]
+    if found != ["ok"]:
+        raise damaged(path, " ".join(str(found[0]).split()))
+    with Journal.of(folder, manifest, {}) as journal:
+        return sum(1 for _ in journal.since(manifest.sequence)), journal.size
 
 
 class _Reader:

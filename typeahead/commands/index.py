@@ -162,7 +162,8 @@ def run(options: argparse.Namespace) -> None:
         _upgrade(options)
         return
     if options.empty:
-        updating.create(options, options.encoder or ENCODER)
+        manifest = updating.create(options.out, options.encoder or ENCODER)
+        print(f"{options.out}: no documents yet, {manifest.dim} dimensions")
         return
     if not options.source or options.out is None:
         options.refuse("there is nothing to do: give SOURCE and --out DIR, or --upgrade DIR")

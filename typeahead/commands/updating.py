@@ -13,7 +13,7 @@ from typeahead.errors import IndexNotFound, ReplacementRefused, SourceError, Typ
 from typeahead.progress import OnProgress
 
 if TYPE_CHECKING:
-    from typeahead.index import BadLines
+    from typeahead.index import BadLines, Manifest
     from typeahead.index.drafts import Draft
     from typeahead.index.opened import OpenIndex
     from typeahead.index.upserting import Upserted
@@ -59,7 +59,7 @@ def exists(folder: Path) -> bool:
     return True
 
 
-def create(options: argparse.Namespace, encoder: str) -> None:
+def create(folder: Path, encoder: str) -> Manifest:
     """Make an empty index for the vectors of a passage encoder."""
     from typeahead.encoders.loading import load
     from typeahead.index.build import recorded
@@ -69,16 +69,15 @@ def create(options: argparse.Namespace, encoder: str) -> None:
     loaded = load(encoder)
     config = loaded.config
     if config.role == "query":
-        options.refuse(f"encoder {config.name} encodes queries: give a passage encoder such as minilm-doc")
-    manifest = compacting.create(
-        options.out,
+        raise TypeaheadError(f"encoder {config.name} encodes queries: give a passage encoder such as minilm-doc")
+    return compacting.create(
+        folder,
         Teacher(config.teacher.name, config.teacher.revision or None),
         loaded.dim,
         similarity=config.similarity,
         encoder=recorded(loaded, address_of(encoder)),
         passage_limit=config.max_tokens,
     )
-    print(f"{options.out}: no documents yet, {manifest.dim} dimensions")
 
 
 def address_of(encoder: str) -> str:

@@ -143,7 +143,7 @@ class OpenIndex:
         if len(ids) > max_shrink * count:
             raise ReplacementRefused(
                 f"the filter admits {len(ids):,} of {count:,} documents, and nothing is deleted: allow a larger share "
-                f"with max_shrink (it is {max_shrink:g})",
+                f"with --max-shrink, or max_shrink= (it is {max_shrink:g})",
                 before=count,
                 after=count - len(ids),
                 folder=self.path,
