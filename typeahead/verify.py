@@ -29,7 +29,7 @@ from typeahead.errors import (
 )
 from typeahead.index import open_index
 from typeahead.index.changes.journal import Journal
-from typeahead.index.changes.journal_file import BESIDE, JOURNAL, connect, damaged, explained
+from typeahead.index.changes.journal_schema import BESIDE, JOURNAL, connect, damaged, explained
 from typeahead.index.database import open_database, schema_of
 from typeahead.index.manifest import LOCK, MANIFEST, RECIPE, Manifest, generation_number
 from typeahead.index.staging import DOCUMENTS, lock_folder

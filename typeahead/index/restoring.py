@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 from typeahead.errors import IndexCorrupt, IndexFolderError, IndexNotFound, IndexTooNew
 from typeahead.index.changes.journal import Journal
-from typeahead.index.changes.journal_file import JOURNAL, connect
+from typeahead.index.changes.journal_schema import JOURNAL, connect
 from typeahead.index.changes.records import Deleted
 from typeahead.index.living import LivingIndex
 from typeahead.index.manifest import MANIFEST, Manifest, sync_folder

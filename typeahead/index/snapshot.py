@@ -31,8 +31,8 @@ from typing import Any, Final
 
 from typeahead.errors import IndexCorrupt, IndexFolderError, IndexTooOld
 from typeahead.index.changes.journal import Journal
-from typeahead.index.changes.journal_file import BESIDE, JOURNAL, connect
-from typeahead.index.changes.journal_file import explained as journal_explained
+from typeahead.index.changes.journal_schema import BESIDE, JOURNAL, connect
+from typeahead.index.changes.journal_schema import explained as journal_explained
 from typeahead.index.lease import Lease
 from typeahead.index.manifest import MANIFEST, Manifest, sync_folder
 from typeahead.progress import OnProgress, no_progress
