@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from tests.flipping import KINDS, flipped, places, write_index
+from tests.index.hashing import HashingEncoder, documents
 from tests.static import write_model2vec
 from typeahead.cli import main
 from typeahead.encoders.loading import load
 from typeahead.encoders.static_import import import_static
 from typeahead.errors import IndexFolderError, ModelCorrupt, ModelError, TypeaheadError
-from typeahead.index import open_index
+from typeahead.index import build_index, open_index
 from typeahead.index.manifest import Manifest
+from typeahead.index.opened import OpenIndex
 from typeahead.index.staging import add_file
 from typeahead.models.folder import open_config, shipped_models
 from typeahead.storage.sealed import SEAL
@@ -303,3 +305,50 @@ def test_a_server_that_verifies_says_so_and_serves(
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.split(": ")[1].split(",")[0] for line in err.splitlines()] == ["index", "model"]
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Path:
+    """An index with changes in its journal."""
+    build_index(documents(5), tmp_path / "index", HashingEncoder())
+    with OpenIndex(tmp_path / "index", HashingEncoder()) as index:
+        index.upsert([{"id": "new", "text": "a new document"}])
+        index.delete(["d1"])
+    return tmp_path / "index"
+
+
+def test_the_journal_of_an_index_is_read_and_belongs_there(changed: Path) -> None:
+    report = verify_index(changed)
+    assert (report.wrong, report.changes) == ((), 2)
+    assert "2 changes in the journal" in str(report)
+    with OpenIndex(changed, HashingEncoder()) as index:
+        # A log lies beside the journal while it is open.
+        index.delete(["d2"])
+        assert verify_index(changed).wrong == ()
+        index.compact()
+    report = verify_index(changed)
+    assert (report.wrong, report.changes) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE changes SET document = '[]' WHERE id = 'new'",
+        "UPDATE changes SET vectors = zeroblob(3) WHERE id = 'new'",
+        "UPDATE counters SET value = -1 WHERE name = 'passages'",
+        "CREATE TABLE strange(x)",
+    ],
+)
+def test_a_journal_that_holds_no_changes_is_wrong(changed: Path, statement: str) -> None:
+    with closing(sqlite3.connect(changed / "journal.sqlite", isolation_level=None)) as connection:
+        connection.execute(statement)
+    (line,) = verify_index(changed).wrong
+    assert "journal.sqlite is damaged" in line
+
+
+def test_a_journal_with_torn_pages_is_wrong(changed: Path) -> None:
+    path = changed / "journal.sqlite"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2 :] = bytes(len(raw) - len(raw) // 2)
+    path.write_bytes(raw)
+    assert verify_index(changed).wrong

@@ -97,6 +97,8 @@ class Mirror:
         def drafts() -> Iterator[Draft]:
             for found in self._read(None):
                 assert found.file is not None
+                if self._left_out(found.file):
+                    continue
                 ids.setdefault(found.file, set()).add(found.document.id)
                 yield Draft(found.document, None)
 
@@ -184,7 +186,7 @@ class Mirror:
     def _scan(self) -> dict[Path, _Stamp]:
         files = {}
         for file, _ in walk(self._folder, None):
-            if self._without is not None and file.is_relative_to(self._without):
+            if self._left_out(file):
                 continue
             try:
                 found = file.stat()
@@ -193,6 +195,9 @@ class Mirror:
                 continue
             files[file] = _Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
         return files
+
+    def _left_out(self, file: Path) -> bool:
+        return self._without is not None and file.is_relative_to(self._without)
 
     def _say(self, message: str) -> None:
         if message and message != self._told:
