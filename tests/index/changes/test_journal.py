@@ -21,10 +21,10 @@ from tests.conftest import ROOT
 from tests.index.changes.entries import DIM, entries, entry
 from typeahead.errors import FieldTypeError, IndexCorrupt, IndexFolderError, IndexTooNew, SourceError, WritesFull
 from typeahead.index.changes.journal import Journal, Superseded
-from typeahead.index.changes.journal_file import JOURNAL
+from typeahead.index.changes.journal_schema import JOURNAL
 from typeahead.index.changes.records import Change, Deleted, Stored
 from typeahead.search.port import Entry
-from typeahead.text.document import Document, Passage
+from typeahead.text.document import Document, Passage, Values
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def same(stored: Stored, written: Entry) -> None:
 
 
 def test_what_was_written_is_read(journal: Journal) -> None:
-    fields = {"country": "France", "year": 1999, "tags": ["a", "b"], "draft": False, "ratio": 0.5}
+    fields: dict[str, Values] = {"country": "France", "year": 1999, "tags": ["a", "b"], "draft": False, "ratio": 0.5}
     written = [
         entry("é", ["Ein Teil. ", "Noch ein Teil, 東京."], "Titel", url="https://example.org", fields=fields),
         entry("plain", "os.path.join(a, b)", "os.path"),

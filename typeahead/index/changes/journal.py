@@ -4,23 +4,24 @@ It is a SQLite database in WAL mode, ``journal.sqlite`` in the index folder, tha
 number of processes and threads may write and read. SQLite syncs each commit to disk, so neither ``kill -9`` nor a power
 failure loses what :meth:`Journal.append` has returned.
 
-Each transaction has a version, one more than the last. The versions of an index never go back: they go on when a
-compaction has emptied the journal, and, from the version that the manifest names, when the file was deleted.
+Each transaction has a version, one more than the last. Here this is a number of the journal's own, which manifests call
+a sequence (:mod:`typeahead.index.versions`). It never goes back: it goes on when a compaction has emptied the journal,
+and, from what the manifest names, when the file was deleted.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from typeahead.errors import FieldTypeError, IndexFolderError, WritesFull
-from typeahead.index.changes import journal_file
-from typeahead.index.changes.journal_file import BESIDE, JOURNAL, MOST_AT_ONCE, damaged, explained
+from typeahead.index.changes.journal_file import JournalFile
+from typeahead.index.changes.journal_schema import BESIDE, COUNTERS, JOURNAL, MOST_AT_ONCE, damaged, explained
 from typeahead.index.changes.records import Change, Deleted, change_of, check_entry, row_of
 from typeahead.index.kinds import KINDS, FieldKinds
 from typeahead.index.manifest import Manifest
@@ -30,8 +31,6 @@ from typeahead.search.port import Entry
 MOST_PASSAGES: Final = 50_000
 #: Rows that are read, or dropped, at once.
 _ROWS_AT_ONCE: Final = 256
-#: Pages that are given back at once.
-_PAGES_AT_ONCE: Final = 512
 #: Versions that the numbers of changes have room for.
 _MOST_VERSIONS: Final = (1 << 62) // MOST_AT_ONCE
 _READ: Final = (
@@ -49,7 +48,7 @@ class Journal:
     Args:
         folder: the index folder.
         dim: dimensions of the vectors.
-        floor: the version that the manifest names; 0 without one.
+        floor: the last change that the manifest's generation contains; 0 without one.
         kinds: the kind of value of each field in the generation.
         most: passages of changes that there may be; deletions count as one each.
 
@@ -69,23 +68,22 @@ class Journal:
         self.path = folder / JOURNAL
         self._dim, self._floor, self._most = dim, floor, most
         self._base_kinds = dict(kinds or {})
-        self._lock, self._watching = threading.Lock(), threading.Lock()
-        self._writer: sqlite3.Connection | None = None
+        self._file = JournalFile(self.path)
+        self._watching = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
-        self._closed = False
-        #: Which file the connections are of, and what was last seen of it.
-        self._file: tuple[int, int] | None = None
+        #: What was last seen of the file.
         self._seen: int | None = None
 
     @classmethod
     def of(cls, folder: Path, manifest: Manifest, kinds: Mapping[str, str]) -> Self:
         """Open the journal beside a generation whose fields have these ``kinds``."""
-        return cls(folder, dim=manifest.dim, floor=manifest.version, kinds=kinds)
+        return cls(folder, dim=manifest.dim, floor=manifest.sequence, kinds=kinds)
 
-    def append(self, changes: Sequence[Entry | Deleted]) -> int:
+    def append(self, changes: Sequence[Entry | Deleted], check: Callable[[], None] = lambda: None) -> int:
         """Write changes, all or none; returns their version once they are on disk. Of one id, the last counts.
 
-        Without changes it returns the last version. Beside the errors of the class it raises ``ValueError`` for an
+        ``check`` is called once no other process can write, and may refuse by an exception. Without changes it returns
+        the last version. Beside the errors of the class it raises ``ValueError`` for an
         entry that is no document with its vectors, :class:`~typeahead.errors.SourceError` for text that is not Unicode,
         :class:`~typeahead.errors.FieldTypeError` for a field of another kind, and
         :class:`~typeahead.errors.WritesFull` when a compaction must come first.
@@ -100,7 +98,8 @@ class Journal:
         # Texts are analysed before anything is locked.
         rows = list(map(row_of, changes))
         wanted = sum(max(1, row[1]) for row in rows)
-        with self._writing() as connection:
+        with self._file.writing() as connection:
+            check()
             counters = _counters(connection)
             version = max(counters["version"], self._floor) + 1
             held = counters["passages"] + wanted
@@ -124,9 +123,9 @@ class Journal:
         Raises :class:`Superseded` if the journal no longer has them all.
         """
         with explained(self.path):
-            if not self._exists():
+            if not self.path.exists():
                 return
-            with closing(self._open()) as connection:
+            with closing(self._file.open()) as connection:
                 connection.execute("BEGIN")
                 dropped = _counters(connection)["dropped"]
                 if version < dropped:
@@ -147,11 +146,11 @@ class Journal:
     def changed(self) -> bool:
         """Whether anybody has written since this was last asked, this object included; True at first."""
         with self._watching, explained(self.path):
-            if not self._exists():
+            if not self.path.exists():
                 return self._noticed(-1)
             if self._watcher is None:
-                self._watcher = self._open()
-            self._check_file()
+                self._watcher = self._file.open()
+            self._file.check()
             (seen,) = self._watcher.execute("PRAGMA data_version").fetchone()
             return self._noticed(seen)
 
@@ -177,9 +176,9 @@ class Journal:
     def kinds(self) -> dict[str, str]:
         """Return the kind of value of each field in the index."""
         with explained(self.path):
-            if not self._exists():
+            if not self.path.exists():
                 return dict(self._base_kinds)
-            with closing(self._open()) as connection:
+            with closing(self._file.open()) as connection:
                 return _kinds(connection) | self._base_kinds
 
     @property
@@ -198,107 +197,32 @@ class Journal:
         """
         if not self.path.exists():
             return
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             counters = _counters(connection)
             _count(
                 connection,
                 dropped=max(counters["dropped"], version),
                 version=max(counters["version"], version, self._floor),
             )
-        left = True
-        while left:
-            with self._writing() as connection:
-                rows = connection.execute(
-                    "SELECT number, passages FROM changes WHERE number < ? ORDER BY number LIMIT ?",
-                    ((version + 1) * MOST_AT_ONCE, _ROWS_AT_ONCE),
-                ).fetchall()
-                if left := bool(rows):
-                    connection.execute("DELETE FROM changes WHERE number <= ?", (rows[-1][0],))
-                    gone = sum(max(1, passages) for _, passages in rows)
-                    _count(connection, passages=max(0, _counters(connection)["passages"] - gone))
-        self._shrink()
-
-    def _shrink(self) -> None:
-        """Give the space of deleted rows back, unless others are in the way."""
-        with self._lock, suppress(sqlite3.OperationalError), explained(self.path):
-            connection = self._opened()
-            free = [_free(connection)]
-            while free[-1] and free[-1:] != free[-2:-1]:
-                connection.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
-                free.append(_free(connection))
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        after: int | None = -1
+        while after is not None:
+            with self._file.writing() as connection:
+                after = _drop(connection, after, (version + 1) * MOST_AT_ONCE)
+        self._file.shrink()
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock, self._watching:
-            self._closed = True
-            for connection in (self._writer, self._watcher):
-                if connection is not None:
-                    connection.close()
-            self._writer = self._watcher = None
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is on disk when the context ends, or never was."""
-        with self._lock, explained(self.path):
-            connection = self._opened()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                # What is written to a file that is no longer there would be lost.
-                self._check_file()
-                connection.execute("COMMIT")
-            except BaseException:
-                # On a full disk, SQLite has already rolled back.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._writer is None:
-            self._check_open()
-            journal_file.create(self.path)
-            self._writer = self._open()
-        return self._writer
-
-    def _open(self) -> sqlite3.Connection:
-        self._check_open()
-        connection = journal_file.connect(self.path)
-        try:
-            self._check_file()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _exists(self) -> bool:
-        return self.path.exists()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise IndexFolderError(f"{self.path.parent} is closed: open it again", folder=self.path.parent)
-
-    def _check_file(self) -> None:
-        """Raise :class:`~typeahead.errors.IndexFolderError` if the path is another file than at first."""
-        try:
-            found = self.path.stat()
-            present = found.st_dev, found.st_ino
-        except FileNotFoundError:
-            present = None
-        if self._file is None:
-            self._file = present
-        if present is None or present != self._file:
-            raise IndexFolderError(
-                f"{self.path} was deleted or replaced while it was in use, and nothing was changed: open the index "
-                "again",
-                folder=self.path.parent,
-            )
+        self._file.close()
+        with self._watching:
+            if self._watcher is not None:
+                self._watcher.close()
+            self._watcher = None
 
     def _counter(self, name: str) -> int:
         with explained(self.path):
-            if not self._exists():
+            if not self.path.exists():
                 return 0
-            with closing(self._open()) as connection:
+            with closing(self._file.open()) as connection:
                 return _counters(connection)[name]
 
     def _add_kinds(self, connection: sqlite3.Connection, changes: Sequence[Entry | Deleted]) -> None:
@@ -319,14 +243,27 @@ class Journal:
         self.close()
 
 
-def _free(connection: sqlite3.Connection) -> int:
-    (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
-    return int(pages)
+def _drop(connection: sqlite3.Connection, after: int, before: int) -> int | None:
+    """Delete some changes with numbers between two; returns the last of these, None if there are no more."""
+    rows = connection.execute(
+        "SELECT number, passages FROM changes WHERE number > ? AND number < ? ORDER BY number LIMIT ?",
+        (after, before, _ROWS_AT_ONCE),
+    ).fetchall()
+    if not rows:
+        return None
+    last = rows[-1][0]
+    # In a damaged file anything may come, over and over again.
+    if not after < last < before or not all(isinstance(passages, int) for _, passages in rows):
+        raise sqlite3.DatabaseError("its changes are out of order")
+    connection.execute("DELETE FROM changes WHERE number <= ?", (last,))
+    gone = sum(max(1, passages) for _, passages in rows)
+    _count(connection, passages=max(0, _counters(connection)["passages"] - gone))
+    return int(last)
 
 
 def _counters(connection: sqlite3.Connection) -> dict[str, int]:
     found = dict(connection.execute("SELECT name, value FROM counters"))
-    if set(found) != set(journal_file.COUNTERS) or not all(
+    if set(found) != set(COUNTERS) or not all(
         isinstance(value, int) and 0 <= value < _MOST_VERSIONS for value in found.values()
     ):
         raise sqlite3.DatabaseError("its counters are not those of a journal")

@@ -11,7 +11,7 @@ import numpy as np
 from typeahead.core.encoder import Vectors
 from typeahead.errors import SourceError
 from typeahead.index.changes.analysed import DocumentWords
-from typeahead.index.kinds import fields_json, read_fields
+from typeahead.index.kinds import FieldKinds, fields_json, read_fields
 from typeahead.search.port import Entry
 from typeahead.text.document import Document, Passage
 
@@ -88,7 +88,11 @@ def row_of(change: Entry | Deleted) -> Row:
 
 
 def change_of(version: int, row: Sequence[Any], dim: int) -> Change:
-    """Read a change that :func:`row_of` made; raises ``ValueError`` or ``TypeError`` for anything else."""
+    """Read a change that :func:`row_of` made.
+
+    Raises ``ValueError``, ``TypeError``, ``RecursionError`` or :class:`~typeahead.errors.FieldTypeError` for anything
+    else.
+    """
     key, passages, text, vectors, forms, numbers = row
     if not isinstance(key, str) or not isinstance(passages, int):
         raise ValueError("it has no id")
@@ -117,6 +121,9 @@ def _read(key: str, text: str) -> tuple[Document, tuple[Passage, ...]]:
     values = read_fields(fields)
     if not isinstance(values, dict):
         raise ValueError("its fields are no object")
+    if values:
+        # Raises an error of its own for what is no value of a field.
+        FieldKinds().add(Document(key, fields=values))
     if not all(isinstance(one, str) for part in parts for one in (part.text, part.anchor, *part.path)):
         raise ValueError("a passage is no text")
     if not isinstance(title, str) or not isinstance(url, str):
