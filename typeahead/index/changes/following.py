@@ -27,7 +27,9 @@ _AT_ONCE: Final = 4096
 class State(NamedTuple):
     """The documents of an index at one version."""
 
+    #: The version, and the last change of the journal that is among the documents.
     version: int
+    sequence: int
     #: The generation first, then what came later.
     parts: tuple[Part, ...]
     #: For each part, which of its documents are still there: bool (documents,); None for all.
@@ -37,15 +39,18 @@ class State(NamedTuple):
 class Changes:
     """The changes of ``journal`` since the generation whose part is ``base``. One thread at a time.
 
-    The generation contains the changes up to ``sequence``, and stands for ``version``.
+    The generation contains the changes up to ``sequence``, and stands for ``version``; each later change makes that one
+    more.
     """
 
     def __init__(
         self, journal: Journal, base: Part, preparation: Preparation, *, sequence: int = 0, version: int = 0
     ) -> None:
         self._journal, self._base, self._preparation = journal, base, preparation
-        self._read = sequence
-        self._version = version
+        self._first = self._read = sequence
+        #: What the version has beyond the number of the last change.
+        self._beyond = version - sequence
+        self._last: State | None = None
         self._alive = np.ones(base.count, np.bool_)
         self._all_alive = True
         self._large: MemoryPart | None = None
@@ -60,10 +65,15 @@ class Changes:
         return cls(journal, index.part, index.part.preparation, sequence=manifest.sequence, version=manifest.version)
 
     def refresh(self) -> State:
-        """Take in what was written since the last call; raises what :meth:`Journal.since` raises."""
+        """Take in what was written since the last call; raises what :meth:`Journal.since` raises.
+
+        Without changes it returns the same state again. After an error it can be called again.
+        """
         gone: list[str] = []
         # A version is taken in as a whole, so whatever goes wrong leaves those before.
         changes = list(self._journal.since(self._read))
+        if self._last is not None and not changes:
+            return self._last
         for change in changes:
             gone.append(change.id)
             # The last one of an id stands at the end, as in a generation that is built of them.
@@ -77,10 +87,14 @@ class Changes:
         self._bury(gone)
         if changes:
             self._read = changes[-1].version
-            self._version = max(self._version, self._read)
         if sum(len(one.passages) for one in self._small.values()) > SMALL:
             self._merge()
-        return self._state()
+        self._last = self._state()
+        return self._last
+
+    def version_of(self, sequence: int) -> int:
+        """Return the version of the documents whose last change has this number in the journal."""
+        return self._beyond + max(sequence, self._first)
 
     def _bury(self, ids: list[str]) -> None:
         """Note that earlier documents of some ids are no longer there."""
@@ -120,4 +134,4 @@ class Changes:
         if self._small:
             parts.append(MemoryPart.of(list(self._small.values()), self._preparation))
             admitted.append(None)
-        return State(self._version, tuple(parts), tuple(admitted))
+        return State(self._beyond + self._read, self._read, tuple(parts), tuple(admitted))
