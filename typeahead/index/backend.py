@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from typeahead.errors import BackendClosed
+from typeahead.errors import BackendClosed, SearchError, TypeaheadError
 from typeahead.index.contents import Contents
 from typeahead.index.engine import EmbeddedEngine
 from typeahead.index.folder import Index, LexicalFiles
@@ -58,8 +58,7 @@ class LivingBackend(ThreadedBackend):
 
     async def write(self, work: Callable[[], T]) -> T:
         """Run something in the thread of writes."""
-        if self._closed:
-            raise BackendClosed(self.address)
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
     async def close(self) -> None:
@@ -71,11 +70,17 @@ class LivingBackend(ThreadedBackend):
 
     async def _view(self, tree: Filter) -> Backend:
         """Make a back end of the documents that a filter admits; see :class:`~typeahead.search.port.Capabilities`."""
+        self._check_open()
         # Not in the thread of searches: many documents take seconds.
         return ThreadedBackend(EmbeddedEngine(await asyncio.to_thread(_Viewed, self._index, tree)))
 
     async def _describe(self) -> Mapping[str, Any]:
+        self._check_open()
         return await asyncio.to_thread(self._index.describe)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BackendClosed(self.address)
 
 
 class _Writes:
@@ -122,6 +127,8 @@ class _Viewed:
         self.address, self.space = index.address, index.space
         self._index, self._view = index, View(tree)
         self._lock = threading.Lock()
+        self._error: TypeaheadError | None = None
+        self._newest = 0
         self._present = self._view.of(index.contents)
         # Changes are taken in as they come, not when somebody asks: a search would take longer where others write.
         index.follow(self._changed)
@@ -129,7 +136,10 @@ class _Viewed:
 
     @property
     def contents(self) -> Contents:
-        """The contents as they are now."""
+        """The contents as they are now. Raises what kept the view from following a change."""
+        if self._error is not None:
+            # Those of before have documents that are gone by now.
+            raise SearchError(str(self._error)) from self._error
         return self._present[0]
 
     @property
@@ -144,5 +154,10 @@ class _Viewed:
     def _changed(self, contents: Contents) -> None:
         with self._lock:
             # Two threads may bring two versions, in any order.
-            if contents.version >= self._present[0].version:
-                self._present = self._view.of(contents)
+            if contents.version < self._newest:
+                return
+            self._newest = contents.version
+            try:
+                self._present, self._error = self._view.of(contents), None
+            except TypeaheadError as error:
+                self._error = error

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.index.exact import best
-from typeahead.index.lexical.lookup import LookedUp
+from typeahead.index.lexical.lookup import Known, LookedUp
 from typeahead.index.parts import Part, WordEvidence, Words
 from typeahead.search.filters import Filter
 from typeahead.search.terms import FIELDS, Term
@@ -66,7 +66,8 @@ class Contents:
         self._documents = np.cumsum([0, *(part.count for part in parts)])
         self._passages = np.cumsum([0, *(part.passages.count for part in parts)])
         self._live = self._masks(live)
-        self._filtered: OrderedDict[Filter, Masks] = OrderedDict()
+        #: By the text of a filter, as 1 and True are equal.
+        self._filtered: OrderedDict[str, Masks] = OrderedDict()
         #: Number of documents that are there, and of their passages.
         self.count = sum(map(_admitted, self._live.documents, (part.count for part in parts)))
         self.passage_count = sum(map(_admitted, self._live.passages, (part.passages.count for part in parts)))
@@ -81,14 +82,15 @@ class Contents:
         """Return what a filter admits of what is there."""
         if tree is None:
             return self._live
-        found = self._filtered.get(tree)
+        name = repr(tree)
+        found = self._filtered.get(name)
         if found is None:
             admitted = []
             for part, live in zip(self.parts, self._live.documents, strict=True):
                 mask = part.columns.admitted(tree)
                 admitted.append(mask if live is None else mask & live)
             found = self._masks(admitted)
-            self._filtered[tree] = found
+            self._filtered[name] = found
             while len(self._filtered) > _FILTERS:
                 self._filtered.popitem(last=False)
         return found
@@ -167,10 +169,10 @@ class Contents:
 
     def document_frequencies(self, terms: Sequence[LookedUp]) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,)."""
-        frequencies = [words.document_frequencies(one) for words, one in zip(self.words, terms, strict=True)]
-        if len(frequencies) == 1:
-            return frequencies[0]
-        return np.minimum(np.sum(frequencies, axis=0), self.count)
+        if len(self.words) == 1:
+            return self.words[0].document_frequencies(terms[0])
+        of_parts = zip(*(one.known for one in terms), strict=True)
+        return np.array([min(_frequency(known), self.count) for known in of_parts], np.float64)
 
     @cached_property
     def average_length(self) -> float:
@@ -207,13 +209,14 @@ class Contents:
             scores += similarities
         if terms and terms[number].known:
             held = self.words[number].passage_evidence(passages, terms[number]).weights[:, 1]
-            scores += held @ self._shares(terms)
+            scores += np.dot(held, self._shares(terms))
         return int(np.argmax(scores))
 
     def _shares(self, terms: Sequence[LookedUp]) -> NDArray[np.float64]:
         frequencies = self.document_frequencies(terms)
         rarity: NDArray[np.float64] = np.log1p((self.count - frequencies + 0.5) / (frequencies + 0.5))
-        return np.divide(rarity, rarity.sum())
+        rarity /= rarity.sum()
+        return rarity
 
     def counts(self, name: str, masks: Masks) -> dict[Value, int]:
         """Count how many of the documents that masks admit have each value of a field."""
@@ -327,6 +330,17 @@ def _merged(found: Sequence[Near], depth: int) -> Near:
         return found[0] if found else NOTHING_NEAR
     rows = np.concatenate([one.rows for one in found])
     return Near(*best(rows, np.concatenate([one.scores for one in found]), depth))
+
+
+def _frequency(known: Sequence[Known]) -> int:
+    """In how many documents a term occurs, by what each part knows of it; as :attr:`Known.exact_frequency`."""
+    begun, counts, weights = 0, dict[str, int](), dict[str, float]()
+    for one in known:
+        begun += one.begun
+        for form, _, weight, frequency in one.forms:
+            counts[form] = counts.get(form, 0) + frequency
+            weights[form] = weight
+    return max(begun, max(((weights[form], count) for form, count in counts.items()), default=(0.0, 0))[1])
 
 
 def _add(total: dict[Value, int], counts: Mapping[Value, int]) -> None:

@@ -19,7 +19,7 @@ from typeahead.index.parts import PassageMap
 from typeahead.index.projection import REDUCED, read_projection
 from typeahead.index.queries import Preparation
 from typeahead.index.staging import DOCUMENTS
-from typeahead.index.vectors import VectorSearch, open_vectors
+from typeahead.index.vectors import VECTORS, VectorSearch, map_vectors, open_vectors
 from typeahead.text.document import Document, Passage
 from typeahead.text.ids import PassageIds
 
@@ -59,15 +59,16 @@ class FilePart:
         documents = Documents(generation / DOCUMENTS, count, passages)
         try:
             candidates = candidates or manifest.search_candidates
-            projection = None
+            projection, name = None, VECTORS if manifest.dimensions is None else REDUCED
             if manifest.dimensions is None:
                 nprobe = manifest.adoption.nprobe if manifest.adoption else None
                 vectors = open_vectors(generation, manifest.backend, passages, manifest.dim, candidates, nprobe=nprobe)
             else:
                 projection = read_projection(generation, manifest.dim, manifest.dimensions)
                 vectors = open_vectors(
-                    generation, manifest.backend, passages, manifest.dimensions, candidates, name=REDUCED
+                    generation, manifest.backend, passages, manifest.dimensions, candidates, name=name
                 )
+            half = manifest.backend != "faiss" and map_vectors(generation / name).dtype == np.float16
             words = Lexical.open(generation, count, passages)
             columns = StoredColumns.open(generation / FIELDS, count)
         except (OSError, ValueError) as error:
@@ -76,7 +77,7 @@ class FilePart:
         except BaseException:
             documents.close()
             raise
-        preparation = Preparation(manifest.dim, manifest.similarity == "cosine", projection)
+        preparation = Preparation(manifest.dim, manifest.similarity == "cosine", projection, half)
         return cls(manifest, documents, vectors, preparation, words, columns)
 
     @property

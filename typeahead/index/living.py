@@ -8,8 +8,6 @@ thread looks ten times a second for what they did.
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,14 +19,14 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 
 from typeahead.errors import IndexFolderError, TypeaheadError
+from typeahead.index.changes.compactor import Compactor
 from typeahead.index.changes.following import Changes
 from typeahead.index.changes.journal import Journal, Superseded
 from typeahead.index.changes.records import Deleted
 from typeahead.index.contents import Contents
 from typeahead.index.folder import Index, LexicalFiles, open_index
-from typeahead.index.manifest import MANIFEST
+from typeahead.index.manifest import MANIFEST, Manifest
 from typeahead.index.sparse import SparseWords
-from typeahead.logs import LimitedLog
 from typeahead.search.filters import Filter
 from typeahead.search.port import Entry
 from typeahead.search.space import Space
@@ -37,8 +35,12 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at what others did.
 LOOK_SECONDS: Final = 0.1
+#: The most seconds between two looks while they fail.
+_MOST_LOOK_SECONDS: Final = 5.0
 #: Seconds for which a generation stays open after the last key may have begun with it.
-_LINGER_SECONDS: Final = 60.0
+LINGER_SECONDS: Final = 60.0
+#: How often the newest generation is opened before another process is said to be too fast.
+_ATTEMPTS: Final = 5
 #: A compaction is due when so many passages changed, and so large a share of all.
 DUE_PASSAGES: Final = 5_000
 DUE_SHARE: Final = 0.1
@@ -59,23 +61,32 @@ class _Base(NamedTuple):
 class LivingIndex:
     """The index in ``folder``, with every change of its documents. May be used from several threads.
 
-    Raises what :func:`~typeahead.index.folder.open_index` raises.
+    A generation stays open for ``linger`` seconds after another took its place. Raises what
+    :func:`~typeahead.index.folder.open_index` raises.
     """
 
-    def __init__(self, folder: Path, *, lexical: LexicalFiles = "words", candidates: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lexical: LexicalFiles = "words",
+        candidates: int | None = None,
+        linger: float = LINGER_SECONDS,
+    ) -> None:
         self.folder = folder
         self.address = str(folder)
-        self._lexical, self._candidates = lexical, candidates
+        self._lexical, self._candidates, self._linger = lexical, candidates, linger
         self._lock = threading.RLock()
         self._retired: list[tuple[float, _Base]] = []
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        self._compaction: subprocess.Popen[bytes] | None = None
+        self._compactor = Compactor(folder)
         #: Called with the new contents, in the thread that found them.
         self._told: list[Callable[[Contents], None]] = []
-        self._log = LimitedLog(log)
-        self._base = self._open()
-        self.contents = self._contents()
+        #: Whether there may be changes that were not taken in yet.
+        self._behind = False
+        self._failure = ""
+        self._base, self.contents = self._newest(None, replaced=True)
 
     @property
     def generation(self) -> Index:
@@ -109,9 +120,12 @@ class LivingIndex:
             return len(there), self._write([Deleted(one) for one in there])
 
     def _write(self, changes: Sequence[Entry | Deleted]) -> int:
-        version = self._base.journal.append(changes)
-        self.refresh()
-        return version
+        base = self._base
+        sequence = base.journal.append(changes, lambda: self._check_space(base))
+        # It is on disk, and stays there whatever happens now.
+        with suppress(TypeaheadError):
+            self.refresh()
+        return self._base.changes.version_of(sequence)
 
     def matching(self, tree: Filter, most: int) -> list[str]:
         """See :meth:`~typeahead.search.port.Writes.matching`."""
@@ -126,28 +140,28 @@ class LivingIndex:
         """Take in what has changed; returns whether anything has."""
         with self._lock:
             self._check_open()
-            if _stamp(self.folder) != self._base.stamp:
-                self._reopen()
-            elif not self._base.journal.changed():
+            before, base = self.contents, self._base
+            replaced = _stamp(self.folder) != base.stamp
+            self._behind = self._behind or replaced or base.journal.changed()
+            if not self._behind:
                 return False
-            try:
-                before, self.contents = self.contents, self._contents()
-            except Superseded:
-                # Between the two, a compaction has ended.
-                self._reopen()
-                before, self.contents = self.contents, self._contents()
-            if before.version == self.contents.version and before.parts == self.contents.parts:
-                return False
+            self._base, self.contents = self._newest(base, replaced=replaced)
+            self._behind = False
+            if base is not self._base:
+                self._retired.append((time.monotonic(), base))
+                self._drop_retired()
             contents = self.contents
+            if before.version == contents.version and before.parts == contents.parts:
+                return False
         for tell in list(self._told):
-            try:
-                tell(contents)
-            except TypeaheadError:
-                self._log.exception("a view of %s cannot follow its changes", self.folder)
+            tell(contents)
         return True
 
     def follow(self, told: Callable[[Contents], None] | None = None) -> None:
-        """Look for changes from now on, and have the index compacted when that is due; ``told`` hears of changes."""
+        """Look for changes from now on, and have the index compacted when that is due.
+
+        ``told`` hears of changes, must not raise, and is called from any thread.
+        """
         if told is not None:
             self._told.append(told)
         if self._thread is None:
@@ -196,61 +210,84 @@ class LivingIndex:
         self._closed.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+        self._compactor.close()
         with self._lock:
             for base in (self._base, *(base for _, base in self._retired)):
-                base.journal.close()
-                base.generation.close()
+                _close(base)
             self._retired.clear()
 
     def _look(self) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
+        wait = LOOK_SECONDS
+        while not self._closed.wait(wait):
             try:
                 self.refresh()
-                self._drop_retired()
-                self._compact_if_due()
-            except TypeaheadError:
-                self._log.exception("the changes of %s cannot be read: the documents of before are searched")
-            except Exception:
-                self._log.exception("the changes of the index cannot be read: the documents of before are searched")
+                with self._lock:
+                    self._drop_retired()
+                self._compactor.step(lambda: self.due)
+            except Exception as error:
+                if self._closed.is_set():
+                    return
+                self._tell(error)
+                wait = min(_MOST_LOOK_SECONDS, 2 * wait)
+            else:
+                wait, self._failure = LOOK_SECONDS, ""
 
-    def _compact_if_due(self) -> None:
-        if self._compaction is not None and self._compaction.poll() is None:
-            return
-        if self._compaction is not None:
-            if self._compaction.returncode:
-                self._log.error("a compaction of %s has failed; its last words are above", self.folder)
-            self._compaction = None
-        if self.due:
-            # A process of its own: it takes seconds of a core, and Python has one lock for all threads.
-            command = [sys.executable, "-m", "typeahead.index.changes.compacting", str(self.folder)]
-            self._compaction = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    def _tell(self, error: Exception) -> None:
+        """Log an error once, until it is over."""
+        text = f"{type(error).__name__}: {error}"
+        if text != self._failure:
+            self._failure = text
+            # What this package raises says all there is to say.
+            log.error(
+                "the documents of before are searched, as the changes of %s cannot be read: %s",
+                self.folder,
+                error,
+                exc_info=None if isinstance(error, TypeaheadError) else error,
+            )
 
-    def _open(self) -> _Base:
+    def _newest(self, before: _Base | None, *, replaced: bool) -> tuple[_Base, Contents]:
+        """The present contents, with what is open; ``replaced`` says that this is no longer the present generation."""
+        opened = None if replaced else before
+        try:
+            for _ in range(_ATTEMPTS):
+                if opened is None:
+                    opened = self._open(before)
+                try:
+                    return opened, _contents(opened)
+                except Superseded:
+                    # A compaction has ended since.
+                    if opened is not before:
+                        _close(opened)
+                    opened = None
+            raise IndexFolderError(f"{self.folder} changes faster than it can be opened: try again", folder=self.folder)
+        except BaseException:
+            if opened is not None and opened is not before:
+                _close(opened)
+            raise
+
+    def _open(self, before: _Base | None) -> _Base:
+        if before is not None:
+            self._check_space(before)
         stamp = _stamp(self.folder)
         generation = open_index(self.folder, lexical=self._lexical, search_candidates=self._candidates)
         journal = Journal.of(self.folder, generation.manifest, generation.part.columns.kinds)
         return _Base(generation, journal, Changes.of(journal, generation), stamp)
 
-    def _reopen(self) -> None:
-        opened = self._open()
-        self._drop_retired()
-        self._retired.append((time.monotonic(), self._base))
-        self._base = opened
+    def _check_space(self, base: _Base) -> None:
+        """Raise :class:`~typeahead.errors.IndexFolderError` if the folder has an index for another encoder by now."""
+        if _stamp(self.folder) == base.stamp:
+            return
+        manifest, before = Manifest.read(self.folder), base.generation.manifest
+        if (manifest.teacher, manifest.dim, manifest.similarity) != (before.teacher, before.dim, before.similarity):
+            raise IndexFolderError(
+                f"{self.folder} was built anew for {manifest.teacher}, and its vectors were those of {before.teacher}: "
+                "restart what has it open",
+                folder=self.folder,
+            )
 
     def _drop_retired(self) -> None:
-        with self._lock:
-            while self._retired and time.monotonic() - self._retired[0][0] > _LINGER_SECONDS:
-                _, base = self._retired.pop(0)
-                base.journal.close()
-                base.generation.close()
-
-    def _contents(self) -> Contents:
-        state = self._base.changes.refresh()
-        words = [
-            part.words if mask is None else part.words.without(np.flatnonzero(~mask))
-            for part, mask in zip(state.parts, state.admitted, strict=True)
-        ]
-        return Contents(state.version, state.parts, state.admitted, words)
+        while self._retired and time.monotonic() - self._retired[0][0] >= self._linger:
+            _close(self._retired.pop(0)[1])
 
     def _check_open(self) -> None:
         if self._closed.is_set():
@@ -263,6 +300,20 @@ class LivingIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _contents(base: _Base) -> Contents:
+    state = base.changes.refresh()
+    words = [
+        part.words if mask is None else part.words.without(np.flatnonzero(~mask))
+        for part, mask in zip(state.parts, state.admitted, strict=True)
+    ]
+    return Contents(state.version, state.parts, state.admitted, words)
+
+
+def _close(base: _Base) -> None:
+    base.journal.close()
+    base.generation.close()
 
 
 def _stamp(folder: Path) -> tuple[int, int, int]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.index.projection import project
+
+_LARGEST_HALF: Final = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Preparation:
     cosine: bool
     #: float32 (dim, dimensions), if the vectors were reduced (:mod:`typeahead.index.projection`).
     projection: Vectors | None = None
+    #: Whether the vectors are float16 in files.
+    half: bool = False
 
     def prepared(self, queries: Vectors) -> tuple[NDArray[np.bool_] | None, Vectors]:
         """Convert queries (m, dim) for a search by inner product.
@@ -47,5 +52,12 @@ class Preparation:
         return asked, queries
 
     def stored(self, vectors: Vectors) -> Vectors:
-        """Convert vectors of passages, float32 (n, dim), to what is searched, without bringing them to length 1."""
-        return vectors if self.projection is None else project(vectors, self.projection, cosine=self.cosine)
+        """Convert vectors of passages, float32 (n, dim), to what is searched, without bringing them to length 1.
+
+        They are rounded as they will be in files, so that a compaction changes no score.
+        """
+        if self.projection is not None:
+            vectors = project(vectors, self.projection, cosine=self.cosine)
+        if self.half:
+            vectors = np.clip(vectors, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16).astype(np.float32)
+        return vectors

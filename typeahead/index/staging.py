@@ -31,7 +31,7 @@ from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
 from typeahead.index.manifest import Adoption, Manifest, PassageEncoder, Teacher, generation_number, sync_folder
 from typeahead.index.vectors import VECTORS
-from typeahead.index.versions import current_version
+from typeahead.index.versions import current_sequence, no_changes, version_after
 from typeahead.index.writing import explained, gives_no_locks
 from typeahead.storage.sums import FileEntry
 
@@ -71,7 +71,7 @@ class Staging:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir()
                 (self.folder / _RECIPE).write_text(text, encoding="utf-8")
-            self._sequence = current_version(out)
+            self._sequence = current_sequence(out)
             self._others = [path for path in _generations(out) if path != self.folder]
         except BaseException:
             self._lock.close()
@@ -108,7 +108,8 @@ class Staging:
         can reuse them.
 
         Raises :class:`~typeahead.errors.ReplacementRefused` if the new index has too few documents to replace the
-        previous one.
+        previous one, and :class:`~typeahead.errors.IndexFolderError` if changes that came meanwhile cannot be kept, as
+        their vectors are of another space.
         """
         self.check(count)
         paths = sorted(path for path in self.folder.iterdir() if path.name not in (_RECIPE, *scratch))
@@ -116,26 +117,31 @@ class Staging:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         sync_folder(self.folder)
-        manifest = Manifest(
-            teacher=teacher,
-            dim=dim,
-            similarity=similarity,
-            count=count,
-            passages=passages,
-            backend=backend,
-            source=source,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            generation=self.folder.name,
-            files={path.name: FileEntry.of(path) for path in paths},
-            search_candidates=search_candidates(passages) if backend == "hnsw" else None,
-            dimensions=dimensions,
-            adoption=adoption,
-            version=current_version(self.out) + 1 if sequence is None else sequence,
-            sequence=self._sequence if sequence is None else sequence,
-            encoder=encoder,
-            passage_limit=passage_limit,
-        )
-        manifest.write(self.out)
+        files = {path.name: FileEntry.of(path) for path in paths}
+        # Whoever writes to the journal does so before the manifest changes, or afterwards: versions never go back.
+        with no_changes(self.out) as last:
+            if sequence is None and last > self._sequence:
+                _refuse_other_space(self.out, teacher, dim, similarity)
+            manifest = Manifest(
+                teacher=teacher,
+                dim=dim,
+                similarity=similarity,
+                count=count,
+                passages=passages,
+                backend=backend,
+                source=source,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                generation=self.folder.name,
+                files=files,
+                search_candidates=search_candidates(passages) if backend == "hnsw" else None,
+                dimensions=dimensions,
+                adoption=adoption,
+                version=version_after(self.out, last) + 1 if sequence is None else version_after(self.out, sequence),
+                sequence=self._sequence if sequence is None else sequence,
+                encoder=encoder,
+                passage_limit=passage_limit,
+            )
+            manifest.write(self.out)
         for name in (*scratch, _RECIPE):
             # The index is active now, and leftovers do no harm.
             with suppress(OSError):
@@ -146,8 +152,10 @@ class Staging:
         return manifest
 
     def discard(self) -> None:
-        """Delete the unfinished generation."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the generation, unless it is the active one by now."""
+        manifest = _manifest(self.out)
+        if manifest is None or manifest.generation != self.folder.name:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Release the lock, so that other processes can build here."""
@@ -163,6 +171,21 @@ class Staging:
         if error is not None:
             with explained(self.out):
                 raise error
+
+
+def _refuse_other_space(out: Path, teacher: Teacher, dim: int, similarity: str) -> None:
+    """Refuse a generation for another encoder than the changes that were written while it was built."""
+    before = _manifest(out)
+    if before is None:
+        return
+    same = (before.teacher.name, before.dim, before.similarity) == (teacher.name, dim, similarity)
+    revisions = {before.teacher.revision, teacher.revision} - {None}
+    if not same or len(revisions) > 1:
+        raise IndexFolderError(
+            f"documents were written to {out} while it was built, with vectors of {before.teacher}, and the new index "
+            f"is for {teacher}: stop what writes there, then run the same command again",
+            folder=out,
+        )
 
 
 def _refuse_other_folders(out: Path) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Final
-from weakref import WeakKeyDictionary
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.core.encoder import Vectors
 from typeahead.errors import SearchError
 from typeahead.index.changes.memory import MemoryPart
 from typeahead.index.contents import Contents
@@ -29,14 +29,21 @@ MOST_PASSAGES: Final = 200_000
 _AT_ONCE: Final = 500
 
 
+class _Made(NamedTuple):
+    """What is made of a part: the view's own part, the rows that it has of the other, and digests of its documents."""
+
+    part: MemoryPart
+    rows: NDArray[np.int64]
+    digests: NDArray[np.uint64]
+
+
 class View:
     """Makes the contents that a filter admits, of one contents after the other."""
 
     def __init__(self, tree: Filter) -> None:
         self._tree = tree
-        #: By part: the view's part, the rows that it is made of, and the digest of each of its documents.
-        self._parts: WeakKeyDictionary[Part, tuple[MemoryPart, NDArray[np.int64], NDArray[np.uint64]]]
-        self._parts = WeakKeyDictionary()
+        #: By part of the last contents.
+        self._parts: dict[Part, _Made] = {}
 
     def of(self, whole: Contents) -> tuple[Contents, str]:
         """Return the contents of the view, and their version.
@@ -44,6 +51,8 @@ class View:
         Raises :class:`~typeahead.errors.SearchError` if they are too many.
         """
         parts, live, digest = [], [], 0
+        # What is there no longer is not kept: a part in memory comes with each change.
+        self._parts = {part: made for part, made in self._parts.items() if part in whole.parts}
         masks = whole.masks(self._tree)
         if sum(_count(mask, part.passages.count) for mask, part in zip(masks.passages, whole.parts, strict=True)) > (
             MOST_PASSAGES
@@ -64,14 +73,12 @@ class View:
         ]
         return Contents(whole.version, parts, live, words), f"{digest:016x}"
 
-    def _part(
-        self, part: Part, mask: NDArray[np.bool_] | None
-    ) -> tuple[MemoryPart, NDArray[np.int64], NDArray[np.uint64]]:
+    def _part(self, part: Part, mask: NDArray[np.bool_] | None) -> _Made:
         """What the filter admits of a part. Later, fewer of its documents may be alive, and never more."""
         if (known := self._parts.get(part)) is None:
             rows = np.arange(part.count) if mask is None else np.flatnonzero(mask)
-            digests = np.fromiter(_digests(part, rows), np.uint64, len(rows))
-            known = self._parts[part] = MemoryPart.of_rows(part, rows), rows, digests
+            made = MemoryPart.of_rows(part, rows)
+            known = self._parts[part] = _Made(made, rows, np.fromiter(_digests(made), np.uint64, len(rows)))
         return known
 
 
@@ -79,14 +86,17 @@ def _count(mask: NDArray[np.bool_] | None, every: int) -> int:
     return every if mask is None else int(np.count_nonzero(mask))
 
 
-def _digests(part: Part, rows: NDArray[np.int64]) -> Iterator[int]:
-    for start in range(0, len(rows), _AT_ONCE):
-        for document in part.documents(rows[start : start + _AT_ONCE].tolist()):
-            yield _digest(document)
+def _digests(part: MemoryPart) -> Iterator[int]:
+    for start in range(0, part.count, _AT_ONCE):
+        rows = np.arange(start, min(start + _AT_ONCE, part.count))
+        passages, first = part.passages.of(rows)
+        vectors = np.split(part.vectors(passages), first[1:])
+        for document, own in zip(part.documents(rows.tolist()), vectors, strict=True):
+            yield _digest(document, own)
 
 
-def _digest(document: Document) -> int:
+def _digest(document: Document, vectors: Vectors) -> int:
     written = json.dumps(
         [document.id, document.title, document.text, document.url, dict(document.fields)], sort_keys=True
     )
-    return int.from_bytes(hashlib.blake2b(written.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(written.encode() + vectors.tobytes(), digest_size=8).digest(), "little")

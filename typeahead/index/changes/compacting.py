@@ -27,12 +27,13 @@ from typeahead.index.changes.journal import Journal
 from typeahead.index.document_writer import Divided, DocumentWriter
 from typeahead.index.folder import open_index
 from typeahead.index.guard import Guard
-from typeahead.index.manifest import FORMAT_VERSION, Manifest, PassageEncoder, Teacher
+from typeahead.index.manifest import FORMAT_VERSION, MANIFEST, Manifest, PassageEncoder, Teacher
 from typeahead.index.parts import Part
-from typeahead.index.projection import PROJECTION, REDUCED, project, read_projection
+from typeahead.index.projection import PROJECTION, REDUCED
 from typeahead.index.sparse import SPARSE
-from typeahead.index.staging import DOCUMENTS, Staging
+from typeahead.index.staging import DOCUMENTS, IndexBusy, Staging
 from typeahead.index.vectors import EXACT_UP_TO, GRAPH, VECTORS, VectorWriter, choose_backend, map_vectors
+from typeahead.index.versions import current_sequence
 from typeahead.index.words import index_words
 from typeahead.progress import OnProgress, no_progress
 
@@ -41,6 +42,8 @@ _BATCH: Final = 1000
 _ANY_NUMBER: Final = Guard(allow_empty=True, max_shrink=1)
 #: The least that the system may give: whatever else runs comes first.
 _NICENESS: Final = 19
+#: Exit status where another process is building or compacting.
+BUSY: Final = 3
 
 
 def compact(folder: Path, progress: OnProgress | None = None) -> Manifest:
@@ -62,13 +65,15 @@ def compact(folder: Path, progress: OnProgress | None = None) -> Manifest:
                 )
             with Journal.of(folder, manifest, index.part.columns.kinds) as journal:
                 state = Changes.of(journal, index).refresh()
-                if state.version == manifest.version:
+                if state.sequence == manifest.sequence:
+                    # A kill may have kept an earlier compaction from this, and a rebuild leaves it to the next.
+                    journal.drop_until(manifest.sequence)
                     staging.discard()
                     return manifest
                 _copy(index.generation, manifest, state, staging.folder, tell)
                 count = sum(int(_live(state, number).sum()) for number in range(len(state.parts)))
-                made = _activate(staging, manifest, state.version, count, tell)
-                journal.drop_until(state.version)
+                made = _activate(staging, manifest, state.sequence, count, tell)
+                journal.drop_until(state.sequence)
         except BaseException:
             staging.discard()
             raise
@@ -90,9 +95,11 @@ def create(
     """
     recipe = {"format_version": FORMAT_VERSION, "kind": "empty"}
     with Staging(folder, recipe, resume=False, guard=Guard(allow_empty=True)) as staging:
-        if (folder / "manifest.json").exists() and Manifest.read(folder).count:
-            staging.discard()
-            raise IndexFolderError(f"{folder} has an index with documents: choose another folder", folder=folder)
+        if (folder / MANIFEST).exists():
+            before = Manifest.read(folder)
+            if before.count or current_sequence(folder) > before.sequence:
+                staging.discard()
+                raise IndexFolderError(f"{folder} has an index with documents: choose another folder", folder=folder)
         with closing(DocumentWriter(staging.folder / DOCUMENTS)) as store:
             store.finish()
         VectorWriter(staging.folder / VECTORS, dim).finish()
@@ -120,9 +127,7 @@ def _copy(generation: Path, manifest: Manifest, state: State, out: Path, tell: O
             tell("documents", written, None)
         store.finish()
     name = VECTORS if manifest.dimensions is None else REDUCED
-    projection = None
     if manifest.dimensions is not None:
-        projection = read_projection(generation, manifest.dim, manifest.dimensions)
         shutil.copyfile(generation / PROJECTION, out / PROJECTION)
     stored = None if manifest.backend == "faiss" else map_vectors(generation / name)
     kind = "<f4" if stored is None else stored.dtype.str
@@ -134,14 +139,12 @@ def _copy(generation: Path, manifest: Manifest, state: State, out: Path, tell: O
                 if number == 0 and stored is not None:
                     writer.write(np.asarray(stored[some]))
                     continue
-                vectors = _vectors(part, some)
-                if projection is not None:
-                    vectors = project(vectors, projection, cosine=manifest.similarity == "cosine")
-                writer.write(vectors)
+                # They are projected already.
+                writer.write(_vectors(part, some))
         writer.finish()
 
 
-def _activate(staging: Staging, manifest: Manifest, version: int, count: int, tell: OnProgress) -> Manifest:
+def _activate(staging: Staging, manifest: Manifest, sequence: int, count: int, tell: OnProgress) -> Manifest:
     name = VECTORS if manifest.dimensions is None else REDUCED
     vectors = map_vectors(staging.folder / name)
     index_words(staging.folder / DOCUMENTS, count, tell, len(vectors))
@@ -163,7 +166,7 @@ def _activate(staging: Staging, manifest: Manifest, version: int, count: int, te
         adoption=manifest.adoption,
         encoder=manifest.encoder,
         passage_limit=manifest.passage_limit,
-        sequence=version,
+        sequence=sequence,
     )
 
 
@@ -205,8 +208,10 @@ def main(folder: Path) -> None:
         os.nice(_NICENESS)
     try:
         compact(folder)
+    except IndexBusy:
+        sys.exit(BUSY)
     except TypeaheadError as error:
-        sys.exit(f"compacting {folder}: {error}")
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

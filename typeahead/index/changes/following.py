@@ -28,7 +28,9 @@ P = TypeVar("P", bound=Part)
 class State(NamedTuple):
     """The documents of an index at one version."""
 
+    #: The version, and the last change of the journal that is among the documents.
     version: int
+    sequence: int
     #: The generation first, then what came later.
     parts: tuple[Part, ...]
     #: For each part, which of its documents are still there: bool (documents,); None for all.
@@ -59,15 +61,18 @@ class _Living(NamedTuple, Generic[P]):
 class Changes:
     """The changes of ``journal`` since the generation whose part is ``base``. One thread at a time.
 
-    The generation contains the changes up to ``sequence``, and stands for ``version``.
+    The generation contains the changes up to ``sequence``, and stands for ``version``; each later change makes that one
+    more.
     """
 
     def __init__(
         self, journal: Journal, base: Part, preparation: Preparation, *, sequence: int = 0, version: int = 0
     ) -> None:
         self._journal, self._preparation = journal, preparation
-        self._read = sequence
-        self._version = version
+        self._first = self._read = sequence
+        #: What the version has beyond the number of the last change.
+        self._beyond = version - sequence
+        self._last: State | None = None
         self._base: _Living[Part] = _Living(base)
         #: The parts in memory; either may be missing.
         self._large: _Living[MemoryPart] | None = None
@@ -82,10 +87,12 @@ class Changes:
     def refresh(self) -> State:
         """Take in what was written since the last call; raises what :meth:`Journal.since` raises.
 
-        Parts that nothing was merged into are the same objects as before.
+        Parts that nothing was merged into are the same objects as before; without changes it returns the same state.
         """
         # All of it first, so whatever goes wrong leaves the state of before.
         changes = list(self._journal.since(self._read))
+        if self._last is not None and not changes:
+            return self._last
         if changes:
             new: dict[str, Stored] = {}
             for change in changes:
@@ -95,10 +102,19 @@ class Changes:
                     new[change.id] = change.stored
             self._take(list({change.id for change in changes}), list(new.values()))
             self._read = changes[-1].version
-            self._version = max(self._version, self._read)
         every: list[_Living[Part] | _Living[MemoryPart]] = [self._base]
         every += [one for one in (self._large, self._small) if one is not None]
-        return State(self._version, tuple(one.part for one in every), tuple(one.alive for one in every))
+        self._last = State(
+            self._beyond + self._read,
+            self._read,
+            tuple(one.part for one in every),
+            tuple(one.alive for one in every),
+        )
+        return self._last
+
+    def version_of(self, sequence: int) -> int:
+        """Return the version of the documents whose last change has this number in the journal."""
+        return self._beyond + max(sequence, self._first)
 
     def _take(self, changed: Sequence[str], new: Sequence[Stored]) -> None:
         """Take documents in, in place of all others with the ids that ``changed``."""

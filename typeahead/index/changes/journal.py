@@ -4,15 +4,16 @@ It is a SQLite database in WAL mode, ``journal.sqlite`` in the index folder, tha
 number of processes and threads may write and read. SQLite syncs each commit to disk, so neither ``kill -9`` nor a power
 failure loses what :meth:`Journal.append` has returned.
 
-Each transaction has a version, one more than the last. The versions of an index never go back: they go on when a
-compaction has emptied the journal, and, from the version that the manifest names, when the file was deleted.
+Each transaction has a version, one more than the last. Here this is a number of the journal's own, which manifests call
+a sequence (:mod:`typeahead.index.versions`). It never goes back: it goes on when a compaction has emptied the journal,
+and, from what the manifest names, when the file was deleted.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +48,7 @@ class Journal:
     Args:
         folder: the index folder.
         dim: dimensions of the vectors.
-        floor: the version that the manifest names; 0 without one.
+        floor: the last change that the manifest's generation contains; 0 without one.
         kinds: the kind of value of each field in the generation.
         most: passages of changes that there may be; deletions count as one each.
 
@@ -76,12 +77,13 @@ class Journal:
     @classmethod
     def of(cls, folder: Path, manifest: Manifest, kinds: Mapping[str, str]) -> Self:
         """Open the journal beside a generation whose fields have these ``kinds``."""
-        return cls(folder, dim=manifest.dim, floor=manifest.version, kinds=kinds)
+        return cls(folder, dim=manifest.dim, floor=manifest.sequence, kinds=kinds)
 
-    def append(self, changes: Sequence[Entry | Deleted]) -> int:
+    def append(self, changes: Sequence[Entry | Deleted], check: Callable[[], None] = lambda: None) -> int:
         """Write changes, all or none; returns their version once they are on disk. Of one id, the last counts.
 
-        Without changes it returns the last version. Beside the errors of the class it raises ``ValueError`` for an
+        ``check`` is called once no other process can write, and may refuse by an exception. Without changes it returns
+        the last version. Beside the errors of the class it raises ``ValueError`` for an
         entry that is no document with its vectors, :class:`~typeahead.errors.SourceError` for text that is not Unicode,
         :class:`~typeahead.errors.FieldTypeError` for a field of another kind, and
         :class:`~typeahead.errors.WritesFull` when a compaction must come first.
@@ -97,6 +99,7 @@ class Journal:
         rows = list(map(row_of, changes))
         wanted = sum(max(1, row[1]) for row in rows)
         with self._file.writing() as connection:
+            check()
             counters = _counters(connection)
             version = max(counters["version"], self._floor) + 1
             held = counters["passages"] + wanted
