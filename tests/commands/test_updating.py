@@ -31,6 +31,7 @@ def index(tmp_path: Path, encoder: HashingEncoder) -> Path:
 
 
 def source(folder: Path, rows: Mapping[str, str] | int, name: str = "source.jsonl", **more: object) -> str:
+    records: list[dict[str, object]]
     if isinstance(rows, int):
         records = [{"id": one.id, "title": one.title, "text": one.text, "url": one.url} for one in documents(rows)]
     else:

@@ -32,7 +32,8 @@ class Mirror:
 
 
 def test_a_change_is_looked_at_and_silence_is_not(tmp_path: Path) -> None:
-    stop, said = threading.Event(), []
+    stop = threading.Event()
+    said: list[object] = []
     mirror = Mirror(stop, 3)
     asked: list[Path] = []
 

@@ -142,9 +142,12 @@ def test_a_folder_that_may_be_unmounted_deletes_nothing(followed: Followed, how:
 def test_a_file_that_an_editor_replaces_is_not_missed(followed: Followed) -> None:
     followed.remove("1.md")
     followed.write("2.md", "# Half")
-    followed.meanwhile = [
-        lambda: (followed.write("1.md", "# Note 1, saved"), followed.write("2.md", "# Half and half")),
-    ]
+
+    def save() -> None:
+        followed.write("1.md", "# Note 1, saved")
+        followed.write("2.md", "# Half and half")
+
+    followed.meanwhile = [save]
     look = followed.mirror.look()
     assert (look.report.count, look.report.added, look.deleted) == (2, 0, 0)
     assert followed.index.get(["2.md"])["2.md"].title == "Half and half"

@@ -91,7 +91,7 @@ def test_a_generation_that_is_replaced_meanwhile_is_snapshot_anew(
 ) -> None:
     from typeahead.index import snapshot as module
 
-    built = []
+    built: list[Manifest] = []
     copy_journal = module._copy_journal
 
     def copy(folder: Path, manifest: Manifest, path: Path) -> Any:
