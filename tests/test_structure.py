@@ -24,4 +24,4 @@ def test_no_file_and_no_class_is_too_long(package: str) -> None:
 
 def test_the_search_port_is_one_file_that_fits_on_a_few_screens() -> None:
     assert (ROOT / "typeahead" / "search" / "port.py").read_text().count("\n") <= 200
-    assert (ROOT / "tests" / "search" / "memory_backend.py").read_text().count("\n") <= 160
+    assert (ROOT / "tests" / "search" / "memory_backend.py").read_text().count("\n") <= 180

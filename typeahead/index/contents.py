@@ -193,31 +193,6 @@ class Contents:
                 every[places] = scores if len(scores) == len(local) else np.maximum.reduceat(scores, starts)
         return every
 
-    def passage(self, row: int, query: Vectors | None, terms: Sequence[LookedUp]) -> int:
-        """Return the number of the passage of a document that answers a query best.
-
-        It is the one that is nearest in meaning and holds most of what is asked for, rare words before common ones.
-        """
-        number, local = self.place(row)
-        part = self.parts[number]
-        starts = part.passages.starts
-        if starts is None or starts[local + 1] - starts[local] == 1:
-            return 0
-        passages = np.arange(starts[local], starts[local + 1])
-        scores = np.zeros(len(passages))
-        if query is not None and (similarities := part.similarities(query, passages)) is not None:
-            scores += similarities
-        if terms and terms[number].known:
-            held = self.words[number].passage_evidence(passages, terms[number]).weights[:, 1]
-            scores += np.dot(held, self._shares(terms))
-        return int(np.argmax(scores))
-
-    def _shares(self, terms: Sequence[LookedUp]) -> NDArray[np.float64]:
-        frequencies = self.document_frequencies(terms)
-        rarity: NDArray[np.float64] = np.log1p((self.count - frequencies + 0.5) / (frequencies + 0.5))
-        rarity /= rarity.sum()
-        return rarity
-
     def counts(self, name: str, masks: Masks) -> dict[Value, int]:
         """Count how many of the documents that masks admit have each value of a field."""
         total: dict[Value, int] = {}

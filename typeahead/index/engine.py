@@ -18,6 +18,7 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.index.contents import NOTHING_NEAR, Contents, Masks, Near
 from typeahead.index.lexical.lookup import LookedUp
+from typeahead.index.showing import best_passage
 from typeahead.index.sparse import SparseWords
 from typeahead.search.filters import KINDS, Filter
 from typeahead.search.port import DENSE, LEXICAL, Candidates, Capabilities, Key, Request
@@ -336,6 +337,6 @@ class _Named(Sequence[Key]):
     def _key(self, row: int) -> Key:
         if (key := self._keys.get(row)) is None:
             contents = self._contents
-            passage = contents.passage(row, self._vector, self._terms) if contents.divided else 0
+            passage = best_passage(contents, row, self._vector, self._terms) if contents.divided else 0
             key = self._keys[row] = Key(contents.id(row), passage)
         return key
