@@ -20,6 +20,7 @@ from typeahead.index.changes.compacting import compact, create
 from typeahead.index.contents import Contents
 from typeahead.index.engine import vocabulary
 from typeahead.index.living import LivingIndex
+from typeahead.index.showing import best_passage
 from typeahead.search.filters import And, Equal, Filter, Not, matches
 from typeahead.search.port import Entry
 from typeahead.search.terms import Term, forms
@@ -103,7 +104,7 @@ def _assert_nearest(contents: Contents, held: dict[str, Entry], tree: Filter | N
         assert len(set(keys)) == len(keys)
         assert contents.similarities(query, near.rows) == pytest.approx(best, abs=1e-6)
         for row, key in zip(near.rows.tolist(), keys, strict=True):
-            number = contents.passage(row, query, ())
+            number = best_passage(contents, row, query, ())
             assert scores[key][number] == pytest.approx(max(scores[key]), abs=1e-6)
             (shown,) = contents.shown([row], [number])
             entry = held[key]

@@ -53,4 +53,3 @@ def test_deleting_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
     version = current_version(tmp_path)
     delete(tmp_path, "nobody")
     assert current_version(tmp_path) == version
-

@@ -31,6 +31,7 @@ from typeahead.index.drafts import Draft
 from typeahead.index.engine import vocabulary
 from typeahead.index.living import LivingIndex
 from typeahead.index.manifest import Manifest
+from typeahead.index.showing import best_passage
 from typeahead.index.upserting import Upserted, Upserter, make_room, write_with_room
 from typeahead.progress import OnProgress
 from typeahead.search.fields import check_fields
@@ -182,7 +183,7 @@ class OpenIndex:
             return hits
         for place, near in zip(asked, contents.nearest(queries[asked], k, contents.masks(tree)), strict=True):
             rows = near.rows.tolist()
-            shown = contents.shown(rows, [contents.passage(row, queries[place], ()) for row in rows])
+            shown = contents.shown(rows, [best_passage(contents, row, queries[place], ()) for row in rows])
             hits[place] = [
                 Hit(one.id, score, one.title, one.text, one.url)
                 for one, score in zip(shown, near.scores.tolist(), strict=True)
