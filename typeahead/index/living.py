@@ -153,9 +153,10 @@ class LivingIndex:
             contents = self.contents
             if before.version == contents.version and before.parts == contents.parts:
                 return False
-        for tell in list(self._told):
-            tell(contents)
-        return True
+            # Whoever wrote meanwhile waits for this: views have what was written once a write is answered.
+            for tell in list(self._told):
+                tell(contents)
+            return True
 
     def follow(self, told: Callable[[Contents], None] | None = None) -> None:
         """Look for changes from now on, and have the index compacted when that is due.
