@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
-from typeahead.index.approximate import FaissVectors, HnswVectors, search_candidates
+from typeahead.index.adopted import FaissVectors
+from typeahead.index.approximate import HnswVectors, search_candidates
 from typeahead.index.exact import ExactVectors, Nearest
 
 #: Rows and scores, best first.
@@ -34,8 +35,11 @@ class VectorSearch(Protocol):
     def search(self, queries: Vectors, k: int) -> list[list[tuple[int, float]]]:
         """Return row numbers and inner products, best first, for each of ``queries`` float32 (m, dim)."""
 
-    def nearest(self, queries: Vectors, k: int) -> list[Nearest]:
-        """Return the same as arrays."""
+    def nearest(self, queries: Vectors, k: int, admitted: NDArray[np.bool_] | None = None) -> list[Nearest]:
+        """Return the same as arrays, of the rows that ``admitted`` bool (n,) admits, None for all.
+
+        No other row is ever returned. Raises ``ValueError`` if ``admitted`` has another shape.
+        """
 
     def scores_of(self, query: Vectors, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Return inner products of ``query`` float32 (dim,) with some rows: float64 (n,).

@@ -22,7 +22,8 @@ from typeahead.index.adopt.agreement import SAMPLE
 from typeahead.index.adopt.lengths import EXACT, FAISS_REMEDY, check_lengths, store_matrix
 from typeahead.index.adopt.recall import LOW, Neighbours, sample_rows
 from typeahead.index.adopt.structure import Stored, look_into, own_lists
-from typeahead.index.approximate import FaissVectors, import_faiss, read_faiss
+from typeahead.index.adopted import FaissVectors
+from typeahead.index.approximate import import_faiss, read_faiss
 from typeahead.index.vectors import ADOPTED, VECTORS
 
 REPORT, LABELS_FOUND, ORDER, SAMPLED = "report.json", "labels.npy", "order.npy", "sample.npy"
