@@ -1,13 +1,15 @@
 """Searches a FAISS file that somebody else has made, as it is: any type of index, with labels of any kind.
 
-Most types can be told which labels count. A search for few rows looks further then: it probes more inverted lists, or
-keeps more candidates of a graph, up to :data:`_FURTHER` times as many. The others are searched for more rows than are
+Most types can be told which labels count. The fewer rows are admitted, the further a search looks: it probes more
+inverted lists, so that it scores about as many rows as without a filter, or keeps more candidates of a graph, up to
+:data:`_FURTHER` times as many. The other types are searched for more rows than are
 wanted, and what is not admitted is dropped. Where few rows are admitted, they are reconstructed and scored instead, if
 the index can do that. An index that can do neither may find fewer rows than are admitted.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +20,7 @@ from typeahead.core.encoder import Vectors
 from typeahead.index.approximate import import_faiss, map_faiss
 from typeahead.index.exact import NONE_NEAR, Nearest, admitted_rows, best
 
-#: How much further a search looks when few rows are admitted, at most.
+#: How many times as many candidates of a graph a search keeps when few rows are admitted, at most.
 _FURTHER: Final = 8
 #: Up to this many admitted rows are reconstructed at once, and up to the second number if a search finds too few.
 _FEW: Final = 500
@@ -98,19 +100,16 @@ class FaissVectors:
         self, queries: Vectors, wanted: int, admitted: NDArray[np.bool_], rows: NDArray[np.int64]
     ) -> list[Nearest]:
         """Search for ``rows`` alone, or for more than ``wanted`` of which the others are dropped."""
-        depth = wanted
         if self._selects:
+            further = -(-len(admitted) // len(rows))
+            parameters = self._parameters(self.index, self._selector(admitted, rows), further, wanted)
             try:
-                further = min(_FURTHER, -(-len(admitted) // len(rows)))
-                # Types that take a selector and pay no attention to it are caught here.
-                return [
-                    _kept(one, admitted, wanted)
-                    for one in self._searched(
-                        queries, wanted, self._parameters(self.index, self._selector(admitted, rows), further, wanted)
-                    )
-                ]
+                found = self._searched(queries, wanted, parameters)
             except RuntimeError:
                 self._selects = False
+            else:
+                # A type that takes a selector and pays no attention to it is caught here.
+                return [_kept(one, admitted, wanted) for one in found]
         depth = min(-(-2 * wanted * len(admitted) // len(rows)), _DEEPEST, len(admitted))
         while True:
             found = [_kept(one, admitted, wanted) for one in self._searched(queries, depth, None)]
@@ -143,7 +142,8 @@ class FaissVectors:
         if isinstance(index, faiss.IndexIVF):
             return faiss.SearchParametersIVF(sel=selector, nprobe=min(index.nlist, further * index.nprobe))
         if isinstance(index, faiss.IndexHNSW):
-            return faiss.SearchParametersHNSW(sel=selector, efSearch=further * max(index.hnsw.efSearch, wanted))
+            kept = min(further, _FURTHER) * max(index.hnsw.efSearch, wanted)
+            return faiss.SearchParametersHNSW(sel=selector, efSearch=kept)
         return faiss.SearchParameters(sel=selector)
 
     def _selector(self, admitted: NDArray[np.bool_], rows: NDArray[np.int64]) -> Any:
@@ -171,12 +171,24 @@ class FaissVectors:
         return [best(rows, np.vecdot(vectors, query.astype(np.float64)), k) for query in queries]
 
     def _reconstructed(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        labels = rows if self._labels is None else self._labels[rows]
+        index, places = self._inside
+        labels = places[rows] if places is not None else rows if self._labels is None else self._labels[rows]
+        if not len(labels):
+            return np.zeros((0, self.index.d))
         try:
-            vectors: NDArray[np.float64] = self.index.reconstruct_batch(labels).astype(np.float64)
+            vectors: NDArray[np.float64] = index.reconstruct_batch(labels).astype(np.float64)
         except RuntimeError:  # for example inverted lists without a map from labels to positions
             return None
         return vectors
+
+    @cached_property
+    def _inside(self) -> tuple[Any, NDArray[np.int64] | None]:
+        """The index that reconstructs, and the place of each row in it, None if that is its label."""
+        index = self._faiss.downcast_index(self.index)
+        if isinstance(index, self._faiss.IndexIDMap) and not isinstance(index, self._faiss.IndexIDMap2):
+            # This type finds no vector by its label, but the index inside may find it by its place.
+            return self._faiss.downcast_index(index.index), np.argsort(self._faiss.vector_to_array(index.id_map))
+        return self.index, None
 
 
 def _kept(found: Nearest, admitted: NDArray[np.bool_], wanted: int) -> Nearest:

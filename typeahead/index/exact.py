@@ -180,10 +180,15 @@ class ExactVectors:
         return row_scores(self._vectors, rows, query)
 
 
+def check_admitted(admitted: NDArray[np.bool_], count: int) -> None:
+    """Raise ``ValueError`` unless ``admitted`` is bool (count,)."""
+    if admitted.shape != (count,) or admitted.dtype != np.bool_:
+        raise ValueError(f"admitted is {admitted.dtype} {admitted.shape}, it must be bool ({count},)")
+
+
 def admitted_rows(admitted: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
     """Return the rows that ``admitted`` bool (count,) admits, ascending; raises ``ValueError`` for another shape."""
-    if admitted.shape != (count,):
-        raise ValueError(f"admitted has the shape {admitted.shape}, it must be ({count},)")
+    check_admitted(admitted, count)
     return np.flatnonzero(admitted)
 
 

@@ -100,15 +100,18 @@ class SparseWords:
         tokens, counts = np.unique(np.array(ids, np.int64), return_counts=True)
         return tokens, np.ones(len(tokens), np.float32) if self._set else counts.astype(np.float32)
 
-    def search(self, text: str, depth: int) -> Ranking:
+    def search(self, text: str, depth: int, admitted: NDArray[np.bool_] | None = None) -> Ranking:
         """Find the ``depth`` documents with the highest scores above zero: rows and scores, best first, ties by row.
 
-        Nothing is cached. Raises the same errors as :meth:`query`.
+        ``admitted`` bool (documents,) says which documents count, None for all. Nothing is cached. Raises
+        the same errors as :meth:`query`.
         """
         tokens, counts = self.query(text)
         if not len(tokens):
             return ()
         scores: NDArray[np.float32] = self.weights[:, tokens] @ counts
+        if admitted is not None:
+            scores = np.where(admitted, scores, np.float32(0))
         if depth < len(scores):
             # Keep all rows tied with the last one, so that ties go by row.
             least = -np.partition(-scores, depth - 1)[depth - 1]
