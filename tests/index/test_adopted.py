@@ -138,7 +138,9 @@ def test_the_last_filter_is_remembered_by_what_it_admits(tmp_path: Path) -> None
 def test_a_map_of_labels_scores_rows_by_the_index_inside(tmp_path: Path) -> None:
     search = opened("IDMap,Flat", tmp_path, "inner product", LABELS["hashes"])
     rows = np.array([7, 0, 1499])
-    np.testing.assert_allclose(VECTORS[rows] @ QUERIES[0], search.scores_of(QUERIES[0], rows), rtol=1e-5)
+    scores = search.scores_of(QUERIES[0], rows)
+    assert scores is not None
+    np.testing.assert_allclose(VECTORS[rows] @ QUERIES[0], scores, rtol=1e-5)
 
 
 def test_a_filter_of_other_rows_is_refused(tmp_path: Path) -> None:

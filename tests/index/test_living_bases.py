@@ -13,6 +13,7 @@ from tests.index.hashing import HashingEncoder, config, documents
 from typeahead.index import Manifest, Teacher, adopt_index, build_index
 from typeahead.index.changes.compacting import compact
 from typeahead.index.living import LivingIndex
+from typeahead.index.showing import best_passage
 from typeahead.search.port import Entry
 from typeahead.text.document import Document, Passage
 
@@ -114,7 +115,7 @@ def searched(index: LivingIndex) -> list[tuple[tuple[str, float, int], ...]]:
     contents = index.contents
     return [
         tuple(
-            (contents.id(row), round(score, 5), contents.passage(row, query, ()))
+            (contents.id(row), round(score, 5), best_passage(contents, row, query, ()))
             for row, score in zip(near.rows.tolist(), near.scores.tolist(), strict=True)
         )
         for query, near in zip(queries, contents.nearest(queries, 5, contents.masks(None)), strict=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from typeahead.commands import updating
 from typeahead.commands.index import ENCODER, share
-from typeahead.commands.sources import add_reading, reading, tell
+from typeahead.commands.sources import add_pages, add_reading, reading, tell
 from typeahead.errors import MissingExtra, SourceError, TypeaheadError
 from typeahead.progress import ProgressBar
 
@@ -37,7 +37,7 @@ _QUIET_MS, _BURST_MS = 100, 2000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.usage = f"{parser.prog} FOLDER --out DIR [options]"
-    parser.set_defaults(refuse=parser.error, vectors=None)
+    parser.set_defaults(refuse=parser.error, vectors=None, by_passage=False)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the index")
     parser.add_argument(
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
     parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
     add_reading(parser.add_argument_group("reading the documents"))
+    add_pages(parser.add_argument_group("folders of documentation"))
 
 
 def run(options: argparse.Namespace) -> None:

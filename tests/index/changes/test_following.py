@@ -134,7 +134,7 @@ class Following(RuleBasedStateMachine):
             self.kept.append((contents(self.state), self.seen))
         self.state = self.follower.refresh()
         self.seen = dict(self.held)
-        assert self.state.version == self.journal.last_version
+        assert self.state.sequence == self.journal.last_version
 
     @rule()
     def read_again(self) -> None:

@@ -92,7 +92,7 @@ def test_ids_that_do_not_exist_harm_nobody(folder: Path) -> None:
     lexical = Lexical.open(folder, COUNT)
     asked = [Term({"egg": 1.0}, "t")]
     compiled = lexical.evidence(range(COUNT), asked)
-    lexical._forward._compiled = None
+    lexical.forward._compiled = None
     assert not compiled.weights.any()
     assert not lexical.evidence(range(COUNT), asked).weights.any()
 
