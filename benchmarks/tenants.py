@@ -3,12 +3,16 @@
     python -m benchmarks.tenants --index DIR [--queries 10000] [--documents 2000] [--json PATH]
 
 Half of the documents of an index are given to tenant a and half to tenant b. One server has both, the other those of a
-alone. A client with a token for a sends the same requests to both, in turns: real queries, beginnings of them, titles,
-ids and rare words of b's documents, filters that name b or try to widen the scope, facets, pages, and documents of b by
-their ids. Counted are hits, completions and counts that are not a's, and replies that differ by a single byte once
-their timings are taken out. Of the requests that name something of b, the times of both servers are compared: how often
-a time tells which server answered, with the best threshold, chosen on one half of the requests and tried on the other
-(balanced accuracy; 50% is chance).
+alone. A client with a token for a, which may search and write, asks both the same, in turns: real queries, beginnings
+of them, titles, ids and rare words of b's documents, at once and typed key by key; filters that name b, a field that
+only b's documents have or try to widen the scope; facets, pages, documents by their ids, and deletions of what is b's.
+Meanwhile documents of b change. Counted are hits, completions and counts that are not a's, and replies that differ by a
+single byte once their timings are taken out. Of the requests that name something of b, the times of both servers are
+compared: how often a time tells which server answered, with the best threshold, chosen on one half of the requests and
+tried on the other (balanced accuracy; 50% is chance), over all and for the kind of request that tells most.
+
+Ids are shared by all tenants of an index. Whoever may write can find out by writing that an id is taken, so writes of
+b's ids are left out: they are refused, and tests say so.
 """
 
 from __future__ import annotations
@@ -22,14 +26,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
+from websockets.sync.client import connect
 
 from benchmarks import options
 from benchmarks.servers import typeahead_server
@@ -41,12 +48,23 @@ from typeahead.index.living import LivingIndex
 from typeahead.index.vectors import VECTORS, map_vectors
 from typeahead.search.port import Entry
 from typeahead.tables import report
-from typeahead.text.document import Document, Passage
+from typeahead.text.document import Document, Passage, Values
 
 _BATCH: Final = 500
 #: What may differ from one reply to the next.
 _TIMINGS: Final = re.compile(rb'"(timing_us|took_ms|elapsed_ms)":(\{[^}]*\}|[0-9.]+),?')
 
+#: What is asked for, as likely as it stands here.
+_KINDS: Final = (
+    *("query", "beginning", "title", "rare word", "filter", "facets", "facets of b"),
+    *("page", "typed", "id", "deletion", "index"),
+)
+#: Kinds that name nothing of the other tenant.
+_OWN: Final = ("query", "beginning")
+#: Requests between two changes of the other tenant's documents.
+_CHANGE: Final = 25
+
+#: Method, path and body; of what is typed, its texts one after the other.
 Request = tuple[str, str, Any]
 
 
@@ -58,7 +76,9 @@ def split(folder: Path, count: int, seed: int) -> tuple[list[Entry], list[Entry]
         documents = index.documents(rows.tolist())
     tenants: tuple[list[Entry], list[Entry]] = ([], [])
     for number, (document, vector) in enumerate(zip(documents, vectors, strict=True)):
-        fields = {"tenant": "ab"[number % 2], "part": number // 2 % 5}
+        fields: dict[str, Values] = {"tenant": "ab"[number % 2], "part": number // 2 % 5}
+        if number % 2:
+            fields["secret"] = number
         owned = replace(document, fields=fields, headings=())
         tenants[number % 2].append(Entry(owned, (Passage(owned.text),), vector[None]))
     return tenants
@@ -66,44 +86,58 @@ def split(folder: Path, count: int, seed: int) -> tuple[list[Entry], list[Entry]
 
 def requests(
     mine: Sequence[Entry], theirs: Sequence[Entry], queries: Sequence[str], seed: int
-) -> Iterator[tuple[bool, Request]]:
-    """Draw requests without end, and whether each names something that is only in the other's documents."""
+) -> Iterator[tuple[str, Request]]:
+    """Draw requests without end, each with its kind: all but :data:`_OWN` name something of the other's documents."""
     draw = random.Random(seed)
     my_words = {word for entry in mine for word in _words(entry.document)}
     rare = sorted({word for entry in theirs for word in _words(entry.document)} - my_words)
     while True:
-        kind = draw.randrange(8)
         their, query = draw.choice(theirs).document, draw.choice(queries)
+        word = draw.choice(rare)
+        by_filter: list[Any] = [
+            {"tenant": "b"},
+            {"any": [{"tenant": "b"}, {"tenant": "a"}]},
+            {"not": {"tenant": "a"}},
+            {"tenant": ["a", "b"]},
+            {"not": {"not": {"any": [{"tenant": "b"}]}}},
+            {"secret": {"exists": True}},
+            {"secret": "text"},
+            {"part": "text"},
+        ]
+        kind = draw.choice(_KINDS)
         body: dict[str, Any] = {"query": query, "k": 8}
-        foreign = True
-        if kind == 0:
-            foreign = False
-        elif kind == 1:
+        if kind == "query":
+            pass
+        elif kind == "beginning":
             body["query"] = query[: draw.randint(1, len(query))]
-            foreign = False
-        elif kind == 2:
+        elif kind == "title":
             body["query"] = their.title or their.text[:60]
-        elif kind == 3:
-            word = draw.choice(rare)
+        elif kind == "rare word":
             body["query"] = word[: draw.randint(2, len(word))]
-        elif kind == 4:
-            body["filter"] = draw.choice(
-                [
-                    {"tenant": "b"},
-                    {"any": [{"tenant": "b"}, {"tenant": "a"}]},
-                    {"not": {"tenant": "a"}},
-                    {"tenant": ["a", "b"]},
-                    {"not": {"not": {"any": [{"tenant": "b"}]}}},
-                ]
-            )
-        elif kind == 5:
-            body |= {"query": draw.choice(["", query]), "facets": ["tenant", "part"]}
-        elif kind == 6:
-            body |= {"offset": draw.choice([8, 40, 200]), "query": draw.choice(rare)}
-        else:
-            yield True, ("GET", f"/v1/documents/{their.id}", None)
+        elif kind == "filter":
+            body["filter"] = draw.choice(by_filter)
+        elif kind == "facets":
+            body |= {"query": draw.choice(["", query, word]), "facets": ["tenant", "part"]}
+        elif kind == "facets of b":
+            body |= {"query": draw.choice(["", query]), "facets": ["secret"]}
+        elif kind == "page":
+            body |= {"offset": draw.choice([8, 40, 200]), "query": word}
+        elif kind == "typed":
+            text = draw.choice([word, their.title[:24] or word, query[:24]])
+            yield kind, ("TYPE", "/v1/type", [text[:end] for end in range(1, len(text) + 1)])
             continue
-        yield foreign, ("POST", "/v1/search", body)
+        elif kind == "deletion":
+            wanted = draw.choice([{"ids": [their.id]}, {"filter": {"tenant": "b"}}, {"filter": {"secret": {"gte": 0}}}])
+            yield kind, ("POST", "/v1/documents/delete", wanted)
+            continue
+        elif kind == "index":
+            yield kind, ("GET", "/v1/index", None)
+            continue
+        else:
+            one = draw.choice([their.id, draw.choice(mine).document.id])
+            yield kind, ("GET", f"/v1/documents/{quote(one, safe='')}", None)
+            continue
+        yield kind, ("POST", "/v1/search", body)
 
 
 def _words(document: Document) -> list[str]:
@@ -117,9 +151,16 @@ class Client:
         self._connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
+        self._typed = connect(f"ws://{address.removeprefix('http://')}/v1/type")
+        self._typed.send(json.dumps({"hello": {"k": 8, "token": token, "facets": ["tenant"]}}))
+        self.hello = self._typed.recv()
+        self._seq = 0
+
     def ask(self, request: Request) -> tuple[int, bytes, int]:
         """Return the status, the reply without its timings, and nanoseconds."""
         method, path, body = request
+        if method == "TYPE":
+            return self._type(body)
         data = None if body is None else json.dumps(body)
         started = time.perf_counter_ns()
         self._connection.request(method, path, data, self._headers)
@@ -127,14 +168,26 @@ class Client:
         found = answer.read()
         return answer.status, _TIMINGS.sub(b"", found), time.perf_counter_ns() - started
 
+    def _type(self, texts: Sequence[str]) -> tuple[int, bytes, int]:
+        found = []
+        started = time.perf_counter_ns()
+        for text in texts:
+            self._seq += 1
+            self._typed.send(json.dumps({"seq": self._seq, "text": text}))
+            found.append(_TIMINGS.sub(b"", self._typed.recv(decode=False)))
+        return 200, b"[" + b",".join(found) + b"]", time.perf_counter_ns() - started
+
 
 def foreign_words(reply: bytes, theirs: frozenset[str]) -> int:
     """How many hits, documents and counts of a reply are not the tenant's own."""
     found = json.loads(reply)
-    leaks = sum(hit["id"] in theirs for hit in found.get("hits", ()))
-    leaks += found.get("id") in theirs
-    for name, facet in (found.get("facets") or {}).items():
-        leaks += sum(name == "tenant" and value["value"] == "b" for value in facet["values"])
+    leaks = 0
+    for one in found if isinstance(found, list) else [found]:
+        leaks += sum(hit["id"] in theirs for hit in one.get("hits", ()))
+        leaks += one.get("id") in theirs
+        leaks += one.get("deleted", 0)
+        for name, facet in (one.get("facets") or {}).items():
+            leaks += sum(name == "secret" or value["value"] == "b" for value in facet["values"])
     return leaks
 
 
@@ -153,7 +206,18 @@ def told_apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 def token(keys: str) -> str:
     """Sign a token for tenant a."""
-    command = [sys.executable, "-m", "typeahead", "token", "--right", "search", "--filter", '{"tenant": "a"}']
+    command = [
+        sys.executable,
+        "-m",
+        "typeahead",
+        "token",
+        "--right",
+        "search",
+        "--right",
+        "write",
+        "--filter",
+        '{"tenant": "a"}',
+    ]
     made = subprocess.run(
         [*command, "--expires", "12h"],
         env={**os.environ, "TYPEAHEAD_SIGNING_KEYS": keys},
@@ -195,23 +259,32 @@ def main(arguments: Sequence[str]) -> None:
                 typeahead_server(cores=frozenset(os.sched_getaffinity(0)), index=place / name, encoder="minilm-causal")
             )
             clients.append(Client(server.address, signed))
+        if clients[0].hello != clients[1].hello:
+            raise TypeaheadError(f"the hellos differ: {clients[0].hello!r} / {clients[1].hello!r}")
+        changing = stack.enter_context(LivingIndex(place / "both"))
+        statuses: Counter[int] = Counter()
         foreign_ids = frozenset(entry.document.id for entry in theirs)
         leaks = differing = 0
-        times: list[tuple[int, int]] = []
+        times: dict[str, list[tuple[int, int]]] = {}
         first = ""
         drawn = requests(mine, theirs, texts, chosen.seed)
         for number in range(chosen.queries):
-            foreign, request = next(drawn)
+            kind, request = next(drawn)
+            if number % _CHANGE == 0:
+                changing.write([theirs[number // _CHANGE % len(theirs)]])
             order = clients if number % 2 else clients[::-1]
             answers = [client.ask(request) for client in order]
             both, alone = answers if number % 2 else answers[::-1]
             leaks += foreign_words(both[1], foreign_ids)
+            statuses[both[0]] += 1
             if both[:2] != alone[:2]:
                 differing += 1
                 first = first or f"{request}: {both[:2]!r:.300} / {alone[:2]!r:.300}"
-            if foreign and number > chosen.queries // 20:
-                times.append((both[2], alone[2]))
-        spent = np.array(times, np.float64)
+            if kind not in _OWN and number > chosen.queries // 20:
+                times.setdefault(kind, []).append((both[2], alone[2]))
+    spent = np.array([pair for pairs in times.values() for pair in pairs], np.float64)
+    told = {kind: told_apart(*np.array(pairs, np.float64).T) for kind, pairs in times.items() if len(pairs) > 3}
+    worst = max(told, key=told.__getitem__)
     report(
         "What a tenant can learn of another",
         [],
@@ -219,11 +292,13 @@ def main(arguments: Sequence[str]) -> None:
         queries=source,
         requests=chosen.queries,
         documents_of_each=chosen.documents,
+        replies_by_status=", ".join(f"{status}: {count}" for status, count in sorted(statuses.items())),
         foreign_hits_and_counts=leaks,
         replies_that_differ=differing,
         first_that_differs=first or "none",
         median_us_with_and_without=", ".join(f"{value / 1000:.0f}" for value in np.median(spent, axis=0)),
-        told_apart_by_time_percent=round(100 * told_apart(spent[:, 0], spent[:, 1]), 1),
+        told_apart_by_time_percent=round(100 * told_apart(*spent.T), 1),
+        told_apart_by_the_worst_kind_percent=f"{100 * told[worst]:.1f} ({worst}, {len(times[worst])} requests)",
     )
 
 
