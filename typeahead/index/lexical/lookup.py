@@ -23,7 +23,7 @@ class Form(NamedTuple):
     #: Its place in the vocabulary.
     number: int
     weight: float
-    #: How many documents hold it.
+    #: How many live documents hold it.
     frequency: int
 
 
@@ -36,7 +36,7 @@ class Known(NamedTuple):
     #: The numbers of the forms that begin so: the first one and the one after the last.
     first: int
     last: int
-    #: How many documents hold any of them, or an upper bound.
+    #: How many live documents hold any of them, or an upper bound.
     begun: int
 
     @property
@@ -78,27 +78,34 @@ class LookedUp:
 
     @cached_property
     def document_frequencies(self) -> NDArray[np.float64]:
-        """In how many documents each term occurs: float64 (terms,)."""
+        """In how many live documents each term occurs, or an upper bound: float64 (terms,)."""
         return np.array([term.exact_frequency for term in self.known], np.float64)
 
 
-def look_up(terms: Sequence[Term], vocabulary: Vocabulary, inverted: Inverted, count: int) -> LookedUp:
-    """Look up ``terms`` in the words of ``count`` documents."""
-    return LookedUp([_known(term, vocabulary, inverted, count) for term in terms])
+def look_up(
+    terms: Sequence[Term], vocabulary: Vocabulary, inverted: Inverted, count: int, dead: NDArray[np.int32] | None
+) -> LookedUp:
+    """Look up ``terms`` in the words of ``count`` live documents.
+
+    ``dead`` int32 (V,) says how many of the documents that hold each form count no longer, None if all do.
+    """
+    return LookedUp([_known(term, vocabulary, inverted, count, dead) for term in terms])
 
 
-def _known(term: Term, vocabulary: Vocabulary, inverted: Inverted, count: int) -> Known:
+def _known(term: Term, vocabulary: Vocabulary, inverted: Inverted, count: int, dead: NDArray[np.int32] | None) -> Known:
     forms = []
     for form, weight in term.words.items():
         number = vocabulary.find(form)
         if number >= 0:
-            forms.append(Form(form, number, weight, vocabulary.frequency(number)))
+            frequency = vocabulary.frequency(number) - (0 if dead is None else int(dead[number]))
+            forms.append(Form(form, number, weight, frequency))
     first = last = begun = 0
     if term.beginning:
         first, last = vocabulary.range(term.beginning)
-        # Up to 3 characters it is exact. Beyond, it is the sum over all these forms, unless fewer documents hold the
-        # first 3 characters.
-        begun = inverted.documents_beginning(term.beginning[:SHORT])
+        # Up to 3 characters it is exact while no document is dead: the inverted index counts dead ones, too. Beyond, it
+        # is the sum over all these forms, unless fewer documents hold the first 3 characters.
+        begun = min(inverted.documents_beginning(term.beginning[:SHORT]), count)
         if len(term.beginning) > SHORT:
-            begun = min(begun, vocabulary.total(first, last), count)
+            total = vocabulary.total(first, last) - (0 if dead is None else int(dead[first:last].sum()))
+            begun = min(begun, total)
     return Known(forms, term.beginning, term.beginning_weight, first, last, begun)
