@@ -196,3 +196,12 @@ def test_a_server_finds_by_token_weights(weighted: Path) -> None:
         finally:
             running.terminate()
     assert {hit["id"] for hit in found["hits"] if "sparse" in hit["arms"]} == {"7"}
+
+
+def test_a_filter_leaves_only_admitted_documents(folder: Path) -> None:
+    words = SparseWords(folder / "count", COUNT)
+    every = words.search("a b c d e", COUNT)
+    assert len(every) > 10
+    admitted = np.arange(COUNT) % 2 == 1
+    assert [pair for pair in every if admitted[pair[0]]] == words.search("a b c d e", COUNT, admitted)
+    assert words.search("a b c d e", COUNT, np.zeros(COUNT, np.bool_)) == []

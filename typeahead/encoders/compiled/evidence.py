@@ -1,10 +1,19 @@
-"""Counts terms in documents, as one compiled loop; :mod:`typeahead.index.lexical.forward` says what the arrays are."""
+"""Counts terms in documents, as compiled loops; :mod:`typeahead.index.lexical.forward` says what the arrays are."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
+
+from typeahead.encoders.compiled.prefetching import prefetch
+
+#: Documents that are fetched ahead.
+_AHEAD = 8
+_CACHE_LINE = 64
+#: Numbers of forms in a cache line, and how many cache lines of a document are fetched.
+_IDS, _LINES = 16, 6
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -43,3 +52,73 @@ def count_terms(
                     while low < end and ids[low] < last[span]:
                         frequencies[place, field, term] += counts[low]
                         low += 1
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def score_terms(
+    rows: Any,
+    fields: int,
+    starts: Any,
+    ids: Any,
+    counts: Any,
+    first: Any,
+    last: Any,
+    terms: Any,
+    span_weights: Any,
+    counted: Any,
+    telling: Any,
+    field_weights: Any,
+    title: int,
+    average: Any,
+    scores: Any,
+) -> None:
+    """Write into ``scores`` float32 (n, 2) what documents are worth, and what their titles are."""
+    frequencies, weights = np.zeros(telling.shape[0], np.float32), np.zeros(telling.shape[0], np.float32)
+    titled = np.zeros(telling.shape[0], np.float32)
+    begin = ids.ctypes.data
+    for place in range(rows.shape[0]):
+        # The places of a document's forms are needed to fetch them, so those are fetched twice as far ahead.
+        if place + 2 * _AHEAD < rows.shape[0]:
+            prefetch(starts.ctypes.data + 8 * fields * rows[place + 2 * _AHEAD])
+        if place + _AHEAD < rows.shape[0]:
+            at = starts[rows[place + _AHEAD] * fields]
+            for line in range(_LINES):
+                prefetch(begin + 4 * at + line * _CACHE_LINE)
+            prefetch(counts.ctypes.data + at)
+            prefetch(counts.ctypes.data + at + _CACHE_LINE)
+        row = rows[place] * fields
+        held = False
+        for span in range(first.shape[0]):
+            for field in range(fields):
+                low, high, end = starts[row + field], starts[row + field + 1], starts[row + field + 1]
+                while low < high:
+                    middle = (low + high) >> 1
+                    if ids[middle] < first[span]:
+                        low = middle + 1
+                    else:
+                        high = middle
+                if low == end or ids[low] >= last[span]:
+                    continue
+                if not held:
+                    held = True
+                    frequencies[:] = 0
+                    weights[:] = 0
+                    titled[:] = 0
+                term = terms[span]
+                weights[term] = max(weights[term], span_weights[span])
+                if field == title:
+                    titled[term] = max(titled[term], span_weights[span])
+                if counted[span]:
+                    while low < end and ids[low] < last[span]:
+                        frequencies[term] += field_weights[field] * np.float32(counts[low])
+                        low += 1
+        scores[place, 0] = scores[place, 1] = 0
+        if not held:
+            continue
+        length = np.float32(starts[row + fields] - starts[row]) / average
+        title_length = np.float32(starts[row + title + 1] - starts[row + title])
+        norm = np.float32(0.3) + np.float32(0.9) * length
+        for term in range(telling.shape[0]):
+            share = frequencies[term] / (frequencies[term] + norm)
+            scores[place, 0] += telling[term] * weights[term] * share
+            scores[place, 1] += telling[term] * titled[term] / (np.float32(1) + np.float32(0.1) * title_length)

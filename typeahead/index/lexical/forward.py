@@ -7,13 +7,14 @@ same beginning lie together. Numba counts them if it is installed, and otherwise
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.encoders.compiled.importing import import_compiled
+from typeahead.index.lexical.inverted import TITLE_WEIGHT
 from typeahead.search.terms import FIELDS
 
 
@@ -31,6 +32,11 @@ class Spans(NamedTuple):
     counted: NDArray[np.bool_]
 
 
+_TITLE: Final = FIELDS.index("title")
+#: How much a word counts in each field, to find documents: as often as the inverted index says.
+_FIELD_WEIGHTS: Final = np.array([TITLE_WEIGHT if field == _TITLE else 1 for field in range(len(FIELDS))], np.float32)
+#: Documents that are scored at once without compiled code.
+_BLOCK: Final = 4096
 #: A range without forms, to try things with.
 _ONE = Spans(
     np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.float32), np.zeros(1, np.bool_)
@@ -71,8 +77,10 @@ class Forward:
         self.count = count
         compiled: Any = import_compiled("evidence", "counting words")
         self._compiled = None if compiled is None else compiled.count_terms
+        self._score: Any = None if compiled is None else compiled.score_terms
         # Compiles now, or loads what was compiled before.
         self.weigh(np.zeros(0, np.int64), _ONE, 1)
+        self.score(np.zeros(0, np.int64), _ONE, np.zeros(1, np.float32))
 
     def weigh(self, rows: NDArray[np.int64], spans: Spans, terms: int) -> tuple[Vectors, Vectors]:
         """Count ``terms`` terms in n documents.
@@ -91,15 +99,44 @@ class Forward:
                 self._weigh(rows, spans, frequencies, weights)
         return frequencies, weights
 
-    def _weigh(self, rows: NDArray[np.int64], spans: Spans, frequencies: Vectors, weights: Vectors) -> None:
-        """Do what the compiled loop does."""
-        fields = frequencies.shape[1]
-        at = (rows[:, None] * fields + np.arange(fields)).ravel()
+    @property
+    def compiled(self) -> bool:
+        """Whether counting is compiled."""
+        return self._compiled is not None
+
+    def score(self, rows: NDArray[np.int64], spans: Spans, telling: Vectors) -> Vectors:
+        """Score n documents well enough to find the best: float32 (n, 2), for the document and for its title.
+
+        A document that holds no term has 0. ``telling`` float32 (terms,) says how much each term tells, more than 0.
+        """
+        scores = np.zeros((len(rows), 2), np.float32)
+        if not len(spans.first):
+            return scores
+        if self._score is not None:
+            arrays = (self.starts, self.ids, self.counts)
+            average = np.float32(max(len(self.ids) / max(self.count, 1), 1))
+            self._score(rows, len(FIELDS), *arrays, *spans, telling, _FIELD_WEIGHTS, _TITLE, average, scores)
+            return scores
+        for start in range(0, len(rows), _BLOCK):
+            part = rows[start : start + _BLOCK]
+            frequencies, weights = self.weigh(part, spans, len(telling))
+            counts = np.tensordot(frequencies, _FIELD_WEIGHTS, (1, 0))
+            scores[start : start + _BLOCK, 0] = (weights.max(axis=1) * counts / (counts + 1)) @ telling
+            scores[start : start + _BLOCK, 1] = weights[:, _TITLE] @ telling
+        return scores
+
+    def _entries(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All entries of n documents, and which of their n · fields fields each is of: int64 (e,)."""
+        at = (rows[:, None] * len(FIELDS) + np.arange(len(FIELDS))).ravel()
         begin = self.starts[at]
         sizes = self.starts[at + 1] - begin
         ends = np.cumsum(sizes)
-        # The entries of all these fields, one after the other.
-        entries = np.arange(ends[-1]) + np.repeat(begin - ends + sizes, sizes)
+        entries = np.arange(int(sizes.sum())) + np.repeat(begin - ends + sizes, sizes)
+        return np.repeat(np.arange(len(at)), sizes), entries
+
+    def _weigh(self, rows: NDArray[np.int64], spans: Spans, frequencies: Vectors, weights: Vectors) -> None:
+        """Do what the compiled loop does."""
+        fields, entries = self._entries(rows)
         ids = self.ids[entries]
         # Most entries are in no span, and one look-up for each tells them apart.
         largest = int(spans.last.max())
@@ -108,7 +145,7 @@ class Forward:
             wanted[first:last] = True
         hits = np.flatnonzero(wanted[np.minimum(ids, largest)])
         ids, counts = ids[hits], self.counts[entries[hits]]
-        places = np.searchsorted(ends, hits, "right")
+        places = fields[hits]
         flat_frequencies = frequencies.reshape(-1, frequencies.shape[2])
         flat_weights = weights.reshape(-1, weights.shape[2])
         for first, last, term, weight, counted in zip(*(column.tolist() for column in spans), strict=True):

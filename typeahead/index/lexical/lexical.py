@@ -19,7 +19,7 @@ A form is what :func:`typeahead.text.analysis.analyse` makes of a word: its whol
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -29,7 +29,17 @@ from tantivy import Query
 
 from typeahead.errors import IndexCorrupt
 from typeahead.index.changes.remaining import Leaving, RemainingWords
-from typeahead.index.lexical.among import best_among, deep_enough, kept
+from typeahead.index.exact import check_admitted
+from typeahead.index.lexical.admitted import (
+    MOST_WEIGHED,
+    WEIGHED,
+    WEIGHED_SLOWLY,
+    Deeper,
+    Found,
+    Search,
+    appended,
+    first,
+)
 from typeahead.index.lexical.candidates import Clause, Queries
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.inverted import Inverted
@@ -40,12 +50,6 @@ from typeahead.search.terms import Term
 from typeahead.search.vocabulary import Vocabulary
 from typeahead.storage.tensors import map_tensors
 
-#: Where a filter admits no more documents than this, each is weighed; at most so many are where a search finds too few.
-_FEW: Final = 8192
-_MOST_WEIGHED: Final = 65_536
-#: How often a search that finds too few admitted documents is made deeper, and how many times.
-_DEEPER: Final = 2
-_TIMES_DEEPER: Final = 8
 #: Documents that are found by their titles alone, beside those that are found by all their words.
 TITLED: Final = 32
 
@@ -133,57 +137,51 @@ class Lexical:
         The scores only serve to find them; exact ones are made of :meth:`evidence`. Nearly all of the best documents
         are found, and if fewer than ``depth`` hold the more telling terms, those with the others fill up.
 
+        Where few documents are admitted, all of them are weighed (:mod:`~typeahead.index.lexical.admitted`). Otherwise
+        the search goes deeper until ``depth`` admitted ones are found. If a filter admits so few of the best that this
+        takes longer than weighing, all admitted documents are weighed after all.
+
         Args:
             terms: what to look for. Without any, documents are found by their phrases.
             depth: how many documents, at most; up to :data:`TITLED` more are found by their titles.
             phrases: forms that must follow each other in the title or in the text, all of them. A word that has several
             parts stands there as its parts, without its whole: ``("os", "path", "join")``.
             without: no form of these may occur.
-            admitted: which documents count, bool (count,); None for all.
+            admitted: bool (documents,), which documents count, None for all. Raises ``ValueError`` for another shape.
         """
-        looked_up, left_out = self.look_up(terms), self.look_up(without) if without else None
-        if admitted is None:
-            return self._candidates(looked_up, depth, phrases, left_out)
-        number = int(np.count_nonzero(admitted))
-        asked = deep_enough(depth, number, self._count)
-        # Few documents hold a phrase, whatever is admitted.
-        if number > _FEW or phrases:
-            for _ in range(_DEEPER):
-                every = self._candidates(looked_up, asked, phrases, left_out)
-                found = kept(every, admitted, depth + TITLED)
-                if len(found[0]) >= depth or len(every[0]) < asked or asked >= self._count:
-                    return found
-                asked = min(_TIMES_DEEPER * asked, self._count)
-            if number > _MOST_WEIGHED or phrases:
-                return found
-        return best_among(self.forward, self._count, np.flatnonzero(admitted), looked_up, left_out, depth, TITLED)
-
-    def _candidates(
-        self, terms: LookedUp, depth: int, phrases: Sequence[Sequence[str]], without: LookedUp | None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        known = terms.known
+        looked_up = self.look_up(terms)
+        known = looked_up.known
         must = [self._inverted.phrase(phrase) for phrase in phrases if phrase]
-        must_not = [] if without is None else self._queries.no_term(without.known)
+        must_not = self._queries.no_term(self.look_up(without).known) if without else []
+        search: Search = partial(self._search, must, must_not)
+        if admitted is not None:
+            check_admitted(admitted, self._count)
+            # Counting takes a tenth of the time that it takes to list the rows.
+            count = int(np.count_nonzero(admitted))
+            if not must and self._is_weighed(count, depth):
+                return self._weighed(looked_up, np.flatnonzero(admitted), depth, without)
+            search = Deeper(search, admitted, count, unweighed=bool(must))
         telling = self._queries.any_term(known, every=False)
-        found = self._search(telling, must, must_not, depth)
+        found = search(telling, depth)
+        if isinstance(search, Deeper) and search.gave_up:
+            assert admitted is not None
+            return self._weighed(looked_up, np.flatnonzero(admitted), depth, without)
         # A phrase admits documents without any other term.
         if len(found[0]) < depth and known and not must:
             every = self._queries.any_term(known, every=True)
             if len(every) > len(telling):
-                more = self._search(every, must, must_not, 2 * depth)
-                found = _appended(found, more, depth)
-        titled = self._search(telling, must, must_not, TITLED, titled=True)
-        return _appended(found, titled, depth + TITLED)
+                found = appended(found, search(every, 2 * depth), depth)
+        return appended(found, search(telling, TITLED, titled=True), depth + TITLED)
 
     def _search(
         self,
-        clauses: Sequence[Clause],
         must: Sequence[Query],
         must_not: Sequence[Query],
+        clauses: Sequence[Clause],
         depth: int,
         *,
         titled: bool = False,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    ) -> Found:
         boost = 1.0
         if len(clauses) == 1 and not must:
             # Tantivy passes over blocks of documents that cannot be among the best, but not under a boost.
@@ -191,6 +189,24 @@ class Lexical:
             clauses = [clauses[0]._replace(boost=1.0)]
         rows, scores = self._inverted.search(self._queries.made(clauses, titled=titled), must, must_not, depth)
         return rows, scores if boost == 1 else scores * np.float32(boost)
+
+    def _is_weighed(self, rows: int, depth: int) -> bool:
+        ratio = WEIGHED if self.forward.compiled else WEIGHED_SLOWLY
+        return rows <= MOST_WEIGHED and rows * rows <= ratio * max(depth, 1) * self._count
+
+    def _weighed(self, terms: LookedUp, rows: NDArray[np.int64], depth: int, without: Sequence[Term]) -> Found:
+        """Find the best of ``rows`` by the forms of each."""
+        frequencies = np.minimum(terms.document_frequencies, self._count)
+        telling = np.log1p((self._count - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
+        scores = self.forward.score(rows, terms.spans, telling)
+        holding = np.flatnonzero(scores[:, 0])
+        if without and len(holding):
+            held, _ = self.forward.weigh(rows[holding], self.look_up(without).spans, len(without))
+            holding = holding[np.logical_not(held.any(axis=(1, 2)))]
+        rows, scores = rows[holding], scores[holding]
+        titled = np.flatnonzero(scores[:, 1])
+        found = first(rows, scores[:, 0], depth)
+        return appended(found, first(rows[titled], scores[titled, 1], TITLED), depth + TITLED)
 
     def evidence(self, rows: Sequence[int] | NDArray[np.integer], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         """Count terms in n documents.
@@ -226,21 +242,6 @@ class Lexical:
         over these forms.
         """
         return self.look_up(terms).document_frequencies
-
-
-def _appended(
-    found: tuple[NDArray[np.int32], NDArray[np.float32]],
-    more: tuple[NDArray[np.int32], NDArray[np.float32]],
-    depth: int,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The documents of ``found``, and those that only ``more`` has, with lower scores."""
-    known = set(found[0].tolist())
-    new = [place for place, row in enumerate(more[0].tolist()) if row not in known]
-    rows, scores = more[0][new], more[1][new]
-    if len(found[0]) and len(scores):
-        # The second search scores by more terms, so its scores may be higher.
-        scores = scores * np.float32(min(1.0, found[1][-1] / max(float(scores[0]), 1e-30)))
-    return np.concatenate([found[0], rows])[:depth], np.concatenate([found[1], scores])[:depth]
 
 
 def _open_passages(path: Path, count: int, passages: int) -> tuple[PassageMap, Forward]:
