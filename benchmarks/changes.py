@@ -141,10 +141,10 @@ def visible(writer: Writer, documents: Documents, number: int) -> dict[str, Any]
         word = f"zq{document.id.split()[-1]}xv"
         written = body(document) | {"title": f"{document.title} {word}"}
         writer.put([written])
-        seen.append(_until(lambda word=word, one=document.id: writer.finds(word, one)))  # type: ignore[misc]
+        seen.append(_until(lambda word=word, one=document.id: writer.finds(word, one)))
         writer.call("POST", "/v1/documents/delete", {"ids": [document.id]})
         # Every worker must have seen it, and a connection reaches any of them.
-        gone.append(_until(lambda word=word, one=document.id: not any(writer.finds(word, one) for _ in range(4))))  # type: ignore[misc]
+        gone.append(_until(lambda word=word, one=document.id: not any(writer.finds(word, one) for _ in range(4))))
     return {
         f"{what}_ms": ", ".join(f"p{share} {np.percentile(times, share):.0f}" for share in (50, 99))
         for what, times in (("written_until_found", seen), ("deleted_until_not_found", gone))
@@ -163,9 +163,9 @@ def _until(done: Any) -> float:
 def writes(writer: Writer, documents: Documents, batches: int, encoder: str) -> dict[str, Any]:
     """Documents a second: given with vectors, encoded by the server, and built into an index of their own."""
     bodies = [documents.with_vectors(BATCH) for _ in range(batches)]
-    given = [_seconds(lambda part=part: writer.put(part)) for part in bodies]  # type: ignore[misc]
+    given = [_seconds(lambda part=part: writer.put(part)) for part in bodies]
     texts = [documents.take(BATCH) for _ in range(max(2, batches // 10))]
-    encoded = [_seconds(lambda part=part: writer.put(list(map(body, part)))) for part in texts]  # type: ignore[misc]
+    encoded = [_seconds(lambda part=part: writer.put(list(map(body, part)))) for part in texts]
     with tempfile.TemporaryDirectory() as place:
         passages = load(encoder)
         every = [document for part in texts for document in part]

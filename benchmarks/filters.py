@@ -67,7 +67,8 @@ def families(mixed: Mixed, vectors: NDArray[np.floating], queries: NDArray[np.fl
                 rising = order[query] if kind == "far" else order[query][::-1]
                 chosen = np.zeros(len(centres), np.bool_)
                 chosen[rising[: 1 + int(np.searchsorted(sizes[rising].cumsum(), share * len(vectors)))]] = True
-                return chosen[cluster]
+                found: Mask = chosen[cluster]
+                return found
 
             yield f"{kind} {share:.1%}", admitted
 
@@ -124,7 +125,7 @@ def word_arm(
 ) -> tuple[Callable[[int, Mask | None], NDArray[Any]], Callable[[int], NDArray[np.floating]]]:
     """The search by words, and exact scores, -inf without any of the words."""
     terms = [terms_of(text) for text in texts]
-    lengths = lexical.evidence(np.arange(len(lexical)), []).lengths.sum(axis=1)
+    lengths = lexical.evidence(np.arange(lexical.forward.count), []).lengths.sum(axis=1)
 
     def find(query: int, admitted: Mask | None) -> NDArray[Any]:
         return lexical.candidates(terms[query], DEPTH, admitted=admitted)[0]

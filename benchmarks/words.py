@@ -178,7 +178,7 @@ def exact(lexical: Lexical, text: str, lengths: NDArray[np.floating]) -> NDArray
     """An exact score of every document: float64 (count,)."""
     terms = terms_of(text)
     count = len(lengths)
-    frequencies, _ = lexical._forward.weigh(np.arange(count), lexical.look_up(terms).spans, len(terms))
+    frequencies, _ = lexical.forward.weigh(np.arange(count), lexical.look_up(terms).spans, len(terms))
     counts = 2 * frequencies[:, 0] + frequencies[:, 1]
     held = np.minimum(lexical.document_frequencies(terms), count)
     telling = np.log(1 + (count - held + 0.5) / (held + 0.5))
