@@ -145,13 +145,13 @@ def _words(document: Document) -> list[str]:
 
 
 class Client:
-    """One connection to a server, with a token."""
+    """A connection to a server for requests and one for what is typed, with a token."""
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, stack: ExitStack) -> None:
         self._connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-        self._typed = connect(f"ws://{address.removeprefix('http://')}/v1/type")
+        self._typed = stack.enter_context(connect(f"ws://{address.removeprefix('http://')}/v1/type"))
         self._typed.send(json.dumps({"hello": {"k": 8, "token": token, "facets": ["tenant"]}}))
         self.hello = self._typed.recv()
         self._seq = 0
@@ -258,7 +258,7 @@ def main(arguments: Sequence[str]) -> None:
             server = stack.enter_context(
                 typeahead_server(cores=frozenset(os.sched_getaffinity(0)), index=place / name, encoder="minilm-causal")
             )
-            clients.append(Client(server.address, signed))
+            clients.append(Client(server.address, signed, stack))
         if clients[0].hello != clients[1].hello:
             raise TypeaheadError(f"the hellos differ: {clients[0].hello!r} / {clients[1].hello!r}")
         changing = stack.enter_context(LivingIndex(place / "both"))

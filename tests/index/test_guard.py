@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.index.changes.entries import entries
 from tests.index.hashing import HashingEncoder, documents
 from typeahead.errors import ReplacementRefused
 from typeahead.index import Document, Guard, Teacher, adopt_index, build_index, open_index
+from typeahead.index.changes.compacting import compact
+from typeahead.index.living import LivingIndex
+from typeahead.index.versions import documents_in_force
 
 
 def count(folder: Path) -> int:
@@ -98,3 +102,20 @@ def test_a_broken_source_costs_an_interrupted_build_nothing(folder: Path, left: 
     encoder = HashingEncoder()
     build_index(documents(20), folder, encoder)
     assert len(encoder.encoded) == 12
+
+
+def test_documents_that_are_in_the_journal_alone_count(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    build_index(documents(4), folder, HashingEncoder())
+    with LivingIndex(folder) as index:
+        index.write(entries(12, start=2))
+        index.delete(["d0", "d5"])
+    assert documents_in_force(folder) == 12
+    with pytest.raises(ReplacementRefused, match="keeps its 12 documents, because the source has only 5"):
+        build_index(documents(5), folder, HashingEncoder())
+    with LivingIndex(folder) as index:
+        assert index.contents.count == 12
+    compact(folder)
+    assert documents_in_force(folder) == 12
+    build_index(documents(6), folder, HashingEncoder())
+    assert documents_in_force(folder) == 6

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from typeahead.errors import IndexFolderError, ReplacementRefused
-from typeahead.index.manifest import Manifest
+from typeahead.errors import ReplacementRefused
+from typeahead.index.versions import documents_in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Guard:
 
     def check(self, out: Path, count: int) -> None:
         """Raise :class:`~typeahead.errors.ReplacementRefused` if ``count`` documents are too few to replace ``out``."""
-        before = _documents_in_force(out)
+        before = documents_in_force(out)
         if not count:
             if self.allow_empty:
                 return
@@ -53,11 +53,3 @@ class Guard:
 
 #: Refuses an empty index, and one that loses more than half of the current documents.
 CAREFUL = Guard()
-
-
-def _documents_in_force(out: Path) -> int | None:
-    """Return the number of documents in the current index; ``None`` if there is no index with a readable manifest."""
-    try:
-        return Manifest.read(out).count
-    except IndexFolderError:
-        return None

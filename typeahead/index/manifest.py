@@ -71,7 +71,7 @@ _MAX_MANIFEST = 1 << 20
 #: Far above any real index, but small enough that arithmetic with them never overflows.
 _MOST_DIMENSIONS, _MOST_DOCUMENTS, _MOST_BYTES, _MOST_VERSION = 1 << 20, 1 << 40, 1 << 50, (1 << 63) - 1
 _GENERATION = re.compile(r"generation-([1-9][0-9]{0,17})")
-_DOCUMENTS, _VECTORS, _LABELS, _FORMS = "documents.sqlite", "vectors.npy", "labels.npy", "forms.safetensors"
+DOCUMENTS, _VECTORS, _LABELS, _FORMS = "documents.sqlite", "vectors.npy", "labels.npy", "forms.safetensors"
 _FIELDS, _PASSAGES = "fields.safetensors", "passages.safetensors"
 
 
@@ -211,7 +211,7 @@ class Manifest:
     @property
     def required_files(self) -> set[str]:
         """The files that every index of this kind has."""
-        common = {_DOCUMENTS}
+        common = {DOCUMENTS}
         if self.format_version >= 3:
             common.add(_FORMS)
         if self.format_version >= 4:

@@ -27,6 +27,7 @@ from typeahead.errors import IndexFolderError
 from typeahead.index.approximate import search_candidates
 from typeahead.index.guard import CAREFUL, Guard
 from typeahead.index.lease import delete_unless_held
+from typeahead.index.manifest import DOCUMENTS as _DOCUMENTS
 from typeahead.index.manifest import LOCK as _LOCK
 from typeahead.index.manifest import RECIPE as _RECIPE
 from typeahead.index.manifest import Adoption, Manifest, PassageEncoder, Teacher, generation_number, sync_folder
@@ -35,7 +36,8 @@ from typeahead.index.versions import current_sequence, no_changes, version_after
 from typeahead.index.writing import explained, gives_no_locks
 from typeahead.storage.sums import FileEntry
 
-DOCUMENTS = "documents.sqlite"
+#: The file of documents, for whoever fills a generation.
+DOCUMENTS = _DOCUMENTS
 
 
 class IndexBusy(IndexFolderError):

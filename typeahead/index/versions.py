@@ -13,9 +13,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from typeahead.errors import IndexFolderError
-from typeahead.index.changes.journal_schema import JOURNAL, PATIENCE, explained
-from typeahead.index.manifest import Manifest
+from typeahead.errors import IndexCorrupt, IndexFolderError
+from typeahead.index.changes.journal_schema import JOURNAL, MOST_AT_ONCE, PATIENCE, explained
+from typeahead.index.documents import Documents
+from typeahead.index.manifest import DOCUMENTS, Manifest
 
 
 def journal_sequence(folder: Path) -> int:
@@ -42,6 +43,33 @@ def version_after(folder: Path, last: int) -> int:
     """Return the version of the documents once the change ``last`` is among them."""
     version, sequence = _manifest(folder)
     return version + max(0, last - sequence)
+
+
+def documents_in_force(folder: Path) -> int | None:
+    """Return the number of documents in an index, with all changes; None if there is none with a readable manifest."""
+    try:
+        manifest = Manifest.read(folder)
+    except IndexFolderError:
+        return None
+    path = folder / JOURNAL
+    if not path.exists():
+        return manifest.count
+    with explained(path), closing(_connect(path, "ro")) as connection:
+        first = (manifest.sequence + 1) * MOST_AT_ONCE
+        changes = connection.execute("SELECT id, passages FROM changes WHERE number >= ? ORDER BY number", (first,))
+        # The last change of an id counts; a deletion has no passages.
+        changed = dict(changes.fetchall())
+    if not changed:
+        return manifest.count
+    try:
+        with closing(
+            Documents(folder / manifest.generation / DOCUMENTS, manifest.count, manifest.passages)
+        ) as documents:
+            replaced = len(documents.rows(list(changed)))
+    except IndexCorrupt:
+        # It has to be built anew, and its manifest says how many documents it had.
+        return manifest.count
+    return manifest.count - replaced + sum(1 for passages in changed.values() if passages)
 
 
 @contextmanager
