@@ -114,26 +114,10 @@ class Contents:
         every: list[list[Near]] = [[] for _ in queries]
         for number, part in enumerate(self.parts):
             if part.count:
-                for found, near in zip(every, self._nearest(number, part, queries, depth, masks), strict=True):
-                    found.append(near)
+                first, mask = int(self._documents[number]), masks.passages[number]
+                for found, near in zip(every, _nearest(part, queries, depth, mask), strict=True):
+                    found.append(Near(near.rows + first, near.scores))
         return [_merged(found, depth) for found in every]
-
-    def _nearest(self, number: int, part: Part, queries: Vectors, depth: int, masks: Masks) -> Iterator[Near]:
-        mask, first = masks.passages[number], self._documents[number]
-        wanted, most = depth, part.passages.count
-        if part.passages.starts is not None:
-            wanted = min(most, depth * min(_WIDER, -(-most // part.count)))
-        found = part.nearest(queries, wanted, mask)
-        for place, one in enumerate(found):
-            rows, scores = one
-            if part.passages.starts is not None:
-                rows, scores = _documents_of(part, rows, scores)
-                asked = wanted
-                while len(rows) < depth and len(one.rows) == asked < most:
-                    asked = min(most, _WIDER * asked)
-                    (one,) = part.nearest(queries[place : place + 1], asked, mask)
-                    rows, scores = _documents_of(part, *one)
-            yield Near(rows[:depth] + first, scores[:depth])
 
     def look_up(self, terms: Sequence[Term]) -> list[LookedUp]:
         """Look terms up in the words of each part."""
@@ -286,6 +270,24 @@ class Contents:
 
 def _admitted(mask: NDArray[np.bool_] | None, every: int) -> int:
     return every if mask is None else int(np.count_nonzero(mask))
+
+
+def _nearest(part: Part, queries: Vectors, depth: int, mask: NDArray[np.bool_] | None) -> Iterator[Near]:
+    """The ``depth`` documents of a part that are nearest to each query, of whose passages ``mask`` admits some."""
+    wanted, most = depth, part.passages.count
+    if part.passages.starts is not None:
+        wanted = min(most, depth * min(_WIDER, -(-most // part.count)))
+    found = part.nearest(queries, wanted, mask)
+    for place, one in enumerate(found):
+        rows, scores = one
+        if part.passages.starts is not None:
+            rows, scores = _documents_of(part, rows, scores)
+            asked = wanted
+            while len(rows) < depth and len(one.rows) == asked < most:
+                asked = min(most, _WIDER * asked)
+                (one,) = part.nearest(queries[place : place + 1], asked, mask)
+                rows, scores = _documents_of(part, *one)
+        yield Near(rows[:depth], scores[:depth])
 
 
 def _documents_of(
