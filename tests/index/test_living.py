@@ -121,10 +121,10 @@ class Living(RuleBasedStateMachine):
         self.folder = Path(self._place.name) / "index"
         self.held: dict[str, Entry] = {}
 
-    @initialize(small=st.sampled_from([0, 3, 512]), at_once=st.sampled_from([1, 2, 4096]))
-    def start(self, small: int, at_once: int) -> None:
-        # Parts in memory are merged after so many passages, and after so many changes that are read at once.
-        self._sizes = patch.multiple(following, SMALL=small, _AT_ONCE=at_once)
+    @initialize(small=st.sampled_from([0, 3, 512]))
+    def start(self, small: int) -> None:
+        # Parts in memory are merged after so many passages.
+        self._sizes = patch.object(following, "SMALL", small)
         self._sizes.start()
         create(self.folder, Teacher("test", None), DIM)
         self.index = LivingIndex(self.folder, linger=0)
