@@ -127,7 +127,9 @@ def test_every_result_has_a_command_and_says_when_it_was_measured() -> None:
     found = results()
     assert len(found) > 40
     assert [name for name, body in found.items() if not commands_of(body)] == []
-    dated = re.compile(r"^.*\b20\d\d-\d\d-\d\d\b.*\b(older version|sessions apart|one score|living index)\b", re.MULTILINE)
+    dated = re.compile(
+        r"^.*\b20\d\d-\d\d-\d\d\b.*\b(older version|sessions apart|one score|living index)\b", re.MULTILINE
+    )
     undated = [name for name, body in found.items() if not dated.search(" ".join(body.split()))]
     assert undated == []
 

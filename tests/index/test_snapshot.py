@@ -22,6 +22,7 @@ from typeahead.index.manifest import Manifest
 from typeahead.index.opened import OpenIndex
 from typeahead.index.restoring import restore
 from typeahead.index.snapshot import take
+from typeahead.index.versions import current_version
 from typeahead.storage.sealed import seal
 from typeahead.verify import verify_index
 
@@ -274,10 +275,11 @@ def test_a_full_disk_leaves_everything_as_it_was(
 
 def test_the_command_says_what_it_did(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, restored = str(tmp_path / "s.tar"), str(tmp_path / "restored")
+    version = current_version(index)
     assert main(["snapshot", str(index), file]) == 0
-    assert capsys.readouterr().out.startswith(f"{file}: version 3, ")
+    assert capsys.readouterr().out.startswith(f"{file}: version {version}, ")
     assert main(["snapshot", "--restore", file, restored]) == 0
-    assert capsys.readouterr().out.startswith(f"{restored}: 9 documents, version 3, ")
+    assert capsys.readouterr().out.startswith(f"{restored}: 9 documents, version {version}, ")
     assert main(["snapshot", "--restore", file, restored]) == 1
     assert "--force" in capsys.readouterr().err
     assert main(["snapshot", "--restore", str(tmp_path / "lost"), str(tmp_path / "new")]) == 1

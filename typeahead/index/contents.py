@@ -196,6 +196,10 @@ class Contents:
         """The kind of value of each field."""
         return {name: kind for part in self.parts for name, kind in part.columns.kinds.items()}
 
+    def read_ids(self) -> None:
+        """Read the ids of all documents, so that :meth:`id` works even when the files are closed meanwhile."""
+        _ = self._ids
+
     def id(self, row: int) -> str:
         """Return the id of a document."""
         number, local = self.place(row)

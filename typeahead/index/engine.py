@@ -316,6 +316,7 @@ class _Named(Sequence[Key]):
     def __init__(
         self, contents: Contents, rows: NDArray[np.int64], vector: Vectors | None, terms: Sequence[LookedUp]
     ) -> None:
+        contents.read_ids()
         self._contents, self._rows = contents, rows.tolist()
         self._vector, self._terms = vector, terms
         self._keys: dict[int, Key] = {}

@@ -44,6 +44,7 @@ class FilePart:
         self.count = manifest.count
         self.passages: PassageMap = words.passages
         self.columns = columns
+        self._ids: PassageIds | None = None
         self.preparation = preparation
         self._documents, self._vectors, self._words = documents, vectors, words
 
@@ -121,8 +122,11 @@ class FilePart:
         return self._documents.rows(ids)
 
     def ids(self) -> PassageIds:
-        """Return the ids of all documents by row."""
-        return self._documents.ids()
+        """Return the ids of all documents by row. They are read once: a million take half a second."""
+        self._documents.check_open()
+        if self._ids is None:
+            self._ids = self._documents.ids()
+        return self._ids
 
     def documents(self, rows: Sequence[int]) -> list[Document]:
         """Return the whole documents of some rows."""

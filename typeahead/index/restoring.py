@@ -191,14 +191,16 @@ def _entry(data: Mapping[str, Any]) -> tuple[int, str]:
 
 def _go_beyond(made: Path, manifest: Manifest, before: int) -> None:
     """Give restored documents a version after that of the index which they replace: versions never go back."""
+    # Each change since the generation makes the version larger by one.
+    least = manifest.sequence + before - manifest.version
     with Journal.of(made, manifest, {}) as journal:
-        if journal.last_version > before:
+        if journal.last_version > least:
             return
         # A change that changes nothing: this document never was.
         never = [Deleted(f"restored-{uuid.uuid4().hex}")]
         journal.append(never)
         with closing(connect(made / JOURNAL)) as connection:
-            connection.execute("UPDATE counters SET value = max(value, ?) WHERE name = 'version'", (before,))
+            connection.execute("UPDATE counters SET value = max(value, ?) WHERE name = 'version'", (least,))
         journal.append(never)
 
 

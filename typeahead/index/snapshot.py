@@ -159,7 +159,8 @@ def _copy_journal(folder: Path, manifest: Manifest, copy: Path) -> tuple[Path | 
     with Journal.of(copy.parent, manifest, {}) as journal:
         if journal.dropped > manifest.sequence:
             raise IndexCorrupt(f"{folder}: its changes were merged meanwhile", folder=folder)
-        return copy, journal.last_version
+        # Each change since the generation makes the version larger by one.
+        return copy, manifest.version + max(0, journal.last_version - manifest.sequence)
 
 
 @contextmanager
