@@ -8,9 +8,11 @@ recall.
 
 A filter that admits few rows makes the graph useless: its candidates are the nearest of all rows, admitted or not. So
 up to :data:`_SCANNED` admitted rows for each candidate, their codes are scanned. Beyond, FAISS collects the admitted
-rows on its way through the graph, with up to :data:`_WIDER` times as many candidates. If the rows that it collects are
-worse than as many others as it looked at, the filter admits little near the query, and all admitted rows are scanned:
-MEASURE
+rows on its way through the graph, with up to :data:`_WIDER` times as many candidates. If these rows are far down among
+all rows, the filter admits little near the query, and all admitted rows are scanned. Over 1,000,000 vectors, filters at
+random find 95.8% of the true 10 or more and take 1.7 times as long as no filter at most. If the half farthest from each
+query is admitted, a search finds 95.6% and takes 43 ms, nearly all for the scan (``python -m benchmarks.filters INDEX
+--passages 1000000 --queries 50``).
 
 Over 1,000,000 vectors of real text, 128 candidates find 95.0% of the true 10 in 0.52 ms, and 256 find 97.2% in 0.85.
 With half as many links (16) it finds as much in the same time, with half as many candidates again, and takes a fifth

@@ -68,8 +68,8 @@ class Codes:
             self._scan(sample, np.arange(len(sample)), weights, scores)
         own = self._codes[row].astype(np.float32) @ weights
         # The two sums differ in their last bits, and the row may be in the sample.
-        better = np.count_nonzero(scores > own + np.float32(1e-6))
-        return float(better * self._count / len(sample))
+        better = int(np.count_nonzero(scores > own + np.float32(1e-6)))
+        return better * self._count / len(sample)
 
     @cached_property
     def _sample(self) -> NDArray[np.uint8]:
