@@ -69,7 +69,7 @@ class Codes:
         own = self._codes[row].astype(np.float32) @ weights
         # The two sums differ in their last bits, and the row may be in the sample.
         better = int(np.count_nonzero(scores > own + np.float32(1e-6)))
-        return better * self._count / len(sample)
+        return float(better * self._count / len(sample))
 
     @cached_property
     def _sample(self) -> NDArray[np.uint8]:

@@ -29,8 +29,8 @@ from typeahead.index.int8 import LARGEST, ZERO, Int8Rows
 _CHUNK = 4096
 #: Queries for which the scores of all rows are held at once.
 _QUERIES = 16
-#: If at most one row in this many is admitted, all admitted rows are scored: of 39,000 rows of 384 dimensions that takes
-#: 0.25 ms at one in 32 and 0.84 at one in 16, where the product takes 0.85 and 1.07.
+#: If at most one row in this many is admitted, all admitted rows are scored: of 39,000 rows of 384 dimensions that
+#: takes 0.25 ms at one in 32 and 0.84 at one in 16, where the product takes 0.85 and 1.07.
 _FEW = 16
 #: Relative rounding error of the few float32 operations on cheap scores, with a safety margin.
 _ROUNDING = 2.0**-20
