@@ -69,11 +69,12 @@ def admits(document: Document, words: Words) -> bool:
     if words.without and not set(words.without).isdisjoint(form for text in fields for form in forms(text)):
         return False
     return not words.phrases or all(
-        any(_follow(phrase, held) for held in map(parts, fields)) for phrase in words.phrases
+        any(follows(phrase, held) for held in map(parts, fields)) for phrase in words.phrases
     )
 
 
-def _follow(phrase: Sequence[str], held: Sequence[str]) -> bool:
+def follows(phrase: Sequence[str], held: Sequence[str]) -> bool:
+    """Whether the forms of a phrase follow each other among the parts of a text."""
     wanted = list(phrase)
     return any(held[start : start + len(wanted)] == wanted for start in range(len(held) - len(wanted) + 1))
 

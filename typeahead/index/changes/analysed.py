@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.index.lexical.writer import parts_and_wholes
 from typeahead.search.terms import FIELDS
-from typeahead.text.analysis import forms as forms_of
 from typeahead.text.document import Document, Passage
 
 _LARGEST_COUNT: Final = 255
@@ -51,14 +51,7 @@ class DocumentWords(NamedTuple):
         counts: list[Counter[str]] = []
         texts = [document.title, document.text, *(one.text for one in passages if len(passages) > 1)]
         for text in texts:
-            parts: list[str] = []
-            wholes: list[str] = []
-            for word in forms_of(text):
-                if len(word) == 1:
-                    parts += word
-                else:
-                    parts += word[1:]
-                    wholes.append(word[0])
+            parts, wholes = parts_and_wholes(text)
             sequences.append(parts)
             counts.append(Counter(parts + wholes))
         del sequences[len(FIELDS) :]

@@ -21,7 +21,7 @@ from typeahead.index.changes.remaining import Leaving, RemainingWords
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.lookup import Form, Known, LookedUp
 from typeahead.index.parts import WordEvidence
-from typeahead.search.terms import FIELDS, Term, parts
+from typeahead.search.terms import FIELDS, Term, follows, parts
 from typeahead.search.vocabulary import Vocabulary
 from typeahead.text.document import Document
 
@@ -213,7 +213,7 @@ class MemoryWords:
         # The vocabulary knows them by so many characters.
         names = [self.vocabulary.form(number) for number in wanted]
         for row, document in zip(rows.tolist(), self._read(rows.tolist()), strict=True):
-            found[row] = any(_has(parts(text), names) for text in (document.title, document.text))
+            found[row] = any(follows(names, parts(text)) for text in (document.title, document.text))
         return found
 
 
@@ -227,10 +227,6 @@ def _best(rows: NDArray[np.int64], scores: NDArray[np.float32], most: int) -> ND
     order = np.lexsort((rows, -ranked))[:most]
     best: NDArray[np.int64] = rows[order]
     return best
-
-
-def _has(held: Sequence[str], wanted: Sequence[str]) -> bool:
-    return any(held[start : start + len(wanted)] == wanted for start in range(len(held) - len(wanted) + 1))
 
 
 def _vocabulary(names: Sequence[str], frequencies: NDArray[np.uint32]) -> Vocabulary:

@@ -86,7 +86,7 @@ class LexicalWriter:
         numbers = self._numbers
         for field, text in enumerate((document.title, document.text)):
             weight = TITLE_WEIGHT if field == _TITLE else 1
-            parts, wholes = _parts_and_wholes(text)
+            parts, wholes = parts_and_wholes(text)
             forms = parts + wholes
             self._documents.add([numbers.setdefault(form, len(numbers)) for form in forms])
             for _ in range(weight if parts else 0):
@@ -112,11 +112,11 @@ class LexicalWriter:
                 self._passages = ForwardWriter(self._partial, "passages", block=self._block)
                 self._passages.skip(first)
             known = self._numbers.get
-            title = [self._numbers[form] for form in chain(*_parts_and_wholes(document.title))]
+            title = [self._numbers[form] for form in chain(*parts_and_wholes(document.title))]
             for passage in passages:
                 self._passages.add(title)
                 # A word that is cut has parts that no document holds.
-                forms = map(known, chain(*_parts_and_wholes(passage.text)))
+                forms = map(known, chain(*parts_and_wholes(passage.text)))
                 self._passages.add([number for number in forms if number is not None])
         elif self._passages is not None:
             self._passages.skip(1)
@@ -208,7 +208,7 @@ class LexicalWriter:
         shutil.rmtree(self._partial, ignore_errors=True)
 
 
-def _parts_and_wholes(text: str) -> tuple[list[str], list[str]]:
+def parts_and_wholes(text: str) -> tuple[list[str], list[str]]:
     """Return the parts of all words of a text, in their order, and the wholes of words with several parts."""
     parts: list[str] = []
     wholes: list[str] = []
