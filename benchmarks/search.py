@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from typeahead.index.approximate import import_faiss
 from typeahead.index.exact import ExactVectors
+from typeahead.index.few import FewVectors
 from typeahead.index.int8 import Int8Rows
 
 K = 8
@@ -84,6 +85,11 @@ def main() -> None:
     laid_out = time.perf_counter() - opened
     measure("int8 product with a bound (chosen)", lambda q: np.array(exact.search(q, K)[0])[:, 0], queries, truth)
     print(f"{'  opened in ms, of these for layout':36} {1e3 * (opened - started):8.0f} {1e3 * laid_out:8.0f}")
+    started = time.perf_counter()
+    few = FewVectors(vectors)
+    opened = time.perf_counter()
+    measure("float32 product with a bound", lambda q: few.nearest(q, K)[0].rows, queries, truth)
+    print(f"{'  opened in ms':36} {1e3 * (opened - started):8.0f}")
     faiss = import_faiss()
     faiss.omp_set_num_threads(1)
     flat = faiss.IndexFlatIP(arguments.dim)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from typeahead.encoders.compiled.importing import VARIABLE
 from typeahead.index import int8
 from typeahead.index.exact import ExactVectors
 
@@ -58,7 +59,11 @@ KINDS = [clustered, near_duplicates, of_many_lengths, with_loud_dimensions, spar
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 2, 65, 3000])
 @pytest.mark.parametrize("k", [1, 8, 100])
-def test_finds_what_scoring_every_row_finds(kind: object, count: int, k: int) -> None:
+@pytest.mark.parametrize("compiled", ["0", "1"])
+def test_finds_what_scoring_every_row_finds(
+    kind: object, count: int, k: int, compiled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, compiled)
     rng = np.random.default_rng(count * 1000 + k)
     assert callable(kind)
     vectors = kind(rng, count, 48)

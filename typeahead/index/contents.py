@@ -6,6 +6,7 @@ filter does not admit. Contents never change: a new version has new ones, which 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -26,6 +27,8 @@ from typeahead.text.document import Document, Value
 _WIDER: Final = 4
 #: Filters whose documents are remembered.
 _FILTERS: Final = 64
+#: Ids whose rows are remembered.
+_RECENT: Final = 1024
 _NO_ROWS: Final = np.zeros(0, np.int64)
 
 
@@ -62,15 +65,17 @@ class Contents:
     ) -> None:
         self.version = version
         self.parts, self.words = tuple(parts), tuple(words)
-        #: Before each part, the number of documents and of passages: int64 (parts + 1,).
+        #: Before each part, the number of documents: int64 (parts + 1,).
         self._documents = np.cumsum([0, *(part.count for part in parts)])
-        self._passages = np.cumsum([0, *(part.passages.count for part in parts)])
+        self._starts: list[int] = self._documents.tolist()
         self._live = self._masks(live)
         #: By the text of a filter, as 1 and True are equal.
         self._filtered: OrderedDict[str, Masks] = OrderedDict()
         #: Number of documents that are there, and of their passages.
         self.count = sum(map(_admitted, self._live.documents, (part.count for part in parts)))
         self.passage_count = sum(map(_admitted, self._live.passages, (part.passages.count for part in parts)))
+        #: The rows of ids that were asked for lately.
+        self._recent: dict[str, int] = {}
         self.divided = any(part.passages.starts is not None for part in parts)
 
     @property
@@ -114,7 +119,7 @@ class Contents:
         every: list[list[Near]] = [[] for _ in queries]
         for number, part in enumerate(self.parts):
             if part.count:
-                first, mask = int(self._documents[number]), masks.passages[number]
+                first, mask = self._starts[number], masks.passages[number]
                 for found, near in zip(every, _nearest(part, queries, depth, mask), strict=True):
                     found.append(Near(near.rows + first, near.scores))
         return [_merged(found, depth) for found in every]
@@ -201,14 +206,19 @@ class Contents:
         _ = self._ids
 
     def id(self, row: int) -> str:
-        """Return the id of a document."""
+        """Return the id of a document that is there."""
         number, local = self.place(row)
-        return self._ids[number][local]
+        found = self._ids[number][local]
+        # Whoever asks for the id of a hit fetches its document next.
+        if len(self._recent) >= _RECENT:
+            self._recent.clear()
+        self._recent[found] = row
+        return found
 
     def place(self, row: int) -> tuple[int, int]:
         """Return the number of the part that holds a document, and its row there."""
-        number = int(np.searchsorted(self._documents, row, "right")) - 1
-        return number, row - int(self._documents[number])
+        number = bisect_right(self._starts, row) - 1
+        return number, row - self._starts[number]
 
     @cached_property
     def _ids(self) -> list[Sequence[str]]:
@@ -216,12 +226,13 @@ class Contents:
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of some ids, without ids that do not exist, or no longer."""
-        found: dict[str, int] = {}
-        for number, part in enumerate(self.parts):
-            live = self._live.documents[number]
-            for one, row in part.rows(ids).items():
-                if live is None or live[row]:
-                    found[one] = row + int(self._documents[number])
+        found = {one: self._recent[one] for one in ids if one in self._recent}
+        if left := [one for one in ids if one not in found]:
+            for number, part in enumerate(self.parts):
+                live = self._live.documents[number]
+                for one, row in part.rows(left).items():
+                    if live is None or live[row]:
+                        found[one] = row + self._starts[number]
         return found
 
     def documents(self, rows: Sequence[int]) -> list[Document]:
@@ -260,9 +271,10 @@ class Contents:
             yield 0, np.arange(len(rows)), rows
             return
         numbers = np.searchsorted(self._documents, rows, "right") - 1
-        for number in np.unique(numbers).tolist():
+        for number in range(len(self.parts)):
             places = np.flatnonzero(numbers == number)
-            yield number, places, rows[places] - self._documents[number]
+            if len(places):
+                yield number, places, rows[places] - self._documents[number]
 
     def _masks(self, documents: Sequence[NDArray[np.bool_] | None]) -> Masks:
         passages = [

@@ -17,7 +17,7 @@ import numpy as np
 from typeahead.core.encoder import Vectors
 from typeahead.search.copies import SPARE, Collapse, Ranked, Row
 from typeahead.search.fields import check_kinds
-from typeahead.search.port import Backend, Candidates, Request
+from typeahead.search.port import Backend, Candidates, Key, Request
 from typeahead.search.scoring import UNCALIBRATED, Scale, score
 from typeahead.text.document import Value, Values
 
@@ -163,19 +163,19 @@ def _ranked(layers: Sequence[tuple[Candidates, Vectors]], most: int) -> list[Ran
 
 
 def _layer(found: Candidates, scores: Vectors, most: int, seen: Collection[str]) -> list[Ranked]:
-    best: dict[str, int] = {}
-    keys = found.keys
+    best: dict[str, tuple[Key, int]] = {}
     for row in np.argsort(-scores, kind="stable").tolist():
-        if keys[row].document in seen:
-            continue
-        if best.setdefault(keys[row].document, row) == row and len(best) == most:
-            break
-    rows = list(best.values())
+        key = found.keys[row]
+        if key.document not in seen and key.document not in best:
+            best[key.document] = key, row
+            if len(best) == most:
+                break
+    rows = [row for _, row in best.values()]
     masks = [mask[rows].tolist() for mask in found.arms.values()]
     names = tuple(found.arms)
     return [
-        Ranked(keys[row], value, tuple(compress(names, held)))
-        for row, value, *held in zip(rows, scores[rows].tolist(), *masks, strict=True)
+        Ranked(key, value, tuple(compress(names, held)))
+        for (key, _), value, *held in zip(best.values(), scores[rows].tolist(), *masks, strict=True)
     ]
 
 

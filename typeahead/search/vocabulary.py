@@ -45,11 +45,18 @@ class Vocabulary(Mapping[str, int]):
         blob: uint8, all forms in UTF-8, sorted, one after the other.
         starts: int64 (V + 1,), where each begins in ``blob``.
         frequencies: uint32 (V,), in how many documents each occurs.
+        forms: the same forms as strings, if they are at hand.
 
     Raises ``ValueError`` with the reason for arrays that do not fit together.
     """
 
-    def __init__(self, blob: NDArray[np.uint8], starts: NDArray[np.int64], frequencies: NDArray[np.uint32]) -> None:
+    def __init__(
+        self,
+        blob: NDArray[np.uint8],
+        starts: NDArray[np.int64],
+        frequencies: NDArray[np.uint32],
+        forms: list[str] | None = None,
+    ) -> None:
         _check(blob, starts, frequencies)
         #: uint32 (V,), in how many documents each form occurs.
         self.frequencies = frequencies
@@ -65,7 +72,7 @@ class Vocabulary(Mapping[str, int]):
         self._forms: list[str] | None = None
         self._numbers: dict[str, int] | None = None
         if self._size <= _MOST_IN_MEMORY:
-            self._forms = list(self)
+            self._forms = list(self) if forms is None else forms
             # A comprehension lets other threads run meanwhile, unlike dict(zip(…)).
             self._numbers = {form: number for number, form in enumerate(self._forms)}
         #: The commonest forms of each large range, commonest first.

@@ -261,3 +261,16 @@ def test_holding_is_what_a_loop_over_all_documents_finds() -> None:
 def test_damaged_words_are_refused(forms: str, numbers: bytes) -> None:
     with pytest.raises(ValueError, match=r"form|words"):
         DocumentWords.decoded(forms, numbers, 1)
+
+
+@given(divided, st.lists(terms, min_size=1, max_size=4), st.data())
+@settings(deadline=None, max_examples=60)
+def test_the_compiled_loop_weighs_documents_as_numpy_does(
+    entries: list[tuple[Document, tuple[Passage, ...]]], asked: list[Term], data: st.DataObject
+) -> None:
+    words = in_memory(entries)
+    looked_up = words.look_up(asked)
+    some = data.draw(st.lists(st.integers(0, len(asked) - 1), unique=True))
+    compiled = words._scores(looked_up, some)
+    words._weigh = None
+    np.testing.assert_allclose(compiled, words._scores(looked_up, some), rtol=1e-5)

@@ -7,14 +7,14 @@ stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from typeahead.index.changes.journal import Journal
-from typeahead.index.changes.memory import MemoryPart
+from typeahead.index.changes.memory import MemoryPart, Pieces
 from typeahead.index.changes.records import Stored
 from typeahead.index.folder import Index
 from typeahead.index.parts import Part
@@ -122,19 +122,21 @@ class Changes:
         large, small = (None if one is None else one.without(changed) for one in (self._large, self._small))
         if large is not None and large.is_gone:
             large = None
-        added = _Living(MemoryPart.of(new, self._preparation)) if new else None
-        if sum(one.part.passages.count for one in (small, added) if one is not None) > SMALL:
-            large, small = _merged(large, small, added), None
-        elif small is not self._small or added is not None:
-            small = _merged(small, added)
+        added = [Pieces.of(new, self._preparation)] if new else []
+        held = 0 if small is None else small.part.passages.count
+        if held + sum(len(one.vectors) for one in added) > SMALL:
+            large, small = self._merged((large, small), added), None
+        elif small is not self._small or added:
+            small = self._merged((small,), added)
         self._base, self._large, self._small = base, large, small
 
-
-def _merged(*some: _Living[MemoryPart] | None) -> _Living[MemoryPart] | None:
-    """Put what is still there of some parts into one."""
-    left = [one for one in some if one is not None and not one.is_gone]
-    if len(left) <= 1 and all(one.alive is None for one in left):
-        return left[0] if left else None
-    parts = [one.part for one in left]
-    rows = [np.arange(one.part.count) if one.alive is None else np.flatnonzero(one.alive) for one in left]
-    return _Living(MemoryPart.merged(parts, rows)) if left else None
+    def _merged(
+        self, some: Iterable[_Living[MemoryPart] | None], added: Sequence[Pieces]
+    ) -> _Living[MemoryPart] | None:
+        """Put what is still there of some parts, and what came, into one."""
+        left = [one for one in some if one is not None and not one.is_gone]
+        if not added and len(left) <= 1 and all(one.alive is None for one in left):
+            return left[0] if left else None
+        pieces = [one.part.pieces(None if one.alive is None else np.flatnonzero(one.alive)) for one in left]
+        pieces += added
+        return _Living(MemoryPart.of_pieces(pieces, self._preparation)) if pieces else None

@@ -1,13 +1,13 @@
 """A part in memory: documents that were written since the generation was built, or a view of another part's.
 
-Searches are exact: vectors are compared with all others (:mod:`typeahead.index.exact`), and words by
-:class:`~typeahead.index.changes.memory_words.MemoryWords`.
+Searches are exact: vectors are compared with all others (:mod:`typeahead.index.few`, :mod:`typeahead.index.exact`), and
+words by :class:`~typeahead.index.changes.memory_words.MemoryWords`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,14 @@ from typeahead.index.changes.memory_words import MemoryWords
 from typeahead.index.changes.records import Stored
 from typeahead.index.columns import StoredColumns
 from typeahead.index.exact import NONE_NEAR, ExactVectors, Nearest
+from typeahead.index.few import FewVectors
 from typeahead.index.lexical.lexical import Lexical
 from typeahead.index.parts import Part, PassageMap, Words
 from typeahead.index.queries import Preparation
 from typeahead.text.document import Document, Passage
 
+#: Passages up to which vectors are not rounded: that takes longer than all the searches until the part changes again.
+FEW: Final = 4096
 #: Documents that are read at once.
 _AT_ONCE: Final = 500
 
@@ -42,6 +45,28 @@ class Shelf(Protocol):
 
     def shown(self, passages: NDArray[np.int64], places: PassageMap) -> list[Document]:
         """Return the documents of some passages as hits show them; ``places`` are where passages lie."""
+
+
+class Pieces(NamedTuple):
+    """What a part is made of: some documents with their passages, vectors and words."""
+
+    documents: Sequence[Document]
+    #: The passages of each document.
+    passages: Sequence[tuple[Passage, ...]]
+    #: float32 (passages, dim), those that are searched.
+    vectors: Vectors
+    forms: Forms
+
+    @classmethod
+    def of(cls, stored: Sequence[Stored], preparation: Preparation) -> Pieces:
+        """Take documents as the journal has them."""
+        vectors = np.concatenate([one.vectors for one in stored])
+        return cls(
+            [one.document for one in stored],
+            [one.passages for one in stored],
+            preparation.stored(vectors),
+            combining.of_documents([one.words for one in stored]),
+        )
 
 
 class MemoryPart:
@@ -64,22 +89,27 @@ class MemoryPart:
         self.columns = columns
         self.shelf = shelf
         self._vectors, self.preparation = vectors, preparation
-        self._search = ExactVectors(vectors)
+        self._search = FewVectors(vectors) if len(vectors) <= FEW else ExactVectors(vectors)
         self.words = MemoryWords(forms, self.documents)
         self._ids = list(shelf.ids())
         self._rows = {one: row for row, one in enumerate(self._ids)}
 
     @classmethod
     def of(cls, stored: Sequence[Stored], preparation: Preparation) -> MemoryPart:
-        """Make a part of documents with the vectors of their passages, as the journal has them."""
-        vectors = np.concatenate([one.vectors for one in stored])
-        documents = [one.document for one in stored]
+        """Make a part of documents as the journal has them."""
+        return cls.of_pieces([Pieces.of(stored, preparation)], preparation)
+
+    @classmethod
+    def of_pieces(cls, several: Sequence[Pieces], preparation: Preparation) -> MemoryPart:
+        """Make a part of all documents of several pieces, without analysing their texts again."""
+        documents = [document for pieces in several for document in pieces.documents]
+        passages = [some for pieces in several for some in pieces.passages]
         return cls(
-            Held(documents, [one.passages for one in stored]),
-            _passage_map([len(one.passages) for one in stored]),
-            preparation.stored(vectors),
+            Held(documents, passages),
+            _passage_map(list(map(len, passages))),
+            np.concatenate([pieces.vectors for pieces in several]),
             preparation,
-            combining.of_documents([one.words for one in stored]),
+            combining.merged([pieces.forms for pieces in several]),
             StoredColumns.of(documents),
         )
 
@@ -104,25 +134,18 @@ class MemoryPart:
             columns,
         )
 
-    @classmethod
-    def merged(cls, parts: Sequence[MemoryPart], alive: Sequence[NDArray[np.int64]]) -> MemoryPart:
-        """Put some rows of several parts together, without analysing their texts again."""
-        forms, vectors, sizes = [], [], []
-        entries: list[tuple[Document, tuple[Passage, ...]]] = []
-        for part, rows in zip(parts, alive, strict=True):
-            passages, _ = part.passages.of(rows)
-            forms.append(_taken(part.words, rows, passages))
-            vectors.append(part._vectors[passages])
-            entries += [part.divided(row) for row in rows.tolist()]
-        sizes = [len(passages) for _, passages in entries]
-        documents = [document for document, _ in entries]
-        return cls(
-            Held(documents, [passages for _, passages in entries]),
-            _passage_map(sizes),
-            np.concatenate(vectors),
-            parts[0].preparation,
-            combining.merged(forms),
-            StoredColumns.of(documents),
+    def pieces(self, rows: NDArray[np.int64] | None = None) -> Pieces:
+        """Return some documents, None for all, to make another part of them."""
+        if rows is None:
+            every = [self.divided(row) for row in range(self.count)]
+            return Pieces([one for one, _ in every], [some for _, some in every], self._vectors, self.words.forms)
+        passages, _ = self.passages.of(rows)
+        every = [self.divided(row) for row in rows.tolist()]
+        return Pieces(
+            [one for one, _ in every],
+            [some for _, some in every],
+            self._vectors[passages],
+            self.words.taken(rows, passages),
         )
 
     def nearest(self, queries: Vectors, k: int, admitted: NDArray[np.bool_] | None = None) -> list[Nearest]:

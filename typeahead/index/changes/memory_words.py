@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.encoders.compiled.importing import import_compiled
 from typeahead.index.changes.forms import Forms, taken
 from typeahead.index.changes.postings import Postings
 from typeahead.index.changes.remaining import Leaving, RemainingWords
@@ -59,6 +60,8 @@ class MemoryWords:
         self._leaving = Leaving(self, forms.documents)
         self.vocabulary = _vocabulary(forms.names, self._postings.frequencies)
         self._forward = Forward(self.count, *forms.documents)
+        compiled: Any = import_compiled("weighing", "weighing words")
+        self._weigh = None if compiled is None else compiled.weigh_postings
         self._passages = None
         if forms.passages is not None:
             self._passages = Forward(len(forms.passages.lengths), *forms.passages)
@@ -105,7 +108,9 @@ class MemoryWords:
             found &= by_all > 0
         best = _best(np.flatnonzero(found), by_all, depth)
         titled = _best(np.flatnonzero(found & (by_title > 0)), by_title, TITLED)
-        rows = np.concatenate([best, titled[~np.isin(titled, best)]])
+        found[:] = True
+        found[best] = False
+        rows = np.concatenate([best, titled[found[titled]]])
         scores = by_all[rows]
         # The title alone found the last ones.
         np.minimum.accumulate(scores, out=scores)
@@ -152,15 +157,28 @@ class MemoryWords:
         Both are float32 (count,).
         """
         by_all, by_title = np.zeros(self.count, np.float32), np.zeros(self.count, np.float32)
-        spans = terms.spans
-        for place in some:
-            known = terms.known[place]
-            mine = (spans.terms == place) & (spans.weights > 0)
+        spans, wanted = terms.spans, set(some)
+        rarities = np.zeros(len(terms.known), np.float32)
+        for place in wanted:
+            frequency = min(terms.known[place].frequency, self.count)
+            rarities[place] = math.log(1 + (self.count - frequency + 0.5) / (frequency + 0.5))
+        counted = spans.weights > 0
+        if len(wanted) < len(terms.known):
+            counted &= rarities[spans.terms] > 0
+        columns = [column[counted] for column in (spans.first, spans.last, spans.terms)]
+        if self._weigh is not None:
+            postings = self._postings
+            self._weigh(
+                np.stack(columns, axis=1), spans.weights[counted], rarities, postings.starts, postings.places,
+                postings.entry_times, self._norms, np.float32(TITLE_WEIGHT), by_all, by_title,
+            )  # fmt: skip
+            return by_all, by_title
+        for place in sorted(wanted):
+            mine = counted & (spans.terms == place)
             runs = list(zip(spans.first[mine].tolist(), spans.last[mine].tolist(), spans.weights[mine], strict=True))
             if not runs:
                 continue
-            frequency = min(known.frequency, self.count)
-            rarity = np.float32(math.log(1 + (self.count - frequency + 0.5) / (frequency + 0.5)))
+            rarity = rarities[place]
             rows, times = self._postings.times(runs)
             whole, title = self._norms[:, rows]
             every = times.sum(axis=0) + (TITLE_WEIGHT - 1) * times[_TITLE]
@@ -237,4 +255,4 @@ def _vocabulary(names: Sequence[str], frequencies: NDArray[np.uint32]) -> Vocabu
         # Of each character all bytes but the first continue it.
         firsts = np.flatnonzero((blob & 0xC0) != 0x80)
         starts = np.append(firsts, len(blob))[starts]
-    return Vocabulary(blob, starts, frequencies)
+    return Vocabulary(blob, starts, frequencies, list(names))

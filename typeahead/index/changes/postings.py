@@ -27,10 +27,12 @@ class Postings:
         fields = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
         #: The document that each entry is of, and its place if all titles come first, then all texts.
         self._rows = fields // _FIELDS
-        self._places = fields % _FIELDS * np.int32(count) + self._rows
-        self._times = documents.counts[order]
+        self.places = fields % _FIELDS * np.int32(count) + self._rows
+        #: How often each form occurs there: uint8.
+        self.entry_times = documents.counts[order]
         forms = (keys >> 32).astype(np.int64)
-        self._starts = np.concatenate(([0], np.cumsum(np.bincount(forms, minlength=size))))
+        #: Where the entries of each form begin: int64 (forms + 1,).
+        self.starts = np.concatenate(([0], np.cumsum(np.bincount(forms, minlength=size))))
         rows = self._rows
         new = np.ones(len(rows), np.bool_)
         # A title and a text that hold the same form follow each other.
@@ -40,7 +42,7 @@ class Postings:
     def holding(self, first: int, last: int) -> NDArray[np.bool_]:
         """Return which documents hold any of a range of forms: bool (count,)."""
         held = np.zeros(self._count, np.bool_)
-        held[self._rows[self._starts[first] : self._starts[last]]] = True
+        held[self._rows[self.starts[first] : self.starts[last]]] = True
         return held
 
     def times(
@@ -50,10 +52,10 @@ class Postings:
 
         Returns their rows, int64 (n,), and how often they occur in each field, float32 (fields, n).
         """
-        slices = [slice(self._starts[first], self._starts[last]) for first, last, _ in runs]
-        places = np.concatenate([self._places[one] for one in slices])
+        slices = [slice(self.starts[first], self.starts[last]) for first, last, _ in runs]
+        places = np.concatenate([self.places[one] for one in slices])
         times = np.concatenate(
-            [self._times[one] * np.float32(weight) for one, (_, _, weight) in zip(slices, runs, strict=True)]
+            [self.entry_times[one] * np.float32(weight) for one, (_, _, weight) in zip(slices, runs, strict=True)]
         )
         if _FIELDS * self._count <= 16 * len(places):
             every = np.bincount(places, times, _FIELDS * self._count).reshape(_FIELDS, -1)
