@@ -151,7 +151,8 @@ class ColumnsBuilder:
 
     def add(self, document: Document) -> None:
         """Add the document of the next row; raises :class:`~typeahead.errors.FieldTypeError`."""
-        self._kinds.add(document)
+        if document.fields:
+            self._kinds.add(document)
         for name, values in document.fields.items():
             several: Iterable[Value] = values if isinstance(values, list | tuple) else (values,)
             for value in dict.fromkeys(several):

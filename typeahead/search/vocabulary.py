@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice, pairwise
 from typing import Any, Final, Self
@@ -45,18 +45,11 @@ class Vocabulary(Mapping[str, int]):
         blob: uint8, all forms in UTF-8, sorted, one after the other.
         starts: int64 (V + 1,), where each begins in ``blob``.
         frequencies: uint32 (V,), in how many documents each occurs.
-        forms: the same forms as strings, if they are at hand.
 
     Raises ``ValueError`` with the reason for arrays that do not fit together.
     """
 
-    def __init__(
-        self,
-        blob: NDArray[np.uint8],
-        starts: NDArray[np.int64],
-        frequencies: NDArray[np.uint32],
-        forms: list[str] | None = None,
-    ) -> None:
+    def __init__(self, blob: NDArray[np.uint8], starts: NDArray[np.int64], frequencies: NDArray[np.uint32]) -> None:
         _check(blob, starts, frequencies)
         #: uint32 (V,), in how many documents each form occurs.
         self.frequencies = frequencies
@@ -72,7 +65,7 @@ class Vocabulary(Mapping[str, int]):
         self._forms: list[str] | None = None
         self._numbers: dict[str, int] | None = None
         if self._size <= _MOST_IN_MEMORY:
-            self._forms = list(self) if forms is None else forms
+            self._forms = list(self)
             # A comprehension lets other threads run meanwhile, unlike dict(zip(…)).
             self._numbers = {form: number for number, form in enumerate(self._forms)}
         #: The commonest forms of each large range, commonest first.
@@ -139,12 +132,7 @@ class Vocabulary(Mapping[str, int]):
         wanted = prefix[:LONGEST_FORM].encode("utf-8", "replace")
         if (forms := self._forms) is not None:
             # Code points are in the order of their UTF-8.
-            beginning = wanted.decode()
-            first = bisect_left(forms, beginning)
-            last = bisect_left(forms, beginning + _LAST, lo=first)
-            while last < self._size and forms[last].startswith(beginning):
-                last += 1  # forms with the last code point of all
-            return first, last
+            return beginning_with(wanted.decode(), forms)
         first = bisect_left(self._all, wanted, key=self._encoded)
         last = bisect_right(self._all, wanted, lo=first, key=lambda number: self._encoded(number)[: len(wanted)])
         return first, last
@@ -212,6 +200,15 @@ class Vocabulary(Mapping[str, int]):
 
     def _encoded(self, number: int) -> bytes:
         return bytes(self._bytes[self._starts[number] : self._starts[number + 1]])
+
+
+def beginning_with(prefix: str, forms: Sequence[str]) -> tuple[int, int]:
+    """Return which of some sorted forms begin with ``prefix``: the first place, and the one after the last."""
+    first = bisect_left(forms, prefix)
+    last = bisect_left(forms, prefix + _LAST, lo=first)
+    while last < len(forms) and forms[last].startswith(prefix):
+        last += 1  # forms with the last code point of all
+    return first, last
 
 
 def _sorted(forms: Iterable[str]) -> list[str]:

@@ -7,9 +7,9 @@ document has any more.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from typeahead.index.changes.analysed import DocumentWords
 from typeahead.index.lexical.forward import Forward
 from typeahead.search.terms import FIELDS
+from typeahead.search.vocabulary import beginning_with
 
 _FIELDS: Final = len(FIELDS)
 
@@ -43,11 +44,44 @@ class Sequences(NamedTuple):
     ids: NDArray[np.uint32]
 
 
+class Names(Sequence[str]):
+    """All forms of some documents, sorted; the number of each is its place."""
+
+    def __init__(self, forms: Iterable[str], numbers: Mapping[str, int] | None = None) -> None:
+        self._forms = list(forms)
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._forms)
+
+    @overload
+    def __getitem__(self, number: int) -> str: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[str]: ...
+
+    def __getitem__(self, number: int | slice) -> str | list[str]:
+        return self._forms[number]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._forms)
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The number of each form."""
+        if self._numbers is None:
+            self._numbers = dict(zip(self._forms, range(len(self._forms)), strict=True))
+        return self._numbers
+
+    def range(self, prefix: str) -> tuple[int, int]:
+        """Return the numbers of the forms that begin with ``prefix``, as the first one and the one after the last."""
+        return beginning_with(prefix, self._forms)
+
+
 class Forms(NamedTuple):
     """The forms of some documents, with numbers of their own."""
 
-    #: All forms, sorted.
-    names: Sequence[str]
+    names: Names
     documents: Held
     #: The same of each passage of a divided document, with the title of that; passages of other documents have no
     #: forms. None while no document is divided.
@@ -62,9 +96,8 @@ def of_documents(every: Sequence[DocumentWords]) -> Forms:
     # One document at a time, so that other threads can have the interpreter in between.
     for words in every:
         every_form.update(words.forms)
-    names = sorted(every_form)
-    numbers = dict(zip(names, range(len(names)), strict=True))
-    number_of = numbers.__getitem__
+    names = Names(sorted(every_form))
+    number_of = names.numbers.__getitem__
     local = array("I")
     for words in every:
         local.extend(map(number_of, words.forms))
@@ -127,13 +160,13 @@ def taken(
 ) -> Forms:
     """Take the forms of n documents, and of their passages, out of those with ``size`` forms; ``name`` names one."""
     some = Forms(
-        (),
+        Names(()),
         held(documents, rows),
         None if passages is None else held(passages, passage_rows),
         None if sequences is None else followed(sequences, rows),
     )
     kept, some = used(size, some)
-    return some._replace(names=[name(number) for number in kept.tolist()])
+    return some._replace(names=Names(map(name, kept.tolist())))
 
 
 def used(size: int, forms: Forms) -> tuple[NDArray[np.int64], Forms]:
@@ -151,11 +184,9 @@ def merged(every: Sequence[Forms]) -> Forms:
     if len(every) == 1:
         return every[0]
     # Sorting finds the runs that are sorted already, so this is a merge.
-    names = list(dict.fromkeys(sorted(chain.from_iterable(one.names for one in every))))
-    numbers = dict(zip(names, range(len(names)), strict=True))
-    mapped = [
-        _renumbered(one, np.fromiter(map(numbers.__getitem__, one.names), np.uint32, len(one.names))) for one in every
-    ]
+    names = Names(dict.fromkeys(sorted(chain.from_iterable(one.names for one in every))))
+    number_of = names.numbers.__getitem__
+    mapped = [_renumbered(one, np.fromiter(map(number_of, one.names), np.uint32, len(one.names))) for one in every]
     divided = any(one.passages is not None for one in mapped)
     sequences = [one.sequences for one in mapped if one.sequences is not None]
     return Forms(

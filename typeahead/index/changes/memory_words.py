@@ -23,7 +23,7 @@ from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.lookup import Form, Known, LookedUp
 from typeahead.index.parts import WordEvidence
 from typeahead.search.terms import FIELDS, Term, follows, parts
-from typeahead.search.vocabulary import Vocabulary
+from typeahead.search.vocabulary import LONGEST_FORM, Vocabulary
 from typeahead.text.document import Document
 
 _FIELDS: Final = len(FIELDS)
@@ -58,13 +58,18 @@ class MemoryWords:
         self.total_lengths = forms.documents.lengths.sum(axis=0, dtype=np.float64)
         self._postings = Postings(forms.documents, self.count, len(forms.names))
         self._leaving = Leaving(self, forms.documents)
-        self.vocabulary = _vocabulary(forms.names, self._postings.frequencies)
         self._forward = Forward(self.count, *forms.documents)
         compiled: Any = import_compiled("weighing", "weighing words")
         self._weigh = None if compiled is None else compiled.weigh_postings
         self._passages = None
         if forms.passages is not None:
             self._passages = Forward(len(forms.passages.lengths), *forms.passages)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """All forms, with the number of documents that hold each."""
+        # Made when it is asked for: searches do without.
+        return _vocabulary(self.forms.names, self._postings.frequencies)
 
     def look_up(self, terms: Sequence[Term] | LookedUp) -> LookedUp:
         """Look terms up, for several of the following methods; looked-up ones are returned as they are."""
@@ -73,14 +78,17 @@ class MemoryWords:
     def _known(self, term: Term) -> Known:
         forms = []
         for form, weight in term.words.items():
-            number = self.vocabulary.find(form)
+            number = self._number(form)
             if number >= 0:
-                forms.append(Form(form, number, weight, self.vocabulary.frequency(number)))
+                forms.append(Form(form, number, weight, int(self._postings.frequencies[number])))
         first = last = begun = 0
         if term.beginning:
-            first, last = self.vocabulary.range(term.beginning)
+            first, last = self.forms.names.range(_shortened(term.beginning))
             begun = int(np.count_nonzero(self._postings.holding(first, last)))
         return Known(forms, term.beginning, term.beginning_weight, first, last, begun)
+
+    def _number(self, form: str) -> int:
+        return self.forms.names.numbers.get(form[:LONGEST_FORM], -1)
 
     def candidates(
         self,
@@ -205,7 +213,7 @@ class MemoryWords:
     def _follow(self, phrase: Sequence[str], among: _Mask) -> _Mask:
         """Whether the forms of a phrase follow each other in each document, in its title or its text."""
         found = np.zeros(self.count, np.bool_)
-        wanted = [self.vocabulary.find(form) for form in phrase]
+        wanted = list(map(self._number, phrase))
         if min(wanted) < 0:
             return found
         if (sequences := self.forms.sequences) is None:
@@ -229,7 +237,7 @@ class MemoryWords:
             most[rows] += times.sum(axis=0)
         rows = _best(np.flatnonzero(held), most, MOST_ANALYSED)
         # The vocabulary knows them by so many characters.
-        names = [self.vocabulary.form(number) for number in wanted]
+        names = [self.forms.names[number] for number in wanted]
         for row, document in zip(rows.tolist(), self._read(rows.tolist()), strict=True):
             found[row] = any(follows(names, parts(text)) for text in (document.title, document.text))
         return found
@@ -247,6 +255,11 @@ def _best(rows: NDArray[np.int64], scores: NDArray[np.float32], most: int) -> ND
     return best
 
 
+def _shortened(beginning: str) -> str:
+    """A beginning as the vocabulary knows it."""
+    return beginning[:LONGEST_FORM].encode("utf-8", "replace").decode()
+
+
 def _vocabulary(names: Sequence[str], frequencies: NDArray[np.uint32]) -> Vocabulary:
     blob = np.frombuffer("".join(names).encode(), np.uint8)
     starts = np.zeros(len(names) + 1, np.int64)
@@ -255,4 +268,4 @@ def _vocabulary(names: Sequence[str], frequencies: NDArray[np.uint32]) -> Vocabu
         # Of each character all bytes but the first continue it.
         firsts = np.flatnonzero((blob & 0xC0) != 0x80)
         starts = np.append(firsts, len(blob))[starts]
-    return Vocabulary(blob, starts, frequencies, list(names))
+    return Vocabulary(blob, starts, frequencies)

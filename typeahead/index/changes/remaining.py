@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.index.changes.forms import Forms, HeldForms, held, used
+from typeahead.index.changes.forms import Forms, HeldForms, Names, held, used
 from typeahead.index.changes.postings import Postings
 from typeahead.index.lexical.lookup import Form, Known, LookedUp
 from typeahead.index.parts import WordEvidence
@@ -43,7 +43,7 @@ class _Gone:
         forms = held(documents, rows)
         self.lengths = forms.lengths.sum(axis=0, dtype=np.float64)
         #: The numbers of the forms that occur, rising.
-        self.numbers, renumbered = used(size, Forms((), forms, None, None))
+        self.numbers, renumbered = used(size, Forms(Names(()), forms, None, None))
         self.postings = Postings(renumbered.documents, len(rows), len(self.numbers))
 
     def frequency(self, first: int, last: int) -> int:
