@@ -143,18 +143,21 @@ def test_a_value_that_is_not_finite_or_too_large_is_refused(value: float) -> Non
         ExactVectors(vectors)
 
 
-def test_the_product_is_exact_at_its_extremes() -> None:
+@pytest.mark.parametrize("compiled", ["0", "1"])
+def test_the_product_is_exact_at_its_extremes(compiled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sums that saturate 16 bits on processors without VNNI, if queries had 8 bits."""
+    monkeypatch.setenv(VARIABLE, compiled)
     rows = np.stack([np.full(256, 127), np.full(256, -128), np.tile([127, -128], 128)]).astype(np.int8)
     queries = np.stack([np.full(256, 63), np.full(256, -63), np.tile([63, -63], 128)])
     found = int8.Int8Rows(rows).dot((queries + int8.ZERO).astype(np.uint8))
     assert (queries @ rows.T.astype(np.int64)).tolist() == found.tolist()
 
 
-def test_the_product_is_the_same_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_product_is_the_same_in_several_blocks_without_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     rows = rng.integers(-127, 128, (1000, 24)).astype(np.int8)
     queries = rng.integers(1, 128, (3, 24)).astype(np.uint8)
     whole = int8.Int8Rows(rows).dot(queries)
+    monkeypatch.setenv(VARIABLE, "0")
     monkeypatch.setattr(int8, "_BLOCK_BYTES", 24 * 70)
     assert whole.tolist() == int8.Int8Rows(rows).dot(queries).tolist()

@@ -1,8 +1,7 @@
 """Exact search among few vectors: one product in float32, and a bound on its rounding.
 
-:mod:`typeahead.index.exact` reads a quarter of the bytes, but has to round all rows first, and to lay them out. That
-takes 6 ms for 1,000 vectors of 384 dimensions, and this takes none; a search takes 0.06 ms here and 0.12 there. From
-some thousand vectors on, the other is faster (``python -m benchmarks.search --vectors 1000``).
+:mod:`typeahead.index.exact` reads a quarter of the bytes, but has to round all rows and lay them out first. Some
+thousand vectors change more often than that pays (``python -m benchmarks.search --vectors 1000``).
 """
 
 from __future__ import annotations
