@@ -7,7 +7,8 @@ visible   documents are written one by one, and deleted again; each time, new co
 writes    documents a second, in batches of 100, each batch on disk before it is answered: with vectors, and encoded by
           the server, beside ``build_index`` over the same documents in the same run
 load      200 keys a second, without and with 50 documents a second that are written with their vectors, and with 50
-          that the server encodes. The table says whether a compaction ended meanwhile: that takes some 5,000 documents
+          that the server encodes. So many documents are written before that a compaction begins halfway; the table says
+          whether it ended in time
 
 The index is copied first. The documents that are written are those of the index itself, under new ids, with their words
 in another order, and with vectors that are its own ones turned a little.
@@ -40,6 +41,7 @@ from benchmarks.typed import load_queries, load_traces
 from typeahead.encoders.loading import load
 from typeahead.errors import TypeaheadError
 from typeahead.index import build_index, open_index
+from typeahead.index.living import DUE_PASSAGES
 from typeahead.index.vectors import VECTORS, map_vectors
 from typeahead.tables import report
 from typeahead.text.document import Document
@@ -228,6 +230,9 @@ def load_lines(
         with setup.server() as server, setup.client(server, texts) as generator:
             generator.open_loop(*schedule.constant(min(1000.0, 10 * people), OPEN_WARM_UP, people, seed=1))
             writer = Writer(server.address)
+            if vectors is not None:
+                for _ in range(int(DUE_PASSAGES - rate * seconds / 2) // BATCH):
+                    writer.put(documents.with_vectors(BATCH))
             before = writer.call("GET", "/v1/index")
             writing = None if vectors is None else Writing(writer, documents, rate, vectors=vectors)
             if writing is not None:
