@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -49,10 +50,12 @@ class DocumentWords(NamedTuple):
         """Analyse a document."""
         sequences: list[list[str]] = []
         counts: list[Counter[str]] = []
+        lengths: list[int] = []
         texts = [document.title, document.text, *(one.text for one in passages if len(passages) > 1)]
         for text in texts:
             parts, wholes = parts_and_wholes(text)
             sequences.append(parts)
+            lengths.append(len(parts) + len(wholes))
             counts.append(Counter(parts + wholes))
         del sequences[len(FIELDS) :]
         # What a passage alone holds, as a word was cut in two, is no word of the document.
@@ -62,18 +65,18 @@ class DocumentWords(NamedTuple):
         ids: list[int] = []
         times: list[int] = []
         for counted in counts:
-            held = sorted(places[form] for form in counted if form in places)
+            held = sorted(counted.keys() & places.keys())
             sizes.append(len(held))
-            ids += held
-            times += [min(counted[forms[place]], _LARGEST_COUNT) for place in held]
+            ids += map(places.__getitem__, held)
+            times += map(counted.__getitem__, held)
         return cls(
             forms,
             np.array(sizes, np.uint32),
-            np.array([counted.total() for counted in counts], np.uint32),
+            np.array(lengths, np.uint32),
             np.array(ids, np.uint32),
-            np.array(times, np.uint8),
+            np.minimum(times, _LARGEST_COUNT).astype(np.uint8),
             np.array(list(map(len, sequences)), np.uint32),
-            np.array([places[form] for parts in sequences for form in parts], np.uint32),
+            np.array(list(map(places.__getitem__, chain.from_iterable(sequences))), np.uint32),
         )
 
     def encoded(self) -> tuple[str, bytes]:
