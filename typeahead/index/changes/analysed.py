@@ -92,19 +92,23 @@ class DocumentWords(NamedTuple):
         Raises ``ValueError`` for anything else. The order of the numbers is not checked; a wrong one makes wrong
         evidence and nothing worse.
         """
+        if not isinstance(forms, str):
+            raise ValueError("its forms are no text")
         names = forms.split(_BETWEEN) if forms else []
-        if "" in names:
+        if forms.startswith(_BETWEEN) or forms.endswith(_BETWEEN) or 2 * _BETWEEN in forms:
             raise ValueError("a form is empty")
         texts = len(FIELDS) + (passages if passages > 1 else 0)
         head = np.frombuffer(numbers, _NUMBER, min(_HEADER + 2 * texts, len(numbers) // 4))
-        if len(head) < _HEADER + 2 * texts or head[0] != texts:
+        # Python's numbers are faster while there are few.
+        told = head.tolist()
+        if len(told) < _HEADER + 2 * texts or told[0] != texts:
             raise ValueError("the words are not those of its texts")
-        sizes, lengths = head[_HEADER : _HEADER + texts], head[_HEADER + texts :]
-        entries, length = int(sizes.sum(dtype=np.int64)), int(head[1:_HEADER].sum(dtype=np.int64))
-        if len(numbers) != 4 * (len(head) + entries + length) + entries:
+        entries, length = sum(told[_HEADER : _HEADER + texts]), sum(told[1:_HEADER])
+        if len(numbers) != 4 * (len(told) + entries + length) + entries:
             raise ValueError("the words are cut off")
-        rest = np.frombuffer(numbers, _NUMBER, entries + length, 4 * len(head))
+        rest = np.frombuffer(numbers, _NUMBER, entries + length, 4 * len(told))
         if len(rest) and rest.max() >= len(names):
             raise ValueError("a form is missing")
-        counts = np.frombuffer(numbers, np.uint8, entries, 4 * (len(head) + len(rest)))
+        counts = np.frombuffer(numbers, np.uint8, entries, 4 * (len(told) + len(rest)))
+        sizes, lengths = head[_HEADER : _HEADER + texts], head[_HEADER + texts :]
         return cls(names, sizes, lengths, rest[:entries], counts, head[1:_HEADER], rest[entries:])
