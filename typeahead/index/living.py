@@ -109,6 +109,11 @@ class LivingIndex:
         """The version of the contents: a number that grows with each change."""
         return str(self.contents.version)
 
+    @property
+    def divides(self) -> bool:
+        """Whether long documents are divided: not in an index that was built without."""
+        return self._base.generation.manifest.passage_limit is not None
+
     def write(self, entries: Sequence[Entry]) -> int:
         """See :meth:`~typeahead.search.port.Writes.upsert`. They are on disk, and can be found, when this returns."""
         return self._write(entries)
