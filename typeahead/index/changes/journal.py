@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -163,14 +163,21 @@ class Journal:
 
     def changed(self) -> bool:
         """Whether anybody has written since this was last asked, this object included; True at first."""
-        with self._watching, explained(self.path):
+        with explained(self.path):
             if not self.path.exists():
                 return self._noticed(-1)
+            with self._reading() as connection:
+                (seen,) = connection.execute("PRAGMA data_version").fetchone()
+                return self._noticed(seen)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection for what is read in no time; the file must exist."""
+        with self._watching:
             if self._watcher is None:
                 self._watcher = self._file.open()
             self._file.check()
-            (seen,) = self._watcher.execute("PRAGMA data_version").fetchone()
-            return self._noticed(seen)
+            yield self._watcher
 
     def _noticed(self, seen: int) -> bool:
         before, self._seen = self._seen, seen
@@ -196,7 +203,7 @@ class Journal:
         with explained(self.path):
             if not self.path.exists():
                 return dict(self._base_kinds)
-            with closing(self._file.open()) as connection:
+            with self._reading() as connection:
                 return _kinds(connection) | self._base_kinds
 
     @property
@@ -240,7 +247,7 @@ class Journal:
         with explained(self.path):
             if not self.path.exists():
                 return 0
-            with closing(self._file.open()) as connection:
+            with self._reading() as connection:
                 return _counters(connection)[name]
 
     def _add_kinds(self, connection: sqlite3.Connection, changes: Sequence[Entry | Deleted]) -> None:
