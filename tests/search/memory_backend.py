@@ -30,6 +30,11 @@ class MemoryBackend:
         )
 
     @property
+    def divides(self) -> bool:
+        """Long documents may come in passages."""
+        return True
+
+    @property
     def _held(self) -> dict[str, Entry]:
         return {i: entry for i, entry in self._all.items() if filters.matches(self._tree, entry.document)}
 

@@ -33,6 +33,7 @@ class WritableIndex(BruteForceIndex):
         self.known: dict[str, str] = {}
         #: What :meth:`upsert` finds in :meth:`kinds` only after it was asked: another writer was faster.
         self.race: dict[str, str] = {}
+        self.divides = True
         #: What the index tells about itself.
         self.told: dict[str, Any] = {"parts": 1, "bytes": 1000, "compacted": None}
 

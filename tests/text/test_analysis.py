@@ -287,6 +287,17 @@ def test_any_text_has_words_that_can_be_written(text: str) -> None:
             assert fold(form) == form
 
 
+@pytest.mark.parametrize("space", [character for character in map(chr, range(0x10000)) if character.isspace()])
+def test_no_word_reaches_across_white_space(space: str) -> None:
+    text = f"os.path{space}join{space}.net{space}C++,{space}(don't)"
+    assert forms(text) == [word.forms for word in analyse(text).words] == forms("os.path join .net C++, (don't)")
+
+
+@given(st.text(st.sampled_from("aBC20 .,:;!?/-_+#'\"&%()[]\\\n\x00é"), max_size=12))
+def test_punctuation_round_a_word_changes_nothing_that_analysing_the_text_would_not(text: str) -> None:
+    assert forms(text) == [word.forms for word in analyse(text).words]
+
+
 @given(st.one_of(texts, ODD))
 def test_a_shape_is_as_long_as_its_text(text: str) -> None:
     assert len(shape_of(text)) == len(text)

@@ -89,6 +89,11 @@ class _Writes:
     def __init__(self, backend: LivingBackend) -> None:
         self._backend, self._index = backend, backend._index
 
+    @property
+    def divides(self) -> bool:
+        """See :attr:`~typeahead.search.port.Writes.divides`."""
+        return self._index.divides
+
     async def upsert(self, entries: Sequence[Entry]) -> int:
         """See :meth:`~typeahead.search.port.Writes.upsert`."""
         return await self._backend.write(lambda: self._index.write(entries))

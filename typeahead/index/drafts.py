@@ -30,6 +30,9 @@ LONGEST_NAME: Final = 256
 MOST_VALUES: Final = 1000
 #: How far the length of a vector may be from 1: float16 and the teachers' own arithmetic stay within 0.001.
 EXACT: Final = 0.01
+#: Types of the numbers of vectors, and the largest number that float32 holds.
+_NUMBERS: Final = frozenset((float, int))
+_LARGEST_NUMBER: Final = float(np.finfo(np.float32).max)
 
 _KNOWN: Final = ("id", "title", "text", "url", "fields", "vectors")
 
@@ -157,15 +160,20 @@ def _vectors(given: Any, space: Space) -> Vectors:
     if any(len(row) != space.dim for row in given):
         wrong = next(len(row) for row in given if len(row) != space.dim)
         raise BadDocument("vector_dimension", f"a vector has {wrong} numbers, those of this index have {space.dim}")
-    if not all(type(number) in (float, int) for row in given for number in row):
+    if not all(_NUMBERS.issuperset(map(type, row)) for row in given):
         raise BadDocument("bad_vectors", "a vector holds something that is no number")
-    with np.errstate(over="ignore"):
-        vectors: Vectors = np.array(given, np.float64).astype(np.float32)
-    if not np.isfinite(vectors).all():
+    try:
+        wide = np.array(given, np.float64)
+        # NaN is not within any bounds.
+        held = bool(np.abs(wide).max() <= _LARGEST_NUMBER)
+    except OverflowError:
+        held = False
+    if not held:
         raise BadDocument("vector_not_finite", "a vector has a number that float32 cannot hold")
+    vectors: Vectors = wide.astype(np.float32)
     if space.similarity == "cosine":
-        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-        if (np.abs(lengths - 1) > EXACT).any():
+        lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        if np.abs(lengths - 1).max() > EXACT:
             worst = float(lengths[np.argmax(np.abs(lengths - 1))])
             message = f"a vector has length {worst:.4g}, and has to have 1: divide it by its length"
             raise BadDocument("vector_length", message)

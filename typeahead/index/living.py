@@ -7,11 +7,12 @@ thread looks ten times a second for what they did.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -107,6 +108,11 @@ class LivingIndex:
     def version(self) -> str:
         """The version of the contents: a number that grows with each change."""
         return str(self.contents.version)
+
+    @property
+    def divides(self) -> bool:
+        """Whether long documents are divided: not in an index that was built without."""
+        return self._base.generation.manifest.passage_limit is not None
 
     def write(self, entries: Sequence[Entry]) -> int:
         """See :meth:`~typeahead.search.port.Writes.upsert`. They are on disk, and can be found, when this returns."""
@@ -251,13 +257,15 @@ class LivingIndex:
         opened = None if replaced else before
         try:
             for _ in range(_ATTEMPTS):
-                if opened is None:
-                    opened = self._open(before)
                 try:
-                    return opened, _contents(opened)
+                    if opened is not None:
+                        return opened, _contents(opened)
+                    with _uncollected():
+                        opened = self._open(before)
+                        return opened, _contents(opened)
                 except Superseded:
                     # A compaction has ended since.
-                    if opened is not before:
+                    if opened is not None and opened is not before:
                         _close(opened)
                     opened = None
             raise IndexFolderError(f"{self.folder} changes faster than it can be opened: try again", folder=self.folder)
@@ -310,6 +318,22 @@ def _contents(base: _Base) -> Contents:
         for part, mask in zip(state.parts, state.admitted, strict=True)
     ]
     return Contents(state.version, state.parts, state.admitted, words)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector still while many objects come to be.
+
+    With 10,000 changes, a million passages took 1.4 to 1.6 seconds of CPU time to open instead of 1.7: the collector
+    goes through everything that the process has, and finds nothing.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _close(base: _Base) -> None:

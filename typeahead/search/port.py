@@ -123,6 +123,10 @@ class Entry(NamedTuple):
 class Writes(Protocol):
     """The capability to change documents. What was answered has survived; each change gives a new version."""
 
+    @property
+    def divides(self) -> bool:
+        """Whether whoever writes is to divide long documents into passages. Reading it must not block."""
+
     async def upsert(self, entries: Sequence[Entry]) -> int:
         """Add documents, or replace those of the same id, all or none; returns the new version.
 

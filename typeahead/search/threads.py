@@ -164,6 +164,11 @@ class _ThreadedWrites:
     def __init__(self, backend: ThreadedBackend) -> None:
         self._backend = backend
 
+    @property
+    def divides(self) -> bool:
+        """See :attr:`~typeahead.search.port.Writes.divides`."""
+        return _writes(self._backend._engine).divides
+
     async def upsert(self, entries: Sequence[Entry]) -> int:
         """See :meth:`~typeahead.search.port.Writes.upsert`."""
         return await self._backend._together(lambda engine: _writes(engine).upsert(entries))

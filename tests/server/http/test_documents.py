@@ -206,13 +206,11 @@ def test_the_index_is_described(client: httpx.Client) -> None:
     assert client.get("/v1/index?token=w").status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("told", "divided"), [({}, True), ({"passage_limit": 64}, True), ({"passage_limit": None}, False)]
-)
+@pytest.mark.parametrize("divided", [True, False])
 def test_long_documents_are_divided_unless_the_index_is_not(
-    client: httpx.Client, index: WritableIndex, told: dict[str, int | None], divided: bool
+    client: httpx.Client, index: WritableIndex, divided: bool
 ) -> None:
-    index.told = told
+    index.divides = divided
     put(client, {"id": "a", "text": "Word. " * 150}, {"id": "b", "text": "Word."})
     assert (len(index.stored["a"].passages) > 1) == divided
     assert len(index.stored["a"].vectors) == len(index.stored["a"].passages)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from typeahead.index.drafts import draft_of
 from typeahead.search.space import Space
 from typeahead.server.writing.drafts import BadDocument, check_kinds, read_draft
 from typeahead.text.document import Document
@@ -91,6 +92,12 @@ def test_each_mistake_has_a_code_and_a_short_message(given: Any, code: str) -> N
         read(given)
     assert error.value.code == code
     assert 10 < len(str(error.value)) < 300
+
+
+def test_an_integer_that_no_float_holds_is_refused() -> None:
+    with pytest.raises(BadDocument) as error:
+        draft_of({"id": "a", "text": "x", "vectors": [[10**400, 0]]}, Space("t", None, 2, "dot"))
+    assert error.value.code == "vector_not_finite"
 
 
 def test_by_dot_product_vectors_have_any_length() -> None:

@@ -17,14 +17,14 @@ from typeahead.text.document import Document, Passage
 
 
 class Noting(MeanEncoder):
-    """Notes how many texts it encodes in one go."""
+    """Notes the texts that it encodes in one go."""
 
     def __init__(self) -> None:
         super().__init__("passages")
-        self.sizes: list[int] = []
+        self.chunks: list[Sequence[str]] = []
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        self.sizes.append(len(texts))
+        self.chunks.append(texts)
         return super().encode(texts)
 
 
@@ -67,12 +67,24 @@ async def test_little_is_encoded_in_one_go_so_that_others_take_turns() -> None:
     encoder = Noting()
     encoding = Encoding(encoder)
     entries = await encoding.entries([Draft(Document(str(n), "", f"text {n}"), None) for n in range(CHUNK + 1)])
-    assert encoder.sizes == [CHUNK, 1]
+    assert list(map(len, encoder.chunks)) == [CHUNK, 1]
     expected = MeanEncoder().encode([f"text {n}" for n in range(CHUNK + 1)])
     assert all(
         isinstance(entry, Entry) and (entry.vectors == vector).all()
         for entry, vector in zip(entries, expected, strict=True)
     )
+    encoding.close()
+
+
+async def test_texts_of_one_length_are_encoded_together() -> None:
+    encoder = Noting()
+    encoding = Encoding(encoder)
+    texts = ["long " * 100 if n % 2 else f"short {n}" for n in range(2 * CHUNK)]
+    entries = await encoding.entries([Draft(Document(str(n), "", text), None) for n, text in enumerate(texts)])
+    assert [sorted(set(map(len, chunk)))[0] > 100 for chunk in encoder.chunks] == [False, True]
+    assert [entry.document.text for entry in entries if isinstance(entry, Entry)] == texts
+    vectors = np.concatenate([entry.vectors for entry in entries if isinstance(entry, Entry)])
+    assert (vectors == MeanEncoder().encode([text.strip() for text in texts])).all()
     encoding.close()
 
 

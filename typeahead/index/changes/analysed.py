@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -49,10 +50,12 @@ class DocumentWords(NamedTuple):
         """Analyse a document."""
         sequences: list[list[str]] = []
         counts: list[Counter[str]] = []
+        lengths: list[int] = []
         texts = [document.title, document.text, *(one.text for one in passages if len(passages) > 1)]
         for text in texts:
             parts, wholes = parts_and_wholes(text)
             sequences.append(parts)
+            lengths.append(len(parts) + len(wholes))
             counts.append(Counter(parts + wholes))
         del sequences[len(FIELDS) :]
         # What a passage alone holds, as a word was cut in two, is no word of the document.
@@ -62,18 +65,18 @@ class DocumentWords(NamedTuple):
         ids: list[int] = []
         times: list[int] = []
         for counted in counts:
-            held = sorted(places[form] for form in counted if form in places)
+            held = sorted(counted.keys() & places.keys())
             sizes.append(len(held))
-            ids += held
-            times += [min(counted[forms[place]], _LARGEST_COUNT) for place in held]
+            ids += map(places.__getitem__, held)
+            times += map(counted.__getitem__, held)
         return cls(
             forms,
             np.array(sizes, np.uint32),
-            np.array([counted.total() for counted in counts], np.uint32),
+            np.array(lengths, np.uint32),
             np.array(ids, np.uint32),
-            np.array(times, np.uint8),
+            np.minimum(times, _LARGEST_COUNT).astype(np.uint8),
             np.array(list(map(len, sequences)), np.uint32),
-            np.array([places[form] for parts in sequences for form in parts], np.uint32),
+            np.array(list(map(places.__getitem__, chain.from_iterable(sequences))), np.uint32),
         )
 
     def encoded(self) -> tuple[str, bytes]:
@@ -89,19 +92,23 @@ class DocumentWords(NamedTuple):
         Raises ``ValueError`` for anything else. The order of the numbers is not checked; a wrong one makes wrong
         evidence and nothing worse.
         """
+        if not isinstance(forms, str):
+            raise ValueError("its forms are no text")
         names = forms.split(_BETWEEN) if forms else []
-        if "" in names:
+        if forms.startswith(_BETWEEN) or forms.endswith(_BETWEEN) or 2 * _BETWEEN in forms:
             raise ValueError("a form is empty")
         texts = len(FIELDS) + (passages if passages > 1 else 0)
         head = np.frombuffer(numbers, _NUMBER, min(_HEADER + 2 * texts, len(numbers) // 4))
-        if len(head) < _HEADER + 2 * texts or head[0] != texts:
+        # Python's numbers are faster while there are few.
+        told = head.tolist()
+        if len(told) < _HEADER + 2 * texts or told[0] != texts:
             raise ValueError("the words are not those of its texts")
-        sizes, lengths = head[_HEADER : _HEADER + texts], head[_HEADER + texts :]
-        entries, length = int(sizes.sum(dtype=np.int64)), int(head[1:_HEADER].sum(dtype=np.int64))
-        if len(numbers) != 4 * (len(head) + entries + length) + entries:
+        entries, length = sum(told[_HEADER : _HEADER + texts]), sum(told[1:_HEADER])
+        if len(numbers) != 4 * (len(told) + entries + length) + entries:
             raise ValueError("the words are cut off")
-        rest = np.frombuffer(numbers, _NUMBER, entries + length, 4 * len(head))
+        rest = np.frombuffer(numbers, _NUMBER, entries + length, 4 * len(told))
         if len(rest) and rest.max() >= len(names):
             raise ValueError("a form is missing")
-        counts = np.frombuffer(numbers, np.uint8, entries, 4 * (len(head) + len(rest)))
+        counts = np.frombuffer(numbers, np.uint8, entries, 4 * (len(told) + len(rest)))
+        sizes, lengths = head[_HEADER : _HEADER + texts], head[_HEADER + texts :]
         return cls(names, sizes, lengths, rest[:entries], counts, head[1:_HEADER], rest[entries:])

@@ -7,8 +7,9 @@ document has any more.
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, count
 from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
@@ -92,17 +93,17 @@ class Forms(NamedTuple):
 
 def of_documents(every: Sequence[DocumentWords]) -> Forms:
     """Put documents together."""
-    every_form: set[str] = set()
+    # Numbers as they come, which looks each form up once.
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
+    came = array("I")
     # One document at a time, so that other threads can have the interpreter in between.
     for words in every:
-        every_form.update(words.forms)
-    names = Names(sorted(every_form))
-    number_of = names.numbers.__getitem__
-    local = array("I")
-    for words in every:
-        local.extend(map(number_of, words.forms))
+        came.extend(map(numbers.__getitem__, words.forms))
+    names = Names(sorted(numbers))
+    sorted_places = np.empty(len(names), np.uint32)
+    sorted_places[np.fromiter(map(numbers.__getitem__, names), np.int64, len(names))] = np.arange(len(names))
     # By document and place in it, the number of the form.
-    renumbered = np.array(local, np.uint32)
+    renumbered: NDArray[np.uint32] = sorted_places[np.array(came)]
     first = _before([len(words.forms) for words in every])[:-1]
 
     def global_ids(ids: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:

@@ -14,15 +14,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from typeahead.errors import FieldTypeError, IndexFolderError, WritesFull
 from typeahead.index.changes.journal_file import JournalFile
 from typeahead.index.changes.journal_schema import BESIDE, COUNTERS, JOURNAL, MOST_AT_ONCE, damaged, explained
-from typeahead.index.changes.records import Change, Deleted, change_of, check_entry, row_of
+from typeahead.index.changes.records import Change, Deleted, change_of, changes_of, check_entry, row_of
 from typeahead.index.kinds import KINDS, FieldKinds
 from typeahead.index.manifest import Manifest
 from typeahead.search.port import Entry
@@ -33,8 +33,13 @@ MOST_PASSAGES: Final = 50_000
 _ROWS_AT_ONCE: Final = 256
 #: Versions that the numbers of changes have room for.
 _MOST_VERSIONS: Final = (1 << 62) // MOST_AT_ONCE
+#: The largest number that SQLite has.
+_LARGEST_NUMBER: Final = (1 << 63) - 1
+#: What reading something raises that is no change.
+_NO_CHANGE: Final = (ValueError, TypeError, FieldTypeError, RecursionError)
 _READ: Final = (
-    "SELECT number, id, passages, document, vectors, forms, words FROM changes WHERE number >= ? ORDER BY number"
+    "SELECT number, id, passages, document, vectors, forms, words FROM changes "
+    "WHERE number >= ? AND number <= ? ORDER BY number"
 )
 
 
@@ -133,26 +138,46 @@ class Journal:
                         f"{self.path} begins after version {dropped}, not {version}: open the index again",
                         folder=self.path.parent,
                     )
-                last = None if until is None else (until + 1) * MOST_AT_ONCE
-                for number, *row in connection.execute(_READ, ((version + 1) * MOST_AT_ONCE,)):
-                    if last is not None and number >= last:
-                        return
-                    try:
-                        change = change_of(number // MOST_AT_ONCE, row, self._dim)
-                    except (ValueError, TypeError, FieldTypeError, RecursionError) as error:
-                        raise damaged(self.path, f"change {number}: {error}") from error
-                    yield change
+                last = _LARGEST_NUMBER if until is None else (until + 1) * MOST_AT_ONCE - 1
+                found = connection.execute(_READ, ((version + 1) * MOST_AT_ONCE, last))
+                while rows := found.fetchmany(_ROWS_AT_ONCE):
+                    yield from self._decoded(rows)
+
+    def _decoded(self, rows: Sequence[Any]) -> Iterator[Change]:
+        """Read some rows, each with its number in front."""
+        numbered = [(number // MOST_AT_ONCE, row) for number, *row in rows]
+        try:
+            changes = changes_of(numbered, self._dim)
+        except _NO_CHANGE as error:
+            raise damaged(self.path, self._wrong(rows) or str(error)) from error
+        yield from changes
+
+    def _wrong(self, rows: Sequence[Any]) -> str | None:
+        """Say which of some rows is no change, and why."""
+        for number, *row in rows:
+            try:
+                change_of(number // MOST_AT_ONCE, row, self._dim)
+            except _NO_CHANGE as error:
+                return f"change {number}: {error}"
+        return None
 
     def changed(self) -> bool:
         """Whether anybody has written since this was last asked, this object included; True at first."""
-        with self._watching, explained(self.path):
+        with explained(self.path):
             if not self.path.exists():
                 return self._noticed(-1)
+            with self._reading() as connection:
+                (seen,) = connection.execute("PRAGMA data_version").fetchone()
+                return self._noticed(seen)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection for what is read in no time; the file must exist."""
+        with self._watching:
             if self._watcher is None:
                 self._watcher = self._file.open()
             self._file.check()
-            (seen,) = self._watcher.execute("PRAGMA data_version").fetchone()
-            return self._noticed(seen)
+            yield self._watcher
 
     def _noticed(self, seen: int) -> bool:
         before, self._seen = self._seen, seen
@@ -178,7 +203,7 @@ class Journal:
         with explained(self.path):
             if not self.path.exists():
                 return dict(self._base_kinds)
-            with closing(self._file.open()) as connection:
+            with self._reading() as connection:
                 return _kinds(connection) | self._base_kinds
 
     @property
@@ -222,7 +247,7 @@ class Journal:
         with explained(self.path):
             if not self.path.exists():
                 return 0
-            with closing(self._file.open()) as connection:
+            with self._reading() as connection:
                 return _counters(connection)[name]
 
     def _add_kinds(self, connection: sqlite3.Connection, changes: Sequence[Entry | Deleted]) -> None:

@@ -93,17 +93,43 @@ def change_of(version: int, row: Sequence[Any], dim: int) -> Change:
     Raises ``ValueError``, ``TypeError``, ``RecursionError`` or :class:`~typeahead.errors.FieldTypeError` for anything
     else.
     """
+    return _change(version, row, dim, _vectors([row], dim))
+
+
+def changes_of(rows: Sequence[tuple[int, Sequence[Any]]], dim: int) -> list[Change]:
+    """Read some changes, each with its version, as :func:`change_of` does, but in half the time."""
+    every, first = _vectors([row for _, row in rows], dim), 0
+    changes = []
+    for version, row in rows:
+        last = first + row[1]
+        changes.append(_change(version, row, dim, every[first:last]))
+        first = last
+    return changes
+
+
+def _vectors(rows: Sequence[Sequence[Any]], dim: int) -> Vectors:
+    """The vectors of some changes, one after the other: float32 (n, dim)."""
+    if not all(isinstance(row[1], int) for row in rows):
+        raise ValueError("it has no number of passages")
+    values = np.frombuffer(b"".join([row[3] for row in rows if row[1]]), _VALUE).astype(np.float32, copy=False)
+    if len(values) != dim * sum(row[1] for row in rows):
+        raise ValueError(f"its vectors are not of {dim} dimensions")
+    # NaN is not less than anything.
+    if len(values) and not np.abs(values).max() < _LARGEST:
+        raise ValueError("a vector is not finite")
+    return values.reshape(-1, dim)
+
+
+def _change(version: int, row: Sequence[Any], dim: int, values: Vectors) -> Change:
+    """Read a change whose vectors were read already."""
     key, passages, text, vectors, forms, numbers = row
-    if not isinstance(key, str) or not isinstance(passages, int):
+    if not isinstance(key, str):
         raise ValueError("it has no id")
     if not passages:
         return Change(version, key, None)
     document, parts = _read(key, text)
     if len(parts) != passages or len(vectors) != _VALUE.itemsize * passages * dim:
         raise ValueError(f"it does not have {passages} vectors of {dim} dimensions")
-    values = np.frombuffer(vectors, _VALUE).reshape(passages, dim).astype(np.float32, copy=False)
-    if not (np.abs(values) < _LARGEST).all():
-        raise ValueError("a vector is not finite")
     return Change(version, key, Stored(document, parts, values, DocumentWords.decoded(forms, numbers, passages)))
 
 
@@ -117,15 +143,17 @@ def _json(stored: Stored) -> str:
 
 def _read(key: str, text: str) -> tuple[Document, tuple[Passage, ...]]:
     title, url, fields, passages = json.loads(text)
-    parts = tuple(Passage(one, tuple(path), anchor) for one, path, anchor in passages)
-    values = read_fields(fields)
-    if not isinstance(values, dict):
-        raise ValueError("its fields are no object")
-    if values:
-        # Raises an error of its own for what is no value of a field.
-        FieldKinds().add(Document(key, fields=values))
-    if not all(isinstance(one, str) for part in parts for one in (part.text, part.anchor, *part.path)):
-        raise ValueError("a passage is no text")
+    parts = tuple([Passage(one, tuple(path), anchor) for one, path, anchor in passages])
+    for part in parts:
+        if not isinstance(part.text, str) or not isinstance(part.anchor, str):
+            raise ValueError("a passage is no text")
+        if not all(isinstance(one, str) for one in part.path):
+            raise ValueError("a heading is no text")
     if not isinstance(title, str) or not isinstance(url, str):
         raise ValueError("its title is no text")
-    return Document(key, title, "".join(one.text for one in parts), url, values), parts
+    whole = parts[0].text if len(parts) == 1 else "".join([part.text for part in parts])
+    document = Document(key, title, whole, url, read_fields(fields))
+    if document.fields:
+        # Raises an error of its own for what is no value of a field.
+        FieldKinds().add(document)
+    return document, parts

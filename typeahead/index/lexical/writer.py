@@ -210,12 +210,7 @@ class LexicalWriter:
 
 def parts_and_wholes(text: str) -> tuple[list[str], list[str]]:
     """Return the parts of all words of a text, in their order, and the wholes of words with several parts."""
-    parts: list[str] = []
-    wholes: list[str] = []
-    for word in forms_of(text):
-        if len(word) == 1:
-            parts += word
-        else:
-            parts += word[1:]
-            wholes.append(word[0])
-    return parts, wholes
+    words = forms_of(text)
+    # A plain word is its own part.
+    parts = [part for word in words for part in word[1:] or word]
+    return parts, [word[0] for word in words if len(word) > 1]

@@ -98,7 +98,9 @@ class Desk:
             lambda: [_read(piece, lambda data: read_draft(data, space)) for piece in pieces]
         )
         drafts: dict[int, Draft] = {}
-        kinds = dict(await self._writes.kinds())
+        # Most indexes have no fields, and need not be asked.
+        has_fields = any(isinstance(one, Draft) and one.document.fields for one in read)
+        kinds = dict(await self._writes.kinds()) if has_fields else {}
         for piece, draft in zip(pieces, read, strict=True):
             try:
                 drafts[piece.number] = _accepted(draft, scope, kinds, report.seen)
@@ -106,7 +108,7 @@ class Desk:
                 problems.append((piece.number, problem))
         taken = await self._taken([draft.document.id for draft in drafts.values()], scope)
         _leave_out(drafts, taken, problems)
-        made = await self._encoding.entries(list(drafts.values()), divides=await self._divides())
+        made = await self._encoding.entries(list(drafts.values()), divides=self._writes.divides)
         entries: dict[int, Entry] = {}
         for number, entry in zip(drafts, made, strict=True):
             if isinstance(entry, BadDocument):
@@ -117,11 +119,6 @@ class Desk:
             await self._commit(entries, scope, problems, report)
         finally:
             report.add(problems)
-
-    async def _divides(self) -> bool:
-        """Whether long documents are divided: not in an index that says that it was built without."""
-        tell = self._backend.capabilities.describe
-        return tell is None or (await tell()).get("passage_limit", True) is not None
 
     async def _commit(
         self,

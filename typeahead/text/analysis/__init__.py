@@ -37,6 +37,9 @@ __all__ = ["Analysis", "Word", "analyse", "fold", "forms", "readable"]
 _LONGEST_SYMBOL = 4
 #: Symbols of prose and lists. They are words only of a text that has no others, as they would be in every document.
 _PROSE = frozenset("- -- --- – — • · ‣ ●".split())
+#: Punctuation that is no part of the word behind it, or before it. A dot may be the first part of one.
+_BEFORE = "([\"'"
+_BEHIND = ".,;:!?)]\"'"
 _PAIRED = frozenset(["()", "[]", "{}", "<>", '""', "''", "``", "“”", "‘’", "«»", "「」", "『』"])
 
 # Each alternative of a pattern begins with a plain character or set, which the engine checks first. What must stand
@@ -90,8 +93,25 @@ def analyse(text: str) -> Analysis:
 
 
 def forms(text: str) -> list[tuple[str, ...]]:
-    """The forms of the words of a text, in order: what :func:`analyse` finds, sooner."""
-    return [found for _, _, found in _spans(text, shape_of(text))]
+    """The forms of the words of a text, in order: what :func:`analyse` finds, sooner.
+
+    No word reaches across white space, and most chunks of a text are a plain word with punctuation round it.
+    """
+    found: list[tuple[str, ...]] = []
+    for chunk in text.split():
+        word = chunk.lstrip(_BEFORE).rstrip(_BEHIND)
+        if word.isascii() and len(word) <= LONGEST:
+            if word.isalpha():
+                folded = word.lower()
+                if word[1:] == folded[1:] or word.isupper():
+                    found.append((folded,))
+                    continue
+            elif word.isdigit():
+                found.append((word,))
+                continue
+        found += [form for _, _, form in _spans(chunk, shape_of(chunk)) if form[0] not in _PROSE]
+    # A text that has nothing else keeps the symbols of prose.
+    return found or [form for _, _, form in _spans(text, shape_of(text))]
 
 
 def _spans(text: str, shape: str) -> list[Span]:
