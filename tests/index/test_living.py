@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.search.contract_oracles import unit_vectors
+from typeahead.errors import IndexFolderError
 from typeahead.index import Teacher
+from typeahead.index.backend import embed
 from typeahead.index.changes import following
 from typeahead.index.changes.compacting import compact, create
 from typeahead.index.contents import Contents
@@ -33,6 +36,31 @@ WORDS = ["apple", "apricot", "bread", "ice-cream", "crème", "the", "zest"]
 FILTERS: list[Filter] = [Equal("kind", "a"), Equal("odd", True), Equal("odd", 1), Not(Equal("kind", "b")), And(())]
 
 ids = st.sampled_from([f"d{number}" for number in range(12)])
+
+
+def test_opening_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    create(tmp_path / "index", Teacher("test", "r1"), DIM)
+    with LivingIndex(tmp_path / "index"):
+        assert gc.isenabled()
+    with pytest.raises(IndexFolderError):
+        LivingIndex(tmp_path / "nowhere")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with LivingIndex(tmp_path / "index"):
+            assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("limit", [None, 64])
+async def test_an_index_that_was_built_without_dividing_says_so(tmp_path: Path, limit: int | None) -> None:
+    create(tmp_path / "index", Teacher("test", "r1"), DIM, passage_limit=limit)
+    backend = embed(LivingIndex(tmp_path / "index"))
+    writes = backend.capabilities.writes
+    assert writes is not None
+    assert writes.divides == (limit is not None)
+    await backend.close()
 
 
 @st.composite

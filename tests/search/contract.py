@@ -351,6 +351,7 @@ class BackendContract(LivingContract):
         vector = unit_vectors(1, 14)
         request = Request(vector[0], asked("quince"), 1)
         versions = [backend.version]
+        assert writes.divides in (True, False)
         await writes.upsert([_entry(Document("new", "Quince", "a fruit"), vector)])
         versions.append(backend.version)
         (found,) = await find(backend, [request], later())

@@ -22,7 +22,7 @@ from tests.index.changes.entries import DIM, entries, entry
 from typeahead.errors import FieldTypeError, IndexCorrupt, IndexFolderError, IndexTooNew, SourceError, WritesFull
 from typeahead.index.changes.journal import Journal, Superseded
 from typeahead.index.changes.journal_schema import JOURNAL
-from typeahead.index.changes.records import Change, Deleted, Stored
+from typeahead.index.changes.records import Change, Deleted, Stored, change_of, row_of
 from typeahead.search.port import Entry
 from typeahead.text.document import Document, Passage, Values
 
@@ -79,6 +79,21 @@ def test_what_was_written_is_read(journal: Journal) -> None:
     assert journal.kinds() == {
         "country": "text", "year": "number", "tags": "text", "draft": "truth", "ratio": "number"
     }  # fmt: skip
+
+
+def test_changes_that_are_read_together_are_those_read_one_by_one(journal: Journal) -> None:
+    many: list[Entry | Deleted] = [entry("divided", ["one. ", "two"], "t"), Deleted("gone"), Deleted("too")]
+    many += [entry("fields", "x", fields={"n": 1}), *entries(400)]
+    journal.append(many)
+    every = list(journal.since(0))
+    assert [change.id for change in every] == [one.id if isinstance(one, Deleted) else one.document.id for one in many]
+    for change, one in zip(every, many, strict=True):
+        alone = change_of(1, row_of(one), DIM)
+        assert (change.version, change.id, change.stored is None) == (1, alone.id, alone.stored is None)
+        if change.stored is not None and alone.stored is not None:
+            assert change.stored[:2] == alone.stored[:2]
+            assert (change.stored.vectors == alone.stored.vectors).all()
+            assert change.stored.words.encoded() == alone.stored.words.encoded()
 
 
 def test_without_a_write_there_is_no_file(tmp_path: Path) -> None:
