@@ -34,6 +34,7 @@ from tests.search.contract_oracles import (
     ids,
     later,
     unit_vectors,
+    until,
 )
 from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed, UnsupportedFilter
@@ -352,14 +353,15 @@ class BackendContract(LivingContract):
         request = Request(vector[0], asked("quince"), 1)
         versions = [backend.version]
         assert writes.divides in (True, False)
-        await writes.upsert([_entry(Document("new", "Quince", "a fruit"), vector)])
+        await until(backend, await writes.upsert([_entry(Document("new", "Quince", "a fruit"), vector)]))
         versions.append(backend.version)
         (found,) = await find(backend, [request], later())
         assert (found.hits[0].id, found.version, backend.count) == ("new", versions[1], COUNT + 1)
-        await writes.upsert([_entry(Document("new", "Quince jelly"), vector)])
+        await until(backend, await writes.upsert([_entry(Document("new", "Quince jelly"), vector)]))
         versions.append(backend.version)
         assert (await backend.fetch([Key("new")], later()))[Key("new")].title == "Quince jelly"
         removed, version = await writes.delete(["new", "no such id"])
+        await until(backend, version)
         assert (removed, str(version)) == (1, backend.version)
         versions.append(backend.version)
         assert (await find(backend, [request], later()))[0].hits[0].id != "new"

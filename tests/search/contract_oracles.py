@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -139,3 +141,15 @@ def assert_same(one: Candidates, other: Candidates) -> None:
         np.testing.assert_array_equal(mask, other.arms[arm])
     for name in ("similarities", "frequencies", "weights", "lengths", "document_frequencies", "average_length"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+async def eventually(done: Callable[[], bool]) -> None:
+    """Wait until something is the case, as it is within a second of a write."""
+    async with asyncio.timeout(10):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+async def until(backend: Backend, version: int) -> None:
+    """Wait until searches know the version that a write has returned."""
+    await eventually(lambda: int(backend.version) >= version)

@@ -25,6 +25,7 @@ from typeahead.search.filters import Filter
 from typeahead.search.port import Backend, Entry
 from typeahead.search.space import Space
 from typeahead.search.threads import ThreadedBackend
+from typeahead.text.document import Document
 
 T = TypeVar("T")
 
@@ -54,7 +55,14 @@ class LivingBackend(ThreadedBackend):
         self._index = index
         # One writer at a time: they would only wait for each other.
         self._writer = ThreadPoolExecutor(1, "typeahead-writes")
-        self.capabilities = replace(self.capabilities, writes=_Writes(self), scoped=self._view, describe=self._describe)
+        self._found = self.capabilities.documents
+        self.capabilities = replace(
+            self.capabilities,
+            writes=_Writes(self),
+            documents=self._documents,
+            scoped=self._view,
+            describe=self._describe,
+        )
 
     async def write(self, work: Callable[[], T]) -> T:
         """Run something in the thread of writes."""
@@ -74,8 +82,14 @@ class LivingBackend(ThreadedBackend):
         # Not in the thread of searches: many documents take seconds.
         return ThreadedBackend(EmbeddedEngine(await asyncio.to_thread(_Viewed, self._index, tree)))
 
+    async def _documents(self, ids: Sequence[str]) -> Mapping[str, Document]:
+        assert self._found is not None
+        # Whoever has written a document wants to see it, though searches may not find it yet.
+        await self.write(self._index.refresh)
+        return await self._found(ids)
+
     async def _describe(self) -> Mapping[str, Any]:
-        self._check_open()
+        await self.write(self._index.refresh)
         return await asyncio.to_thread(self._index.describe)
 
     def _check_open(self) -> None:
@@ -96,11 +110,11 @@ class _Writes:
 
     async def upsert(self, entries: Sequence[Entry]) -> int:
         """See :meth:`~typeahead.search.port.Writes.upsert`."""
-        return await self._backend.write(lambda: self._index.write(entries))
+        return await self._backend.write(lambda: self._index.write(entries, rest=True))
 
     async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
         """See :meth:`~typeahead.search.port.Writes.delete`."""
-        return await self._backend.write(lambda: self._index.delete(ids))
+        return await self._backend.write(lambda: self._index.delete(ids, rest=True))
 
     async def matching(self, tree: Filter, most: int) -> Sequence[str]:
         """See :meth:`~typeahead.search.port.Writes.matching`."""

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at what others did.
 LOOK_SECONDS: Final = 0.1
+#: Seconds between two times that changes are taken in, while nobody waits for one. Each time, keys wait a little.
+REST_SECONDS: Final = 0.3
 #: The most seconds between two looks while they fail.
 _MOST_LOOK_SECONDS: Final = 5.0
 #: Seconds for which a generation stays open after the last key may have begun with it.
@@ -84,6 +86,8 @@ class LivingIndex:
         self._compactor = Compactor(folder)
         #: Called with the new contents, in the thread that found them.
         self._told: list[Callable[[Contents], None]] = []
+        #: When changes were last taken in, in seconds of the monotonic clock.
+        self._taken = 0.0
         #: Whether there may be changes that were not taken in yet.
         self._behind = False
         self._failure = ""
@@ -114,27 +118,36 @@ class LivingIndex:
         """Whether long documents are divided: not in an index that was built without."""
         return self._base.generation.manifest.passage_limit is not None
 
-    def write(self, entries: Sequence[Entry]) -> int:
-        """See :meth:`~typeahead.search.port.Writes.upsert`. They are on disk, and can be found, when this returns."""
-        return self._write(entries)
+    def write(self, entries: Sequence[Entry], *, rest: bool = False) -> int:
+        """See :meth:`~typeahead.search.port.Writes.upsert`. They are on disk, and can be found, when this returns.
 
-    def delete(self, ids: Sequence[str]) -> tuple[int, int]:
-        """See :meth:`~typeahead.search.port.Writes.delete`."""
+        With ``rest``, they can be found a third of a second later if others were taken in just now.
+        """
+        return self._write(entries, rest)
+
+    def delete(self, ids: Sequence[str], *, rest: bool = False) -> tuple[int, int]:
+        """See :meth:`~typeahead.search.port.Writes.delete`; ``rest`` as in :meth:`write`."""
         with self._lock:
             self.refresh()
             there = list(self.contents.find(ids))
-            return len(there), self._write([Deleted(one) for one in there])
+            return len(there), self._write([Deleted(one) for one in there], rest)
 
-    def _write(self, changes: Sequence[Entry | Deleted]) -> int:
+    def _write(self, changes: Sequence[Entry | Deleted], rest: bool) -> int:
         base = self._base
         sequence = base.journal.append(changes, lambda: self._check_space(base))
         # It is on disk, and stays there whatever happens now.
         with suppress(TypeaheadError):
-            self.refresh()
+            if not rest or self._rested:
+                self.refresh()
         return self._base.changes.version_of(sequence)
+
+    @property
+    def _rested(self) -> bool:
+        return time.monotonic() - self._taken >= REST_SECONDS
 
     def matching(self, tree: Filter, most: int) -> list[str]:
         """See :meth:`~typeahead.search.port.Writes.matching`."""
+        self.refresh()
         contents = self.contents
         return [contents.id(row) for row in contents.live_rows(contents.masks(tree))[:most].tolist()]
 
@@ -152,7 +165,7 @@ class LivingIndex:
             if not self._behind:
                 return False
             self._base, self.contents = self._newest(base, replaced=replaced)
-            self._behind = False
+            self._behind, self._taken = False, time.monotonic()
             if base is not self._base:
                 self._retired.append((time.monotonic(), base))
                 self._drop_retired()
@@ -227,7 +240,8 @@ class LivingIndex:
         wait = LOOK_SECONDS
         while not self._closed.wait(wait):
             try:
-                self.refresh()
+                if self._rested:
+                    self.refresh()
                 with self._lock:
                     self._drop_retired()
                 self._compactor.step(lambda: self.due)

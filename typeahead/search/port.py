@@ -130,6 +130,9 @@ class Writes(Protocol):
     async def upsert(self, entries: Sequence[Entry]) -> int:
         """Add documents, or replace those of the same id, all or none; returns the new version.
 
+        Searches find them within a second, once :attr:`Backend.version` is that version or a later one.
+        :attr:`Capabilities.documents`, :attr:`Capabilities.describe` and :meth:`matching` know them at once.
+
         Raises :class:`~typeahead.errors.FieldTypeError` where a field of a document has another kind of value than it
         has in the index, and :class:`~typeahead.errors.WritesFull` where the back end can take no more for now.
         """

@@ -25,6 +25,9 @@ MOST_ERRORS: Final = 100
 #: Ids that are looked up together.
 _TOGETHER: Final = 1000
 
+#: More documents than there are.
+_EVERY: Final = 1 << 62
+
 _OUTSIDE: Final = "this token may not write this document: its fields, or its id, are not within the token's scope"
 
 
@@ -169,9 +172,9 @@ class Desk:
         """
         writes = self._writes
         async with self._committing:
-            count = await self._count(scope)
             both = tree if scope is None else And((scope, tree))
-            ids = await writes.matching(both, self._backend.count + 1)
+            ids = await writes.matching(both, _EVERY)
+            count = await self._count(scope)
             if len(ids) > max_shrink * count:
                 raise TooMany(len(ids), count)
             return await writes.delete(ids) if ids else (0, self.version)
@@ -192,7 +195,7 @@ class Desk:
     async def _count(self, scope: Filter | None) -> int:
         if scope is None:
             return self._backend.count
-        return len(await self._writes.matching(scope, self._backend.count + 1))
+        return len(await self._writes.matching(scope, _EVERY))
 
     async def _documents(self, ids: Sequence[str]) -> Mapping[str, Document]:
         look_up = self._backend.capabilities.documents
