@@ -23,7 +23,7 @@ from typeahead.index.changes.compacting import compact, create
 from typeahead.index.contents import Contents
 from typeahead.index.engine import vocabulary
 from typeahead.index.living import LivingIndex
-from typeahead.index.showing import best_passage
+from typeahead.index.showing import best_passage, held_together, shares
 from typeahead.search.filters import And, Equal, Filter, Not, matches
 from typeahead.search.port import Entry
 from typeahead.search.terms import Term, forms
@@ -93,6 +93,7 @@ def assert_holds(contents: Contents, held: dict[str, Entry]) -> None:
     counts = Counter(form for one in documents.values() for form in {*forms(one.title), *forms(one.text)})
     assert dict(vocabulary(contents)) == counts
     _assert_words(contents, documents, counts)
+    _assert_together(contents, held)
     for tree in (None, *FILTERS):
         passing = {one: entry for one, entry in held.items() if tree is None or matches(tree, entry.document)}
         masks = contents.masks(tree)
@@ -120,6 +121,24 @@ def _assert_words(contents: Contents, documents: dict[str, Document], counts: Co
             assert (title, text) == (forms(document.title).count(name), forms(document.text).count(name))
     total = sum(len(forms(one.title)) + len(forms(one.text)) for one in documents.values())
     assert contents.average_length == pytest.approx(total / len(documents) if documents else 0)
+
+
+def _assert_together(contents: Contents, held: dict[str, Entry]) -> None:
+    asked = [Term({name: 1.0}) for name in ("apple", "bread", "zest")]
+    terms = contents.look_up(asked)
+    rows = contents.live_rows(contents.masks(None))
+    found = held_together(contents, rows, terms, contents.evidence(rows, terms))
+    if found is None:
+        return
+    for row, one in zip(rows.tolist(), found.tolist(), strict=True):
+        entry = held[contents.id(row)]
+        passages = [
+            [float(next(iter(term.words)) in forms(f"{entry.document.title} {passage.text}")) for term in asked]
+            for passage in entry.passages
+        ]
+        share = shares(contents, terms)
+        assert one in passages
+        assert share @ one == pytest.approx(max(share @ each for each in passages))
 
 
 def _assert_nearest(contents: Contents, held: dict[str, Entry], tree: Filter | None) -> None:

@@ -124,6 +124,9 @@ async def ask(backend: Backend, request: Request) -> Candidates:
     assert_form(found.weights, np.float32, n, len(FIELDS), terms)
     assert_form(found.lengths, np.float32, n, len(FIELDS))
     assert_form(found.document_frequencies, np.float64, terms)
+    if found.together is not None:
+        assert_form(found.together, np.float32, n, terms)
+        assert (found.together <= found.weights.max(axis=1)).all()
     return found
 
 
@@ -139,7 +142,8 @@ def assert_same(one: Candidates, other: Candidates) -> None:
     assert one.arms.keys() == other.arms.keys()
     for arm, mask in one.arms.items():
         np.testing.assert_array_equal(mask, other.arms[arm])
-    for name in ("similarities", "frequencies", "weights", "lengths", "document_frequencies", "average_length"):
+    names = ("similarities", "frequencies", "weights", "lengths", "document_frequencies", "average_length", "together")
+    for name in names:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 

@@ -187,6 +187,24 @@ def test_words_add_no_more_than_their_parts_can_be(found: Candidates) -> None:
 
 
 @given(evidence)
+def test_a_document_that_holds_its_words_together_scores_as_one_that_is_not_divided(found: Candidates) -> None:
+    np.testing.assert_array_equal(scores(replace(found, together=found.weights.max(axis=1))), scores(found))
+
+
+@given(evidence, chosen)
+def test_a_word_that_stands_apart_from_the_rest_counts_against_a_document(
+    found: Candidates, draw: random.Random
+) -> None:
+    together = found.weights.max(axis=1)
+    row, term = draw.randrange(len(together)), draw.randrange(together.shape[1])
+    apart = together.copy()
+    apart[row, term] = 0
+    before, after = scores(replace(found, together=together)), scores(replace(found, together=apart))
+    assert (after[row] < before[row]) == (together[row, term] > 0)
+    np.testing.assert_array_equal(np.delete(after, row), np.delete(before, row))
+
+
+@given(evidence)
 def test_without_terms_the_order_is_that_of_the_similarities(found: Candidates) -> None:
     none = np.zeros((len(found.keys), 2, 0), np.float32)
     bare = replace(found, frequencies=none, weights=none, document_frequencies=np.zeros(0))

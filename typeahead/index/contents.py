@@ -156,6 +156,18 @@ class Contents:
                 whole[places] = some
         return every
 
+    def together(
+        self, rows: NDArray[np.int64], terms: Sequence[LookedUp], shares: NDArray[np.float64], whole: WordEvidence
+    ) -> Vectors:
+        """Weigh the terms that n documents hold together: see :meth:`typeahead.index.parts.Words.together`."""
+        held = whole.weights.max(axis=1)
+        for number, places, local in self._by_part(rows):
+            if (starts := self.parts[number].passages.starts) is not None:
+                some = WordEvidence(*(array[places] for array in whole))
+                words = self.words[number]
+                held[places] = words.together(starts[local], starts[local + 1], terms[number], shares, some)
+        return held
+
     def document_frequencies(self, terms: Sequence[LookedUp]) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,)."""
         if len(self.words) == 1:

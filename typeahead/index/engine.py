@@ -20,7 +20,7 @@ from typeahead.core.encoder import Vectors
 from typeahead.errors import BackendClosed, DeadlinePassed
 from typeahead.index.contents import NOTHING_NEAR, Contents, Masks, Near
 from typeahead.index.lexical.lookup import LookedUp
-from typeahead.index.showing import best_passage
+from typeahead.index.showing import best_passage, held_together
 from typeahead.index.sparse import SparseWords
 from typeahead.search.filters import KINDS, Filter
 from typeahead.search.port import DENSE, LEXICAL, Candidates, Capabilities, Key, Request
@@ -223,6 +223,7 @@ class EmbeddedEngine:
             contents.document_frequencies(matched.terms),
             contents.average_length,
             {name: contents.counts_among(name, rows) for name in request.facets},
+            held_together(contents, rows, matched.terms, evidence),
         )
 
     def _union(

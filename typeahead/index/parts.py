@@ -103,6 +103,20 @@ class Words(Protocol):
     def passage_evidence(self, passages: NDArray[np.int64], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         """Count terms in n passages of divided documents; their titles count with each of their passages."""
 
+    def together(
+        self,
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        terms: LookedUp,
+        shares: NDArray[np.float64],
+        whole: WordEvidence,
+    ) -> Vectors:
+        """Weigh the terms that n documents hold together, each in its title and one passage: float32 (n, terms).
+
+        It is the passage that holds most of the terms, each of which counts by its ``shares`` float64 (terms,).
+        Passages of a document go from ``begins`` to ``ends``, int64 (n,). ``whole`` is the evidence of the documents.
+        """
+
     def document_frequencies(self, terms: Sequence[Term] | LookedUp) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,)."""
 

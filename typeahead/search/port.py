@@ -81,6 +81,10 @@ class Candidates:
     average_length: float
     #: By field of :attr:`Request.facets`: its values, and how many of the candidates have each.
     facets: Mapping[str, Mapping[Value, int]] = field(default_factory=dict)
+    #: The largest weight of each term in the title and in the passage that holds most of the terms, 0 where it is in
+    #: neither: float32 (n, terms). A document of one passage holds all of its words there. None where every document
+    #: has one passage, or where the back end cannot tell.
+    together: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)

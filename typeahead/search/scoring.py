@@ -11,7 +11,9 @@ A score is a sum of parts that are measured between bounds known beforehand, eac
   of few documents names what is looked for, in a long passage, too;
 - **title**: the share that the title holds;
 - **name**: the same, as far as the title holds nothing else;
-- **exact**: whether the title is the text.
+- **exact**: whether the title is the text;
+- **scattered**: the share that a divided document holds somewhere, but not in one passage with the rest. It counts
+  against the document: a long one holds most words somewhere.
 
 Scores that are brought to 0 … 1 within each ranking mean something else for each query, and throw away how much better
 the best is than the rest. Convex combinations with theoretical bounds do neither, and were better than rank fusion in
@@ -48,6 +50,7 @@ class Weights:
     title: float = 0.2
     name: float = 1.0
     exact: float = 0.8
+    scattered: float = 1.25
     #: BM25's: how fast further occurrences stop to count, and how much long passages pay for their length.
     k1: float = 0.9
     b: float = 0.4
@@ -98,15 +101,18 @@ def score(found: Candidates, documents: int, scale: Scale, weights: Weights = WE
     words = np.vecdot(held, share)
     rareness = (rarity / math.log1p(documents + 0.5))[:, None]
     rarest = np.multiply(heaviest.T, rareness, order="C").max(axis=0) ** _RARE
+    share_held = np.vecdot(heaviest, share)
     title = np.vecdot(titled, share)
     filled = np.minimum(1, np.vecdot(titled, np.ones_like(share)) / np.maximum(found.lengths[:, _TITLE], 1))
     total: Vectors = (
         meaning
         + weights.words * words
-        + weights.rare * rarest * np.vecdot(heaviest, share)
+        + weights.rare * rarest * share_held
         + title * (weights.title + weights.name * filled)
         + weights.exact * (title * filled) ** _EXACT
     )
+    if found.together is not None:
+        total -= weights.scattered * (share_held - np.vecdot(np.ascontiguousarray(found.together), share))
     return total
 
 

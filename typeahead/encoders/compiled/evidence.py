@@ -122,3 +122,69 @@ def score_terms(
             share = frequencies[term] / (frequencies[term] + norm)
             scores[place, 0] += telling[term] * weights[term] * share
             scores[place, 1] += telling[term] * titled[term] / (np.float32(1) + np.float32(0.1) * title_length)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def hold_together(
+    begins: Any,
+    ends: Any,
+    fields: int,
+    text: int,
+    starts: Any,
+    ids: Any,
+    first: Any,
+    last: Any,
+    span_weights: Any,
+    spans: Any,
+    order: Any,
+    shares: Any,
+    least: Any,
+    held: Any,
+) -> None:
+    """Lower ``held`` float32 (n, terms), what n documents hold, to what the best passage of each holds.
+
+    Document n has the passages from ``begins[n]`` to ``ends[n]``. Terms are looked at in their ``order``, so that a
+    passage without those that count most is left early; those of ``order[t]`` are the spans from ``spans[t]`` on.
+    """
+    terms = order.shape[0]
+    best, trial = np.zeros(terms, np.float32), np.zeros(terms, np.float32)
+    #: What all terms from one on can add at most.
+    left = np.zeros(terms + 1, np.float64)
+    for place in range(begins.shape[0]):
+        every = 0.0
+        for rank in range(terms):
+            every += shares[order[rank]] * held[place, order[rank]]
+        for rank in range(terms - 1, -1, -1):
+            left[rank] = left[rank + 1] + shares[order[rank]] * held[place, order[rank]]
+        most = -1.0
+        for passage in range(begins[place], ends[place]):
+            at = passage * fields + text
+            total = 0.0
+            for rank in range(terms):
+                # Sums of another order differ in their last bits.
+                if total + left[rank] < most - 1e-9:
+                    break
+                term = order[rank]
+                weight = least[place, term]
+                if weight < held[place, term]:
+                    for span in range(spans[rank], spans[rank + 1]):
+                        if span_weights[span] <= weight:
+                            continue
+                        low, high = starts[at], starts[at + 1]
+                        while low < high:
+                            middle = (low + high) >> 1
+                            if ids[middle] < first[span]:
+                                low = middle + 1
+                            else:
+                                high = middle
+                        if low < starts[at + 1] and ids[low] < last[span]:
+                            weight = span_weights[span]
+                trial[term] = weight
+                total += shares[term] * weight
+            else:
+                if total > most:
+                    most = total
+                    best[:] = trial
+            if most == every:
+                break
+        held[place] = best

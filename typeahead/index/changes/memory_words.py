@@ -15,12 +15,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.core.encoder import Vectors
 from typeahead.encoders.compiled.importing import import_compiled
 from typeahead.index.changes.forms import Forms, taken
 from typeahead.index.changes.postings import Postings
 from typeahead.index.changes.remaining import Leaving, RemainingWords
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.lookup import Form, Known, LookedUp
+from typeahead.index.lexical.together import Together
 from typeahead.index.parts import WordEvidence
 from typeahead.search.terms import FIELDS, Term, follows, parts
 from typeahead.search.vocabulary import LONGEST_FORM, Vocabulary
@@ -64,6 +66,7 @@ class MemoryWords:
         self._passages = None
         if forms.passages is not None:
             self._passages = Forward(len(forms.passages.lengths), *forms.passages)
+        self._together = Together(self._passages)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -131,6 +134,17 @@ class MemoryWords:
     def passage_evidence(self, passages: NDArray[np.int64], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         """Count terms in n passages; the title counts with each. Raises ``IndexError`` for one that does not exist."""
         return self._weighed(self._passages or self._forward, passages, terms)
+
+    def together(
+        self,
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        terms: LookedUp,
+        shares: NDArray[np.float64],
+        whole: WordEvidence,
+    ) -> Vectors:
+        """See :meth:`typeahead.index.parts.Words.together`."""
+        return self._together.weigh(begins, ends, terms, shares, whole)
 
     def _weighed(self, forward: Forward, rows: NDArray[np.int64], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         looked_up = self.look_up(terms)

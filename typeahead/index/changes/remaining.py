@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from typeahead.core.encoder import Vectors
 from typeahead.index.changes.forms import Forms, HeldForms, Names, held, used
 from typeahead.index.changes.postings import Postings
 from typeahead.index.lexical.lookup import Form, Known, LookedUp
@@ -145,6 +146,17 @@ class RemainingWords:
     def passage_evidence(self, passages: NDArray[np.int64], terms: Sequence[Term] | LookedUp) -> WordEvidence:
         """Count terms in n passages of divided documents."""
         return self._words.passage_evidence(passages, self.look_up(terms))
+
+    def together(
+        self,
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        terms: LookedUp,
+        shares: NDArray[np.float64],
+        whole: WordEvidence,
+    ) -> Vectors:
+        """Weigh the terms that n documents hold together, each in its title and one passage."""
+        return self._words.together(begins, ends, terms, shares, whole)
 
     def document_frequencies(self, terms: Sequence[Term] | LookedUp) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,)."""

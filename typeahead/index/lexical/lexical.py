@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tantivy import Query
 
+from typeahead.core.encoder import Vectors
 from typeahead.errors import IndexCorrupt
 from typeahead.index.changes.remaining import Leaving, RemainingWords
 from typeahead.index.exact import check_admitted
@@ -44,6 +45,7 @@ from typeahead.index.lexical.candidates import Clause, Queries
 from typeahead.index.lexical.forward import Forward
 from typeahead.index.lexical.inverted import Inverted
 from typeahead.index.lexical.lookup import LookedUp, look_up
+from typeahead.index.lexical.together import Together
 from typeahead.index.lexical.writer import FORMAT_VERSION, FORMS, PASSAGES
 from typeahead.index.parts import PassageMap, WordEvidence
 from typeahead.search.terms import Term
@@ -74,6 +76,7 @@ class Lexical:
         self.passages = passages or PassageMap(forward.count, None)
         #: The forms of passages, if any document is divided.
         self.divided = divided
+        self._together = Together(divided)
         self._count = forward.count
         self._queries = Queries(vocabulary, inverted, forward.count)
         self._leaving = Leaving(self, forward)
@@ -233,6 +236,17 @@ class Lexical:
             return WordEvidence(none, none.copy(), np.zeros(shape, np.float32))
         frequencies, weights = self.divided.weigh(passages, looked_up.spans, len(looked_up.known))
         return WordEvidence(frequencies, weights, self.divided.lengths[passages].astype(np.float32))
+
+    def together(
+        self,
+        begins: NDArray[np.int64],
+        ends: NDArray[np.int64],
+        terms: LookedUp,
+        shares: NDArray[np.float64],
+        whole: WordEvidence,
+    ) -> Vectors:
+        """See :meth:`typeahead.index.parts.Words.together`."""
+        return self._together.weigh(begins, ends, terms, shares, whole)
 
     def document_frequencies(self, terms: Sequence[Term] | LookedUp) -> NDArray[np.float64]:
         """Return in how many documents each term occurs: float64 (terms,).
