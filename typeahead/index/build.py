@@ -28,6 +28,7 @@ from typeahead.index.projection import PROJECTION, REDUCED, check_dimensions, re
 from typeahead.index.staging import DOCUMENTS, Staging
 from typeahead.index.vectors import GRAPH, VECTORS, VectorWriter, choose_backend, map_vectors
 from typeahead.index.words import index_words
+from typeahead.models.config import ModelConfig
 from typeahead.progress import OnProgress, no_progress
 from typeahead.text.document import Document, Passage
 
@@ -264,8 +265,14 @@ def encode_passages(encoder: Encoder, passages: Sequence[tuple[Document, Passage
     if not np.isfinite(vectors).all():
         bad, _ = passages[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
         raise ModelError(f"encoder {name!r} returned a non-finite vector for document {bad.id!r}")
-    if encoder.config.similarity == "cosine" and not encoder.config.teacher.normalized:
-        # The cosine does not depend on lengths; at length 1, it equals the inner product.
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors /= np.where(lengths > 0, lengths, np.float32(1))
-    return vectors
+    return as_stored(vectors, encoder.config)
+
+
+def as_stored(vectors: Vectors, config: ModelConfig) -> Vectors:
+    """Return vectors of an encoder as an index stores them, both float32 (n, dim)."""
+    if config.similarity != "cosine" or config.teacher.normalized:
+        return vectors
+    # The cosine does not depend on lengths; at length 1, it equals the inner product.
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
+    scaled: Vectors = vectors / np.where(lengths > 0, lengths, np.float32(1))
+    return scaled

@@ -160,7 +160,7 @@ class Contents:
         self, rows: NDArray[np.int64], terms: Sequence[LookedUp], shares: NDArray[np.float64], whole: WordEvidence
     ) -> Vectors:
         """Weigh the terms that n documents hold together: see :meth:`typeahead.index.parts.Words.together`."""
-        held = whole.weights.max(axis=1)
+        held: Vectors = whole.weights.max(axis=1)
         for number, places, local in self._by_part(rows):
             if (starts := self.parts[number].passages.starts) is not None:
                 some = WordEvidence(*(array[places] for array in whole))

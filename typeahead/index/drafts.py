@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from typeahead.core.encoder import Vectors
+from typeahead.index.changes.records import LARGEST
 from typeahead.search.space import Space
 from typeahead.text.document import Document, Value, Values
 from typeahead.text.records import clean, identifier
@@ -30,9 +31,8 @@ LONGEST_NAME: Final = 256
 MOST_VALUES: Final = 1000
 #: How far the length of a vector may be from 1: float16 and the teachers' own arithmetic stay within 0.001.
 EXACT: Final = 0.01
-#: Types of the numbers of vectors, and the largest number that float32 holds.
+#: Types of the numbers of vectors.
 _NUMBERS: Final = frozenset((float, int))
-_LARGEST_NUMBER: Final = float(np.finfo(np.float32).max)
 
 _KNOWN: Final = ("id", "title", "text", "url", "fields", "vectors")
 
@@ -165,11 +165,11 @@ def _vectors(given: Any, space: Space) -> Vectors:
     try:
         wide = np.array(given, np.float64)
         # NaN is not within any bounds.
-        held = bool(np.abs(wide).max() <= _LARGEST_NUMBER)
+        held = bool(np.abs(wide).max() < LARGEST)
     except OverflowError:
         held = False
     if not held:
-        raise BadDocument("vector_not_finite", "a vector has a number that float32 cannot hold")
+        raise BadDocument("vector_not_finite", f"a vector has a number that is not finite, or {LARGEST:g} or more")
     vectors: Vectors = wide.astype(np.float32)
     if space.similarity == "cosine":
         lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))

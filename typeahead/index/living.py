@@ -28,6 +28,7 @@ from typeahead.index.contents import Contents
 from typeahead.index.folder import Index, LexicalFiles, open_index
 from typeahead.index.manifest import MANIFEST, Manifest
 from typeahead.index.sparse import SparseWords
+from typeahead.index.summary import described
 from typeahead.search.filters import Filter
 from typeahead.search.port import Entry
 from typeahead.search.space import Space
@@ -195,23 +196,7 @@ class LivingIndex:
 
     def describe(self) -> dict[str, Any]:
         """Say what the index holds, in numbers: for people who run it."""
-        contents, manifest = self.contents, self._base.generation.manifest
-        journal = self._base.journal
-        return {
-            "documents": contents.count,
-            "passages": contents.passage_count,
-            "passage_limit": manifest.passage_limit,
-            "version": contents.version,
-            "segments": [
-                {"documents": part.count, "passages": part.passages.count} for part in contents.parts if part.count
-            ],
-            "unmerged_passages": journal.passages,
-            "bytes": _bytes(self.folder),
-            "generation": manifest.generation,
-            "last_compacted": manifest.created,
-            "fields": contents.kinds,
-            "teacher": str(manifest.teacher),
-        }
+        return described(self.folder, self.contents, self._base.generation.manifest, self.unmerged)
 
     @property
     def unmerged(self) -> int:
@@ -362,11 +347,3 @@ def _stamp(folder: Path) -> tuple[int, int, int]:
     except FileNotFoundError:
         return 0, 0, 0
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            total += path.stat().st_size
-    return total

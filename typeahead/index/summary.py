@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from typeahead.errors import IndexCorrupt
+from typeahead.index.contents import Contents
 from typeahead.index.lexical.writer import FORMS, PASSAGES
 from typeahead.index.manifest import Manifest
 from typeahead.storage.tensors import map_tensors
@@ -47,3 +50,30 @@ def summarize(folder: Path, manifest: Manifest) -> Summary:
         raise IndexCorrupt(f"{generation} cannot be read ({error}): rebuild the index", folder=folder) from error
     size = sum(entry.bytes for entry in manifest.files.values())
     return Summary(manifest.count, manifest.passages, divided, words, size)
+
+
+def described(folder: Path, contents: Contents, manifest: Manifest, unmerged: int) -> dict[str, Any]:
+    """Say what an open index holds, in numbers, with ``unmerged`` passages of changes that wait to be merged."""
+    return {
+        "documents": contents.count,
+        "passages": contents.passage_count,
+        "passage_limit": manifest.passage_limit,
+        "version": contents.version,
+        "segments": [
+            {"documents": part.count, "passages": part.passages.count} for part in contents.parts if part.count
+        ],
+        "unmerged_passages": unmerged,
+        "bytes": _bytes(folder),
+        "generation": manifest.generation,
+        "last_compacted": manifest.created,
+        "fields": contents.kinds,
+        "teacher": str(manifest.teacher),
+    }
+
+
+def _bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total

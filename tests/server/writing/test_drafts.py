@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,10 @@ def test_each_mistake_has_a_code_and_a_short_message(given: Any, code: str) -> N
     assert 10 < len(str(error.value)) < 300
 
 
-def test_an_integer_that_no_float_holds_is_refused() -> None:
+@pytest.mark.parametrize("value", [10**400, 1e300, -1e18, math.nan])
+def test_a_number_that_searches_could_not_bear_is_refused(value: float) -> None:
     with pytest.raises(BadDocument) as error:
-        draft_of({"id": "a", "text": "x", "vectors": [[10**400, 0]]}, Space("t", None, 2, "dot"))
+        draft_of({"id": "a", "text": "x", "vectors": [[value, 0]]}, Space("t", None, 2, "dot"))
     assert error.value.code == "vector_not_finite"
 
 

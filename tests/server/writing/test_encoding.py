@@ -4,12 +4,14 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.server.fakes import DIM, MeanEncoder
 from typeahead.core.encoder import Vectors
+from typeahead.index.build import encode_passages
 from typeahead.search.port import Entry
 from typeahead.server.writing.drafts import BadDocument, Draft
 from typeahead.server.writing.encoding import CHUNK, Encoding
@@ -45,6 +47,24 @@ async def test_a_document_has_a_vector_for_each_passage(encoding: Encoding) -> N
     assert isinstance(entry, Entry)
     assert entry.passages == (Passage("boil\n"), Passage("poach\n"))
     assert (entry.vectors == MeanEncoder().encode(["Eggs boil", "Eggs poach"])).all()
+
+
+async def test_vectors_of_a_cosine_are_brought_to_length_one_as_a_build_brings_them() -> None:
+    class Long(Noting):
+        def encode(self, texts: Sequence[str]) -> Vectors:
+            return 3 * super().encode(texts)
+
+    encoder = Long()
+    encoder.config = replace(
+        encoder.config, similarity="cosine", teacher=replace(encoder.config.teacher, normalized=False)
+    )
+    encoding = Encoding(encoder)
+    document = Document("a", "Eggs", "boil")
+    (entry,) = await encoding.entries([Draft(document, None)])
+    encoding.close()
+    assert isinstance(entry, Entry)
+    np.testing.assert_array_equal(entry.vectors, encode_passages(encoder, [(document, Passage("boil"))]))
+    assert np.linalg.norm(entry.vectors[0]) == pytest.approx(1)
 
 
 async def test_one_vector_stands_for_the_whole_and_more_for_the_passages(encoding: Encoding) -> None:

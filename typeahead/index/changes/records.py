@@ -16,7 +16,7 @@ from typeahead.search.port import Entry
 from typeahead.text.document import Document, Passage
 
 #: Larger values could overflow in a search.
-_LARGEST: Final = 1e18
+LARGEST: Final = 1e18
 _VALUE: Final = np.dtype("<f4")
 #: What the journal stores of a change: the id, the number of passages (0 for a deletion), and columns.
 Row = tuple[str, int, str | None, bytes | None, str | None, bytes | None]
@@ -64,7 +64,7 @@ def check_entry(entry: Entry, dim: int) -> None:
     values = np.asarray(vectors)
     if values.shape != (len(passages), dim):
         raise ValueError(f"{where}: its vectors have the shape {values.shape}, not {(len(passages), dim)}")
-    if not (np.abs(values) < _LARGEST).all():
+    if not (np.abs(values) < LARGEST).all():
         raise ValueError(f"{where}: a vector has a value that is not finite, or too large")
 
 
@@ -115,7 +115,7 @@ def _vectors(rows: Sequence[Sequence[Any]], dim: int) -> Vectors:
     if len(values) != dim * sum(row[1] for row in rows):
         raise ValueError(f"its vectors are not of {dim} dimensions")
     # NaN is not less than anything.
-    if len(values) and not np.abs(values).max() < _LARGEST:
+    if len(values) and not np.abs(values).max() < LARGEST:
         raise ValueError("a vector is not finite")
     return values.reshape(-1, dim)
 

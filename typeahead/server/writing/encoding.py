@@ -16,6 +16,7 @@ import numpy as np
 
 from typeahead.core.encoder import Encoder, Vectors
 from typeahead.core.states import check_vectors
+from typeahead.index.build import as_stored
 from typeahead.logs import LimitedLog
 from typeahead.search.port import Entry
 from typeahead.server.writing.drafts import BadDocument, Draft
@@ -97,8 +98,7 @@ class Encoding:
     async def _encode(self, texts: Sequence[str]) -> list[Vectors | None]:
         """Encode each text, float32 (dim,); None for those that the encoder fails at."""
         vectors: list[Vectors | None] = [None] * len(texts)
-        # Encoders pad short texts to the length of long ones. In chunks of equally long texts they do 92 % of what they
-        # do without chunks, and 84 % in any order.
+        # Encoders pad short texts to the length of long ones, so texts of one length are encoded together.
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         for first in range(0, len(order), CHUNK):
             rows = order[first : first + CHUNK]
@@ -126,7 +126,7 @@ class Encoding:
         assert self._encoder is not None
         vectors = self._encoder.encode(texts)
         check_vectors(vectors)
-        return list(vectors)
+        return list(as_stored(vectors, self._encoder.config))
 
 
 _NO_ENCODER: Final = (
