@@ -273,6 +273,5 @@ def as_stored(vectors: Vectors, config: ModelConfig) -> Vectors:
     if config.similarity != "cosine" or config.teacher.normalized:
         return vectors
     # The cosine does not depend on lengths; at length 1, it equals the inner product.
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
-    scaled: Vectors = vectors / np.where(lengths > 0, lengths, np.float32(1))
-    return scaled
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
