@@ -2,7 +2,7 @@
 
 The present generation and the journal together make the contents; whoever asks takes the contents of that moment and
 keeps them until the answer is there. Other processes write to the same folder, compact it and build it anew, so a
-thread looks ten times a second for what they did.
+thread looks for what they did. Changes are taken in three times a second at most, as keys wait meanwhile.
 """
 
 from __future__ import annotations
