@@ -9,11 +9,10 @@ journal; a kill at any moment leaves the old state or the new one.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -40,8 +39,6 @@ from typeahead.progress import OnProgress, no_progress
 #: Documents in a transaction, and vectors that are copied at once.
 _BATCH: Final = 1000
 _ANY_NUMBER: Final = Guard(allow_empty=True, max_shrink=1)
-#: The least that the system may give: whatever else runs comes first.
-_NICENESS: Final = 19
 #: Exit status where another process is building or compacting.
 BUSY: Final = 3
 
@@ -204,8 +201,6 @@ def _vectors(part: Part, passages: NDArray[np.int64]) -> NDArray[np.floating]:
 
 def main(folder: Path) -> None:
     """Compact, as a process of its own; another one that builds there is no failure."""
-    with suppress(OSError, AttributeError):
-        os.nice(_NICENESS)
     try:
         compact(folder)
     except IndexBusy:

@@ -7,11 +7,13 @@ failure, such as a full disk, the wait doubles, and the log hears of a reason on
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -28,6 +30,8 @@ _RETRY_SECONDS: Final = 10.0
 _MOST_SECONDS: Final = 600.0
 #: Seconds that a child has to end once it was told to.
 _END_SECONDS: Final = 5.0
+#: The least of all priorities.
+_NICENESS: Final = 19
 
 
 class Compactor:
@@ -80,6 +84,8 @@ class Compactor:
         except OSError as error:
             self._failed(str(error))
             self._forget()
+        else:
+            _step_back(self._process.pid)
 
     def _ended(self, code: int) -> None:
         assert self._words is not None
@@ -105,6 +111,15 @@ class Compactor:
         if self._words is not None:
             self._words.close()
         self._words = None
+
+
+def _step_back(process: int) -> None:
+    """Let a process run only where nothing else wants to, as far as the system knows such a thing."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, process, _NICENESS)
+    # To Linux, a core with such a process is a free one, so threads that answer keys are not kept together on another.
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _is_busy(folder: Path) -> bool:
