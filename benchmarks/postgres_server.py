@@ -94,7 +94,7 @@ class PostgresServer:
 
     def dump(self, database: str = "postgres") -> str:
         """Return everything in a database as SQL, the same text for the same contents."""
-        command = [self._programs / "pg_dump", "-h", self.folder, "-U", "postgres", database]
+        command = [str(self._programs / "pg_dump"), "-h", str(self.folder), "-U", "postgres", database]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
         return "\n".join(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))
 

@@ -1,8 +1,8 @@
 """Opens the back end of an address: ``my-index``, ``postgresql://…``.
 
 An address without a scheme is a folder, the embedded index, and ``postgresql://…`` is a table. Other packages register
-schemes as entry points of the group ``typeahead.backends``; the entry point ``x`` answers to ``x://…``. It names a function
-``open(address, options) -> Backend``.
+schemes as entry points of the group ``typeahead.backends``; the entry point ``x`` answers to ``x://…``. It names a
+function ``open(address, options) -> Backend``.
 """
 
 from __future__ import annotations

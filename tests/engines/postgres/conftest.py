@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def schema(server: PostgresServer) -> Iterator[str]:
         connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
-Run = Callable[..., list[Sequence[object]]]
+Run = Callable[..., list[Sequence[Any]]]
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def run(server: PostgresServer, schema: str) -> Iterator[Run]:
     with psycopg.connect(server.address(), autocommit=True) as connection:
         connection.execute(f"SET search_path = {schema}, public")
 
-        def execute(statement: str, values: Sequence[object] = ()) -> list[Sequence[object]]:
+        def execute(statement: str, values: Sequence[object] = ()) -> list[Sequence[Any]]:
             cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-import numpy as np
 import pytest
 
 from benchmarks.postgres_server import PostgresServer
@@ -54,7 +53,7 @@ class TestAdoptedTable(TestTable):
 
     async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
         name = next(self._names)
-        self.fill(self.run, documents, vectors if len(vectors) else np.empty((0, DIM)), name)
+        self.fill(self.run, documents, vectors, name)
         return await open_backend(self.address(name, **STRANGE), OpenOptions(warn=silent))
 
 

@@ -222,7 +222,12 @@ class PostgresBackend:
         if not possible:
             return {}
         statement = self._statements.rows(possible)
-        (rows,) = await self._run([statement], 1, deadline)
+
+        async def work(connection: Connection) -> list[Any]:
+            # Rows by their key take no settings, and no transaction of several statements.
+            return await (await connection.execute(statement.query, statement.values)).fetchall()
+
+        rows = await self._database.call(work, deadline)
         read = {one.document.id: one for one in read_rows(rows)}
         if scoped and self._scope is not None:
             return {key: one for key, one in read.items() if matches(self._scope, one.document)}

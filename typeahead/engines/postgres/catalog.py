@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg import AsyncConnection, sql
 
 from typeahead.engines.postgres.address import PostgresAddress
-from typeahead.engines.postgres.columns import JSON, Column, fields_json
+from typeahead.engines.postgres.columns import JSON, Column, fields_json, identifier
 from typeahead.errors import AddressError
 
 #: Names of columns by which they are known, the likeliest first.
@@ -72,7 +72,7 @@ class Table:
     @property
     def quoted(self) -> sql.Composable:
         """The table in a statement."""
-        return sql.Identifier(self.schema, self.name)
+        return identifier(self.schema, self.name)
 
     @property
     def passages(self) -> bool:
@@ -143,7 +143,7 @@ async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Ta
     )
     chosen = _Chosen(columns, address, [key for (key,) in keys], widths)
     vector = chosen.vector()
-    identifier, title, text = chosen.id(), chosen.of_text("title"), chosen.text()
+    key, title, text = chosen.id(), chosen.of_text("title"), chosen.text()
     if title is None and text is None:
         raise AddressError(address.shown, f"{address.table} has no column of text: name one with &text=COLUMN")
     dim = vector.modifier
@@ -151,16 +151,16 @@ async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Ta
         measured = await _one(
             connection,
             sql.SQL("SELECT vector_dims({0}) FROM {1} WHERE {0} IS NOT NULL LIMIT 1").format(
-                vector.quoted, sql.Identifier(schema, name)
+                vector.quoted, identifier(schema, name)
             ),
         )
         if measured is None:
             raise AddressError(address.shown, f"{address.table} has no vectors: fill column {vector.name} first")
         dim = measured[0]
     url = chosen.of_text("url")
-    fields, objects = chosen.fields({one.name for one in (identifier, title, text, url, vector) if one is not None})
+    fields, objects = chosen.fields({one.name for one in (key, title, text, url, vector) if one is not None})
     return Table(
-        schema, name, identifier, title, text, url, vector, dim, fields, objects,
+        schema, name, key, title, text, url, vector, dim, fields, objects,
         await _indexes(connection, oid, vector), None, _version(version[0]) >= _ITERATIVE, tuple(chosen.notes),
     )  # fmt: skip
 
@@ -314,7 +314,9 @@ async def _indexes(connection: AsyncConnection[Any], oid: int, vector: Column) -
             found.append(VectorIndex(kind, operator, vector.quoted, vector.type))
         elif operators.startswith("halfvec_") and expression.startswith(f"(({vector.name})::halfvec("):
             # As the catalog writes it; the index serves no other expression.
-            found.append(VectorIndex(kind, operator, sql.SQL(expression.replace("{", "{{")), "halfvec"))
+            found.append(
+                VectorIndex(kind, operator, sql.SQL(expression.replace("{", "{{").replace("%", "%%")), "halfvec")
+            )
     return tuple(found)
 
 

@@ -26,6 +26,11 @@ JSON: Final = frozenset("json jsonb".split())
 _FIELDS_AT_ONCE: Final = 40
 
 
+def identifier(*names: str) -> sql.Identifier:
+    """Return a name as a part of a statement with parameters, in which a percent sign has to be doubled."""
+    return sql.Identifier(*(name.replace("%", "%%") for name in names))
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column as the catalog describes it."""
@@ -61,7 +66,7 @@ class Column:
     @property
     def quoted(self) -> sql.Composable:
         """The column in a statement."""
-        return sql.Identifier(self.name)
+        return identifier(self.name)
 
     def value(self, of: sql.Composable) -> sql.Composable:
         """Return what a value of the column, or an element ``of`` its array, is as a value of a field."""
@@ -99,4 +104,4 @@ def fields_json(columns: tuple[Column, ...], objects: Column | None) -> sql.Comp
 
 
 def _name(column: Column) -> sql.Composable:
-    return sql.SQL("{}::text").format(sql.Literal(column.name))
+    return sql.SQL("{}::text").format(sql.Literal(column.name.replace("%", "%%")))

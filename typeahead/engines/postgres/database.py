@@ -153,7 +153,7 @@ class Database:
 
     async def _configure(self, connection: Connection) -> None:
         if self._vector_oid:
-            connection.adapters.register_dumper(SentVector, _dumper(self._vector_oid))
+            connection.adapters.register_dumper(SentVector, vector_dumper(self._vector_oid))
 
     def _give_up(self, task: asyncio.Future[Any]) -> None:
         task.cancel()
@@ -203,7 +203,9 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def _dumper(vector_oid: int) -> type[Dumper]:
+def vector_dumper(vector_oid: int) -> type[Dumper]:
+    """Return how vectors are sent, by the number that the type has in this database."""
+
     class VectorDumper(Dumper):
         """Sends a vector as pgvector's own binary form: its dimension, two bytes of zeros, and float32 values."""
 

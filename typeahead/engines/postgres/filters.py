@@ -91,7 +91,7 @@ class _Compiler:
                 return sql.SQL("{} = ANY({}::text[])").format(value, self._parameter(texts))
             return _joined([self._compared(column, value, "=", one) for one in tree.values], " OR ", "FALSE")
         # Without bounds, every value is within them.
-        bounds = [self._compared(column, value, _OPERATORS[name], bound) for name, bound in _bounds(tree).items()]
+        bounds = [self._compared(column, value, sign, bound) for sign, bound in _bounds(tree)]
         return _joined([there, *bounds], " AND ", "TRUE")
 
     def _compared(self, column: Column, value: sql.Composable, sign: str, other: Value) -> sql.Composable:
@@ -124,25 +124,32 @@ class _Compiler:
             equal = [Equal(tree.field, one) for one in tree.values]
             parts = [self._of_objects(column, one) for one in equal if not _has_nul(one)]
             return _joined(parts, " OR ", "FALSE")
-        variables = _bounds(tree) if isinstance(tree, Range) else {}
-        tests = [f"({_VALUE})", *(f"@ {_OPERATORS[name]} ${name}" for name in variables)]
+        bounds = _bounds(tree) if isinstance(tree, Range) else []
+        variables = {f"bound{place}": bound for place, (_, bound) in enumerate(bounds)}
+        tests = [f"({_VALUE})", *(f"@ {sign} $bound{place}" for place, (sign, _) in enumerate(bounds))]
         path = f"$.{json.dumps(tree.field)}[*] ? ({' && '.join(tests)})"
         return sql.SQL("jsonb_path_exists({}, {}::text::jsonpath, {})").format(
             objects, self._parameter(path), self._parameter(Jsonb(variables))
         )
 
 
-def _bounds(tree: Range) -> dict[str, Value]:
-    return {name: bound for name in _OPERATORS if (bound := getattr(tree, name)) is not None}
+def _bounds(tree: Range) -> list[tuple[str, Value]]:
+    r"""The bounds, each with its operator.
+
+    No text of PostgreSQL has a NUL. So a text is above "a\0b" if it is above "a", and below if it is "a" or below.
+    """
+    bounds = []
+    for name, sign in _OPERATORS.items():
+        bound = getattr(tree, name)
+        if isinstance(bound, str) and "\0" in bound:
+            sign, bound = "<=" if sign[0] == "<" else ">", bound.partition("\0")[0]
+        if bound is not None:
+            bounds.append((sign, bound))
+    return bounds
 
 
 def _has_nul(tree: _Leaf) -> bool:
-    values: tuple[object, ...] = (tree.field,)
-    if isinstance(tree, Equal):
-        values += (tree.value,)
-    elif isinstance(tree, Range):
-        values += tuple(_bounds(tree).values())
-    return any(isinstance(value, str) and "\0" in value for value in values)
+    return "\0" in tree.field or (isinstance(tree, Equal) and isinstance(tree.value, str) and "\0" in tree.value)
 
 
 def _joined(conditions: Sequence[sql.Composable], word: str, empty: str) -> sql.Composable:

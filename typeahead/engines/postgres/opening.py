@@ -43,7 +43,15 @@ async def open_table(address: str, options: OpenOptions) -> Backend:
     Raises :class:`~typeahead.errors.AddressError` with one line that says what is wrong, and
     :class:`~typeahead.errors.ModelError` for an encoder that cannot be loaded.
     """
-    read = read_address(address, {option.keyword.decode() for option in Conninfo.get_defaults()})
+    return await _open(read(address), options)
+
+
+def read(address: str) -> PostgresAddress:
+    """Read an address; parameters are ours, or those that the installed libpq knows."""
+    return read_address(address, {option.keyword.decode() for option in Conninfo.get_defaults()})
+
+
+async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
     database = Database(read.conninfo, read.shown, read.connections)
     await database.open()
     copy: Copy | None = None

@@ -113,7 +113,7 @@ class Statements:
 
     def changed(self, since: str) -> Statement:
         """Read what transactions wrote that were not over at a snapshot whose oldest transaction was ``since``."""
-        recent = sql.SQL("age(xmin) <= age(%(since)s::xid)")
+        recent: sql.Composable = sql.SQL("age(xmin) <= age(%(since)s::xid)")
         if self.table.passages:
             # All passages of a document are written together.
             recent = sql.SQL("id IN (SELECT id FROM {} WHERE {})").format(self.table.quoted, recent)

@@ -61,10 +61,15 @@ def outcome_of(rows: Sequence[Sequence[Any]]) -> Outcome:
 
 def stale(contents: Contents, outcomes: Sequence[Outcome]) -> list[str]:
     """The ids of compared documents that ``contents`` lack, or have in another version."""
-    compared = {one.id: one.stamp for found in outcomes for one in (*found.near, *found.others.values())}
-    rows = contents.find(list(compared))
-    held = dict(zip(rows, (one.url for one in contents.documents(list(rows.values()))), strict=True))
-    return [key for key, stamp in compared.items() if held.get(key) != stamp]
+    stamps: dict[str, str] = {}
+    for found in outcomes:
+        for one in found.near:
+            stamps[one.id] = one.stamp
+        for one in found.others.values():
+            stamps[one.id] = one.stamp
+    rows = contents.find(list(stamps))
+    held = dict(zip(rows, contents.documents(list(rows.values())), strict=True))
+    return [key for key, stamp in stamps.items() if key not in held or held[key].url != stamp]
 
 
 def candidates(
