@@ -12,8 +12,8 @@ keys    people type recorded queries at their own pace, each over a websocket: m
 recall  how many of the 8 nearest by brute force are among the 8 nearest of the table, for vectors of its own documents
         that are turned a little
 
-words   milliseconds for the 100 best of the documents that hold any word of a recorded query: in memory, as the back end
-        does it, and by PostgreSQL's own full text, with a GIN index and ``ts_rank``
+words   milliseconds for the 100 best of the documents that hold any word of a recorded query: in memory, as the back
+        end does it, and by PostgreSQL's own full text, with a GIN index and ``ts_rank``
 
 Database, server and people share all cores. Nothing else should run.
 """
