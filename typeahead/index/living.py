@@ -166,11 +166,11 @@ class LivingIndex:
             if not self._behind:
                 return False
             self._base, self.contents = self._newest(base, replaced=replaced)
+            contents = self.contents
             self._behind, self._taken = False, time.monotonic()
             if base is not self._base:
                 self._retired.append((time.monotonic(), base))
                 self._drop_retired()
-            contents = self.contents
             if before.version == contents.version and before.parts == contents.parts:
                 return False
             # Whoever wrote meanwhile waits for this: views have what was written once a write is answered.
@@ -261,7 +261,11 @@ class LivingIndex:
                         return opened, _contents(opened)
                     with _uncollected():
                         opened = self._open(before)
-                        return opened, _contents(opened)
+                        contents = _contents(opened)
+                        if before is not None:
+                            # The first key would wait for them.
+                            contents.read_ids()
+                        return opened, contents
                 except Superseded:
                     # A compaction has ended since.
                     if opened is not None and opened is not before:
