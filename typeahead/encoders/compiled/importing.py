@@ -2,11 +2,12 @@
 
 :mod:`~typeahead.encoders.compiled.recurrent` is the step of the residual GRU,
 :mod:`~typeahead.encoders.compiled.causal` that of the causal student, and :mod:`~typeahead.encoders.compiled.hidden`
-the hidden layer of a static model. All three build on :mod:`~typeahead.encoders.compiled.kernels` and
-:mod:`~typeahead.encoders.compiled.vnni`.
+the hidden layer of a static model. :mod:`~typeahead.encoders.compiled.byte_rows` is the product of an exact search. All
+four build on :mod:`~typeahead.encoders.compiled.kernels` and :mod:`~typeahead.encoders.compiled.vnni`. The others count
+and weigh words, and pick rows.
 
-Set the environment variable ``TYPEAHEAD_COMPILED`` to ``0`` to disable all of them: ONNX Runtime then runs the steps,
-and NumPy the hidden layer.
+Set the environment variable ``TYPEAHEAD_COMPILED`` to ``0`` to disable all of them: ONNX Runtime then runs the steps and
+the product, and NumPy the rest.
 """
 
 from __future__ import annotations
