@@ -125,7 +125,7 @@ def test_a_circle_is_found() -> None:
 #: What may import what: each package imports only packages that stand before it.
 ORDER = (
     "installation telemetry paths errors logs moved progress tables storage text models core search wire encoders "
-    "index settings box verify demo evaluate server terminal commands cli"
+    "index engines settings box verify demo evaluate server terminal commands cli"
 ).split()
 
 

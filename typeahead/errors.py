@@ -21,6 +21,7 @@
     ├── SearchError          a search that cannot be answered
     │   ├── AddressError     no back end has this address           (.address)
     │   ├── BackendClosed    the back end is closed                 (.address)
+    │   ├── BackendAway      the database behind it cannot be reached (.address)
     │   ├── DeadlinePassed   the back end did not answer in time
     │   ├── FilterError      an invalid filter
     │   │   └── UnknownField  a filter on a field that no document has (.field, .known)
@@ -167,6 +168,14 @@ class BackendClosed(SearchError):
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} is closed: open it again")
+        self.address = address
+
+
+class BackendAway(SearchError):
+    """The database behind the back end cannot be reached for now; ``reason`` is what it, or the network, said."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"{address} cannot be reached ({reason}): it is tried again every few seconds")
         self.address = address
 
 

@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", type=_source, metavar="SOURCE", nargs="*", help="the documents: files, folders, - or a database"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the index")
+    parser.add_argument(
+        "--out", type=_out, metavar="DIR", help="folder of the index, or a new table: postgresql://HOST/DB?table=NAME"
+    )
     parser.add_argument("--text-field", metavar="NAME", help="field with the text (default: text)")
     parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
     parser.add_argument("--skip-bad-lines", action="store_true", help="skip unusable lines and count them")
@@ -141,6 +143,10 @@ def _source(text: str) -> Path | str:
     return Path("/dev/stdin" if text == "-" else text)
 
 
+def _out(text: str) -> Path | str:
+    return text if "://" in text else Path(text)
+
+
 def share(text: str) -> float:
     """Read a share from 0 to 1."""
     try:
@@ -173,6 +179,9 @@ def run(options: argparse.Namespace) -> None:
         options.refuse("--by-passage is for vectors of passages: give them with --vectors FILE")
     bad = BadLines() if options.skip_bad_lines else None
     skipped = Skipped()
+    if isinstance(options.out, str):
+        _make_table(options, bad, skipped)
+        return
     guard = Guard(allow_empty=options.allow_empty, max_shrink=options.max_shrink)
     warnings: list[str] = []
     if options.update and updating.exists(options.out):
@@ -277,6 +286,37 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
         guard=guard,
         encoder_address=updating.address_of(options.encoder),
     )
+
+
+def _make_table(options: argparse.Namespace, bad: BadLines | None, skipped: Skipped) -> None:
+    """Encode the documents into a new table of a database."""
+    from typeahead.engines.postgres.entry import is_address, load_documents
+    from typeahead.index import read_source
+    from typeahead.text.dividing import divider_for
+    from typeahead.text.formats.database import shown
+
+    if not is_address(options.out):
+        options.refuse(f"--out {shown(options.out)} is neither a folder nor postgresql://…")
+    if options.update or options.vectors or options.vectors_column or options.dimensions:
+        options.refuse(
+            "a table takes documents that are encoded here, once: leave out --update, --vectors, --vectors-column and "
+            "--dimensions"
+        )
+    options.encoder = options.encoder or ENCODER
+    with _counted(bad, skipped), ProgressBar() as progress:
+        names, how = reading(options, bad, skipped)
+        documents = read_source(options.source, names, **how)
+        encoder = typeahead.load(options.encoder, threads=options.threads)
+        divider = divider_for(encoder) if options.divide else None
+        made = load_documents(
+            options.out,
+            documents,
+            encoder,
+            divide=None if divider is None else divider.divide,
+            encoder_address=updating.address_of(options.encoder),
+            progress=progress,
+        )
+    print(f"{shown(options.out)}: {made.documents:,} documents, {made.passages:,} passages, {encoder.dim} dimensions")
 
 
 def _adopt(

@@ -231,7 +231,8 @@ def run_server(
                 )
                 backend = opened[name] = await open_backend(address, options)
                 if worker is None:
-                    log.info("searching %s of %s: %d documents", backend.version, address, backend.count)
+                    # Not the address that was given: it may have a password.
+                    log.info("searching %s of %s: %d documents", backend.version, backend.address, backend.count)
         except BaseException:
             for backend in opened.values():
                 await backend.close()

@@ -1,0 +1,181 @@
+"""A table of PostgreSQL that exists already: from one command to results in the box, and from key to results.
+
+    python -m benchmarks.postgres --index DIR [--people 5] [--seconds 60] [--json PATH]
+
+The documents and vectors of an index are put into a table as somebody else might have it, with a graph of pgvector's
+(``m`` and ``ef_construction`` as they are by default), on a server of its own (:mod:`benchmarks.postgres_server`). Then
+``typeahead serve --index postgresql://…`` runs with the encoder minilm-gru.
+
+start   seconds from the command until a key is answered with hits; and whether a dump of the database, taken before and
+        after everything, is the same
+keys    people type recorded queries at their own pace, each over a websocket: milliseconds from key to hits
+recall  how many of the 8 nearest by brute force are among the 8 nearest of the table, for vectors of its own documents
+        that are turned a little
+
+Database, server and people share all cores. Nothing else should run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+
+from benchmarks import options
+from benchmarks.postgres_server import PostgresServer
+from benchmarks.servers import started
+from benchmarks.typed import Trace, load_traces
+from typeahead.core.encoder import Vectors
+from typeahead.index import open_index
+from typeahead.index.vectors import VECTORS, map_vectors
+from typeahead.search.addresses import OpenOptions, open_backend
+from typeahead.search.port import Request
+from typeahead.search.ranking import DEPTH
+from typeahead.tables import report
+
+#: Memory as a small server would be given it; the graph is built within it.
+SETTINGS: Final = {"shared_buffers": "512MB", "maintenance_work_mem": "512MB", "fsync": "off"}
+#: Milliseconds that nobody pauses for longer than, so that a minute has enough keys.
+_LONGEST_GAP: Final = 2000.0
+#: How far a query lies from the vector that it is made of.
+_TURN: Final = 0.3
+#: Queries that recall is measured by, and hits of each.
+_QUERIES, _HITS = 200, 8
+
+
+def fill(server: PostgresServer, folder: Path) -> dict[str, float]:
+    """Copy the documents of an index into the table ``articles``; returns the seconds of both steps."""
+    with open_index(folder) as index, psycopg.connect(server.address(), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+        vectors = map_vectors(index.generation / VECTORS)
+        connection.execute(
+            "CREATE TABLE articles (id text PRIMARY KEY, title text, body text, url text,"
+            f" embedding vector({vectors.shape[1]}))"
+        )
+        before = time.perf_counter()
+        with connection.cursor().copy("COPY articles FROM STDIN") as copy:
+            for start in range(0, len(index), 500):
+                rows = range(start, min(start + 500, len(index)))
+                for document, vector in zip(index.documents(list(rows)), vectors[rows.start : rows.stop], strict=True):
+                    numbers = "[" + ",".join(map(repr, vector.tolist())) + "]"
+                    copy.write_row((document.id, document.title, document.text, document.url, numbers))
+        copied = time.perf_counter()
+        connection.execute("CREATE INDEX ON articles USING hnsw (embedding vector_cosine_ops)")
+        connection.execute("ANALYZE articles")
+        return {"copy s": copied - before, "graph s": time.perf_counter() - copied}
+
+
+async def type_queries(url: str, traces: Sequence[Trace], people: int, seconds: float) -> list[float]:
+    """Have people type, and return the milliseconds from each key to its hits."""
+    from websockets.asyncio.client import connect
+    from websockets.typing import Subprotocol
+
+    spent: list[float] = []
+    ends = time.monotonic() + seconds
+
+    async def person(number: int) -> None:
+        address = url.replace("http", "ws", 1).rstrip("/") + "/v1/type"
+        async with connect(address, subprotocols=[Subprotocol("typeahead.v1")], compression=None) as socket:
+            sent: dict[int, float] = {}
+
+            async def listen() -> None:
+                async for message in socket:
+                    reply = json.loads(message)
+                    begun = sent.pop(reply.get("seq"), None)
+                    if begun is not None and "hits" in reply:
+                        spent.append(1000 * (time.perf_counter() - begun))
+
+            listening = asyncio.create_task(listen())
+            seq = 0
+            await asyncio.sleep(number / people)
+            for trace in traces[number::people]:
+                last = trace[0].at
+                for key in trace:
+                    await asyncio.sleep(min(key.at - last, _LONGEST_GAP) / 1000)
+                    last = key.at
+                    if time.monotonic() > ends:
+                        listening.cancel()
+                        return
+                    seq += 1
+                    sent[seq] = time.perf_counter()
+                    await socket.send(json.dumps({"seq": seq, "text": key.text}))
+
+    await asyncio.gather(*map(person, range(people)))
+    return spent
+
+
+async def first_hits(url: str) -> None:
+    """Type until a key is answered with hits."""
+    from websockets.asyncio.client import connect
+    from websockets.typing import Subprotocol
+
+    address = url.replace("http", "ws", 1).rstrip("/") + "/v1/type"
+    async with connect(address, subprotocols=[Subprotocol("typeahead.v1")], compression=None) as socket:
+        await socket.send(json.dumps({"seq": 1, "text": "how to boil an egg"}))
+        async for message in socket:
+            if json.loads(message).get("hits"):
+                return
+
+
+async def recall(address: str, vectors: Vectors, ids: Sequence[str]) -> float:
+    """The share of the 8 nearest that the table finds."""
+    backend = await open_backend(address, OpenOptions(warn=lambda _: None))
+    draw, dim, found = np.random.default_rng(5), vectors.shape[1], 0
+    for _ in range(_QUERIES):
+        query = vectors[draw.integers(len(vectors))] + draw.standard_normal(dim) * (_TURN / np.sqrt(dim))
+        query = (query / np.linalg.norm(query)).astype(np.float32)
+        (candidates,) = await backend.candidates([Request(query, None, DEPTH)], time.monotonic() + 10)
+        best = np.argsort(-(vectors @ query), kind="stable")[:_HITS]
+        found += len({key.document for key in candidates.keys[:_HITS]} & {ids[row] for row in best.tolist()})
+    await backend.close()
+    return found / (_QUERIES * _HITS)
+
+
+def measure(folder: Path, people: int, seconds: float, traces: Sequence[Trace]) -> dict[str, Any]:
+    """Run everything."""
+    with PostgresServer(SETTINGS) as server:
+        result: dict[str, Any] = fill(server, folder)
+        before = server.dump()
+        address = server.address(table="articles")
+        cores = os.sched_getaffinity(0)
+        command = [sys.executable, "-m", "typeahead", "serve", "--encoder", "minilm-gru", "--port", "0"]
+        begun = time.perf_counter()
+        with started("typeahead", [*command, "--index", address], cores=cores) as running:
+            asyncio.run(first_hits(running.address))
+            result["start s"] = time.perf_counter() - begun
+            asyncio.run(type_queries(running.address, traces, people, 5))
+            spent = asyncio.run(type_queries(running.address, traces[len(traces) // 2 :], people, seconds))
+            result["server MB"] = running.resident_megabytes()
+        result |= {"keys": len(spent)}
+        result |= {f"p{part} ms": float(np.percentile(spent, part)) for part in (50, 90, 99)}
+        result["altered"] = server.dump() != before
+        with open_index(folder) as index:
+            vectors = np.asarray(map_vectors(index.generation / VECTORS), np.float32)
+            ids = [document.id for document in index.documents(list(range(len(index))))]
+        result["recall@8"] = asyncio.run(recall(address, vectors, ids))
+    return result
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure and print."""
+    parser = options.parser("postgres", __doc__)
+    parser.add_argument("--index", type=Path, required=True, metavar="DIR", help="an index whose documents are taken")
+    parser.add_argument("--people", type=options.whole, default=5)
+    parser.add_argument("--seconds", type=options.positive, default=60.0)
+    options.add_typing(parser)
+    chosen = parser.parse_args(arguments)
+    traces, what = load_traces(chosen.traces)
+    found = measure(chosen.index, chosen.people, chosen.seconds, traces)
+    report("A table of PostgreSQL", [found], json_path=chosen.json, people=chosen.people, typing=what)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,63 @@
+"""The contract suite over PostgreSQL: a table that ``typeahead index`` made, and tables of somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+
+import pytest
+
+from benchmarks.postgres_server import PostgresServer
+from tests.engines.postgres.conftest import Run
+from tests.engines.postgres.tables import STRANGE, fill_articles, fill_objects, make_table
+from tests.search.contract import BackendContract
+from tests.search.contract_oracles import DIM
+from typeahead.core.encoder import Vectors
+from typeahead.search.addresses import OpenOptions, open_backend
+from typeahead.search.port import Backend, Entry
+from typeahead.text.document import Document, Passage
+
+
+def silent(_: str) -> None:
+    """Warnings are not what is tested here."""
+
+
+class TestTable(BackendContract):
+    """A table that ``typeahead index`` made, filled by writes."""
+
+    @pytest.fixture(autouse=True)
+    def tables(self, server: PostgresServer, schema: str, run: Run) -> None:
+        self._server, self._schema, self.run = server, schema, run
+        self._names = (f"table_{number}" for number in count())
+
+    def address(self, name: str, **more: str) -> str:
+        return self._server.address(table=f"{self._schema}.{name}", **more)
+
+    async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
+        address = self.address(next(self._names))
+        await make_table(address, DIM)
+        backend = await open_backend(address, OpenOptions(warn=silent))
+        assert backend.capabilities.writes is not None
+        entries = [
+            Entry(document, (Passage(document.text),), vector[None])
+            for document, vector in zip(documents, vectors, strict=True)
+        ]
+        await backend.capabilities.writes.upsert(entries)
+        return backend
+
+
+class TestAdoptedTable(TestTable):
+    """A table of somebody else, with fields in columns."""
+
+    fill = staticmethod(fill_articles)
+
+    async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
+        name = next(self._names)
+        self.fill(self.run, documents, vectors, name)
+        return await open_backend(self.address(name, **STRANGE), OpenOptions(warn=silent))
+
+
+class TestAdoptedObjects(TestAdoptedTable):
+    """A table of somebody else, with fields in a column of JSON."""
+
+    fill = staticmethod(fill_objects)

@@ -1,0 +1,64 @@
+"""Makes the table of an index in PostgreSQL.
+
+A row is a passage, and the passages of a document are numbered from 0. What nobody could find out from the columns is
+in the table's comment, as JSON: the teacher of the vectors, their similarity, and the encoder of the passages::
+
+    {"typeahead": {"format": 1, "teacher": …, "revision": …, "similarity": "cosine", "normalized": true, "encoder": …}}
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from psycopg import sql
+
+from typeahead.engines.postgres.address import PostgresAddress
+from typeahead.engines.postgres.database import Connection
+from typeahead.search.space import Space
+
+FORMAT: Final = 1
+_TABLE: Final = """CREATE TABLE {} (
+    id text NOT NULL,
+    passage integer NOT NULL,
+    title text NOT NULL,
+    text text NOT NULL,
+    url text NOT NULL,
+    path text[] NOT NULL,
+    anchor text NOT NULL,
+    fields jsonb NOT NULL,
+    vector vector({}) NOT NULL,
+    PRIMARY KEY (id, passage)
+)"""
+
+
+def table_of(address: PostgresAddress) -> sql.Identifier:
+    """The table of an address in a statement."""
+    schema, name = address.schema_and_name
+    return sql.Identifier(name) if schema is None else sql.Identifier(schema, name)
+
+
+async def create(
+    connection: Connection, table: sql.Identifier, space: Space, *, normalized: bool, encoder: str = ""
+) -> None:
+    """Make an empty table for the vectors of ``space``, without indexes but its key."""
+    said: dict[str, Any] = {
+        "format": FORMAT,
+        "teacher": space.teacher,
+        "revision": space.revision,
+        "similarity": space.similarity,
+        "normalized": normalized,
+        "encoder": encoder,
+    }
+    await connection.execute(sql.SQL(_TABLE).format(table, sql.Literal(space.dim)))
+    await connection.execute(
+        sql.SQL("COMMENT ON TABLE {} IS {}").format(table, sql.Literal(json.dumps({"typeahead": said})))
+    )
+
+
+async def index(connection: Connection, table: sql.Identifier, space: Space) -> None:
+    """Make the indexes: a graph of the vectors, and one of the fields."""
+    operators = sql.SQL("vector_cosine_ops" if space.similarity == "cosine" else "vector_ip_ops")
+    await connection.execute(sql.SQL("CREATE INDEX ON {} USING hnsw (vector {})").format(table, operators))
+    await connection.execute(sql.SQL("CREATE INDEX ON {} USING gin (fields jsonb_path_ops)").format(table))
+    await connection.execute(sql.SQL("ANALYZE {}").format(table))

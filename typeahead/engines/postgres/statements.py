@@ -1,0 +1,200 @@
+"""The statements that are sent for a table. Whatever comes from outside is a parameter.
+
+Numbers of rows are written into statements: a plan that was made for any number might not use the index of the vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import sql
+
+from typeahead.engines.postgres.catalog import Table, VectorIndex
+from typeahead.engines.postgres.filters import Condition
+
+#: An operator for each similarity, and what makes the similarity of its distance.
+_SIMILARITIES: Final = {"cosine": ("<=>", "1 - ({})"), "dot": ("<#>", "-({})")}
+_INTEGERS: Final = {"int2": 1 << 15, "int4": 1 << 31, "int8": 1 << 63}
+_NOTHING: Final = sql.SQL("")
+#: The most candidates of a graph that pgvector keeps.
+MOST_CANDIDATES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement with its parameters."""
+
+    query: sql.Composed
+    values: Mapping[str, Any] | Sequence[Any]
+
+
+class Statements:
+    """Makes the statements for ``table``, whose vectors compare by ``similarity``: "cosine" or "dot".
+
+    ``normalized`` says that all vectors have length 1, so that an index of any distance serves.
+    """
+
+    def __init__(self, table: Table, similarity: str, *, normalized: bool) -> None:
+        self.table = table
+        operator, self._similarity = _SIMILARITIES[similarity]
+        serving = [one for one in table.indexes if one.operator == operator]
+        if normalized:
+            serving += [one for one in table.indexes if one.operator != operator]
+        #: The index of the vectors that serves; None if each search compares all of them.
+        self.index: VectorIndex | None = serving[0] if serving else None
+        ordered = self.index or VectorIndex("", operator, table.vector.quoted, table.vector.type)
+        self._distance = sql.SQL("{} {} %(vector)s::{}").format(
+            ordered.expression, sql.SQL(ordered.operator), sql.SQL(ordered.type)
+        )
+        self._operator = sql.SQL(operator)
+        self._passage = sql.SQL("passage" if table.passages else "0")
+        self._order = sql.SQL(" ORDER BY id, passage" if table.passages else "")
+
+    def search(
+        self, vector: Any, limit: int, condition: Condition | None, others: Sequence[str], *, exact: bool
+    ) -> Statement:
+        """Find the ``limit`` nearest rows that pass a condition, and compare those of ``others`` as well.
+
+        Rows are (whether it was found, id, passage, version, similarity). ``exact`` compares all that pass, and uses no
+        index of the vectors.
+        """
+        table, values = self.table, {"vector": vector}
+        where: sql.Composable = sql.SQL("TRUE")
+        if condition is not None:
+            where = condition.quoted
+            values |= condition.values
+        parts = []
+        if limit:
+            rows = sql.SQL("SELECT {}, {} AS passage, xmin, {} FROM {} WHERE {} AND {}").format(
+                table.id.quoted, self._passage, table.vector.quoted, table.quoted, table.usable, where
+            )
+            if exact:
+                # Materialized rows have no index.
+                rows = sql.SQL("WITH admitted AS MATERIALIZED ({}) SELECT * FROM admitted").format(rows)
+            parts.append(self._compared(sql.SQL("TRUE"), sql.SQL("{} ORDER BY {} LIMIT {}").format(
+                rows, self._distance, sql.Literal(limit)
+            )))  # fmt: skip
+        if others:
+            values["others"] = others
+            rows = sql.SQL("SELECT {}, {} AS passage, xmin, {} FROM {} WHERE {} AND {}").format(
+                table.id.quoted, self._passage, table.vector.quoted, table.quoted, table.usable, self.among("others")
+            )
+            parts.append(self._compared(sql.SQL("FALSE"), rows))
+        return Statement(sql.SQL(" UNION ALL ").join(parts), values)
+
+    def among(self, name: str) -> sql.Composable:
+        """The condition of rows whose ids are the parameter ``name``."""
+        identifier = self.table.id
+        if identifier.type in ("text", "varchar", "uuid", *_INTEGERS):
+            kind = "text" if identifier.type == "varchar" else identifier.type
+            return sql.SQL(f"{{}} = ANY(%({name})s::{kind}[])").format(identifier.quoted)
+        return sql.SQL(f"{{}}::text = ANY(%({name})s::text[])").format(identifier.quoted)
+
+    def only(self, ids: Sequence[str]) -> Condition:
+        """The condition of rows with some ids."""
+        return Condition(self.among("among"), {"among": ids})
+
+    def ids(self, ids: Sequence[str]) -> list[str]:
+        """Leave out ids that no row can have: PostgreSQL would refuse them."""
+        kind = self.table.id.type
+        return [one for one in dict.fromkeys(ids) if _possible(one, kind)]
+
+    def rows(self, ids: Sequence[str] | None) -> Statement:
+        """Read the documents of some ids, None for all, passages in their order.
+
+        Rows are (id, version, passage, title, text, url, path, anchor, fields).
+        """
+        query = self._documents()
+        if ids is not None:
+            query = sql.SQL("{} AND {}").format(query, self.among("ids"))
+        return Statement(sql.SQL("{}{}").format(query, self._order), {} if ids is None else {"ids": ids})
+
+    def changed(self, since: str) -> Statement:
+        """Read what transactions wrote that were not over at a snapshot whose oldest transaction was ``since``."""
+        recent: sql.Composable = sql.SQL("age(xmin) <= age(%(since)s::xid)")
+        if self.table.passages:
+            # All passages of a document are written together.
+            recent = sql.SQL("id IN (SELECT id FROM {} WHERE {})").format(self.table.quoted, recent)
+        query = sql.SQL("{} AND {}{}").format(self._documents(), recent, self._order)
+        return Statement(query, {"since": since})
+
+    def keys(self) -> Statement:
+        """Read the ids of all documents."""
+        table = self.table
+        return Statement(
+            sql.SQL("SELECT DISTINCT {}::text FROM {} WHERE {}").format(table.id.quoted, table.quoted, table.usable), {}
+        )
+
+    def sample(self, number: int) -> Statement:
+        """Read some documents as :meth:`rows` does, the same every time, each with its vector behind the rest."""
+        vector = sql.SQL(", {}::vector::real[]").format(self.table.vector.quoted)
+        query = sql.SQL("{} ORDER BY hashtext({}::text), 1 LIMIT {}").format(
+            self._documents(vector), self.table.id.quoted, sql.Literal(number)
+        )
+        return Statement(query, {})
+
+    def count(self) -> Statement:
+        """Count the documents that can be found, and all of them."""
+        table = self.table
+        first = sql.SQL("passage = 0 AND " if table.passages else "")
+        query = sql.SQL("SELECT count(*) FILTER (WHERE {0}{1}), count(*) FILTER (WHERE {0}TRUE) FROM {2}").format(
+            first, table.usable, table.quoted
+        )
+        return Statement(query, {})
+
+    def settings(self, limit: int, ef_search: int | None, probes: int | None, milliseconds: int) -> Statement:
+        """Set what holds for the rest of a transaction."""
+        said = {"statement_timeout": str(milliseconds), "jit": "off"}
+        if self.index is not None and self.index.kind == "hnsw":
+            said["hnsw.ef_search"] = str(min(max(ef_search or 0, limit, 40), MOST_CANDIDATES))
+            if self.table.iterative:
+                said["hnsw.iterative_scan"] = "strict_order"
+        elif self.index is not None:
+            if probes is not None:
+                said["ivfflat.probes"] = str(probes)
+            if self.table.iterative:
+                said["ivfflat.iterative_scan"] = "relaxed_order"
+        calls = sql.SQL(", ").join(sql.SQL("set_config({}, %s, true)").format(sql.Literal(name)) for name in said)
+        return Statement(sql.SQL("SELECT {}").format(calls), list(said.values()))
+
+    def _documents(self, more: sql.Composable = _NOTHING) -> sql.Composed:
+        table = self.table
+        empty = sql.SQL("''")
+        texts = [
+            empty if one is None else sql.SQL("COALESCE({}, '')").format(one.quoted)
+            for one in (table.title, table.text, table.url)
+        ]
+        made = sql.SQL("path, anchor" if table.passages else "NULL, ''")
+        return sql.SQL("SELECT {}::text, xmin::text, {}, {}, {}, ({})::text{} FROM {} WHERE {}").format(
+            table.id.quoted,
+            self._passage,
+            sql.SQL(", ").join(texts),
+            made,
+            table.fields_json,
+            more,
+            table.quoted,
+            table.usable,
+        )
+
+    def _compared(self, found: sql.Composable, rows: sql.Composable) -> sql.Composed:
+        vector = sql.SQL("{} {} %(vector)s::{}").format(
+            self.table.vector.quoted, self._operator, sql.SQL(self.table.vector.type)
+        )
+        return sql.SQL("(SELECT {}, {}::text, passage, xmin::text, {} FROM ({}) AS rows)").format(
+            found, self.table.id.quoted, sql.SQL(self._similarity).format(vector), rows
+        )
+
+
+def _possible(key: str, kind: str) -> bool:
+    if kind in _INTEGERS:
+        digits = key.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 20 and str(int(key)) == key):
+            return False
+        return -_INTEGERS[kind] <= int(key) < _INTEGERS[kind]
+    if kind == "uuid":
+        parts = key.split("-")
+        hexadecimal = all(char in "0123456789abcdef" for char in "".join(parts))
+        return [len(part) for part in parts] == [8, 4, 4, 4, 12] and hexadecimal
+    return "\0" not in key and (key.isascii() or not any("\ud800" <= char <= "\udfff" for char in key))

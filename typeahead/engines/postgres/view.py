@@ -1,0 +1,52 @@
+"""The part of a table that the filter of a token admits: words and fields of its own, which follow every change."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self
+
+from typeahead.engines.postgres.copy import Copy
+from typeahead.errors import SearchError, TypeaheadError
+from typeahead.index.contents import Contents
+from typeahead.index.view import View
+from typeahead.search.filters import Filter
+
+
+class TableView:
+    """What a filter admits of a copy. Made by :meth:`of`."""
+
+    def __init__(self, copy: Copy, tree: Filter) -> None:
+        self._copy, self._view = copy, View(tree)
+        self._error: TypeaheadError | None = None
+        self._present: tuple[Contents, str]
+
+    @classmethod
+    async def of(cls, copy: Copy, tree: Filter) -> Self:
+        """Make a view, which follows the copy. Raises :class:`~typeahead.errors.SearchError` if it is too large."""
+        view = cls(copy, tree)
+        view._present = await asyncio.to_thread(view._view.of, copy.contents)
+        copy.follow(view._changed)
+        return view
+
+    @property
+    def contents(self) -> Contents:
+        """The contents as they are now. Raises what kept the view from following a change."""
+        if self._error is not None:
+            # Those of before have documents that are gone by now.
+            raise SearchError(str(self._error)) from self._error
+        return self._present[0]
+
+    @property
+    def version(self) -> str:
+        """A digest of the contents as they are now."""
+        return self._present[1]
+
+    def close(self) -> None:
+        """Follow the copy no more."""
+        self._copy.unfollow(self._changed)
+
+    async def _changed(self, contents: Contents) -> None:
+        try:
+            self._present, self._error = await asyncio.to_thread(self._view.of, contents), None
+        except TypeaheadError as error:
+            self._error = error
