@@ -30,6 +30,11 @@ class TableWrites:
     def __init__(self, database: Database, statements: Statements, copy: Copy, space: Space) -> None:
         self._database, self._statements, self._copy, self._space = database, statements, copy, space
 
+    @property
+    def divides(self) -> bool:
+        """See :attr:`~typeahead.search.port.Writes.divides`."""
+        return True
+
     async def upsert(self, entries: Sequence[Entry]) -> int:
         """See :meth:`~typeahead.search.port.Writes.upsert`."""
         self._database.check()
