@@ -15,7 +15,9 @@ from typeahead.search.filters import Filter
 class Followed(Protocol):
     """A copy of an engine's words and fields that tells of changes."""
 
-    contents: Contents
+    @property
+    def contents(self) -> Contents:
+        """The words and fields as they are now."""
 
     def follow(self, follower: Callable[[Contents], Awaitable[None]] | None = None) -> None:
         """Call ``follower`` with new contents from now on."""

@@ -276,7 +276,7 @@ def _merged(parts: Sequence[MemoryPart]) -> MemoryPart:
             Held([], []), PassageMap(0, None), np.zeros((0, 1), np.float32), _PREPARATION,
             forms.of_documents([]), StoredColumns.of([]),
         )  # fmt: skip
-    return parts[0] if len(parts) == 1 else MemoryPart.merged(parts, [np.arange(part.count) for part in parts])
+    return parts[0] if len(parts) == 1 else MemoryPart.of_pieces([part.pieces() for part in parts], _PREPARATION)
 
 
 def _contents_of(changes: Changes, version: int) -> Contents:
