@@ -12,6 +12,9 @@ keys    people type recorded queries at their own pace, each over a websocket: m
 recall  how many of the 8 nearest by brute force are among the 8 nearest of the table, for vectors of its own documents
         that are turned a little
 
+words   milliseconds for the 100 best of the documents that hold any word of a recorded query: in memory, as the back
+        end does it, and by PostgreSQL's own full text, with a GIN index and ``ts_rank``
+
 Database, server and people share all cores. Nothing else should run.
 """
 
@@ -39,6 +42,7 @@ from typeahead.index.vectors import VECTORS, map_vectors
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.port import Request
 from typeahead.search.ranking import DEPTH
+from typeahead.search.terms import Term, Words, forms
 from typeahead.tables import report
 
 #: Memory as a small server would be given it; the graph is built within it.
@@ -139,6 +143,33 @@ async def recall(address: str, vectors: Vectors, ids: Sequence[str]) -> float:
     return found / (_QUERIES * _HITS)
 
 
+async def words(server: PostgresServer, queries: Sequence[str]) -> dict[str, float]:
+    """The milliseconds of a search by words alone: in memory, and by PostgreSQL's own full text."""
+    backend = await open_backend(server.address(table="articles"), OpenOptions(warn=lambda _: None))
+    asked = [Words([Term({form: 1.0}) for form in forms(query)]) for query in queries]
+    own, theirs = [], []
+    for one in asked:
+        before = time.perf_counter()
+        await backend.candidates([Request(None, one, DEPTH)], time.monotonic() + 10)
+        own.append(1000 * (time.perf_counter() - before))
+    await backend.close()
+    text = "to_tsvector('english', coalesce(title, '') || ' ' || coalesce(body, ''))"
+    with psycopg.connect(server.address(), autocommit=True) as connection:
+        connection.execute(f"CREATE INDEX ON articles USING gin ({text})")
+        connection.execute("ANALYZE articles")
+        for one in asked:
+            query = " | ".join(form for term in one.terms for form in term.words if form.isalnum())
+            before = time.perf_counter()
+            connection.execute(
+                f"SELECT id FROM articles WHERE {text} @@ to_tsquery('english', %(query)s)"
+                f" ORDER BY ts_rank({text}, to_tsquery('english', %(query)s)) DESC LIMIT {DEPTH}",
+                {"query": query},
+            ).fetchall()
+            theirs.append(1000 * (time.perf_counter() - before))
+    both = {"words": own, "full text": theirs}
+    return {f"{name} p{part} ms": float(np.percentile(some, part)) for name, some in both.items() for part in (50, 99)}
+
+
 def measure(folder: Path, people: int, seconds: float, traces: Sequence[Trace]) -> dict[str, Any]:
     """Run everything."""
     with PostgresServer(SETTINGS) as server:
@@ -161,6 +192,7 @@ def measure(folder: Path, people: int, seconds: float, traces: Sequence[Trace]) 
             vectors = np.asarray(map_vectors(index.generation / VECTORS), np.float32)
             ids = [document.id for document in index.documents(list(range(len(index))))]
         result["recall@8"] = asyncio.run(recall(address, vectors, ids))
+        result |= asyncio.run(words(server, [trace[-1].text for trace in traces[:_QUERIES]]))
     return result
 
 
@@ -178,4 +210,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    options.run(main)

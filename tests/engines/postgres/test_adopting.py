@@ -116,7 +116,7 @@ async def test_columns_of_usual_names_and_types_are_found(address: Address, run:
         "2024-02-29 12:30:05.7+02",
         [True, False],
     ]
-    fill(run, columns, [[*row, [True, False], '{"author": "me", "deep": {"a": 1}}', b"x", written(vectors(1)[0])]])
+    fill(run, columns, [[*row, '{"author": "me", "deep": {"a": 1}}', b"x", written(vectors(1)[0])]])
     async with opened(address(**STRANGE)) as backend:
         documents = backend.capabilities.documents
         assert documents is not None

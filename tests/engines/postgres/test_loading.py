@@ -14,10 +14,11 @@ from typeahead.cli import main
 from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.search.addresses import OpenOptions, open_backend
 
+SEAS = " ".join(f"The sea number {n} is deep." for n in range(120))
 DOCUMENTS = [
     {"id": "eggs", "title": "Boiled eggs", "text": "Eight minutes in hot water.", "url": "/eggs", "year": 2019},
     {"id": "rain", "title": "", "text": "It rains a lot in Bergen.", "year": 2020},
-    {"id": "long", "title": "Seas", "text": " ".join(f"The sea number {n} is deep." for n in range(120))},
+    {"id": "long", "title": "Seas", "text": SEAS},
 ]
 
 
@@ -44,7 +45,7 @@ async def test_documents_are_encoded_into_a_table_that_is_opened_without_a_warni
     documents = await backend.capabilities.documents(["eggs", "long"])
     assert (documents["eggs"].title, documents["eggs"].url) == ("Boiled eggs", "/eggs")
     assert dict(documents["eggs"].fields) == {"year": 2019}
-    assert documents["long"].text == DOCUMENTS[2]["text"]
+    assert documents["long"].text == SEAS
     assert run("SELECT count(*) FROM made WHERE id = 'long'") != [(1,)]
     assert backend.capabilities.writes is not None
     assert await backend.capabilities.writes.delete(["rain"]) == (1, int(backend.version))

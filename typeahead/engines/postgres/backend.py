@@ -157,7 +157,9 @@ class PostgresBackend:
         left = [(place, one, one.among is not None) for place, one in enumerate(plans) if one.vector is not None]
         for widening in range(_WIDENINGS + 1):
             statements = [self._search(one, exact=exact) for _, one, exact in left]
-            found = await self._run(statements, max((one.limit for _, one, _ in left), default=1), deadline)
+            filtered = self._scope is not None or any(one.request.filter is not None for _, one, _ in left)
+            limit = max((one.limit for _, one, _ in left), default=1)
+            found = await self._run(statements, limit, deadline, filtered=filtered)
             again = []
             for (place, one, exact), rows in zip(left, found, strict=True):
                 outcomes[place] = outcome_of(rows)
@@ -193,14 +195,16 @@ class PostgresBackend:
         others = statements.ids(one.matched or ())
         return statements.search(SentVector(one.vector), one.limit, condition, others, exact=exact)
 
-    async def _run(self, statements: Sequence[Statement], limit: int, deadline: float) -> list[list[Any]]:
+    async def _run(
+        self, statements: Sequence[Statement], limit: int, deadline: float, *, filtered: bool
+    ) -> list[list[Any]]:
         """Run statements, several in one round trip."""
         parts = [statements[first : first + _TOGETHER] for first in range(0, len(statements), _TOGETHER)]
 
         async def run(part: Sequence[Statement]) -> list[list[Any]]:
             async def work(connection: Connection) -> list[list[Any]]:
                 left = max(1, round(1000 * (min(deadline, time.monotonic() + _LONGEST) - time.monotonic())))
-                settings = self._statements.settings(limit, self._ef_search, self._probes, left)
+                settings = self._statements.settings(limit, self._ef_search, self._probes, left, filtered=filtered)
                 async with connection.pipeline(), connection.transaction():
                     await connection.execute(settings.query, settings.values)
                     cursors = [await connection.execute(one.query, one.values) for one in part]

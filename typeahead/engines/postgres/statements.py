@@ -18,6 +18,8 @@ from typeahead.engines.postgres.filters import Condition
 _SIMILARITIES: Final = {"cosine": ("<=>", "1 - ({})"), "dot": ("<#>", "-({})")}
 _INTEGERS: Final = {"int2": 1 << 15, "int4": 1 << 31, "int8": 1 << 63}
 _NOTHING: Final = sql.SQL("")
+#: Statements that are kept for the next search.
+_SHAPES: Final = 256
 #: The most candidates of a graph that pgvector keeps.
 MOST_CANDIDATES: Final = 1000
 
@@ -26,7 +28,7 @@ MOST_CANDIDATES: Final = 1000
 class Statement:
     """A statement with its parameters."""
 
-    query: sql.Composed
+    query: sql.Composed | bytes
     values: Mapping[str, Any] | Sequence[Any]
 
 
@@ -50,6 +52,8 @@ class Statements:
         )
         self._operator = sql.SQL(operator)
         self._passage = sql.SQL("passage" if table.passages else "0")
+        self._searches: dict[tuple[int, bool, bool], bytes] = {}
+        self._reads: dict[bool, bytes] = {}
         self._order = sql.SQL(" ORDER BY id, passage" if table.passages else "")
 
     def search(
@@ -60,29 +64,36 @@ class Statements:
         Rows are (whether it was found, id, passage, version, similarity). ``exact`` compares all that pass, and uses no
         index of the vectors.
         """
-        table, values = self.table, {"vector": vector}
-        where: sql.Composable = sql.SQL("TRUE")
+        values = {"vector": vector}
+        if others:
+            values["others"] = others
         if condition is not None:
-            where = condition.quoted
             values |= condition.values
+            return Statement(self._search(limit, condition.quoted, bool(others), exact).as_bytes(), values)
+        shape = limit, bool(others), exact
+        # Composing takes longer than sending.
+        if (query := self._searches.get(shape)) is None:
+            query = self._search(limit, sql.SQL("TRUE"), bool(others), exact).as_bytes()
+            if len(self._searches) < _SHAPES:
+                self._searches[shape] = query
+        return Statement(query, values)
+
+    def _search(self, limit: int, where: sql.Composable, others: bool, exact: bool) -> sql.Composed:
+        table = self.table
         parts = []
+        start = sql.SQL("SELECT {}, {} AS passage, xmin, {} FROM {} WHERE {}").format(
+            table.id.quoted, self._passage, table.vector.quoted, table.quoted, table.usable
+        )
         if limit:
-            rows = sql.SQL("SELECT {}, {} AS passage, xmin, {} FROM {} WHERE {} AND {}").format(
-                table.id.quoted, self._passage, table.vector.quoted, table.quoted, table.usable, where
-            )
+            rows = sql.SQL("{} AND {}").format(start, where)
             if exact:
                 # Materialized rows have no index.
                 rows = sql.SQL("WITH admitted AS MATERIALIZED ({}) SELECT * FROM admitted").format(rows)
-            parts.append(self._compared(sql.SQL("TRUE"), sql.SQL("{} ORDER BY {} LIMIT {}").format(
-                rows, self._distance, sql.Literal(limit)
-            )))  # fmt: skip
+            nearest = sql.SQL("{} ORDER BY {} LIMIT {}").format(rows, self._distance, sql.Literal(limit))
+            parts.append(self._compared(sql.SQL("TRUE"), nearest))
         if others:
-            values["others"] = others
-            rows = sql.SQL("SELECT {}, {} AS passage, xmin, {} FROM {} WHERE {} AND {}").format(
-                table.id.quoted, self._passage, table.vector.quoted, table.quoted, table.usable, self.among("others")
-            )
-            parts.append(self._compared(sql.SQL("FALSE"), rows))
-        return Statement(sql.SQL(" UNION ALL ").join(parts), values)
+            parts.append(self._compared(sql.SQL("FALSE"), sql.SQL("{} AND {}").format(start, self.among("others"))))
+        return sql.SQL(" UNION ALL ").join(parts)
 
     def among(self, name: str) -> sql.Composable:
         """The condition of rows whose ids are the parameter ``name``."""
@@ -106,10 +117,12 @@ class Statements:
 
         Rows are (id, version, passage, title, text, url, path, anchor, fields).
         """
-        query = self._documents()
-        if ids is not None:
-            query = sql.SQL("{} AND {}").format(query, self.among("ids"))
-        return Statement(sql.SQL("{}{}").format(query, self._order), {} if ids is None else {"ids": ids})
+        if (query := self._reads.get(ids is None)) is None:
+            composed: sql.Composable = self._documents()
+            if ids is not None:
+                composed = sql.SQL("{} AND {}").format(composed, self.among("ids"))
+            query = self._reads[ids is None] = sql.SQL("{}{}").format(composed, self._order).as_bytes()
+        return Statement(query, {} if ids is None else {"ids": ids})
 
     def changed(self, since: str) -> Statement:
         """Read what transactions wrote that were not over at a snapshot whose oldest transaction was ``since``."""
@@ -144,20 +157,25 @@ class Statements:
         )
         return Statement(query, {})
 
-    def settings(self, limit: int, ef_search: int | None, probes: int | None, milliseconds: int) -> Statement:
-        """Set what holds for the rest of a transaction."""
+    def settings(
+        self, limit: int, ef_search: int | None, probes: int | None, milliseconds: int, *, filtered: bool
+    ) -> Statement:
+        """Set what holds for the rest of a transaction.
+
+        A search with a filter goes on until enough rows pass it. One without would only take twice as long so.
+        """
         said = {"statement_timeout": str(milliseconds), "jit": "off"}
         if self.index is not None and self.index.kind == "hnsw":
             said["hnsw.ef_search"] = str(min(max(ef_search or 0, limit, 40), MOST_CANDIDATES))
-            if self.table.iterative:
+            if self.table.iterative and (filtered or limit > MOST_CANDIDATES):
                 said["hnsw.iterative_scan"] = "strict_order"
         elif self.index is not None:
             if probes is not None:
                 said["ivfflat.probes"] = str(probes)
-            if self.table.iterative:
+            if self.table.iterative and filtered:
                 said["ivfflat.iterative_scan"] = "relaxed_order"
-        calls = sql.SQL(", ").join(sql.SQL("set_config({}, %s, true)").format(sql.Literal(name)) for name in said)
-        return Statement(sql.SQL("SELECT {}").format(calls), list(said.values()))
+        calls = ", ".join(f"set_config('{name}', %s, true)" for name in said)
+        return Statement(f"SELECT {calls}".encode(), list(said.values()))
 
     def _documents(self, more: sql.Composable = _NOTHING) -> sql.Composed:
         table = self.table
