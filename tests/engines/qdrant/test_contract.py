@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Final
+from uuid import uuid4
 
 import pytest
+from qdrant_client import QdrantClient
 
 from tests.engines.qdrant.collections import STRANGE, fill_objects, fill_own, fill_plain, in_folder, silent
 from tests.search.contract import BackendContract
 from typeahead.core.encoder import Vectors
+from typeahead.engines.qdrant.address import API_KEY, read_address
+from typeahead.engines.qdrant.creating import INDEXES
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.port import Backend, Entry
 from typeahead.text.document import Document, Passage
+
+#: The environment variable of a real server.
+SERVER: Final = "TYPEAHEAD_TEST_QDRANT"
 
 
 class TestCollection(BackendContract):
@@ -27,12 +36,7 @@ class TestCollection(BackendContract):
         folder = next(self._folders)
         in_folder(folder, fill_own, (), vectors)
         backend = await open_backend(f"qdrant://{folder}?collection=articles", OpenOptions(warn=silent))
-        assert backend.capabilities.writes is not None
-        entries = [
-            Entry(document, (Passage(document.text),), vector[None])
-            for document, vector in zip(documents, vectors, strict=True)
-        ]
-        await backend.capabilities.writes.upsert(entries)
+        await fill(backend, documents, vectors)
         return backend
 
 
@@ -56,3 +60,46 @@ class TestAdoptedObjects(TestAdopted):
     fill = staticmethod(fill_objects)
     parameters = ""
     when_empty = "text=page_content&title=metadata.title"
+
+
+async def fill(backend: Backend, documents: Sequence[Document], vectors: Vectors) -> None:
+    """Write documents of one passage."""
+    assert backend.capabilities.writes is not None
+    await backend.capabilities.writes.upsert(
+        [
+            Entry(document, (Passage(document.text),), vector[None])
+            for document, vector in zip(documents, vectors, strict=True)
+        ]
+    )
+
+
+if os.environ.get(SERVER):
+
+    class TestServer(BackendContract):
+        """A real server: collections that this package makes there, and deletes again."""
+
+        async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
+            name = f"typeahead-test-{uuid4().hex[:12]}"
+            address = f"{os.environ[SERVER].rstrip('/')}/{name}"
+            read = read_address(address)
+            client = QdrantClient(url=read.url, api_key=os.environ.get(API_KEY))
+            fill_own(client, name, (), vectors)
+            for key, kind in INDEXES.items():
+                client.create_payload_index(name, key, kind, wait=True)
+            backend = await open_backend(address, OpenOptions(warn=silent))
+            await fill(backend, documents, vectors)
+            self._made.append((client, name))
+            return backend
+
+        @pytest.fixture(autouse=True)
+        def collections(self) -> Iterator[None]:
+            self._made: list[tuple[QdrantClient, str]] = []
+            yield
+            for client, name in self._made:
+                client.delete_collection(name)
+                client.close()
+
+else:
+
+    def test_a_server_passes_the_contract() -> None:
+        pytest.skip(f"set {SERVER} to qdrant://HOST:PORT to test a real server")
