@@ -122,10 +122,13 @@ async def test_opening_a_silent_server_ends_with_one_line(server: StandIn, monke
         await opened(server)
 
 
-async def test_opening_where_no_server_listens_ends_with_one_line(server: StandIn) -> None:
+async def test_opening_where_no_server_listens_ends_with_one_line(
+    server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
     server.stop()
-    with pytest.raises(AddressError, match="the server cannot be reached"):
+    with pytest.raises(AddressError, match="the server cannot be reached: "):
         await opened(server)
+    assert not caplog.records
     server.start()
 
 

@@ -58,19 +58,36 @@ class Server:
         self._away: str | None = None
         self._late = 0
         self._looking: asyncio.Task[None] | None = None
-        self._closed = False
+        self._connected = self._closed = self._make_folder = False
 
     async def open(self) -> Any:
         """Connect, and describe the collection.
 
         Raises :class:`~typeahead.errors.AddressError` with the reason if that fails.
         """
+        return await self._first("get_collection")
+
+    async def create(self, **described: Any) -> bool:
+        """Connect, and make the collection; returns False if it is there already, and raises what :meth:`open` does.
+
+        In local mode the folder is made, too.
+        """
+        self._make_folder = True
+        if await self._first("collection_exists"):
+            return False
+        await self.call("create_collection", **described)
+        return True
+
+    async def _first(self, method: str) -> Any:
+        """Connect, and call a method."""
         try:
             if self._address.url is not None:
                 self._remote = _client(self._address.url)
             else:
                 self._local = await asyncio.get_running_loop().run_in_executor(self._thread, self._open_folder)
-            return await self.call("get_collection", time.monotonic() + CONNECT_SECONDS)
+            result = await self.call(method, time.monotonic() + CONNECT_SECONDS)
+            self._connected = True
+            return result
         except BackendAway as error:
             raise AddressError(self.shown, f"the server cannot be reached: {self._away}") from error
         except DeadlinePassed as error:
@@ -156,7 +173,7 @@ class Server:
     def _open_folder(self) -> QdrantClient:
         folder = self._address.folder
         assert folder is not None
-        if not (folder / "meta.json").is_file():
+        if not (self._make_folder or (folder / "meta.json").is_file()):
             # The client would make one.
             raise AddressError(self.shown, f"{folder} is no folder of Qdrant's local mode: it has no meta.json")
         try:
@@ -166,6 +183,10 @@ class Server:
 
     def _lost(self, why: str) -> None:
         if self._closed or self._remote is None:
+            return
+        if not self._connected:
+            # Whoever opens it is told.
+            self._away = why
             return
         if self._away is None:
             log.error("%s cannot be reached, so its searches fail until it is back: %s", self.shown, why)
