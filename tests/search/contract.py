@@ -210,6 +210,19 @@ class BackendContract(LivingContract):
         assert min(2, len(passing)) <= len(ids(few, DENSE) & passing)
         assert {key.document for key in few.keys} <= passing
 
+    async def test_words_to_leave_out_are_left_out_of_what_a_filter_admits(
+        self, backend: Backend, documents: list[Document]
+    ) -> None:
+        tree = Range("year", gte=2010)
+        if not (backend.capabilities.phrases and kinds(tree) <= backend.capabilities.filters):
+            pytest.skip("it leaves out no words, or does not filter")
+        words = Words(asked("cheese").terms, without=["eggs", "the"])
+        passing = {one.id for one in documents if matches(tree, one) and admits(one, words)}
+        for k in (2, COUNT):
+            found = await ask(backend, Request(unit_vectors(1, 24)[0], words, k, filter=tree))
+            assert {key.document for key in found.keys} <= passing
+            assert len(ids(found, DENSE)) == min(k, len(passing))
+
     async def test_document_frequencies_are_exact_for_words_and_bounds_for_beginnings(
         self, backend: Backend, documents: list[Document]
     ) -> None:

@@ -39,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source", type=_source, metavar="SOURCE", nargs="*", help="the documents: files, folders, - or a database"
     )
     parser.add_argument(
-        "--out", type=_out, metavar="DIR", help="folder of the index, or a new table: postgresql://HOST/DB?table=NAME"
+        "--out",
+        type=_out,
+        metavar="DIR",
+        help="folder of the index, a new table: postgresql://HOST/DB?table=NAME, or collection: qdrant://HOST/NAME",
     )
     parser.add_argument("--text-field", metavar="NAME", help="field with the text (default: text)")
     parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
@@ -289,18 +292,20 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
 
 
 def _make_table(options: argparse.Namespace, bad: BadLines | None, skipped: Skipped) -> None:
-    """Encode the documents into a new table of a database."""
-    from typeahead.engines.postgres.entry import is_address, load_documents
+    """Encode the documents into a new table of a database, or a new collection."""
+    from typeahead.engines.postgres import entry as postgres
+    from typeahead.engines.qdrant import entry as qdrant
     from typeahead.index import read_source
     from typeahead.text.dividing import divider_for
     from typeahead.text.formats.database import shown
 
-    if not is_address(options.out):
-        options.refuse(f"--out {shown(options.out)} is neither a folder nor postgresql://…")
+    loads = [one.load_documents for one in (postgres, qdrant) if one.is_address(options.out)]
+    if not loads:
+        options.refuse(f"--out {shown(options.out)} is neither a folder nor postgresql://… or qdrant://…")
     if options.update or options.vectors or options.vectors_column or options.dimensions:
         options.refuse(
-            "a table takes documents that are encoded here, once: leave out --update, --vectors, --vectors-column and "
-            "--dimensions"
+            "a database takes documents that are encoded here, once: leave out --update, --vectors, --vectors-column "
+            "and --dimensions"
         )
     options.encoder = options.encoder or ENCODER
     with _counted(bad, skipped), ProgressBar() as progress:
@@ -308,7 +313,7 @@ def _make_table(options: argparse.Namespace, bad: BadLines | None, skipped: Skip
         documents = read_source(options.source, names, **how)
         encoder = typeahead.load(options.encoder, threads=options.threads)
         divider = divider_for(encoder) if options.divide else None
-        made = load_documents(
+        made = loads[0](
             options.out,
             documents,
             encoder,

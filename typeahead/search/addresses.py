@@ -1,8 +1,8 @@
 """Opens the back end of an address: ``my-index``, ``postgresql://…``.
 
-An address without a scheme is a folder, the embedded index, and ``postgresql://…`` is a table. Other packages register
-schemes as entry points of the group ``typeahead.backends``; the entry point ``x`` answers to ``x://…``. It names a
-function ``open(address, options) -> Backend``.
+An address without a scheme is a folder, the embedded index; ``postgresql://…`` is a table, and ``qdrant://…`` a
+collection. Other packages register schemes as entry points of the group ``typeahead.backends``; the entry point ``x``
+answers to ``x://…``. It names a function ``open(address, options) -> Backend``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _OURS: Final = {
     "file": "typeahead.index.backend:open_embedded",
     "postgresql": "typeahead.engines.postgres.entry:open_postgres",
     "postgres": "typeahead.engines.postgres.entry:open_postgres",
+    "qdrant": "typeahead.engines.qdrant.entry:open_qdrant",
+    "qdrants": "typeahead.engines.qdrant.entry:open_qdrant",
 }
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
 

@@ -163,7 +163,7 @@ async def test_rows_with_something_missing_are_left_out_and_counted(address: Add
             "has no column 'x' for title: it has id, text, v",
         ),
         ("id int PRIMARY KEY, text text, v vector(3)", {"fields": "v"}, "column v cannot be a field"),
-        ("id int PRIMARY KEY, text text, v vector(3)", {}, "have 3 dimensions, and those of .* 384: .*&encoder=MODEL"),
+        ("id int PRIMARY KEY, text text, v vector(3)", {}, "have 3 dimensions, and those of .* 384: .*encoder=MODEL"),
         ("id int PRIMARY KEY, text text, v vector", {}, "has no vectors: fill column v first"),
     ],
 )

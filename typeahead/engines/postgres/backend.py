@@ -14,15 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from typeahead.engines.postgres import weighing
+from typeahead.engines import weighing
+from typeahead.engines.documents import Read
+from typeahead.engines.planning import WIDER, Plan, plan, scope_and
 from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.database import Connection, Database, SentVector
 from typeahead.engines.postgres.filters import compile_filter
-from typeahead.engines.postgres.planning import WIDER, Plan, plan, scope_and
-from typeahead.engines.postgres.rows import Read, read_rows
+from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statement, Statements
-from typeahead.engines.postgres.view import TableView
-from typeahead.engines.postgres.weighing import Outcome, outcome_of
+from typeahead.engines.view import EngineView
+from typeahead.engines.weighing import Outcome, outcome_of
 from typeahead.errors import BackendClosed
 from typeahead.index.contents import Contents
 from typeahead.index.engine import vocabulary
@@ -56,7 +57,7 @@ class PostgresBackend:
         ef_search: int | None = None,
         probes: int | None = None,
         writes: Writes | None = None,
-        view: TableView | None = None,
+        view: EngineView | None = None,
         scope: Filter | None = None,
     ) -> None:
         self.address, self.space = address, space
@@ -264,7 +265,7 @@ class PostgresBackend:
         self._check()
         both = scope_and(self._scope, tree)
         assert both is not None
-        view = await TableView.of(self._copy, both)
+        view = await EngineView.of(self._copy, both)
         scoped = PostgresBackend(
             self.address, self.space, self._database, self._statements, self._copy,
             ef_search=self._ef_search, probes=self._probes, view=view, scope=both,

@@ -21,8 +21,9 @@ from typing import Any, Final, cast
 import numpy as np
 import psycopg
 
+from typeahead.engines.documents import Read
 from typeahead.engines.postgres.database import CONNECT_SECONDS, Connection, connect, first_line
-from typeahead.engines.postgres.rows import Read, read_rows
+from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statement, Statements
 from typeahead.errors import BackendClosed, FieldTypeError
 from typeahead.index.changes import forms

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from typeahead.core.encoder import Encoder
-    from typeahead.engines.postgres.loading import Loaded
+    from typeahead.engines.entries import Loaded
     from typeahead.index.build import Divide
     from typeahead.progress import OnProgress
     from typeahead.search.addresses import OpenOptions

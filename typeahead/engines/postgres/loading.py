@@ -6,37 +6,26 @@ Everything happens in one transaction, so others see the whole table or none, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from typeahead.core.encoder import Encoder
+from typeahead.engines.entries import Entries, Loaded, batches, entries_by, space_of
 from typeahead.engines.postgres.address import PostgresAddress
 from typeahead.engines.postgres.creating import create, index, table_of
 from typeahead.engines.postgres.database import Connection, SentVector, connect, first_line, vector_dumper
 from typeahead.engines.postgres.writing import COLUMNS, rows_of
-from typeahead.errors import AddressError, FieldTypeError, SourceError
-from typeahead.index.build import Divide, encode_passages
-from typeahead.index.document_writer import undivided
-from typeahead.index.kinds import FieldKinds
+from typeahead.errors import AddressError
+from typeahead.index.build import Divide
 from typeahead.progress import OnProgress, no_progress
-from typeahead.search.port import Entry
 from typeahead.search.space import Space
 from typeahead.text.document import Document
 
-#: Documents that are encoded and sent at a time.
-_BATCH: Final = 256
 #: Memory for building the graph, as PostgreSQL writes it: a graph that fits is built several times as fast.
 _MEMORY: Final = "512MB"
-
-
-class Loaded(NamedTuple):
-    """What was written."""
-
-    documents: int
-    passages: int
 
 
 def load_table(
@@ -47,7 +36,7 @@ def load_table(
     divide: Divide | None = None,
     encoder_address: str = "",
     progress: OnProgress | None = None,
-    entries: Callable[[list[Document]], list[Entry]] | None = None,
+    entries: Entries | None = None,
 ) -> Loaded:
     """Encode documents and write them into a new table, with its indexes.
 
@@ -55,10 +44,9 @@ def load_table(
     is such a table already, or it cannot be made, and :class:`~typeahead.errors.SourceError` for documents that cannot
     be written.
     """
-    config = encoder.config
-    space = Space(config.teacher.name, config.teacher.revision or None, encoder.dim, config.similarity)
-    make = entries or (lambda some: _encoded(some, encoder, divide or undivided))
-    normalized = config.similarity == "cosine"
+    space = space_of(encoder)
+    make = entries or entries_by(encoder, divide)
+    normalized = space.similarity == "cosine"
     work = _load(address, documents, space, make, normalized, encoder_address, progress or no_progress)
     try:
         return asyncio.run(work)
@@ -70,7 +58,7 @@ async def _load(
     address: PostgresAddress,
     documents: Iterable[Document],
     space: Space,
-    make: Callable[[list[Document]], list[Entry]],
+    make: Entries,
     normalized: bool,
     encoder_address: str,
     tell: OnProgress,
@@ -86,10 +74,8 @@ async def _load(
         copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
             table, sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
         )
-        kinds, seen, passages = FieldKinds(), set[str](), 0
-        for part in _batches(documents):
-            for document in part:
-                _check(document, seen, kinds)
+        count = passages = 0
+        for part in batches(documents):
             # Encoding takes far longer than sending, and keeps no connection waiting that somebody else needs.
             made = await asyncio.to_thread(make, part)
             async with connection.cursor() as cursor, cursor.copy(copy) as target:
@@ -98,12 +84,13 @@ async def _load(
                     passages += len(entry.passages)
                     for row in rows_of(entry):
                         await target.write_row(row)
-            tell("encode", len(seen), None)
+            count += len(part)
+            tell("encode", count, None)
         tell("graph", 0, passages)
         await connection.execute(f"SET LOCAL maintenance_work_mem = '{_MEMORY}'")
         await index(connection, table, space)
         tell("graph", passages, passages)
-    return Loaded(len(seen), passages)
+    return Loaded(count, passages)
 
 
 async def _prepare(connection: Connection, address: PostgresAddress, table: sql.Identifier) -> None:
@@ -120,38 +107,3 @@ async def _prepare(connection: Connection, address: PostgresAddress, table: sql.
     assert info is not None
     info.register(connection)
     connection.adapters.register_dumper(SentVector, vector_dumper(info.oid))
-
-
-def _check(document: Document, seen: set[str], kinds: FieldKinds) -> None:
-    if not document.id:
-        raise SourceError("a document has an empty id")
-    if document.id in seen:
-        raise SourceError(f"two documents have the id {document.id!r}")
-    seen.add(document.id)
-    try:
-        kinds.add(document)
-        f"{document.id}{document.title}{document.text}{document.url}".encode()
-    except (FieldTypeError, UnicodeEncodeError) as error:
-        raise SourceError(f"document {document.id!r}: {error}") from error
-
-
-def _encoded(documents: list[Document], encoder: Encoder, divide: Divide) -> list[Entry]:
-    divided = [(document, divide(document)) for document in documents]
-    texts = [(document, passage) for document, passages in divided for passage in passages]
-    vectors = encode_passages(encoder, texts)
-    found, first = [], 0
-    for document, passages in divided:
-        found.append(Entry(document, passages, vectors[first : first + len(passages)]))
-        first += len(passages)
-    return found
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    remaining = iter(documents)
-    for one in remaining:
-        part = [one]
-        for another in remaining:
-            part.append(another)
-            if len(part) == _BATCH:
-                break
-        yield part

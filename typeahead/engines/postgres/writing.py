@@ -32,7 +32,7 @@ class TableWrites:
 
     @property
     def divides(self) -> bool:
-        """Long documents are divided, as ``typeahead index`` divides them."""
+        """See :attr:`~typeahead.search.port.Writes.divides`."""
         return True
 
     async def upsert(self, entries: Sequence[Entry]) -> int:

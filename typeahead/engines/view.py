@@ -1,27 +1,41 @@
-"""The part of a table that the filter of a token admits: words and fields of its own, which follow every change."""
+"""The part of a copy that the filter of a token admits: words and fields of its own, which follow every change."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Self
+from collections.abc import Awaitable, Callable
+from typing import Protocol, Self
 
-from typeahead.engines.postgres.copy import Copy
 from typeahead.errors import SearchError, TypeaheadError
 from typeahead.index.contents import Contents
 from typeahead.index.view import View
 from typeahead.search.filters import Filter
 
 
-class TableView:
+class Followed(Protocol):
+    """A copy of an engine's words and fields that tells of changes."""
+
+    @property
+    def contents(self) -> Contents:
+        """The words and fields as they are now."""
+
+    def follow(self, follower: Callable[[Contents], Awaitable[None]] | None = None) -> None:
+        """Call ``follower`` with new contents from now on."""
+
+    def unfollow(self, follower: Callable[[Contents], Awaitable[None]]) -> None:
+        """Call it no more."""
+
+
+class EngineView:
     """What a filter admits of a copy. Made by :meth:`of`."""
 
-    def __init__(self, copy: Copy, tree: Filter) -> None:
+    def __init__(self, copy: Followed, tree: Filter) -> None:
         self._copy, self._view = copy, View(tree)
         self._error: TypeaheadError | None = None
         self._present: tuple[Contents, str]
 
     @classmethod
-    async def of(cls, copy: Copy, tree: Filter) -> Self:
+    async def of(cls, copy: Followed, tree: Filter) -> Self:
         """Make a view, which follows the copy. Raises :class:`~typeahead.errors.SearchError` if it is too large."""
         view = cls(copy, tree)
         view._present = await asyncio.to_thread(view._view.of, copy.contents)

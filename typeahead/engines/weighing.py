@@ -1,7 +1,7 @@
-"""Makes candidates of what the database found, with the evidence of the words in memory.
+"""Makes candidates of what an engine found, with the evidence of the words in memory.
 
-A document that the copy lacks, or has in an earlier version, was read from the table meanwhile, and is weighed by its
-text.
+A document that the copy lacks, or has in an earlier version, was read from the engine meanwhile, and is weighed by
+its text.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.engines.postgres.planning import Plan
-from typeahead.engines.postgres.rows import Read, values_of
+from typeahead.engines.documents import Read, values_of
+from typeahead.engines.planning import Plan
 from typeahead.index.contents import Contents
 from typeahead.search.filters import Filter, matches
 from typeahead.search.port import DENSE, LEXICAL, Candidates, Key
@@ -28,12 +28,12 @@ class Compared(NamedTuple):
     #: Its nearest passage, and how similar that is.
     passage: int
     similarity: float
-    #: The version of its row.
+    #: Its version, as :attr:`.documents.Read.stamp` has it.
     stamp: str
 
 
 class Outcome(NamedTuple):
-    """What the database found for a plan, each document once."""
+    """What the engine found for a plan, each document once."""
 
     #: The nearest, the nearest first; equally near ones by their ids.
     near: Sequence[Compared]
@@ -42,7 +42,10 @@ class Outcome(NamedTuple):
 
 
 def outcome_of(rows: Sequence[Sequence[Any]]) -> Outcome:
-    """Take the best passage of each document. Rows are those of :meth:`.statements.Statements.search`."""
+    """Take the best passage of each document.
+
+    A row is (whether it is one of the nearest, id, passage, version, similarity).
+    """
     near: dict[str, Compared] = {}
     others: dict[str, Compared] = {}
     for found, key, passage, stamp, similarity in rows:
@@ -90,7 +93,7 @@ def candidates(
         )
 
     near = [one for one in found.near if passes(one.id)]
-    if words is not None and words.without and plan.among is None:
+    if words is not None and words.without:
         near = without(contents, near, words.without, fresh)
     near = near[: plan.wanted]
     matched = [] if plan.matched is None else [key for key in plan.matched if passes(key)]

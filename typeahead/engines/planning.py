@@ -1,4 +1,4 @@
-"""Decides what is asked of the database for a request: by the words and fields in memory, before anything is sent."""
+"""Decides what is asked of an engine for a request: by the words and fields in memory, before anything is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDER: Final = 8
 
 
 class Plan(NamedTuple):
-    """What is asked of the database for a request."""
+    """What is asked of the engine for a request."""
 
     request: Request
     #: float32 (dim,), None to compare no vectors.
@@ -64,14 +64,16 @@ def plan(contents: Contents, request: Request, *, cosine: bool, every: int | Non
     admitted = contents.admits(masks)
     if among is None and request.filter is not None and admitted <= FEW:
         among = [contents.id(row) for row in contents.live_rows(masks).tolist()]
+    leaves_out = words is not None and bool(words.without)
     limit = wanted
     if contents.divided and among is None:
         # Several of the nearest passages may be those of one document.
         limit = 2 * wanted
-    if words is not None and words.without and among is None:
+    if leaves_out and among is None:
         limit *= WIDER
     if among is not None:
-        admitted, limit = len(among), max(1, len(among)) if contents.divided else wanted
+        # What a filter admits may hold words that are left out.
+        admitted, limit = len(among), max(1, len(among)) if contents.divided or leaves_out else wanted
     return Plan(request, vector, terms, matched, among, admitted, limit)
 
 
