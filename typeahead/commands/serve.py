@@ -243,7 +243,8 @@ def run_server(
 
 def _announce(address: str) -> None:
     print(address, flush=True)
-    print("Type into the page there. Ctrl+C stops the server.", file=sys.stderr, flush=True)
+    where = "Give this socket to your proxy." if address.startswith("unix:") else "Type into the page there."
+    print(f"{where} Ctrl+C stops the server.", file=sys.stderr, flush=True)
 
 
 def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None:
@@ -283,6 +284,7 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
             drain_seconds=config.drain_seconds,
             on_ready=_announce,
             share_port=config.share_port,
+            unix=None if config.socket is None else (config.socket, int(config.socket_mode, 8)),
         ).run()
 
 
@@ -294,6 +296,16 @@ def configure_log() -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Load and serve, or have other processes do it, or print the settings."""
+    if options.worker is None:
+        _run(options)
+        return
+    from typeahead.server.process.siblings import telling_failure
+
+    with telling_failure(options.worker[0]):
+        _run(options)
+
+
+def _run(options: argparse.Namespace) -> None:
     from typeahead.server import ServerConfig
 
     settings = read_settings(options)

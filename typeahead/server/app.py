@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
-from typeahead.errors import TeacherMismatch
+from typeahead.errors import TeacherMismatch, TypeaheadError
 from typeahead.paths import web_folder
 from typeahead.search.port import Backend
 from typeahead.search.space import check_space
@@ -103,6 +103,7 @@ class App:
             max_per_address=config.max_connections_per_address,
             head_seconds=config.head_seconds,
             trusted=read_networks(config.trusted_proxies),
+            trust_unnamed=config.socket is not None,
             refused=self._metrics.refused_connections,
         )
         tokens = Tokens.of(config)
@@ -240,7 +241,8 @@ class App:
                 # Before anybody types: a busy machine would make the teacher look worse than it is.
                 self._teacher = await asyncio.to_thread(measure, self._whole)
         except Exception as error:
-            log.exception("the server could not warm up")
+            if not isinstance(error, TypeaheadError):  # those explain themselves, to whoever started the server
+                log.exception("the server could not warm up")
             self.failure = error
             self.status = "broken"
         else:
