@@ -25,6 +25,7 @@ from typing import Any, Final
 from typeahead.errors import TypeaheadError
 from typeahead.server.observe.counters import Counter, Registry, merge
 from typeahead.server.observe.metrics import add_worker_deaths
+from typeahead.server.observe.process_metrics import add_process_metrics
 from typeahead.server.observe.slow import merge_slow
 from typeahead.server.process.listening import claim, listen, listener_port
 from typeahead.server.process.run import hears_hangup
@@ -101,6 +102,7 @@ class Supervisor:
         self._registry = Registry()
         self._deaths = Counter()
         add_worker_deaths(self._registry, self._deaths)
+        add_process_metrics(self._registry)
         self._retired: Report = {"metrics": [], "slow": [], "started": time.time()}
         self._stopping: asyncio.Event | None = None
         self._failures = 0
