@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 #: Seconds between two lines of one kind, and between two tracebacks.
@@ -83,19 +83,29 @@ class LimitedLog:
         self._logger = logger
         self._limit = RateLimit(seconds, clock=clock)
 
-    def warning(self, message: str, *arguments: Any) -> None:
+    # ``extra`` is as in :mod:`logging`: attributes of the record.
+
+    def warning(self, message: str, *arguments: Any, extra: Mapping[str, Any] | None = None) -> None:
         """Write a line at level WARNING."""
-        self._write(logging.WARNING, message, arguments)
+        self._write(logging.WARNING, message, arguments, extra)
 
-    def error(self, message: str, *arguments: Any) -> None:
+    def error(self, message: str, *arguments: Any, extra: Mapping[str, Any] | None = None) -> None:
         """Write a line at level ERROR."""
-        self._write(logging.ERROR, message, arguments)
+        self._write(logging.ERROR, message, arguments, extra)
 
-    def exception(self, message: str, *arguments: Any) -> None:
+    def exception(self, message: str, *arguments: Any, extra: Mapping[str, Any] | None = None) -> None:
         """Write a line at level ERROR, with the traceback of the current exception."""
-        self._write(logging.ERROR, message, arguments, exc_info=True)
+        self._write(logging.ERROR, message, arguments, extra, exc_info=True)
 
-    def _write(self, level: int, message: str, arguments: tuple[Any, ...], *, exc_info: bool = False) -> None:
+    def _write(
+        self,
+        level: int,
+        message: str,
+        arguments: tuple[Any, ...],
+        extra: Mapping[str, Any] | None,
+        *,
+        exc_info: bool = False,
+    ) -> None:
         if not self._logger.isEnabledFor(level):
             return
         left_out = self._limit.admit(message)
@@ -111,6 +121,7 @@ class LimitedLog:
             arguments,
             sys.exc_info() if exc_info else None,
             caller.f_code.co_name,
+            extra,
         )
         self._limit.annotate(record, left_out)
         self._logger.handle(record)

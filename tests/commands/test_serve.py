@@ -256,3 +256,15 @@ def test_earlier_settings_still_work_and_are_said_to_go(
     assert len(warnings) == len(flags) // 2
     assert main(["serve", "--print-config"]) == 0
     assert "hybrid" not in capsys.readouterr().out
+
+
+def test_workers_that_cannot_open_an_index_say_so_once() -> None:
+    command = ["serve", "--index", "nowhere://x", "--workers", "2", "--port", "0", "--encoder", "minilm-gru"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "typeahead", *command], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "typeahead serve: 'nowhere://x': no back end is installed for nowhere://: give the folder of an index, or "
+        "install one that answers to it"
+    ]

@@ -18,8 +18,7 @@ from tests.server.fakes import BruteForceIndex, MeanEncoder, WholeEncoder
 from typeahead.core.encoder import Encoder
 from typeahead.search.port import Backend
 from typeahead.server import ServerConfig, create_app
-from typeahead.server.process.listening import listen
-from typeahead.server.process.run import Server
+from typeahead.server.process.run import Server, listeners_of
 
 #: Seconds after which a test gives up on something that has to happen. Nothing waits for as long as this.
 PATIENCE = 20.0
@@ -107,7 +106,7 @@ def running(
     settings.setdefault("web", Path("/nonexistent"))
     config = ServerConfig(port=0, **settings)
     app = create_app(config, encoder or MeanEncoder(), index, passages=passages, fallback=fallback)
-    sockets = listen(config.host, config.port)
+    sockets = listeners_of(config)
     ready = threading.Event()
     server = Server(app, lambda _: ready.set())
     thread = threading.Thread(target=server.run, args=(sockets,))
@@ -117,7 +116,8 @@ def running(
             assert ready.wait(PATIENCE), f"the server is {app.status}"
             if isinstance(index, BruteForceIndex):
                 index.forget_searches()
-        yield Running(server, f"http://127.0.0.1:{sockets[0].getsockname()[1]}")
+        port = 0 if config.socket is not None else sockets[0].getsockname()[1]
+        yield Running(server, f"http://127.0.0.1:{port}")
     finally:
         if isinstance(index, BruteForceIndex):
             index.gate.set()

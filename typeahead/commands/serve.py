@@ -40,6 +40,7 @@ PASSAGES: Final = "minilm-doc"
 
 SERVED: Final = Group("what is served")
 PROCESSES: Final = Group("processes")
+LOG: Final = Group("log")
 
 _EPILOG: Final = """SIGTERM, SIGINT and SIGHUP stop the server: it answers what is pending and closes sessions with code
 1012, so that clients reconnect. Under nohup SIGHUP is ignored. Changes of documents, and new indexes at the
@@ -107,6 +108,11 @@ class Launch:
         "and memory for models are per process.",
         group=PROCESSES,
         least=1,
+    )
+    log_format: Literal["text", "json"] = setting(
+        "text",
+        "Form of the log on standard error: lines of text, or one JSON object a line.",
+        group=LOG,
     )
     token_file: Path | None = setting(  # noqa: RUF009 - it makes a field, not a default
         None, "File with the bearer token that clients must send.", group=TOKENS, metavar="FILE"
@@ -204,7 +210,6 @@ def run_server(
     from typeahead.server import ServerConfig, serve
     from typeahead.server.process.run import Worker
 
-    configure_log()
     launch, config = settings.make(Launch), settings.make(ServerConfig)
     worker = None if handles is None else Worker(handles)
     encoder = load_default() if launch.encoder is None else typeahead.load(launch.encoder)
@@ -227,7 +232,7 @@ def run_server(
                 options = OpenOptions(
                     lexical=launch.lexical,
                     # Said once, however many processes serve.
-                    warn=warn if worker is None else lambda _: None,
+                    warn=_log_warning if worker is None else lambda _: None,
                 )
                 backend = opened[name] = await open_backend(address, options)
                 if worker is None:
@@ -242,9 +247,14 @@ def run_server(
     serve(config, encoder, open_indexes, passages=passages, fallback=fallback, on_ready=announce, worker=worker)
 
 
+def _log_warning(message: str) -> None:
+    log.warning("%s", message)
+
+
 def _announce(address: str) -> None:
     print(address, flush=True)
-    print("Type into the page there. Ctrl+C stops the server.", file=sys.stderr, flush=True)
+    where = "Give this socket to your proxy." if address.startswith("unix:") else "Type into the page there."
+    print(f"{where} Ctrl+C stops the server.", file=sys.stderr, flush=True)
 
 
 def _load_fallback(name: str | None, passages: Encoder | None) -> Encoder | None:
@@ -266,7 +276,6 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
     from typeahead.server.process.run import prepared
     from typeahead.server.process.supervisor import Supervisor
 
-    configure_log()
     config, launch = prepared(settings.make(ServerConfig), warn=True), settings.make(Launch)
     with ExitStack() as stack:
         handed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="typeahead-"))) / "settings.json"
@@ -275,7 +284,7 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
         for folder in folders:
             # Said once, and an index that is not there is told before anything starts.
             if warning := Manifest.read(folder).warning:
-                warn(warning)
+                log.warning("%s", warning)
         Supervisor(
             [sys.executable, "-m", "typeahead", *arguments, "--handed", str(handed)],
             config.host,
@@ -284,17 +293,22 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
             drain_seconds=config.drain_seconds,
             on_ready=_announce,
             share_port=config.share_port,
+            unix=None if config.socket is None else (config.socket, int(config.socket_mode, 8)),
         ).run()
-
-
-def configure_log() -> None:
-    """Write the log to standard error, with times, unless this process has a log already."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("typeahead").setLevel(logging.INFO)
 
 
 def run(options: argparse.Namespace) -> None:
     """Load and serve, or have other processes do it, or print the settings."""
+    if options.worker is None:
+        _run(options)
+        return
+    from typeahead.server.process.siblings import telling_failure
+
+    with telling_failure(options.worker[0]):
+        _run(options)
+
+
+def _run(options: argparse.Namespace) -> None:
     from typeahead.server import ServerConfig
 
     settings = read_settings(options)
@@ -304,6 +318,9 @@ def run(options: argparse.Namespace) -> None:
         header = f"Settings of typeahead serve {typeahead.__version__}. To use this file: typeahead serve --config FILE"
         print(as_toml(settings, header=header), end="")
         return
+    from typeahead.server.observe.log_lines import write_log
+
+    write_log(launch.log_format)
     with settings.explained():
         _serve(options, settings, launch)
 
@@ -342,7 +359,8 @@ def _load_passage_encoder(launch: Launch, config: ServerConfig) -> Encoder | Non
             try:
                 return typeahead.load(recorded.address)
             except ModelError as error:
-                warn(f"the encoder of {address} cannot be loaded, so documents need vectors to be written: {error}")
+                message = "the encoder of %s cannot be loaded, so documents need vectors to be written: %s"
+                log.warning(message, address, error)
                 return None
     # An index that was adopted or upgraded names none. One of another teacher does not take its vectors.
     return typeahead.load(PASSAGES)

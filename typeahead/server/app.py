@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.core.engine import Engine
-from typeahead.errors import TeacherMismatch
+from typeahead.errors import TeacherMismatch, TypeaheadError
 from typeahead.paths import web_folder
 from typeahead.search.port import Backend
 from typeahead.search.space import check_space
@@ -37,10 +37,11 @@ from typeahead.server.http.searching import SearchApi
 from typeahead.server.observe.counters import merge, render
 from typeahead.server.observe.loop_lag import LoopLag
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
+from typeahead.server.observe.requests import NamedRequests
 from typeahead.server.observe.slow import merge_slow
 from typeahead.server.observe.teacher_cost import TeacherCost, measure, whole_text_encoder
 from typeahead.server.observe.tracing import start_tracing
-from typeahead.server.pages import addressed, cross_origin, not_allowed, not_found, pages, secured
+from typeahead.server.pages import addressed, cross_origin, not_allowed, not_found, pages, paths, secured
 from typeahead.server.process.addresses import read_networks
 from typeahead.server.process.door import Door
 from typeahead.server.process.siblings import Report, Siblings
@@ -90,7 +91,7 @@ class App:
             if further is not None:
                 self._encoders[further.config.name] = further
         engine = Engine(encoder, cache_bytes=config.cache_bytes)
-        self._metrics = ServerMetrics(encoder.config.name)
+        self._metrics = ServerMetrics(encoder.config.name, slow_ms=config.slow_ms)
         stand_in = None if fallback is None else Fallback(fallback, encoder, config, self._metrics)
         self._embedder = Embedder(encoder, stand_in)
         self._pipeline = Pipeline(engine, _typing_settings(config), fallback=stand_in)
@@ -103,6 +104,7 @@ class App:
             max_per_address=config.max_connections_per_address,
             head_seconds=config.head_seconds,
             trusted=read_networks(config.trusted_proxies),
+            trust_unnamed=config.socket is not None,
             refused=self._metrics.refused_connections,
         )
         tokens = Tokens.of(config)
@@ -151,15 +153,22 @@ class App:
         self._whole = whole_text_encoder((fallback, passages))
         self._teacher: TeacherCost | None = None
         self._started = time.time()
+        routes = self._api.routes()
         http = Starlette(
-            routes=[*self._api.routes(), *pages(config.web or web_folder())],
+            routes=[*routes, *pages(config.web or web_folder())],
             exception_handlers={404: not_found, 405: not_allowed},
             lifespan=self._lifespan,
         )
         self._http = secured(addressed(cross_origin(http, config), config))
+        self._named = NamedRequests(
+            self._serve, logged=config.access_log, paths=(TYPE_PATH, EMBED_PATH, *paths(routes))
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, request or lifespan (ASGI 3)."""
+        await self._named(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and scope["path"] == TYPE_PATH:
             await self._typing(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == EMBED_PATH:
@@ -240,7 +249,8 @@ class App:
                 # Before anybody types: a busy machine would make the teacher look worse than it is.
                 self._teacher = await asyncio.to_thread(measure, self._whole)
         except Exception as error:
-            log.exception("the server could not warm up")
+            if not isinstance(error, TypeaheadError):  # those explain themselves, to whoever started the server
+                log.exception("the server could not warm up")
             self.failure = error
             self.status = "broken"
         else:

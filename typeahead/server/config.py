@@ -39,6 +39,22 @@ class ServerConfig(Limits, Results, Access):
         group=MONITORING,
     )
 
+    slow_ms: float = setting(
+        0.0,
+        "Log replies to keys and Enter that take as many milliseconds: the length of the text and where the time went, "
+        "never the text. At most one line a second. 0 logs none.",
+        group=MONITORING,
+        least=0,
+        unit="milliseconds",
+        why="0 logs none",
+    )
+    access_log: bool = setting(
+        False,
+        "Log each HTTP request and each websocket when it ends: method, path, status and duration, without the query "
+        "string. Every line of the log names its request as the proxy's X-Request-Id does.",
+        group=MONITORING,
+    )
+
     def __post_init__(self) -> None:
         check(self)
         self.check_access()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,15 @@ def pages(web: Path) -> list[BaseRoute]:
     # By a name that people can type; everything else has the name of its file.
     dashboard = Route("/dashboard", lambda _: FileResponse(web / "dashboard.html"))
     return [dashboard, Mount("/", StaticFiles(directory=web, html=True))]
+
+
+def paths(routes: Iterable[BaseRoute], before: str = "") -> Iterator[str]:
+    """The paths of routes, without those that hold a name that the client chooses."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield from paths(route.routes, before + route.path)
+        elif isinstance(route, Route) and "{" not in route.path:
+            yield before + route.path
 
 
 def cross_origin(app: ASGIApp, config: ServerConfig) -> ASGIApp:

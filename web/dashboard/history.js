@@ -7,13 +7,13 @@
 /** A histogram's value in an answer. @typedef {{counts: number[], sum: number}} Buckets */
 
 /**
- * One of the slowest replies: see `typeahead/server/slow.py`.
+ * One of the slowest replies: see `typeahead/server/observe/slow.py`.
  * @typedef {{age_s: number, total_us: number, chars: number, tokens: number, submit: boolean,
- *   stages_us: Record<string, number>}} SlowReply
+ *   request_id: string, stages_us: Record<string, number>}} SlowReply
  */
 
 /**
- * An answer of `GET /v1/dashboard`: see `typeahead/server/dashboard.py`.
+ * An answer of `GET /v1/dashboard`: see `typeahead/server/http/dashboard.py`.
  * @typedef {object} Answer
  * @property {number} version
  * @property {number} started

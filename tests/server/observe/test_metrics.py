@@ -60,7 +60,7 @@ def test_names_follow_the_rules_of_prometheus() -> None:
     families = list(text_string_to_metric_families(metrics().registry.render()))
     assert len(families) > 10
     for family in families:
-        assert re.fullmatch(r"typeahead(_[a-z]+)+", family.name)
+        assert re.fullmatch(r"(typeahead|process)(_[a-z]+)+", family.name)
         assert family.documentation.endswith(".")
         for sample in family.samples:
             if family.type == "counter":

@@ -55,7 +55,7 @@ def test_memory_is_bounded_whatever_comes() -> None:
 
 def test_a_reply_is_plain_data_without_any_text() -> None:
     slow = SlowKeystrokes()
-    slow.keep(5_000_000, SECOND, 40, 9, True, (1_000_000, 2000, 3_000_000, 900_000, 98_000))
+    slow.keep(5_000_000, SECOND, 40, 9, True, (1_000_000, 2000, 3_000_000, 900_000, 98_000), "its-name")
     (reply,) = slow.snapshot(3 * SECOND, STAGES)
     assert json.loads(json.dumps(reply)) == {
         "age_s": 2.0,
@@ -63,6 +63,7 @@ def test_a_reply_is_plain_data_without_any_text() -> None:
         "chars": 40,
         "tokens": 9,
         "submit": True,
+        "request_id": "its-name",
         "stages_us": {"queue": 1000, "tokenize": 2, "step": 3000, "search": 900, "serialize": 98},
     }
 

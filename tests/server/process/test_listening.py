@@ -59,3 +59,44 @@ def test_connections_go_to_those_that_share_once_the_claim_is_closed() -> None:
                 continue
         assert sum(taken) == len(clients)
         assert all(taken)
+
+
+def families(sockets: list[socket.socket]) -> set[str]:
+    return {listener.getsockname()[0] for listener in sockets}
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [("localhost", {"127.0.0.1", "::1"}), ("LocalHost", {"127.0.0.1", "::1"}), ("::", {"0.0.0.0", "::"})],
+)
+def test_localhost_and_the_address_of_all_are_listened_on_in_both_families(host: str, addresses: set[str]) -> None:
+    with ExitStack() as stack:
+        sockets = kept(stack, listen(host, 0))
+        assert families(sockets) == addresses
+        port = listener_port(sockets)
+        assert {listener.getsockname()[1] for listener in sockets} == {port}
+        for address in ("127.0.0.1", "::1"):
+            stack.enter_context(socket.create_connection((address, port)))
+
+
+def test_without_ipv6_localhost_is_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = socket.socket
+
+    def only_ipv4(family: int, *arguments: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        return made(family, *arguments)
+
+    monkeypatch.setattr(socket, "socket", only_ipv4)
+    with ExitStack() as stack:
+        assert families(kept(stack, listen("localhost", 0))) == {"127.0.0.1"}

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection, connect, unix_connect
 
 from tests.server.fakes import TITLES, MeanEncoder
 from tests.server.running import PATIENCE, eventually
@@ -161,6 +161,27 @@ def test_workers_that_never_get_ready_are_given_up_with_an_error() -> None:
     with servers("broken") as server:
         assert server.first_line.startswith("failed: a worker ended with status 3 before it was ready")
         assert server.process.wait(PATIENCE) == 1
+
+
+def test_an_error_that_all_workers_have_ends_the_server_and_is_written_once() -> None:
+    with servers("failing") as server:
+        assert server.first_line == "failed: the index is upside down: turn it"
+        assert not server.line()
+        assert server.process.wait(PATIENCE) == 1
+
+
+def test_workers_take_turns_at_a_unix_socket_and_a_killed_one_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "typeahead.sock"
+    with servers(str(path)) as server:
+        assert server.first_line == f"unix:{path}"
+        assert path.stat().st_mode & 0o777 == 0o600
+        killed = server.workers()[0]
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: killed not in server.workers() and len(server.workers()) == WORKERS)
+        for _ in range(8):
+            with unix_connect(str(path), "ws://localhost/v1/type") as client:
+                type_and_hear(client, 1)
+    assert not path.exists()
 
 
 def index_of(folder: Path, url: str) -> None:

@@ -9,7 +9,7 @@ The answer is a JSON object::
     {"version": 1, "started": 1700000000.0, "at": 12.345, "bounds": [1.5e-05, …],
      "metrics": {"typeahead_keystroke_duration_seconds": [[{}, {"counts": […], "sum": 0.2}]],
                  "typeahead_submits_total": [[{"ready": "true"}, 3], [{"ready": "false"}, 0]], …},
-     "slow": [{"age_s", "total_us", "chars", "tokens", "submit", "stages_us": {…}}, …],
+     "slow": [{"age_s", "total_us", "chars", "tokens", "submit", "request_id", "stages_us": {…}}, …],
      "teacher": {"encoder", "runs", "points": [[code points, microseconds], …]} or null}
 
 ``started`` is the server's start in seconds since 1970. If it changes, the server was restarted and counts anew. ``at``

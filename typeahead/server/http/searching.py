@@ -16,6 +16,7 @@ from typeahead.search.narrowing import NOTHING, Narrowing
 from typeahead.server.config import ServerConfig
 from typeahead.server.http.api import NO_STORE, ApiError
 from typeahead.server.http.bodies import SearchBody
+from typeahead.server.observe.requests import current_request
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
 from typeahead.server.typing.room import Room
@@ -93,6 +94,7 @@ class SearchApi:
             best=best,
             min_score=min_score,
             submitted=True,
+            request=current_request(),
         )
         self._pipeline.step(query)
         try:

@@ -6,6 +6,7 @@ not grow with the number of users, and none holds any text that somebody typed. 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
@@ -13,8 +14,13 @@ from typing import Final
 import numpy as np
 
 import typeahead
+from typeahead.logs import LimitedLog
 from typeahead.server.observe.counters import BUCKETS, Counter, Histogram, Reading, Registry
+from typeahead.server.observe.log_lines import about
+from typeahead.server.observe.process_metrics import add_process_metrics
 from typeahead.server.observe.slow import SlowKeystrokes
+
+log = logging.getLogger(__name__)
 
 #: Parts of a reply's duration, in order. The histograms include the time that writing the reply took; the reply's own
 #: ``timing_us`` cannot.
@@ -113,8 +119,11 @@ def add_worker_deaths(registry: Registry, deaths: Counter) -> None:
 class ServerMetrics:
     """Everything that this server counts. All series exist from the start, so that no rate begins with a gap."""
 
-    def __init__(self, encoder: str) -> None:
+    def __init__(self, encoder: str, *, slow_ms: float = 0.0) -> None:
         self.registry = Registry()
+        self._log = LimitedLog(log)
+        #: Replies that take as long as this are logged.
+        self._slow_ns = round(slow_ms * 1e6) or 1 << 62
         self.keystroke = Histogram()
         self.stages = {stage: Histogram() for stage in STAGES}
         self.loop_lag = Histogram()
@@ -208,16 +217,27 @@ class ServerMetrics:
         chars: int,
         tokens: int,
         submit: bool,
+        request: str = "",
     ) -> None:
         """Count a reply. One call, which takes half a microsecond, keeps all that is kept of it.
 
         ``stages_ns`` has the nanoseconds of each of :data:`STAGES`, 0 for a stage that the reply did not need.
-        ``chars`` and ``tokens`` are counts of the whole text.
+        ``chars`` and ``tokens`` are counts of the whole text. ``request`` is the name of the websocket in the log.
         """
         self.replies.add(stages_ns, total_ns)
         slow = self.slow
         if total_ns > slow.floor_ns or arrived_ns >= slow.until_ns:
-            slow.keep(total_ns, arrived_ns, chars, tokens, submit, stages_ns)
+            slow.keep(total_ns, arrived_ns, chars, tokens, submit, stages_ns, request)
+        if total_ns >= self._slow_ns:
+            self._log_slow(total_ns, stages_ns, chars, tokens, submit, request)
+
+    def _log_slow(
+        self, total_ns: int, stages_ns: tuple[int, ...], chars: int, tokens: int, submit: bool, request: str
+    ) -> None:
+        spent = {f"{stage}_ms": round(ns * 1e-6, 3) for stage, ns in zip(STAGES, stages_ns, strict=True)}
+        fields = {"duration_ms": round(total_ns * 1e-6, 3), "chars": chars, "tokens": tokens, "submit": submit, **spent}
+        written = " ".join(f"{name}={value}" for name, value in fields.items())
+        self._log.warning("a slow reply: %s", written, extra={**about((request,)), "fields": fields})
 
     def read(
         self,
@@ -232,7 +252,8 @@ class ServerMetrics:
         connections: Callable[[], int],
         version: Callable[[], int],
     ) -> None:
-        """Add numbers that other objects keep, to be read whenever the metrics are."""
+        """Add numbers that other objects and the system keep, to be read whenever the metrics are."""
+        add_process_metrics(self.registry)
         add = self.registry.add
         add(
             "typeahead_steps_total",

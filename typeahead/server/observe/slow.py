@@ -32,6 +32,8 @@ class SlowReply:
     submit: bool
     #: Nanoseconds by stage, in the order of :data:`~typeahead.server.observe.metrics.STAGES`.
     stages_ns: tuple[int, ...]
+    #: The name of the websocket in the log.
+    request: str
 
 
 class SlowKeystrokes:
@@ -45,7 +47,14 @@ class SlowKeystrokes:
         self.floor_ns = -1
 
     def keep(
-        self, total_ns: int, arrived_ns: int, chars: int, tokens: int, submit: bool, stages_ns: tuple[int, ...]
+        self,
+        total_ns: int,
+        arrived_ns: int,
+        chars: int,
+        tokens: int,
+        submit: bool,
+        stages_ns: tuple[int, ...],
+        request: str = "",
     ) -> None:
         """Keep a reply if it is among the slowest of its minute.
 
@@ -55,7 +64,7 @@ class SlowKeystrokes:
         if arrived_ns >= self.until_ns:
             self._turn(arrived_ns)
         minute = self._minutes[-1]
-        reply = SlowReply(total_ns, arrived_ns, chars, tokens, submit, stages_ns)
+        reply = SlowReply(total_ns, arrived_ns, chars, tokens, submit, stages_ns, request)
         if len(minute) < KEPT:
             heapq.heappush(minute, reply)
         else:
@@ -81,6 +90,7 @@ class SlowKeystrokes:
                 "chars": reply.chars,
                 "tokens": reply.tokens,
                 "submit": reply.submit,
+                "request_id": reply.request,
                 "stages_us": {name: spent // 1000 for name, spent in zip(names, reply.stages_ns, strict=True)},
             }
             for reply in heapq.nlargest(KEPT, kept)

@@ -53,11 +53,14 @@ def is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
-def forwarded_client(proxy: Address, headers: Iterable[tuple[bytes, bytes]], trusted: Sequence[Network]) -> Address:
+def forwarded_client(
+    proxy: Address | None, headers: Iterable[tuple[bytes, bytes]], trusted: Sequence[Network]
+) -> Address | None:
     """Return the address of the client whose request came through the trusted ``proxy``.
 
-    A hop without an address counts as the proxy that reported it. Raises ``ValueError`` if both headers are there and
-    name different clients: a proxy writes only one of them, so the client may have written the other.
+    The proxy behind a unix socket is None, and so is its client where no header names one. A hop without an address
+    counts as the proxy that reported it. Raises ``ValueError`` if both headers are there and name different clients: a
+    proxy writes only one of them, so the client may have written the other.
     """
     chains: dict[bytes, list[str]] = {b"x-forwarded-for": [], b"forwarded": []}
     for name, value in headers:
@@ -73,7 +76,7 @@ def forwarded_client(proxy: Address, headers: Iterable[tuple[bytes, bytes]], tru
     return found.pop() if found else proxy
 
 
-def _rightmost(proxy: Address, chain: Sequence[str], trusted: Sequence[Network]) -> Address:
+def _rightmost(proxy: Address | None, chain: Sequence[str], trusted: Sequence[Network]) -> Address | None:
     client = proxy
     for hop in reversed(chain):
         address = read_address(hop)

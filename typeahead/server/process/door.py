@@ -57,6 +57,7 @@ class Door:
         max_per_address: the most from one address, or from one /64 under IPv6; 0 for any number.
         head_seconds: the longest that one may be silent.
         trusted: proxies that are believed about addresses.
+        trust_unnamed: whether who has no address is such a proxy, as behind a unix socket.
         refused: counters of refusals.
         clock: returns seconds.
     """
@@ -70,6 +71,7 @@ class Door:
         head_seconds: float,
         trusted: Sequence[Network],
         refused: Mapping[Refusal, Count],
+        trust_unnamed: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_connections = max_connections
@@ -77,6 +79,7 @@ class Door:
         self.max_per_address = max_per_address
         self.head_seconds = head_seconds
         self.trusted = trusted
+        self._trust_unnamed = trust_unnamed
         self._refused = refused
         self._clock = clock
         self._log = LimitedLog(log, clock=clock)
@@ -95,7 +98,7 @@ class Door:
         """
         address = None if peer is None else read_address(peer)
         proxy = address if address is not None and is_trusted(address, self.trusted) else None
-        visit = Visit(self, proxy)
+        visit = Visit(self, proxy, by_proxy=proxy is not None or (peer is None and self._trust_unnamed))
         if address is not None and proxy is None:
             visit.claim(address)
         try:
@@ -164,32 +167,35 @@ class Door:
 
 
 class Visit:
-    """One connection, from accepted to lost. ``proxy`` is its peer, if that is a trusted proxy."""
+    """One connection, from accepted to lost. ``by_proxy``: its peer is a trusted proxy, None behind a unix socket."""
 
     # It does not hold its guest, which holds it: a cycle would live until a full garbage collection.
-    __slots__ = ("_door", "_ended", "_key", "_proxy")
+    __slots__ = ("_by_proxy", "_door", "_ended", "_key", "_proxy")
 
-    def __init__(self, door: Door, proxy: Address | None) -> None:
+    def __init__(self, door: Door, proxy: Address | None, *, by_proxy: bool) -> None:
         self._door = door
         self._proxy = proxy
+        self._by_proxy = by_proxy
         self._key: str | None = None
         self._ended = False
 
     def spoke(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Note a whole request head. Raises :class:`Refused` if its client has too many connections, or is unclear."""
-        if self._proxy is not None:
+        if self._by_proxy:
             self.release()
             try:
-                self.claim(forwarded_client(self._proxy, headers, self._door.trusted))
+                client = forwarded_client(self._proxy, headers, self._door.trusted)
             except ValueError as error:
                 raise Refused(Refusal.MALFORMED, 400, str(error)) from None
+            if client is not None:
+                self.claim(client)
         self._door.spoke(self)
 
     def fell_silent(self, guest: Guest) -> None:
         """Note that all requests of ``guest`` are answered."""
         if self._ended:
             return
-        if self._proxy is not None:
+        if self._by_proxy:
             # The connection is the proxy's; its next request may be another client's.
             self.release()
         self._door.fell_silent(self, guest)

@@ -8,33 +8,65 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import Any, Final
 
 from typeahead.errors import TypeaheadError
 
+#: Connections that may wait to be accepted.
+BACKLOG: Final = 2048
+
+#: Hosts that stand for one address of each family. The resolver is not asked: many machines, and most containers, know
+#: "localhost" only as 127.0.0.1, while their browsers and proxies try ::1 first.
+_BOTH_FAMILIES: Final = {"localhost": ("127.0.0.1", "::1"), "::": ("0.0.0.0", "::")}
+#: Free ports to try until one is free in both families.
+_TRIES: Final = 16
+
 
 class ListenError(TypeaheadError):
-    """An address that cannot be listened on."""
+    """An address that cannot be listened on. ``port`` is None for a unix socket, whose path is ``host``."""
 
-    def __init__(self, host: str, port: int, message: str) -> None:
-        super().__init__(f"cannot listen on {host}:{port}: {message}")
+    def __init__(self, host: str, port: int | None, message: str) -> None:
+        super().__init__(f"cannot listen on {host if port is None else f'{host}:{port}'}: {message}")
         self.host = host
         self.port = port
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
-    """Listen on every address of ``host``, so that clients find "localhost" by IPv4 and IPv6.
+    """Listen on every address of ``host``: "localhost" is 127.0.0.1 and ::1, and "::" is every address of the machine.
 
-    ``shared`` lets other sockets of this user listen there too; the system gives each its part of the connections.
-    Raises :class:`ListenError` if the address cannot be listened on, or not be shared.
+    A family that the machine does not have is left out. ``shared`` lets other sockets of this user listen there too;
+    the system gives each its part of the connections. Raises :class:`ListenError` if the address cannot be listened
+    on, or not be shared.
     """
     if shared:
         _check_sharing(host, port)
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise ListenError(host, port, f"{error.strerror}: give an address of this machine as host") from error
+    addresses = _addresses(host, port)
+    tries = _TRIES if port == 0 and len(addresses) > 1 else 1
+    for left in range(tries - 1, -1, -1):
+        try:
+            return _listen(host, port, addresses, shared)
+        except ListenError as error:
+            # The free port of the first address may be another server's on the second.
+            taken = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
+            if not (left and taken):
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    """What ``getaddrinfo`` says about a host, or about both of its addresses."""
+    found: list[Any] = []
+    for name in _BOTH_FAMILIES.get(host.lower(), (host,)):
+        try:
+            found += socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError as error:
+            raise ListenError(host, port, f"{error.strerror}: give an address of this machine as host") from error
+    return list(dict.fromkeys(found))
+
+
+def _listen(host: str, port: int, addresses: list[Any], shared: bool) -> list[socket.socket]:
     sockets: list[socket.socket] = []
-    for family, kind, protocol, _, address in dict.fromkeys(found):
+    for family, kind, protocol, _, address in addresses:
         try:
             listener = socket.socket(family, kind, protocol)
         except OSError:  # a family that this machine does not have, such as IPv6 in a container
@@ -47,10 +79,10 @@ def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Port 0 means any port, but the same one for all addresses.
             listener.bind((address[0], listener_port(sockets) or port, *address[2:]))
-            listener.listen(2048)
+            listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
-            if error.errno == errno.EADDRNOTAVAIL and family == socket.AF_INET6 and len(found) > 1:
+            if error.errno == errno.EADDRNOTAVAIL and family == socket.AF_INET6 and len(addresses) > 1:
                 continue
             for other in sockets:
                 other.close()

@@ -30,6 +30,7 @@ from typeahead.server.process.door import Bounds
 from typeahead.server.process.listening import listen, listener_port
 from typeahead.server.process.protocols import INSTALL, choose_protocols, unknown_uvicorn
 from typeahead.server.process.siblings import Siblings
+from typeahead.server.process.unix_sockets import listen_unix
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def serve(
         indexes = found if isinstance(found, Mapping) else {DEFAULT_INDEX: found}
         try:
             app = create_app(config, encoder, indexes, passages=passages, fallback=fallback, siblings=siblings)
-            sockets = listen(config.host, config.port, shared=config.share_port) if worker is None else worker.listeners
+            sockets = listeners_of(config) if worker is None else worker.listeners
             try:
                 await Server(app, on_ready).serve(sockets)
             finally:
@@ -119,6 +120,21 @@ def prepared(config: ServerConfig, *, warn: bool) -> ServerConfig:
             INSTALL,
         )
     return fitted(config, raise_limit(), warn=warn)
+
+
+def listeners_of(config: ServerConfig) -> list[socket.socket]:
+    """Listen where the settings say. Raises :class:`~typeahead.server.process.listening.ListenError`."""
+    if config.socket is not None:
+        return [listen_unix(config.socket, int(config.socket_mode, 8), take_over=config.share_port)]
+    return listen(config.host, config.port, shared=config.share_port)
+
+
+def address_of(config: ServerConfig, sockets: list[socket.socket]) -> str:
+    """The address of a server for people, such as ``http://127.0.0.1:8765`` or ``unix:/run/typeahead.sock``."""
+    if config.socket is not None:
+        return f"unix:{config.socket}"
+    host = config.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener_port(sockets)}"
 
 
 class Server(uvicorn.Server):
@@ -187,8 +203,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and keep the address."""
         await super().startup(sockets)
-        host = self.config.host
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{listener_port(sockets or [])}"
+        self.address = address_of(self.app.config, sockets or [])
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: close silent connections, report that the server is ready, and say whether to stop."""

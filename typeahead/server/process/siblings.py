@@ -7,6 +7,7 @@ speak JSON, an object a line:
 worker says                           meaning
 ====================================  ======================================================================
 ``{"ready": true}``                   it is warm and takes sessions
+``{"failed": "…"}``                   it cannot serve, and why; it ends
 ``{"report": R}``                     its counts, once a second, in case it dies
 ``{"report": R, "to": n}``            the same, when asked
 ``{"collect": n}``                    asks for the counts of all others
@@ -28,11 +29,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, Final, TypeAlias
+
+from typeahead.errors import TypeaheadError
 
 Report: TypeAlias = dict[str, Any]
 
@@ -48,6 +52,28 @@ def write_line(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
     """Send one message."""
     if not writer.is_closing():
         writer.write(json.dumps(message).encode() + b"\n")
+
+
+@contextmanager
+def telling_failure(control: int) -> Iterator[None]:
+    """Send the error that ends a worker to the process that started it, which writes it once for all workers.
+
+    ``control`` is the number of the worker's socket. Raises ``SystemExit`` where the block raises an error that has an
+    explanation.
+    """
+    # The socket itself is closed by the time that the server has ended.
+    spare = os.dup(control)
+    try:
+        yield
+    except (TypeaheadError, OSError) as error:
+        said = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        with suppress(OSError):
+            os.write(spare, json.dumps({"failed": said}).encode() + b"\n")
+        raise SystemExit(1) from error
+    finally:
+        os.close(spare)
 
 
 class Siblings:

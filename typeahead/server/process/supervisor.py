@@ -1,10 +1,10 @@
 """Several worker processes on one port: started, replaced when they die, stopped together.
 
 Each worker has its own listening sockets on the same address (SO_REUSEPORT), and the system spreads the connections
-over them. A second server on the port is refused, because it would get a share of them too. The sockets belong to this
-process, so a client that connects to a dead worker waits for the next one instead of being refused. Only the dead
-worker's connections are lost: clients send their text again, and the worker's counts stay in the sums
-(:mod:`typeahead.server.process.siblings`). Each worker follows the changes of the
+over them. On a unix socket they take turns at one listening socket. A second server on the port is refused, because it
+would get a share of them too. The sockets belong to this process, so a client that connects to a dead worker waits for
+the next one instead of being refused. Only the dead worker's connections are lost: clients send their text again, and
+the worker's counts stay in the sums (:mod:`typeahead.server.process.siblings`). Each worker follows the changes of the
 index for itself (:mod:`typeahead.index.living`). A single process is :mod:`typeahead.server.process.run`.
 """
 
@@ -19,15 +19,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from typeahead.errors import TypeaheadError
 from typeahead.server.observe.counters import Counter, Registry, merge
 from typeahead.server.observe.metrics import add_worker_deaths
+from typeahead.server.observe.process_metrics import add_process_metrics
 from typeahead.server.observe.slow import merge_slow
 from typeahead.server.process.listening import claim, listen, listener_port
 from typeahead.server.process.run import hears_hangup
 from typeahead.server.process.siblings import LINE_LIMIT, Report, write_line
+from typeahead.server.process.unix_sockets import listen_unix
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class _Worker:
         self.ready = False
         #: Whether the present process has been told to end.
         self.told = False
+        #: Why the present process cannot serve, if it said so.
+        self.failure: str | None = None
         #: What the present process last reported.
         self.report: Report | None = None
         self.answers: dict[int, asyncio.Future[None]] = {}
@@ -66,7 +71,8 @@ class Supervisor:
 
     ``on_ready`` is called once with the server's address, when all workers are ready. With ``share_port`` another
     server may use the port too, if it also shares it; without it, a port in use raises
-    :class:`~typeahead.server.process.listening.ListenError`.
+    :class:`~typeahead.server.process.listening.ListenError`. ``unix`` is a path and a mode instead of host and port;
+    there ``share_port`` takes the path over.
     """
 
     def __init__(
@@ -79,26 +85,28 @@ class Supervisor:
         drain_seconds: float,
         on_ready: Callable[[str], None],
         share_port: bool = False,
+        unix: tuple[Path, int] | None = None,
     ) -> None:
         self._command = command
         self._drain_seconds = drain_seconds
         self._on_ready: Callable[[str], None] | None = on_ready
-        claimed = [] if share_port else claim(host, port)
-        first = listen(host, listener_port(claimed) or port, shared=True)
-        for listener in claimed:
-            listener.close()
-        self._workers = [_Worker(first)]
-        port = listener_port(first)
-        self._workers += [_Worker(listen(host, port, shared=True)) for _ in range(count - 1)]
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        if unix is None:
+            sockets = _shared_port(host, port, count, alone=not share_port)
+            self.address = f"http://{f'[{host}]' if ':' in host else host}:{listener_port(sockets[0])}"
+        else:
+            path, mode = unix
+            # The system does not spread the connections of one path over several sockets.
+            sockets = [[listen_unix(path, mode, take_over=share_port)]] * count
+            self.address = f"unix:{path}"
+        self._workers = [_Worker(listeners) for listeners in sockets]
         self._registry = Registry()
         self._deaths = Counter()
         add_worker_deaths(self._registry, self._deaths)
+        add_process_metrics(self._registry)
         self._retired: Report = {"metrics": [], "slow": [], "started": time.time()}
         self._stopping: asyncio.Event | None = None
         self._failures = 0
         self._failure: TypeaheadError | None = None
-        #: Held while all workers are moved to another index.
         self._numbers = iter(range(sys.maxsize))
 
     def run(self) -> None:
@@ -154,12 +162,19 @@ class Supervisor:
                 self._retire(worker)
                 continue
             self._deaths.add()
+            if worker.failure is not None and self._on_ready is not None:
+                # The others would fail for the same reason, and so would a second try.
+                self._failure = WorkersError(worker.failure)
+                self._stopping.set()
+                return
             if not worker.ready:
                 self._failures += 1
                 if self._failures >= _FAILURES:
                     self._failure = WorkersError(f"a worker ended with status {status} before it was ready: see above")
                     self._stopping.set()
                     return
+            if worker.failure is not None:
+                log.error("a worker could not start: %s", worker.failure)
             log.warning("a worker ended with status %s: starting another", status)
             self._retire(worker)
             lasted = time.monotonic() - started >= _STEADY_SECONDS
@@ -170,7 +185,7 @@ class Supervisor:
     async def _live(self, worker: _Worker) -> int:
         """Run one process to its end, and return its status."""
         ours, theirs = socket.socketpair()
-        worker.ready, worker.told, worker.report = False, False, None
+        worker.ready, worker.told, worker.failure, worker.report = False, False, None, None
         passed = [theirs, *worker.listeners]
         try:
             worker.process = await asyncio.create_subprocess_exec(
@@ -199,6 +214,8 @@ class Supervisor:
             if self._on_ready is not None and all(other.ready for other in self._workers):
                 self._on_ready(self.address)
                 self._on_ready = None
+        elif "failed" in message:
+            worker.failure = message["failed"]
         elif "report" in message:
             worker.report = message["report"]
             answer = worker.answers.pop(message.get("to", -1), None)
@@ -240,6 +257,15 @@ class Supervisor:
                 "metrics": merge([self._retired["metrics"], counted]),
                 "slow": merge_slow([self._retired["slow"], report["slow"]]),
             }
+
+
+def _shared_port(host: str, port: int, count: int, *, alone: bool) -> list[list[socket.socket]]:
+    """Listen ``count`` times on one port; ``alone`` refuses a port that another server uses."""
+    claimed = claim(host, port) if alone else []
+    first = listen(host, listener_port(claimed) or port, shared=True)
+    for listener in claimed:
+        listener.close()
+    return [first, *(listen(host, listener_port(first), shared=True) for _ in range(count - 1))]
 
 
 def _signal(worker: _Worker, number: signal.Signals) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -18,19 +19,40 @@ ACCESS: Final = Group("access")
 
 #: Tokens that are compared as they are.
 _PLAIN: Final = ("token", "operator_token", "write_token")
+_MODE: Final = re.compile("[0-7]{3}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
     """Settings of the address and of access, with the decisions that follow from nothing else."""
 
-    host: str = setting("127.0.0.1", "Address to listen on.", group=ADDRESS, metavar="ADDRESS")
+    host: str = setting(
+        "127.0.0.1",
+        "Address to listen on. localhost is 127.0.0.1 and ::1, 0.0.0.0 is every IPv4 address of this machine, and :: "
+        "is every address.",
+        group=ADDRESS,
+        metavar="ADDRESS",
+    )
     port: int = setting(8765, "Port to listen on. 0 takes a free one.", group=ADDRESS, least=0, most=65535)
     share_port: bool = setting(
         False,
         "Share the port with another server of this user that also shares it. New connections go to both until one "
         "stops, so use it for upgrades only. Otherwise a port in use is refused.",
         group=ADDRESS,
+    )
+    socket: Path | None = setting(  # noqa: RUF009 - it makes a field, not a default
+        None,
+        "Unix socket to listen on instead of host and port, for a proxy on this machine. Its X-Forwarded-For or "
+        "Forwarded header is believed. A file that a killed server left there is replaced. With share_port the file of "
+        "a running server is, too.",
+        group=ADDRESS,
+        metavar="PATH",
+    )
+    socket_mode: str = setting(
+        "660",
+        "Permissions of the unix socket, in octal. Who may write to it may connect.",
+        group=ADDRESS,
+        metavar="MODE",
     )
     web: Path | None = setting(  # noqa: RUF009 - it makes a field, not a default
         None,
@@ -116,6 +138,10 @@ class Access:
         """Raise :class:`ConfigError` for names that are not valid, and for settings that contradict each other."""
         if not self.host:
             raise ConfigError("host", "is empty: give an address to listen on, such as 127.0.0.1")
+        if not _MODE.fullmatch(self.socket_mode):
+            raise ConfigError("socket_mode", f"is {self.socket_mode!r}: give three octal digits, such as 660")
+        if self.socket is not None and not is_loopback(self.host):
+            raise ConfigError("socket", "is instead of a host and a port: leave host out", others=("host",))
         self._check_names()
         self._check_tokens()
 

@@ -16,7 +16,9 @@ from typing import Protocol
 from typeahead.core.session import Session
 from typeahead.errors import ProtocolError, SearchError
 from typeahead.server.config import ServerConfig
+from typeahead.server.observe.log_lines import about
 from typeahead.server.observe.metrics import ServerMetrics
+from typeahead.server.observe.requests import current_request
 from typeahead.server.observe.tracing import Tracing
 from typeahead.server.typing.channel import Channel
 from typeahead.server.typing.dialogue import Dialogue
@@ -58,6 +60,7 @@ class Connection:
         "_kept",
         "_key",
         "_paused",
+        "_request",
         "_room",
         "asked",
         "dialogue",
@@ -88,6 +91,7 @@ class Connection:
         self._kept: list[bytes | None] = []
         self._channel = channel
         self._paused = False
+        self._request = current_request()
         self._closing = False
         #: Seconds of the monotonic clock. :attr:`heard` says whether anything came since the last search for idle ones.
         self.opened = self.last_heard = time.monotonic()
@@ -107,6 +111,7 @@ class Connection:
             max_pending=config.max_pending,
             timings=config.timings,
             trace=None if endpoint.tracing is None else endpoint.tracing.session(),
+            request=self._request,
         )
         channel.attach(self)
 
@@ -185,7 +190,7 @@ class Connection:
         except SearchError as error:
             self.dialogue.refused(ProtocolError("unsupported_filter", str(error)))
         except Exception:
-            log.exception("a room could not be made")
+            log.exception("a room could not be made", extra=about((self._request,)))
             self.dialogue.refused(ProtocolError("internal", "the server could not open this index: its log says why"))
         else:
             if self.ended.is_set():

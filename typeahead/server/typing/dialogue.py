@@ -76,7 +76,7 @@ class Dialogue:
     given, is called with what a hello grants, and has to lead to :meth:`entered` or :meth:`refused`, at once or later.
     ``greet`` writes the answer to a hello; ``wake`` is called whenever :meth:`take` may have something new; ``clock``
     tells nanoseconds. With ``timings``, not only operators see where the time of their replies went. ``trace`` is told
-    of each reply, where there are traces.
+    of each reply, where there are traces. ``request`` is the name of the websocket in the log.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Dialogue:
         max_pending: int,
         timings: bool = False,
         trace: SessionTrace | None = None,
+        request: str = "",
     ) -> None:
         self._conversation = conversation
         self._work = work
@@ -104,7 +105,7 @@ class Dialogue:
         self._max_pending = max_pending
         self._timings = timings
         self._trace = trace
-        self._writer = TurnWriter(metrics, trace, clock)
+        self._writer = TurnWriter(metrics, trace, clock, request)
         self._enter = enter
         #: Whether a room is sought: nothing may be heard until it was entered.
         self.waiting = False
@@ -117,7 +118,7 @@ class Dialogue:
         self._sit_down(room, session)
 
     def _sit_down(self, room: Room | None, session: Session) -> None:
-        self._seat = Seat(room, session, self._conversation.hello, self._wake)
+        self._seat = Seat(room, session, self._conversation.hello, self._wake, self._writer.request)
         self._query = self._seat.nothing()
 
     @property
@@ -141,17 +142,15 @@ class Dialogue:
         return self.closing is not None and not self._replies
 
     def receive(self, frame: str | bytes) -> None:
-        """Take a text frame from the client, as text or as its payload; the answer comes out of :meth:`take`.
-
-        Raises ``UnicodeDecodeError`` for a frame that is not UTF-8, which ends a websocket.
-        """
+        """Take a text frame, as text or as its payload; :meth:`take` has the answer. Errors are those of :meth:`hear`."""
         self.hear(frame)
         self.settle()
 
     def hear(self, frame: str | bytes) -> None:
         """Do as :meth:`receive`, but let a keystroke wait for the next frame, which may overtake it.
 
-        That saves most of its work. When no frame is left to hear, :meth:`settle` has to follow.
+        That saves most of its work. When no frame is left to hear, :meth:`settle` has to follow. Raises
+        ``UnicodeDecodeError`` for a frame that is not UTF-8, which ends a websocket.
         """
         if self.closing is not None:
             return

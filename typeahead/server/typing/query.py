@@ -185,7 +185,7 @@ class Query:
     embedding itself. ``best`` asks the fallback for it, because the text came at once and its sender wants the best
     answer. Hits that score less than ``min_score`` are not shown. ``wanted`` replies wait for it. ``submitted`` says
     that Enter was pressed already, so it is never turned away. ``last`` is the session's last query with a search of
-    its own. ``tokenize_ns`` is what tokenizing took.
+    its own. ``tokenize_ns`` is what tokenizing took. ``request`` is whose it is, for the log.
 
     All methods are called on the event loop.
     """
@@ -232,6 +232,7 @@ class Query:
         submitted: bool = False,
         last: Query | None = None,
         tokenize_ns: int = 0,
+        request: str = "",
     ) -> None:
         self.session = session
         self.k = k
@@ -246,6 +247,7 @@ class Query:
         self.submitted = submitted
         self.last = last
         self.tokenize_ns = tokenize_ns
+        self.request = request
         #: With whom it shares what is remembered of texts.
         self.scope = session.scope
         #: What is searched for. By the time of the search the session may be further.

@@ -16,7 +16,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from typeahead.errors import FilterError, SearchError, TypeaheadError
 from typeahead.logs import LimitedLog
@@ -25,6 +25,7 @@ from typeahead.search.port import Request
 from typeahead.search.ranking import Found, Hit
 from typeahead.search.reuse import may_stand
 from typeahead.search.terms import Words
+from typeahead.server.observe.log_lines import about
 from typeahead.server.typing.hits import HitWriter
 from typeahead.server.typing.query import Query, Result
 from typeahead.server.typing.searches import SearchQueue
@@ -177,7 +178,7 @@ class Searcher:
         try:
             self._running = asyncio.ensure_future(self._source.run(work))
         except TypeaheadError:
-            self._log.exception("the back end takes no searches")
+            self._log.exception("the back end takes no searches", extra=_about(batch))
             self._fail(batch)
             return
         deadline = self._loop.call_later(self._seconds, self._running.cancel)
@@ -213,10 +214,11 @@ class Searcher:
             results = done.result()
         except asyncio.CancelledError:
             if self._loop is not None:
-                self._log.error("%d searches took longer than %g seconds", len(batch), self._seconds)
+                message = "%d searches took longer than %g seconds"
+                self._log.error(message, len(batch), self._seconds, extra=_about(batch))
             self._fail(batch)
         except Exception as error:
-            self._log.exception("a batch of %d searches failed", len(batch))
+            self._log.exception("a batch of %d searches failed", len(batch), extra=_about(batch))
             if len(batch) > 1 and not isinstance(error, TypeaheadError | OSError):
                 self._alone.extend(batch)
             else:
@@ -258,6 +260,11 @@ def _same_words(one: Words | None, other: Words | None) -> bool:
     if one is None or other is None:
         return one is other
     return one._replace(text="") == other._replace(text="") and one.text.split() == other.text.split()
+
+
+def _about(batch: Sequence[Query]) -> dict[str, Any]:
+    """Whose searches a line of the log is about."""
+    return about(query.request for query in batch)
 
 
 def _request(query: Query) -> Request:

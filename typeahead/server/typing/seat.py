@@ -14,10 +14,14 @@ from typeahead.wire.protocol import Edit, Hello, Narrow, Text, refuse_text
 class Seat:
     """What a dialogue types into. ``room`` is None without an index, and ``session`` is the room's.
 
-    ``hello`` is what the client agreed on; ``wake`` is called each time one of the queries gets on.
+    ``hello`` is what the client agreed on; ``wake`` is called each time one of the queries gets on; ``request`` is the
+    name of the websocket in the log.
     """
 
-    def __init__(self, room: Room | None, session: Session, hello: Hello, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, room: Room | None, session: Session, hello: Hello, wake: Callable[[], None], request: str = ""
+    ) -> None:
+        self._request = request
         self.room = room
         self.session = session
         self._hello = hello
@@ -70,4 +74,5 @@ class Seat:
             wanted=1,
             last=before.last if before.result is None else before,
             tokenize_ns=tokenize_ns,
+            request=self._request,
         )

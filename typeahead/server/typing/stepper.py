@@ -16,6 +16,7 @@ from typeahead.logs import LimitedLog
 from typeahead.search.asking import UNREAD
 from typeahead.search.reading import Reading
 from typeahead.search.seeking import Seeker
+from typeahead.server.observe.log_lines import about
 from typeahead.server.observe.metrics import Reason
 from typeahead.server.typing.fallback import Fallback
 from typeahead.server.typing.query import Query, Stage
@@ -123,7 +124,8 @@ class Stepper:
             try:
                 (sought,) = self._seeker.advance([session], [reading])
             except Exception as error:
-                self._log.exception("the endings of a text could not be stepped (%s)", type(error).__name__)
+                message = "the endings of a text could not be stepped (%s)"
+                self._log.exception(message, type(error).__name__, extra=about((query.request,)))
                 query.failed()
                 return False
         query.read(reading, sought)
@@ -162,7 +164,8 @@ class Stepper:
     def _try_each(self, batch: list[Query], error: Exception) -> None:
         """Step a batch that failed one by one, so that only the text that is to blame pays for it."""
         if self._fallback is None:
-            self._log.exception("a batch of %d sessions could not be stepped", len(batch))
+            requests = about(query.request for query in batch)
+            self._log.exception("a batch of %d sessions could not be stepped", len(batch), extra=requests)
         if len(batch) == 1:
             self._rescue(batch[0], error)
         else:

@@ -42,9 +42,15 @@ class Turn:
 
 
 class TurnWriter:
-    """Writes the replies to turns, and counts them. ``clock`` tells nanoseconds; ``trace`` is told of each reply."""
+    """Writes the replies to turns, and counts them.
 
-    def __init__(self, metrics: ServerMetrics, trace: SessionTrace | None, clock: Callable[[], int]) -> None:
+    ``clock`` tells nanoseconds; ``trace`` is told of each reply; ``request`` is the name of the websocket in the log.
+    """
+
+    def __init__(
+        self, metrics: ServerMetrics, trace: SessionTrace | None, clock: Callable[[], int], request: str
+    ) -> None:
+        self.request = request
         self._metrics = metrics
         self._trace = trace
         self._clock = clock
@@ -94,7 +100,7 @@ class TurnWriter:
         whole_ns = self._clock() - turn.arrived_ns
         stages_ns = (queue_ns, tokenize_ns, step_ns, search_ns, serialize_ns + whole_ns - total_ns)
         chars, tokens = len(query.text), query.tokens
-        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars, tokens, not keystroke)
+        metrics.replied(turn.arrived_ns, whole_ns, stages_ns, chars, tokens, not keystroke, self.request)
         if self._trace is not None:
             self._trace.replied(turn.arrived_ns, whole_ns, stages_ns, chars=chars, tokens=tokens, ready=turn.ready)
         return reply
