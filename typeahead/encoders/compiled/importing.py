@@ -6,8 +6,8 @@ the hidden layer of a static model. :mod:`~typeahead.encoders.compiled.byte_rows
 four build on :mod:`~typeahead.encoders.compiled.kernels` and :mod:`~typeahead.encoders.compiled.vnni`. The others count
 and weigh words, and pick rows.
 
-Set the environment variable ``TYPEAHEAD_COMPILED`` to ``0`` to disable all of them: ONNX Runtime then runs the steps and
-the product, and NumPy the rest.
+Set the environment variable ``TYPEAHEAD_COMPILED`` to ``0`` to disable all of them: ONNX Runtime then runs the steps
+and the product, and NumPy the rest.
 """
 
 from __future__ import annotations
