@@ -216,6 +216,8 @@ class Server:
 
 def _client(url: str) -> AsyncQdrantClient:
     key = os.environ.get(API_KEY)
+    # It logs each request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return AsyncQdrantClient(
         url=url,
         # As a header: the client warns of a key over http, as a user of one machine may well have.
