@@ -142,7 +142,7 @@ class Dialogue:
         return self.closing is not None and not self._replies
 
     def receive(self, frame: str | bytes) -> None:
-        """Take a text frame, as text or as its payload; :meth:`take` has the answer. Errors are those of :meth:`hear`."""
+        """Take a text frame, as text or as its payload; :meth:`take` has the answer. Raises as :meth:`hear` does."""
         self.hear(frame)
         self.settle()
 
