@@ -30,6 +30,7 @@ COMMANDS = (
     ("evaluate", "measure retrieval quality"),
     ("bench", "measure latency"),
     ("token", "make a signed token with rights, a filter and an expiry"),
+    ("compile", "compile everything ahead, for a read-only file system"),
     ("models", "list, show, verify and import models"),
 )
 

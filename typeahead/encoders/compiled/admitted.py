@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.prefetching import prefetch
 
 #: Rows that are fetched ahead: without this, 10,000 rows of a million take 1.8 ms instead of 0.7, as each waits for
@@ -17,7 +17,7 @@ _CACHE_LINE = 64
 _ZERO = np.float32(0)
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
+@compiled(error_model="numpy", fastmath={"reassoc", "contract"})
 def _score(codes: Any, row: int, weights: Any) -> Any:
     # LLVM inlines this function. If Numba inlined it, its sums would keep their order and take 20 times as long. A row
     # is an array of its own because LLVM does not vectorise a loop over computed places.
@@ -28,7 +28,7 @@ def _score(codes: Any, row: int, weights: Any) -> Any:
     return total
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def scan(codes: Any, rows: Any, weights: Any, scores: Any) -> None:
     """Write products of ``weights`` float32 (dim,) with ``rows`` int64 (m,) of uint8 (n, dim) to float32 (m,)."""
     begin, dim = codes.ctypes.data, codes.shape[1]

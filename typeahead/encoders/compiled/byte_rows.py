@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.kernels import multiply
 from typeahead.encoders.compiled.vnni import BYTES, COLUMNS, aligned, supported
 
@@ -45,7 +45,7 @@ class ByteRows:
         return products[:, : self._count]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _pack(rows: Any, packed: Any, dim: int) -> None:
     """Pack int8 (n, …): in blocks of 64 rows, four bytes of each in turn."""
     for row in range(rows.shape[0]):
@@ -54,7 +54,7 @@ def _pack(rows: Any, packed: Any, dim: int) -> None:
             packed[first + place // BYTES * BYTES * COLUMNS + place % BYTES] = rows[row, place]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _multiply(queries: Any, packed: Any, begin: Any, sums: Any, products: Any, dim: int) -> None:
     """Write the products to ``sums``, and then as float32 to ``products``, which is the same memory."""
     multiply(queries, packed, begin, sums, dim, sums.shape[1])

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.core.states import check_vectors, matrix
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.causal_layers import add_and_norm, attend, dense, finish, gelu, sum_up
 from typeahead.encoders.compiled.kernels import half, to_half
 from typeahead.encoders.compiled.vnni import BYTES, COLUMNS, LANES, VECTORS, aligned, supported
@@ -172,7 +172,7 @@ class CompiledStates:
         """Do nothing: the next use of the slot overwrites it."""
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _steps(
     rows: Any,
     past: Any,
@@ -259,7 +259,7 @@ def _steps(
             finish(vectors[children[row], own:], normalize, found)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _step_slots(
     rows: Any,
     kept: Any,
@@ -298,7 +298,7 @@ def _step_slots(
         )  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _step_text(
     rows: Any,
     kept: Any,

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from typeahead.encoders.compiled.attention import add_shares, scores_of
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.kernels import erf, exp, half, largest, square
 from typeahead.encoders.compiled.vnni import LANES
 from typeahead.encoders.compiled.vnni_blocks import (
@@ -31,7 +31,7 @@ _F = np.float32
 _ROOT_HALF = _F(0.5**0.5)
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def _quantize(values: Any, block: int, zero: int, quantized: Any, scales: Any, begins: Any) -> None:
     """Round float32 (n,) to int8, each block scaled by its largest entry; ``begins`` correct for ``zero``."""
     for number in range(values.shape[0] // block):
@@ -49,7 +49,7 @@ def _quantize(values: Any, block: int, zero: int, quantized: Any, scales: Any, b
         begins[number] = np.int32(-zero) * total
 
 
-@njit(inline="never", error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"reassoc", "contract"})
 def add_and_norm(values: Any, other: Any, norm: Any, epsilon: np.float32, result: Any) -> None:
     """LayerNorm of the sum of two float32 (n,); ``norm`` (2n,) holds weight and bias."""
     count = result.shape[0]
@@ -65,7 +65,7 @@ def add_and_norm(values: Any, other: Any, norm: Any, epsilon: np.float32, result
         result[place] = result[place] * scale * norm[place] + norm[count + place]
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def gelu(values: Any) -> None:
     """GELU of float32 (n,), in place."""
     for place in range(values.shape[0]):
@@ -73,7 +73,7 @@ def gelu(values: Any) -> None:
         values[place] = _F(0.5) * value * (_F(1) + erf(value * _ROOT_HALF))
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int, room: Any, result: Any) -> None:
     """Attention of one token over the rows ``path`` of ``past`` and over itself, with its own row in ``kept``.
 
@@ -114,7 +114,7 @@ def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int,
             result[place] *= share
 
 
-@njit(inline="never", error_model="numpy", cache=True)
+@compiled(inline="never", error_model="numpy")
 def dense(
     values: Any, count: int, block: int, bits: int, weights: Any, scales: Any, bias: Any, result: Any, room: Any
 ) -> None:
@@ -149,7 +149,7 @@ def dense(
         half_bytes_of_four(*arguments)
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def sum_up(row: Any, sums: Any, hidden: Any, following: Any, read: Any) -> None:
     """Add a token's vector, output and weight to the sums; ``read`` receives the inputs of the readout."""
     width = hidden.shape[0]
@@ -167,7 +167,7 @@ def sum_up(row: Any, sums: Any, hidden: Any, following: Any, read: Any) -> None:
         read[width + place] = following[dim + place]
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def finish(following: Any, normalize: bool, embedding: Any) -> None:
     """Add the sum of token vectors to the readout in place, and divide by its length or by the sum of weights."""
     dim = embedding.shape[0]

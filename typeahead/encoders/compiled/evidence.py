@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.prefetching import prefetch
 
 #: Documents that are fetched ahead.
@@ -16,7 +16,7 @@ _CACHE_LINE = 64
 _IDS, _LINES = 16, 6
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def count_terms(
     rows: Any,
     fields: int,
@@ -54,7 +54,7 @@ def count_terms(
                         low += 1
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def score_terms(
     rows: Any,
     fields: int,
@@ -124,7 +124,7 @@ def score_terms(
             scores[place, 1] += telling[term] * titled[term] / (np.float32(1) + np.float32(0.1) * title_length)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def hold_together(
     begins: Any,
     ends: Any,

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.kernels import largest, multiply, square, tanh
 from typeahead.encoders.compiled.vnni import COLUMNS, aligned, offsets, pack, supported
 
@@ -60,7 +60,7 @@ class CompiledLayer:
 
 
 # No "reassoc" here, and the search for the largest entry is separate: reordered sums would cancel the rounding.
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def _quantize(values: Any, quantized: Any) -> np.float32:
     """Round float32 (n,) to uint8 (n,) centred at 128, and return the scale."""
     bound: np.float32 = largest(values)
@@ -73,7 +73,7 @@ def _quantize(values: Any, quantized: Any) -> np.float32:
     return scale
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def _activate(sums: Any, row_scale: np.float32, scale: Any, bias: Any, hidden: Any) -> None:
     """GELU in its tanh form, as loops of one operation each, which LLVM can vectorise."""
     for place in range(hidden.shape[0]):
@@ -83,7 +83,7 @@ def _activate(sums: Any, row_scale: np.float32, scale: Any, bias: Any, hidden: A
         hidden[place] = _F(0.5) * value * (_F(1) + tanh(_SHARE * (value + _CUBE * value * value * value)))
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def _finish(mean: Any, share: np.float32, sums: Any, row_scale: np.float32, scale: Any, bias: Any, found: Any) -> None:
     for place in range(found.shape[0]):
         found[place] = mean[place] * share + _F(sums[place]) * (row_scale * scale[place]) + bias[place]
@@ -92,7 +92,7 @@ def _finish(mean: Any, share: np.float32, sums: Any, row_scale: np.float32, scal
         found[place] *= length
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _read(sums: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any) -> None:
     count, dim = embeddings.shape
     width = begins.shape[0] - dim
@@ -125,7 +125,7 @@ def _read(sums: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any) -
             embeddings[row, :] = _F(0)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _advance(
     sums: Any, rows: Any, tokens: Any, following: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any
 ) -> None:

@@ -44,9 +44,9 @@ def warn_of_other_vectors(compiled: str, instead: str) -> None:
 
 
 def import_compiled(name: str, what: str) -> Any | None:
-    """Import the sibling ``name``; ``None`` if disabled, without Numba, or (with a warning) without a writable cache.
+    """Import the sibling ``name``; ``None`` if disabled, without Numba, or (with a warning) without any cache folder.
 
-    Numba stores compiled code in a cache folder. Raises the error of :func:`compiling`.
+    :mod:`~typeahead.encoders.compiled.caching` keeps compiled code. Raises the error of :func:`compiling`.
     """
     if not compiling():
         return None
@@ -56,8 +56,8 @@ def import_compiled(name: str, what: str) -> Any | None:
         return None
     except RuntimeError as error:
         warnings.warn(
-            f"{what} is not compiled and therefore slower ({error}): set NUMBA_CACHE_DIR to a writable folder, or set "
-            f"{VARIABLE}=0 to hide this warning",
+            f"{what} is not compiled and therefore slower ({error}): set NUMBA_CACHE_DIR to a writable folder or to "
+            f"one that typeahead compile has filled, or set {VARIABLE}=0 to hide this warning",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.vnni import VECTORS, product_of_four, product_of_one
 
 # Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
@@ -50,7 +51,7 @@ def _power_of_two(_context: Any, _value: Any) -> Any:
     return types.float32(types.int32), write
 
 
-@njit(inline="always", cache=True)
+@compiled(inline="always")
 def exp(value: np.float32) -> np.float32:
     """Exponential of a number up to 0, by Cephes' polynomial (``expf``); 0 below -87."""
     x = max(value, _F(-87.0))
@@ -66,7 +67,7 @@ def exp(value: np.float32) -> np.float32:
     return result
 
 
-@njit(inline="always", cache=True)
+@compiled(inline="always")
 def erf(value: np.float32) -> np.float32:
     """Error function as a quotient of polynomials of degrees 13 and 8, as in Eigen."""
     x = min(max(value, _F(-4)), _F(4))
@@ -84,7 +85,7 @@ def erf(value: np.float32) -> np.float32:
     return above * x / below
 
 
-@njit(inline="always", cache=True)
+@compiled(inline="always")
 def tanh(value: np.float32) -> np.float32:
     """Tanh as a quotient of polynomials of degrees 13 and 6, as in Eigen and ONNX Runtime."""
     x = min(max(value, _F(-7.99881172180175781)), _F(7.99881172180175781))
@@ -101,7 +102,7 @@ def tanh(value: np.float32) -> np.float32:
     return above * x / below
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "contract"}, cache=True)
+@compiled(error_model="numpy", fastmath={"reassoc", "contract"})
 def square(vector: Any) -> np.float32:
     """Return the squared length of a vector."""
     total = _F(0)
@@ -120,7 +121,7 @@ def _from_bits(_context: Any, _bits: Any) -> Any:
     return types.float32(types.int32), write
 
 
-@njit(error_model="numpy", cache=True)
+@compiled(error_model="numpy")
 def largest(values: Any) -> np.float32:
     """Return the largest absolute value in float32 (n,), but at least 1e-12.
 
@@ -135,7 +136,7 @@ def largest(values: Any) -> np.float32:
     return bound
 
 
-@njit(error_model="numpy", cache=True)
+@compiled(error_model="numpy")
 def multiply(vectors: Any, weights: Any, begin: Any, sums: Any, rows: int, columns: int) -> None:
     """Multiply each vector of uint8 (n, …) by a matrix of ``rows`` x ``columns``, into int32 (n, …)."""
     vector_step, sum_step = np.int64(vectors.shape[1]), np.int64(4 * sums.shape[1])

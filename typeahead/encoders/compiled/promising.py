@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from typeahead.encoders.compiled.caching import compiled
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def cheap_scores(products: Any, scales: Any, cheap: Any, found: Any) -> None:
     """Write ``products`` · ``scales``, all float32 (n,), to ``cheap``, and some k rows with the largest to ``found``.
 
@@ -41,7 +42,7 @@ def cheap_scores(products: Any, scales: Any, cheap: Any, found: Any) -> None:
             found[place] = row
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def reaching(cheap: Any, scales: Any, bound: Any, least: Any) -> Any:
     """Return the rows, int64 (m,), whose score may reach ``least``: ``cheap`` + ``bound`` · ``scales``, float32."""
     number = 0

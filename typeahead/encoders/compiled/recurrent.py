@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
+from typeahead.encoders.compiled.caching import compiled
 from typeahead.encoders.compiled.kernels import half, multiply, square, tanh
 from typeahead.encoders.compiled.vnni import COLUMNS, offsets, pack, supported
 from typeahead.encoders.weights import read_tensors
@@ -76,14 +76,14 @@ class CompiledStep:
         return following, embeddings
 
 
-@njit(cache=True)
+@compiled()
 def _quantized(value: np.float32) -> np.uint8:
     """Round a value in (-1, 1) to uint8 centred at 128, half to even: float32 above 2²³ has no fractional bits."""
     rounded = (value * _F(_LARGEST) + _F(12_582_912.0)) - _F(12_582_912.0)
     return np.uint8(np.int32(rounded) + _ZERO_POINT)
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def _gates(
     row: Any,
     state: Any,
@@ -120,7 +120,7 @@ def _gates(
         quantized[hidden + place] = _quantized(following[sum_at + place] * share)
 
 
-@njit(inline="never", error_model="numpy", fastmath={"contract"}, cache=True)
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def _read(state: Any, sums: Any, scale: Any, embedding: Any, dim: int) -> None:
     """Compute the embedding of one session, scaled to length 1."""
     share = _F(1) / state[dim]
@@ -131,7 +131,7 @@ def _read(state: Any, sums: Any, scale: Any, embedding: Any, dim: int) -> None:
         embedding[place] *= length
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def _step(
     states: Any,
     tokens: Any,

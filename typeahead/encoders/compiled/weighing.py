@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from typeahead.encoders.compiled.caching import compiled
 
 # Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _ZERO = np.float32(0)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def weigh_postings(
     spans: Any,
     weights: Any,
