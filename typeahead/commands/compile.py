@@ -3,8 +3,8 @@
 Without this, the first process that needs a function compiles it and keeps the code in a folder that it can write. Run
 this where that folder can still be written, as the last step of an image, with the same Python and packages. The code
 goes to NUMBA_CACHE_DIR if that is set, otherwise beside the package, otherwise to the user's cache; servers look for it
-in the same places. It is for the processor that it was compiled on: others compile for themselves. To compile for all,
-set NUMBA_CPU_NAME to the oldest processor that you have and NUMBA_CPU_FEATURES to nothing, here and for the servers.
+in the same places. It is for the processor that it was compiled on: others compile for themselves. To compile for
+all of your machines, set NUMBA_CPU_NAME to the oldest and NUMBA_CPU_FEATURES to nothing, here and for the servers.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from typeahead.server.http.dashboard import write_dashboard
 from typeahead.server.http.documents import DocumentsApi
 from typeahead.server.http.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.http.embedder import Embedder
-from typeahead.server.http.routes import HttpApi
+from typeahead.server.http.routes import PROBE_PATHS, HttpApi
 from typeahead.server.http.searching import SearchApi
 from typeahead.server.observe.counters import merge, render
 from typeahead.server.observe.loop_lag import LoopLag
@@ -160,9 +160,8 @@ class App:
             lifespan=self._lifespan,
         )
         self._http = secured(addressed(cross_origin(http, config), config))
-        self._named = NamedRequests(
-            self._serve, logged=config.access_log, paths=(TYPE_PATH, EMBED_PATH, *paths(routes))
-        )
+        known = (TYPE_PATH, EMBED_PATH, *paths(routes))
+        self._named = NamedRequests(self._serve, logged=config.access_log, paths=known, quiet=PROBE_PATHS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, request or lifespan (ASGI 3)."""

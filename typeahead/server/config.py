@@ -51,7 +51,7 @@ class ServerConfig(Limits, Results, Access):
     access_log: bool = setting(
         False,
         "Log each HTTP request and each websocket when it ends: method, path, status and duration, without the query "
-        "string. Every line of the log names its request as the proxy's X-Request-Id does.",
+        "string. Probes are left out. Every line of the log names its request as the proxy's X-Request-Id does.",
         group=MONITORING,
     )
 

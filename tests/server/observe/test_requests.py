@@ -83,7 +83,7 @@ def test_the_access_log_has_a_line_for_each_request_and_websocket_without_what_w
     caplog.set_level(logging.INFO, "typeahead.access")
     with running(BruteForceIndex(), access_log=True, write_token="w") as server:
         httpx.post(f"{server.http}/v1/search", json={"query": "xyzzy"}, params={"q": "xyzzy"})
-        for path in ("/xyzzy", "/v1/documents/xyzzy", "/v1/xyzzy?q=xyzzy", "/healthz"):
+        for path in ("/xyzzy", "/v1/documents/xyzzy", "/v1/xyzzy?q=xyzzy", "/healthz", "/metrics"):
             httpx.get(server.http + path)
         with server.client() as client:
             client.say(seq=1, text="xyzzy")
@@ -95,7 +95,7 @@ def test_the_access_log_has_a_line_for_each_request_and_websocket_without_what_w
         ("GET", "*", 404),
         ("GET", "/v1/documents/*", 401),
         ("GET", "*", 404),
-        ("GET", "/healthz", 200),
+        ("GET", "/metrics", 200),
         ("WEBSOCKET", "/v1/type", 101),
     ]
     assert all(one["duration_ms"] >= 0 for one in fields)

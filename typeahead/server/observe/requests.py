@@ -64,13 +64,15 @@ def name_of(headers: Collection[tuple[bytes, bytes]]) -> str:
 class NamedRequests:
     """An ASGI application that names requests and websockets, and logs them with ``logged``.
 
-    ``paths`` may be written to the log as they are, even where the answer is an error.
+    ``paths`` may be written to the log as they are, even where the answer is an error. ``quiet`` ones are not logged:
+    proxies and orchestrators ask for them all the time.
     """
 
-    def __init__(self, app: ASGIApp, *, logged: bool, paths: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, logged: bool, paths: Collection[str], quiet: Collection[str] = ()) -> None:
         self._app = app
         self._logged = logged
         self._paths = frozenset(paths)
+        self._quiet = frozenset(quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, websocket or lifespan (ASGI 3)."""
@@ -92,7 +94,7 @@ class NamedRequests:
         try:
             await self._app(scope, receive, send_named)
         finally:
-            if self._logged:
+            if self._logged and scope["path"] not in self._quiet:
                 self._log(scope, status, time.monotonic() - started)
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
