@@ -61,6 +61,10 @@ def values_of(each: Declared) -> st.SearchStrategy[Any]:
     if each.name in ("allowed_origins", "allowed_hosts", "trusted_proxies"):
         items = {"allowed_origins": ORIGINS, "allowed_hosts": HOSTS, "trusted_proxies": NETWORKS}[each.name]
         return st.lists(items).map(tuple)
+    if each.name == "socket_mode":
+        return st.sampled_from(["600", "660", "777"])
+    if each.scalar is Path:
+        return st.sampled_from([Path("/run/typeahead.sock"), Path("/tmp/a b")])
     if each.many:
         return st.lists(TEXTS).map(tuple)
     if each.choices:
