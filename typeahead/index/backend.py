@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from typeahead.errors import BackendClosed, SearchError, TypeaheadError
 from typeahead.index.contents import Contents
-from typeahead.index.engine import EmbeddedEngine
+from typeahead.index.engine import EmbeddedEngine, Source, vocabulary
 from typeahead.index.folder import Index, LexicalFiles
 from typeahead.index.living import LivingIndex
 from typeahead.index.sparse import SparseWords
@@ -44,14 +44,29 @@ async def open_embedded(address: str, options: OpenOptions) -> Backend:
 
 def embed(index: LivingIndex | Index) -> Backend:
     """Put an open index behind the port; closing the back end closes the index."""
-    return LivingBackend(index) if isinstance(index, LivingIndex) else ThreadedBackend(EmbeddedEngine(_Finished(index)))
+    return LivingBackend(index) if isinstance(index, LivingIndex) else EmbeddedBackend(_Finished(index))
 
 
-class LivingBackend(ThreadedBackend):
+class EmbeddedBackend(ThreadedBackend):
+    """An index, or a view of one, as a back end. See :class:`~typeahead.search.port.Backend`."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(EmbeddedEngine(source))
+        self._source = source
+        self.capabilities = replace(self.capabilities, vocabulary=self._vocabulary)
+
+    async def _vocabulary(self) -> Mapping[str, int]:
+        if self._closed:
+            raise BackendClosed(self.address)
+        # Not in the thread of searches: putting the words of changes to 100,000 others takes a second.
+        return await asyncio.to_thread(vocabulary, self._source.contents)
+
+
+class LivingBackend(EmbeddedBackend):
     """An index whose documents change, as a back end. See :class:`~typeahead.search.port.Backend`."""
 
     def __init__(self, index: LivingIndex) -> None:
-        super().__init__(EmbeddedEngine(index))
+        super().__init__(index)
         self._index = index
         # One writer at a time: they would only wait for each other.
         self._writer = ThreadPoolExecutor(1, "typeahead-writes")
@@ -80,7 +95,7 @@ class LivingBackend(ThreadedBackend):
         """Make a back end of the documents that a filter admits; see :class:`~typeahead.search.port.Capabilities`."""
         self._check_open()
         # Not in the thread of searches: many documents take seconds.
-        return ThreadedBackend(EmbeddedEngine(await asyncio.to_thread(_Viewed, self._index, tree)))
+        return EmbeddedBackend(await asyncio.to_thread(_Viewed, self._index, tree))
 
     async def _documents(self, ids: Sequence[str]) -> Mapping[str, Document]:
         assert self._found is not None
