@@ -20,11 +20,13 @@ pytest.importorskip("numba")
 
 from typeahead.encoders.compiled import caching
 from typeahead.encoders.compiled.ahead import ARGUMENTS, types_of
+from typeahead.encoders.compiled.importing import VARIABLE
 from typeahead.encoders.compiled.vnni import supported
 
 
 def run(arguments: Sequence[str], *, cache: Path, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+    # Compiled code is what this is about, even where the other tests do without.
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT), VARIABLE: "1"}
     return subprocess.run(
         [*before, sys.executable, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
