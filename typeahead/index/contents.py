@@ -238,7 +238,8 @@ class Contents:
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of some ids, without ids that do not exist, or no longer."""
-        found = {one: self._recent[one] for one in ids if one in self._recent}
+        # Another thread may clear what is remembered meanwhile.
+        found = {one: row for one in ids if (row := self._recent.get(one)) is not None}
         if left := [one for one in ids if one not in found]:
             for number, part in enumerate(self.parts):
                 live = self._live.documents[number]

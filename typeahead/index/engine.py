@@ -34,8 +34,8 @@ from typeahead.text.document import Document, Value
 _MOST_ALLOWED: Final = 2000
 #: The arm of a trained sparse encoder.
 SPARSE: Final = "sparse"
-#: Rows from which on both arms work at the same time. Of 39,000 documents that takes as long, as the threads wait for
-#: each other, and a third more of the processor.
+#: Rows from which on both arms work at the same time. With fewer, the threads wait for each other as long as they save,
+#: and take more of the processor.
 _SIDE_BY_SIDE: Final = 200_000
 #: How many times as many of the nearest are looked at where too many of them are left out, and how often that is done.
 _WIDER: Final = 8

@@ -17,6 +17,7 @@ from tests.index.changes.entries import DIM, entries, entry
 from tests.index.hashing import HashingEncoder
 from tests.index.lexical.test_lexical import WORDS
 from typeahead.index import build_index
+from typeahead.index import contents as contents_module
 from typeahead.index.changes import following
 from typeahead.index.changes.following import Changes, State
 from typeahead.index.changes.journal import Journal, Superseded
@@ -282,3 +283,20 @@ def test_a_query_of_zeros_finds_nothing() -> None:
     assert len(none.rows) == 0
     assert len(one.rows) == 1
     assert part.similarities(np.zeros(DIM, np.float32), np.array([0])) is None
+
+
+@pytest.mark.parametrize("most", [1, 2, 1024])
+def test_ids_are_found_whichever_rows_were_asked_for_before(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents_module, "_RECENT", most)
+    parts = [
+        MemoryPart.of([Stored.of(entry(f"{name}{row}", "x")) for row in range(4)], Preparation(DIM, True))
+        for name in "ab"
+    ]
+    alive = np.array([True, False, True, True])
+    contents = Contents(1, parts, [alive, None], [part.words for part in parts])
+    expected = {"a0": 0, "a2": 2, "a3": 3, "b0": 4, "b1": 5, "b2": 6, "b3": 7}
+    ids = {row: one for one, row in expected.items()}
+    for row in [0, 7, 2, 2, 5, 0, 3, 4, 6, 7]:
+        assert contents.id(row) == ids[row]
+        assert contents.find([*expected, "a1", "nobody"]) == expected
+        assert len(contents._recent) <= most
