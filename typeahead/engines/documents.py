@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from typeahead.core.encoder import Vectors
 from typeahead.index.kinds import LONGEST_NAME, kind_of
 from typeahead.text.document import Document, Passage, Value, Values
 
@@ -16,6 +17,8 @@ class Read(NamedTuple):
     passages: tuple[Passage, ...]
     #: Names the version of the document. It is different once the document was written again.
     stamp: str
+    #: float32 (passages, dim), where they were asked for.
+    vectors: Vectors | None = None
 
 
 def fields_of(data: Mapping[str, Any]) -> dict[str, Values]:

@@ -38,8 +38,11 @@ class EngineView:
     async def of(cls, copy: Followed, tree: Filter) -> Self:
         """Make a view, which follows the copy. Raises :class:`~typeahead.errors.SearchError` if it is too large."""
         view = cls(copy, tree)
-        view._present = await asyncio.to_thread(view._view.of, copy.contents)
+        contents = copy.contents
+        view._present = await asyncio.to_thread(view._view.of, contents)
         copy.follow(view._changed)
+        if copy.contents is not contents:
+            await view._changed(copy.contents)
         return view
 
     @property

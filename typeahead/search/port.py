@@ -112,6 +112,9 @@ class Capabilities:
     scoped: Callable[[Filter], Awaitable[Backend]] | None = None
     #: Tells about the index: counts, size on disk and the like, as JSON.
     describe: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+    #: Tells how many seconds ago what is searched was known to be the same as in the database behind it. It may be
+    #: called from any thread. None where nothing is copied.
+    lag: Callable[[], float] | None = None
     #: Runs a function over the back end in one go; see :class:`typeahead.search.threads.ThreadedBackend`.
     together: Callable[[Callable[[Backend], Awaitable[Any]]], Awaitable[Any]] | None = field(default=None, repr=False)
 

@@ -18,7 +18,7 @@ from typeahead.engines.postgres.backend import PostgresBackend
 from typeahead.errors import AddressError
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.filters import Equal
-from typeahead.search.port import Key, Request
+from typeahead.search.port import Backend, Key, Request
 from typeahead.search.ranking import find
 
 TEXTS = [f"How to boil {what} for {minutes} minutes" for what in ("eggs", "rice", "tea") for minutes in range(8)]
@@ -32,9 +32,8 @@ def address(server: PostgresServer, schema: str) -> Address:
 
 
 @asynccontextmanager
-async def opened(address: str, told: list[str] | None = None) -> AsyncIterator[PostgresBackend]:
+async def opened(address: str, told: list[str] | None = None) -> AsyncIterator[Backend]:
     backend = await open_backend(address, OpenOptions(warn=(told if told is not None else []).append))
-    assert isinstance(backend, PostgresBackend)
     yield backend
     await backend.close()
 
@@ -85,7 +84,8 @@ async def test_whatever_index_is_there_is_used_and_finds_the_nearest(
         run(f"CREATE INDEX ON t {index}")
     run("ANALYZE t")
     told: list[str] = []
-    async with opened(address(**STRANGE), told) as backend:
+    async with opened(address(hot="no", **STRANGE), told) as backend:
+        assert isinstance(backend, PostgresBackend)
         chosen = backend._statements.index
         assert (f"{chosen.kind} {chosen.operator}" if chosen else "") == found
         assert any("CREATE INDEX" in line for line in told) == (not index)
@@ -219,6 +219,7 @@ async def test_a_scan_without_words_searches_vectors_and_counts_rows(address: Ad
     held = documents(fields=True)
     fill_articles(run, held, unit_vectors(len(held), 1), "t")
     async with opened(address(words="no", **STRANGE)) as backend:
+        assert isinstance(backend, PostgresBackend)
         assert backend.count == len(held)
         assert not backend.capabilities.lexical
         found = await ask(backend, Request(unit_vectors(1, 3)[0], None, 5, filter=Equal("odd", True)))

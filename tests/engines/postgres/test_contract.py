@@ -30,8 +30,11 @@ class TestTable(BackendContract):
         self._server, self._schema, self.run = server, schema, run
         self._names = (f"table_{number}" for number in count())
 
+    #: Whether vectors are searched in memory, or in the database.
+    hot = "no"
+
     def address(self, name: str, **more: str) -> str:
-        return self._server.address(table=f"{self._schema}.{name}", **more)
+        return self._server.address(table=f"{self._schema}.{name}", hot=self.hot, **more)
 
     async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
         address = self.address(next(self._names))
@@ -61,3 +64,21 @@ class TestAdoptedObjects(TestAdoptedTable):
     """A table of somebody else, with fields in a column of JSON."""
 
     fill = staticmethod(fill_objects)
+
+
+class TestHotTable(TestTable):
+    """A table that ``typeahead index`` made, searched in memory."""
+
+    hot = "1000"
+
+
+class TestHotAdoptedTable(TestAdoptedTable):
+    """A table of somebody else, searched in memory."""
+
+    hot = "1000"
+
+
+class TestHotAdoptedObjects(TestAdoptedObjects):
+    """A table of somebody else with vectors in half precision, searched in memory."""
+
+    hot = "1000"

@@ -10,7 +10,7 @@ from qdrant_client import QdrantClient, models
 
 from tests.engines.postgres.test_filters import drawn_filter
 from typeahead.engines.documents import Read
-from typeahead.engines.living import LivingWords
+from typeahead.engines.living import LivingDocuments
 from typeahead.engines.qdrant.filters import MOST_TEXTS, Inexpressible, compile_filter
 from typeahead.engines.qdrant.layout import Layout
 from typeahead.index.contents import Contents
@@ -31,7 +31,7 @@ INDEXED = replace(LAYOUT, indexes={"fields.year": "integer"})
 
 
 def held_by(contents_of: list[Document]) -> Contents:
-    living = LivingWords()
+    living = LivingDocuments()
     living.add(Read(one, (Passage(one.text),), "") for one in contents_of)
     living.begin(1)
     return living.contents

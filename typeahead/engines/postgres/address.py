@@ -29,15 +29,20 @@ OURS: Final[Mapping[str, str]] = {
     "ef_search": "candidates that a search of an HNSW index keeps",
     "probes": "lists that a search of an IVFFlat index probes",
     "words": "no searches vectors alone, and reads no texts at the start",
+    "hot": "passages up to which vectors and texts are kept in memory, too; no asks the database for them",
+    "notify": "channel that a trigger of the table notifies of changes",
     "unverified": "yes compares no sample of the vectors",
     "connections": "connections that searches share",
 }
 #: Columns that may be named.
 COLUMNS: Final = ("id", "title", "text", "url", "vector")
-_NUMBERS: Final = {"ef_search": (1, 1000), "probes": (1, 32768), "connections": (1, 100)}
+_NUMBERS: Final = {"hot": (0, 10_000_000), "ef_search": (1, 1000), "probes": (1, 32768), "connections": (1, 100)}
 _TRUTHS: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 #: The encoder of passages where the address names none.
 ENCODER: Final = "minilm-doc"
+#: Passages up to which a table is kept in memory where the address does not say, and bytes of their texts.
+HOT: Final = 200_000
+HOT_BYTES: Final = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,9 @@ class PostgresAddress:
     ef_search: int | None = None
     probes: int | None = None
     words: bool = True
+    #: Passages up to which everything is kept in memory; 0 for never, None for :data:`HOT`.
+    hot: int | None = None
+    notify: str | None = None
     unverified: bool = False
     connections: int = 4
 
@@ -108,6 +116,8 @@ def read_address(address: str, libpq: Collection[str]) -> PostgresAddress:
         conninfo += "?" + urlencode(others, quote_via=quote)
     if given.get("similarity", "dot") not in ("cosine", "dot"):
         raise AddressError(name, f"similarity is {given['similarity'][:40]!r}: give cosine or dot")
+    if given.get("hot") == "no":
+        given["hot"] = "0"
     numbers = {key: _number(name, key, given[key]) for key in _NUMBERS if key in given}
     fields = given.get("fields")
     return PostgresAddress(
@@ -122,6 +132,8 @@ def read_address(address: str, libpq: Collection[str]) -> PostgresAddress:
         numbers.get("ef_search"),
         numbers.get("probes"),
         _truth(name, "words", given.get("words", "yes")),
+        numbers.get("hot"),
+        given.get("notify"),
         _truth(name, "unverified", given.get("unverified", "no")),
         numbers.get("connections", 4),
     )

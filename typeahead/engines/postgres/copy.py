@@ -1,12 +1,13 @@
-"""A copy of a table's words and fields in memory, which follows the changes of the table.
+"""A copy of a table in memory, which follows the changes of the table.
 
-Texts and vectors stay in the table. The words are those of the embedded index, so evidence, counts, phrases and facets
-are the same here as there, and cost no round trip.
+A cold copy has words and fields; texts and vectors stay in the table. A hot copy has all of it, so that nothing is
+asked of the database to answer a key. :mod:`~typeahead.engines.living` keeps either.
 
 The copy looks for changes at intervals. A row carries the transaction that wrote it (``xmin``), and a snapshot tells
 which transactions were over: so all rows are found that were written since the last look, whoever wrote them, without a
-trigger and without a right to write. Fewer rows than expected means deletions, and then ids are compared. Each
-candidate comes with its ``xmin``, too, so one that the copy has in an earlier version is read again.
+trigger and without a right to write. While no transaction has ended anywhere since, a look is one small query. Fewer
+rows than expected means deletions, and then ids are compared. After a lost connection, another server may answer, which
+may lack transactions of the one before: then the versions of all rows are compared.
 """
 
 from __future__ import annotations
@@ -14,75 +15,105 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple
 
-import numpy as np
 import psycopg
 
 from typeahead.engines.documents import Read
+from typeahead.engines.living import LivingDocuments
 from typeahead.engines.postgres.database import CONNECT_SECONDS, Connection, connect, first_line
 from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statement, Statements
-from typeahead.errors import BackendClosed, FieldTypeError
-from typeahead.index.changes import forms
-from typeahead.index.changes.analysed import DocumentWords
-from typeahead.index.changes.following import Changes
-from typeahead.index.changes.journal import Journal
-from typeahead.index.changes.memory import Held, MemoryPart
-from typeahead.index.changes.records import Change, Stored
-from typeahead.index.columns import StoredColumns
+from typeahead.errors import BackendClosed
 from typeahead.index.contents import Contents
-from typeahead.index.kinds import FieldKinds
-from typeahead.index.parts import PassageMap
 from typeahead.index.queries import Preparation
-from typeahead.text.document import Document, Passage
 
 log = logging.getLogger(__name__)
 
-#: Rows that are read, and documents whose words are put together, at once.
+#: Rows that are read at once.
 _ROWS: Final = 1000
-_TOGETHER: Final = 10_000
-#: Seconds between two looks, at least and at most; in between, so many times what a look takes.
-LEAST_SECONDS, MOST_SECONDS = 0.5, 60.0
-_REST: Final = 30
-#: The parts of an index have vectors. These stay in the table, and one zero stands for each.
-_PREPARATION: Final = Preparation(1, cosine=False)
-_ZERO: Final = np.zeros((1, 1), np.float32)
+#: Seconds between two looks, at least. After a long look, a cold copy rests for more times as long than a hot one, as
+#: its candidates are read again anyway if they have changed; and neither rests for longer than the last number says.
+LEAST_SECONDS: Final = 0.5
+_COLD_REST, _HOT_REST = (30, 60.0), (10, 5.0)
+#: The same where somebody has said that there is a change.
+_HEARD_REST, _HEARD_SECONDS = 2, 0.01
+#: Seconds between two attempts while the database is away, at most.
+_AWAY_SECONDS: Final = 2.0
 
 #: Hears of new contents, on the event loop.
 Follower = Callable[[Contents], Awaitable[None]]
 
 
+class _Snapshot(NamedTuple):
+    """Which transactions were over."""
+
+    text: str
+    #: The oldest transaction that was not, and the one after the newest.
+    oldest: str
+    newest: int
+    #: Whether the server is a standby.
+    standby: bool
+
+    def is_same(self, later: _Snapshot) -> bool:
+        """Whether no transaction has ended since. A standby does not list all that run, so it cannot tell then."""
+        return self == later and not (self.standby and int(self.oldest) != self.newest % (1 << 32))
+
+
+class _Found(NamedTuple):
+    """What a look found: documents that may be new, ids that are gone, and how many rows there are."""
+
+    read: list[Read]
+    gone: list[str]
+    usable: int | None = None
+    rows: int = 0
+
+
 class Copy:
     """The words and fields of a table. Belongs to one event loop. :meth:`open` reads the table.
 
-    Without ``words`` it only counts the rows, and tells when they change.
+    ``hot`` keeps vectors and texts, too, and says how queries compare with the vectors. Without ``words`` the copy only
+    counts the rows, and tells when they change.
     """
 
-    def __init__(self, conninfo: str, shown: str, statements: Statements, *, words: bool) -> None:
+    def __init__(
+        self, conninfo: str, shown: str, statements: Statements, *, words: bool, hot: Preparation | None = None
+    ) -> None:
         self._conninfo, self._shown, self._statements = conninfo, shown, statements
-        self.words = words
-        self.contents = Contents(1, [], [], [])
+        self.words, self.hot = words, hot is not None
+        self._living = LivingDocuments(hot)
         #: Number of documents, and of rows that cannot be found as something is missing.
         self.count = self.skipped = 0
         self.version = 1
-        self._changes: Changes | None = None
-        self._feed = _Feed()
-        #: The oldest transaction that was not over at the last look.
-        self._since = ""
-        self._kinds = FieldKinds()
+        self._last: _Snapshot | None = None
+        #: When the last look began that succeeded, in seconds of :func:`time.monotonic`.
+        self._looked = time.monotonic()
         self._followers: list[Follower] = []
         self._lock = asyncio.Lock()
+        self._heard = asyncio.Event()
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def contents(self) -> Contents:
+        """The documents as they are now."""
+        return self._living.contents
 
     async def open(self) -> None:
         """Read the table. Raises what psycopg does."""
         async with self._lock:
             await self._read()
+
+    def lag(self) -> float:
+        """How many seconds ago the copy was known to be the table."""
+        return time.monotonic() - self._looked
+
+    def hear(self) -> None:
+        """Look for changes soon: somebody has said that there are some."""
+        self._heard.set()
 
     def follow(self, follower: Follower | None = None) -> None:
         """Look for changes from now on; ``follower`` hears of them."""
@@ -96,13 +127,16 @@ class Copy:
         with suppress(ValueError):
             self._followers.remove(follower)
 
-    async def refresh(self) -> None:
-        """Take in what has changed. Raises what psycopg does, and :class:`~typeahead.errors.BackendClosed`."""
+    async def refresh(self, ids: Sequence[str] | None = None) -> None:
+        """Take in what has changed; with ``ids``, only in these documents, which reads no others.
+
+        Raises what psycopg does, and :class:`~typeahead.errors.BackendClosed`.
+        """
         async with self._lock:
             if self._closed:
                 raise BackendClosed(self._shown)
             before = self.version
-            await self._read()
+            await self._read(ids)
             if self.version != before:
                 # Whoever wrote waits for this: views have what was written once a write is answered.
                 for follower in list(self._followers):
@@ -120,9 +154,10 @@ class Copy:
                 await asyncio.wait_for(self._connection.close(), CONNECT_SECONDS)
 
     async def _look(self) -> None:
-        wait, failure = LEAST_SECONDS, ""
+        wait, took, failure = LEAST_SECONDS, 0.0, ""
+        times, most = _HOT_REST if self.hot else _COLD_REST
         while True:
-            await asyncio.sleep(wait)
+            await self._rest(took, wait)
             started = time.monotonic()
             try:
                 await self.refresh()
@@ -130,162 +165,141 @@ class Copy:
                 if (told := first_line(error)) != failure:
                     failure = told
                     log.error("the words of before are searched, as %s cannot be read: %s", self._shown, told)
-                wait = min(10.0, 2 * wait)
+                wait = min(_AWAY_SECONDS, 2 * wait)
             except Exception:
                 log.exception("the words of before are searched, as the changes of %s make an error", self._shown)
-                wait = MOST_SECONDS
+                wait = most
             else:
-                failure = ""
-                wait = min(max(LEAST_SECONDS, _REST * (time.monotonic() - started)), MOST_SECONDS)
+                failure, took = "", time.monotonic() - started
+                wait = min(max(LEAST_SECONDS, times * took), most)
 
-    async def _read(self) -> None:
+    async def _rest(self, took: float, wait: float) -> None:
+        """Wait for the next look; less long where somebody has said that there is a change."""
+        least = min(wait, _HEARD_REST * took + _HEARD_SECONDS)
+        await asyncio.sleep(least)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), wait - least)
+        self._heard.clear()
+
+    async def _read(self, ids: Sequence[str] | None = None) -> None:
         """Read what has changed since the last time; at first, that is everything."""
-        if self._connection is None or self._connection.closed:
-            self._connection = await connect(self._conninfo)
-        connection, statements = self._connection, self._statements
-        async with connection.transaction():
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            snapshot = await (
-                await connection.execute(
-                    "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text, pg_snapshot_xmax(pg_current_snapshot())"
-                )
-            ).fetchone()
-            assert snapshot is not None
-            oldest, newest = snapshot
-            counted = await (await _execute(connection, statements.count())).fetchone()
-            assert counted is not None
-            usable, rows = counted
-            first = not self._since
-            changed: list[Read] = []
-            if not self.words:
-                pass
-            elif first:
-                await self._fill(connection)
-            else:
-                async for some in _stream(connection, statements.changed(self._since)):
-                    changed += read_rows(some)
-            altered = await self._take(connection, changed, usable, first=first)
-        self._since = oldest
+        began, compare = time.monotonic(), False
+        connection, last = self._connection, self._last
+        if connection is None or connection.closed:
+            compare = last is not None
+            connection = self._connection = await connect(self._conninfo)
+        try:
+            if ids is None and not compare and last is not None and last.is_same(await _snapshot(connection)):
+                self._looked = began
+                return
+            async with connection.transaction():
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                snapshot = await _snapshot(connection)
+                if last is None:
+                    await self._fill(connection, snapshot)
+                elif ids is not None and not compare and self.words:
+                    await self._take(await self._of_ids(connection, ids), snapshot)
+                    # Others may have written meanwhile.
+                    return
+                elif not self.words:
+                    await self._count(connection, last, snapshot, compare=compare)
+                elif compare:
+                    await self._take(await self._compared(connection), snapshot)
+                else:
+                    await self._take(await self._since(connection, last), snapshot)
+        except BaseException:
+            if compare:
+                # The next attempt has to compare, too.
+                await connection.close()
+            raise
+        self._last, self._looked = snapshot, began
+
+    async def _fill(self, connection: Connection, snapshot: _Snapshot) -> None:
+        """Read the whole table."""
+        usable, rows = await self._counted(connection)
+        if self.words:
+            rest: list[Sequence[Any]] = []
+            async for some in _stream(connection, self._statements.rows(None, vectors=self.hot)):
+                whole, rest = _complete([*rest, *some])
+                await asyncio.to_thread(lambda whole=whole: self._living.add(read_rows(whole)))  # type: ignore[misc]
+            last = rest
+            await asyncio.to_thread(lambda: self._living.add(read_rows(last)))
+            await asyncio.to_thread(self._living.begin, snapshot.newest)
+        self.version = snapshot.newest
         self.count, self.skipped = usable, rows - usable
-        if altered or first:
-            self.version = max(int(newest), self.version + 1)
-            if self._changes is not None:
-                self.contents = _contents_of(self._changes, self.version)
 
-    async def _fill(self, connection: Connection) -> None:
-        """Read the whole table. Words are put together in parts, as they take much memory before."""
-        parts: list[MemoryPart] = []
-        stored: list[Stored] = []
-        rest: list[Sequence[Any]] = []
-        async for some in _stream(connection, self._statements.rows(None)):
-            whole, rest = _complete([*rest, *some])
-            stored += await asyncio.to_thread(self._analyse, list(read_rows(whole)))
-            if len(stored) >= _TOGETHER:
-                parts.append(await asyncio.to_thread(MemoryPart.of, stored, _PREPARATION))
-                stored = []
-        stored += await asyncio.to_thread(self._analyse, list(read_rows(rest)))
-        if stored:
-            parts.append(await asyncio.to_thread(MemoryPart.of, stored, _PREPARATION))
-        base = await asyncio.to_thread(_merged, parts)
-        self._changes = Changes(cast("Journal", self._feed), base, _PREPARATION)
-        self._changes.refresh()
+    async def _of_ids(self, connection: Connection, ids: Sequence[str]) -> _Found:
+        """What there is of some documents."""
+        read: list[Read] = []
+        for first in range(0, len(ids), _ROWS):
+            statement = self._statements.rows(ids[first : first + _ROWS], vectors=self.hot)
+            rows = await (await connection.execute(statement.query, statement.values, binary=self.hot)).fetchall()
+            read += read_rows(rows)
+        there = {one.document.id for one in read}
+        known = self._living.stamps([key for key in ids if key not in there])
+        return _Found(read, list(known))
 
-    async def _take(self, connection: Connection, changed: Sequence[Read], usable: int, *, first: bool) -> bool:
-        """Take changes in, and find out what was deleted; returns whether anything is different."""
-        if not self.words:
-            if first:
-                return True
-            since = {"since": self._since}
-            query = psycopg.sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE age(xmin) <= age(%(since)s::xid))")
-            found = await (await connection.execute(query.format(self._statements.table.quoted), since)).fetchone()
-            return bool(found and found[0]) or usable != self.count
-        assert self._changes is not None
-        if first:
-            return True
-        contents = self.contents
-        rows = contents.find([one.document.id for one in changed])
-        known = dict(zip(rows, (one.url for one in contents.documents(list(rows.values()))), strict=True))
-        new = [one for one in changed if known.get(one.document.id) != one.stamp]
-        added = sum(one.document.id not in known for one in new)
+    async def _since(self, connection: Connection, last: _Snapshot) -> _Found:
+        """What has changed since a snapshot."""
+        usable, rows = await self._counted(connection)
+        read: list[Read] = []
+        async for some in _stream(connection, self._statements.changed(last.oldest, vectors=self.hot), binary=self.hot):
+            read += read_rows(some)
+        known = self._living.stamps([one.document.id for one in read])
         gone: list[str] = []
-        if contents.count + added != usable:
-            there = {key async for some in _stream(connection, self._statements.keys()) for (key,) in some}
-            every = contents.live_rows(contents.masks(None)).tolist()
-            gone = [key for row in every if (key := contents.id(row)) not in there]
-        if not new and not gone:
-            return False
-        stored = await asyncio.to_thread(self._analyse, new)
-        changes = self._changes
-        await asyncio.to_thread(self._feed.put, changes, stored, gone)
-        return True
+        if self.contents.count + sum(one.document.id not in known for one in read) != usable:
+            there = {key async for some in _stream(connection, self._statements.keys()) for key, _ in some}
+            gone = [key for key in await asyncio.to_thread(self._living.stamps) if key not in there]
+        return _Found(read, gone, usable, rows)
 
-    def _analyse(self, read: Sequence[Read]) -> list[Stored]:
-        """Keep of documents what is searched: words, fields, and the version of the row in place of the URL."""
-        found = []
-        for document, passages, stamp in read:
-            words = DocumentWords.of(document, passages)
-            kept = Document(document.id, url=stamp, fields=document.fields)
-            try:
-                self._kinds.add(kept)
-            except FieldTypeError:
-                kept = Document(document.id, url=stamp, fields=self._of_known_kinds(document))
-                self._kinds.add(kept)
-            vectors = _ZERO if len(passages) == 1 else np.zeros((len(passages), 1), np.float32)
-            found.append(Stored(kept, (_NO_TEXT,) * len(passages), vectors, words))
-        return found
+    async def _compared(self, connection: Connection) -> _Found:
+        """What differs from the table, whenever that was written."""
+        usable, rows = await self._counted(connection)
+        there = {key: stamp async for some in _stream(connection, self._statements.keys()) for key, stamp in some}
+        known = await asyncio.to_thread(self._living.stamps)
+        different = [key for key, stamp in there.items() if known.get(key) != stamp]
+        gone = [key for key in known if key not in there]
+        return _Found((await self._of_ids(connection, different)).read, gone, usable, rows)
 
-    def _of_known_kinds(self, document: Document) -> dict[str, Any]:
-        """The fields of a document without those that have another kind of value elsewhere."""
-        fields = {}
-        for name, values in document.fields.items():
-            with suppress(FieldTypeError):
-                FieldKinds(self._kinds.kinds).add(Document(document.id, fields={name: values}))
-                fields[name] = values
-        return fields
+    async def _take(self, found: _Found, snapshot: _Snapshot) -> None:
+        """Take in what a look found."""
+        known = self._living.stamps([one.document.id for one in found.read])
+        new = [one for one in found.read if known.get(one.document.id) != one.stamp]
+        if new or found.gone:
+            version = max(snapshot.newest, self.version + 1)
+            await asyncio.to_thread(self._living.change, new, found.gone, version)
+            self.version = version
+        if found.usable is None:
+            self.count = self.contents.count
+        else:
+            self.count, self.skipped = found.usable, found.rows - found.usable
 
+    async def _count(self, connection: Connection, last: _Snapshot, snapshot: _Snapshot, *, compare: bool) -> None:
+        """Count the rows, and find out whether any has changed."""
+        usable, rows = await self._counted(connection)
+        statement = self._statements.any_changed(last.oldest)
+        row = await (await connection.execute(statement.query, statement.values)).fetchone()
+        if compare or usable != self.count or (row and row[0]):
+            self.version = max(snapshot.newest, self.version + 1)
+        self.count, self.skipped = usable, rows - usable
 
-_NO_TEXT: Final = Passage("")
-
-
-class _Feed:
-    """Changes that :class:`~typeahead.index.changes.following.Changes` has not taken yet, as a journal has them."""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self._waiting: list[Change] = []
-
-    def since(self, number: int) -> Iterable[Change]:
-        """Return the changes after one."""
-        return [one for one in self._waiting if one.version > number]
-
-    def put(self, changes: Changes, stored: Sequence[Stored], gone: Sequence[str]) -> None:
-        """Have changes taken."""
-        for one in stored:
-            self._number += 1
-            self._waiting.append(Change(self._number, one.document.id, one))
-        for key in gone:
-            self._number += 1
-            self._waiting.append(Change(self._number, key, None))
-        changes.refresh()
-        self._waiting.clear()
+    async def _counted(self, connection: Connection) -> tuple[int, int]:
+        """How many documents can be found, and how many rows there are."""
+        statement = self._statements.count()
+        row = await (await connection.execute(statement.query, statement.values)).fetchone()
+        assert row is not None
+        return row[0], row[1]
 
 
-def _merged(parts: Sequence[MemoryPart]) -> MemoryPart:
-    if not parts:
-        return MemoryPart(
-            Held([], []), PassageMap(0, None), np.zeros((0, 1), np.float32), _PREPARATION,
-            forms.of_documents([]), StoredColumns.of([]),
-        )  # fmt: skip
-    return parts[0] if len(parts) == 1 else MemoryPart.of_pieces([part.pieces() for part in parts], _PREPARATION)
-
-
-def _contents_of(changes: Changes, version: int) -> Contents:
-    state = changes.refresh()
-    words = [
-        part.words if mask is None else part.words.without(np.flatnonzero(~mask))
-        for part, mask in zip(state.parts, state.admitted, strict=True)
-    ]
-    return Contents(version, state.parts, state.admitted, words)
+async def _snapshot(connection: Connection) -> _Snapshot:
+    row = await (
+        await connection.execute(
+            "SELECT now::text, pg_snapshot_xmin(now)::xid::text, pg_snapshot_xmax(now)::text, pg_is_in_recovery()"
+            " FROM pg_current_snapshot() AS now"
+        )
+    ).fetchone()
+    assert row is not None
+    return _Snapshot(row[0], row[1], int(row[2]), row[3])
 
 
 def _complete(rows: list[Sequence[Any]]) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
@@ -296,13 +310,9 @@ def _complete(rows: list[Sequence[Any]]) -> tuple[list[Sequence[Any]], list[Sequ
     return rows[:place], rows[place:]
 
 
-async def _execute(connection: Connection, statement: Statement) -> psycopg.AsyncCursor[Any]:
-    return await connection.execute(statement.query, statement.values)
-
-
-async def _stream(connection: Connection, statement: Statement) -> AsyncIterator[list[Any]]:
-    """Read the rows of a statement, some at a time."""
+async def _stream(connection: Connection, statement: Statement, *, binary: bool = True) -> AsyncIterator[list[Any]]:
+    """Read the rows of a statement, some at a time. Vectors are half as long in binary form."""
     async with connection.cursor("typeahead_rows") as cursor:
-        await cursor.execute(statement.query, statement.values)
+        await cursor.execute(statement.query, statement.values, binary=binary)
         while rows := await cursor.fetchmany(_ROWS):
             yield rows

@@ -14,17 +14,19 @@ import psycopg
 from psycopg.pq import Conninfo
 
 from typeahead.engines.documents import Read
-from typeahead.engines.postgres.address import PostgresAddress, read_address
+from typeahead.engines.postgres.address import HOT, HOT_BYTES, PostgresAddress, read_address
 from typeahead.engines.postgres.backend import PostgresBackend
 from typeahead.engines.postgres.catalog import Table, look
 from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.database import Connection, Database, connect, first_line
+from typeahead.engines.postgres.hot import HotBackend
 from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statements
 from typeahead.engines.postgres.writing import TableWrites
 from typeahead.engines.teachers import have_length_one, space_of
 from typeahead.errors import AddressError
 from typeahead.index.adopt.agreement import SAMPLE
+from typeahead.index.queries import Preparation
 from typeahead.search.addresses import OpenOptions
 from typeahead.search.port import Backend
 from typeahead.search.space import Space
@@ -59,13 +61,15 @@ async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
                 options.warn(note)
             space, normalized = await _space(connection, read, table, options.warn)
             words = read.words and await _few(connection, table, options.warn)
+            fits = words and await _fits(connection, read, table, options.warn)
+        hot = Preparation(table.dim, space.similarity == "cosine") if fits else None
         statements = Statements(table, space.similarity, normalized=normalized)
-        if statements.index is None:
+        if statements.index is None and hot is None:
             options.warn(
                 f"{read.table} has no index for {space.similarity}, so each search compares all vectors: "
                 f"{index_sql(table, space.similarity)}"
             )
-        copy = Copy(read.conninfo, read.shown, statements, words=words)
+        copy = Copy(read.conninfo, read.shown, statements, words=words, hot=hot)
         await copy.open()
         if copy.skipped:
             options.warn(
@@ -73,11 +77,12 @@ async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
                 "nor text"
             )
         copy.follow()
-        return PostgresBackend(
+        backend = PostgresBackend(
             read.shown, space, database, statements, copy,
             ef_search=read.ef_search, probes=read.probes,
             writes=None if table.made is None else TableWrites(database, statements, copy, space),
         )  # fmt: skip
+        return backend if hot is None else HotBackend(backend, copy)
     except BaseException as error:
         if copy is not None:
             await copy.close()
@@ -104,6 +109,26 @@ async def _few(connection: Connection, table: Table, warn: Callable[[str], None]
     warn(
         f"{table.name} has some {row[0]:,.0f} rows, and the words of at most {MOST_DOCUMENTS:,} are kept in memory: "
         "vectors alone are searched"
+    )
+    return False
+
+
+async def _fits(connection: Connection, address: PostgresAddress, table: Table, warn: Callable[[str], None]) -> bool:
+    """Whether a table is so small that vectors and texts may be kept in memory, too."""
+    most = HOT if address.hot is None else address.hot
+    if not most:
+        return False
+    statement = Statements(table, "cosine", normalized=False).size()
+    row = await (await connection.execute(statement.query, statement.values)).fetchone()
+    assert row is not None
+    rows, size = row
+    if rows <= most and (address.hot is not None or size <= HOT_BYTES):
+        return True
+    large = f"{rows:,} rows" if rows > most else f"{size >> 20:,} MB of texts"
+    kept = f"{most:,} are" if rows > most else f"{HOT_BYTES >> 20} MB are"
+    warn(
+        f"{table.name} has {large}, and at most {kept} kept in memory, so each key asks the database: add &hot={rows} "
+        "to keep all, or &hot=no to read this no more"
     )
     return False
 

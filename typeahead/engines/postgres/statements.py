@@ -53,7 +53,7 @@ class Statements:
         self._operator = sql.SQL(operator)
         self._passage = sql.SQL("passage" if table.passages else "0")
         self._searches: dict[tuple[int, bool, bool], bytes] = {}
-        self._reads: dict[bool, bytes] = {}
+        self._reads: dict[tuple[bool, bool], bytes] = {}
         self._order = sql.SQL(" ORDER BY id, passage" if table.passages else "")
 
     def search(
@@ -112,33 +112,45 @@ class Statements:
         kind = self.table.id.type
         return [one for one in dict.fromkeys(ids) if _possible(one, kind)]
 
-    def rows(self, ids: Sequence[str] | None) -> Statement:
+    def rows(self, ids: Sequence[str] | None, *, vectors: bool = False) -> Statement:
         """Read the documents of some ids, None for all, passages in their order.
 
-        Rows are (id, version, passage, title, text, url, path, anchor, fields).
+        Rows are (id, version, passage, title, text, url, path, anchor, fields) and, if wanted, the vector in pgvector's
+        binary form.
         """
-        if (query := self._reads.get(ids is None)) is None:
-            composed: sql.Composable = self._documents()
+        shape = ids is None, vectors
+        if (query := self._reads.get(shape)) is None:
+            composed: sql.Composable = self._documents(self._vector(vectors))
             if ids is not None:
                 composed = sql.SQL("{} AND {}").format(composed, self.among("ids"))
-            query = self._reads[ids is None] = sql.SQL("{}{}").format(composed, self._order).as_bytes()
+            query = self._reads[shape] = sql.SQL("{}{}").format(composed, self._order).as_bytes()
         return Statement(query, {} if ids is None else {"ids": ids})
 
-    def changed(self, since: str) -> Statement:
-        """Read what transactions wrote that were not over at a snapshot whose oldest transaction was ``since``."""
+    def changed(self, since: str, *, vectors: bool = False) -> Statement:
+        """Read what transactions wrote that were not over at a snapshot whose oldest transaction was ``since``.
+
+        Rows are those of :meth:`rows`.
+        """
         recent: sql.Composable = sql.SQL("age(xmin) <= age(%(since)s::xid)")
         if self.table.passages:
             # All passages of a document are written together.
             recent = sql.SQL("id IN (SELECT id FROM {} WHERE {})").format(self.table.quoted, recent)
-        query = sql.SQL("{} AND {}{}").format(self._documents(), recent, self._order)
+        query = sql.SQL("{} AND {}{}").format(self._documents(self._vector(vectors)), recent, self._order)
         return Statement(query, {"since": since})
 
+    def any_changed(self, since: str) -> Statement:
+        """Find out whether :meth:`changed` would read anything."""
+        query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE age(xmin) <= age(%(since)s::xid))")
+        return Statement(query.format(self.table.quoted), {"since": since})
+
     def keys(self) -> Statement:
-        """Read the ids of all documents."""
+        """Read the ids of all documents, each with the version of its first row."""
         table = self.table
-        return Statement(
-            sql.SQL("SELECT DISTINCT {}::text FROM {} WHERE {}").format(table.id.quoted, table.quoted, table.usable), {}
+        first = sql.SQL("passage = 0 AND " if table.passages else "")
+        query = sql.SQL("SELECT {}::text, xmin::text FROM {} WHERE {}{}").format(
+            table.id.quoted, table.quoted, first, table.usable
         )
+        return Statement(query, {})
 
     def sample(self, number: int) -> Statement:
         """Read some documents as :meth:`rows` does, the same every time, each with its vector behind the rest."""
@@ -154,6 +166,19 @@ class Statements:
         first = sql.SQL("passage = 0 AND " if table.passages else "")
         query = sql.SQL("SELECT count(*) FILTER (WHERE {0}{1}), count(*) FILTER (WHERE {0}TRUE) FROM {2}").format(
             first, table.usable, table.quoted
+        )
+        return Statement(query, {})
+
+    def size(self) -> Statement:
+        """Count the rows that can be found, and the bytes of their titles and texts."""
+        table = self.table
+        lengths = [
+            sql.SQL("COALESCE(octet_length({}), 0)").format(one.quoted)
+            for one in (table.title, table.text)
+            if one is not None
+        ]
+        query = sql.SQL("SELECT count(*), COALESCE(sum({}), 0)::int8 FROM {} WHERE {}").format(
+            sql.SQL(" + ").join(lengths), table.quoted, table.usable
         )
         return Statement(query, {})
 
@@ -176,6 +201,9 @@ class Statements:
                 said["ivfflat.iterative_scan"] = "relaxed_order"
         calls = ", ".join(f"set_config('{name}', %s, true)" for name in said)
         return Statement(f"SELECT {calls}".encode(), list(said.values()))
+
+    def _vector(self, wanted: bool) -> sql.Composable:
+        return sql.SQL(", vector_send({}::vector)").format(self.table.vector.quoted) if wanted else _NOTHING
 
     def _documents(self, more: sql.Composable = _NOTHING) -> sql.Composed:
         table = self.table

@@ -62,7 +62,7 @@ class TableWrites:
                     await cursor.executemany(insert, rows)
 
         await self._database.call(work)
-        await self._copy.refresh()
+        await self._copy.refresh([entry.document.id for entry in entries])
         return self._copy.version
 
     async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
@@ -79,7 +79,7 @@ class TableWrites:
 
         removed = await self._database.call(work)
         if removed:
-            await self._copy.refresh()
+            await self._copy.refresh(possible)
         return removed, self._copy.version
 
     async def matching(self, tree: Filter, most: int) -> Sequence[str]:

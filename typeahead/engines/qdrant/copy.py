@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from qdrant_client import models
 
 from typeahead.engines.documents import Read
-from typeahead.engines.living import LivingWords
+from typeahead.engines.living import LivingDocuments
 from typeahead.engines.qdrant.layout import Layout
 from typeahead.engines.qdrant.points import Point, PointId, complete, document_id, read_points, stamp_of
 from typeahead.engines.qdrant.server import Server
@@ -47,7 +47,7 @@ class Copy:
 
     def __init__(self, server: Server, layout: Layout, *, words: bool) -> None:
         self._server, self._layout, self.words = server, layout, words
-        self._living = LivingWords()
+        self._living = LivingDocuments()
         #: Number of documents, and of points that cannot be found as something is missing or their id is another's.
         self.count = self.skipped = 0
         self.version = 1
@@ -67,7 +67,7 @@ class Copy:
         """The words and fields as they are now."""
         return self._living.contents
 
-    def stamps(self, ids: Sequence[str]) -> dict[str, str]:
+    def stamps(self, ids: Sequence[str]) -> Mapping[str, str]:
         """The versions of those documents among ``ids`` that are there."""
         return self._living.stamps(ids)
 
@@ -159,7 +159,7 @@ class Copy:
         return True
 
     async def _read_all(self) -> bool:
-        known = self._living.stamps(self._living.ids())
+        known = self._living.stamps()
         seen: set[str] = set()
         changed: list[Read] = []
         self.skipped = 0
