@@ -4,14 +4,15 @@
 
 The documents and vectors of an index are put into a table as somebody else might have it, with a graph of pgvector's
 (``m`` and ``ef_construction`` as they are by default), on a server of its own (:mod:`benchmarks.postgres_server`). Then
-``typeahead serve --index postgresql://…`` runs with the encoder minilm-gru.
+``typeahead serve --index postgresql://…`` runs with the encoder minilm-gru: once with ``hot=no``, so each key asks the
+database, and once as it is by default, with the table in memory.
 
 start   seconds from the command until a key is answered with hits; and whether a dump of the database, taken before and
         after everything, is the same
 keys    people type recorded queries at their own pace, each over a websocket: milliseconds from key to hits
+shown   rows are changed in SQL while people type: milliseconds from each commit until a search shows the new title
 recall  how many of the 8 nearest by brute force are among the 8 nearest of the table, for vectors of its own documents
-        that are turned a little
-
+        that are turned a little; in memory it is always 1
 words   milliseconds for the 100 best of the documents that hold any word of a recorded query: in memory, as the back
         end does it, and by PostgreSQL's own full text, with a GIN index and ``ts_rank``
 
@@ -145,7 +146,7 @@ async def recall(address: str, vectors: Vectors, ids: Sequence[str]) -> float:
 
 async def words(server: PostgresServer, queries: Sequence[str]) -> dict[str, float]:
     """The milliseconds of a search by words alone: in memory, and by PostgreSQL's own full text."""
-    backend = await open_backend(server.address(table="articles"), OpenOptions(warn=lambda _: None))
+    backend = await open_backend(server.address(table="articles", hot="no"), OpenOptions(warn=lambda _: None))
     asked = [Words([Term({form: 1.0}) for form in forms(query)]) for query in queries]
     own, theirs = [], []
     for one in asked:
@@ -170,30 +171,77 @@ async def words(server: PostgresServer, queries: Sequence[str]) -> dict[str, flo
     return {f"{name} p{part} ms": float(np.percentile(some, part)) for name, some in both.items() for part in (50, 99)}
 
 
-def measure(folder: Path, people: int, seconds: float, traces: Sequence[Trace]) -> dict[str, Any]:
-    """Run everything."""
-    with PostgresServer(SETTINGS) as server:
-        result: dict[str, Any] = fill(server, folder)
-        before = server.dump()
-        address = server.address(table="articles")
-        cores = os.sched_getaffinity(0)
-        command = [sys.executable, "-m", "typeahead", "serve", "--encoder", "minilm-gru", "--port", "0"]
-        begun = time.perf_counter()
-        with started("typeahead", [*command, "--index", address], cores=cores) as running:
-            asyncio.run(first_hits(running.address))
-            result["start s"] = time.perf_counter() - begun
-            asyncio.run(type_queries(running.address, traces, people, 5))
-            spent = asyncio.run(type_queries(running.address, traces[len(traces) // 2 :], people, seconds))
-            result["server MB"] = running.resident_megabytes()
-        result |= {"keys": len(spent)}
-        result |= {f"p{part} ms": float(np.percentile(spent, part)) for part in (50, 90, 99)}
+async def shown(url: str, server: PostgresServer, seconds: float) -> list[float]:
+    """Change one row after the other for some seconds, and return the milliseconds until a search shows each change."""
+    from websockets.asyncio.client import connect
+    from websockets.typing import Subprotocol
+
+    spent: list[float] = []
+    draw, seq, ends = np.random.default_rng(7), 0, time.monotonic() + seconds
+    address = url.replace("http", "ws", 1).rstrip("/") + "/v1/type"
+    async with (
+        await psycopg.AsyncConnection.connect(server.address(), autocommit=True) as connection,
+        connect(address, subprotocols=[Subprotocol("typeahead.v1")], compression=None) as socket,
+    ):
+        keys = [key for (key,) in await (await connection.execute("SELECT id FROM articles ORDER BY id")).fetchall()]
+        while time.monotonic() < ends:
+            # At any time of the interval between two looks.
+            await asyncio.sleep(draw.uniform(0.2, 1.2))
+            key, word = keys[draw.integers(len(keys))], f"zq{len(spent):05}xw"
+            await connection.execute("UPDATE articles SET title = %s WHERE id = %s", [word, key])
+            begun = time.perf_counter()
+            while True:
+                seq += 1
+                await socket.send(json.dumps({"seq": seq, "text": word}))
+                while (reply := json.loads(await socket.recv())).get("seq") != seq:
+                    pass
+                if any(hit["id"] == key and hit["title"] == word for hit in reply["hits"]):
+                    break
+                await asyncio.sleep(0.01)
+            spent.append(1000 * (time.perf_counter() - begun))
+    return spent
+
+
+def serve(server: PostgresServer, address: str, people: int, seconds: float, traces: Sequence[Trace]) -> dict[str, Any]:
+    """Serve a table, have people type, and change rows."""
+    cores, before = os.sched_getaffinity(0), server.dump()
+    result: dict[str, Any] = {}
+    command = [sys.executable, "-m", "typeahead", "serve", "--encoder", "minilm-gru", "--port", "0"]
+    begun = time.perf_counter()
+    with started("typeahead", [*command, "--index", address], cores=cores) as running:
+        asyncio.run(first_hits(running.address))
+        result["start s"] = time.perf_counter() - begun
+        asyncio.run(type_queries(running.address, traces, people, 5))
+        used, since = running.processor_seconds(), time.perf_counter()
+        spent = asyncio.run(type_queries(running.address, traces[len(traces) // 2 :], people, seconds))
+        result["server cores"] = (running.processor_seconds() - used) / (time.perf_counter() - since)
+        result["server MB"] = running.resident_megabytes()
         result["altered"] = server.dump() != before
+
+        async def both() -> list[float]:
+            typing = type_queries(running.address, traces, people, seconds)
+            return (await asyncio.gather(typing, shown(running.address, server, seconds)))[1]
+
+        changed = asyncio.run(both())
+    result |= {"keys": len(spent)}
+    result |= {f"p{part} ms": float(np.percentile(spent, part)) for part in (50, 90, 99)}
+    result |= {"changes": len(changed)}
+    return result | {f"shown p{part} ms": float(np.percentile(changed, part)) for part in (50, 99)}
+
+
+def measure(folder: Path, people: int, seconds: float, traces: Sequence[Trace]) -> list[dict[str, Any]]:
+    """Run everything, by round trip and in memory."""
+    with PostgresServer(SETTINGS) as server:
+        filled = fill(server, folder)
+        cold, hot = server.address(table="articles", hot="no"), server.address(table="articles")
+        trip = {"way": "round trip", **filled, **serve(server, cold, people, seconds, traces)}
+        memory = {"way": "in memory", **serve(server, hot, people, seconds, traces)}
         with open_index(folder) as index:
             vectors = np.asarray(map_vectors(index.generation / VECTORS), np.float32)
             ids = [document.id for document in index.documents(list(range(len(index))))]
-        result["recall@8"] = asyncio.run(recall(address, vectors, ids))
-        result |= asyncio.run(words(server, [trace[-1].text for trace in traces[:_QUERIES]]))
-    return result
+        trip["recall@8"] = asyncio.run(recall(cold, vectors, ids))
+        trip |= asyncio.run(words(server, [trace[-1].text for trace in traces[:_QUERIES]]))
+    return [trip, memory]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -206,7 +254,7 @@ def main(arguments: Sequence[str]) -> None:
     chosen = parser.parse_args(arguments)
     traces, what = load_traces(chosen.traces)
     found = measure(chosen.index, chosen.people, chosen.seconds, traces)
-    report("A table of PostgreSQL", [found], json_path=chosen.json, people=chosen.people, typing=what)
+    report("A table of PostgreSQL", found, json_path=chosen.json, people=chosen.people, typing=what)
 
 
 if __name__ == "__main__":

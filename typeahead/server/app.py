@@ -128,6 +128,7 @@ class App:
             searches_stood=lambda: self._pipeline.counts.stood,
             connections=lambda: len(self.door),
             version=lambda: max((_number(backend.version) for backend in indexes.values()), default=0),
+            engine_lag=lambda: max((_lag(backend) for backend in indexes.values()), default=0.0),
         )
         gate = Gate(config, tokens, lambda: self.status)
         writer = _passage_encoder(passages, indexes)
@@ -321,6 +322,11 @@ def _typing_settings(config: ServerConfig) -> TypingSettings:
         shared_cache=config.shared_cache,
         search_seconds=config.search_seconds,
     )
+
+
+def _lag(backend: Backend) -> float:
+    lag = backend.capabilities.lag
+    return 0.0 if lag is None else lag()
 
 
 def _number(version: str) -> int:

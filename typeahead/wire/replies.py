@@ -71,13 +71,15 @@ def write_reply(
     ready: bool | None = None,
     encoder: str = "",
     weak: bool = False,
+    stale: bool = False,
     version: str = "",
     facets: bytes = b"",
 ) -> bytes:
     """Write the answer to a keystroke, or to a submit where ``ready`` is given. ``hits`` is a JSON array, if any.
 
     ``encoder`` names the model that encoded the text, empty where none did. ``weak`` says that even the best of the
-    hits is a poor one. ``version`` names the state of the documents that were searched, empty where none were;
+    hits is a poor one. ``stale`` says that the documents may have changed meanwhile in a database that cannot be read.
+    ``version`` names the state of the documents that were searched, empty where none were;
     ``facets`` are from :func:`write_facets`. ``timing_us`` are the microseconds of queue, tokenize, step, search and
     serialize, and all of them together, None for clients that may not see them.
     """
@@ -87,6 +89,7 @@ def write_reply(
             b'{"seq":%d' % seq,
             b"" if hits is None else b',"hits":' + hits,
             b',"weak":true' if weak else b"",
+            b',"stale":true' if stale else b"",
             facets,
             b"" if ready is None else _SUBMIT[ready],
             _encoder_field(encoder),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from typeahead.core.encoder import Vectors
 from typeahead.engines.postgres.address import read_address
-from typeahead.engines.postgres.creating import create, index, table_of
+from typeahead.engines.postgres.creating import create, index, notify, table_of
 from typeahead.engines.postgres.database import connect
 from typeahead.search.space import Space
 from typeahead.text.document import Document
@@ -28,6 +28,7 @@ async def make_table(address: str, dim: int) -> None:
     async with await connect(read.conninfo) as connection:
         await create(connection, table_of(read), space, normalized=True)
         await index(connection, table_of(read), space)
+        await notify(connection, table_of(read))
 
 
 def fill_articles(run: Callable[..., object], documents: Sequence[Document], vectors: Vectors, name: str) -> None:

@@ -22,6 +22,7 @@ def metrics() -> ServerMetrics:
         searches_stood=lambda: 2,
         connections=lambda: 3,
         version=lambda: 7,
+        engine_lag=lambda: 0.25,
     )
     return made
 
@@ -50,6 +51,7 @@ def test_every_series_exists_from_the_start() -> None:
         "typeahead_worker_deaths_total 0",
         "typeahead_open_connections 3",
         "typeahead_index_version 7",
+        "typeahead_engine_lag_seconds 0.25",
         'encoder="minilm-gru"} 1',
     ):
         assert series in rendered

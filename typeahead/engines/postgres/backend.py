@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -20,11 +21,12 @@ from typeahead.engines.planning import WIDER, Plan, plan, scope_and
 from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.database import Connection, Database, SentVector
 from typeahead.engines.postgres.filters import compile_filter
+from typeahead.engines.postgres.listening import Listening
 from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statement, Statements
 from typeahead.engines.view import EngineView
 from typeahead.engines.weighing import Outcome, outcome_of
-from typeahead.errors import BackendClosed
+from typeahead.errors import BackendAway, BackendClosed, DeadlinePassed
 from typeahead.index.contents import Contents
 from typeahead.index.engine import vocabulary
 from typeahead.search.filters import KINDS, Filter, matches
@@ -59,11 +61,14 @@ class PostgresBackend:
         writes: Writes | None = None,
         view: EngineView | None = None,
         scope: Filter | None = None,
+        primary: Database | None = None,
+        listening: Listening | None = None,
     ) -> None:
         self.address, self.space = address, space
         self._database, self._statements, self._copy = database, statements, copy
         self._ef_search, self._probes = ef_search, probes
         self._view, self._scope = view, scope
+        self._primary, self._listening = primary, listening
         self._closed = False
         # Words are looked up while other keys are encoded on the event loop.
         self._thread = ThreadPoolExecutor(1, "typeahead-words")
@@ -136,8 +141,12 @@ class PostgresBackend:
         if self._view is not None:
             self._view.close()
             return
+        if self._listening is not None:
+            await self._listening.close()
         await self._copy.close()
         await self._database.close()
+        if self._primary is not None:
+            await self._primary.close()
 
     @property
     def _contents(self) -> Contents:
@@ -221,7 +230,14 @@ class PostgresBackend:
         missing = weighing.stale(contents, outcomes)
         return await self._read(missing, deadline, scoped=False) if missing else {}
 
-    async def _read(self, ids: Sequence[str], deadline: float = math.inf, *, scoped: bool = True) -> dict[str, Read]:
+    async def _read(
+        self,
+        ids: Sequence[str],
+        deadline: float = math.inf,
+        *,
+        scoped: bool = True,
+        database: Database | None = None,
+    ) -> dict[str, Read]:
         """Read documents by their ids; those of a view alone if ``scoped``."""
         possible = self._statements.ids(ids)
         if not possible:
@@ -232,7 +248,7 @@ class PostgresBackend:
             # Rows by their key take no settings, and no transaction of several statements.
             return await (await connection.execute(statement.query, statement.values)).fetchall()
 
-        rows = await self._database.call(work, deadline)
+        rows = await (database or self._database).call(work, deadline)
         read = {one.document.id: one for one in read_rows(rows)}
         if scoped and self._scope is not None:
             return {key: one for key, one in read.items() if matches(self._scope, one.document)}
@@ -244,6 +260,11 @@ class PostgresBackend:
 
     async def _documents(self, ids: Sequence[str]) -> Mapping[str, Document]:
         self._check()
+        # A standby may not yet have what was written a moment ago.
+        if self._primary is not None:
+            with suppress(BackendAway, DeadlinePassed):
+                read = await self._read(ids, database=self._primary)
+                return {key: one.document for key, one in read.items()}
         return {key: one.document for key, one in (await self._read(ids)).items()}
 
     async def _fields(self) -> Mapping[str, str]:
@@ -284,5 +305,6 @@ class PostgresBackend:
             "skipped_rows": self._copy.skipped,
             "fields": dict(self._contents.kinds),
             "away": self._database.away,
+            "lag_seconds": round(self._copy.lag(), 3),
             "teacher": str(self.space),
         }

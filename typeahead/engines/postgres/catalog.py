@@ -66,6 +66,8 @@ class Table:
     made: Mapping[str, Any] | None = None
     #: Whether the extension has iterative scans.
     iterative: bool = True
+    #: Its number in the database.
+    oid: int = 0
     #: What the person who opens it should know.
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -125,6 +127,7 @@ async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Ta
         return Table(
             schema, name, columns["id"], columns["title"], columns["text"], columns["url"], vector, vector.modifier,
             (), columns["fields"], await _indexes(connection, oid, vector), made, _version(version[0]) >= _ITERATIVE,
+            oid,
         )  # fmt: skip
     keys = await _all(
         connection,
@@ -161,7 +164,7 @@ async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Ta
     fields, objects = chosen.fields({one.name for one in (key, title, text, url, vector) if one is not None})
     return Table(
         schema, name, key, title, text, url, vector, dim, fields, objects,
-        await _indexes(connection, oid, vector), None, _version(version[0]) >= _ITERATIVE, tuple(chosen.notes),
+        await _indexes(connection, oid, vector), None, _version(version[0]) >= _ITERATIVE, oid, tuple(chosen.notes),
     )  # fmt: skip
 
 

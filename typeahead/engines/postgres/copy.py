@@ -42,6 +42,10 @@ _COLD_REST, _HOT_REST = (30, 60.0), (10, 5.0)
 _HEARD_REST, _HEARD_SECONDS = 2, 0.01
 #: Seconds between two attempts while the database is away, at most.
 _AWAY_SECONDS: Final = 2.0
+#: Seconds that a standby has to read what somebody has written.
+_BEHIND_SECONDS: Final = 0.5
+#: Seconds that closing waits for a look.
+_CLOSE_SECONDS: Final = 1.0
 
 #: Hears of new contents, on the event loop.
 Follower = Callable[[Contents], Awaitable[None]]
@@ -93,6 +97,7 @@ class Copy:
         self._followers: list[Follower] = []
         self._lock = asyncio.Lock()
         self._heard = asyncio.Event()
+        self._position: str | None = None
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -111,8 +116,9 @@ class Copy:
         """How many seconds ago the copy was known to be the table."""
         return time.monotonic() - self._looked
 
-    def hear(self) -> None:
-        """Look for changes soon: somebody has said that there are some."""
+    def hear(self, position: str | None = None) -> None:
+        """Look for changes soon: somebody has said that there are some, up to a position in the primary's log."""
+        self._position = position
         self._heard.set()
 
     def follow(self, follower: Follower | None = None) -> None:
@@ -127,8 +133,10 @@ class Copy:
         with suppress(ValueError):
             self._followers.remove(follower)
 
-    async def refresh(self, ids: Sequence[str] | None = None) -> None:
+    async def refresh(self, ids: Sequence[str] | None = None, position: str | None = None) -> None:
         """Take in what has changed; with ``ids``, only in these documents, which reads no others.
+
+        A standby has a moment to come as far as a ``position`` in the primary's log.
 
         Raises what psycopg does, and :class:`~typeahead.errors.BackendClosed`.
         """
@@ -136,7 +144,7 @@ class Copy:
             if self._closed:
                 raise BackendClosed(self._shown)
             before = self.version
-            await self._read(ids)
+            await self._read(ids, position)
             if self.version != before:
                 # Whoever wrote waits for this: views have what was written once a write is answered.
                 for follower in list(self._followers):
@@ -146,9 +154,13 @@ class Copy:
         """Follow no more."""
         self._closed = True
         if self._task is not None:
+            with suppress(TimeoutError):
+                # A look that is under way may end.
+                async with asyncio.timeout(_CLOSE_SECONDS), self._lock:
+                    self._task.cancel()
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            # A server that is silent may keep it for longer.
+            await asyncio.wait([self._task], timeout=_CLOSE_SECONDS)
         if self._connection is not None:
             with suppress(psycopg.Error, TimeoutError):
                 await asyncio.wait_for(self._connection.close(), CONNECT_SECONDS)
@@ -160,7 +172,8 @@ class Copy:
             await self._rest(took, wait)
             started = time.monotonic()
             try:
-                await self.refresh()
+                position, self._position = self._position, None
+                await self.refresh(position=position)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 if (told := first_line(error)) != failure:
                     failure = told
@@ -178,10 +191,12 @@ class Copy:
         least = min(wait, _HEARD_REST * took + _HEARD_SECONDS)
         await asyncio.sleep(least)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._heard.wait(), wait - least)
+            # Not wait_for: before Python 3.12, that may lose a cancellation.
+            async with asyncio.timeout(wait - least):
+                await self._heard.wait()
         self._heard.clear()
 
-    async def _read(self, ids: Sequence[str] | None = None) -> None:
+    async def _read(self, ids: Sequence[str] | None = None, position: str | None = None) -> None:
         """Read what has changed since the last time; at first, that is everything."""
         began, compare = time.monotonic(), False
         connection, last = self._connection, self._last
@@ -189,6 +204,8 @@ class Copy:
             compare = last is not None
             connection = self._connection = await connect(self._conninfo)
         try:
+            if position is not None:
+                await _reached(connection, position)
             if ids is None and not compare and last is not None and last.is_same(await _snapshot(connection)):
                 self._looked = began
                 return
@@ -300,6 +317,17 @@ async def _snapshot(connection: Connection) -> _Snapshot:
     ).fetchone()
     assert row is not None
     return _Snapshot(row[0], row[1], int(row[2]), row[3])
+
+
+async def _reached(connection: Connection, position: str) -> None:
+    """Wait until a standby has come to a position in the primary's log, but not for long."""
+    ends = time.monotonic() + _BEHIND_SECONDS
+    query = "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::text::pg_lsn"
+    while time.monotonic() < ends:
+        row = await (await connection.execute(query, [position])).fetchone()
+        if row and row[0]:
+            return
+        await asyncio.sleep(0.005)
 
 
 def _complete(rows: list[Sequence[Any]]) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:

@@ -31,6 +31,13 @@ _TABLE: Final = """CREATE TABLE {} (
     PRIMARY KEY (id, passage)
 )"""
 
+_TOLD: Final = """CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('typeahead_' || TG_RELID, '');
+    RETURN NULL;
+END
+$$"""
+
 
 def table_of(address: PostgresAddress) -> sql.Identifier:
     """The table of an address in a statement."""
@@ -53,6 +60,33 @@ async def create(
     await connection.execute(sql.SQL(_TABLE).format(table, sql.Literal(space.dim)))
     await connection.execute(
         sql.SQL("COMMENT ON TABLE {} IS {}").format(table, sql.Literal(json.dumps({"typeahead": said})))
+    )
+
+
+def channel_of(oid: int) -> str:
+    """The channel that the trigger of a table notifies, by the number of the table in its database."""
+    return f"typeahead_{oid}"
+
+
+async def notify(connection: Connection, table: sql.Identifier) -> None:
+    """Make a trigger that tells of each change, so that it is taken in at once: one notification for a statement."""
+    row = await (
+        await connection.execute(
+            "SELECT n.nspname, to_regprocedure(quote_ident(n.nspname) || '.typeahead_changed()') IS NULL"
+            " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)",
+            [table.as_string(connection)],
+        )
+    ).fetchone()
+    assert row is not None
+    function = sql.Identifier(row[0], "typeahead_changed")
+    if row[1]:
+        # All tables of a schema share it. Somebody else may own it.
+        await connection.execute(sql.SQL(_TOLD).format(function))
+    await connection.execute(
+        sql.SQL(
+            "CREATE TRIGGER typeahead_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION {}()"
+        ).format(table, function)
     )
 
 

@@ -1,7 +1,8 @@
 """The way to the database: a pool of connections, a deadline for each call, and a circuit breaker.
 
-While the database cannot be reached, calls fail at once and with one message, and a task looks whether it is back. A
-call that is too late is cancelled at the server, too, and its connection is given up if that takes long.
+A call whose connection breaks is made once more, over a new connection, which goes to another server where the address
+names several. While none can be reached, calls fail at once and with one message, and a task looks whether it is back.
+A call that is too late is cancelled at the server, too, and its connection is given up if that takes long.
 """
 
 from __future__ import annotations
@@ -30,8 +31,20 @@ Connection = AsyncConnection[Any]
 
 #: Seconds for opening a connection.
 CONNECT_SECONDS: Final = 5.0
+#: How connections are made. A server that is gone without a word is noticed in seconds, not in hours.
+_OPTIONS: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "connect_timeout": round(CONNECT_SECONDS),
+    "application_name": "typeahead",
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 #: Seconds between two looks whether the database is back, at first and at most.
 _LOOK_SECONDS, _MOST_LOOK_SECONDS = 0.2, 2.0
+#: What the codes of errors begin with after which a connection is of no use: it is lost, or the server stops or starts.
+_BROKEN: Final = ("08", "57P")
 #: Calls in a row that were too late, after which the database counts as away.
 _LATE: Final = 8
 
@@ -55,7 +68,7 @@ class Database:
             min_size=1,
             max_size=connections,
             open=False,
-            kwargs={"autocommit": True, "connect_timeout": round(CONNECT_SECONDS), "application_name": "typeahead"},
+            kwargs=_OPTIONS,
             configure=self._configure,
             reconnect_timeout=math.inf,
         )
@@ -63,12 +76,20 @@ class Database:
         self._away: str | None = None
         self._late = 0
         self._looking: asyncio.Task[None] | None = None
+        self._repairing: asyncio.Task[None] | None = None
         #: Calls that are too late, until their connections are given up.
         self._given_up: set[asyncio.Future[Any]] = set()
         self._closed = False
 
-    async def open(self) -> None:
-        """Connect. Raises :class:`~typeahead.errors.AddressError` with the reason if that fails."""
+    async def open(self, like: Database | None = None) -> None:
+        """Connect. Raises :class:`~typeahead.errors.AddressError` with the reason if that fails.
+
+        With another database that is ``like`` this one and open, it only begins to.
+        """
+        if like is not None:
+            self._vector_oid = like._vector_oid
+            await self._pool.open()
+            return
         try:
             async with asyncio.timeout(2 * CONNECT_SECONDS):
                 connection = await connect(self._conninfo)
@@ -85,8 +106,12 @@ class Database:
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
         await self._pool.open()
 
-    async def call(self, work: Callable[[Connection], Awaitable[T]], deadline: float = math.inf) -> T:
+    async def call(
+        self, work: Callable[[Connection], Awaitable[T]], deadline: float = math.inf, *, again: bool = True
+    ) -> T:
         """Run ``work`` over a connection. ``deadline`` is in seconds of :func:`time.monotonic`.
+
+        Where the connection breaks, ``work`` runs once more over another if ``again``; what writes may have been done.
 
         Raises :class:`~typeahead.errors.DeadlinePassed`, :class:`~typeahead.errors.BackendClosed`,
         :class:`~typeahead.errors.BackendAway` while the database cannot be reached,
@@ -96,7 +121,7 @@ class Database:
         if self._away is not None:
             raise BackendAway(self.shown, self._away)
         left = None if deadline == math.inf else deadline - time.monotonic()
-        task = asyncio.ensure_future(self._within(work, left))
+        task = asyncio.ensure_future(self._within(work, left, again=again))
         try:
             # Shielded: a task that is cancelled waits for the server first, which may never answer.
             done, _ = await asyncio.wait([task], timeout=left)
@@ -143,13 +168,37 @@ class Database:
         self._closed = True
         if self._looking is not None:
             self._looking.cancel()
+        if self._repairing is not None:
+            self._repairing.cancel()
         for task in self._given_up:
             task.cancel()
         await self._pool.close(timeout=1.0)
 
-    async def _within(self, work: Callable[[Connection], Awaitable[T]], left: float | None) -> T:
-        async with self._pool.connection(timeout=left) as connection:
-            return await work(connection)
+    async def _within(self, work: Callable[[Connection], Awaitable[T]], left: float | None, *, again: bool) -> T:
+        try:
+            async with self._pool.connection(timeout=left) as connection:
+                return await work(connection)
+        except PoolTimeout:
+            raise
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if not again or not self._is_broken(error):
+                raise
+        # Whatever else is in the pool may be broken, too.
+        async with await connect(self._conninfo) as connection:
+            await self._configure(connection)
+            result = await work(connection)
+        self._repair()
+        return result
+
+    def _is_broken(self, error: psycopg.Error) -> bool:
+        """Whether an error is one of the connection, not of a statement."""
+        return error.sqlstate is None or error.sqlstate.startswith(_BROKEN)
+
+    def _repair(self) -> None:
+        """Have the pool give up connections that are broken."""
+        if self._repairing is None or self._repairing.done():
+            self._repairing = asyncio.ensure_future(self._pool.check())
+            self._repairing.add_done_callback(_heeded)
 
     async def _configure(self, connection: Connection) -> None:
         if self._vector_oid:
@@ -162,8 +211,7 @@ class Database:
 
     def _was_given_up(self, task: asyncio.Future[Any]) -> None:
         self._given_up.discard(task)
-        if not task.cancelled():
-            task.exception()  # so that nobody calls it forgotten
+        _heeded(task)
 
     def _lost(self, reason: str) -> None:
         if self._closed:
@@ -191,11 +239,14 @@ class Database:
                 return
 
 
+def _heeded(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # so that nobody calls it forgotten
+
+
 async def connect(conninfo: str) -> Connection:
     """Open a connection outside of any pool."""
-    return await AsyncConnection.connect(
-        conninfo, autocommit=True, connect_timeout=round(CONNECT_SECONDS), application_name="typeahead"
-    )
+    return await AsyncConnection.connect(conninfo, **_OPTIONS)
 
 
 def first_line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from psycopg import sql
 from typeahead.core.encoder import Encoder
 from typeahead.engines.entries import Entries, Loaded, batches, entries_by, space_of
 from typeahead.engines.postgres.address import PostgresAddress
-from typeahead.engines.postgres.creating import create, index, table_of
+from typeahead.engines.postgres.creating import create, index, notify, table_of
 from typeahead.engines.postgres.database import Connection, SentVector, connect, first_line, vector_dumper
 from typeahead.engines.postgres.writing import COLUMNS, rows_of
 from typeahead.errors import AddressError
@@ -89,6 +89,7 @@ async def _load(
         tell("graph", 0, passages)
         await connection.execute(f"SET LOCAL maintenance_work_mem = '{_MEMORY}'")
         await index(connection, table, space)
+        await notify(connection, table)
         tell("graph", passages, passages)
     return Loaded(count, passages)
 

@@ -18,8 +18,11 @@ from typeahead.engines.postgres.address import HOT, HOT_BYTES, PostgresAddress, 
 from typeahead.engines.postgres.backend import PostgresBackend
 from typeahead.engines.postgres.catalog import Table, look
 from typeahead.engines.postgres.copy import Copy
+from typeahead.engines.postgres.creating import channel_of
 from typeahead.engines.postgres.database import Connection, Database, connect, first_line
+from typeahead.engines.postgres.hosts import hosts_of
 from typeahead.engines.postgres.hot import HotBackend
+from typeahead.engines.postgres.listening import Listening
 from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statements
 from typeahead.engines.postgres.writing import TableWrites
@@ -50,12 +53,17 @@ def read(address: str) -> PostgresAddress:
 
 
 async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
-    database = Database(read.conninfo, read.shown, read.connections)
+    hosts = hosts_of(read.conninfo)
+    database, primary = Database(hosts.reading, read.shown, read.connections), None
     await database.open()
     copy: Copy | None = None
+    listening: Listening | None = None
     try:
+        if hosts.are_apart:
+            primary = Database(hosts.writing, read.shown, read.connections)
+            await primary.open(database)
         # A connection of its own, as the pool's are for searches.
-        async with await connect(read.conninfo) as connection:
+        async with await connect(hosts.reading) as connection:
             table = await look(connection, read)
             for note in table.notes:
                 options.warn(note)
@@ -69,7 +77,7 @@ async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
                 f"{read.table} has no index for {space.similarity}, so each search compares all vectors: "
                 f"{index_sql(table, space.similarity)}"
             )
-        copy = Copy(read.conninfo, read.shown, statements, words=words, hot=hot)
+        copy = Copy(hosts.reading, read.shown, statements, words=words, hot=hot)
         await copy.open()
         if copy.skipped:
             options.warn(
@@ -77,17 +85,25 @@ async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
                 "nor text"
             )
         copy.follow()
+        channel = read.notify or (None if table.made is None else channel_of(table.oid))
+        if channel is not None:
+            listening = Listening(hosts.writing, channel, copy.hear)
+        writes = TableWrites(primary or database, statements, copy, space, apart=hosts.are_apart)
         backend = PostgresBackend(
             read.shown, space, database, statements, copy,
-            ef_search=read.ef_search, probes=read.probes,
-            writes=None if table.made is None else TableWrites(database, statements, copy, space),
+            ef_search=read.ef_search, probes=read.probes, writes=None if table.made is None else writes,
+            primary=primary, listening=listening,
         )  # fmt: skip
         return backend if hot is None else HotBackend(backend, copy)
     except BaseException as error:
+        if listening is not None:
+            await listening.close()
         if copy is not None:
             await copy.close()
-        with suppress(psycopg.Error):
-            await database.close()
+        for one in (database, primary):
+            if one is not None:
+                with suppress(psycopg.Error):
+                    await one.close()
         if isinstance(error, psycopg.Error):
             raise AddressError(read.shown, f"the table cannot be read: {first_line(error)}") from error
         raise

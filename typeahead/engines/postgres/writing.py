@@ -25,10 +25,16 @@ _LOCK: Final = 0x7479_7065
 
 
 class TableWrites:
-    """The capability to change documents: see :class:`~typeahead.search.port.Writes`."""
+    """The capability to change documents: see :class:`~typeahead.search.port.Writes`.
 
-    def __init__(self, database: Database, statements: Statements, copy: Copy, space: Space) -> None:
+    ``apart`` says that ``copy`` may read another server than the one that is written to.
+    """
+
+    def __init__(
+        self, database: Database, statements: Statements, copy: Copy, space: Space, *, apart: bool = False
+    ) -> None:
         self._database, self._statements, self._copy, self._space = database, statements, copy, space
+        self._apart = apart
 
     @property
     def divides(self) -> bool:
@@ -54,15 +60,16 @@ class TableWrites:
             sql.SQL(", ").join(sql.Placeholder() for _ in COLUMNS),
         )
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: Connection) -> str | None:
             async with connection.transaction():
                 await self._lock(connection)
                 await self._remove(connection, [entry.document.id for entry in entries])
                 async with connection.cursor() as cursor:
                     await cursor.executemany(insert, rows)
+            return await self._position(connection)
 
-        await self._database.call(work)
-        await self._copy.refresh([entry.document.id for entry in entries])
+        position = await self._database.call(work, again=False)
+        await self._copy.refresh([entry.document.id for entry in entries], position)
         return self._copy.version
 
     async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
@@ -72,14 +79,15 @@ class TableWrites:
         if not possible:
             return 0, self._copy.version
 
-        async def work(connection: Connection) -> int:
+        async def work(connection: Connection) -> tuple[int, str | None]:
             async with connection.transaction():
                 await self._lock(connection)
-                return await self._remove(connection, possible)
+                removed = await self._remove(connection, possible)
+            return removed, await self._position(connection)
 
-        removed = await self._database.call(work)
+        removed, position = await self._database.call(work, again=False)
         if removed:
-            await self._copy.refresh(possible)
+            await self._copy.refresh(possible, position)
         return removed, self._copy.version
 
     async def matching(self, tree: Filter, most: int) -> Sequence[str]:
@@ -98,6 +106,13 @@ class TableWrites:
         await connection.execute(
             sql.SQL("SELECT pg_advisory_xact_lock({}, hashtext({}))").format(sql.Literal(_LOCK), key)
         )
+
+    async def _position(self, connection: Connection) -> str | None:
+        """How far a standby has to come to have what was written."""
+        if not self._apart:
+            return None
+        row = await (await connection.execute("SELECT pg_current_wal_lsn()::text")).fetchone()
+        return row[0] if row else None
 
     async def _remove(self, connection: Connection, ids: Sequence[str]) -> int:
         query = sql.SQL(

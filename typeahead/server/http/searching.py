@@ -60,6 +60,8 @@ class SearchApi:
             answer["version"] = query.version
         if query.weak:
             answer["weak"] = True
+        if room.stale:
+            answer["stale"] = True
         if self._config.timings or grant.timings:
             total_ns = time.perf_counter_ns() - arrived_ns
             search_ns = 0 if query.result is None else query.result.search_ns

@@ -251,6 +251,7 @@ class ServerMetrics:
         searches_stood: Callable[[], int],
         connections: Callable[[], int],
         version: Callable[[], int],
+        engine_lag: Callable[[], float],
     ) -> None:
         """Add numbers that other objects and the system keep, to be read whenever the metrics are."""
         add_process_metrics(self.registry)
@@ -273,6 +274,13 @@ class ServerMetrics:
             "gauge",
             "Version of the documents, which grows with each change; 0 without an index.",
             {(): Reading(version)},
+            combine="max",
+        )
+        add(
+            "typeahead_engine_lag_seconds",
+            "gauge",
+            "How long ago what is kept in memory of a database was known to be the same there; 0 without one.",
+            {(): Reading(engine_lag)},
             combine="max",
         )
         add("typeahead_active_sessions", "gauge", "Open websocket sessions.", {(): Reading(sessions)})

@@ -42,6 +42,11 @@ class JoinedSource:
         """Number of documents in all of them."""
         return sum(part.count for part in self._parts.values())
 
+    @property
+    def stale(self) -> bool:
+        """Whether the documents of any part may have changed meanwhile in a database that cannot be read."""
+        return any(part.stale for part in self._parts.values())
+
     def check(self, tree: Filter) -> None:
         """Raise :class:`~typeahead.errors.UnsupportedFilter` for a filter that one of them cannot apply."""
         for part in self._parts.values():

@@ -166,6 +166,10 @@ class Room(Protocol):
     def behind(self) -> bool:
         """Whether a keystroke that is typed now would wait for too long."""
 
+    @property
+    def stale(self) -> bool:
+        """Whether its documents may have changed meanwhile in a database that cannot be read."""
+
     def read(self, text: str, before: Reading | None) -> Reading:
         """Return what a text asks for; an earlier reading of the same session saves some of the work."""
 

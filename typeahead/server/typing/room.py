@@ -42,6 +42,11 @@ class Room:
         """Whether a keystroke that is typed now would wait for too long."""
         return self._searcher.behind
 
+    @property
+    def stale(self) -> bool:
+        """Whether its documents may have changed meanwhile in a database that cannot be read."""
+        return self.source.stale
+
     def session(self, *, max_chars: int) -> Session:
         """Start a session, in the scope that all share here if the settings say so, otherwise in one of its own."""
         return self._engine.session(max_chars=max_chars, scope=self._scope)

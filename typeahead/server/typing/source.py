@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from typeahead.errors import FilterError
 from typeahead.search.asking import Asker, finds_words
@@ -15,6 +15,10 @@ from typeahead.search.ranking import Found, find
 from typeahead.search.scoring import UNCALIBRATED
 
 T = TypeVar("T")
+
+#: Seconds after which what was copied from a database counts as stale, if nobody could look there since. A look that
+#: can be made is never as late as that.
+STALE_SECONDS: Final = 10.0
 
 #: Finds what each request asks for, or why it is refused. The deadline is in seconds of the monotonic clock.
 Find: TypeAlias = Callable[[Sequence[Request], float], Awaitable[list[Found | FilterError]]]
@@ -30,6 +34,10 @@ class Source(Protocol):
     @property
     def count(self) -> int:
         """Number of documents."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the documents may have changed meanwhile in a database that cannot be read."""
 
     @property
     def words(self) -> bool:
@@ -67,6 +75,12 @@ class BackendSource:
     def count(self) -> int:
         """See :attr:`Source.count`."""
         return self.backend.count
+
+    @property
+    def stale(self) -> bool:
+        """See :attr:`Source.stale`."""
+        lag = self.backend.capabilities.lag
+        return lag is not None and lag() > STALE_SECONDS
 
     def check(self, tree: Filter) -> None:
         """See :meth:`Source.check`."""

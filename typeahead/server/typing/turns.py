@@ -90,6 +90,7 @@ class TurnWriter:
             ready=turn.ready,
             encoder=query.encoder,
             weak=query.weak and searched,
+            stale=searched and query.room is not None and query.room.stale,
             version=query.version if searched else "",
             facets=query.facets if searched else b"",
         )
