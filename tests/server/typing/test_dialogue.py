@@ -110,6 +110,7 @@ class AnyRoom:
     """Tells that there is an index; the work is done by :class:`ManualWork`."""
 
     behind = False
+    stale = False
 
     def read(self, text: str, before: Reading | None) -> Reading:
         raise NotImplementedError

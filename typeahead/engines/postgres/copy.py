@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -37,7 +37,7 @@ _ROWS: Final = 1000
 #: Seconds between two looks, at least. After a long look, a cold copy rests for more times as long than a hot one, as
 #: its candidates are read again anyway if they have changed; and neither rests for longer than the last number says.
 LEAST_SECONDS: Final = 0.5
-_COLD_REST, _HOT_REST = (30, 60.0), (10, 5.0)
+_COLD_REST, _HOT_REST = (30, 60.0), (5, 5.0)
 #: The same where somebody has said that there is a change.
 _HEARD_REST, _HEARD_SECONDS = 2, 0.01
 #: Seconds between two attempts while the database is away, at most.
@@ -233,14 +233,10 @@ class Copy:
 
     async def _fill(self, connection: Connection, snapshot: _Snapshot) -> None:
         """Read the whole table."""
-        usable, rows = await self._counted(connection)
+        usable, rows, _ = await self._counted(connection)
         if self.words:
-            rest: list[Sequence[Any]] = []
-            async for some in _stream(connection, self._statements.rows(None, vectors=self.hot)):
-                whole, rest = _complete([*rest, *some])
-                await asyncio.to_thread(lambda whole=whole: self._living.add(read_rows(whole)))  # type: ignore[misc]
-            last = rest
-            await asyncio.to_thread(lambda: self._living.add(read_rows(last)))
+            async for some in _documents(connection, self._statements.rows(None, vectors=self.hot)):
+                await asyncio.to_thread(self._living.add, some)
             await asyncio.to_thread(self._living.begin, snapshot.newest)
         self.version = snapshot.newest
         self.count, self.skipped = usable, rows - usable
@@ -258,10 +254,11 @@ class Copy:
 
     async def _since(self, connection: Connection, last: _Snapshot) -> _Found:
         """What has changed since a snapshot."""
-        usable, rows = await self._counted(connection)
+        usable, rows, changed = await self._counted(connection, last.oldest)
         read: list[Read] = []
-        async for some in _stream(connection, self._statements.changed(last.oldest, vectors=self.hot), binary=self.hot):
-            read += read_rows(some)
+        if changed:
+            async for some in _documents(connection, self._statements.changed(last.oldest, vectors=self.hot)):
+                read += some
         known = self._living.stamps([one.document.id for one in read])
         gone: list[str] = []
         if self.contents.count + sum(one.document.id not in known for one in read) != usable:
@@ -271,7 +268,7 @@ class Copy:
 
     async def _compared(self, connection: Connection) -> _Found:
         """What differs from the table, whenever that was written."""
-        usable, rows = await self._counted(connection)
+        usable, rows, _ = await self._counted(connection)
         there = {key: stamp async for some in _stream(connection, self._statements.keys()) for key, stamp in some}
         known = await asyncio.to_thread(self._living.stamps)
         different = [key for key, stamp in there.items() if known.get(key) != stamp]
@@ -293,19 +290,17 @@ class Copy:
 
     async def _count(self, connection: Connection, last: _Snapshot, snapshot: _Snapshot, *, compare: bool) -> None:
         """Count the rows, and find out whether any has changed."""
-        usable, rows = await self._counted(connection)
-        statement = self._statements.any_changed(last.oldest)
-        row = await (await connection.execute(statement.query, statement.values)).fetchone()
-        if compare or usable != self.count or (row and row[0]):
+        usable, rows, changed = await self._counted(connection, last.oldest)
+        if compare or usable != self.count or changed:
             self.version = max(snapshot.newest, self.version + 1)
         self.count, self.skipped = usable, rows - usable
 
-    async def _counted(self, connection: Connection) -> tuple[int, int]:
-        """How many documents can be found, and how many rows there are."""
-        statement = self._statements.count()
+    async def _counted(self, connection: Connection, since: str | None = None) -> tuple[int, int, int]:
+        """How many documents can be found, how many there are, and how many rows were written ``since``."""
+        statement = self._statements.count(since)
         row = await (await connection.execute(statement.query, statement.values)).fetchone()
         assert row is not None
-        return row[0], row[1]
+        return row[0], row[1], row[2]
 
 
 async def _snapshot(connection: Connection) -> _Snapshot:
@@ -330,17 +325,24 @@ async def _reached(connection: Connection, position: str) -> None:
         await asyncio.sleep(0.005)
 
 
-def _complete(rows: list[Sequence[Any]]) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
-    """Part rows in front of the last document, of which more rows may follow."""
-    place = len(rows)
-    while place and rows[place - 1][0] == rows[-1][0]:
-        place -= 1
-    return rows[:place], rows[place:]
-
-
-async def _stream(connection: Connection, statement: Statement, *, binary: bool = True) -> AsyncIterator[list[Any]]:
-    """Read the rows of a statement, some at a time. Vectors are half as long in binary form."""
+async def _stream(connection: Connection, statement: Statement) -> AsyncIterator[list[Any]]:
+    """Read the rows of a statement, some at a time."""
     async with connection.cursor("typeahead_rows") as cursor:
-        await cursor.execute(statement.query, statement.values, binary=binary)
+        # Vectors are half as long in binary form.
+        await cursor.execute(statement.query, statement.values, binary=True)
         while rows := await cursor.fetchmany(_ROWS):
             yield rows
+
+
+async def _documents(connection: Connection, statement: Statement) -> AsyncIterator[Iterator[Read]]:
+    """Read the documents of a statement, some at a time, each with all of its rows."""
+    rest: list[Any] = []
+    async for some in _stream(connection, statement):
+        rows = [*rest, *some]
+        # More rows of the last document may follow.
+        place = len(rows)
+        while place and rows[place - 1][0] == rows[-1][0]:
+            place -= 1
+        rest = rows[place:]
+        yield read_rows(rows[:place])
+    yield read_rows(rest)

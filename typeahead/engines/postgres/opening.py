@@ -24,6 +24,7 @@ from typeahead.engines.postgres.hosts import hosts_of
 from typeahead.engines.postgres.hot import HotBackend
 from typeahead.engines.postgres.listening import Listening
 from typeahead.engines.postgres.rows import read_rows
+from typeahead.engines.postgres.searching import TableSearch
 from typeahead.engines.postgres.statements import Statements
 from typeahead.engines.postgres.writing import TableWrites
 from typeahead.engines.teachers import have_length_one, space_of
@@ -89,10 +90,10 @@ async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
         if channel is not None:
             listening = Listening(hosts.writing, channel, copy.hear)
         writes = TableWrites(primary or database, statements, copy, space, apart=hosts.are_apart)
+        search = TableSearch(database, statements, ef_search=read.ef_search, probes=read.probes, primary=primary)
         backend = PostgresBackend(
-            read.shown, space, database, statements, copy,
-            ef_search=read.ef_search, probes=read.probes, writes=None if table.made is None else writes,
-            primary=primary, listening=listening,
+            read.shown, space, database, search, copy,
+            writes=None if table.made is None else writes, primary=primary, listening=listening,
         )  # fmt: skip
         return backend if hot is None else HotBackend(backend, copy)
     except BaseException as error:

@@ -138,11 +138,6 @@ class Statements:
         query = sql.SQL("{} AND {}{}").format(self._documents(self._vector(vectors)), recent, self._order)
         return Statement(query, {"since": since})
 
-    def any_changed(self, since: str) -> Statement:
-        """Find out whether :meth:`changed` would read anything."""
-        query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE age(xmin) <= age(%(since)s::xid))")
-        return Statement(query.format(self.table.quoted), {"since": since})
-
     def keys(self) -> Statement:
         """Read the ids of all documents, each with the version of its first row."""
         table = self.table
@@ -160,14 +155,16 @@ class Statements:
         )
         return Statement(query, {})
 
-    def count(self) -> Statement:
-        """Count the documents that can be found, and all of them."""
+    def count(self, since: str | None) -> Statement:
+        """Count the documents that can be found, all of them, and the rows that :meth:`changed` looks for."""
         table = self.table
         first = sql.SQL("passage = 0 AND " if table.passages else "")
-        query = sql.SQL("SELECT count(*) FILTER (WHERE {0}{1}), count(*) FILTER (WHERE {0}TRUE) FROM {2}").format(
-            first, table.usable, table.quoted
-        )
-        return Statement(query, {})
+        recent = sql.SQL("FALSE" if since is None else "age(xmin) <= age(%(since)s::xid)")
+        query = sql.SQL(
+            "SELECT count(*) FILTER (WHERE {0}{1}), count(*) FILTER (WHERE {0}TRUE), count(*) FILTER (WHERE {2})"
+            " FROM {3}"
+        ).format(first, table.usable, recent, table.quoted)
+        return Statement(query, {} if since is None else {"since": since})
 
     def size(self) -> Statement:
         """Count the rows that can be found, and the bytes of their titles and texts."""

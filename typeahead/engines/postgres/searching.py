@@ -1,0 +1,128 @@
+"""Searches a table in the database: compares vectors there, and reads documents.
+
+All statements of a batch go in one round trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from typeahead.engines import comparing, weighing
+from typeahead.engines.documents import Read
+from typeahead.engines.planning import Plan, scope_and
+from typeahead.engines.postgres.database import Connection, Database, SentVector
+from typeahead.engines.postgres.filters import compile_filter
+from typeahead.engines.postgres.rows import read_rows
+from typeahead.engines.postgres.statements import Statement, Statements
+from typeahead.engines.weighing import Outcome
+from typeahead.index.contents import Contents
+from typeahead.search.filters import Filter, matches
+
+#: Statements that one connection gets in one round trip; further ones go to other connections at the same time.
+_TOGETHER: Final = 8
+#: Seconds after which the server ends a statement without any deadline.
+_LONGEST: Final = 60.0
+
+
+class TableSearch:
+    """Searches the documents of a table that ``scope`` admits. ``primary`` is where they are written, if elsewhere."""
+
+    def __init__(
+        self,
+        database: Database,
+        statements: Statements,
+        *,
+        ef_search: int | None = None,
+        probes: int | None = None,
+        scope: Filter | None = None,
+        primary: Database | None = None,
+    ) -> None:
+        self._database, self.statements, self._primary = database, statements, primary
+        self._ef_search, self._probes, self._scope = ef_search, probes, scope
+
+    def of(self, scope: Filter) -> TableSearch:
+        """Return the same search within a scope."""
+        return TableSearch(
+            self._database,
+            self.statements,
+            ef_search=self._ef_search,
+            probes=self._probes,
+            scope=scope,
+            primary=self._primary,
+        )
+
+    async def compare(self, contents: Contents, plans: Sequence[Plan], deadline: float) -> list[Outcome]:
+        """Return what each plan finds; vectors are compared in the database."""
+
+        async def search(asked: Sequence[tuple[Plan, bool]]) -> list[list[Any]]:
+            statements = [self._search(one, exact=exact) for one, exact in asked]
+            filtered = self._scope is not None or any(one.request.filter is not None for one, _ in asked)
+            return await self._run(statements, max(one.limit for one, _ in asked), deadline, filtered=filtered)
+
+        return await comparing.compare(contents, plans, search)
+
+    def _search(self, one: Plan, *, exact: bool) -> Statement:
+        tree, statements = scope_and(self._scope, one.request.filter), self.statements
+        condition = None
+        if one.among is not None:
+            condition = statements.only(statements.ids(one.among))
+        elif tree is not None:
+            table = statements.table
+            condition = compile_filter(tree, table.fields, table.objects)
+        assert one.vector is not None
+        others = statements.ids(one.matched or ())
+        return statements.search(SentVector(one.vector), one.limit, condition, others, exact=exact)
+
+    async def _run(
+        self, statements: Sequence[Statement], limit: int, deadline: float, *, filtered: bool
+    ) -> list[list[Any]]:
+        """Run statements, several in one round trip."""
+        parts = [statements[first : first + _TOGETHER] for first in range(0, len(statements), _TOGETHER)]
+
+        async def run(part: Sequence[Statement]) -> list[list[Any]]:
+            async def work(connection: Connection) -> list[list[Any]]:
+                left = max(1, round(1000 * (min(deadline, time.monotonic() + _LONGEST) - time.monotonic())))
+                settings = self.statements.settings(limit, self._ef_search, self._probes, left, filtered=filtered)
+                async with connection.pipeline(), connection.transaction():
+                    await connection.execute(settings.query, settings.values)
+                    cursors = [await connection.execute(one.query, one.values) for one in part]
+                return [await cursor.fetchall() for cursor in cursors]
+
+            return await self._database.call(work, deadline)
+
+        if len(parts) == 1:
+            return await run(parts[0])
+        return [rows for found in await asyncio.gather(*map(run, parts)) for rows in found]
+
+    async def fresh(self, contents: Contents, outcomes: Sequence[Outcome], deadline: float) -> Mapping[str, Read]:
+        """Read the documents that the copy lacks, or has in an earlier version."""
+        missing = weighing.stale(contents, outcomes)
+        return await self.read(missing, deadline, scoped=False) if missing else {}
+
+    async def read(
+        self,
+        ids: Sequence[str],
+        deadline: float = math.inf,
+        *,
+        scoped: bool = True,
+        primary: bool = False,
+    ) -> dict[str, Read]:
+        """Read documents by their ids; those of a view alone if ``scoped``. ``primary`` asks no standby."""
+        possible = self.statements.ids(ids)
+        if not possible:
+            return {}
+        statement = self.statements.rows(possible)
+
+        async def work(connection: Connection) -> list[Any]:
+            # Rows by their key take no settings, and no transaction of several statements.
+            return await (await connection.execute(statement.query, statement.values)).fetchall()
+
+        rows = await (self._primary if primary and self._primary is not None else self._database).call(work, deadline)
+        read = {one.document.id: one for one in read_rows(rows)}
+        if scoped and self._scope is not None:
+            return {key: one for key, one in read.items() if matches(self._scope, one.document)}
+        return read
