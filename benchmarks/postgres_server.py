@@ -37,10 +37,10 @@ def programs() -> Path:
 
 
 class PostgresServer:
-    """A server of its own; use it as a context."""
+    """A server of its own, perhaps a standby of another that runs; use it as a context."""
 
-    def __init__(self, settings: Mapping[str, str] = SETTINGS) -> None:
-        self._programs = programs()
+    def __init__(self, settings: Mapping[str, str] = SETTINGS, standby_of: PostgresServer | None = None) -> None:
+        self._programs, self._primary = programs(), standby_of
         # Not a folder of pytest's, which nobody but its owner may enter.
         self.folder = Path(tempfile.mkdtemp(prefix="typeahead-pg-", dir="/tmp"))
         self.data = self.folder / "data"
@@ -56,7 +56,11 @@ class PostgresServer:
         """Make the cluster if there is none, and start it."""
         if os.geteuid() == 0:
             os.chown(self.folder, _NOBODY, _NOBODY)
-        if not self.data.exists():
+        if not self.data.exists() and self._primary is not None:
+            self.run(
+                "pg_basebackup", "-h", str(self._primary.folder), "-U", "postgres", "-R", "-c", "fast", "--no-sync"
+            )
+        elif not self.data.exists():
             self.run("initdb", "-U", "postgres", "--auth=trust", "-E", "utf8", "--locale=C", "--no-sync")
         options = f"-k {self.folder} -h '' " + " ".join(f"-c {name}={value}" for name, value in self._settings.items())
         self.run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
@@ -67,6 +71,10 @@ class PostgresServer:
         if self._started:
             self.run("pg_ctl", "-m", mode, "-w", "stop")
             self._started = False
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self.run("pg_ctl", "-w", "promote")
 
     def pause(self, *, on: bool = True) -> None:
         """Have all its processes accept connections and answer nothing; ``on=False`` ends that."""

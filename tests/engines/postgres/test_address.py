@@ -13,7 +13,7 @@ LIBPQ = ("host", "sslmode", "target_session_attrs", "password")
 def test_our_parameters_are_taken_and_the_others_are_those_of_libpq() -> None:
     read = read_address(
         "postgresql://me@one,two:5433/shop?table=news.articles&title=headline&fields=year,tags&sslmode=require"
-        "&ef_search=80&words=no&target_session_attrs=any",
+        "&ef_search=80&words=no&target_session_attrs=any&hot=no&notify=changes",
         LIBPQ,
     )
     assert read.conninfo == "postgresql://me@one,two:5433/shop?sslmode=require&target_session_attrs=any"
@@ -23,6 +23,7 @@ def test_our_parameters_are_taken_and_the_others_are_those_of_libpq() -> None:
         ("year", "tags"),
     )
     assert (read.ef_search, read.probes, read.words) == (80, None, False)
+    assert (read.hot, read.notify) == (0, "changes")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,7 @@ def test_our_parameters_are_taken_and_the_others_are_those_of_libpq() -> None:
         ("postgresql://h/db", r"it names no table: add \?table=NAME"),
         ("postgresql://h/db?tabel=articles", "there is no parameter 'tabel': did you mean table?"),
         ("postgresql://h/db?table=a&ef_search=many", "ef_search is 'many': give a number from 1 to 1000"),
+        ("postgresql://h/db?table=a&hot=all", "hot is 'all': give no, or a number from 0 to 10000000"),
         ("postgresql://h/db?table=a&words=perhaps", "words is 'perhaps': give yes or no"),
         ("postgresql://h/db?table=a&similarity=l2", "similarity is 'l2': give cosine or dot"),
     ],

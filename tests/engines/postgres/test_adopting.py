@@ -15,6 +15,7 @@ from tests.search.contract_oracles import DIM, ask, asked, documents, later, uni
 from typeahead.core.encoder import Vectors
 from typeahead.encoders.transformer import TransformerEncoder
 from typeahead.engines.postgres.backend import PostgresBackend
+from typeahead.engines.postgres.hot import HotBackend
 from typeahead.errors import AddressError
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.filters import Equal
@@ -228,3 +229,19 @@ async def test_a_scan_without_words_searches_vectors_and_counts_rows(address: Ad
         run("DELETE FROM t WHERE slug = %s", [held[0].id])
         await backend._copy.refresh()
         assert (backend.count, backend.version != before) == (len(held) - 1, True)
+
+
+@pytest.mark.parametrize(("most", "in_memory"), [("60", True), ("59", False), ("no", False)])
+async def test_a_table_with_more_rows_than_may_be_in_memory_is_searched_in_the_database(
+    address: Address, run: Run, most: str, in_memory: bool
+) -> None:
+    held = documents(fields=True)
+    fill_articles(run, held, unit_vectors(len(held), 1), "t")
+    told: list[str] = []
+    async with opened(address(hot=most, **STRANGE), told) as backend:
+        assert isinstance(backend, HotBackend) == in_memory
+    assert [line for line in told if "&hot=60" in line] == [
+        "t has 60 rows, and at most 59 are kept in memory, so each key asks the database: add &hot=60 to keep all, or "
+        "&hot=no to read this no more"
+        for _ in range(most == "59")
+    ]

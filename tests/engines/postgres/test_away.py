@@ -117,3 +117,43 @@ async def test_a_table_that_is_dropped_while_it_is_served_fails_searches_and_not
             await find(backend, [REQUEST], later())
         connection.execute("ALTER TABLE gone RENAME TO t")
     assert (await find(backend, [REQUEST], later()))[0].hits
+
+
+async def test_a_search_whose_connection_broke_is_made_once_more(
+    alone: PostgresServer, backend: PostgresBackend
+) -> None:
+    before = await find(backend, [REQUEST], later())
+    for _ in range(2):
+        alone.stop("immediate")
+        alone.start()
+        assert (await find(backend, [REQUEST], later()))[0].hits == before[0].hits
+
+
+async def test_a_table_in_memory_is_searched_while_the_database_is_gone(
+    alone: PostgresServer,
+    backend: PostgresBackend,  # noqa: ARG001 - it has made the table
+) -> None:
+    opened = await open_backend(alone.address(table="t", **STRANGE), OpenOptions(warn=lambda _: None))
+    capabilities = opened.capabilities
+    assert capabilities.lag is not None
+    assert capabilities.documents is not None
+    assert capabilities.describe is not None
+    before = (await find(opened, [REQUEST], later()))[0].hits
+    document = (await capabilities.documents([before[0].id]))[before[0].id]
+    alone.stop("immediate")
+    gone = time.monotonic()
+    assert (await find(opened, [REQUEST], later()))[0].hits == before
+    # Without the database, memory tells what it has.
+    assert await capabilities.documents([before[0].id]) == {before[0].id: document}
+    assert (await capabilities.describe())["away"]
+    since = time.monotonic() - gone
+    assert capabilities.lag() >= since
+    alone.start()
+    with psycopg.connect(alone.address(), autocommit=True) as connection:
+        connection.execute("UPDATE t SET headline = 'Quince', body = '' WHERE slug = %s", [before[0].id])
+    request = Request(None, asked("quince"), 3)
+    deadline = later()
+    while [hit.id for hit in (await find(opened, [request], later()))[0].hits] != [before[0].id]:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await opened.close()

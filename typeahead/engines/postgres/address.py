@@ -142,7 +142,8 @@ def read_address(address: str, libpq: Collection[str]) -> PostgresAddress:
 def _number(name: str, key: str, text: str) -> int:
     least, most = _NUMBERS[key]
     if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
-        raise AddressError(name, f"{key} is {text[:40]!r}: give a number from {least} to {most}")
+        no = "" if least else "no, or "
+        raise AddressError(name, f"{key} is {text[:40]!r}: give {no}a number from {least} to {most}")
     return int(text)
 
 

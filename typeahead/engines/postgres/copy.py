@@ -177,10 +177,10 @@ class Copy:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 if (told := first_line(error)) != failure:
                     failure = told
-                    log.error("the words of before are searched, as %s cannot be read: %s", self._shown, told)
+                    log.error("%s cannot be read, so what was read before is searched: %s", self._shown, told)
                 wait = min(_AWAY_SECONDS, 2 * wait)
             except Exception:
-                log.exception("the words of before are searched, as the changes of %s make an error", self._shown)
+                log.exception("what was read before is searched, as the changes of %s make an error", self._shown)
                 wait = most
             else:
                 failure, took = "", time.monotonic() - started

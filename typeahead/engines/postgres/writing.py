@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from typeahead.engines.postgres.copy import Copy
-from typeahead.engines.postgres.database import Connection, Database, SentVector
+from typeahead.engines.postgres.database import Connection, Database, SentVector, first_line
 from typeahead.engines.postgres.statements import Statements
-from typeahead.errors import SearchError
+from typeahead.errors import BackendAway, SearchError
 from typeahead.index.changes.records import check_entry
 from typeahead.index.kinds import FieldKinds
 from typeahead.search.filters import Filter
@@ -69,7 +70,7 @@ class TableWrites:
             return await self._position(connection)
 
         position = await self._database.call(work, again=False)
-        await self._copy.refresh([entry.document.id for entry in entries], position)
+        await self._take([entry.document.id for entry in entries], position)
         return self._copy.version
 
     async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
@@ -87,7 +88,7 @@ class TableWrites:
 
         removed, position = await self._database.call(work, again=False)
         if removed:
-            await self._copy.refresh(possible, position)
+            await self._take(possible, position)
         return removed, self._copy.version
 
     async def matching(self, tree: Filter, most: int) -> Sequence[str]:
@@ -106,6 +107,16 @@ class TableWrites:
         await connection.execute(
             sql.SQL("SELECT pg_advisory_xact_lock({}, hashtext({}))").format(sql.Literal(_LOCK), key)
         )
+
+    async def _take(self, ids: Sequence[str], position: str | None) -> None:
+        """Have the copy take in what was written. The server that it reads may have died without being missed."""
+        try:
+            await self._copy.refresh(ids, position)
+        except (psycopg.Error, OSError):
+            try:
+                await self._copy.refresh(ids, position)
+            except (psycopg.Error, OSError) as error:
+                raise BackendAway(self._database.shown, first_line(error)) from error
 
     async def _position(self, connection: Connection) -> str | None:
         """How far a standby has to come to have what was written."""
