@@ -37,6 +37,7 @@ def metrics() -> dict[str, list[Mapping[str, str]]]:
         searches_stood=int,
         connections=int,
         version=int,
+        engine_lag=float,
     )
     found: dict[str, list[Mapping[str, str]]] = {"up": [{}]}
     for family in text_string_to_metric_families(made.registry.render()):
