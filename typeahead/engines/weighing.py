@@ -6,7 +6,7 @@ its text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,17 +62,29 @@ def outcome_of(rows: Sequence[Sequence[Any]]) -> Outcome:
     return Outcome(ranked, others)
 
 
-def stale(contents: Contents, outcomes: Sequence[Outcome]) -> list[str]:
-    """The ids of compared documents that ``contents`` lack, or have in another version."""
-    stamps: dict[str, str] = {}
-    for found in outcomes:
-        for one in found.near:
-            stamps[one.id] = one.stamp
-        for one in found.others.values():
-            stamps[one.id] = one.stamp
-    rows = contents.find(list(stamps))
-    held = dict(zip(rows, contents.documents(list(rows.values())), strict=True))
-    return [key for key, stamp in stamps.items() if key not in held or held[key].url != stamp]
+def stamps(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """The versions of compared documents, by their ids."""
+    found: dict[str, str] = {}
+    for outcome in outcomes:
+        for one in outcome.near:
+            found[one.id] = one.stamp
+        for one in outcome.others.values():
+            found[one.id] = one.stamp
+    return found
+
+
+def stale(contents: Contents, told: Mapping[str, str], settled: Callable[[str], bool] | None = None) -> list[str]:
+    """The ids of the documents of :func:`stamps` that ``contents`` lack, or have in another version.
+
+    ``settled`` tells by its stamp that a version was there when ``contents`` were read, which saves looking.
+    """
+    rows = contents.find(list(told))
+    missing = [key for key in told if key not in rows]
+    if settled is not None:
+        older = {stamp for stamp in set(told.values()) if settled(stamp)}
+        rows = {key: row for key, row in rows.items() if told[key] not in older}
+    held = zip(rows, contents.documents(list(rows.values())), strict=True)
+    return missing + [key for key, document in held if document.url != told[key]]
 
 
 def candidates(
@@ -92,11 +104,11 @@ def candidates(
             words is None or admits(read.document, words)
         )
 
-    near = [one for one in found.near if passes(one.id)]
+    near = [one for one in found.near if passes(one.id)] if fresh else found.near
     if words is not None and words.without:
         near = without(contents, near, words.without, fresh)
     near = near[: plan.wanted]
-    matched = [] if plan.matched is None else [key for key in plan.matched if passes(key)]
+    matched = [] if plan.matched is None else [key for key in plan.matched if not fresh or passes(key)]
     if plan.vector is not None:
         # What was not compared is not there any more.
         compared = {one.id for one in near} | found.others.keys()

@@ -14,7 +14,7 @@ from benchmarks.postgres_server import PostgresServer
 from tests.engines.postgres.conftest import Run
 from tests.engines.postgres.tables import STRANGE, fill_articles, written
 from tests.search.contract_living import assert_alike
-from tests.search.contract_oracles import ask, asked, documents, ids, unit_vectors
+from tests.search.contract_oracles import ask, asked, documents, ids, later, unit_vectors
 from tests.search.memory_backend import MemoryBackend
 from typeahead.engines.postgres.backend import PostgresBackend
 from typeahead.engines.postgres.hot import HotBackend
@@ -158,3 +158,27 @@ async def test_a_table_is_read_in_pieces(
     backend = await open_backend(server.address(table=f"{schema}.t", **STRANGE), OpenOptions(warn=silent))
     await assert_alike(backend, MemoryBackend(HELD, VECTORS))
     await backend.close()
+
+
+async def test_only_rows_written_since_the_last_look_are_compared_with_the_copy(
+    cold: PostgresBackend, run: Run
+) -> None:
+    await cold._copy.refresh()
+    settled = cold._copy.settled()
+    assert all(settled(stamp) for (stamp,) in run("SELECT DISTINCT xmin::text FROM t"))
+    run("UPDATE t SET body = 'quince' WHERE slug = %s", [HELD[5].id])
+    (stamp,) = run("SELECT xmin::text FROM t WHERE slug = %s", [HELD[5].id])[0]
+    assert not settled(stamp)
+    await cold._copy.refresh()
+    assert cold._copy.settled()(stamp)
+
+
+async def test_a_hit_that_was_shown_a_moment_ago_is_shown_as_it_is_now(cold: PostgresBackend, run: Run) -> None:
+    request = Request(VECTORS[5], None, 10)
+    for title in ("before", "after"):
+        run("UPDATE t SET headline = %s WHERE slug = %s", [title, HELD[5].id])
+        (found,) = await cold.candidates([request], later())
+        shown = await cold.fetch(found.keys, later())
+        assert shown[found.keys[0]].title == title
+        # From what was read for the call before.
+        assert await cold.fetch(found.keys, later()) == shown

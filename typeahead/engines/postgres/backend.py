@@ -20,6 +20,7 @@ from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.database import Database
 from typeahead.engines.postgres.listening import Listening
 from typeahead.engines.postgres.searching import TableSearch
+from typeahead.engines.recent import RecentDocuments
 from typeahead.engines.view import EngineView
 from typeahead.errors import BackendAway, BackendClosed, DeadlinePassed
 from typeahead.index.contents import Contents
@@ -55,6 +56,7 @@ class PostgresBackend:
         self._view, self._scope = view, scope
         self._primary, self._listening = primary, listening
         self._closed = False
+        self._recent = RecentDocuments()
         # Words are looked up while other keys are encoded on the event loop.
         self._thread = ThreadPoolExecutor(1, "typeahead-words")
         words = copy.words
@@ -88,6 +90,9 @@ class PostgresBackend:
         if not requests:
             return []
         contents, cosine = self._contents, self.space.similarity == "cosine"
+        version = self._copy.version
+        # A view takes changes in a little later than the copy.
+        settled = self._copy.settled() if self._view is None else None
         every = None if self._copy.words else self._copy.count
 
         def planned() -> list[Plan]:
@@ -95,7 +100,10 @@ class PostgresBackend:
 
         plans = await self._in_thread(planned)
         outcomes = await self._search.compare(contents, plans, deadline)
-        fresh = await self._search.fresh(contents, outcomes, deadline)
+        told = weighing.stamps(outcomes)
+        self._recent.tell(version, told)
+        missing = weighing.stale(contents, told, settled) if self._copy.words else []
+        fresh = await self._search.read(missing, deadline, scoped=False) if missing else {}
 
         def weighed() -> list[Candidates]:
             return [
@@ -108,7 +116,12 @@ class PostgresBackend:
     async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
         self._check(deadline)
-        read = await self._search.read([key.document for key in keys], deadline)
+        ids = [key.document for key in keys]
+        read = self._recent.find(self._copy.version, ids)
+        if missing := [key for key in ids if key not in read]:
+            found = await self._search.read(missing, deadline)
+            self._recent.keep(found.values())
+            read |= found
         shown = {}
         for key in keys:
             if (one := read.get(key.document)) is not None:

@@ -112,6 +112,16 @@ class Copy:
         async with self._lock:
             await self._read()
 
+    def settled(self) -> Callable[[str], bool]:
+        """Return a test of stamps: whether a row was written before what the copy has now was read.
+
+        A visible row that was is the one that the copy has, if the copy has the document at all. Some that were may
+        fail the test.
+        """
+        oldest = 0 if self._last is None else int(self._last.oldest)
+        # Numbers of transactions go round.
+        return lambda stamp: 0 < (oldest - int(stamp)) % (1 << 32) < 1 << 31
+
     def lag(self) -> float:
         """How many seconds ago the copy was known to be the table."""
         return time.monotonic() - self._looked

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from typeahead.engines import comparing, weighing
+from typeahead.engines import comparing
 from typeahead.engines.documents import Read
 from typeahead.engines.planning import Plan, scope_and
 from typeahead.engines.postgres.database import Connection, Database, SentVector
@@ -87,7 +87,8 @@ class TableSearch:
             async def work(connection: Connection) -> list[list[Any]]:
                 left = max(1, round(1000 * (min(deadline, time.monotonic() + _LONGEST) - time.monotonic())))
                 settings = self.statements.settings(limit, self._ef_search, self._probes, left, filtered=filtered)
-                async with connection.pipeline(), connection.transaction():
+                # Statements of one pipeline are one transaction, so the settings hold for all of them and no longer.
+                async with connection.pipeline():
                     await connection.execute(settings.query, settings.values)
                     cursors = [await connection.execute(one.query, one.values) for one in part]
                 return [await cursor.fetchall() for cursor in cursors]
@@ -97,11 +98,6 @@ class TableSearch:
         if len(parts) == 1:
             return await run(parts[0])
         return [rows for found in await asyncio.gather(*map(run, parts)) for rows in found]
-
-    async def fresh(self, contents: Contents, outcomes: Sequence[Outcome], deadline: float) -> Mapping[str, Read]:
-        """Read the documents that the copy lacks, or has in an earlier version."""
-        missing = weighing.stale(contents, outcomes)
-        return await self.read(missing, deadline, scoped=False) if missing else {}
 
     async def read(
         self,

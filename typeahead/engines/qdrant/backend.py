@@ -195,7 +195,7 @@ class QdrantBackend:
     def _missing(self, contents: Contents, outcomes: Sequence[weighing.Outcome]) -> list[str]:
         """The documents that the copy lacks, or has in an earlier version as far as a candidate tells."""
         if self._layout.made is not None:
-            return weighing.stale(contents, outcomes)
+            return weighing.stale(contents, weighing.stamps(outcomes))
         ids = {one.id for found in outcomes for one in (*found.near, *found.others.values())}
         known = contents.find(list(ids))
         return [key for key in ids if key not in known]
