@@ -32,11 +32,13 @@ from typeahead.server.http.dashboard import write_dashboard
 from typeahead.server.http.documents import DocumentsApi
 from typeahead.server.http.embed import EMBED_PATH, EmbedEndpoint
 from typeahead.server.http.embedder import Embedder
+from typeahead.server.http.events import Events
 from typeahead.server.http.routes import PROBE_PATHS, HttpApi
 from typeahead.server.http.searching import SearchApi
 from typeahead.server.observe.counters import merge, render
 from typeahead.server.observe.loop_lag import LoopLag
 from typeahead.server.observe.metrics import STAGES, ServerMetrics
+from typeahead.server.observe.query_texts import SWEEP_SECONDS, QueryTexts, RecordError
 from typeahead.server.observe.requests import NamedRequests
 from typeahead.server.observe.slow import merge_slow
 from typeahead.server.observe.teacher_cost import TeacherCost, measure, whole_text_encoder
@@ -134,6 +136,7 @@ class App:
         writer = _passage_encoder(passages, indexes)
         self._encoding = Encoding(writer) if writer is None else Encoding(writer, divider_for(writer).divide)
         desks = {name: Desk(backend, self._encoding) for name, backend in indexes.items()}
+        self._texts = _query_texts(config, self._metrics)
         self._searching = SearchApi(config, self._pipeline, self._rooms)
         self._api = HttpApi(
             config,
@@ -145,6 +148,7 @@ class App:
             metrics=self._render_metrics,
             dashboard=self._dashboard,
             timings=ClientTimings(self._metrics, per_second=config.client_reports),
+            events=Events(config, self._metrics, self._texts),
             searching=self._searching,
             documents=DocumentsApi(config, gate, desks),
         )
@@ -192,6 +196,8 @@ class App:
         self._lag.start()
         warming = asyncio.create_task(self._warm_up())
         tasks = [warming, asyncio.create_task(self._endpoint.sweep())]
+        if self._texts is not None:
+            tasks.append(asyncio.create_task(_sweep(self._texts)))
         if self._siblings is not None:
             tasks.append(asyncio.create_task(self._siblings.run(self._report, self._orphan)))
             # Who connects meanwhile waits in the queue of a socket that the others keep open, and is not refused.
@@ -207,6 +213,8 @@ class App:
             self._embedder.close()
             self._encoding.close()
             self._pipeline.stop(timeout=1.0)
+            if self._texts is not None:
+                self._texts.close()
             if self._tracing is not None:
                 self._tracing.close(timeout=2.0)
             # Whoever goes on after the server gets the memory of its caches back.
@@ -327,6 +335,23 @@ def _typing_settings(config: ServerConfig) -> TypingSettings:
 def _lag(backend: Backend) -> float:
     lag = backend.capabilities.lag
     return 0.0 if lag is None else lag()
+
+
+def _query_texts(config: ServerConfig, metrics: ServerMetrics) -> QueryTexts | None:
+    """The record of texts, if the operator asked for one."""
+    path = config.record_query_texts
+    if path is None:
+        return None
+    try:
+        return QueryTexts(path, days=config.query_text_days, rows=config.query_text_rows, outcomes=metrics.recorded)
+    except RecordError as error:
+        raise ConfigError("record_query_texts", f"cannot be used: {error}") from error
+
+
+async def _sweep(texts: QueryTexts) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        texts.sweep()
 
 
 def _number(version: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from typeahead.server.settings.access import Access
+from typeahead.server.settings.events import Events
 from typeahead.server.settings.limits import Limits
 from typeahead.server.settings.results import Results
 from typeahead.settings.declaring import ConfigError, Group, check, setting
@@ -22,7 +23,7 @@ MONITORING: Final = Group("monitoring")
 
 # Fields come in the reverse order of the bases.
 @dataclass(frozen=True, kw_only=True)
-class ServerConfig(Limits, Results, Access):
+class ServerConfig(Events, Limits, Results, Access):
     """Settings of a server. Raises :class:`ConfigError` for one that cannot be used."""
 
     client_reports: int = setting(
@@ -60,3 +61,4 @@ class ServerConfig(Limits, Results, Access):
         self.check_access()
         self.check_results()
         self.check_limits()
+        self.check_events()

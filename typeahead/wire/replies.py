@@ -36,11 +36,13 @@ def write_hello(
     documents: int | None,
     index: str | None = None,
     examples: Sequence[str] = (),
+    events: str | None = None,
 ) -> bytes:
     """Write the answer to a hello: what was agreed, and with whom.
 
     ``index`` is what the address names, and ``documents`` the number of documents that the session can find there,
-    both None without an index; ``examples`` are queries to offer.
+    both None without an index; ``examples`` are queries to offer. ``events`` is "numbers" or "texts" if the server
+    wants to hear what people choose, and with their text or not; the field is missing if it does not.
     """
     agreed = {
         "protocol": SUBPROTOCOL,
@@ -60,6 +62,8 @@ def write_hello(
         "fallback": limits.fallback,
         "examples": list(examples),
     }
+    if events is not None:
+        agreed["events"] = events
     return orjson.dumps({"hello": agreed})
 
 

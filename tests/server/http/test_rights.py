@@ -52,6 +52,7 @@ ENDPOINTS = {
         "client", "operator", "search", "all", "scoped search", "other index"
     },
     ("POST", "/v1/client-timings", "{}"): {"client", "operator", "search", "all", "scoped search", "other index"},
+    ("POST", "/v1/events", "{}"): {"client", "operator", "search", "all", "scoped search", "other index"},
     ("GET", "/metrics", ""): {"operator", "metrics", "all"},
     ("GET", "/v1/dashboard", ""): {"operator", "dashboard", "all"},
     ("PUT", "/v1/documents", '{"id": "n", "text": "x"}'): {"writer", "write", "all", "scoped write", "other index"},
@@ -69,7 +70,7 @@ def server() -> Iterator[Running]:
     index = WritableIndex()
     index.reset(Document("mine", text="x", fields={"tenant": "a"}))
     settings: dict[str, Any] = {"token": "client", "operator_token": "operator", "write_token": "writer"}
-    with running(index, passages=MeanEncoder("passages"), signing_keys=KEYS, **settings) as server:
+    with running(index, passages=MeanEncoder("passages"), signing_keys=KEYS, events=True, **settings) as server:
         yield server
 
 

@@ -17,6 +17,11 @@ from typeahead.wire.protocol import Quality
 #: Values in one list of a report of timings.
 MAX_VALUES: Final = 128
 
+#: Events in one request. The box sends two at most.
+MAX_EVENTS: Final = 16
+#: Results, and the place of a result, that an event may name. A page of results is never as long.
+MAX_RESULTS: Final = 10_000
+
 _Texts = Annotated[list[str], Meta(min_length=1)]
 _Timings = Annotated[list[Annotated[float, Meta(ge=0)]], Meta(max_length=MAX_VALUES)]
 
@@ -65,6 +70,28 @@ class TimingsBody(msgspec.Struct, forbid_unknown_fields=True):
     network_ms: _Timings = []
 
 
+class QueryEvent(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="query"):
+    """Somebody stopped at a text: they pressed Enter, chose a result, or left the field."""
+
+    results: Annotated[int, Meta(ge=0, le=MAX_RESULTS)]
+    weak: bool = False
+    text: str | UnsetType = UNSET
+
+
+class SelectEvent(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="select"):
+    """Somebody chose a result. ``position`` counts from 1."""
+
+    position: Annotated[int, Meta(ge=1, le=MAX_RESULTS)]
+    text: str | UnsetType = UNSET
+    id: Annotated[str, Meta(max_length=1024)] | UnsetType = UNSET
+
+
+class EventsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /v1/events``."""
+
+    events: Annotated[list[QueryEvent | SelectEvent], Meta(min_length=1, max_length=MAX_EVENTS)]
+
+
 class DeleteBody(msgspec.Struct, forbid_unknown_fields=True):
     """``POST /v1/documents/delete``."""
 
@@ -101,3 +128,10 @@ DELETE: Final = ObjectReader(
     DeleteBody, {"ids": "a list of ids", "filter": "an object", "max_shrink": "a number from 0 to 1"}
 )
 TIMINGS: Final = ObjectReader(TimingsBody, dict.fromkeys(TimingsBody.__struct_fields__, _MILLISECONDS))
+EVENTS: Final = ObjectReader(
+    EventsBody,
+    {
+        "events": f'a list of 1 to {MAX_EVENTS} events, such as {{"kind": "query", "results": 8, "weak": false}} or '
+        '{"kind": "select", "position": 1}'
+    },
+)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from typeahead.server.http.allowance import Allowance
 from typeahead.server.http.api import ApiError, read_body
 from typeahead.server.http.bodies import TIMINGS
 from typeahead.server.observe.metrics import CLIENT_TIMINGS, ServerMetrics
@@ -30,21 +31,14 @@ class ClientTimings:
 
     def __init__(self, metrics: ServerMetrics, *, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
-        self._per_second = per_second
-        self._clock = clock
-        self._left = float(per_second)
-        self._filled_at = clock()
+        self._allowance = Allowance(per_second, clock)
 
     def admit(self) -> bool:
         """Return whether one more report may be read now; count it if not."""
-        now = self._clock()
-        self._left = min(float(self._per_second), self._left + (now - self._filled_at) * self._per_second)
-        self._filled_at = now
-        if self._left < 1:
+        admitted = self._allowance.take()
+        if not admitted:
             self._metrics.reports["limited"].add()
-            return False
-        self._left -= 1
-        return True
+        return admitted
 
     def take(self, body: bytes) -> None:
         """Count a report, wholly or not at all. Raises :class:`~typeahead.server.http.api.ApiError`."""

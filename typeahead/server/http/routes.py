@@ -20,11 +20,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import EncoderError, TextError
 from typeahead.server.config import ServerConfig
+from typeahead.server.http import client_timings, events
 from typeahead.server.http.api import NO_STORE, ApiError, Gate, encoder_named, json_response, read_body
 from typeahead.server.http.bodies import EMBEDDINGS, SEARCH, EmbeddingsBody
-from typeahead.server.http.client_timings import MAX_BYTES, ClientTimings
+from typeahead.server.http.client_timings import ClientTimings
 from typeahead.server.http.documents import DocumentsApi
 from typeahead.server.http.embedder import Embedder
+from typeahead.server.http.events import Events
 from typeahead.server.http.searching import SearchApi, wants_best
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.wire.access import Grant
@@ -53,6 +55,7 @@ class HttpApi:
         metrics: Callable[[], Awaitable[str]],
         dashboard: Callable[[], Awaitable[Mapping[str, Any]]],
         timings: ClientTimings,
+        events: Events,
         searching: SearchApi,
         documents: DocumentsApi,
     ) -> None:
@@ -65,6 +68,7 @@ class HttpApi:
         self._metrics = metrics
         self._dashboard = dashboard
         self._timings = timings
+        self._events = events
         self._searching = searching
         self._documents = documents
         self._running = 0
@@ -78,6 +82,7 @@ class HttpApi:
                     Route("/embeddings", self._api(self.embeddings, EMBEDDINGS), methods=["POST"]),
                     Route("/search", self._api(self._searching.search, SEARCH), methods=["POST"]),
                     Route("/client-timings", self.client_timings, methods=["POST"]),
+                    Route("/events", self.events, methods=["POST"]),
                     Route("/dashboard", self.dashboard),
                     *self._documents.routes(),
                 ],
@@ -118,9 +123,23 @@ class HttpApi:
             if not self._timings.admit():
                 raise ApiError(429, "too many reports: send them later, or not at all", code="rate_limited")
             try:
-                self._timings.take(await self._gate.body(request.receive, MAX_BYTES))
+                self._timings.take(await self._gate.body(request.receive, client_timings.MAX_BYTES))
             except ApiError:
                 self._timings.refuse()
+                raise
+        except ApiError as error:
+            return error.response()
+        return Response(status_code=204, headers=NO_STORE)
+
+    async def events(self, request: Request) -> Response:
+        """``POST /v1/events``: :mod:`typeahead.server.http.events`; nothing comes back."""
+        try:
+            self._gate.admit(_headers(request))
+            self._events.admit()
+            try:
+                self._events.take(await self._gate.body(request.receive, events.MAX_BYTES))
+            except ApiError:
+                self._events.refuse()
                 raise
         except ApiError as error:
             return error.response()

@@ -39,6 +39,12 @@ CLIENT_TIMINGS: Final = {
 }
 #: What becomes of a report: counted; not understood; not read, because there were too many.
 REPORT_OUTCOMES: Final = ("accepted", "refused", "limited")
+#: What somebody found who stopped at a text: good results, poor ones only, or none.
+FOUND: Final = ("good", "weak", "nothing")
+#: The place of a chosen result, from 1. Places beyond the tenth count together.
+POSITIONS: Final = (*map(str, range(1, 11)), "later")
+#: What becomes of a recorded text: written to the file; lost, because the file could not be written.
+RECORD_OUTCOMES: Final = ("written", "lost")
 #: Why a websocket does not become a session: too many are open; the server turns keystrokes away; the page is from
 #: another origin; the client speaks another subprotocol; the server is starting or stopping.
 SESSION_REFUSALS: Final = ("full", "overloaded", "origin", "subprotocol", "index", "not_ready")
@@ -133,6 +139,10 @@ class ServerMetrics:
         self.fallback_wait = Histogram()
         self.client = {name: Histogram() for name in CLIENT_TIMINGS}
         self.reports = {outcome: Counter() for outcome in REPORT_OUTCOMES}
+        self.queries = {found: Counter() for found in FOUND}
+        self.choices = {position: Counter() for position in POSITIONS}
+        self.events = {outcome: Counter() for outcome in REPORT_OUTCOMES}
+        self.recorded = {outcome: Counter() for outcome in RECORD_OUTCOMES}
         self.refused_connections = {refusal: Counter() for refusal in Refusal}
         self.refused_sessions = {reason: Counter() for reason in SESSION_REFUSALS}
         self.slow = SlowKeystrokes()
@@ -193,6 +203,14 @@ class ServerMetrics:
             "Reports of browsers on what people felt, by what became of them.",
             {(("outcome", outcome),): counter for outcome, counter in self.reports.items()},
         )
+        for name, label, counters, help in (
+            ("queries", "found", self.queries, "Texts that somebody stopped at, by what was found; needs --events."),
+            ("choices", "position", self.choices, "Results that were chosen, by their place; needs --events."),
+            ("events", "outcome", self.events, "Requests with events of search boxes, by what became of them."),
+            ("recorded_texts", "outcome", self.recorded, "Events recorded with their text, by what became of them."),
+        ):
+            series = {((label, value),): counter for value, counter in counters.items()}
+            add(f"typeahead_{name}_total", "counter", help, series)
         add(
             "typeahead_connections_refused_total",
             "counter",

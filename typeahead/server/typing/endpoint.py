@@ -104,6 +104,7 @@ class TypeEndpoint:
             index=None if room is None else room.index,
             documents=None if room is None else room.source.count,
             examples=self.config.examples,
+            events=self.config.wanted_events,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
