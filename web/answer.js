@@ -24,6 +24,7 @@ export function asAnswer(message, key, more = false) {
     facets: asFacets(message.facets),
     facetsOver: message.facets_over === "candidates" ? "candidates" : "filter",
     weak: message.weak === true && hits.length > 0,
+    stale: message.stale === true,
     submit: key.submit,
     ready: message.ready === true,
     keyAt: key.keyAt,

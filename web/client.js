@@ -9,7 +9,7 @@
 import { Backoff } from "./backoff.js";
 import { createConversation } from "./conversation.js";
 import { createFallback } from "./fallback.js";
-import { searchAddress } from "./http.js";
+import { beside } from "./http.js";
 import { Query } from "./query.js";
 import { dial } from "./socket.js";
 
@@ -78,7 +78,7 @@ export class TypeaheadClient extends EventTarget {
     this.#conversation = createConversation(this.#query, this.#around, () => this.#backoff.succeeded());
     if (http === null) return;
     const name = address.searchParams.get("index") ?? undefined;
-    this.#fallback = createFallback(http ?? searchAddress(this.#url), name, this.#query, this.#around, {
+    this.#fallback = createFallback(http ?? beside(this.#url, "search"), name, this.#query, this.#around, {
       hello: () => this.#hello,
       works: () => {
         if (this.#state === "http") return;

@@ -34,8 +34,8 @@ export class Combobox {
   #pressedAt = null;
   /** How many documents the server searches; null if it has none, undefined if it has not said. @type {number | null | undefined} */
   #documents;
-  /** Whether even the best of the results is a poor one. */
-  #weak = false;
+  /** What was said of the results last: whether even the best is a poor one, and whether they may be out of date. */
+  #said = { weak: false, stale: false };
 
   /**
    * @param {import("./markup.js").Parts} parts
@@ -51,7 +51,7 @@ export class Combobox {
       nothing: (text) => this.#nothing(text),
       accepted: (answer) => {
         host.emit("hits", answer);
-        this.#grade(answer.weak);
+        this.#grade(answer);
       },
       drawn: this.#status.shown,
     });
@@ -144,7 +144,7 @@ export class Combobox {
 
   /** Write all words again, after the language, the settings or the state have changed. */
   refresh() {
-    this.#status.refresh(this.#client?.state ?? "closed", this.#documents);
+    this.#status.refresh(this.#client?.state ?? "closed", this.#documents, this.#said.stale);
     this.#sayAway();
   }
 
@@ -205,7 +205,7 @@ export class Combobox {
     if (isBlank(text)) {
       this.#showing.reset();
       this.#status.reset();
-      this.#grade(false);
+      this.#grade({ weak: false, stale: false });
     } else if (this.#client?.busy) {
       this.#status.wait();
     } else if (this.#showing.answer()?.text === this.#client?.text) {
@@ -261,11 +261,17 @@ export class Combobox {
     if (!this.#showing.catchUp() && this.#client?.more()) this.#status.wait();
   }
 
-  /** Tell the page when results become weak, and when they no longer are. @param {boolean} weak */
-  #grade(weak) {
-    if (weak === this.#weak) return;
-    this.#weak = weak;
-    this.#host.emit("weak", weak);
+  /**
+   * Tell the page when results become weak or stale, and when they no longer are.
+   * @param {{weak: boolean, stale: boolean}} results
+   */
+  #grade({ weak, stale }) {
+    const before = this.#said;
+    this.#said = { weak, stale };
+    if (weak !== before.weak) this.#host.emit("weak", weak);
+    if (stale === before.stale) return;
+    this.refresh();
+    this.#host.emit("stale", stale);
   }
 
   /** What to say if nothing was found. @param {string} text */

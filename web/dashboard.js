@@ -8,6 +8,7 @@ import { History } from "./dashboard/history.js";
 import { byId, setText } from "./dashboard/page.js";
 import { Panels, SPAN } from "./dashboard/panels.js";
 import { Poller } from "./dashboard/poll.js";
+import { showSearches } from "./dashboard/searches.js";
 import { showSlow } from "./dashboard/slow.js";
 import { Waterfall } from "./dashboard/waterfall.js";
 import { ClientTimings } from "./timings.js";
@@ -43,6 +44,7 @@ poller.addEventListener("answer", (event) => {
   waterfall.teacher = answer.teacher;
   if (!calm.matches || answers % CALM_SECONDS === 0) {
     panels.draw();
+    showSearches(answer.metrics);
     showSlow(byId("slow-rows"), answer.slow);
     byId("slow-empty").hidden = answer.slow.length > 0;
     byId("slow-table").hidden = answer.slow.length === 0;

@@ -13,11 +13,12 @@ export class Refusal extends Error {
 }
 
 /**
- * The address of the search that belongs to a websocket: `/v1/search` beside `/v1/type`.
- * @param {string} url
+ * The HTTP address of this name that belongs to a websocket: `/v1/search` beside `/v1/type`.
+ * @param {string | URL} url
+ * @param {string} name
  */
-export function searchAddress(url) {
-  const address = new URL("search", url);
+export function beside(url, name) {
+  const address = new URL(name, url);
   address.protocol = address.protocol.replace("ws", "http");
   return address.href;
 }

@@ -7,6 +7,7 @@
 
 import { TypeaheadClient } from "./client.js";
 import { Combobox } from "./combobox.js";
+import { BoxEvents } from "./events.js";
 import { build, MESSAGES } from "./markup.js";
 import { RecentSearches } from "./recent.js";
 import { dress } from "./box-style.js";
@@ -15,13 +16,13 @@ import { filterJson, joined, names, parsed } from "./filter.js";
 export { TypeaheadClient };
 
 /** Attributes that are also properties, since frameworks prefer properties. */
-const TEXTS = ["src", "http", "results", "minScore", "label", "placeholder", "name", "recent", "hotkeys", "index"];
+const TEXTS = ["src", "http", "results", "minScore", "label", "placeholder", "name", "recent", "hotkeys", "index", "events"];
 const FLAGS = ["figures", "disabled"];
 /** Properties that a page may have set before this module was loaded. */
 const EARLY = [...TEXTS, ...FLAGS, "value", "token", "messages", "filter", "facets", "chosen"];
 const DEFAULT_RECENT = 5;
 /** Attributes that another connection is needed for. */
-const ASKED = ["src", "http", "results", "min-score", "index", "facets"];
+const ASKED = ["src", "http", "results", "min-score", "index", "facets", "events"];
 
 // Server-side rendering has no elements. Importing this module there does nothing.
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
@@ -58,6 +59,8 @@ export class TypeaheadSearch extends Base {
   #token = null;
   /** @type {TypeaheadClient | null} */
   #client = null;
+  /** Null before there is an address. @type {BoxEvents | null} */
+  #events = null;
   #recent = new RecentSearches("", 0);
   /** Whether the value was typed or set. From then on the attribute is only what a reset goes back to. */
   #dirty = false;
@@ -69,9 +72,13 @@ export class TypeaheadSearch extends Base {
     this.#parts = build(root);
     const element = this;
     this.#box = new Combobox(this.#parts, {
-      emit: (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail, cancelable: true })),
+      emit: (name, detail) => {
+        this.#events?.heard(name, detail);
+        return this.dispatchEvent(new CustomEvent(name, { detail, cancelable: true }));
+      },
       changed: (value) => {
         this.#dirty = true;
+        if (value.trim() === "") this.#events?.left(true);
         this.#internals.setFormValue(value);
       },
       enter: () => {
@@ -196,6 +203,8 @@ export class TypeaheadSearch extends Base {
     // A page with an open socket is not kept in the back/forward cache.
     addEventListener("pagehide", this.#away);
     addEventListener("pageshow", this.#back);
+    this.addEventListener("focusout", this.#left);
+    document.addEventListener("visibilitychange", this.#hidden);
     document.addEventListener("keydown", this.#hotkey);
     if (this.hasAttribute("autofocus") && document.activeElement === document.body) this.focus();
   }
@@ -204,6 +213,8 @@ export class TypeaheadSearch extends Base {
     this.#client?.close();
     removeEventListener("pagehide", this.#away);
     removeEventListener("pageshow", this.#back);
+    this.removeEventListener("focusout", this.#left);
+    document.removeEventListener("visibilitychange", this.#hidden);
     document.removeEventListener("keydown", this.#hotkey);
   }
 
@@ -284,6 +295,7 @@ export class TypeaheadSearch extends Base {
       // By default HTTP is beside the websocket.
       http: http === null ? undefined : http === "off" ? null : new URL(http, document.baseURI).href,
     });
+    this.#events = this.getAttribute("events") === "off" ? null : new BoxEvents(src, () => this.#token);
     this.#box.serve(this.#client);
     this.#box.filterBy(this.#filter);
   }
@@ -300,6 +312,13 @@ export class TypeaheadSearch extends Base {
   }
 
   #away = () => this.#client?.close();
+
+  #left = () => this.#events?.left();
+
+  /** The last event that a page is sure to get. A box that nobody is in was left before, or not used at all. */
+  #hidden = () => {
+    if (document.visibilityState === "hidden" && this.matches(":focus-within")) this.#events?.left();
+  };
 
   #back = (/** @type {PageTransitionEvent} */ event) => {
     if (event.persisted) this.#client?.connect();

@@ -27,6 +27,8 @@ export function createStatus(parts, host, busy) {
   const { classList } = figures;
   let submits = 0;
   let readySubmits = 0;
+  /** Whether the user was told that results may be out of date. */
+  let toldStale = false;
   /** @type {any} */
   let waitingTimer = 0;
   /** @type {any} */
@@ -36,13 +38,18 @@ export function createStatus(parts, host, busy) {
    * Write all words again.
    * @param {import("./types.js").State} state
    * @param {number | null | undefined} documents how many the server searches, if it said so
+   * @param {boolean} [stale] whether the results may be out of date
    */
-  function refresh(state, documents) {
+  function refresh(state, documents, stale = false) {
     const { messages } = host;
     name(parts, messages);
-    connection.textContent = messages[state] + (state === "open" && documents ? ` · ${messages.documents(documents)}` : "");
+    const words = state === "open" && documents ? [messages[state], messages.documents(documents)] : [messages[state]];
+    // Without figures nobody has asked about the connection, unless that is what is wrong.
+    const shown = host.figures || TROUBLE.includes(state) || !stale ? words : [];
+    connection.textContent = (stale ? [...shown, messages.stale] : shown).join(" · ");
     box.dataset.state = state;
-    parts.status.hidden = !host.figures && !TROUBLE.includes(state) && !classList.contains("trouble");
+    box.toggleAttribute("data-stale", stale);
+    parts.status.hidden = !host.figures && !stale && !TROUBLE.includes(state) && !classList.contains("trouble");
   }
 
   /** Results were drawn: tell of them if they answer a keystroke. Enter has been told of already. @param {Answer} answer */
@@ -101,17 +108,24 @@ export function createStatus(parts, host, busy) {
    * @param {Answer} answer
    * @param {string} figure
    */
-  function tell({ hits, weak }, figure) {
-    const count = host.messages.count(hits.length);
+  function tell({ hits, stale, weak }, figure) {
+    const { messages } = host;
+    const count = messages.count(hits.length);
     figures.textContent = host.figures ? `${count} · ${figure}` : "";
     classList.remove("ready", "trouble");
-    announce(weak ? `${host.messages.weak} ${count}` : count);
+    announce(weak ? `${messages.weak} ${count}` : count, stale);
   }
 
-  /** @param {string} message */
-  function announce(message) {
+  /**
+   * @param {string} message
+   * @param {boolean} [stale] whether the results may be out of date, which is said once
+   */
+  function announce(message, stale = toldStale) {
     clearTimeout(announceTimer);
-    announceTimer = setTimeout(() => { announcer.textContent = message; }, ANNOUNCE_AFTER_MS);
+    announceTimer = setTimeout(() => {
+      announcer.textContent = stale && !toldStale ? `${message}. ${host.messages.stale}` : message;
+      toldStale = stale;
+    }, ANNOUNCE_AFTER_MS);
   }
 
   return { refresh, shown, entered, trouble, calm, wait, rest, reset };

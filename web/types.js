@@ -44,17 +44,17 @@
 /**
  * The `detail` of a `hits` event: the answer to a text. After "More results", `hits` has all pages so far, and `offset`
  * is where the newest page starts; `more` says that there may be another. `facets` is null if none were asked for.
- * `weak` says that even the best hit is a poor one, `submit` that it answers Enter, `ready` that it was there before
+ * `weak` says that even the best hit is a poor one, `stale` that the documents may have changed since, `submit` that it answers Enter, `ready` that it was there before
  * Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if no key asked. `sentAt` is
  * when the question was sent. `timing` is the server's, in microseconds, for operators only.
  * @typedef {{seq: number, text: string, hits: Hit[], offset: number, more: boolean, facets: Facets | null,
- *   facetsOver: "filter" | "candidates", weak: boolean, submit: boolean, ready: boolean, keyAt: number | null,
+ *   facetsOver: "filter" | "candidates", weak: boolean, stale: boolean, submit: boolean, ready: boolean, keyAt: number | null,
  *   sentAt: number | null, timing: Record<string, number>}} Answer
  */
 
 /** A refusal: an error code of `typeahead.v1`, and a message for users. @typedef {{code: string, message: string}} Problem */
 
-/** The server's hello: see `write_hello` in `typeahead/replies.py`. @typedef {Record<string, unknown>} Welcome */
+/** The server's hello: see `write_hello` in `typeahead/wire/replies.py`. @typedef {Record<string, unknown>} Welcome */
 
 /**
  * A keystroke, an Enter or a wish for more that was sent: `edit` if it went as a difference, `filter` as JSON, `offset`

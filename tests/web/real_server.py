@@ -14,7 +14,7 @@ from typeahead.server import ServerConfig, serve
 
 
 def main(folder: str, port: str) -> None:
-    config = ServerConfig(port=int(port))
+    config = ServerConfig(port=int(port), events=True)
     encoder = typeahead.load("minilm-gru")
     serve(config, encoder, lambda: open_backend(folder), on_ready=lambda url: print(url, flush=True))
 

@@ -68,6 +68,7 @@ class ScriptedServer:
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
     ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``weak`` makes all hits poor,
+    ``stale`` makes them old, ``events`` asks for events,
     ``documents`` and ``examples`` stand in the welcome, ``token`` is what a hello has to hold, and ``policy`` goes with
     each page. ``library`` has the documents' fields, for filters and facets. ``asked`` holds what each message said of
     filter, facets and page, and ``addresses`` the addresses that were dialled. Paths below ``/landing`` answer with an
@@ -80,6 +81,8 @@ class ScriptedServer:
         self.hold = False
         self.ready = True
         self.weak = False
+        self.stale = False
+        self.events: str | None = None
         self.token: str | None = None
         self.documents: int | None = 39_000
         self.examples = ["read a file line by line", "run several tasks at once"]
@@ -245,6 +248,7 @@ class ScriptedServer:
                             dim=1,
                             documents=self.documents,
                             examples=self.examples,
+                            events=self.events,
                         )
                         await connection.send(hello.decode())
                         continue
@@ -264,6 +268,8 @@ class ScriptedServer:
                 answer |= session.reply(text, self.find(text))
                 if self.weak:
                     answer["weak"] = True
+                if self.stale:
+                    answer["stale"] = True
                 if kind == "submit":
                     answer |= {"submit": True, "ready": self.ready}
                 await self._answer(connection, Key(message.seq, kind, text), json.dumps(answer))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import httpx
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import TimeoutException
@@ -120,6 +121,31 @@ def type_elsewhere(server: Running, text: str) -> None:
             client.hear()
         client.say(seq=len(text) + 1, submit=True)
         assert client.hear()["ready"]
+
+
+def test_queries_and_choices_are_shown_once_there_are_any(driver: Any) -> None:
+    seen = """
+      const card = document.getElementById("searches");
+      return card.hidden ? null : [card.querySelector(".summary").textContent,
+        [...card.querySelectorAll("tbody tr")].map((row) => [...row.children].map((cell) => cell.textContent))];
+    """
+    with running(BruteForceIndex(), web=web_folder(), events=True) as server:
+        driver.get_log("browser")
+        page = Dashboard(driver, server)
+        page.open()
+        page.until(lambda seen: seen["state"] == "live" and "mean" in seen["build"])
+        assert driver.execute_script(seen) is None
+        queries = [{"kind": "query", "results": number} for number in (0, 8, 8, 8)]
+        choices = [{"kind": "select", "position": place} for place in (1, 1, 12)]
+        httpx.post(f"{server.http}/v1/events", json={"events": queries + choices}).raise_for_status()
+        page.until(lambda _: driver.execute_script(seen) is not None)
+        summary, rows = driver.execute_script(seen)
+        assert summary == "4 queries · 25.0% without a result · 0.0% with poor results only · 3 results chosen"
+        assert rows[0] == ["1", "2", "66.6%"]
+        assert (rows[-1], len(rows)) == (["later", "1", "33.3%"], 11)
+        assert violations(driver) == []
+        check_log(driver)
+        leave(driver)
 
 
 def test_numbers_rise_when_somebody_types(page: Dashboard) -> None:

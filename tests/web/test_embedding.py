@@ -78,6 +78,75 @@ def test_a_least_score_goes_into_the_hello_and_changes_with_its_attribute(embed:
     server.wait_for(lambda server: [hello.min_score for hello in server.hellos] == [0.4, 1.0, 0.0])
 
 
+def test_stale_results_are_shown_with_a_quiet_line_and_told_to_the_page(embed: Embed, server: ScriptedServer) -> None:
+    page = embed(BOX)
+    page.run("globalThis.told = []; box.addEventListener('stale', ({ detail }) => told.push(detail))")
+    page.input.click()
+    server.stale = True
+    page.type_and_see("path")
+    seen = page.until(lambda seen: seen["status"] and "out of date" in seen["said"])
+    assert seen["connection"] == "Results may be out of date"
+    assert violations(page.driver) == []
+    assert heard(page, "hits")[-1]["stale"] is True
+    page.run("box.messages = { stale: 'Vielleicht veraltet' }")
+    assert page.see()["connection"] == "Vielleicht veraltet"
+    server.stale = False
+    page.type_and_see(" jo")
+    page.until(lambda seen: not seen["status"])
+    assert page.run("return told") == [True, False]
+
+
+#: Keeps what the page would send, and tells it that it came.
+KEEP_REQUESTS = """
+globalThis.posted = [];
+globalThis.fetch = async (url, { body }) => {
+  posted.push([new URL(url).pathname, JSON.parse(body).events]);
+  return { status: 204 };
+};
+"""
+
+
+def test_a_server_that_asks_for_events_gets_queries_and_choices(embed: Embed, server: ScriptedServer) -> None:
+    server.events = "numbers"
+    page = embed(f"{BOX}<button id=after>After</button>")
+    page.run(KEEP_REQUESTS)
+    page.run("box.addEventListener('select', (event) => event.preventDefault())")
+    page.input.click()
+    found = len(page.type_and_see("path")["options"])
+    assert page.run("return posted") == []
+    page.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    query = {"kind": "query", "results": found, "weak": False}
+    expected: list[Any] = [["/v1/events", [query, {"kind": "select", "position": 2}]]]
+    assert page.run("return posted") == expected
+    page.press(" jo")
+    page.until(lambda seen: seen["options"] == [hit["title"] for hit in server.find("path jo")])
+    page.run("document.getElementById('after').focus()")
+    expected.append(["/v1/events", [query | {"results": len(server.find("path jo"))}]])
+    assert page.run("return posted") == expected
+    page.run("box.type('')")
+    assert page.run("return posted") == expected
+    page.press("zzz", Keys.ENTER)
+    page.until(lambda seen: "ready at Enter" in seen["figures"] or seen["message"] is not None)
+    expected.append(["/v1/events", [query | {"results": 0}]])
+    page.until(lambda _: page.run("return posted.length") == 3)
+    assert page.run("return posted") == expected
+
+
+@pytest.mark.parametrize(("asked", "markup"), [(None, BOX), ("texts", BOX.replace(" src", " events=off src"))])
+def test_without_the_server_or_against_the_page_no_event_is_sent(
+    asked: str | None, markup: str, embed: Embed, server: ScriptedServer
+) -> None:
+    server.events = asked
+    page = embed(markup)
+    page.run(KEEP_REQUESTS)
+    page.run("box.addEventListener('select', (event) => event.preventDefault())")
+    page.input.click()
+    page.type_and_see("path")
+    page.press(Keys.ARROW_DOWN, Keys.ENTER)
+    page.run("box.type('')")
+    assert page.run("return posted") == []
+
+
 def test_an_event_tells_when_results_become_weak_and_when_they_no_longer_are(
     embed: Embed, server: ScriptedServer
 ) -> None:

@@ -37,6 +37,7 @@ def test_each_module_without_a_page_has_tests() -> None:
         "dashboard-poll",
         "dashboard-units",
         "edits",
+        "events",
         "facets",
         "fallback",
         "filter",

@@ -121,6 +121,16 @@ def test_the_meaning_of_a_query_finds_its_document_before_enter(page: SearchPage
     page.until(lambda seen: "from key to result" in seen["figures"])
 
 
+def test_queries_and_choices_are_counted_by_a_server_that_asks_for_them(page: SearchPage) -> None:
+    page.run("document.querySelector('typeahead-search').addEventListener('select', (event) => event.preventDefault())")
+    page.press("is it a directory")
+    page.until(lambda seen: "os.path.isdir" in seen["options"][:3] and seen["said"] == "8 results")
+    page.press(Keys.ARROW_DOWN, Keys.ENTER)
+    metrics = "return fetch('./metrics').then((reply) => reply.text())"
+    page.until(lambda _: 'typeahead_choices_total{position="1"} 1' in page.run(metrics))
+    assert 'typeahead_queries_total{found="good"} 1' in page.run(metrics)
+
+
 def test_results_are_ready_at_enter(page: SearchPage) -> None:
     page.press("is it a directory")
     options = page.until(lambda seen: "os.path.isdir" in seen["options"][:3])["options"]

@@ -184,7 +184,7 @@ def test_a_record_of_texts_without_events_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_record_texts_stops_the_start(tmp_path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match="record_query_texts cannot be used: .*nowhere"),
+        pytest.raises(ConfigError, match=r"record_query_texts cannot be used: .*nowhere"),
         running(events=True, record_query_texts=tmp_path / "nowhere" / "texts.db"),
     ):
         pass

@@ -143,3 +143,26 @@ test("screen readers hear that the results are poor", () => withTimers((timers) 
   timers.at(-1)[0]();
   equal("No good match. Closest results: 2 results", parts.announcer.textContent);
 }));
+
+test("stale results are told of in a quiet line, with figures and without", () => {
+  const line = (figures, state, stale = true) => {
+    const { parts, status } = drawn({ figures });
+    status.refresh(state, 3, stale);
+    return [parts.status.hidden, parts.connection.textContent, parts.box.hasAttribute("data-stale")];
+  };
+  equal([false, "Results may be out of date", true], line(false, "open"));
+  equal([false, "Connected · 3 documents · Results may be out of date", true], line(true, "open"));
+  equal([false, `${MESSAGES.waiting} · Results may be out of date`, true], line(false, "waiting"));
+  equal([true, "Connected · 3 documents", false], line(false, "open", false));
+});
+
+test("screen readers hear once that results are stale, and again after they were not", () => withTimers((timers) => {
+  const { parts, status } = drawn();
+  const said = (stale) => {
+    status.shown(answer({ stale }));
+    timers.at(-1)[0]();
+    return parts.announcer.textContent;
+  };
+  const told = "2 results. Results may be out of date";
+  equal([told, "2 results", "2 results", told], [true, true, false, true].map(said));
+}));
