@@ -10,7 +10,7 @@ AXE := axe-playwright-python==0.1.8
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-processors lint docs browser box clean
+.PHONY: demo test test-processors lint docs browser box release clean
 
 demo: .venv/demo.stamp
 	$(BIN)/typeahead demo --host $(HOST) --port $(PORT)
@@ -71,6 +71,25 @@ $(BIN)/python:
 # The search box as one small file, for pages elsewhere: to be made again, and committed, after its modules change.
 box: .venv/node.stamp
 	cd web && PATH="$(CURDIR)/.venv/node/node_modules/.bin:$$PATH" npm run --silent build
+
+# What a release uploads, in dist/: the code as an sdist and a wheel, the models as a wheel, and the software bill of
+# materials of what `pip install "typeahead-search[all]"` brings. The version comes from the tag. Nothing is uploaded.
+release: .venv/release.stamp
+	rm -rf dist .venv/sbom
+	$(BIN)/python -m hatchling build -d dist -t sdist -t wheel
+	cd models && ../$(BIN)/python -m hatchling build -d ../dist -t wheel
+	$(BIN)/python -m venv --without-pip .venv/sbom
+	$(BIN)/python -m pip --python .venv/sbom/bin/python install --quiet --disable-pip-version-check "$$(echo dist/typeahead_search-*.whl)[all]" dist/typeahead_search_models*.whl
+	version="$$(.venv/sbom/bin/typeahead --version | cut -d ' ' -f 2)"; \
+		sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml >.venv/sbom/pyproject.toml
+	$(BIN)/python -m cyclonedx_py environment --output-reproducible --pyproject .venv/sbom/pyproject.toml --of JSON \
+		-o dist/typeahead-search.cdx.json .venv/sbom/bin/python
+	@ls -lh dist
+	@git describe --exact-match --tags --match 'v[0-9]*' HEAD >/dev/null 2>&1 || echo "This commit has no tag v…, so this is a trial and not a release."
+
+.venv/release.stamp: $(BIN)/python pyproject.toml
+	$(PIP) -e '.[release]'
+	touch $@
 
 comma := ,
 

@@ -7,14 +7,22 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+import hatch_build
 import typeahead
 from tests.conftest import ROOT
 from typeahead.errors import MissingExtra
-from typeahead.installation import DISTRIBUTION, install_command
+from typeahead.installation import DISTRIBUTION, MODELS, install_command, version
+from typeahead.models.folder import shipped_models
+
+FALLBACK = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["version"][
+    "fallback-version"
+]
 
 #: What is not the project's own, or made by tools.
 _APART = {".git", ".venv", "node_modules", "dist", "build", "runs", ".typeahead", "__pycache__"}
@@ -79,13 +87,53 @@ def test_other_advice_is_left_alone(line: str) -> None:
 def test_the_name_is_that_of_the_project_file_and_extras_that_name_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == DISTRIBUTION == "typeahead-search"
-    assert project["version"] == typeahead.__version__
     assert project["scripts"] == {"typeahead": "typeahead.cli:main"}
     extras = project["optional-dependencies"]
     for own in (one for needs in extras.values() for one in needs if one.startswith("typeahead")):
         named = re.fullmatch(rf"{DISTRIBUTION}\[([a-z,]+)\]", own)
         assert named, own
         assert set(named[1].split(",")) <= set(extras)
+
+
+def test_the_version_is_that_of_the_installed_distribution() -> None:
+    assert typeahead.__version__ == metadata.version(DISTRIBUTION)
+
+
+def test_a_checkout_that_was_never_installed_has_the_version_to_fall_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert version(package=ROOT / "typeahead") == FALLBACK
+    assert version(package=Path("/nowhere/typeahead")) == "unknown"
+
+
+def test_code_models_and_image_fall_back_to_one_version() -> None:
+    """Where there are no tags, and so where nobody makes a release."""
+    models = tomllib.loads((ROOT / "models" / "pyproject.toml").read_text(encoding="utf-8"))
+    assert models["project"]["name"] == MODELS == hatch_build.MODELS
+    assert models["tool"]["hatch"]["version"]["fallback-version"] == FALLBACK
+    assert f"ARG VERSION={FALLBACK}\n" in (ROOT / "deploy" / "docker" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_every_shipped_model_is_in_the_distribution_of_models() -> None:
+    models = tomllib.loads((ROOT / "models" / "pyproject.toml").read_text(encoding="utf-8"))
+    assert models["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == shipped_models()
+
+
+@pytest.mark.parametrize(
+    ("made", "taken", "refused"),
+    [
+        ("0.2.0", ["0.2.0", "0.2.7"], ["0.1.9", "0.3.0", "0.3.0.dev1", "0.2.0.dev1"]),
+        ("0.2.3", ["0.2.0", "0.2.7"], ["0.3.0"]),
+        ("0.2.0.dev621+g52ce5a9", ["0.2.0", "0.2.0.dev621+g52ce5a9"], ["0.3.0"]),
+    ],
+)
+def test_a_wheel_asks_for_models_of_its_minor_version(made: str, taken: list[str], refused: list[str]) -> None:
+    requirement = Requirement(hatch_build.models_requirement(made))
+    assert requirement.name == MODELS
+    assert all(requirement.specifier.contains(one) for one in taken)
+    assert not any(requirement.specifier.contains(one) for one in refused)
 
 
 def test_in_a_checkout_a_missing_extra_names_the_checkout() -> None:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from typeahead.encoders.loading import load
     from typeahead.index.opened import open_index
 
-__all__ = ["Box", "TypeaheadError", "__version__", "load", "open_index"]
+    #: Of the installed distribution, which has it from the tag.
+    __version__: str
 
-__version__ = "0.2.0"
+__all__ = ["Box", "TypeaheadError", "__version__", "load", "open_index"]
 
 redirect(MOVED)
 
@@ -46,4 +47,8 @@ def __getattr__(name: str) -> object:
         from typeahead.index.opened import open_index
 
         return open_index
+    if name == "__version__":
+        from typeahead.installation import version
+
+        return version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

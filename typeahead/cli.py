@@ -10,8 +10,9 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from typeahead import __version__
+import typeahead
 from typeahead.errors import TypeaheadError
 from typeahead.telemetry import silence_libraries
 
@@ -44,12 +45,20 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
+class _Version(argparse.Action):
+    """Prints the version, which takes 10 ms to look up, only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"typeahead {typeahead.__version__}")
+        parser.exit()
+
+
 def parser(chosen: str | None) -> argparse.ArgumentParser:
     """Make the command line parser; only the ``chosen`` command is imported and gets its arguments."""
     root = argparse.ArgumentParser(
         prog="typeahead", description="An incremental query encoder for search boxes.", allow_abbrev=False
     )
-    root.add_argument("--version", action="version", version=f"typeahead {__version__}")
+    root.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS:
         command = commands.add_parser(name, help=summary, allow_abbrev=False, formatter_class=_Help)

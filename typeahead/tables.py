@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from typeahead import __version__
+import typeahead
 
 #: Packages that affect figures: those that compute and serve come first, then those for scoring and comparison.
 _PACKAGES = (
@@ -70,7 +70,7 @@ def hardware() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "typeahead": __version__,
+        "typeahead": typeahead.__version__,
     }
     for package in _PACKAGES:
         try:

@@ -54,7 +54,8 @@ def test_the_image_has_what_the_package_is_built_from() -> None:
     copied = [rest.split()[:-1] for name, rest in instructions() if name == "COPY" and "--from" not in rest]
     sources = {source for line in copied for source in line}
     built = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
-    assert {*built["wheel"]["only-include"], "pyproject.toml", "README.md", "LICENSE"} == sources
+    beside = {"models", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"}
+    assert {*built["wheel"]["only-include"]} | beside == sources
     assert all((ROOT / source).exists() for source in sources)
     ignored = (DOCKER / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
     assert ignored[0] == "*"

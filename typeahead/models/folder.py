@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from typeahead.errors import ModelCorrupt, ModelNotFound
+from typeahead.installation import MODELS
 from typeahead.models.config import CONFIG, ModelConfig
 from typeahead.paths import models_folder
 from typeahead.storage.sealed import SEAL, SealBroken, is_sealed, read_json
@@ -23,6 +24,11 @@ def find(name_or_path: str | Path) -> Path:
     shipped = models_folder() / path
     if len(path.parts) == 1 and (shipped / CONFIG).is_file():
         return shipped
+    if not shipped_models():
+        raise ModelNotFound(
+            f"no model {str(name_or_path)!r}: it is no folder with a config.json, and no models are installed: "
+            f'pip install "{MODELS}"'
+        )
     raise ModelNotFound(
         f"no model {str(name_or_path)!r}: it is neither a folder with a config.json nor one of "
         f"{', '.join(shipped_models())}"
