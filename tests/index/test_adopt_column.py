@@ -57,5 +57,7 @@ def test_a_column_of_vectors_is_adopted_and_checked(
         assert [hit.id for hit in opened.search(vectors[2:3], k=1)[0]] == ["2"]
     # Vectors of other documents are refused, and the index stays.
     assert index(vectors[::-1].tolist()) == 1
-    assert "do not belong to their documents" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the documents' own vectors: the vectors do not belong to their documents" in said
+    assert ".npy" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["index", name]

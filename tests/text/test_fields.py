@@ -53,6 +53,33 @@ def test_fields_can_be_chosen_and_named(tmp_path: Path) -> None:
     assert fields_of(tmp_path, row, choice=chosen) == [{"country": "France", "cost": 9.5}]
 
 
+def test_all_members_of_an_object_become_fields_under_their_own_names(tmp_path: Path) -> None:
+    row = {"metadata": {"title": "T", "year": 2019, "tags": ["a", "b"], "inner": {"a": 1}}, "price": 5}
+    told: list[str] = []
+    chosen = FieldChoice(("metadata.*", "price"))
+    assert fields_of(tmp_path, row, choice=chosen, told=told) == [
+        {"price": 5, "title": "T", "year": 2019, "tags": ["a", "b"]}
+    ]
+    assert told == ["not indexed as fields: inner (objects: name one of its members with --field), in 1 document"]
+    nested = FieldChoice(("metadata.inner.*",), {"made": "metadata.year"})
+    assert fields_of(tmp_path, row, {"metadata": None}, choice=nested) == [{"made": 2019, "a": 1}, {}]
+
+
+def test_an_object_that_is_nowhere_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    assert fields_of(tmp_path, SHOP, {"metadata": 3}, choice=FieldChoice(("metadata.*",)), told=told) == [{}, {}]
+    assert told == ["the field 'metadata.*' is in no document"]
+
+
+@pytest.mark.parametrize(("holder", "choice"), [("metadata", FieldChoice(("metadata.*",))), ("fields", FieldChoice())])
+def test_a_member_of_an_object_that_is_the_title_is_no_field(tmp_path: Path, holder: str, choice: FieldChoice) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"id": 1, "text": "x", holder: {"title": "T", "url": "u", "year": 2019}}) + "\n")
+    names = FieldMap(title=f"{holder}.title", url=f"{holder}.url")
+    (document,) = read_source(path, names, choice=choice)
+    assert (document.title, document.url, document.fields) == ("T", "u", {"year": 2019})
+
+
 def test_a_field_that_is_nowhere_is_told(tmp_path: Path) -> None:
     told: list[str] = []
     assert fields_of(tmp_path, SHOP, choice=FieldChoice(("prise",)), told=told) == [{}]

@@ -31,8 +31,8 @@ def add_reading(group: argparse._ArgumentGroup) -> None:
         type=_members,
         default="auto",
         metavar="NAMES",
-        help="comma-separated members that become fields for filters and facets; all, or none (default: those of the "
-        "object 'fields', or else all that are short)",
+        help="comma-separated members that become fields for filters and facets, such as price,metadata.* for one "
+        "member and all of an object; all, or none (default: those of the object 'fields', or else all that are short)",
     )
     group.add_argument(
         "--field",

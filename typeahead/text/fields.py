@@ -31,6 +31,8 @@ MOST_MEMBERS = 1000
 _EXACT = 1 << 53
 #: Names that stand for the parts of a document; as fields they must be asked for.
 _USUAL = frozenset({"_id", "id", "title", "text", "url"})
+#: The end of a path that stands for all members of an object.
+_ALL = ".*"
 _VECTORS = frozenset({"vector", "vectors", "embedding", "embeddings"})
 #: A number as programs write it. "007" and "+49" are codes, and so are more digits than a float keeps.
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?(?:[eE][+-]?\d{1,3})?")
@@ -42,7 +44,8 @@ _MORE_TRUTH = _TRUTH | {"yes": True, "no": False, "1": True, "0": False}
 class FieldChoice:
     """Which members become fields, and of which kind."""
 
-    #: "auto", "all", "none", or the dotted paths of members, each of which is the name of its field.
+    #: "auto", "all", "none", or the dotted paths of members, each of which is the name of its field. ``metadata.*``
+    #: stands for all short members of the object ``metadata``, under their own names.
     members: str | Sequence[str] = "auto"
     #: Further fields: the dotted path of each, by name.
     named: Mapping[str, str] = field(default_factory=dict)
@@ -63,8 +66,15 @@ class FieldChoice:
     @property
     def paths(self) -> dict[str, str]:
         """The dotted paths of the fields that were asked for, by name."""
-        own = {} if isinstance(self.members, str) else {path: path for path in self.members}
+        own = {} if isinstance(self.members, str) else {path: path for path in self.members if not path.endswith(_ALL)}
         return own | dict(self.named)
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """The dotted paths of objects whose members all become fields."""
+        if isinstance(self.members, str):
+            return ()
+        return tuple(path.removesuffix(_ALL) for path in self.members if path.endswith(_ALL))
 
 
 class TooLongError(ValueError):
@@ -82,7 +92,7 @@ class FieldReader:
         self._paths = choice.paths
         self._taken = frozenset(taken)
         #: Objects from which something was taken already: the rest of them is not worth a notice.
-        self._used = {path.partition(".")[0] for path in (*taken, *self._paths.values())}
+        self._used = {path.partition(".")[0] for path in (*taken, *self._paths.values(), *choice.objects)}
         #: The kind of each field, and where it was seen first.
         self._kinds: dict[str, tuple[str, str]] = {name: (kind, "in the index") for name, kind in choice.known.items()}
         self._kinds |= {name: (kind, "") for name, kind in choice.kinds.items()}
@@ -138,7 +148,8 @@ class FieldReader:
 
     def missing(self) -> list[str]:
         """Return the fields that were asked for and that no record has."""
-        return [name for name in self._paths if name not in self._found]
+        asked = [*self._paths, *(path + _ALL for path in self.choice.objects)]
+        return [name for name in asked if name not in self._found]
 
     def _columns(self, record: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         for name, _, asked in self._candidates(record):
@@ -149,19 +160,28 @@ class FieldReader:
         for name, path in self._paths.items():
             if (value := find(record, path)) is not MISSING:
                 yield name, value, True
+        for path in self.choice.objects:
+            if isinstance(inner := find(record, path), Mapping):
+                self._found.add(path + _ALL)
+                yield from self._members_of(inner, path)
         members = self.choice.members
         if members not in ("auto", "all"):
             return
         apart = self._taken | self._paths.keys() | _USUAL
         given = record.get("fields")
         if isinstance(given, Mapping):
-            yield from ((name, value, False) for name, value in given.items() if name not in self._paths)
+            yield from self._members_of(given, "fields")
             if members == "auto":
                 return
             apart |= given.keys() | {"fields"}
         for name, value in record.items():
             one = isinstance(value, str | int | float)
             if name not in apart and (one or name not in self._used | _VECTORS):
+                yield name, value, False
+
+    def _members_of(self, inner: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any, bool]]:
+        for name, value in inner.items():
+            if name not in self._paths and f"{path}.{name}" not in self._taken:
                 yield name, value, False
 
     def _read(self, name: str, value: Any, texts: bool) -> tuple[Values, str] | None:

@@ -55,6 +55,17 @@ def test_the_lines_that_export_are_python(tmp_path: Path, files: list[str], libr
     assert "json.dumps" in ast.unparse(ast.parse(textwrap.dedent("\n".join(lines))))
 
 
+@pytest.mark.parametrize("given", ["", "articles.lance"])
+def test_a_folder_of_lancedb_is_refused_with_the_lines_that_export_the_table(tmp_path: Path, given: str) -> None:
+    (tmp_path / "articles.lance" / "_versions").mkdir(parents=True)
+    with pytest.raises(SourceError, match="LanceDB") as caught:
+        read_source(tmp_path / given)
+    lines = [line for line in str(caught.value).splitlines() if line.startswith("    ")]
+    assert "typeahead index export.parquet --vectors-column vector" in lines.pop()
+    exported = ast.unparse(ast.parse(textwrap.dedent("\n".join(lines))))
+    assert f"lancedb.connect({str(tmp_path)!r}).open_table('articles').to_arrow()" in exported
+
+
 def test_a_pickle_by_itself_is_no_source(tmp_path: Path) -> None:
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(Attack()))
     with pytest.raises(SourceError, match="--format"):

@@ -28,14 +28,21 @@ def set_apart(found: Iterable[Found], near: Path) -> Iterator[tuple[Path, Iterat
 
     The temporary folder is beside ``near`` and takes as much space as the vectors and documents do.
 
-    Raises :class:`~typeahead.errors.SourceError` if there are no documents.
+    Raises :class:`~typeahead.errors.SourceError` if there are no documents. What is raised within the context about the
+    file of the vectors names the vectors instead of the file.
     """
     parent = near.absolute().parent
     with tempfile.TemporaryDirectory(prefix=f".{near.name}-", dir=parent if parent.is_dir() else None) as name:
         vectors, documents = Path(name, "vectors.npy"), Path(name, "documents.jsonl")
         _write(found, vectors, documents)
         with documents.open(encoding="utf-8") as lines:
-            yield vectors, (Document(*json.loads(line)) for line in lines)
+            try:
+                yield vectors, (Document(*json.loads(line)) for line in lines)
+            except SourceError as error:
+                if error.path != vectors:
+                    raise
+                # Nobody knows the temporary file, and it is gone when the error is read.
+                raise SourceError(f"the documents' own vectors: {str(error).removeprefix(f'{vectors}: ')}") from error
 
 
 def _write(found: Iterable[Found], vectors: Path, documents: Path) -> None:

@@ -42,12 +42,21 @@ _CHROMA = """a folder of Chroma. Export it with Chroma:
     for key, text, fields, vector in zip(*(found[name] for name in ("ids", "documents", "metadatas", "embeddings"))):
         print(json.dumps({{"id": key, "text": text, "fields": fields or {{}}, "vector": list(map(float, vector))}}))"""
 
+_LANCEDB = """a folder of LanceDB. Export a table with LanceDB:
+
+    import lancedb, pyarrow.parquet
+    pyarrow.parquet.write_table(lancedb.connect({folder!r}).open_table({name!r}).to_arrow(), "export.parquet")
+
+and adopt its vectors:
+
+    typeahead index export.parquet --vectors-column vector --teacher MODEL --out DIR"""
+
 
 def refuse_foreign(path: Path) -> None:
     """Raise :class:`~typeahead.errors.SourceError` for an index of another library."""
     message = _recognised(path)
     if message is not None:
-        raise SourceError(f"is {message}{_THEN}", path=path)
+        raise SourceError(f"is {message}", path=path)
 
 
 def _recognised(path: Path) -> str | None:
@@ -58,9 +67,12 @@ def _recognised(path: Path) -> str | None:
         return None
     for pickle in sorted(folder.glob("*.pkl")):
         if pickle.with_suffix(".faiss").is_file() and path in (folder, pickle, pickle.with_suffix(".faiss")):
-            return _LANGCHAIN.format(folder=str(folder), name=pickle.stem)
+            return _LANGCHAIN.format(folder=str(folder), name=pickle.stem) + _THEN
     if (folder / "docstore.json").is_file() and (folder / "index_store.json").is_file():
-        return _LLAMA_INDEX.format(folder=str(folder))
+        return _LLAMA_INDEX.format(folder=str(folder)) + _THEN
     if (folder / "chroma.sqlite3").is_file():
-        return _CHROMA.format(folder=str(folder))
+        return _CHROMA.format(folder=str(folder)) + _THEN
+    for table in sorted([path] if path.suffix == ".lance" else folder.glob("*.lance")):
+        if (table / "_versions").is_dir():
+            return _LANCEDB.format(folder=str(table.parent), name=table.stem)
     return None
