@@ -209,8 +209,12 @@ class ServerMetrics:
             ("events", "outcome", self.events, "Requests with events of search boxes, by what became of them."),
             ("recorded_texts", "outcome", self.recorded, "Events recorded with their text, by what became of them."),
         ):
-            series = {((label, value),): counter for value, counter in counters.items()}
-            add(f"typeahead_{name}_total", "counter", help, series)
+            add(
+                f"typeahead_{name}_total",
+                "counter",
+                help,
+                {((label, value),): counter for value, counter in counters.items()},
+            )
         add(
             "typeahead_connections_refused_total",
             "counter",
