@@ -27,7 +27,7 @@ REQUEST = Request(unit_vectors(1, 2)[0], asked("eggs"), 8)
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     # A busy machine may take its time.
-    monkeypatch.setattr("typeahead.engines.qdrant.server.CONNECT_SECONDS", LONG)
+    monkeypatch.setattr("typeahead.engines.server.CONNECT_SECONDS", LONG)
     stand_in = StandIn()
     held = documents(fields=True)
     fill_plain(stand_in.client, "articles", held, unit_vectors(len(held), 1))
@@ -116,7 +116,7 @@ async def test_a_server_that_accepts_and_never_answers_is_left_at_the_deadline(
 
 
 async def test_opening_a_silent_server_ends_with_one_line(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("typeahead.engines.qdrant.server.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("typeahead.engines.server.CONNECT_SECONDS", 0.2)
     server.pause()
     with pytest.raises(AddressError, match="does not answer"):
         await opened(server)

@@ -13,9 +13,10 @@ from qdrant_client import models
 
 from typeahead.core.encoder import Vectors
 from typeahead.engines.documents import Read
+from typeahead.engines.polling import PolledCopy
 from typeahead.engines.qdrant.address import QdrantAddress, read_address
 from typeahead.engines.qdrant.backend import QdrantBackend
-from typeahead.engines.qdrant.copy import Copy
+from typeahead.engines.qdrant.copy import Collection
 from typeahead.engines.qdrant.layout import Layout, look
 from typeahead.engines.qdrant.points import read_points
 from typeahead.engines.qdrant.searches import Searches
@@ -40,13 +41,13 @@ async def open_collection(address: str, options: OpenOptions) -> Backend:
     """
     read = read_address(address)
     server = Server(read)
-    copy: Copy | None = None
+    copy: PolledCopy | None = None
     try:
         info: models.CollectionInfo = await server.open()
         layout = await look(server, read, info)
         space = await _space(server, read, layout, options.warn)
         words = read.words and _few(read, info, options.warn)
-        copy = Copy(server, layout, words=words)
+        copy = PolledCopy(Collection(server, layout), words=words)
         await copy.open()
         _tell(read, layout, copy, options.warn)
         copy.follow()
@@ -74,7 +75,7 @@ def _few(read: QdrantAddress, info: models.CollectionInfo, warn: Callable[[str],
     return False
 
 
-def _tell(read: QdrantAddress, layout: Layout, copy: Copy, warn: Callable[[str], None]) -> None:
+def _tell(read: QdrantAddress, layout: Layout, copy: PolledCopy, warn: Callable[[str], None]) -> None:
     if copy.skipped:
         warn(
             f"{read.collection}: {copy.skipped:,} points are left out, as they have neither title nor text, no id, or "

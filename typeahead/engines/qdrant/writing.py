@@ -13,7 +13,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from typeahead.engines.qdrant.copy import Copy
+from typeahead.engines.polling import PolledCopy
 from typeahead.engines.qdrant.points import passage_point
 from typeahead.engines.qdrant.server import Server
 from typeahead.errors import SearchError
@@ -27,7 +27,7 @@ from typeahead.search.space import Space
 class CollectionWrites:
     """The capability to change documents: see :class:`~typeahead.search.port.Writes`."""
 
-    def __init__(self, server: Server, copy: Copy, space: Space, vector: str) -> None:
+    def __init__(self, server: Server, copy: PolledCopy, space: Space, vector: str) -> None:
         self._server, self._copy, self._space, self._vector = server, copy, space, vector
         self._lock = asyncio.Lock()
         self._changed = 0
