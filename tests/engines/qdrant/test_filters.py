@@ -26,7 +26,9 @@ DRAWN: dict[str, list[Values]] = {
     "flag": [True, False],
     "a dotted.name": ["a", "b"],
 }
-LAYOUT = Layout("", 1, "Dot", None, None, ("text",), None, "fields", frozenset())
+LAYOUT = Layout(
+    vector="", dim=1, distance="Dot", id=None, title=None, text=("text",), url=None, objects="fields", top=frozenset()
+)
 INDEXED = replace(LAYOUT, indexes={"fields.year": "integer"})
 
 
@@ -97,19 +99,7 @@ def test_a_range_of_many_texts_is_not_asked() -> None:
 
 def test_a_strict_server_is_asked_only_for_keys_that_have_an_index() -> None:
     contents = held_by([Document("1", fields={"year": 1, "odd": True})])
-    strict = Layout(
-        "",
-        1,
-        "Dot",
-        None,
-        None,
-        ("text",),
-        None,
-        "fields",
-        frozenset(),
-        indexes={"fields.year": "integer"},
-        strict=True,
-    )
+    strict = replace(INDEXED, strict=True)
     compile_filter(Equal("year", 1), strict, contents)
     with pytest.raises(Inexpressible):
         compile_filter(And((Equal("year", 1), Exists("odd"))), strict, contents)
@@ -127,10 +117,7 @@ def test_a_strict_server_is_asked_only_for_keys_that_have_an_index() -> None:
 )
 def test_bounds_of_an_index_of_integers_are_whole(tree: Filter, sent: dict[str, float]) -> None:
     contents = held_by([Document("1", fields={"year": 1})])
-    layout = Layout(
-        "", 1, "Dot", None, None, ("text",), None, "fields", frozenset(), indexes={"fields.year": "integer"}
-    )
-    compiled = compile_filter(tree, layout, contents).model_dump_json(exclude_none=True)
+    compiled = compile_filter(tree, INDEXED, contents).model_dump_json(exclude_none=True)
     bounds = models.Range(**sent).model_dump_json(exclude_none=True)
     assert f'"range":{bounds}' in compiled
 

@@ -10,10 +10,11 @@ from qdrant_client import models
 
 from typeahead.engines.backend import CopiedBackend
 from typeahead.engines.documents import Read
+from typeahead.engines.payloads import document_id, read_rows
 from typeahead.engines.planning import Plan, scope_and
 from typeahead.engines.polling import PolledCopy
 from typeahead.engines.qdrant.filters import Inexpressible, compile_filter
-from typeahead.engines.qdrant.points import Point, document_id, point_of, read_points
+from typeahead.engines.qdrant.points import Point, point_of, row_of
 from typeahead.engines.qdrant.searches import Searches
 from typeahead.engines.qdrant.server import Server
 from typeahead.engines.view import EngineView
@@ -90,10 +91,10 @@ class QdrantBackend(CopiedBackend):
             return None
 
     async def _read(self, ids: Sequence[str], deadline: float = math.inf) -> dict[str, Read]:
-        points = await self._points(list(dict.fromkeys(ids)), deadline)
-        points.sort(key=lambda point: document_id(self._layout, point))
+        rows = [row_of(point) for point in await self._points(list(dict.fromkeys(ids)), deadline)]
+        rows.sort(key=lambda row: document_id(self._layout, row))
         found: dict[str, Read] = {}
-        for one in read_points(self._layout, points):
+        for one in read_rows(self._layout, rows):
             found.setdefault(one.document.id, one)
         return found
 

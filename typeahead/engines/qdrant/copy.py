@@ -8,9 +8,10 @@ from typing import Any, Final
 from qdrant_client import models
 
 from typeahead.engines.documents import Read
+from typeahead.engines.payloads import Row, complete, document_id, read_rows, stamp_of
 from typeahead.engines.polling import Piece
 from typeahead.engines.qdrant.layout import Layout
-from typeahead.engines.qdrant.points import Point, complete, document_id, read_points, stamp_of
+from typeahead.engines.qdrant.points import Point, row_of
 from typeahead.engines.qdrant.server import Server
 
 #: Points that are read at once.
@@ -35,9 +36,9 @@ class Collection:
 
     async def every(self) -> AsyncIterator[Piece]:
         """Read everything; points of one document follow each other."""
-        rest: list[Point] = []
+        rest: list[Row] = []
         async for some in self._scroll():
-            whole, rest = complete(self._layout, [*rest, *some])
+            whole, rest = complete(self._layout, [*rest, *map(row_of, some)])
             yield self._piece(whole)
         yield self._piece(rest)
 
@@ -45,18 +46,18 @@ class Collection:
         """Read the stamps of documents that were written since."""
         condition = models.FieldCondition(key="changed", range=models.Range(gte=time))
         async for some in self._scroll(models.Filter(must=[condition]), payload=["id", "changed"]):
-            yield {document_id(self._layout, point): stamp_of(self._layout, point) for point in some}
+            yield {document_id(self._layout, row): stamp_of(self._layout, row.payload) for row in map(row_of, some)}
 
     async def ids(self) -> AsyncIterator[Sequence[str]]:
         """Read the ids of all documents."""
         async for some in self._scroll(payload=["id"]):
-            yield [document_id(self._layout, point) for point in some]
+            yield [document_id(self._layout, row_of(point)) for point in some]
 
     async def some(self, ids: Sequence[str]) -> Sequence[Read]:
         """Read some documents."""
         condition = models.FieldCondition(key="id", match=models.MatchAny(any=list(ids)))
-        points = [point async for some in self._scroll(models.Filter(must=[condition])) for point in some]
-        return list(read_points(self._layout, points))
+        rows = [row_of(point) async for some in self._scroll(models.Filter(must=[condition])) for point in some]
+        return list(read_rows(self._layout, rows))
 
     async def count(self, *, documents: bool) -> int:
         """Count points."""
@@ -66,12 +67,12 @@ class Collection:
         found: models.CountResult = await self._server.call("count", count_filter=first, exact=True)
         return found.count
 
-    def _piece(self, points: Sequence[Point]) -> Piece:
+    def _piece(self, rows: Sequence[Row]) -> Piece:
         named = self._layout.made is None and self._layout.id is not None
         places: dict[str, Any] = {}
-        for point in points if named else ():
-            places.setdefault(document_id(self._layout, point), point.id)
-        return Piece(list(read_points(self._layout, points)), len(points), places)
+        for row in rows if named else ():
+            places.setdefault(document_id(self._layout, row), row.place)
+        return Piece(list(read_rows(self._layout, rows)), len(rows), places)
 
     async def _scroll(
         self, condition: models.Filter | None = None, payload: Any = True

@@ -13,12 +13,13 @@ from qdrant_client import models
 
 from typeahead.core.encoder import Vectors
 from typeahead.engines.documents import Read
+from typeahead.engines.payloads import read_rows
 from typeahead.engines.polling import PolledCopy
 from typeahead.engines.qdrant.address import QdrantAddress, read_address
 from typeahead.engines.qdrant.backend import QdrantBackend
 from typeahead.engines.qdrant.copy import Collection
 from typeahead.engines.qdrant.layout import Layout, look
-from typeahead.engines.qdrant.points import read_points
+from typeahead.engines.qdrant.points import row_of
 from typeahead.engines.qdrant.searches import Searches
 from typeahead.engines.qdrant.server import Server
 from typeahead.engines.qdrant.writing import CollectionWrites
@@ -123,7 +124,7 @@ async def _sample(server: Server, layout: Layout) -> tuple[list[Read], Vectors]:
     vectors: list[Any] = []
     for point in points:
         vector = point.vector.get(layout.vector) if isinstance(point.vector, dict) else point.vector
-        if vector is not None and (read := next(read_points(layout, [point]), None)) is not None:
+        if vector is not None and (read := next(read_rows(layout, [row_of(point)]), None)) is not None:
             documents.append(read)
             vectors.append(vector)
     return documents, np.array(vectors, np.float32).reshape(len(vectors), layout.dim)

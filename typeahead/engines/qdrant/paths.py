@@ -1,29 +1,13 @@
-"""Places in a payload: sequences of keys, and how Qdrant writes them."""
+"""How Qdrant writes places in a payload."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-Path: TypeAlias = tuple[str, ...]
+from typeahead.engines.payloads import Path
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
-
-
-def read_path(text: str) -> Path:
-    """Read ``metadata.title``."""
-    return tuple(text.split("."))
-
-
-def get(payload: Mapping[str, Any], path: Path) -> Any:
-    """The value at a place, None if there is none."""
-    value: Any = payload
-    for name in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
 
 
 def json_path(path: Path) -> str | None:

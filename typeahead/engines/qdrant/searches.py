@@ -9,11 +9,12 @@ import numpy as np
 from qdrant_client import models
 
 from typeahead.core.encoder import Vectors
+from typeahead.engines.payloads import document_id, stamp_of
 from typeahead.engines.planning import Plan
 from typeahead.engines.qdrant.filters import only
 from typeahead.engines.qdrant.layout import Layout
 from typeahead.engines.qdrant.paths import json_path
-from typeahead.engines.qdrant.points import PointId, document_id, point_of, stamp_of
+from typeahead.engines.qdrant.points import PointId, point_of, row_of
 from typeahead.search.filters import is_text
 
 #: Points that a search of some documents returns at most, where a document may have several.
@@ -79,9 +80,17 @@ class Searches:
         length = float(np.dot(one.vector, one.vector))
         found = []
         for point in points:
-            if key := document_id(self.layout, point):
+            if key := document_id(self.layout, row_of(point)):
                 passage = (point.payload or {}).get("passage", 0) if self.layout.made is not None else 0
-                found.append((near, key, passage, stamp_of(self.layout, point), self._similarity(point.score, length)))
+                found.append(
+                    (
+                        near,
+                        key,
+                        passage,
+                        stamp_of(self.layout, point.payload or {}),
+                        self._similarity(point.score, length),
+                    )
+                )
         return found
 
     def _search(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from qdrant_client import models
 
+from typeahead.engines.payloads import payloads_of
 from typeahead.engines.polling import PolledCopy
 from typeahead.engines.qdrant.points import passage_point
 from typeahead.engines.qdrant.server import Server
@@ -104,22 +104,12 @@ def _changed_at(time: int) -> models.FieldCondition:
 
 
 def points_of(entry: Entry, changed: int, vector: str = "") -> list[models.PointStruct]:
-    """Return the points of a document, one for each passage. Title and URL are in the first alone."""
-    document, passages, vectors = entry
-    fields = {name: list(one) if isinstance(one, tuple) else one for name, one in document.fields.items()}
-    found = []
-    for number, (passage, one) in enumerate(zip(passages, vectors, strict=True)):
-        payload: dict[str, Any] = {
-            "id": document.id,
-            "passage": number,
-            "title": document.title if not number else "",
-            "text": passage.text,
-            "url": document.url if not number else "",
-            "path": list(passage.path),
-            "anchor": passage.anchor,
-            "fields": fields,
-            "changed": changed,
-        }
-        sent: Any = {vector: one.tolist()} if vector else one.tolist()
-        found.append(models.PointStruct(id=passage_point(document.id, number), vector=sent, payload=payload))
-    return found
+    """Return the points of a document, one for each passage."""
+    return [
+        models.PointStruct(
+            id=passage_point(entry.document.id, number),
+            vector={vector: one.tolist()} if vector else one.tolist(),
+            payload=payload,
+        )
+        for number, (payload, one) in enumerate(zip(payloads_of(entry, changed), entry.vectors, strict=True))
+    ]
