@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=_out,
         metavar="DIR",
-        help="folder of the index, a new table: postgresql://HOST/DB?table=NAME, or collection: qdrant://HOST/NAME",
+        help="folder of the index, a new table: postgresql://HOST/DB?table=NAME, or collection: qdrant://HOST/NAME or "
+        "milvus://HOST/NAME",
     )
     parser.add_argument("--text-field", metavar="NAME", help="field with the text (default: text)")
     parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
@@ -293,15 +294,16 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
 
 def _make_table(options: argparse.Namespace, bad: BadLines | None, skipped: Skipped) -> None:
     """Encode the documents into a new table of a database, or a new collection."""
+    from typeahead.engines.milvus import entry as milvus
     from typeahead.engines.postgres import entry as postgres
     from typeahead.engines.qdrant import entry as qdrant
     from typeahead.index import read_source
     from typeahead.text.dividing import divider_for
     from typeahead.text.formats.database import shown
 
-    loads = [one.load_documents for one in (postgres, qdrant) if one.is_address(options.out)]
+    loads = [one.load_documents for one in (postgres, qdrant, milvus) if one.is_address(options.out)]
     if not loads:
-        options.refuse(f"--out {shown(options.out)} is neither a folder nor postgresql://… or qdrant://…")
+        options.refuse(f"--out {shown(options.out)} is neither a folder nor postgresql://…, qdrant://… or milvus://…")
     if options.update or options.vectors or options.vectors_column or options.dimensions:
         options.refuse(
             "a database takes documents that are encoded here, once: leave out --update, --vectors, --vectors-column "

@@ -99,6 +99,11 @@ class PolledCopy:
         """The words and fields as they are now."""
         return self._living.contents
 
+    @property
+    def most_passages(self) -> int:
+        """How many passages a document has at most, as far as they are known."""
+        return max(self._sizes.values(), default=1)
+
     async def open(self) -> None:
         """Read everything. Raises what the source does."""
         async with self._lock:

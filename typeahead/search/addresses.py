@@ -1,8 +1,8 @@
 """Opens the back end of an address: ``my-index``, ``postgresql://…``.
 
-An address without a scheme is a folder, the embedded index; ``postgresql://…`` is a table, and ``qdrant://…`` a
-collection. Other packages register schemes as entry points of the group ``typeahead.backends``; the entry point ``x``
-answers to ``x://…``. It names a function ``open(address, options) -> Backend``.
+An address without a scheme is a folder, the embedded index; ``postgresql://…`` is a table, and ``qdrant://…`` and
+``milvus://…`` are collections. Other packages register schemes as entry points of the group ``typeahead.backends``; the
+entry point ``x`` answers to ``x://…``. It names a function ``open(address, options) -> Backend``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _OURS: Final = {
     "postgres": "typeahead.engines.postgres.entry:open_postgres",
     "qdrant": "typeahead.engines.qdrant.entry:open_qdrant",
     "qdrants": "typeahead.engines.qdrant.entry:open_qdrant",
+    "milvus": "typeahead.engines.milvus.entry:open_milvus",
+    "milvuss": "typeahead.engines.milvus.entry:open_milvus",
 }
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
 

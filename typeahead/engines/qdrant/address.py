@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import unquote
 
+from typeahead.engines.parameters import read_parts
 from typeahead.errors import AddressError
 
 #: What each parameter says.
@@ -39,7 +39,6 @@ API_KEY: Final = "TYPEAHEAD_QDRANT_API_KEY"
 PORT: Final = 6333
 #: The encoder of passages where the address names none.
 ENCODER: Final = "minilm-doc"
-_TRUTHS: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _MOST_EF: Final = 10_000
 
 
@@ -68,62 +67,37 @@ class QdrantAddress:
 
 def read_address(address: str) -> QdrantAddress:
     """Read an address. Raises :class:`~typeahead.errors.AddressError`, whose message holds no secret."""
-    parts = urlsplit(address)
-    netloc = parts.netloc.rpartition("@")[2]
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    kept = urlencode([(key, value) for key, value in pairs if key in PARAMETERS], safe="/,.:")
-    name = f"{parts.scheme}://{netloc}{parts.path}{'?' if kept else ''}{kept}"
-    if "@" in parts.netloc or any(key in ("api_key", "api-key", "apikey") for key, _ in pairs):
-        raise AddressError(name, f"an API key does not belong into an address: set {API_KEY}")
-    given: dict[str, str] = {}
-    for key, value in pairs:
-        if key not in PARAMETERS:
-            close = get_close_matches(key, PARAMETERS, 1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(PARAMETERS)}"
-            raise AddressError(name, f"there is no parameter {key[:40]!r}: {hint}")
-        given[key] = value
+    parts = read_parts(
+        address,
+        PARAMETERS,
+        ("api_key", "api-key", "apikey"),
+        f"an API key does not belong into an address: set {API_KEY}",
+    )
+    given, path = parts.given, parts.split.path
     url = folder = None
-    if netloc:
-        try:
-            port = parts.port or PORT
-        except ValueError:
-            raise AddressError(name, "the port is no number: give qdrant://HOST:PORT/COLLECTION") from None
-        if not parts.hostname:
-            raise AddressError(name, "it names no host: give qdrant://HOST:PORT/COLLECTION")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        url = f"{'https' if parts.scheme == 'qdrants' else 'http'}://{host}:{port}"
-        collection = unquote(parts.path.strip("/"))
+    if parts.split.netloc:
+        port = parts.port(PORT, "qdrant://HOST:PORT/COLLECTION")
+        url = f"{'https' if parts.split.scheme == 'qdrants' else 'http'}://{parts.host}:{port}"
+        collection = unquote(path.strip("/"))
         if not collection or "/" in collection or "collection" in given:
-            raise AddressError(name, "the path is the collection: give qdrant://HOST:PORT/COLLECTION")
+            raise AddressError(parts.shown, "the path is the collection: give qdrant://HOST:PORT/COLLECTION")
     else:
-        folder = Path(unquote(parts.path))
+        folder = Path(unquote(path))
         collection = given.get("collection", "")
-        if not collection or parts.path in ("", "/"):
-            raise AddressError(name, "local mode is a folder and a collection: qdrant:///FOLDER?collection=NAME")
-    if given.get("similarity", "dot") not in ("cosine", "dot"):
-        raise AddressError(name, f"similarity is {given['similarity'][:40]!r}: give cosine or dot")
-    ef = given.get("ef")
-    if ef is not None and not (ef.isascii() and ef.isdecimal() and 1 <= int(ef) <= _MOST_EF):
-        raise AddressError(name, f"ef is {ef[:40]!r}: give a number from 1 to {_MOST_EF}")
-    fields = given.get("fields")
+        if not collection or path in ("", "/"):
+            raise AddressError(parts.shown, "local mode is a folder and a collection: qdrant:///FOLDER?collection=NAME")
     return QdrantAddress(
-        name,
+        parts.shown,
         url,
         folder,
         collection,
         {key: given[key] for key in KEYS if key in given},
         given.get("vector"),
-        None if fields is None else tuple(field for field in fields.split(",") if field),
+        parts.names("fields"),
         given.get("encoder", ENCODER),
         given.get("teacher"),
-        given.get("similarity"),
-        None if ef is None else int(ef),
-        _truth(name, "words", given.get("words", "yes")),
-        _truth(name, "unverified", given.get("unverified", "no")),
+        parts.similarity(),
+        parts.number("ef", _MOST_EF),
+        parts.truth("words", default=True),
+        parts.truth("unverified", default=False),
     )
-
-
-def _truth(name: str, key: str, text: str) -> bool:
-    if text not in _TRUTHS:
-        raise AddressError(name, f"{key} is {text[:40]!r}: give yes or no")
-    return _TRUTHS[text]

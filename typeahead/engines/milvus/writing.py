@@ -1,0 +1,111 @@
+"""Writes documents into a collection that this package made.
+
+Milvus has no transactions. New rows replace old ones first, and rows that are left over go after that, so a search
+meanwhile finds each document, perhaps in both versions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from typeahead.engines.milvus.creating import LONGEST, VECTOR, point_of
+from typeahead.engines.milvus.filters import listed, literal
+from typeahead.engines.milvus.server import Server
+from typeahead.engines.payloads import payloads_of
+from typeahead.engines.polling import PolledCopy
+from typeahead.errors import SearchError
+from typeahead.index.changes.records import check_entry
+from typeahead.index.kinds import FieldKinds
+from typeahead.search.filters import Filter, is_text
+from typeahead.search.port import Entry
+from typeahead.search.space import Space
+
+
+class CollectionWrites:
+    """The capability to change documents: see :class:`~typeahead.search.port.Writes`."""
+
+    def __init__(self, server: Server, copy: PolledCopy, space: Space) -> None:
+        self._server, self._copy, self._space = server, copy, space
+        self._lock = asyncio.Lock()
+        self._changed = 0
+
+    @property
+    def divides(self) -> bool:
+        """See :attr:`~typeahead.search.port.Writes.divides`."""
+        return True
+
+    async def upsert(self, entries: Sequence[Entry]) -> int:
+        """See :meth:`~typeahead.search.port.Writes.upsert`."""
+        self._server.check()
+        if not entries:
+            return self._copy.version
+        async with self._lock:
+            kinds = FieldKinds(await self.kinds())
+            for entry in entries:
+                check_entry(entry, self._space.dim)
+                kinds.add(entry.document)
+            self._changed = max(time.time_ns() // 1000, self._changed + 1)
+            # All are checked before any is written.
+            rows = [row for entry in entries for row in rows_of(entry, self._changed)]
+            await self._server.call("upsert", data=rows)
+            ids = listed([entry.document.id for entry in entries])
+            await self._server.call("delete", filter=f"id in {ids} and changed != {self._changed}")
+            await self._copy.refresh()
+        return self._copy.version
+
+    async def delete(self, ids: Sequence[str]) -> tuple[int, int]:
+        """See :meth:`~typeahead.search.port.Writes.delete`."""
+        self._server.check()
+        possible = [key for key in dict.fromkeys(ids) if key and is_text(key) and literal(key) is not None]
+        if not possible:
+            return 0, self._copy.version
+        condition = f"id in {listed(possible)}"
+        async with self._lock:
+            found = await self._server.call(
+                "query",
+                filter=f"{condition} and passage == 0",
+                output_fields=["count(*)"],
+                consistency_level="Strong",
+            )
+            count = int(found[0]["count(*)"])
+            if count:
+                await self._server.call("delete", filter=condition)
+                await self._copy.refresh()
+        return count, self._copy.version
+
+    async def matching(self, tree: Filter, most: int) -> Sequence[str]:
+        """See :meth:`~typeahead.search.port.Writes.matching`."""
+        self._server.check()
+        contents = self._copy.contents
+        return [contents.id(row) for row in contents.live_rows(contents.masks(tree))[:most].tolist()]
+
+    async def kinds(self) -> Mapping[str, str]:
+        """See :meth:`~typeahead.search.port.Writes.kinds`."""
+        self._server.check()
+        return self._copy.contents.kinds
+
+
+def rows_of(entry: Entry, changed: int) -> list[dict[str, Any]]:
+    """Return the rows of a document, one for each passage.
+
+    Raises :class:`~typeahead.errors.SearchError` for what Milvus cannot hold.
+    """
+    key = entry.document.id
+    if not is_text(key + entry.document.title + entry.document.text + entry.document.url):
+        raise SearchError(f"document {ascii(key)[:60]} has a lone surrogate: leave it out")
+    if literal(key) is None:
+        raise SearchError(f"document {ascii(key)[:60]} has an id with control characters: Milvus cannot look it up")
+    rows = []
+    for payload, vector in zip(payloads_of(entry, changed), entry.vectors, strict=True):
+        for name in ("id", "title", "text", "url", "anchor", "fields"):
+            value = payload[name] if name != "fields" else json.dumps(payload[name])
+            if (size := len(value.encode())) > LONGEST:
+                raise SearchError(
+                    f"document {ascii(key)[:60]}: {name} has {size:,} bytes, and Milvus holds {LONGEST:,}: shorten it"
+                )
+        rows.append({"point": point_of(key, payload["passage"]), VECTOR: vector.tolist(), **payload})
+    return rows
