@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -104,16 +104,17 @@ def started(folder: Path, **settings: str) -> Iterator[tuple[int, int]]:
     assert helper.stdout is not None
     port, health, process = map(int, helper.stdout.readline().split())
     try:
-        _wait(health)
+        _wait(health, helper)
         yield process, port
     finally:
-        os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
         helper.wait(_SECONDS)
         helper.stdout.close()
         shutil.rmtree(folder / "data", ignore_errors=True)
 
 
-def _wait(health: int) -> None:
+def _wait(health: int, helper: subprocess.Popen[str]) -> None:
     until = time.monotonic() + _SECONDS
     while True:
         try:
@@ -122,6 +123,8 @@ def _wait(health: int) -> None:
                     return
         except OSError:
             pass
+        # All servers of a machine lock one file: /run/milvus/standalone.pid.
+        assert helper.poll() is None, "the server has ended: does another one run on this machine?"
         assert time.monotonic() < until, "the server does not start"
         time.sleep(0.1)
 

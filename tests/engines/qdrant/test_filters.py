@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from qdrant_client import QdrantClient, models
 
-from tests.engines.postgres.test_filters import drawn_filter
+from tests.engines.drawn import drawn_filter
 from typeahead.engines.documents import Read
 from typeahead.engines.living import LivingDocuments
 from typeahead.engines.qdrant.filters import MOST_TEXTS, Inexpressible, compile_filter

@@ -2,8 +2,8 @@
 
 A row is a passage, and the passages of a document are numbered from 0. Its fields are ``point``, the primary key,
 ``id``, ``passage``, ``title``, ``text``, ``url``, ``path``, ``anchor``, ``fields``, ``vector``, and ``changed``: the
-time of its write in microseconds. What nobody could find out from the rows is in the collection's description, as
-JSON; Milvus Lite keeps no descriptions, so it is in a property there::
+time of its write in microseconds. ``path`` is within an object, as Milvus wants it. What nobody could find out from the
+rows is in the collection's description, as JSON; Milvus Lite keeps no descriptions, so it is in a property there::
 
     {"typeahead": {"format": 1, "teacher": …, "revision": …, "similarity": "cosine", "encoder": …}}
 """

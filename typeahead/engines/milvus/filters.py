@@ -116,7 +116,7 @@ class _Compiler:
             # Nothing looks at one element after another.
             raise Inexpressible(tree)
         values = [one for value in _values(tree) if (one := _held(column, value)) is not None]
-        return " or ".join(f"array_contains({name}, {_written(tree, value)})" for value in values) or None
+        return " or ".join(f"array_contains({name}, {_element(tree, value)})" for value in values) or None
 
     def _json(self, path: Sequence[str], tree: _Leaf, *, holds: bool) -> str:
         if not holds or isinstance(tree, Exists) or (isinstance(tree, Range) and not _bounds(tree)):
@@ -147,7 +147,7 @@ class _Compiler:
             if self._may_have(name, value):
                 found.append(f"{where} == {_written(tree, value)}")
                 if several:
-                    found.append(f"json_contains({where}, {_written(tree, value)})")
+                    found.append(f"json_contains({where}, {_element(tree, value)})")
         return f"({' or '.join(found)})" if found else self._none
 
     def _may_have(self, name: str, value: Value) -> bool:
@@ -264,5 +264,13 @@ def _within(tree: Range, value: Value) -> bool:
 def _written(tree: _Leaf, value: Value) -> str:
     written = literal(value)
     if written is None:
+        raise Inexpressible(tree)
+    return written
+
+
+def _element(tree: _Leaf, value: Value) -> str:
+    written = _written(tree, value)
+    if written.startswith("-"):
+        # Milvus Lite reads no sign there.
         raise Inexpressible(tree)
     return written

@@ -85,6 +85,8 @@ class Layout(PayloadLayout):
                 self.listed.add(name)
             elif isinstance(value, dict):
                 self.listed.update(key for key, one in value.items() if isinstance(one, list))
+        if self.made is not None and isinstance(path := payload.get("path"), dict):
+            payload["path"] = path.get("path", ())
         return Row(payload.get(self.key), payload)
 
     def vector_of(self, entity: Mapping[str, Any]) -> Vectors | None:

@@ -107,5 +107,7 @@ def rows_of(entry: Entry, changed: int) -> list[dict[str, Any]]:
                 raise SearchError(
                     f"document {ascii(key)[:60]}: {name} has {size:,} bytes, and Milvus holds {LONGEST:,}: shorten it"
                 )
+        # JSON is an object in Milvus.
+        payload["path"] = {"path": payload["path"]}
         rows.append({"point": point_of(key, payload["passage"]), VECTOR: vector.tolist(), **payload})
     return rows
