@@ -18,22 +18,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pytest
 from pymilvus import MilvusClient
 
+from typeahead.engines.milvus.address import TOKEN
 from typeahead.engines.milvus.server import OLD
 
 #: The environment variable of a server that is there already.
 SERVER: Final = "TYPEAHEAD_TEST_MILVUS"
 _SECONDS: Final = 120
+#: The first user of each server.
+_ROOT: Final = "root:Milvus"
 #: Starts the server of the package, and tells where it listens.
 _STARTING: Final = """
 import sys
 from milvus import MilvusServer
 settings = dict(one.split("=") for one in sys.argv[2:])
 server = MilvusServer(data_dir=sys.argv[1], wait_for_started=False, **settings)
+server.config.set("authorization_enabled", True)
 server.start()
 print(server.listen_port, server.webservice_port, server.server_proc.pid, flush=True)
 server.server_proc.wait()
@@ -43,13 +48,17 @@ server.server_proc.wait()
 class Milvus:
     """A server or a file, with a client for tests to fill it."""
 
-    def __init__(self, client: Any, prefix: str) -> None:
-        self.client = client
+    def __init__(self, client: Any, prefix: str, port: int, *, guarded: bool = False) -> None:
+        self.client, self.port = client, port
+        #: Whether only users are let in.
+        self.guarded = guarded
         self._prefix = prefix
         self.lite = prefix.startswith("milvus:///")
         self._names = count()
         #: Collections that are only read, by what is in them.
         self.shared: dict[str, str] = {}
+        #: Empty collections that this package made.
+        self.spare: list[str] = []
 
     def name(self) -> str:
         """A name of a collection that nobody has."""
@@ -70,7 +79,11 @@ def lite(folder: Path) -> Iterator[Milvus]:
         pytest.skip("Milvus Lite needs pymilvus 2.4 or newer, and milvus-lite: make milvus")
     file = folder / "milvus.db"
     client = MilvusClient(str(file))
-    yield Milvus(client, f"milvus://{file}?collection=")
+    # One file has one server within the process.
+    from milvus_lite.server_manager import server_manager_instance
+
+    port = int(server_manager_instance.start_and_get_uri(str(file)).rpartition(":")[2])
+    yield Milvus(client, f"milvus://{file}?collection=", port)
     client.close()
 
 
@@ -82,13 +95,14 @@ def server(folder: Path) -> Iterator[Milvus]:
         return
     if importlib.util.find_spec("milvus") is None:
         pytest.skip(f"set {SERVER} to milvus://HOST:PORT, or install milvus==2.3.5 with pymilvus<2.4: make milvus")
-    with started(folder) as (_, port):
-        yield from _at(f"127.0.0.1:{port}")
+    with started(folder) as (_, port), pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN, _ROOT)
+        yield from _at(f"127.0.0.1:{port}", guarded=True)
 
 
-def _at(place: str) -> Iterator[Milvus]:
-    client = MilvusClient(f"http://{place}")
-    yield Milvus(client, f"milvus://{place}/")
+def _at(place: str, *, guarded: bool = False) -> Iterator[Milvus]:
+    client = MilvusClient(f"http://{place}", token=os.environ.get(TOKEN, ""))
+    yield Milvus(client, f"milvus://{place}/", int(place.rpartition(":")[2]), guarded=guarded)
     client.close()
 
 
@@ -134,3 +148,10 @@ def _free() -> int:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
         return port
+
+
+if __name__ == "__main__":
+    # For trying things: runs until Enter.
+    with TemporaryDirectory() as place, started(Path(place)) as (_, listens):
+        print(f"milvus://127.0.0.1:{listens}, with {TOKEN}={_ROOT}", flush=True)
+        sys.stdin.readline()
