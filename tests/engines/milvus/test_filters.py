@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,12 @@ def test_expressions_compare_as_the_fields_of_the_schema_can(tree: Filter, expre
 def test_what_versions_answer_differently_is_not_asked(tree: Filter) -> None:
     with pytest.raises(Inexpressible):
         compile_filter(tree, LAYOUT, None)
+
+
+def test_an_object_within_the_dynamic_field_is_not_asked() -> None:
+    layout = replace(LAYOUT, objects="metadata", top=frozenset())
+    with pytest.raises(Inexpressible):
+        compile_filter(Equal("free", 1), layout, None)
 
 
 def test_values_of_another_kind_than_a_key_has_are_not_asked_for() -> None:

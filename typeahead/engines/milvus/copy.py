@@ -15,7 +15,7 @@ from typeahead.engines.polling import Piece
 #: Rows that are read at once.
 ROWS: Final = 1000
 #: The clients' own iterators ask for rows in the order of their primary keys so, before 2.4 and since.
-_IN_ORDER: Final = {"reduce_stop_for_best": "True", "iterator": "True"}
+_IN_ORDER: Final[Mapping[str, Any]] = {"reduce_stop_for_best": "True", "iterator": "True"}
 
 
 class Collection:

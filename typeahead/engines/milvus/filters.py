@@ -85,14 +85,16 @@ class _Compiler:
             return f"({(' and ' if every else ' or ').join(parts)})"
         path = self._layout.field(tree.field)
         column = self._layout.columns.get(path[0])
-        if column is None or (len(path) > 1 and column.kind):
-            if len(path) > 1 or not self._layout.dynamic:
-                return self._none if holds else self._all
-        elif column.kind:
-            return self._column(path[0], column, tree, holds=holds)
-        if len(path) == 1 and column is not None:
-            # An object as a whole is no field.
+        if column is None and self._layout.dynamic and len(path) > 1:
+            # An object within the dynamic field.
+            raise Inexpressible(tree)
+        if (column is None and not self._layout.dynamic) or (
+            column is not None and (len(path) > 1) == bool(column.kind)
+        ):
+            # There is no such field, or it is an object as a whole.
             return self._none if holds else self._all
+        if column is not None and column.kind:
+            return self._column(path[0], column, tree, holds=holds)
         return self._json(path, tree, holds=holds)
 
     def _column(self, name: str, column: Column, tree: _Leaf, *, holds: bool) -> str:

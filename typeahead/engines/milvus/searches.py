@@ -64,7 +64,8 @@ class Searches:
             return None
         if column is not None and column.kind:
             return f"{path[0]} in {listed(possible)}"
-        where = f"{path[0] if len(path) > 1 else '$meta'}[{json.dumps(path[-1])}]"
+        keys = path[1:] if column is not None else path
+        where = "".join(["$meta" if column is None else path[0], *(f"[{json.dumps(key)}]" for key in keys)])
         # Texts and numbers may not stand in one list.
         found = [f"{where} in {listed(possible)}", *([f"{where} in {listed(numbers)}"] if numbers else [])]
         return " or ".join(found)
