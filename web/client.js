@@ -33,6 +33,8 @@ const BROWSER = {
 const POLICY_VIOLATION = 1008;
 /** The server closes an idle connection with this code. */
 const NORMAL_CLOSE = 1000;
+/** The close code of a server that restarts. */
+const SERVICE_RESTART = 1012;
 /** States in which the websocket is tried again from time to time. */
 const RETRYING = ["waiting", "offline", "http"];
 
@@ -251,7 +253,8 @@ export class TypeaheadClient extends EventTarget {
       if (expired) this.#query.report({ code: "unauthorized", message: reason || "The access has expired." });
       return;
     }
-    this.#retryTimer = this.#around.setTimeout(() => this.#retry(), this.#backoff.failed(this.#state === "http"));
+    const wait = this.#backoff.failed(this.#state === "http", code === SERVICE_RESTART);
+    this.#retryTimer = this.#around.setTimeout(() => this.#retry(), wait);
     if (this.#state !== "http") this.#wait();
     this.#askSoon();
   }

@@ -45,7 +45,7 @@ def main() -> None:
             "127.0.0.1",
             0,
             count=int(count),
-            drain_seconds=2.0,
+            ending_seconds=2.0,
             on_ready=lambda address: print(address, flush=True),
             unix=next(((Path(argument), 0o600) for argument in arguments if argument.endswith(".sock")), None),
         ).run()

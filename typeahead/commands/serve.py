@@ -290,7 +290,7 @@ def run_workers(settings: Settings, arguments: Sequence[str]) -> None:
             config.host,
             config.port,
             count=launch.workers,
-            drain_seconds=config.drain_seconds,
+            ending_seconds=config.notice_seconds + config.drain_seconds,
             on_ready=_announce,
             share_port=config.share_port,
             unix=None if config.socket is None else (config.socket, int(config.socket_mode, 8)),

@@ -88,6 +88,8 @@ class App:
         self.orphaned = False
         self.status = "starting"
         self.failure: Exception | None = None
+        #: Whether the server will stop soon, but goes on as before until then. Only ``/readyz`` tells.
+        self.leaving = False
         self._encoders: dict[str, Encoder] = {encoder.config.name: encoder}
         for further in (passages, fallback):
             if further is not None:
@@ -144,7 +146,7 @@ class App:
             self._pipeline,
             self._embedder,
             self._encoders,
-            status=lambda: self.status,
+            status=lambda: "leaving" if self.leaving and self.status == "ready" else self.status,
             metrics=self._render_metrics,
             dashboard=self._dashboard,
             timings=ClientTimings(self._metrics, per_second=config.client_reports),

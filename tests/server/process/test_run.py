@@ -20,10 +20,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.server.fakes import BruteForceIndex, MeanEncoder
-from tests.server.running import PATIENCE, eventually, running
+from tests.server.running import PATIENCE, Client, eventually, running
 from typeahead.server import ListenError, ServerConfig, create_app, serve
 from typeahead.server.process.listening import listen, listener_port
 from typeahead.server.process.run import Server, prepared
+from typeahead.server.typing import endpoint
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -132,6 +133,48 @@ def test_a_draining_server_is_not_ready_and_takes_no_sessions() -> None:
         assert client.hear()["seq"] == 1
         with pytest.raises(ConnectionClosed):
             client.hear()
+
+
+def test_a_server_can_say_that_it_will_stop_and_go_on_meanwhile() -> None:
+    with running(notice_seconds=PATIENCE) as server, server.client() as before:
+        server.server.should_exit = True
+        eventually(lambda: httpx.get(f"{server.http}/readyz").status_code == 503)
+        assert httpx.get(f"{server.http}/readyz").json() == {"status": "leaving"}
+        with server.client() as after:
+            for client in (before, after):
+                client.say(seq=1, text="tea")
+                assert client.hear()["seq"] == 1
+            server.server.force_exit = True
+            with pytest.raises(ConnectionClosed):
+                after.hear()
+
+
+def test_many_sessions_are_sent_away_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "_CLOSED_A_SECOND", 2)
+    monkeypatch.setattr(endpoint, "_CLOSING_SECONDS", 0.5)
+    with running(drain_seconds=PATIENCE) as server, server.client() as one, server.client() as other:
+        for client in (one, other):
+            client.say(seq=1, text="tea")
+            client.hear()
+        server.server.should_exit = True
+        gone: list[Client] = []
+        while not gone:
+            gone = [client for client in (one, other) if _closed_with(client) == 1012]
+        (left,) = {one, other} - set(gone)
+        left.say(seq=2, text="tea pot")
+        assert left.hear()["seq"] == 2
+        eventually(lambda: _closed_with(left) == 1012)
+
+
+def _closed_with(client: Client) -> int | None:
+    """The code that the server closed a session with; None if it is open."""
+    try:
+        client.connection.recv(timeout=0.01)
+    except TimeoutError:
+        return None
+    except ConnectionClosed as error:
+        return None if error.rcvd is None else error.rcvd.code
+    raise AssertionError("an answer that nobody waits for")
 
 
 def test_a_port_in_use_is_one_line_that_says_what_to_do() -> None:

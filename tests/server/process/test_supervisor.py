@@ -218,7 +218,7 @@ def test_all_workers_take_a_new_index_and_so_does_one_that_is_replaced(tmp_path:
 
 
 def test_a_second_server_on_the_port_is_refused() -> None:
-    options: dict[str, Any] = {"count": WORKERS, "drain_seconds": 1.0, "on_ready": print}
+    options: dict[str, Any] = {"count": WORKERS, "ending_seconds": 1.0, "on_ready": print}
     with servers() as server:
         port = int(server.first_line.rpartition(":")[2])
         with pytest.raises(ListenError, match="the port is in use"):

@@ -19,6 +19,12 @@ test("half of the wait is random", () => {
   equal([125, 250], [new Backoff(() => 0).failed(false), certain().failed(false)]);
 });
 
+test("a server that restarts is tried soon, at a random moment, and once", () => {
+  const backoff = certain();
+  equal([100, 500, 1000], Array.from({ length: 3 }, () => backoff.failed(false, true)));
+  equal(0, new Backoff(() => 0).failed(false, true));
+});
+
 test("an answer starts the back-off over", () => {
   const backoff = certain();
   backoff.failed(false);

@@ -39,6 +39,39 @@ test("a page in the background does not dial until it is looked at", () => {
   equal(2, world.sockets.length);
 });
 
+test("when the server restarts, all that has no answer yet is asked again within 100 ms, Enter included", () => {
+  const { world, client, seen } = start();
+  client.update("egg");
+  world.say({ seq: 1, hits: [] });
+  client.update("eggs");
+  client.submit();
+  world.cut(1012);
+  client.update("eggs b");
+  client.update("eggs");
+  client.submit();
+  world.pass(100);
+  equal(2, world.sockets.length);
+  world.open();
+  equal([{ seq: 4, text: "eggs" }, { seq: 5, submit: true }], world.sent);
+  world.say({ seq: 4, hits: [{ id: "a" }] });
+  world.say({ seq: 5, submit: true, ready: true, hits: [{ id: "a" }] });
+  equal([["egg", false], ["eggs", false], ["eggs", true]], seen.hits.map((hit) => [hit.text, hit.submit]));
+  equal(false, client.busy);
+});
+
+test("a server that restarts again and again is not pressed", () => {
+  const { world } = start();
+  for (const wait of [100, 500, 1000]) {
+    world.cut(1012);
+    const count = world.sockets.length;
+    world.pass(wait - 1);
+    equal(count, world.sockets.length);
+    world.pass(1);
+    equal(count + 1, world.sockets.length);
+    world.open();
+  }
+});
+
 test("a server that hangs up on a silent client is dialled again when it is needed", () => {
   const { world, client, seen } = start();
   client.update("a");

@@ -13,6 +13,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -177,6 +178,8 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         self._collected = 0
         self._ended_then = 0
+        #: When the server was told to stop.
+        self._told: float | None = None
         #: Where the server listens, once it does.
         self.address = ""
 
@@ -213,7 +216,17 @@ class Server(uvicorn.Server):
         if self._on_ready is not None and self.app.status == "ready":
             self._on_ready(self.address)
             self._on_ready = None
-        return await super().on_tick(counter) or self.app.failure is not None or self.app.orphaned
+        if self.app.failure is not None or self.app.orphaned:
+            return True
+        return await super().on_tick(counter) and self._is_noticed()
+
+    def _is_noticed(self) -> bool:
+        """Whether the server may stop: proxies have had the time that the settings give them to see that it will."""
+        self.app.leaving = True
+        now = time.monotonic()
+        if self._told is None:
+            self._told = now
+        return self.force_exit or now - self._told >= self.app.config.notice_seconds
 
     def _collect(self) -> None:
         """Collect the garbage of ended sessions, instead of whenever the interpreter decides to.

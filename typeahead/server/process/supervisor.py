@@ -41,7 +41,7 @@ _STEADY_SECONDS: Final = 5.0
 _LONGEST_WAIT: Final = 5.0
 #: Workers that may die in a row before any was ready.
 _FAILURES: Final = 3
-#: Seconds that workers have to end, after the drain.
+#: Seconds that workers have to end, beyond those that the settings give them.
 _ENDING_SECONDS: Final = 5.0
 
 
@@ -72,7 +72,8 @@ class Supervisor:
     ``on_ready`` is called once with the server's address, when all workers are ready. With ``share_port`` another
     server may use the port too, if it also shares it; without it, a port in use raises
     :class:`~typeahead.server.process.listening.ListenError`. ``unix`` is a path and a mode instead of host and port;
-    there ``share_port`` takes the path over.
+    there ``share_port`` takes the path over. Workers that were told to end and have not done so within
+    ``ending_seconds`` and five more are killed.
     """
 
     def __init__(
@@ -82,13 +83,13 @@ class Supervisor:
         port: int,
         *,
         count: int,
-        drain_seconds: float,
+        ending_seconds: float,
         on_ready: Callable[[str], None],
         share_port: bool = False,
         unix: tuple[Path, int] | None = None,
     ) -> None:
         self._command = command
-        self._drain_seconds = drain_seconds
+        self._ending_seconds = ending_seconds
         self._on_ready: Callable[[str], None] | None = on_ready
         if unix is None:
             sockets = _shared_port(host, port, count, alone=not share_port)
@@ -144,7 +145,7 @@ class Supervisor:
                 ending.append(asyncio.ensure_future(worker.process.wait()))
         if not ending:
             return
-        _, late = await asyncio.wait(ending, timeout=self._drain_seconds + _ENDING_SECONDS)
+        _, late = await asyncio.wait(ending, timeout=self._ending_seconds + _ENDING_SECONDS)
         for worker in workers if late else ():
             _signal(worker, signal.SIGKILL)
         await asyncio.gather(*ending)

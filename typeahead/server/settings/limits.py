@@ -187,9 +187,18 @@ class Limits:
         above=0,
         unit="seconds",
     )
+    notice_seconds: float = setting(
+        0.0,
+        "Seconds that a server goes on as before when it is told to stop. Only /readyz says 503 meanwhile, for proxies "
+        "that send people on when they see it.",
+        group=TIMEOUTS,
+        least=0,
+        unit="seconds",
+    )
     drain_seconds: float = setting(
         5.0,
-        "Seconds that pending replies have when the server is told to stop. It ends at most 3 seconds later.",
+        "Seconds that the sessions have to end when the server is told to stop. They are closed a few at a time within "
+        "half of it, and the server ends at most 3 seconds after it.",
         group=TIMEOUTS,
         above=0,
         unit="seconds",
