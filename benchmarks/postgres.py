@@ -56,8 +56,11 @@ _TURN: Final = 0.3
 _QUERIES, _HITS = 200, 8
 
 
-def fill(server: PostgresServer, folder: Path) -> dict[str, float]:
-    """Copy the documents of an index into the table ``articles``; returns the seconds of both steps."""
+def fill(server: PostgresServer, folder: Path, most: int | None = None) -> dict[str, float]:
+    """Copy the documents of an index, or the first of them, into the table ``articles``.
+
+    Returns the seconds of copying and of making the graph.
+    """
     with open_index(folder) as index, psycopg.connect(server.address(), autocommit=True) as connection:
         connection.execute("CREATE EXTENSION vector")
         vectors = map_vectors(index.generation / VECTORS)
@@ -65,10 +68,10 @@ def fill(server: PostgresServer, folder: Path) -> dict[str, float]:
             "CREATE TABLE articles (id text PRIMARY KEY, title text, body text, url text,"
             f" embedding vector({vectors.shape[1]}))"
         )
-        before = time.perf_counter()
+        before, count = time.perf_counter(), min(len(index), most or len(index))
         with connection.cursor().copy("COPY articles FROM STDIN") as copy:
-            for start in range(0, len(index), 500):
-                rows = range(start, min(start + 500, len(index)))
+            for start in range(0, count, 500):
+                rows = range(start, min(start + 500, count))
                 for document, vector in zip(index.documents(list(rows)), vectors[rows.start : rows.stop], strict=True):
                     numbers = "[" + ",".join(map(repr, vector.tolist())) + "]"
                     copy.write_row((document.id, document.title, document.text, document.url, numbers))

@@ -150,8 +150,8 @@ def write_config(kind: Kind, folder: Path, port: int, place: str, *, idle: str =
         changes += [("http {", f"http {{\n access_log off;\n {_temporary(folder)}")]
     elif kind.name == "haproxy":
         changes += [("bind :443", f"bind 127.0.0.1:{port}"), ("maxconn 30000", "maxconn 500")]
-        # There is one server, and checks of the other would be noise.
-        changes += [("    server two ", "    # server two ")]
+        # There is one server, and checks of the others would be noise.
+        changes += [(f"    server {name} ", f"    # server {name} ") for name in ("two", "three")]
         changes += [("timeout tunnel 60s", f"timeout tunnel {idle}")] if idle else []
     else:
         changes += [(f"{HOST}:443", f"{{\n admin unix/{folder}/admin\n auto_https off\n}}\n{HOST}:{port}")]
