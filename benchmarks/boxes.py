@@ -11,7 +11,6 @@ for the websocket where the box would not.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections import defaultdict, deque
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
+import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
@@ -160,7 +160,7 @@ class Box:
             self._silence = asyncio.get_running_loop().call_later(_SILENCE, self._give_up)
         with suppress(WebSocketException):
             if self._socket is not None:
-                await self._socket.send(json.dumps({"seq": self._seq, **message}))
+                await self._socket.send(orjson.dumps({"seq": self._seq, **message}).decode())
 
     def _give_up(self) -> None:
         if self._socket is not None:
@@ -191,7 +191,7 @@ class Box:
                         await self._flush()
                     with suppress(WebSocketException):
                         async for message in socket:
-                            self._hear(json.loads(message))
+                            self._hear(orjson.loads(message))
                     code = socket.close_code or CUT
             if lost is None:
                 lost, during = time.monotonic(), self._record.now

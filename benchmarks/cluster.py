@@ -6,7 +6,10 @@ Each node may have a machine of its own (:mod:`benchmarks.links`). People reach 
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import os
+import random
 import re
 import shutil
 import signal
@@ -36,9 +39,14 @@ def haproxy() -> str:
     return found
 
 
-def free_port() -> int:
-    """Return a port of this machine that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+def loopback() -> str:
+    """Return an address of this machine that hardly anybody else uses, so that a free port stays free."""
+    return f"127.{random.randrange(16, 255)}.{random.randrange(255)}.{random.randrange(1, 255)}"
+
+
+def free_port(host: str) -> int:
+    """Return a port of an address that nobody uses."""
+    with socket.create_server((host, 0)) as taken:
         return int(taken.getsockname()[1])
 
 
@@ -47,10 +55,11 @@ class Node:
 
     def __init__(self, name: str, arguments: Sequence[str], machine: Machine | None, log: Path) -> None:
         self.name, self.machine, self._log = name, machine, log
-        self.host = "127.0.0.1" if machine is None else machine.host
-        self.port = free_port()
+        self.host = loopback() if machine is None else machine.host
+        # Nobody else is on a machine of its own.
+        self.port = free_port(self.host) if machine is None else 8765
         self._command = [sys.executable, "-m", "typeahead", "serve", "--host", self.host, "--port", str(self.port)]
-        self._command += ["--allowed-host", "127.0.0.1", "--trusted-proxy", "127.0.0.1"]
+        self._command += ["--trusted-proxy", "127.0.0.0/8"]
         self._command += ["--trusted-proxy", "10.79.0.0/16", *arguments]
         if machine is not None:
             self._command = machine.inside(self._command)
@@ -92,15 +101,21 @@ class Cluster:
     """
 
     def __init__(self, count: int, arguments: Sequence[str], *, apart: bool = False) -> None:
+        self._host = loopback()
         self.folder = Path(tempfile.mkdtemp(prefix="typeahead-nodes-"))
         machines = [Machine(number + 1) if apart else None for number in range(count)]
         self.nodes = [
-            Node(f"node{number + 1}", arguments, machine, self.folder / f"node{number + 1}.log")
+            Node(
+                f"node{number + 1}",
+                ["--allowed-host", self._host, *arguments],
+                machine,
+                self.folder / f"node{number + 1}.log",
+            )
             for number, machine in enumerate(machines)
         ]
-        self._port = free_port()
-        self.address = f"http://127.0.0.1:{self._port}/search"
-        self.url = f"ws://127.0.0.1:{self._port}/search/v1/type"
+        self._port = free_port(self._host)
+        self.address = f"http://{self._host}:{self._port}/search"
+        self.url = f"ws://{self._host}:{self._port}/search/v1/type"
         self._proxy: Process | None = None
 
     async def is_up(self, node: Node, *, up: bool = True) -> None:
@@ -110,23 +125,23 @@ class Cluster:
             while await self._said(node.name) != wanted:
                 await asyncio.sleep(0.05)
 
-    async def counts(self) -> dict[str, int]:
-        """How many sessions HAProxy has with each node."""
-        return {row[1]: int(row[4]) for row in await self._statistics() if row[1].startswith("node")}
+    async def counts(self, what: str = "scur") -> dict[str, int]:
+        """One of HAProxy's figures for each node, by its name there: by default the sessions that are open."""
+        return {name: int(row[what]) for name, row in (await self._statistics()).items() if name.startswith("node")}
 
     async def _said(self, name: str) -> str:
-        return next((row[17].split()[0] for row in await self._statistics() if row[1] == name), "")
+        return (await self._statistics())[name]["status"].split()[0]
 
-    async def _statistics(self) -> list[list[str]]:
+    async def _statistics(self) -> dict[str, dict[str, str]]:
         reader, writer = await asyncio.open_unix_connection(self.folder / "statistics")
         writer.write(b"show stat\n")
         text = (await reader.read()).decode()
         writer.close()
-        return [row for line in text.splitlines() if len(row := line.split(",")) > 17]
+        return {row["svname"]: row for row in csv.DictReader(io.StringIO(text.removeprefix("# ")))}
 
     def _config(self) -> str:
         """The shipped configuration, without TLS, for these nodes."""
-        text, found = re.subn(r"bind :443 .*", f"bind 127.0.0.1:{self._port}", CONFIG.read_text(encoding="utf-8"))
+        text, found = re.subn(r"bind :443 .*", f"bind {self._host}:{self._port}", CONFIG.read_text(encoding="utf-8"))
         text, servers = re.subn(r"(?m)^    server .*\n", "", text)
         if not (found and servers):
             raise TypeaheadError(f"{CONFIG} has changed: this measurement no longer knows where it names its servers")

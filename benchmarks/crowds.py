@@ -15,8 +15,6 @@ from websockets.typing import Subprotocol
 from benchmarks.boxes import Box, Record
 from benchmarks.typed import Trace
 
-#: Seconds between Enter and the next query.
-_READING: Final = (0.5, 2.5)
 #: Seconds that people wait for an answer before they go on without it.
 _PATIENCE: Final = 10.0
 #: Nobody pauses within a query for longer than this many milliseconds, so that a short run has enough keys.
@@ -24,16 +22,21 @@ _LONGEST_GAP: Final = 2000.0
 
 
 class Crowd:
-    """People with a box each, who type recorded queries at their own pace, press Enter, read, and go on."""
+    """People with a box each, who type recorded queries at their own pace, press Enter, read, and go on.
 
-    def __init__(self, url: str, traces: Sequence[Trace], people: int, *, apart: bool = True, seed: int = 0) -> None:
+    They read for ``reading`` seconds on average. ``apart`` gives each an address of their own in 127.0.0.0/8.
+    """
+
+    def __init__(
+        self, url: str, traces: Sequence[Trace], people: int, *, reading: float = 5.0, apart: bool = True, seed: int = 0
+    ) -> None:
         self.record = Record()
         sources = [f"127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}" for number in range(people)]
         self.boxes = [
             Box(url, self.record, seed=seed + number, source=source if apart else None)
             for number, source in enumerate(sources)
         ]
-        self._traces, self._seed = traces, seed
+        self._traces, self._seed, self._reading = traces, seed, reading
         self._typing: list[asyncio.Task[None]] = []
         self._stopped = asyncio.Event()
 
@@ -68,7 +71,7 @@ class Crowd:
                 if self._stopped.is_set():
                     break
             await box.enter()
-            await asyncio.sleep(chance.uniform(*_READING))
+            await asyncio.sleep(self._reading * chance.uniform(0.2, 1.8))
             deadline = time.monotonic() + _PATIENCE
             while not box.is_settled and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)

@@ -8,7 +8,8 @@ nodes    three nodes of ``typeahead serve``, each with a network of its own. One
          added, all restarted in turn; then the link to one loses 5% of its packets both ways
 primary  people (100) type while the primary of the database dies (``pg_ctl stop -m immediate``). A second later the
          standby is promoted, as a tool of the operator's would do it, and a row is changed there. Once with the table
-         in the nodes' memory, and once with a search in the database, at the primary first, for each key
+         in the nodes' memory, and once, with a tenth of the people, with a search in the database for each key, at
+         the primary while it is there
 
 The engine is a table of PostgreSQL with a standby, filled with the first passages of an index, few enough that the
 machine is not the bottleneck: what is measured is how people get over failures. ``--engine files`` serves the index
@@ -17,11 +18,12 @@ the address of each person. People (:mod:`benchmarks.boxes`) type recorded queri
 
 wait       from a key to the results of its text, or of a later one that overtook it
 reconnect  from the loss of a connection until there is another, by the event in which it was lost
+busy       cores that are in use, also by other programs; where all are, waits tell of that and of nothing else
 lost       people who at the end had no connection, or an unanswered key or Enter
 wrong      texts for which anybody saw other results, or in another order, than an undisturbed node shows at the end
 
-Database, nodes, HAProxy and people share all cores. Networks need root, ``ip`` and ``unshare``; losing packets needs
-``nft`` as well. What is not allowed is left out, and the report says so.
+Nodes run with ``--fast``. Database, nodes, HAProxy and people share all cores. Networks need root, ``ip`` and
+``unshare``; losing packets needs ``nft`` as well. What is not allowed is left out, and the report says so.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from benchmarks.boxes import Noticed
 from benchmarks.cluster import Cluster, Node
 from benchmarks.crowds import Crowd, differences
 from benchmarks.links import enter
-from benchmarks.machine import allow_files
+from benchmarks.machine import allow_files, machine_seconds
 from benchmarks.postgres import fill
 from benchmarks.postgres_server import PostgresServer
 from benchmarks.typed import Trace, load_traces
@@ -51,8 +53,9 @@ from typeahead.tables import report
 PARTS: Final = ("nodes", "primary")
 #: A small server; nothing has to survive a power failure.
 SETTINGS: Final = {"shared_buffers": "128MB", "fsync": "off"}
-#: Further parameters of the table's address: as it is by default, and with a search in the primary for each key.
-WAYS: Final = {"in memory": {}, "by round trip": {"hot": "no", "target_session_attrs": "any"}}
+#: Further parameters of the table's address, and which share of the people types: as it is by default, and with a
+#: search in the primary for each key, which takes so much time that fewer people keep two cores busy.
+WAYS: Final = {"in memory": ({}, 1.0), "by round trip": ({"hot": "no", "target_session_attrs": "any"}, 0.1)}
 #: Percent of the packets that a bad link loses.
 _LOSS: Final = 5
 #: Recorded queries that people choose from: few, so that every list of results can be compared.
@@ -62,11 +65,11 @@ _QUERIES: Final = 60
 class Trouble:
     """People before a cluster, events one after the other, and a row of the table for each."""
 
-    def __init__(self, cluster: Cluster, traces: Sequence[Trace], people: int, seconds: float, part: str) -> None:
-        self.cluster, self.seconds, self._part = cluster, seconds, part
-        self._crowd = Crowd(cluster.url, traces, people)
-        self._lasted: dict[str, float] = {}
-        self._since = time.monotonic()
+    def __init__(self, cluster: Cluster, traces: Sequence[Trace], people: int, chosen: Any, part: str) -> None:
+        self.cluster, self.seconds, self._part = cluster, chosen.seconds, part
+        self._crowd = Crowd(cluster.url, traces, people, reading=chosen.reading)
+        self._spent: dict[str, dict[str, float]] = {}
+        self._since = _look()
 
     async def begin(self) -> None:
         """Have people come; this is no event, as the first keys page in code."""
@@ -75,8 +78,13 @@ class Trouble:
 
     def event(self, name: str) -> None:
         """What happens from now on is noticed under this name."""
-        now = time.monotonic()
-        self._lasted[self._crowd.record.event] = now - self._since
+        now = _look()
+        wall, machine, people = (after - before for before, after in zip(self._since, now, strict=True))
+        self._spent[self._crowd.record.event] = {
+            "s": round(wall, 1),
+            "busy cores": round(machine / wall, 2),
+            "of that people": round(people / wall, 2),
+        }
         self._since = now
         self._crowd.record.event = name
 
@@ -87,8 +95,8 @@ class Trouble:
         record = self._crowd.record
         wrong = await differences(f"ws://{reference.host}:{reference.port}/v1/type", record.seen)
         rows = [
-            {"part": self._part, "event": name, "s": round(lasted, 1), **_row(record.by_event[name])}
-            for name, lasted in self._lasted.items()
+            {"part": self._part, "event": name, **_row(record.by_event[name]), **spent}
+            for name, spent in self._spent.items()
             if name
         ]
         noticed = record.by_event.values()
@@ -101,6 +109,11 @@ class Trouble:
             f"{self._part}:_reconnect_p99_ms": _percentile([each for one in noticed for each in one.reconnects], 99),
         }
         return rows, facts
+
+
+def _look() -> tuple[float, float, float]:
+    """Now, and the processor seconds of the whole machine and of the people."""
+    return time.monotonic(), machine_seconds(), time.process_time()
 
 
 def _percentile(values: Sequence[float], part: float) -> float | None:
@@ -181,10 +194,12 @@ async def database(folder: Path, passages: int) -> AsyncIterator[tuple[PostgresS
 
 async def run(part: str, chosen: Any, traces: Sequence[Trace], *, apart: bool) -> list[tuple[Any, Any]]:
     """Run a part in all its ways."""
-    arguments = ["--encoder", "minilm-gru", *chosen.server_option]
-    people = chosen.people if part == "nodes" else min(chosen.people, chosen.people_primary)
+    arguments = ["--fast", *chosen.server_option]
+    everybody = chosen.people if part == "nodes" else min(chosen.people, chosen.people_primary)
 
-    async def over(address: str, name: str, servers: tuple[PostgresServer, PostgresServer] | None) -> tuple[Any, Any]:
+    async def over(
+        people: int, address: str, name: str, servers: tuple[PostgresServer, PostgresServer] | None
+    ) -> tuple[Any, Any]:
         count = 4 if part == "nodes" else 3
         async with Cluster(count, [*arguments, "--index", address], apart=apart) as cluster:
             first = cluster.nodes[:3]
@@ -192,7 +207,7 @@ async def run(part: str, chosen: Any, traces: Sequence[Trace], *, apart: bool) -
                 await node.start()
             for node in first:
                 await cluster.is_up(node)
-            trouble = Trouble(cluster, traces, people, chosen.seconds, name)
+            trouble = Trouble(cluster, traces, people, chosen, name)
             await trouble.begin()
             if servers is None or part == "nodes":
                 await nodes(trouble, cluster.nodes[3])
@@ -201,13 +216,14 @@ async def run(part: str, chosen: Any, traces: Sequence[Trace], *, apart: bool) -
             return await trouble.end(first[0])
 
     if chosen.engine == "files":
-        return [await over(str(chosen.index), part, None)]
+        return [await over(everybody, str(chosen.index), part, None)]
     found = []
-    for way, more in WAYS.items() if part == "primary" else [("nodes", {})]:
+    for way, (more, share) in WAYS.items() if part == "primary" else [("nodes", WAYS["in memory"])]:
         async with database(chosen.index, chosen.passages) as servers:
             hosts = ",".join(str(server.folder) for server in servers)
             address = servers[0].address(table="articles", **more).replace(str(servers[0].folder), hosts)
-            found.append(await over(address, way if part == "nodes" else f"primary, {way}", servers))
+            name = way if part == "nodes" else f"primary, {way}"
+            found.append(await over(max(round(share * everybody), 1), address, name, servers))
     return found
 
 
@@ -221,6 +237,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--people", type=options.whole, default=300)
     parser.add_argument("--people-primary", type=options.whole, default=100, help="people while the primary dies (100)")
     parser.add_argument("--seconds", type=options.positive, default=10.0, help="length of an event (10)")
+    parser.add_argument(
+        "--reading", type=options.positive, default=5.0, help="seconds that people read results, on average (5)"
+    )
     parser.add_argument(
         "--server-option", action="append", default=[], metavar="OPTION", help="option for typeahead serve; repeatable"
     )
