@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import typeahead
 from benchmarks import schedule
 from benchmarks.load import Setup
 from benchmarks.loadgen import Fate, Generator
-from benchmarks.machine import pinned, processor_seconds
+from benchmarks.machine import family, pinned, processor_seconds
 from benchmarks.queues import Seconds
 from benchmarks.servers import Running
 from benchmarks.typed import Trace
@@ -32,6 +31,8 @@ from typeahead.search.terms import Term, Words, forms
 
 #: Keys that are typed one after the other to see what each costs, and those before them, which page in code.
 _KEYS, _WARM = 3000, 500
+#: How much longer than the median a key may take.
+_OUTLIER = 10.0
 #: Sessions that are opened to see what one weighs.
 _SESSIONS = 1000
 #: Keys a second that a core is tried with.
@@ -44,8 +45,9 @@ _SEARCHES, _LOOKED, _CHANGES = 300, 8.0, 2.0
 class Core:
     """What a core of a server bears; times in seconds."""
 
-    #: Seconds of a core that single keys took.
+    #: Seconds of a core that single keys took, and what they took without the encoder's step.
     keys: Seconds
+    searches: Seconds
     #: The highest tried rate that keeps the bound, and the 99th percentile at it in milliseconds.
     best_rate: float
     best_p99_ms: float
@@ -54,21 +56,30 @@ class Core:
     session_kb: float
 
 
-async def _one_by_one(address: str, texts: Sequence[str]) -> list[dict[str, int]]:
-    """Type texts, each after the answer to the one before, and return their times by stage."""
+def _on_processor(pid: int) -> float:
+    """Seconds that all threads of a process and its descendants have had a core, to the nanosecond."""
+    tasks = (path for process in family(pid) for path in Path(f"/proc/{process}/task").glob("*/schedstat"))
+    return sum(int(path.read_text().split()[0]) for path in tasks) / 1e9
+
+
+async def _one_by_one(server: Running, texts: Sequence[str]) -> list[tuple[float, dict[str, int]]]:
+    """Type texts, each after the answer to the one before.
+
+    Returns for each the seconds of a core that the server took, and its times by stage.
+    """
     from websockets.asyncio.client import connect
     from websockets.typing import Subprotocol
 
-    url = address.replace("http", "ws", 1) + "/v1/type"
+    url = server.address.replace("http", "ws", 1) + "/v1/type"
     found = []
     async with connect(url, subprotocols=[Subprotocol("typeahead.v1")], compression=None, proxy=None) as socket:
         for seq, text in enumerate(texts, 1):
+            before = _on_processor(server.pid)
             await socket.send(json.dumps({"seq": seq, "text": text}))
             reply: dict[str, Any] = {}
             while reply.get("seq") != seq:
                 reply = json.loads(await socket.recv())
-            if "timing_us" in reply:
-                found.append(reply["timing_us"])
+            found.append((_on_processor(server.pid) - before, reply["timing_us"]))
     return found
 
 
@@ -77,18 +88,16 @@ def core(setup: Setup, traces: Sequence[Trace], bound_ms: float, seconds: float)
     texts = [key.text for trace in traces for key in trace][: _WARM + _KEYS]
     with setup.server() as server:
         with pinned(setup.client_cores):
-            asyncio.run(_one_by_one(server.address, texts[:_WARM]))
-            before = server.processor_seconds()
-            timings = asyncio.run(_one_by_one(server.address, texts[_WARM:]))
-        spent = server.processor_seconds() - before
-        shapes = np.array([timing["total"] - timing["queue"] for timing in timings], np.float64)
-        # Waits have the right shape; their sum is that of the processor's time.
-        keys = shapes * (spent / shapes.sum())
+            typed = asyncio.run(_one_by_one(server, texts))[_WARM:]
+        keys = np.array([spent for spent, _ in typed])
+        # What is far beyond the others was other work of the process, such as learning words again.
+        keys = np.minimum(keys, _OUTLIER * np.median(keys))
+        steps = np.array([timing["step"] / max(timing["total"] - timing["queue"], 1) for _, timing in typed])
         rate, p99 = _best_rate(setup, server, bound_ms, seconds)
         light = server.resident_megabytes()
         with setup.client(server, [["a"]] * _SESSIONS):
             heavy = server.resident_megabytes()
-        return Core(keys, rate, p99, light, 1000 * (heavy - light) / _SESSIONS)
+        return Core(keys, keys * (1 - steps.clip(0, 1)), rate, p99, light, 1000 * (heavy - light) / _SESSIONS)
 
 
 def _best_rate(setup: Setup, server: Running, bound_ms: float, seconds: float) -> tuple[float, float]:
@@ -175,8 +184,3 @@ async def _looks(address: str, plain: str, postmaster: int) -> tuple[float, int]
         looks = (processor_seconds(postmaster) - before) / (time.monotonic() - since)
     await backend.close()
     return looks, int(connections)
-
-
-def all_cores() -> list[int]:
-    """The cores that this process may use."""
-    return sorted(os.sched_getaffinity(0))

@@ -19,9 +19,9 @@ Seconds = NDArray[np.float64]
 
 #: Nobody pauses within a query for longer than this many seconds, as in :mod:`benchmarks.crowds`.
 _LONGEST_GAP: Final = 2.0
-#: Workers whose queues are drawn, beside the fullest one, where there are more.
-_DRAWN: Final = 12
-#: A worker gets at most this many times the average: ``hash-balance-factor 150``.
+#: Nodes whose queues are drawn, where there are more.
+_DRAWN: Final = 8
+#: A node gets at most this many times the average: ``hash-balance-factor 150``.
 _MOST_SHARE: Final = 1.5
 
 
@@ -86,10 +86,10 @@ def responses(moments: Seconds, service: Seconds) -> Seconds:
     return waits + service
 
 
-def spread(people: int, workers: int, draw: np.random.Generator) -> NDArray[np.int64]:
-    """Draw how many people each worker gets by the hash of their addresses, int64 (workers,)."""
-    counts = draw.multinomial(people, np.full(workers, 1 / workers))
-    most = int(np.ceil(_MOST_SHARE * people / workers))
+def spread(people: int, nodes: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """Draw how many people each node gets by the hash of their addresses, int64 (nodes,)."""
+    counts = draw.multinomial(people, np.full(nodes, 1 / nodes))
+    most = int(np.ceil(_MOST_SHARE * people / nodes))
     over = int(np.maximum(counts - most, 0).sum())
     counts = np.minimum(counts, most)
     while over:
@@ -110,6 +110,8 @@ class Load:
     reading: float
     #: Milliseconds within which 99% of the answers have to come.
     bound_ms: float
+    #: Cores of a node, each with a process.
+    cores: int = 1
     seconds: float = 30.0
 
     @property
@@ -117,34 +119,39 @@ class Load:
         """Cores that one person keeps busy."""
         return rate(self.queries, self.reading) * float(self.service.mean())
 
-    def p99_ms(self, typing: int, workers: int, draw: np.random.Generator) -> float:
-        """The 99th percentile over the fullest worker and some others, in milliseconds."""
-        counts = spread(typing, workers, draw)
-        chosen = counts if workers <= _DRAWN else np.append(draw.choice(counts, _DRAWN, replace=False), counts.max())
+    def p99_ms(self, typing: int, nodes: int, draw: np.random.Generator, *, fullest: bool = False) -> float:
+        """The 99th percentile of all answers, or of those of the fullest node alone, in milliseconds.
+
+        Where there are many nodes, some are drawn.
+        """
+        counts = spread(typing, nodes, draw)
+        if fullest:
+            counts = counts.max(keepdims=True)
+        elif nodes > _DRAWN:
+            counts = draw.choice(counts, _DRAWN, replace=False)
         found = []
-        for people in chosen.tolist():
-            moments = arrivals(self.queries, people, self.seconds, self.reading, draw)
-            found.append(responses(moments, draw.choice(self.service, len(moments))))
+        for at_node in counts.tolist():
+            # The system deals a node's connections out among its processes.
+            for people in draw.multinomial(at_node, np.full(self.cores, 1 / self.cores)).tolist():
+                moments = arrivals(self.queries, people, self.seconds, self.reading, draw)
+                found.append(responses(moments, draw.choice(self.service, len(moments))))
         every = np.concatenate(found)
         return 1000 * float(np.percentile(every, 99)) if len(every) else 0.0
 
-    def workers_for(self, typing: int, draw: np.random.Generator, *, step: int = 1) -> int:
-        """The fewest workers, in multiples of ``step``, that keep the bound, within 2%.
+    def nodes_for(self, typing: int, draw: np.random.Generator) -> int:
+        """The fewest nodes that keep the bound, within 2%.
 
-        Raises :class:`ValueError` if no number of workers keeps it, because single texts take too long.
+        Raises :class:`ValueError` if no number of them keeps it, because single texts take too long.
         """
-        if self.p99_ms(1, 1, draw) > self.bound_ms:
+        if 1000 * float(np.percentile(self.service, 99)) > self.bound_ms:
             raise ValueError("the bound is below the time that single texts take")
-        least = max(int(typing * self.busy / step), 1)
-        return step * fewest(lambda count: self.p99_ms(typing, step * count, draw) <= self.bound_ms, least)
+        least = max(int(typing * self.busy / self.cores), 1)
+        return fewest(lambda nodes: self.p99_ms(typing, nodes, draw) <= self.bound_ms, least)
 
-    def people_a_core(self, draw: np.random.Generator) -> int:
-        """How many people one worker bears."""
-        most = max(int(1 / self.busy), 1)
-        return max(most - fewest(lambda less: self._bears(most - less, draw), 0, most - 1), 1)
-
-    def _bears(self, people: int, draw: np.random.Generator) -> bool:
-        return self.p99_ms(people, 1, draw) <= self.bound_ms
+    def people_a_node(self, draw: np.random.Generator) -> int:
+        """How many people one node bears."""
+        most = max(int(self.cores / self.busy), 1)
+        return max(most - fewest(lambda less: self.p99_ms(most - less, 1, draw) <= self.bound_ms, 0, most - 1), 1)
 
 
 def fewest(enough: Callable[[int], bool], least: int, most: int | None = None) -> int:

@@ -45,11 +45,11 @@ def test_waits_are_those_of_a_queue_with_random_arrivals_and_equal_service(busy:
     assert waits.mean() == pytest.approx(busy / (2 * (1 - busy)), rel=0.05)
 
 
-def test_nobody_is_lost_when_people_are_spread_and_no_worker_has_too_many() -> None:
-    for people, workers in ((1000, 3), (50, 40), (7, 1), (10, 20)):
-        counts = spread(people, workers, draw())
+def test_nobody_is_lost_when_people_are_spread_and_no_node_has_too_many() -> None:
+    for people, nodes in ((1000, 3), (50, 40), (7, 1), (10, 20)):
+        counts = spread(people, nodes, draw())
         assert counts.sum() == people
-        assert counts.max() <= np.ceil(1.5 * people / workers)
+        assert counts.max() <= np.ceil(1.5 * people / nodes)
 
 
 def test_the_fewest_are_found_within_two_percent() -> None:
@@ -58,13 +58,13 @@ def test_the_fewest_are_found_within_two_percent() -> None:
     assert fewest(lambda _: False, 0, 9) == 9
 
 
-def test_the_workers_that_are_found_keep_the_bound_and_much_fewer_do_not() -> None:
-    load = Load(by_key([TRACE]), np.array([0.002, 0.004]), reading=3.0, bound_ms=30.0)
-    workers = load.workers_for(2000, draw())
-    assert workers > 2000 * load.busy
-    assert load.p99_ms(2000, workers, draw()) <= 33.0
-    assert load.p99_ms(2000, int(0.9 * 2000 * load.busy), draw()) > 30.0
-    a_core = load.people_a_core(draw())
-    assert 0.5 / load.busy < a_core < 1 / load.busy
+def test_the_nodes_that_are_found_keep_the_bound_and_much_fewer_do_not() -> None:
+    load = Load(by_key([TRACE]), np.array([0.002, 0.004]), reading=3.0, bound_ms=30.0, cores=2)
+    nodes = load.nodes_for(2000, draw())
+    assert 2 * nodes > 2000 * load.busy
+    assert load.p99_ms(2000, nodes, draw()) <= 33.0
+    assert load.p99_ms(2000, int(0.45 * 2000 * load.busy), draw()) > 30.0
+    assert load.p99_ms(200, 20, draw(), fullest=True) > load.p99_ms(200, 20, draw())
+    assert 0.5 * 2 / load.busy < load.people_a_node(draw()) < 2 / load.busy
     with pytest.raises(ValueError, match="below the time"):
-        Load(by_key([TRACE]), np.array([0.05]), reading=3.0, bound_ms=30.0).workers_for(10, draw())
+        Load(by_key([TRACE]), np.array([0.05]), reading=3.0, bound_ms=30.0).nodes_for(10, draw())
