@@ -75,6 +75,7 @@ class Trouble:
         """Have people come; this is no event, as the first keys page in code."""
         self._crowd.record.event = ""
         await self._crowd.start(self.seconds / 2)
+        await asyncio.sleep(self.seconds)
 
     def event(self, name: str) -> None:
         """What happens from now on is noticed under this name."""

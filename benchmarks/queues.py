@@ -6,7 +6,7 @@ once and leaves out a key that a newer one overtook, so it does better than this
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +19,8 @@ Seconds = NDArray[np.float64]
 
 #: Nobody pauses within a query for longer than this many seconds, as in :mod:`benchmarks.crowds`.
 _LONGEST_GAP: Final = 2.0
-#: Nodes whose queues are drawn, where there are more.
-_DRAWN: Final = 8
+#: Nodes whose queues are drawn.
+_DRAWN: Final = 16
 #: A node gets at most this many times the average: ``hash-balance-factor 150``.
 _MOST_SHARE: Final = 1.5
 
@@ -112,7 +112,7 @@ class Load:
     bound_ms: float
     #: Cores of a node, each with a process.
     cores: int = 1
-    seconds: float = 30.0
+    seconds: float = 60.0
 
     @property
     def busy(self) -> float:
@@ -122,21 +122,28 @@ class Load:
     def p99_ms(self, typing: int, nodes: int, draw: np.random.Generator, *, fullest: bool = False) -> float:
         """The 99th percentile of all answers, or of those of the fullest node alone, in milliseconds.
 
-        Where there are many nodes, some are drawn.
+        Where there are many nodes, some are drawn; few are drawn several times.
         """
-        counts = spread(typing, nodes, draw)
-        if fullest:
-            counts = counts.max(keepdims=True)
-        elif nodes > _DRAWN:
-            counts = draw.choice(counts, _DRAWN, replace=False)
-        found = []
-        for at_node in counts.tolist():
-            # The system deals a node's connections out among its processes.
-            for people in draw.multinomial(at_node, np.full(self.cores, 1 / self.cores)).tolist():
-                moments = arrivals(self.queries, people, self.seconds, self.reading, draw)
-                found.append(responses(moments, draw.choice(self.service, len(moments))))
+        found: list[Seconds] = []
+        drawn = 0
+        while drawn < _DRAWN:
+            counts = spread(typing, nodes, draw)
+            if fullest:
+                counts = counts.max(keepdims=True)
+            elif nodes > _DRAWN:
+                counts = draw.choice(counts, _DRAWN, replace=False)
+            drawn += len(counts)
+            for at_node in counts.tolist():
+                found += self._answers(at_node, draw)
         every = np.concatenate(found)
         return 1000 * float(np.percentile(every, 99)) if len(every) else 0.0
+
+    def _answers(self, people: int, draw: np.random.Generator) -> Iterator[Seconds]:
+        """How long the answers of each process of a node take."""
+        # The system deals a node's connections out among its processes.
+        for share in draw.multinomial(people, np.full(self.cores, 1 / self.cores)).tolist():
+            moments = arrivals(self.queries, share, self.seconds, self.reading, draw)
+            yield responses(moments, draw.choice(self.service, len(moments)))
 
     def nodes_for(self, typing: int, draw: np.random.Generator) -> int:
         """The fewest nodes that keep the bound, within 2%.
