@@ -44,6 +44,12 @@ class PayloadLayout:
     #: What was written down about what this package made; None for anything else.
     made: Mapping[str, Any] | None = None
 
+    def has_field(self, name: str) -> bool:
+        """Whether a payload may have such a field."""
+        if self.objects is not None and name != self.objects:
+            return True
+        return name in self.top if self.top is not None else name not in self.left_out
+
     def field(self, name: str) -> Path:
         """Where the payload has a field."""
         inside = self.objects is not None and (self.top is None or name not in self.top)

@@ -10,14 +10,14 @@ import pytest
 from pymilvus import DataType, FieldSchema
 
 import typeahead
-from tests.engines.milvus.collections import STRANGE, make, put, silent
+from tests.engines.milvus.collections import STRANGE, make, put, seen, silent
 from tests.engines.milvus.servers import Milvus
 from tests.search.contract_oracles import asked, later, unit_vectors
 from typeahead.core.encoder import Vectors
 from typeahead.engines.milvus.server import OLD
 from typeahead.errors import AddressError, UnsupportedFilter
 from typeahead.search.addresses import OpenOptions, open_backend
-from typeahead.search.filters import Equal, Exists
+from typeahead.search.filters import And, Equal, Exists
 from typeahead.search.port import Backend, Key, Request
 from typeahead.search.ranking import find
 from typeahead.text.document import Document
@@ -231,4 +231,17 @@ async def test_what_is_written_by_others_is_found_and_what_they_delete_is_gone(m
     await backend._copy.refresh()  # type: ignore[attr-defined]
     (found,) = await find(backend, [Request(None, asked("quince"), 3)], later())
     assert not found.hits
+    await backend.close()
+
+
+async def test_few_are_all_found_though_rows_that_are_not_sealed_have_an_index_of_their_own(milvus: Milvus) -> None:
+    vectors = unit_vectors(3000, 5)
+    rows = [{"row": row, "body": f"text {row}"} for row in range(3000)]
+    name = made(milvus, rows=rows, vectors=vectors)
+    milvus.client.delete(name, filter="row >= 60")
+    seen(milvus, name)
+    backend = await opened(milvus.address(name, STRANGE))
+    for tree in (None, And(()), Equal("row", 7)):
+        (found,) = await backend.candidates([Request(vectors[0], None, 60, filter=tree)], later())
+        assert len(found.keys) == (60 if tree is None or tree == And(()) else 0)
     await backend.close()

@@ -159,6 +159,12 @@ def test_an_object_within_the_dynamic_field_is_not_asked() -> None:
         compile_filter(Equal("free", 1), layout, None)
 
 
+def test_what_is_no_field_has_no_value() -> None:
+    layout = replace(LAYOUT, left_out=frozenset({"words"}))
+    assert compile_filter(Equal("words", "a"), layout, None) == "id in []"
+    assert compile_filter(Equal("words", "a"), LAYOUT, {"free": TEXT}) == "id in []"
+
+
 def test_values_of_another_kind_than_a_key_has_are_not_asked_for() -> None:
     assert compile_filter(Equal("free", 1), LAYOUT, {"free": TRUTH}) == "id in []"
     assert compile_filter(Equal("free", True), LAYOUT, {"free": TRUTH}) == "(free == true)"

@@ -15,7 +15,7 @@ from typeahead.engines.milvus.layout import Layout
 from typeahead.engines.milvus.searches import Searches
 from typeahead.engines.milvus.server import Server
 from typeahead.engines.payloads import document_id, read_rows
-from typeahead.engines.planning import Plan, scope_and
+from typeahead.engines.planning import FEW, Plan, scope_and
 from typeahead.engines.polling import PolledCopy
 from typeahead.engines.view import EngineView
 from typeahead.errors import UnsupportedFilter
@@ -58,6 +58,7 @@ class MilvusBackend(CopiedBackend):
         for number, (search, answer) in enumerate(zip((*near, *others), answers, strict=True)):
             for place, hits in zip(search.places, answer, strict=True):
                 found[place] += self._searches.rows(plans[place][0], hits, near=number < len(near))
+        near_too = {place: self._passed_by(contents, *plans[place], rows) for place, rows in enumerate(found)}
         if self._layout.exact:
             left = {place: self._uncompared(one, found[place]) for place, one in matched}
         else:
@@ -65,8 +66,8 @@ class MilvusBackend(CopiedBackend):
             left = {place: {row[1] for row in rows} for place, rows in enumerate(found)}
             for place, one in matched:
                 left[place] |= set(one.matched or ())
-        if any(left.values()):
-            await self._compare(plans, found, left, deadline)
+        if any(left.values()) or any(near_too.values()):
+            await self._compare(plans, found, left, near_too, deadline)
         return found
 
     def _these(self, ids: Sequence[str]) -> str:
@@ -83,15 +84,30 @@ class MilvusBackend(CopiedBackend):
         """What words found and no search came upon: a search of a graph may pass by some of a few."""
         return set(one.matched or ()) - {row[1] for row in rows}
 
+    @staticmethod
+    def _passed_by(contents: Contents, one: Plan, exact: bool, rows: Sequence[Any]) -> set[str]:
+        """What an exact search among few has passed by.
+
+        Rows that are not sealed yet have an index of Milvus's own, which no parameter makes exact.
+        """
+        near = [row[1] for row in rows if row[0]]
+        if not exact or one.admitted > FEW or len(near) >= min(one.limit, one.admitted):
+            return set()
+        among = one.among
+        if among is None:
+            among = [contents.id(row) for row in contents.live_rows(contents.masks(one.request.filter)).tolist()]
+        return set(among) - set(near)
+
     async def _compare(
         self,
         plans: Sequence[tuple[Plan, bool]],
         found: list[list[Any]],
         left: Mapping[int, set[str]],
+        near_too: Mapping[int, set[str]],
         deadline: float,
     ) -> None:
-        """Read the vectors of documents, and compare them here."""
-        ids = sorted({key for keys in left.values() for key in keys})
+        """Read the vectors of documents, and compare them here; those of ``near_too`` are among the nearest, too."""
+        ids = sorted({key for keys in (*left.values(), *near_too.values()) for key in keys})
         by_id: dict[str, list[Any]] = {}
         for first in range(0, len(ids), ROWS):
             entities = await self._server.call(
@@ -105,9 +121,10 @@ class MilvusBackend(CopiedBackend):
                 vector, row = self._layout.vector_of(entity), self._layout.row(entity)
                 if vector is not None:
                     by_id.setdefault(document_id(self._layout, row), []).append((row, vector))
-        for place, keys in left.items():
-            near = {row[1] for row in found[place] if row[0]}
-            kept = [row for row in found[place] if row[1] not in keys]
+        for place, rows in enumerate(found):
+            keys = left.get(place, set()) | near_too[place]
+            near = {row[1] for row in rows if row[0]} | near_too[place]
+            kept = [row for row in rows if row[1] not in keys]
             for key in sorted(keys):
                 kept += self._searches.compared(plans[place][0], by_id.get(key, []), near=key in near)
             found[place] = kept

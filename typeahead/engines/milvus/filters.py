@@ -83,6 +83,8 @@ class _Compiler:
             if not parts:
                 return self._all if every else self._none
             return f"({(' and ' if every else ' or ').join(parts)})"
+        if not self._layout.has_field(tree.field) or (self._known is not None and tree.field not in self._known):
+            return self._none if holds else self._all
         path = self._layout.field(tree.field)
         column = self._layout.columns.get(path[0])
         if column is None and self._layout.dynamic and len(path) > 1:
