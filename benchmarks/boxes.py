@@ -26,7 +26,7 @@ from websockets.typing import Subprotocol
 
 #: The box's own times, in seconds: see ``web/backoff.js``, ``web/socket.js`` and ``web/conversation.js``.
 _FIRST_RETRY, _LAST_RETRY, _RESTART = 0.25, 8.0, 0.1
-_SILENCE, _DIAL, _OVERLOADED = 5.0, 10.0, 0.6
+_SILENCE, _DIAL, _OVERLOADED, _LAST_OVERLOADED = 5.0, 10.0, 0.25, 2.0
 #: The close code of a server that restarts, and what stands for a connection that was cut.
 RESTART, CUT = 1012, 1006
 
@@ -84,7 +84,7 @@ class Box:
         self._text = ""
         #: What the server has; None if only the whole text will do.
         self._sent: str | None = None
-        self._seq = self._typed = self._failures = 0
+        self._seq = self._typed = self._failures = self._turned_away = 0
         #: Keys without results, and how many had been typed when each message was sent.
         self._keys: deque[_Key] = deque()
         self._asked: dict[int, tuple[str, int]] = {}
@@ -223,7 +223,7 @@ class Box:
         elif seq in self._asked:
             text, typed = self._asked[seq]
             self._asked = {later: asked for later, asked in self._asked.items() if later > seq}
-            self._failures = 0
+            self._failures = self._turned_away = 0
             while self._keys and self._keys[0].number <= typed:
                 key = self._keys.popleft()
                 key.during.waits.append(now - key.at)
@@ -240,7 +240,10 @@ class Box:
         code = message["error"]["code"]
         self._record.now.errors[code] += 1
         self._asked.pop(message.get("seq", 0), None)
-        wait = _OVERLOADED * (0.5 + self._random.random()) if code == "overloaded" else 0.0
+        wait = 0.0
+        if code == "overloaded":
+            wait = min(_LAST_OVERLOADED, _OVERLOADED * 2**self._turned_away) * (0.5 + self._random.random())
+            self._turned_away += 1
         if self._again is not None:
             self._again.cancel()
         self._again = asyncio.get_running_loop().call_later(wait, self._ask_again)

@@ -13,8 +13,12 @@ import { isBadFilter } from "./query.js";
 
 /** Answers awaited at once. A server that skips keystrokes answers a later one, which settles all before it. */
 const MAX_PENDING = 256;
-/** An overloaded server is asked again after this long, give or take a random half. */
-const OVERLOADED_MS = 600;
+/**
+ * An overloaded server is asked again after this long, give or take a random half, and then ever later. The first wait is
+ * short: when a server dies, the others have too much to do for a moment.
+ */
+const OVERLOADED_MS = 250;
+const LAST_OVERLOADED_MS = 2000;
 
 /**
  * @param {import("./query.js").Query} query
@@ -40,6 +44,8 @@ export function createConversation(query, { clearTimeout, now, random, setTimeou
   const pending = new Map();
   /** @type {any} */
   let againTimer = null;
+  /** How often in a row the server was too busy. */
+  let turnedAway = 0;
 
   /** Send whatever the server does not have yet. */
   function flush() {
@@ -108,6 +114,7 @@ export function createConversation(query, { clearTimeout, now, random, setTimeou
     // Answered already, overtaken by a later answer, or built on a text that the server refused.
     if (key === undefined) return;
     settle(message.seq);
+    turnedAway = 0;
     succeeded();
     if (key.text === query.text && key.filter === query.filterJson && !key.submit && !key.offset) query.keyAt = null;
     if (!query.answer(message, key)) {
@@ -182,12 +189,14 @@ export function createConversation(query, { clearTimeout, now, random, setTimeou
   function overloaded(seq, key) {
     settle(seq);
     if (filtered) sentFilter = null;
+    const wait = Math.min(LAST_OVERLOADED_MS, OVERLOADED_MS * 2 ** turnedAway);
+    turnedAway += 1;
     clearTimeout(againTimer);
     againTimer = setTimeout(() => {
       if (key.text !== query.text || pending.size > 0) return;
       if (!key.offset) sent = null;
       flush();
-    }, OVERLOADED_MS * (0.5 + random()));
+    }, wait * (0.5 + random()));
   }
 
   return {

@@ -125,6 +125,23 @@ test("an overloaded server is asked again after a while, if nobody typed on, and
   equal([[2], false], [seen.hits.map((answer) => answer.seq), client.busy]);
 });
 
+test("a server that stays overloaded is asked ever later, up to a limit, until it answers", () => {
+  const { world, client } = start();
+  client.update("egg");
+  const waits = [];
+  const refuse = () => {
+    const [before, count] = [world.time, world.sent.length];
+    world.say({ error: { code: "overloaded", message: "later" }, seq: world.sent.at(-1).seq });
+    while (world.sent.length === count) world.pass(5);
+    waits.push(world.time - before);
+  };
+  for (let i = 0; i < 5; i += 1) refuse();
+  world.say({ seq: world.sent.at(-1).seq, hits: [] });
+  client.update("eggs");
+  refuse();
+  equal([375, 750, 1500, 3000, 3000, 375], waits);
+});
+
 test("an overloaded server has the text: the next key is an edit of it, and nothing is asked twice", () => {
   const { world, client, seen } = start();
   client.update(LONG);
