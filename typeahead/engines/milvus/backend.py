@@ -88,7 +88,7 @@ class MilvusBackend(CopiedBackend):
     def _passed_by(contents: Contents, one: Plan, exact: bool, rows: Sequence[Any]) -> set[str]:
         """What an exact search among few has passed by.
 
-        In Milvus 2.3.5, once 60 documents had been replaced 80 times, a search for 60 came back with 7, with any ``ef``.
+        Milvus 2.3.5 found 7 of 60 documents, with any ``ef``, once they had been replaced 80 times.
         """
         near = [row[1] for row in rows if row[0]]
         if not exact or one.admitted > FEW or len(near) >= min(one.limit, one.admitted):
