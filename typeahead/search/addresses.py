@@ -1,8 +1,9 @@
 """Opens the back end of an address: ``my-index``, ``postgresql://…``.
 
 An address without a scheme is a folder, the embedded index; ``postgresql://…`` is a table, and ``qdrant://…`` and
-``milvus://…`` are collections. Other packages register schemes as entry points of the group ``typeahead.backends``; the
-entry point ``x`` answers to ``x://…``. It names a function ``open(address, options) -> Backend``.
+``milvus://…`` are collections. Several addresses with schemes, separated by white space, are the parts of one index.
+Other packages register schemes as entry points of the group ``typeahead.backends``; the entry point ``x`` answers to
+``x://…``. It names a function ``open(address, options) -> Backend``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from typeahead.errors import AddressError
 from typeahead.search.port import Backend
@@ -35,6 +36,8 @@ _OURS: Final = {
     "milvuss": "typeahead.engines.milvus.entry:open_milvus",
 }
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://")
+#: What opens several addresses as one.
+_PARTS: Final = "typeahead.engines.parts.opening:open_parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,24 @@ async def open_backend(address: str, options: OpenOptions | None = None) -> Back
 
     Raises :class:`~typeahead.errors.AddressError` for a scheme that nobody answers to, and what the back end raises.
     """
-    return await _opener(address)(address, options or OpenOptions())
+    options = options or OpenOptions()
+    parts = parts_of(address)
+    if len(parts) == 1:
+        return await _opener(address)(address, options)
+    backend: Backend = await _loaded(_PARTS)(parts, lambda one: _opener(one)(one, options))
+    return backend
+
+
+def parts_of(address: str) -> list[str]:
+    """The addresses that one consists of: several URLs, separated by white space, or the address itself."""
+    parts = address.split()
+    return parts if len(parts) > 1 and all(map(_SCHEME.match, parts)) else [address]
 
 
 def folder_of(address: str) -> Path | None:
     """The folder of an address of the embedded index, None for any other address."""
+    if len(parts_of(address)) > 1:
+        return None
     found = _SCHEME.match(address)
     return Path(address.removeprefix("file://")) if found is None or found.group(1) == "file" else None
 
@@ -68,8 +84,7 @@ def _opener(address: str) -> Opener:
     found = _SCHEME.match(address)
     scheme = "file" if found is None else found.group(1)
     if scheme in _OURS:
-        module, name = _OURS[scheme].split(":")
-        opener: Opener = getattr(import_module(module), name)
+        opener: Opener = _loaded(_OURS[scheme])
         return opener
     others = entry_points(group=GROUP)
     for entry in others.select(name=scheme):
@@ -78,3 +93,8 @@ def _opener(address: str) -> Opener:
     close = get_close_matches(scheme, [*_OURS, *others.names], 1)
     hint = f"did you mean {close[0]}://?" if close else "give the folder of an index, or install one that answers to it"
     raise AddressError(address, f"no back end is installed for {scheme}://: {hint}")
+
+
+def _loaded(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from typeahead.search.port import Backend, Key
+from typeahead.search.port import Backend, Incomplete, Key
 from typeahead.text.document import Document
 
 #: How many documents beyond the list are worth ranking, to fill it up and to count the copies of its last row.
@@ -46,6 +46,8 @@ class Collapse:
         self._deadline = deadline
         #: None for a document that has gone since it was found.
         self._documents: dict[Key, Document | None] = {}
+        #: Whether some documents are missing that are there.
+        self.incomplete = False
 
     async def rows(self, rankings: Sequence[Sequence[Ranked]], wanted: Sequence[int]) -> list[list[Row]]:
         """Return the first ``wanted`` rows of each ranking, fewer where it has no more.
@@ -73,6 +75,7 @@ class Collapse:
         new = [one for one in dict.fromkeys(keys) if one not in documents]
         if new:
             found = await self._backend.fetch(new, self._deadline)
+            self.incomplete |= isinstance(found, Incomplete)
             documents.update((one, found.get(one)) for one in new)
 
     def _collapse(self, ranking: Sequence[Ranked]) -> list[Row]:

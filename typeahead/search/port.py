@@ -85,6 +85,12 @@ class Candidates:
     #: neither: float32 (n, terms). A document of one passage holds all of its words there. None where every document
     #: has one passage, or where the back end cannot tell.
     together: Vectors | None = None
+    #: Whether a part of the documents could not be searched in time.
+    partial: bool = False
+
+
+class Incomplete(dict[Key, Document]):
+    """Documents as :meth:`Backend.fetch` returns them, where some that are there could not be had in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,8 @@ class Backend(Protocol):
     async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         """Return the documents of some passages as hits show them: with the text of the passage alone, and its URL.
 
-        Documents that are not there are left out. One that was replaced meanwhile is shown by its new passages.
+        Documents that are not there are left out. One that was replaced meanwhile is shown by its new passages. The
+        answer is :class:`Incomplete` where a part of the documents could not be read in time.
         """
 
     async def close(self) -> None:

@@ -61,6 +61,8 @@ class Found(NamedTuple):
     #: By field of :attr:`~typeahead.search.port.Request.facets`: its values, and how many documents have each. None
     #: where the back end does not count.
     facets: Mapping[str, Mapping[Value, int]] | None = None
+    #: Whether hits may be missing, because a part of the documents could not be searched in time.
+    partial: bool = False
 
 
 async def find(
@@ -108,10 +110,12 @@ async def find(
             if len(made) < most and more and _depth(requests[row], wider) < max(most, DEPTH) << _DOUBLINGS:
                 again.append(row)
         left, wider = again, 2 * wider
-    return [
+    found_all = [
         _found(made, 0 if whole else request.offset, request, version, scale, facets.get(row))
         for row, (made, request) in enumerate(zip(rows, requests, strict=True))
     ]
+    partial = [collapse.incomplete or any(one.partial for one, _ in made) for made in layers]
+    return [one._replace(partial=True) if less else one for one, less in zip(found_all, partial, strict=True)]
 
 
 async def _all_facets(

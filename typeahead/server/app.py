@@ -130,6 +130,7 @@ class App:
             steps_cached=lambda: engine.stats.steps_cached,
             searches_made=lambda: self._pipeline.counts.searched,
             searches_stood=lambda: self._pipeline.counts.stood,
+            searches_partial=lambda: self._pipeline.counts.partial,
             connections=lambda: len(self.door),
             version=lambda: max((_number(backend.version) for backend in indexes.values()), default=0),
             engine_lag=lambda: max((_lag(backend) for backend in indexes.values()), default=0.0),

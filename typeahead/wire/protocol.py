@@ -32,8 +32,9 @@ the title and text as sent: ``[start, end)`` in code points, in order, without o
 Where the server searches words as well as vectors, ``arms`` says which search found the hit: "dense", "lexical" or
 both. ``copies`` says how many documents with this very title and text there are, where there are several; the others
 have no row of their own. Hits that score less than the hello's ``min_score``, from 0 to 1, are left out. ``"weak":
-true`` in a reply says that even its best hit is a poor one, and ``"stale": true`` that the documents may have changed
-meanwhile in a database that cannot be read. Nothing here is HTML; a page has to show it as text.
+true`` in a reply says that even its best hit is a poor one, ``"stale": true`` that the documents may have changed
+meanwhile in a database that cannot be read, and ``"partial": true`` that hits may be missing, because a part of the
+index was away or late. Nothing here is HTML; a page has to show it as text.
 ``hits`` is missing where no search was due: because of the hello's ``search``, or because the server has no index. The
 server may add fields to its messages; a client ignores the ones it does not know.
 

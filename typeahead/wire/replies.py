@@ -76,6 +76,7 @@ def write_reply(
     encoder: str = "",
     weak: bool = False,
     stale: bool = False,
+    partial: bool = False,
     version: str = "",
     facets: bytes = b"",
 ) -> bytes:
@@ -83,9 +84,10 @@ def write_reply(
 
     ``encoder`` names the model that encoded the text, empty where none did. ``weak`` says that even the best of the
     hits is a poor one. ``stale`` says that the documents may have changed meanwhile in a database that cannot be read.
-    ``version`` names the state of the documents that were searched, empty where none were;
-    ``facets`` are from :func:`write_facets`. ``timing_us`` are the microseconds of queue, tokenize, step, search and
-    serialize, and all of them together, None for clients that may not see them.
+    ``partial`` says that hits may be missing, because a part of the index was away or late. ``version`` names the state
+    of the documents that were searched, empty where none were; ``facets`` are from :func:`write_facets`. ``timing_us``
+    are the microseconds of queue, tokenize, step, search and serialize, and all of them together, None for clients that
+    may not see them.
     """
     # Put together by hand: of all that a reply takes, building dictionaries for orjson was the largest part.
     return b"".join(
@@ -94,6 +96,7 @@ def write_reply(
             b"" if hits is None else b',"hits":' + hits,
             b',"weak":true' if weak else b"",
             b',"stale":true' if stale else b"",
+            b',"partial":true' if partial else b"",
             facets,
             b"" if ready is None else _SUBMIT[ready],
             _encoder_field(encoder),

@@ -22,6 +22,14 @@ def silent(_: str) -> None:
     """Warnings are not what is tested here."""
 
 
+def entries_of(documents: Sequence[Document], vectors: Vectors) -> list[Entry]:
+    """Documents of one passage each."""
+    return [
+        Entry(document, (Passage(document.text),), vector[None])
+        for document, vector in zip(documents, vectors, strict=True)
+    ]
+
+
 class TestTable(BackendContract):
     """A table that ``typeahead index`` made, filled by writes."""
 
@@ -41,11 +49,7 @@ class TestTable(BackendContract):
         await make_table(address, DIM)
         backend = await open_backend(address, OpenOptions(warn=silent))
         assert backend.capabilities.writes is not None
-        entries = [
-            Entry(document, (Passage(document.text),), vector[None])
-            for document, vector in zip(documents, vectors, strict=True)
-        ]
-        await backend.capabilities.writes.upsert(entries)
+        await backend.capabilities.writes.upsert(entries_of(documents, vectors))
         return backend
 
 
@@ -80,5 +84,26 @@ class TestHotAdoptedTable(TestAdoptedTable):
 
 class TestHotAdoptedObjects(TestAdoptedObjects):
     """A table of somebody else with vectors in half precision, searched in memory."""
+
+    hot = "1000"
+
+
+class TestParts(TestTable):
+    """Tables that ``typeahead index`` made, as parts of one index."""
+
+    commonest = False
+
+    async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
+        addresses = [self.address(next(self._names)) for _ in range(3)]
+        for address in addresses:
+            await make_table(address, DIM)
+        backend = await open_backend(" ".join(addresses), OpenOptions(warn=silent))
+        assert backend.capabilities.writes is not None
+        await backend.capabilities.writes.upsert(entries_of(documents, vectors))
+        return backend
+
+
+class TestHotParts(TestParts):
+    """The same, searched in memory."""
 
     hot = "1000"

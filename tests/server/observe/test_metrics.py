@@ -20,6 +20,7 @@ def metrics() -> ServerMetrics:
         steps_cached=lambda: 70,
         searches_made=lambda: 5,
         searches_stood=lambda: 2,
+        searches_partial=lambda: 1,
         connections=lambda: 3,
         version=lambda: 7,
         engine_lag=lambda: 0.25,

@@ -60,6 +60,8 @@ class SearchApi:
             answer["version"] = query.version
         if query.weak:
             answer["weak"] = True
+        if query.partial:
+            answer["partial"] = True
         if room.stale:
             answer["stale"] = True
         if self._config.timings or grant.timings:

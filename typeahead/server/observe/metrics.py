@@ -271,6 +271,7 @@ class ServerMetrics:
         steps_cached: Callable[[], int],
         searches_made: Callable[[], int],
         searches_stood: Callable[[], int],
+        searches_partial: Callable[[], int],
         connections: Callable[[], int],
         version: Callable[[], int],
         engine_lag: Callable[[], float],
@@ -289,6 +290,12 @@ class ServerMetrics:
             "counter",
             "Searches that were made, and keystrokes for which the results of the session's last one stood.",
             {(("source", "computed"),): Reading(searches_made), (("source", "stood"),): Reading(searches_stood)},
+        )
+        add(
+            "typeahead_partial_searches_total",
+            "counter",
+            "Searches whose hits may lack some, because a part of the index was away or late.",
+            {(): Reading(searches_partial)},
         )
         add("typeahead_open_connections", "gauge", "Open connections of all kinds.", {(): Reading(connections)})
         add(

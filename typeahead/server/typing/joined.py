@@ -88,7 +88,8 @@ class JoinedSource:
         merged: list[Hit] = list(islice(heapq.merge(*named, key=_worse), request.offset + request.k))
         weak = bool(merged) and by_name[merged[0].index_name].weak
         version = ",".join(one.version for one in found)
-        return Found(merged[request.offset :], version, weak, _add([one.facets for one in found]))
+        facets, partial = _add([one.facets for one in found]), any(one.partial for one in found)
+        return Found(merged[request.offset :], version, weak, facets, partial)
 
 
 def _worse(hit: Hit) -> float:

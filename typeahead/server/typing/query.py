@@ -157,6 +157,8 @@ class Result(NamedTuple):
     weak: bool = False
     #: The facets as a part of a reply (:func:`typeahead.wire.replies.write_facets`), empty for none.
     facets: bytes = b""
+    #: Whether hits may be missing, because a part of the documents could not be searched in time.
+    partial: bool = False
 
 
 class Room(Protocol):
@@ -210,6 +212,8 @@ class Query:
     hits = b"[]"
     #: Whether even the best of these hits is a poor one.
     weak = False
+    #: Whether hits may be missing, because a part of the documents could not be searched in time.
+    partial = False
     #: The version of the documents that these hits are of, and their facets as a part of a reply; empty for none.
     version = ""
     facets = b""
@@ -340,6 +344,7 @@ class Query:
     def _take(self, result: Result) -> None:
         self.hits = result.written
         self.weak = result.weak
+        self.partial = result.partial
         self.version = result.version
         self.facets = result.facets
         self.result = result

@@ -50,10 +50,11 @@ _LAST_BATCH: Final = 0.3
 
 
 class SearchCounts:
-    """How many searches were made, and for how many keystrokes the hits of an earlier one stood."""
+    """How many searches were made, how many of them lacked a part of the index, and how many keystrokes needed none."""
 
     def __init__(self) -> None:
         self.searched = 0
+        self.partial = 0
         self.stood = 0
 
 
@@ -137,7 +138,7 @@ class Searcher:
         last = query.last
         if last is None or last.result is None or query.k > last.k or last.result.version != self._source.version:
             return False
-        if last.room is not query.room or last.narrowing != query.narrowing:
+        if last.result.partial or last.room is not query.room or last.narrowing != query.narrowing:
             return False
         found, asked = last.result, _request(query)
         if not _same_words(found.words, asked.words):
@@ -197,7 +198,9 @@ class Searcher:
         return [
             one
             if isinstance(one, FilterError)
-            else Result(text, one.hits, request.vector, request.words, one.version, *spent_ns, one.weak, facets)
+            else Result(
+                text, one.hits, request.vector, request.words, one.version, *spent_ns, one.weak, facets, one.partial
+            )
             for (text, facets), one, request in zip(written, found, requests, strict=True)
         ]
 
@@ -250,6 +253,7 @@ class Searcher:
 
     def _count(self, result: Result) -> None:
         self._counts.searched += 1
+        self._counts.partial += result.partial
         if result.version != self._version:
             self._version = result.version
             self._changed()

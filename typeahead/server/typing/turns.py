@@ -91,6 +91,7 @@ class TurnWriter:
             encoder=query.encoder,
             weak=query.weak and searched,
             stale=searched and query.room is not None and query.room.stale,
+            partial=searched and query.partial,
             version=query.version if searched else "",
             facets=query.facets if searched else b"",
         )
