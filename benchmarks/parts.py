@@ -1,6 +1,6 @@
 """A million passages in four PostgreSQL servers as one index: recall, the search alone, and from key to results.
 
-    python -m benchmarks.parts --index DIR [--parts 4] [--folder DIR] [--words yes] [--people 5] [--seconds 30]
+    python -m benchmarks.parts --index DIR [--parts 4] [--folder DIR] [--words yes] [--ef-search 300]
 
 The documents of an index, such as ``python -m benchmarks.mixed`` makes of a million passages, are put into tables of
 several servers by a hash of their ids: vectors in half precision, with a graph of pgvector's in each table
@@ -125,14 +125,16 @@ def _percentiles(name: str, spent: Sequence[float]) -> dict[str, float]:
 def measure(folder: Path, parts: Sequence[PostgresServer], chosen: Any, traces: Sequence[Trace]) -> dict[str, Any]:
     """Run everything on servers that run."""
     filled = fill(folder, parts)
-    how = {"table": "articles", "hot": "no", "unverified": "yes", "words": chosen.words}
+    how = {"table": "articles", "hot": "no", "unverified": "yes"}
+    how |= {"words": chosen.words, "ef_search": str(chosen.ef_search)}
     address = " ".join(part.address(**how) for part in parts)
     with open_index(folder) as index:
         queries, rows = queries_and_nearest(map_vectors(index.generation / VECTORS))
         nearest = [[document.id for document in index.documents(some.tolist())] for some in rows]
         passages = len(index)
     texts = [trace[-1].text for trace in traces[:_QUERIES]]
-    result = {"parts": len(parts), "passages": passages, "words": chosen.words, **filled}
+    result = {"parts": len(parts), "passages": passages, "words": chosen.words, "ef_search": chosen.ef_search}
+    result |= filled
     result |= asyncio.run(searches(address, queries, nearest, texts))
     return result | keys(address, chosen.people, chosen.seconds, traces)
 
@@ -144,6 +146,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--parts", type=options.whole, default=4, help="servers (4)")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where the servers' data are kept")
     parser.add_argument("--words", choices=["yes", "no"], default="yes", help="whether words are searched, too (yes)")
+    parser.add_argument("--ef-search", type=options.whole, default=300, help="ef_search of the addresses (300)")
     parser.add_argument("--people", type=options.whole, default=5)
     parser.add_argument("--seconds", type=options.positive, default=30.0)
     options.add_typing(parser)
