@@ -179,6 +179,14 @@ class BackendAway(SearchError):
         self.address = address
 
 
+class RoleRefused(SearchError):
+    """A role of the database, which a token names, cannot be used; ``reason`` is what the database said."""
+
+    def __init__(self, role: str, reason: str) -> None:
+        super().__init__(f"the role {role!r:.80} of a token cannot be used: {reason}")
+        self.role, self.reason = role, reason
+
+
 class DeadlinePassed(SearchError):
     """The back end did not answer in time."""
 

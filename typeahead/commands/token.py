@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an index that the holder may use, by its name; may be given more than once; without one, all",
     )
     parser.add_argument(
+        "--role",
+        metavar="NAME",
+        help="a role of the PostgreSQL database: what row-level security hides from it does not exist for the holder",
+    )
+    parser.add_argument(
         "--expires", type=_seconds, metavar="TIME", help="how long it lives: a number with s, m, h or d, such as 1h"
     )
     parser.add_argument("--key", metavar="KID", help="name of the key that signs, if not the first")
@@ -84,7 +89,12 @@ def run(options: argparse.Namespace) -> None:
     if options.expires is None:
         raise TypeaheadError("a token has to end: give --expires, such as --expires 1h")
     token, name = KeyRing.read(_keys(options.signing_keys_file)).sign(
-        options.right, seconds=options.expires, filter=options.filter, indexes=options.index, key=options.key
+        options.right,
+        seconds=options.expires,
+        filter=options.filter,
+        indexes=options.index,
+        role=options.role,
+        key=options.key,
     )
     print(f"its name is {name}", file=sys.stderr, flush=True)
     print(token)

@@ -48,6 +48,8 @@ class EngineView:
     @property
     def contents(self) -> Contents:
         """The contents as they are now. Raises what kept the view from following a change."""
+        # Raises where what is followed is not known any more.
+        assert self._copy.contents is not None
         if self._error is not None:
             # Those of before have documents that are gone by now.
             raise SearchError(str(self._error)) from self._error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,13 +40,13 @@ class _Made(NamedTuple):
 class View:
     """Makes the contents that a filter admits, of one contents after the other."""
 
-    def __init__(self, tree: Filter) -> None:
+    def __init__(self, tree: Filter | None) -> None:
         self._tree = tree
         #: By part of the last contents.
         self._parts: dict[Part, _Made] = {}
 
-    def of(self, whole: Contents) -> tuple[Contents, str]:
-        """Return the contents of the view, and their version.
+    def of(self, whole: Contents, ids: Collection[str] | None = None) -> tuple[Contents, str]:
+        """Return the contents of the view, and their version; with ``ids``, of these documents alone.
 
         Raises :class:`~typeahead.errors.SearchError` if they are too many.
         """
@@ -54,11 +54,13 @@ class View:
         # What is there no longer is not kept: a part in memory comes with each change.
         self._parts = {part: made for part, made in self._parts.items() if part in whole.parts}
         masks = whole.masks(self._tree)
+        if ids is not None:
+            masks = whole.only(np.fromiter(whole.find(list(ids)).values(), np.int64), masks)
         if sum(_count(mask, part.passages.count) for mask, part in zip(masks.passages, whole.parts, strict=True)) > (
             MOST_PASSAGES
         ):
             raise SearchError(
-                f"the filter of the token admits more than {MOST_PASSAGES} passages, which is more than a view holds: "
+                f"the token admits more than {MOST_PASSAGES} passages, which is more than a view holds: "
                 "give these documents an index of their own, with `typeahead serve --index name=DIR`"
             )
         for part, mask in zip(whole.parts, masks.documents, strict=True):
@@ -74,8 +76,11 @@ class View:
         return Contents(whole.version, parts, live, words), f"{digest:016x}"
 
     def _part(self, part: Part, mask: NDArray[np.bool_] | None) -> _Made:
-        """What the filter admits of a part. Later, fewer of its documents may be alive, and never more."""
-        if (known := self._parts.get(part)) is None:
+        """What is admitted of a part. Later, fewer of its documents may be alive; with more, it is made again."""
+        known = self._parts.get(part)
+        if known is None or _count(mask, part.count) > _count(
+            None if mask is None else mask[known.rows], len(known.rows)
+        ):
             rows = np.arange(part.count) if mask is None else np.flatnonzero(mask)
             made = MemoryPart.of_rows(part, rows)
             known = self._parts[part] = _Made(made, rows, np.fromiter(_digests(made), np.uint64, len(rows)))

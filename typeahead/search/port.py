@@ -116,6 +116,9 @@ class Capabilities:
     #: Makes a back end of the documents that a filter admits. It follows every change of the documents. Nothing that it
     #: answers, counts or weighs depends on any other document.
     scoped: Callable[[Filter], Awaitable[Backend]] | None = None
+    #: The same for the documents that a role of the database sees, which may change at any time, and is followed within
+    #: a bound that users are told. Raises :class:`~typeahead.errors.RoleRefused`.
+    as_role: Callable[[str], Awaitable[Backend]] | None = None
     #: Tells about the index: counts, size on disk and the like, as JSON.
     describe: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
     #: Tells how many seconds ago what is searched was known to be the same as in the database behind it. It may be

@@ -45,6 +45,9 @@ class Grant:
     expires: float | None = None
     #: Whether replies say how long their stages took. That tells more than strangers should know.
     timings: bool = False
+    #: The role of the database whose row-level security decides which documents exist for the holder. Empty for the
+    #: role of the server.
+    role: str = ""
     #: Name of the signed token, by which it is revoked. Empty for a token without a name.
     name: str = ""
 

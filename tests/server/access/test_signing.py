@@ -157,3 +157,28 @@ def test_no_token_is_made_that_would_be_refused() -> None:
             KEYS.sign(rights, **{"seconds": 60, **options})  # type: ignore[arg-type]
     with pytest.raises(FilterError):
         KEYS.sign(["search"], seconds=60, filter={"a": None})
+
+
+def test_a_token_may_have_a_role_of_the_database() -> None:
+    token, _ = KEYS.sign(["search"], seconds=60, role="reader")
+    assert KEYS.verify(token.encode()).role == "reader"
+    assert KEYS.verify(KEYS.sign(["search"], seconds=60)[0].encode()).role == ""
+
+
+@pytest.mark.parametrize("role", ["", "none", "None", "a\0b", "r" * 64])
+def test_a_role_that_means_the_server_itself_or_that_no_database_has_is_refused(role: str) -> None:
+    with pytest.raises(SigningError, match="is no name of a role"):
+        KEYS.sign(["search"], seconds=60, role=role)
+    assert code(made({"rights": ["search"], "exp": FAR, "role": role})) == "token_invalid"
+
+
+@pytest.mark.parametrize("right", ["write", "metrics", "dashboard"])
+def test_a_token_with_a_role_can_only_search(right: str) -> None:
+    with pytest.raises(SigningError, match=f"cannot have the right to {right}"):
+        KEYS.sign(["search", right], seconds=60, role="reader")
+    assert code(made({"rights": ["search", right], "exp": FAR, "role": "reader"})) == "token_invalid"
+
+
+@pytest.mark.parametrize("role", [None, 7, ["reader"]])
+def test_a_role_of_the_wrong_type_opens_nothing(role: Any) -> None:
+    assert code(made({"rights": ["search"], "exp": FAR, "role": role})) == "token_invalid"

@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeVar
 
 from typeahead.engines.parts.merging import PartKey, add, merge
@@ -52,6 +52,7 @@ class PartedBackend:
             fields=self._fields if all_have("fields") else None,
             facets=self._facets if all_have("facets") else None,
             scoped=self._scoped if all_have("scoped") else None,
+            as_role=self._as_role if all_have("as_role") else None,
             describe=self._describe if all_have("describe") else None,
             lag=(lambda: max(lag() for lag in lags)) if lags else None,
         )
@@ -82,9 +83,9 @@ class PartedBackend:
         if not requests:
             return []
         answers = await self._ask(lambda one, until: one.candidates(requests, until), len(requests), deadline)
-        counts, partial = [part.backend.count for part in self._parts], len(answers) < len(self._parts)
+        counts, less = [part.backend.count for part in self._parts], len(answers) < len(self._parts)
         return [
-            merge(request, {part: some[row] for part, some in answers.items()}, counts, partial=partial)
+            merge(request, {part: some[row] for part, some in answers.items()}, counts, partial=less)
             for row, request in enumerate(requests)
         ]
 
@@ -158,11 +159,19 @@ class PartedBackend:
 
     async def _scoped(self, tree: Filter) -> Backend:
         offered = [one.capabilities.scoped for one in self.backends]
+        return await self._of_parts([partial(scoped, tree) for scoped in offered if scoped is not None])
+
+    async def _as_role(self, role: str) -> Backend:
+        offered = [one.capabilities.as_role for one in self.backends]
+        return await self._of_parts([partial(as_role, role) for as_role in offered if as_role is not None])
+
+    async def _of_parts(self, making: Sequence[Callable[[], Awaitable[Backend]]]) -> Backend:
+        """Make back ends of parts of the parts, one after the other, and put them together."""
         made: list[Backend] = []
         try:
-            for scoped in offered:
-                assert scoped is not None
-                made.append(await scoped(tree))
+            for make in making:
+                # One by one: those made so far are closed if one fails.
+                made.append(await make())  # noqa: PERF401
         except BaseException:
             for one in made:
                 with suppress(TypeaheadError):

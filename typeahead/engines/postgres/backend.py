@@ -19,6 +19,7 @@ from typeahead.engines.planning import Plan, plan, scope_and
 from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.database import Database
 from typeahead.engines.postgres.listening import Listening
+from typeahead.engines.postgres.roles import RoleView
 from typeahead.engines.postgres.searching import TableSearch
 from typeahead.engines.recent import RecentDocuments
 from typeahead.engines.view import EngineView
@@ -35,7 +36,10 @@ T = TypeVar("T")
 
 
 class PostgresBackend:
-    """A table, or the part of it that ``scope`` admits. Made by :mod:`~typeahead.engines.postgres.opening`."""
+    """A table, or the part of it that ``scope`` admits, or a role sees. ``view`` has the words of that part.
+
+    Made by :mod:`~typeahead.engines.postgres.opening`. ``seen`` is what the role sees.
+    """
 
     def __init__(
         self,
@@ -46,14 +50,15 @@ class PostgresBackend:
         copy: Copy,
         *,
         writes: Writes | None = None,
-        view: EngineView | None = None,
+        view: EngineView | RoleView | None = None,
+        seen: RoleView | None = None,
         scope: Filter | None = None,
         primary: Database | None = None,
         listening: Listening | None = None,
     ) -> None:
         self.address, self.space = address, space
         self._database, self._search, self._copy = database, search, copy
-        self._view, self._scope = view, scope
+        self._view, self._scope, self._seen = view, scope, seen
         self._primary, self._listening = primary, listening
         self._closed = False
         self._recent = RecentDocuments()
@@ -70,6 +75,7 @@ class PostgresBackend:
             fields=self._fields if words else None,
             facets=self._facets if words else None,
             scoped=self._scoped if words else None,
+            as_role=self._as_role if words else None,
             describe=self._describe,
         )
 
@@ -190,13 +196,29 @@ class PostgresBackend:
         self._check()
         both = scope_and(self._scope, tree)
         assert both is not None
-        view = await EngineView.of(self._copy, both)
-        scoped = PostgresBackend(
-            self.address, self.space, self._database, self._search.of(both), self._copy,
-            view=view, scope=both, primary=self._primary,
+        view = await EngineView.of(self._seen or self._copy, both)
+        return self._part(self._search.of(both), view, both, self._seen)
+
+    async def _as_role(self, role: str) -> Backend:
+        """Make a back end of the documents that a role sees."""
+        seen = await self.seen_by(role)
+        return self._part(self._search.of(role=role), seen, None, seen)
+
+    async def seen_by(self, role: str) -> RoleView:
+        """Return what a role sees of the copy. Raises :class:`~typeahead.errors.RoleRefused`."""
+        self._check()
+        return await RoleView.of(role, self._copy, self._database, self._search.statements)
+
+    def _part(
+        self, search: TableSearch, view: EngineView | RoleView, scope: Filter | None, seen: RoleView | None
+    ) -> PostgresBackend:
+        part = PostgresBackend(
+            self.address, self.space, self._database, search, self._copy,
+            view=view, scope=scope, seen=seen, primary=self._primary,
         )  # fmt: skip
-        scoped.capabilities = replace(scoped.capabilities, writes=None, describe=None)
-        return scoped
+        lag = None if seen is None else seen.lag
+        part.capabilities = replace(part.capabilities, writes=None, as_role=None, describe=None, lag=lag)
+        return part
 
     async def _describe(self) -> Mapping[str, Any]:
         self._check()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -91,6 +91,8 @@ class Copy:
         #: Number of documents, and of rows that cannot be found as something is missing.
         self.count = self.skipped = 0
         self.version = 1
+        #: The documents that the last change was about.
+        self.taken: Sequence[str] = ()
         self._last: _Snapshot | None = None
         #: When the last look began that succeeded, in seconds of :func:`time.monotonic`.
         self._looked = time.monotonic()
@@ -130,6 +132,20 @@ class Copy:
         """Look for changes soon: somebody has said that there are some, up to a position in the primary's log."""
         self._position = position
         self._heard.set()
+
+    def stamps(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """The versions of those documents among ``ids`` that are there, by id; see :attr:`.documents.Read.stamp`.
+
+        Call it only while the copy is :meth:`at_rest`, or as a follower.
+        """
+        return self._living.stamps(ids)
+
+    async def at_rest(self, work: Callable[[Contents], Awaitable[None]]) -> None:
+        """Do something with the contents while nothing changes them."""
+        async with self._lock:
+            if self._closed:
+                raise BackendClosed(self._shown)
+            await work(self.contents)
 
     def follow(self, follower: Follower | None = None) -> None:
         """Look for changes from now on; ``follower`` hears of them."""
@@ -292,7 +308,7 @@ class Copy:
         if new or found.gone:
             version = max(snapshot.newest, self.version + 1)
             await asyncio.to_thread(self._living.change, new, found.gone, version)
-            self.version = version
+            self.version, self.taken = version, [*(one.document.id for one in new), *found.gone]
         if found.usable is None:
             self.count = self.contents.count
         else:

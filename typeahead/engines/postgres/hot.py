@@ -6,7 +6,7 @@ database is asked for whole documents and for writes alone. While it is away, ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -37,6 +37,7 @@ class HotBackend(ThreadedBackend):
             writes=table.capabilities.writes,
             documents=self._documents,
             scoped=self._view,
+            as_role=self._as_role,
             describe=self._describe,
             lag=copy.lag,
         )
@@ -59,10 +60,24 @@ class HotBackend(ThreadedBackend):
     async def _view(self, tree: Filter) -> Backend:
         """Make a back end of the documents that a filter admits; see :class:`~typeahead.search.port.Capabilities`."""
         self._check_open()
-        view = await EngineView.of(self._copy, tree)
-        scoped = ThreadedBackend(EmbeddedEngine(_Source(self.address, self.space, view)))
-        scoped.capabilities = replace(scoped.capabilities, lag=self._copy.lag)
-        return scoped
+        return self._part(await EngineView.of(self._copy, tree), self._copy.lag)
+
+    async def _as_role(self, role: str) -> Backend:
+        """Make a back end of the documents that a role sees; see :class:`~typeahead.search.port.Capabilities`."""
+        self._check_open()
+        seen = await self.table.seen_by(role)
+
+        async def scoped(tree: Filter) -> Backend:
+            return self._part(await EngineView.of(seen, tree), seen.lag)
+
+        backend = self._part(seen, seen.lag)
+        backend.capabilities = replace(backend.capabilities, scoped=scoped)
+        return backend
+
+    def _part(self, holder: _Holder, lag: Callable[[], float]) -> ThreadedBackend:
+        part = ThreadedBackend(EmbeddedEngine(_Source(self.address, self.space, holder)))
+        part.capabilities = replace(part.capabilities, lag=lag)
+        return part
 
     async def _describe(self) -> Mapping[str, Any]:
         self._check_open()

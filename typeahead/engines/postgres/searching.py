@@ -8,19 +8,22 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from typeahead.engines import comparing
 from typeahead.engines.documents import Read
 from typeahead.engines.planning import Plan, scope_and
 from typeahead.engines.postgres.database import Connection, Database, SentVector
 from typeahead.engines.postgres.filters import compile_filter
+from typeahead.engines.postgres.roles import as_role
 from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statement, Statements
 from typeahead.engines.weighing import Outcome
 from typeahead.index.contents import Contents
 from typeahead.search.filters import Filter, matches
+
+T = TypeVar("T")
 
 #: Statements that one connection gets in one round trip; further ones go to other connections at the same time.
 _TOGETHER: Final = 8
@@ -29,7 +32,10 @@ _LONGEST: Final = 60.0
 
 
 class TableSearch:
-    """Searches the documents of a table that ``scope`` admits. ``primary`` is where they are written, if elsewhere."""
+    """Searches the documents of a table that ``scope`` admits and ``role`` sees.
+
+    ``primary`` is where they are written, if elsewhere. Without a role, it is that of the server.
+    """
 
     def __init__(
         self,
@@ -39,19 +45,21 @@ class TableSearch:
         ef_search: int | None = None,
         probes: int | None = None,
         scope: Filter | None = None,
+        role: str = "",
         primary: Database | None = None,
     ) -> None:
         self._database, self.statements, self._primary = database, statements, primary
-        self._ef_search, self._probes, self._scope = ef_search, probes, scope
+        self._ef_search, self._probes, self._scope, self._role = ef_search, probes, scope, role
 
-    def of(self, scope: Filter) -> TableSearch:
-        """Return the same search within a scope."""
+    def of(self, scope: Filter | None = None, role: str = "") -> TableSearch:
+        """Return the same search within a scope, or as a role."""
         return TableSearch(
             self._database,
             self.statements,
             ef_search=self._ef_search,
             probes=self._probes,
-            scope=scope,
+            scope=scope or self._scope,
+            role=role or self._role,
             primary=self._primary,
         )
 
@@ -60,7 +68,7 @@ class TableSearch:
 
         async def search(asked: Sequence[tuple[Plan, bool]]) -> list[list[Any]]:
             statements = [self._search(one, exact=exact) for one, exact in asked]
-            filtered = self._scope is not None or any(one.request.filter is not None for one, _ in asked)
+            filtered = bool(self._scope or self._role) or any(one.request.filter is not None for one, _ in asked)
             return await self._run(statements, max(one.limit for one, _ in asked), deadline, filtered=filtered)
 
         return await comparing.compare(contents, plans, search)
@@ -93,7 +101,7 @@ class TableSearch:
                     cursors = [await connection.execute(one.query, one.values) for one in part]
                 return [await cursor.fetchall() for cursor in cursors]
 
-            return await self._database.call(work, deadline)
+            return await self._database.call(self._within(work), deadline)
 
         if len(parts) == 1:
             return await run(parts[0])
@@ -117,8 +125,12 @@ class TableSearch:
             # Rows by their key take no settings, and no transaction of several statements.
             return await (await connection.execute(statement.query, statement.values)).fetchall()
 
-        rows = await (self._primary if primary and self._primary is not None else self._database).call(work, deadline)
+        database = self._primary if primary and self._primary is not None else self._database
+        rows = await database.call(self._within(work), deadline)
         read = {one.document.id: one for one in read_rows(rows)}
         if scoped and self._scope is not None:
             return {key: one for key, one in read.items() if matches(self._scope, one.document)}
         return read
+
+    def _within(self, work: Callable[[Connection], Awaitable[T]]) -> Callable[[Connection], Awaitable[T]]:
+        return as_role(self._role, work) if self._role else work

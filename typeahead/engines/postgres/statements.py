@@ -138,14 +138,16 @@ class Statements:
         query = sql.SQL("{} AND {}{}").format(self._documents(self._vector(vectors)), recent, self._order)
         return Statement(query, {"since": since})
 
-    def keys(self) -> Statement:
-        """Read the ids of all documents, each with the version of its first row."""
+    def keys(self, ids: Sequence[str] | None = None) -> Statement:
+        """Read the ids of documents, of those among ``ids`` or of all, each with the version of its first row."""
         table = self.table
         first = sql.SQL("passage = 0 AND " if table.passages else "")
-        query = sql.SQL("SELECT {}::text, xmin::text FROM {} WHERE {}{}").format(
+        query: sql.Composed = sql.SQL("SELECT {}::text, xmin::text FROM {} WHERE {}{}").format(
             table.id.quoted, table.quoted, first, table.usable
         )
-        return Statement(query, {})
+        if ids is None:
+            return Statement(query, {})
+        return Statement(sql.SQL("{} AND {}").format(query, self.among("ids")), {"ids": ids})
 
     def sample(self, number: int) -> Statement:
         """Read some documents as :meth:`rows` does, the same every time, each with its vector behind the rest."""

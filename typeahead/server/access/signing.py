@@ -3,11 +3,12 @@
 The signature is HMAC-SHA256 (``HS256``) and no other; the header's ``kid`` names the key. Claims::
 
     {"rights": ["search"], "exp": 1767225600, "iat": 1767222000, "jti": "8c2f…",
-     "sealed": "…" or "filter": {"tenant": "a"}, "indexes": ["docs"]}
+     "sealed": "…" or "filter": {"tenant": "a"}, "indexes": ["docs"], "role": "reader"}
 
 ``sealed`` is the filter as JSON, encrypted (Fernet: AES-128-CBC with HMAC-SHA256) with a key that is derived from the
 signing key. The holder of a token can read its claims, but not the filter. Programs that make tokens by another JWT
-library may put a readable ``filter`` there instead. ``rights`` and ``exp`` are required.
+library may put a readable ``filter`` there instead. ``role`` is a role of the database, whose row-level security
+applies. ``rights`` and ``exp`` are required.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from typeahead.errors import FilterError, TypeaheadError
 from typeahead.search.filters import And, Filter, read_filter
-from typeahead.wire.access import DASHBOARD, METRICS, RIGHTS, Grant, TokenRefused
+from typeahead.wire.access import DASHBOARD, METRICS, RIGHTS, WRITE, Grant, TokenRefused
 
 #: Shortest secret, in bytes: RFC 7518 asks for as many as the hash has.
 LEAST_SECRET: Final = 32
@@ -36,6 +37,9 @@ MOST_BYTES: Final = 8 << 10
 _ALGORITHM: Final = "HS256"
 #: Rights that no token with a scope has: these pages tell of everybody's keys and documents.
 _UNSCOPED: Final = frozenset({METRICS, DASHBOARD})
+
+#: Longest name of a role, in bytes, as PostgreSQL has it.
+_MOST_ROLE: Final = 63
 
 #: What an empty filter becomes.
 _ALL: Final = And(())
@@ -93,18 +97,20 @@ class KeyRing:
         seconds: float,
         filter: Any = None,
         indexes: Collection[str] = (),
+        role: str | None = None,
         key: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> tuple[str, str]:
         """Make a token that ends after some seconds; returns it and its name, by which it can be revoked.
 
-        ``filter`` is JSON (:mod:`typeahead.search.filters`), None for no scope. Raises :class:`SigningError` for rights
-        that do not exist or that a scope forbids, and :class:`~typeahead.errors.FilterError`.
+        ``filter`` is JSON (:mod:`typeahead.search.filters`), None for no scope. ``role`` is a role of the database.
+        Raises :class:`SigningError` for rights that do not exist or that a scope or a role forbids, and
+        :class:`~typeahead.errors.FilterError`.
         """
         name = next(iter(self._keys)) if key is None else key
         if name not in self._keys:
             raise SigningError(f"there is no key {name!r}: known are {', '.join(self._keys)}")
-        _check_rights(rights, scoped=filter is not None or bool(indexes))
+        _check_rights(rights, scoped=filter is not None or bool(indexes), role=role)
         if not seconds > 0:
             raise SigningError(f"the token would end after {seconds:g} seconds: let it live longer")
         made = int(now())
@@ -116,6 +122,8 @@ class KeyRing:
             claims["sealed"] = self._seals[name].encrypt(orjson.dumps(filter)).decode()
         if indexes:
             claims["indexes"] = sorted(indexes)
+        if role is not None:
+            claims["role"] = role
         token = jwt.encode(claims, self._keys[name], _ALGORITHM, headers={"kid": name})
         if len(token) > MOST_BYTES:
             raise SigningError(
@@ -150,13 +158,17 @@ class KeyRing:
         rights, tree = _names(claims.get("rights")), self._filter(key, claims)
         # A claim of null is a mistake in the program that made the token, and must not open everything.
         indexes = _names(claims["indexes"]) if "indexes" in claims else None
-        _check_rights(rights, scoped=tree is not None or indexes is not None)
+        role = claims.get("role")
+        if "role" in claims and not isinstance(role, str):
+            raise ValueError("no role")
+        _check_rights(rights, scoped=tree is not None or indexes is not None, role=role)
         jti = claims.get("jti", "")
         return Grant(
             rights,
             tree,
             indexes,
             float(claims["exp"]),
+            role=role or "",
             name=jti if isinstance(jti, str) else "",
         )
 
@@ -185,13 +197,22 @@ def _names(value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
-def _check_rights(rights: Collection[str], *, scoped: bool) -> None:
+def _check_rights(rights: Collection[str], *, scoped: bool, role: str | None = None) -> None:
     if not rights:
         raise SigningError(f"a token needs a right: {', '.join(RIGHTS)}")
     if unknown := set(rights) - set(RIGHTS):
         raise SigningError(f"there is no right {min(unknown)!r}: known are {', '.join(RIGHTS)}")
-    if scoped and (refused := _UNSCOPED & set(rights)):
+    if role is not None:
+        # PostgreSQL takes "none" for the role of the server itself.
+        if not role or role.lower() == "none" or "\0" in role or len(role.encode()) > _MOST_ROLE:
+            raise SigningError(f"{role[:80]!r} is no name of a role: give one that the database has")
+        if refused := {WRITE, METRICS, DASHBOARD} & set(rights):
+            raise SigningError(
+                f"a token with a role cannot have the right to {' and '.join(sorted(refused))}, which is not that of "
+                "the role: make two tokens"
+            )
+    if scoped and (forbidden := _UNSCOPED & set(rights)):
         raise SigningError(
-            f"a token with a filter or with indexes cannot open {' and '.join(sorted(refused))}, which tell of "
+            f"a token with a filter or with indexes cannot open {' and '.join(sorted(forbidden))}, which tell of "
             "everybody: make two tokens"
         )

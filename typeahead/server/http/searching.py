@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from typeahead.errors import ProtocolError, SearchError, TextError
+from typeahead.errors import BackendAway, DeadlinePassed, ProtocolError, RoleRefused, SearchError, TextError
 from typeahead.search.narrowing import NOTHING, Narrowing
 from typeahead.server.config import ServerConfig
 from typeahead.server.http.api import NO_STORE, ApiError
@@ -20,11 +21,13 @@ from typeahead.server.observe.requests import current_request
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.query import Query, Stage
 from typeahead.server.typing.room import Room
-from typeahead.server.typing.rooms import Rooms, RoomsFull, UnknownIndex
+from typeahead.server.typing.rooms import NO_ROLE, Rooms, RoomsFull, UnknownIndex
 from typeahead.wire.access import Grant
 from typeahead.wire.fields import BadField
 from typeahead.wire.narrowing import filter_code, parse_facets, parse_filter
 from typeahead.wire.protocol import Quality
+
+log = logging.getLogger(__name__)
 
 
 class SearchApi:
@@ -120,6 +123,12 @@ class SearchApi:
             raise ApiError(404, str(error), param="index", code="unknown_index") from None
         except RoomsFull as error:
             raise ApiError(503, str(error), code="full") from None
+        except RoleRefused as error:
+            log.error("a request was refused: %s", error)
+            raise ApiError(403, NO_ROLE, code="role_refused") from None
+        except (BackendAway, DeadlinePassed) as error:
+            log.error("a request was not let in: %s", error)
+            raise ApiError(503, "nobody can tell what your token may see: try again later", code="away") from None
         except SearchError as error:
             raise ApiError(400, str(error), code="unsupported_filter") from None
 

@@ -14,7 +14,7 @@ import time
 from typing import Protocol
 
 from typeahead.core.session import Session
-from typeahead.errors import ProtocolError, SearchError
+from typeahead.errors import BackendAway, DeadlinePassed, ProtocolError, RoleRefused, SearchError
 from typeahead.server.config import ServerConfig
 from typeahead.server.observe.log_lines import about
 from typeahead.server.observe.metrics import ServerMetrics
@@ -24,7 +24,7 @@ from typeahead.server.typing.channel import Channel
 from typeahead.server.typing.dialogue import Dialogue
 from typeahead.server.typing.pipeline import Pipeline
 from typeahead.server.typing.room import Room
-from typeahead.server.typing.rooms import Key, Rooms, RoomsFull, UnknownIndex
+from typeahead.server.typing.rooms import NO_ROLE, Key, Rooms, RoomsFull, UnknownIndex
 from typeahead.wire.access import Grant
 from typeahead.wire.conversation import Conversation
 from typeahead.wire.protocol import Hello
@@ -187,6 +187,12 @@ class Connection:
             room = await self._endpoint.rooms.enter(key, grant.filter)
         except RoomsFull as error:
             self.dialogue.refused(ProtocolError("full", str(error)))
+        except RoleRefused as error:
+            log.error("a session was refused: %s", error, extra=about((self._request,)))
+            self.dialogue.refused(ProtocolError("unauthorized", NO_ROLE))
+        except (BackendAway, DeadlinePassed) as error:
+            log.error("a session was not let in: %s", error, extra=about((self._request,)))
+            self.dialogue.refused(ProtocolError("full", "nobody can tell what your token may see: try again later"))
         except SearchError as error:
             self.dialogue.refused(ProtocolError("unsupported_filter", str(error)))
         except Exception:

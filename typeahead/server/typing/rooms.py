@@ -1,9 +1,9 @@
 """All rooms of a server, by the names of their indexes and the scope of the token.
 
 The room of a whole index is made before the server is ready, and stays. Every other room is made when somebody first
-enters it: that of a scope, which holds only the documents that the token's filter admits, and that of several indexes
-together. It learns its words before its first answer. Such rooms are bounded in number: the one that was left the
-longest ago makes place for a new one, and its back end is closed.
+enters it: that of a scope, which holds only the documents that the token's filter admits and that its role sees, and
+that of several indexes together. It learns its words before its first answer. Such rooms are bounded in number: the
+one that was left the longest ago makes place for a new one, and its back end is closed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 MOST_JOINED: Final = 16
 
 
+#: What a client hears whose role cannot be used. The log says why.
+NO_ROLE: Final = "the role of your token cannot be used here: ask the server's operator"
+
+
 class UnknownIndex(SearchError):
     """The server has no such index, or not for this token. The message is the same for both."""
 
@@ -38,10 +42,11 @@ class RoomsFull(SearchError):
 
 
 class Key(NamedTuple):
-    """What a room holds: indexes by name, and the scope of a token, empty for all documents."""
+    """What a room holds: indexes by name, and the scope and the role of a token, empty for all documents."""
 
     names: tuple[str, ...]
     scope: str
+    role: str = ""
 
 
 class _Entry:
@@ -51,8 +56,8 @@ class _Entry:
         self.making = making
         self.users = 0
         self.learning: Learning | None = None
-        #: A back end that was made for this room, and the rooms that it joins.
-        self.backend: Backend | None = None
+        #: Back ends that were made for this room, and the rooms that it joins.
+        self.backends: list[Backend] = []
         self.parts: list[Room] = []
 
     @property
@@ -114,7 +119,7 @@ class Rooms:
         for name in names:
             if name not in self._indexes or not grant.admits_index(name):
                 raise UnknownIndex(f"there is no index {name[:60]!a} for you here: check the name")
-        return Key(names, grant.scope)
+        return Key(names, grant.scope, grant.role)
 
     def ready(self, key: Key) -> Room | None:
         """Enter a room at once if it is there; :meth:`leave` has to follow."""
@@ -184,11 +189,11 @@ class Rooms:
         entry = self._entries[key]
         source: BackendSource | JoinedSource
         if len(key.names) == 1:
-            source = await self._source(entry, key.names[0], tree)
+            source = await self._source(entry, key, tree)
         else:
             parts: dict[str, BackendSource] = {}
             for name in key.names:
-                part = await self.enter(Key((name,), key.scope), tree)
+                part = await self.enter(key._replace(names=(name,)), tree)
                 entry.parts.append(part)
                 assert isinstance(part.source, BackendSource)
                 parts[name] = part.source
@@ -200,12 +205,19 @@ class Rooms:
         room.start()
         return room
 
-    async def _source(self, entry: _Entry, name: str, tree: Filter | None) -> BackendSource:
+    async def _source(self, entry: _Entry, key: Key, tree: Filter | None) -> BackendSource:
+        name = key.names[0]
         backend = self._indexes[name]
+        if key.role:
+            if backend.capabilities.as_role is None:
+                raise SearchError(f"the index {name} knows no roles: use a token without one")
+            backend = await backend.capabilities.as_role(key.role)
+            entry.backends.append(backend)
         if tree is not None:
             if backend.capabilities.scoped is None:
                 raise SearchError(f"the index {name} cannot be searched in part: use a token without a filter")
-            backend = entry.backend = await backend.capabilities.scoped(tree)
+            backend = await backend.capabilities.scoped(tree)
+            entry.backends.append(backend)
         return BackendSource(backend)
 
     def _changed(self, entry: _Entry) -> None:
@@ -240,7 +252,7 @@ class Rooms:
             self._keys.pop(room, None)
         for part in entry.parts:
             self.leave(part)
-        if entry.backend is not None:
-            task = asyncio.ensure_future(entry.backend.close())
+        for backend in reversed(entry.backends):
+            task = asyncio.ensure_future(backend.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

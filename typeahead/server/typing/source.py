@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from typeahead.errors import FilterError
+from typeahead.errors import FilterError, SearchError
 from typeahead.search.asking import Asker, finds_words
 from typeahead.search.fields import KnownFields, check_fields, check_kinds
 from typeahead.search.filters import Filter
@@ -73,8 +73,11 @@ class BackendSource:
 
     @property
     def count(self) -> int:
-        """See :attr:`Source.count`."""
-        return self.backend.count
+        """See :attr:`Source.count`; 0 while nobody knows."""
+        try:
+            return self.backend.count
+        except SearchError:
+            return 0
 
     @property
     def stale(self) -> bool:
