@@ -215,8 +215,16 @@ class UnsupportedFilter(SearchError):
         self.kinds = kinds
 
 
-class FieldTypeError(SearchError):
+class DocumentRefused(SearchError):
+    """A document that the index cannot hold as it is; ``code`` names the reason for programs."""
+
+    code = "refused"
+
+
+class FieldTypeError(DocumentRefused):
     """A field of a document has another kind of value than it has in the index."""
+
+    code = "field_kind"
 
 
 class WritesFull(SearchError):

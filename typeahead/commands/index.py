@@ -15,6 +15,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_out,
         metavar="DIR",
         help="folder of the index, a new table: postgresql://HOST/DB?table=NAME, or collection: qdrant://HOST/NAME or "
-        "milvus://HOST/NAME",
+        "milvus://HOST/NAME; several addresses, separated by spaces, are the parts of one index",
     )
     parser.add_argument("--text-field", metavar="NAME", help="field with the text (default: text)")
     parser.add_argument("--title-field", metavar="NAME", help="field with the title (default: title)")
@@ -293,37 +294,62 @@ def _build(options: argparse.Namespace, documents: Iterator[Document], guard: Gu
 
 
 def _make_table(options: argparse.Namespace, bad: BadLines | None, skipped: Skipped) -> None:
-    """Encode the documents into a new table of a database, or a new collection."""
+    """Encode the documents into a new table of a database, or a new collection; or into several, by their ids."""
     from typeahead.engines.milvus import entry as milvus
+    from typeahead.engines.parts.placing import part_of
     from typeahead.engines.postgres import entry as postgres
     from typeahead.engines.qdrant import entry as qdrant
-    from typeahead.index import read_source
+    from typeahead.index import BadLines, Skipped, read_source
+    from typeahead.search.addresses import parts_of
     from typeahead.text.dividing import divider_for
     from typeahead.text.formats.database import shown
 
-    loads = [one.load_documents for one in (postgres, qdrant, milvus) if one.is_address(options.out)]
+    addresses = parts_of(options.out)
+    loads = [one.load_documents for one in (postgres, qdrant, milvus) if all(map(one.is_address, addresses))]
     if not loads:
         options.refuse(f"--out {shown(options.out)} is neither a folder nor postgresql://…, qdrant://… or milvus://…")
-    if options.update or options.vectors or options.vectors_column or options.dimensions:
+    if options.vectors or options.vectors_column or options.dimensions:
         options.refuse(
-            "a database takes documents that are encoded here, once: leave out --update, --vectors, --vectors-column "
-            "and --dimensions"
+            "a database takes documents that are encoded here: leave out --vectors, --vectors-column and --dimensions"
         )
+    if options.update and not postgres.is_address(options.out):
+        options.refuse("--update is for folders and for tables of PostgreSQL: leave it out")
+    if options.update and any(recorded := [postgres.look_up(address) for address in addresses]):
+        encoder = options.encoder or next((one.encoder for one in recorded if one is not None), None) or ENCODER
+        with _counted(bad, skipped), ProgressBar() as progress:
+            updating.update_engine(
+                options, encoder, lambda kinds: _documents(options, bad, skipped, kinds), bad, progress
+            )
+        return
+    if len(addresses) > 1 and any(str(source) == "/dev/stdin" for source in options.source):
+        options.refuse("several databases read the documents once each: give a file instead of standard input")
     options.encoder = options.encoder or ENCODER
+    encoder = typeahead.load(options.encoder, threads=options.threads)
+    divider = divider_for(encoder) if options.divide else None
     with _counted(bad, skipped), ProgressBar() as progress:
-        names, how = reading(options, bad, skipped)
-        documents = read_source(options.source, names, **how)
-        encoder = typeahead.load(options.encoder, threads=options.threads)
-        divider = divider_for(encoder) if options.divide else None
-        made = loads[0](
-            options.out,
-            documents,
-            encoder,
-            divide=None if divider is None else divider.divide,
-            encoder_address=updating.address_of(options.encoder),
-            progress=progress,
-        )
-    print(f"{shown(options.out)}: {made.documents:,} documents, {made.passages:,} passages, {encoder.dim} dimensions")
+        for place, address in enumerate(addresses):
+            # What is left out is counted the first time.
+            first = place == 0
+            lines = bad if first or bad is None else BadLines()
+            names, how = reading(options, lines, skipped if first else Skipped())
+            documents = read_source(options.source, names, **how)
+            if len(addresses) > 1:
+                documents = _of_part(documents, partial(part_of, parts=len(addresses)), place)
+            made = loads[0](
+                address,
+                documents,
+                encoder,
+                divide=None if divider is None else divider.divide,
+                encoder_address=updating.address_of(options.encoder),
+                progress=progress,
+            )
+            print(
+                f"{shown(address)}: {made.documents:,} documents, {made.passages:,} passages, {encoder.dim} dimensions"
+            )
+
+
+def _of_part(documents: Iterator[Document], part: Callable[[str], int], place: int) -> Iterator[Document]:
+    return (one for one in documents if part(one.id) == place)
 
 
 def _adopt(

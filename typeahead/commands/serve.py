@@ -343,24 +343,43 @@ def _serve(options: argparse.Namespace, settings: Settings, launch: Launch) -> N
     run_server(settings, dict(launch.named), passages, handles=options.worker)
 
 
+def _recorded_encoder(address: str) -> str | None:
+    """The encoder of passages that an index names, if it does: a folder, or the first table of PostgreSQL."""
+    from typeahead.engines.postgres import entry as postgres
+    from typeahead.errors import SearchError
+    from typeahead.index.manifest import Manifest
+    from typeahead.search.addresses import folder_of, parts_of
+
+    if (folder := folder_of(address)) is not None:
+        encoder = Manifest.read(folder).encoder
+        return None if encoder is None else encoder.address
+    first = parts_of(address)[0]
+    if not postgres.is_address(first):
+        return None
+    try:
+        found = postgres.look_up(first)
+    except SearchError:
+        # Opening it will say what is wrong.
+        return None
+    return None if found is None else found.encoder
+
+
 def _load_passage_encoder(launch: Launch, config: ServerConfig) -> Encoder | None:
     """Load the encoder of passages that was asked for; where documents may be written, by default that of the index."""
     from typeahead.errors import ModelError
-    from typeahead.index.manifest import Manifest
-    from typeahead.search.addresses import folder_of
 
     if launch.passage_encoder is not None:
         return typeahead.load(launch.passage_encoder)
     if config.write_token is None and config.signing_keys is None:
         return None
-    for _, address in launch.named:
-        recorded = None if (folder := folder_of(address)) is None else Manifest.read(folder).encoder
+    for name, address in launch.named:
+        recorded = _recorded_encoder(address)
         if recorded is not None:
             try:
-                return typeahead.load(recorded.address)
+                return typeahead.load(recorded)
             except ModelError as error:
-                message = "the encoder of %s cannot be loaded, so documents need vectors to be written: %s"
-                log.warning(message, address, error)
+                message = "the encoder of the index %s cannot be loaded, so documents need vectors to be written: %s"
+                log.warning(message, name, error)
                 return None
     # An index that was adopted or upgraded names none. One of another teacher does not take its vectors.
     return typeahead.load(PASSAGES)

@@ -13,6 +13,7 @@ from typeahead.errors import IndexNotFound, ReplacementRefused, SourceError, Typ
 from typeahead.progress import OnProgress
 
 if TYPE_CHECKING:
+    from typeahead.engines.updating import OpenEngine
     from typeahead.index import BadLines, Manifest
     from typeahead.index.drafts import Draft
     from typeahead.index.opened import OpenIndex
@@ -98,25 +99,53 @@ def update(
     from typeahead.index.opened import OpenIndex
 
     with OpenIndex(options.out, options.encoder, threads=options.threads) as index:
-        before = len(index)
-        seen: set[str] = set()
-        report = index.upsert(_drafts(read(index.kinds()), seen), progress)
-        deleted = 0
-        error: TypeaheadError | None = _problem(report, bad)
-        if error is None and options.delete_missing:
-            try:
-                deleted = delete_missing(index, seen, before, options.max_shrink, bad)
-            except ReplacementRefused as refused:
-                error = refused
-        merge_if_due(index)
-        print(f"{options.out}: {described(report, deleted)}; version {index.version}")
-        if error is not None:
-            raise error
-        if not options.delete_missing and (missing := len(index) - len(seen)) > 0:
-            print(
-                f"{missing:,} documents of the index are not in the sources: --delete-missing deletes them",
-                file=sys.stderr,
-            )
+        _update(index, options, read, bad, progress)
+
+
+def update_engine(
+    options: argparse.Namespace,
+    encoder: str,
+    read: Callable[[Mapping[str, str]], Iterable[Found]],
+    bad: BadLines | None,
+    progress: OnProgress,
+) -> None:
+    """Do the same with the table at an address; ``encoder`` encodes what has changed."""
+    from typeahead.commands.sources import tell
+    from typeahead.engines.updating import OpenEngine
+
+    def warn(message: str) -> None:
+        tell(f"warning: {message}")
+
+    with OpenEngine(options.out, encoder, divide=options.divide, threads=options.threads, warn=warn) as engine:
+        _update(engine, options, read, bad, progress)
+
+
+def _update(
+    index: OpenIndex | OpenEngine,
+    options: argparse.Namespace,
+    read: Callable[[Mapping[str, str]], Iterable[Found]],
+    bad: BadLines | None,
+    progress: OnProgress,
+) -> None:
+    before = len(index)
+    seen: set[str] = set()
+    report = index.upsert(_drafts(read(index.kinds()), seen), progress)
+    deleted = 0
+    error: TypeaheadError | None = _problem(report, bad)
+    if error is None and options.delete_missing:
+        try:
+            deleted = delete_missing(index, seen, before, options.max_shrink, bad)
+        except ReplacementRefused as refused:
+            error = refused
+    merge_if_due(index)
+    print(f"{index.path}: {described(report, deleted)}; version {index.version}")
+    if error is not None:
+        raise error
+    if not options.delete_missing and (missing := len(index) - len(seen)) > 0:
+        print(
+            f"{missing:,} documents of the index are not in the sources: --delete-missing deletes them",
+            file=sys.stderr,
+        )
 
 
 def described(report: Upserted, deleted: int) -> str:
@@ -128,7 +157,7 @@ def described(report: Upserted, deleted: int) -> str:
 
 
 def delete_missing(
-    index: OpenIndex, seen: set[str], before: int, max_shrink: float, bad: BadLines | None = None
+    index: OpenIndex | OpenEngine, seen: set[str], before: int, max_shrink: float, bad: BadLines | None = None
 ) -> int:
     """Delete the documents that are not among ``seen``, and return how many these are.
 
@@ -153,17 +182,17 @@ def delete_missing(
         )
     else:
         return index.delete(missing).count
-    raise ReplacementRefused(f"{index.path}: {why}", before=before, after=after, folder=index.path)
+    raise ReplacementRefused(f"{index.path}: {why}", before=before, after=after, folder=Path(index.path))
 
 
-def merge_if_due(index: OpenIndex) -> None:
+def merge_if_due(index: OpenIndex | OpenEngine) -> None:
     """Merge the changes into the files of the index if they are many; a running server may be doing that already."""
     from typeahead.index.changes.compacting import compact
     from typeahead.index.staging import IndexBusy
 
     if index.due:
         with suppress(IndexBusy):
-            compact(index.path)
+            compact(Path(index.path))
 
 
 def _drafts(found: Iterable[Found], seen: set[str]) -> Iterator[Draft]:

@@ -149,8 +149,9 @@ class Writes(Protocol):
         Searches find them within a second, once :attr:`Backend.version` is that version or a later one.
         :attr:`Capabilities.documents`, :attr:`Capabilities.describe` and :meth:`matching` know them at once.
 
-        Raises :class:`~typeahead.errors.FieldTypeError` where a field of a document has another kind of value than it
-        has in the index, and :class:`~typeahead.errors.WritesFull` where the back end can take no more for now.
+        Raises :class:`~typeahead.errors.DocumentRefused` for a document that it cannot hold, as
+        :class:`~typeahead.errors.FieldTypeError` where a field has another kind of value than it has in the index, and
+        :class:`~typeahead.errors.WritesFull` where the back end can take no more for now.
         """
 
     async def delete(self, ids: Sequence[str]) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 import pytest
@@ -11,8 +11,9 @@ from benchmarks.postgres_server import PostgresServer
 from tests.engines.postgres.conftest import Run
 from tests.engines.postgres.tables import STRANGE, fill_articles, fill_objects, make_table
 from tests.search.contract import BackendContract
-from tests.search.contract_oracles import DIM
+from tests.search.contract_oracles import COUNT, DIM, unit_vectors
 from typeahead.core.encoder import Vectors
+from typeahead.errors import DocumentRefused
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.port import Backend, Entry
 from typeahead.text.document import Document, Passage
@@ -56,18 +57,44 @@ class TestTable(BackendContract):
 class TestAdoptedTable(TestTable):
     """A table of somebody else, with fields in columns."""
 
+    #: Further parameters of the address.
+    more: Mapping[str, str] = {}
     fill = staticmethod(fill_articles)
 
     async def make(self, documents: Sequence[Document], vectors: Vectors) -> Backend:
         name = next(self._names)
         self.fill(self.run, documents, vectors, name)
-        return await open_backend(self.address(name, **STRANGE), OpenOptions(warn=silent))
+        return await open_backend(self.address(name, **STRANGE, **self.more), OpenOptions(warn=silent))
 
 
 class TestAdoptedObjects(TestAdoptedTable):
     """A table of somebody else, with fields in a column of JSON."""
 
     fill = staticmethod(fill_objects)
+
+
+class TestWritableTable(TestAdoptedTable):
+    """A table of somebody else that takes documents, with fields in columns."""
+
+    more: Mapping[str, str] = {"writes": "yes"}
+
+    async def test_a_field_keeps_its_kind_of_value_and_nothing_is_written_where_one_does_not(
+        self, backend: Backend
+    ) -> None:
+        assert backend.capabilities.writes is not None
+        bad = [{"year": "2019"}, {"year": 3.5}, {"new": "text"}, {"odd": [True, False]}]
+        before = backend.version
+        for fields in bad:
+            documents = [Document("good", "Good"), Document("bad", "Bad", fields=fields)]
+            with pytest.raises(DocumentRefused, match=r"^(document 'bad': |.* does not take the documents: )"):
+                await backend.capabilities.writes.upsert(entries_of(documents, unit_vectors(2, 36)))
+        assert (backend.version, backend.count) == (before, COUNT)
+
+
+class TestWritableObjects(TestAdoptedObjects):
+    """A table of somebody else that takes documents, with fields in a column of JSON."""
+
+    more: Mapping[str, str] = {"writes": "yes"}
 
 
 class TestHotTable(TestTable):

@@ -30,6 +30,7 @@ OURS: Final[Mapping[str, str]] = {
     "probes": "lists that a search of an IVFFlat index probes",
     "words": "no searches vectors alone, and reads no texts at the start",
     "hot": "passages up to which vectors and texts are kept in memory, too; no asks the database for them",
+    "writes": "yes lets documents be written into a table of somebody else; no forbids it for any table",
     "notify": "channel that a trigger of the table notifies of changes",
     "unverified": "yes compares no sample of the vectors",
     "connections": "connections that searches share",
@@ -67,6 +68,8 @@ class PostgresAddress:
     words: bool = True
     #: Passages up to which everything is kept in memory; 0 for never, None for :data:`HOT`.
     hot: int | None = None
+    #: Whether documents may be written; None for what is usual: only into tables that ``typeahead index`` made.
+    writes: bool | None = None
     notify: str | None = None
     unverified: bool = False
     connections: int = 4
@@ -133,6 +136,7 @@ def read_address(address: str, libpq: Collection[str]) -> PostgresAddress:
         numbers.get("probes"),
         _truth(name, "words", given.get("words", "yes")),
         numbers.get("hot"),
+        _truth(name, "writes", given["writes"]) if "writes" in given else None,
         given.get("notify"),
         _truth(name, "unverified", given.get("unverified", "no")),
         numbers.get("connections", 4),

@@ -68,6 +68,9 @@ class Table:
     iterative: bool = True
     #: Its number in the database.
     oid: int = 0
+    #: Whether an index tells that ids are unique, and what the role may do beside reading.
+    unique: bool = True
+    writable: bool = True
     #: What the person who opens it should know.
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -99,8 +102,7 @@ class Table:
 
 async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Table:
     """Describe the table of an address. Raises :class:`~typeahead.errors.AddressError` for one that cannot serve."""
-    schema, name = address.schema_and_name
-    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name) if part is not None)
+    quoted = _quoted(address)
     version = await _one(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
     if version is None:
         raise AddressError(
@@ -109,13 +111,15 @@ async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Ta
     found = await _one(
         connection,
         "SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid, 'pg_class'),"
-        " has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT')"
+        " has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'),"
+        " has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')"
+        " AND has_table_privilege(c.oid, 'DELETE')"
         " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)",
         [quoted],
     )
     if found is None:
         raise AddressError(address.shown, f"there is no table {address.table}{await _others(connection)}")
-    oid, schema, name, kind, comment, readable = found
+    oid, schema, name, kind, comment, readable, writable = found
     if kind not in ("r", "p"):
         raise AddressError(address.shown, f"{address.table} is no table: give the table itself, not a view of it")
     if not readable:
@@ -127,7 +131,7 @@ async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Ta
         return Table(
             schema, name, columns["id"], columns["title"], columns["text"], columns["url"], vector, vector.modifier,
             (), columns["fields"], await _indexes(connection, oid, vector), made, _version(version[0]) >= _ITERATIVE,
-            oid,
+            oid, True, writable,
         )  # fmt: skip
     keys = await _all(
         connection,
@@ -164,8 +168,20 @@ async def look(connection: AsyncConnection[Any], address: PostgresAddress) -> Ta
     fields, objects = chosen.fields({one.name for one in (key, title, text, url, vector) if one is not None})
     return Table(
         schema, name, key, title, text, url, vector, dim, fields, objects,
-        await _indexes(connection, oid, vector), None, _version(version[0]) >= _ITERATIVE, oid, tuple(chosen.notes),
+        await _indexes(connection, oid, vector), None, _version(version[0]) >= _ITERATIVE, oid,
+        key.name in chosen.keys, writable, tuple(chosen.notes),
     )  # fmt: skip
+
+
+async def comment_of(
+    connection: AsyncConnection[Any], address: PostgresAddress
+) -> tuple[bool, Mapping[str, Any] | None]:
+    """Return whether the table of an address is there, and what ``typeahead index`` wrote down about it."""
+    found = await _one(
+        connection, "SELECT found, obj_description(found, 'pg_class') FROM to_regclass(%s) AS found", [_quoted(address)]
+    )
+    assert found is not None
+    return found[0] is not None, _made(found[1])
 
 
 class _Chosen:
@@ -179,7 +195,7 @@ class _Chosen:
         widths: Mapping[str, int],
     ) -> None:
         self._columns, self._address = columns, address
-        self._keys, self._widths = keys, widths
+        self.keys, self._widths = keys, widths
         self._taken: set[str] = set(address.columns.values())
         self.notes: list[str] = []
 
@@ -202,13 +218,13 @@ class _Chosen:
         """The column of the ids: it has to tell rows apart."""
         named = self._named("id")
         if named is not None:
-            if named.name not in self._keys:
+            if named.name not in self.keys:
                 self.notes.append(
                     f"column {named.name} has no unique index: of rows with the same id, any may be shown"
                 )
             return named
-        by_name = [one for one in USUAL["id"] if one in self._keys]
-        for key in (*self._keys[:1], *by_name):
+        by_name = [one for one in USUAL["id"] if one in self.keys]
+        for key in (*self.keys[:1], *by_name):
             self._taken.add(key)
             return self._columns[key]
         raise self._error(
@@ -332,6 +348,11 @@ async def _others(connection: AsyncConnection[Any]) -> str:
         " ORDER BY 1 LIMIT 5",
     )
     return f": tables with vectors are {', '.join(name for (name,) in rows)}" if rows else ", or the role cannot see it"
+
+
+def _quoted(address: PostgresAddress) -> str:
+    """The table of an address as ``to_regclass`` reads it."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in address.schema_and_name if part is not None)
 
 
 def _made(comment: str | None) -> Mapping[str, Any] | None:

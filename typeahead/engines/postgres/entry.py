@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from typeahead.errors import MissingExtra
 
@@ -24,6 +24,22 @@ async def open_postgres(address: str, options: OpenOptions) -> Backend:
     from typeahead.engines.postgres.opening import open_table
 
     return await open_table(address, options)
+
+
+class Recorded(NamedTuple):
+    """What is known of a table before it is opened."""
+
+    #: The encoder of its passages, None if it is not recorded.
+    encoder: str | None
+
+
+def look_up(address: str) -> Recorded | None:
+    """Look at the table of an address; None if there is none. Raises what opening does, and MissingExtra."""
+    _need_driver()
+    from typeahead.engines.postgres.opening import look_up, read
+
+    found = look_up(read(address))
+    return None if found is None else Recorded(found.get("encoder") or None)
 
 
 def is_address(out: object) -> bool:

@@ -5,6 +5,7 @@ Nothing is copied out of the database to disk, and nothing in it is altered.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -15,8 +16,9 @@ from psycopg.pq import Conninfo
 
 from typeahead.engines.documents import Read
 from typeahead.engines.postgres.address import HOT, HOT_BYTES, PostgresAddress, read_address
+from typeahead.engines.postgres.adopted import AdoptedWrites
 from typeahead.engines.postgres.backend import PostgresBackend
-from typeahead.engines.postgres.catalog import Table, look
+from typeahead.engines.postgres.catalog import Table, comment_of, look
 from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.creating import channel_of
 from typeahead.engines.postgres.database import Connection, Database, connect, first_line
@@ -51,6 +53,23 @@ async def open_table(address: str, options: OpenOptions) -> Backend:
 def read(address: str) -> PostgresAddress:
     """Read an address; parameters are ours, or those that the installed libpq knows."""
     return read_address(address, {option.keyword.decode() for option in Conninfo.get_defaults()})
+
+
+def look_up(read: PostgresAddress) -> Mapping[str, Any] | None:
+    """Return what ``typeahead index`` wrote down about a table, None if there is no such table.
+
+    For a table of somebody else, it is the encoder of the address. Raises :class:`~typeahead.errors.AddressError`.
+    """
+
+    async def look_up() -> Mapping[str, Any] | None:
+        async with await connect(hosts_of(read.conninfo).reading) as connection:
+            there, comment = await comment_of(connection, read)
+        return None if not there else comment or {"encoder": read.encoder}
+
+    try:
+        return asyncio.run(look_up())
+    except psycopg.Error as error:
+        raise AddressError(read.shown, f"the database cannot be reached: {first_line(error)}") from error
 
 
 async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
@@ -89,11 +108,14 @@ async def _open(read: PostgresAddress, options: OpenOptions) -> Backend:
         channel = read.notify or (None if table.made is None else channel_of(table.oid))
         if channel is not None:
             listening = Listening(hosts.writing, channel, copy.hear)
-        writes = TableWrites(primary or database, statements, copy, space, apart=hosts.are_apart)
+        writer = None if not _takes_writes(read, table) else TableWrites if table.made is not None else AdoptedWrites
         search = TableSearch(database, statements, ef_search=read.ef_search, probes=read.probes, primary=primary)
         backend = PostgresBackend(
             read.shown, space, database, search, copy,
-            writes=None if table.made is None else writes, primary=primary, listening=listening,
+            writes=None if writer is None else writer(
+                primary or database, statements, copy, space, apart=hosts.are_apart
+            ),
+            primary=primary, listening=listening,
         )  # fmt: skip
         return backend if hot is None else HotBackend(backend, copy)
     except BaseException as error:
@@ -114,6 +136,24 @@ def index_sql(table: Table, similarity: str) -> str:
     """Return the statement that makes an index for the vectors of a table."""
     operators = f"{table.vector.type}_{'cosine' if similarity == 'cosine' else 'ip'}_ops"
     return f"CREATE INDEX ON {table.schema}.{table.name} USING hnsw ({table.vector.name} {operators})"
+
+
+def _takes_writes(address: PostgresAddress, table: Table) -> bool:
+    """Whether documents may be written. Raises :class:`~typeahead.errors.AddressError` if the table cannot take any."""
+    if not (table.made is not None if address.writes is None else address.writes):
+        return False
+    if table.made is None:
+        if not table.unique:
+            raise AddressError(
+                address.shown,
+                f"writes need ids that are unique: CREATE UNIQUE INDEX ON {address.table} ({table.id.name})",
+            )
+        if not table.writable:
+            raise AddressError(
+                address.shown,
+                f"the role may not write into {address.table}: GRANT INSERT, UPDATE, DELETE ON {address.table}",
+            )
+    return True
 
 
 async def _few(connection: Connection, table: Table, warn: Callable[[str], None]) -> bool:

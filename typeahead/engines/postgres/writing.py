@@ -1,4 +1,7 @@
-"""Writes documents into a table that ``typeahead index`` made: all of a call in one transaction, or none."""
+"""Writes documents into a table that ``typeahead index`` made: all of a call in one transaction, or none.
+
+:mod:`~.adopted` writes into tables of somebody else.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from psycopg.types.json import Jsonb
 from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.database import Connection, Database, SentVector, first_line
 from typeahead.engines.postgres.statements import Statements
-from typeahead.errors import BackendAway, SearchError
+from typeahead.errors import BackendAway, DocumentRefused
 from typeahead.index.changes.records import check_entry
 from typeahead.index.kinds import FieldKinds
 from typeahead.search.filters import Filter
@@ -52,21 +55,13 @@ class TableWrites:
             check_entry(entry, self._space.dim)
             kinds.add(entry.document)
             if not self._statements.ids([entry.document.id]) or "\0" in entry.document.title + entry.document.text:
-                raise SearchError(f"document {entry.document.id!r:.60} has a character that PostgreSQL cannot hold")
-        rows = [row for entry in entries for row in rows_of(entry)]
-        table = self._statements.table.quoted
-        insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            table,
-            sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
-            sql.SQL(", ").join(sql.Placeholder() for _ in COLUMNS),
-        )
+                raise DocumentRefused(f"document {entry.document.id!r:.60} has a character that PostgreSQL cannot hold")
+            self._check(entry)
 
         async def work(connection: Connection) -> str | None:
             async with connection.transaction():
                 await self._lock(connection)
-                await self._remove(connection, [entry.document.id for entry in entries])
-                async with connection.cursor() as cursor:
-                    await cursor.executemany(insert, rows)
+                await self._write(connection, entries)
             return await self._position(connection)
 
         position = await self._database.call(work, again=False)
@@ -102,6 +97,19 @@ class TableWrites:
         self._database.check()
         return self._copy.contents.kinds
 
+    def _check(self, entry: Entry) -> None:
+        """Raise :class:`~typeahead.errors.DocumentRefused` for a document that the table cannot hold."""
+
+    async def _write(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        await self._remove(connection, [entry.document.id for entry in entries])
+        insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            self._statements.table.quoted,
+            sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
+            sql.SQL(", ").join(sql.Placeholder() for _ in COLUMNS),
+        )
+        async with connection.cursor() as cursor:
+            await cursor.executemany(insert, [row for entry in entries for row in rows_of(entry)])
+
     async def _lock(self, connection: Connection) -> None:
         key = sql.Literal(f"{self._statements.table.schema}.{self._statements.table.name}")
         await connection.execute(
@@ -126,10 +134,11 @@ class TableWrites:
         return row[0] if row else None
 
     async def _remove(self, connection: Connection, ids: Sequence[str]) -> int:
+        table = self._statements.table
         query = sql.SQL(
-            "WITH gone AS (DELETE FROM {} WHERE id = ANY(%s::text[]) RETURNING id) SELECT count(DISTINCT id) FROM gone"
-        ).format(self._statements.table.quoted)
-        row = await (await connection.execute(query, [list(ids)])).fetchone()
+            "WITH gone AS (DELETE FROM {} WHERE {} RETURNING {} AS id) SELECT count(DISTINCT id) FROM gone"
+        ).format(table.quoted, self._statements.among("ids"), table.id.quoted)
+        row = await (await connection.execute(query, {"ids": list(ids)})).fetchone()
         return int(row[0]) if row else 0
 
 

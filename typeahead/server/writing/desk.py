@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from typeahead.errors import FieldTypeError
+from typeahead.errors import DocumentRefused
 from typeahead.search.filters import And, Filter, matches
 from typeahead.search.port import Backend, Entry, Writes
 from typeahead.server.writing.cutting import Piece
@@ -135,13 +135,13 @@ class Desk:
             _leave_out(entries, taken, problems)
             try:
                 await self._write(list(entries.values()), report)
-            except FieldTypeError:
-                # Somebody else has given a field its kind meanwhile: find out whose documents are in the way.
+            except DocumentRefused:
+                # Only the back end knows what it can hold: find out which documents it does not take.
                 for number, entry in entries.items():
                     try:
                         await self._write([entry], report)
-                    except FieldTypeError as error:
-                        problems.append((number, BadDocument("field_kind", str(error))))
+                    except DocumentRefused as error:
+                        problems.append((number, BadDocument(error.code, str(error))))
 
     async def _write(self, entries: Sequence[Entry], report: Report) -> None:
         if entries:
