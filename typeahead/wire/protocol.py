@@ -74,11 +74,12 @@ error code              sent when                                               
 ``bad_seq``             ``seq`` repeats or runs backwards. The error itself carries no       stays open
                         ``seq``, so the ones that the server sends never run backwards
 ``bad_hello``           a hello that is not first, or asks for what the server lacks         stays open
-``unauthorized``        the server wants a token, and it is missing or wrong                 closed 1008
+``unauthorized``        the server wants a token, and it is missing or wrong, or its role    closed 1008
+                        cannot be used
 ``unknown_index``       the server has no index of this name, or the token does not admit   closed 1008
                         it
 ``full``                the server has no room for the token's filter beside those of      closed 1013
-                        others: try again later
+                        others, or cannot ask what its role may see: try again later
 ``bad_text``            a lone surrogate; the message names its position                     stays open
 ``text_too_long``       more code points than the limit                                      stays open
 ``bad_edit``            the edit does not lie within the text                                stays open

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 
 from tests.search.contract_oracles import asked, documents, later, unit_vectors
@@ -23,6 +24,7 @@ from typeahead.errors import AddressError, BackendAway, DeadlinePassed, Unsuppor
 from typeahead.search.filters import Equal
 from typeahead.search.port import Backend, Candidates, Entry, Incomplete, Key, Request
 from typeahead.search.ranking import find
+from typeahead.search.terms import Words
 from typeahead.text.document import Document, Passage
 
 HELD = documents(fields=True)
@@ -238,3 +240,30 @@ async def test_parts_need_one_space_and_each_is_named_once() -> None:
 
 def test_the_place_of_an_id_never_changes() -> None:
     assert [part_of(key, 4) for key in ("a", "b", "ïd/7", "\ud800")] == [3, 1, 3, 0]
+
+
+@pytest.mark.parametrize("words", [None, asked("eggs cheese the")])
+async def test_nothing_is_lost_where_one_part_has_all_of_the_best(words: Words | None) -> None:
+    near = unit_vectors(1, 9)[0] + 0.1 * unit_vectors(120, 10)
+    far = -near
+    vectors = np.concatenate([near, far, far]).astype(np.float32)
+    every = [Document(f"d{row}", f"eggs {row}" if row < 120 else f"other {row}", "the") for row in range(360)]
+    parts = [Failing(every[first : first + 120], vectors[first : first + 120]) for first in (0, 120, 240)]
+    whole, alone = PartedBackend(parts), MemoryBackend(every, vectors)
+    request = Request(unit_vectors(1, 9)[0], words, 100)
+    for _ in range(14):
+        (one,), (other,) = await whole.candidates([request], later()), await alone.candidates([request], later())
+        dense = {key.document for key, found in zip(one.keys, one.arms["dense"], strict=True) if found}
+        assert dense == {key.document for key, found in zip(other.keys, other.arms["dense"], strict=True) if found}
+        assert len(dense) == 100
+    # It was asked twice, and for everything at once later on.
+    assert 14 < len(parts[0].waited) < 2 * 14
+    hits = (await find(whole, [request], later()))[0].hits
+    assert [hit.id for hit in hits] == [hit.id for hit in (await find(alone, [request], later()))[0].hits]
+
+
+async def test_a_part_is_asked_for_its_share_and_again_only_if_it_has_more(parts: list[Failing]) -> None:
+    whole = PartedBackend(parts)
+    for query in unit_vectors(10, 11):
+        await whole.candidates([Request(query, None, 30)], later())
+    assert [len(one.waited) for one in parts] == [10, 10, 10]

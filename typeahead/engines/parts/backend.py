@@ -1,8 +1,9 @@
 """Several back ends as one: see :class:`typeahead.search.port.Backend`.
 
-All parts are searched at the same time. What a part that is away or late would have found is missing from an answer,
-which says so; the others do not wait for it. What only makes sense as a whole fails with the part: writes, whole
-documents, and counts over all documents.
+All parts are searched at the same time, each for its likely share of the best candidates. One that turns out to have
+more of them is asked again, so that nothing is lost where documents are not spread by chance. What a part that is away
+or late would have found is missing from an answer, which says so; the others do not wait for it. What only makes sense
+as a whole fails with the part: writes, whole documents, and counts over all documents.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial, reduce
 from typing import Any, TypeVar
 
-from typeahead.engines.parts.merging import PartKey, add, merge
+from typeahead.engines.parts.merging import PartKey, add, merge, share_of, short
 from typeahead.engines.parts.part import Failed, Part
 from typeahead.engines.parts.writing import PartedWrites
 from typeahead.errors import BackendAway, BackendClosed, DeadlinePassed, TypeaheadError
@@ -27,6 +29,10 @@ from typeahead.text.document import Document, Value
 
 T = TypeVar("T")
 
+#: How much a second question weighs against searches without one, and from when on parts are asked for everything at
+#: once: documents are not spread by chance then.
+_AGAIN, _UNEVEN = 10, 100
+
 
 class PartedBackend:
     """Back ends of one space, each with a part of the documents. Of a document in several, the first counts."""
@@ -36,6 +42,8 @@ class PartedBackend:
         self.address = " ".join(backend.address for backend in backends)
         self.space: Space = backends[0].space
         self._closed = False
+        #: Grows as parts are asked again for more than their share, and shrinks with every search.
+        self._uneven = 0
         offered = [backend.capabilities for backend in backends]
         lags = [one.lag for one in offered if one.lag is not None]
 
@@ -82,12 +90,42 @@ class PartedBackend:
         check_requests(requests, self.space.dim)
         if not requests:
             return []
-        answers = await self._ask(lambda one, until: one.candidates(requests, until), len(requests), deadline)
-        counts, less = [part.backend.count for part in self._parts], len(answers) < len(self._parts)
-        return [
-            merge(request, {part: some[row] for part, some in answers.items()}, counts, partial=less)
-            for row, request in enumerate(requests)
-        ]
+        parts = 1 if self._uneven > _UNEVEN else len(self._parts)
+        shares = [share_of(request, parts) for request in requests]
+        asked = [replace(request, k=share, offset=0) for request, share in zip(requests, shares, strict=True)]
+        answers = await self._ask(lambda one, until: one.candidates(asked, until), len(requests), deadline)
+        found = [{part: some[row] for part, some in answers.items()} for row in range(len(requests))]
+        more = [short(*one) for one in zip(requests, shares, found, strict=True)]
+        complete = len(answers) == len(self._parts)
+        if any(more):
+            self._uneven += _AGAIN
+            complete = await self._ask_again(requests, found, more, deadline) and complete
+        self._uneven = max(0, self._uneven - 1)
+        counts = [part.backend.count for part in self._parts]
+        return [merge(*one, counts, partial=not complete) for one in zip(requests, found, strict=True)]
+
+    async def _ask_again(
+        self,
+        requests: Sequence[Request],
+        found: Sequence[dict[int, Candidates]],
+        more: Sequence[Sequence[int]],
+        deadline: float,
+    ) -> bool:
+        """Ask parts that have more than their share for all; returns whether all of them answered."""
+        rows = {part: [row for row, some in enumerate(more) if part in some] for some in more for part in some}
+
+        async def one(part: int) -> Sequence[Candidates] | Failed:
+            wanted = [requests[row] for row in rows[part]]
+            return await self._parts[part].ask(
+                lambda backend, until: backend.candidates(wanted, until), len(wanted), deadline
+            )
+
+        answers = await _all([one(part) for part in rows])
+        for part, answer in zip(rows, answers, strict=True):
+            if not isinstance(answer, Failed):
+                for row, candidates in zip(rows[part], answer, strict=True):
+                    found[row][part] = candidates
+        return not any(isinstance(answer, Failed) for answer in answers)
 
     async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`. Keys of candidates are asked of their parts alone."""

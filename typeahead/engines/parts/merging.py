@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from typeahead.search.port import DENSE, Candidates, Key, Request
+from typeahead.search.port import DENSE, LEXICAL, Candidates, Key, Request
 from typeahead.search.terms import FIELDS
 
 T = TypeVar("T")
+
+_NOTHING: Final = np.zeros(0, np.float32)
 
 
 class PartKey(Key):
@@ -26,6 +29,34 @@ def part_key(key: Key, part: int) -> PartKey:
     made = PartKey(*key)
     made.part = part
     return made
+
+
+def share_of(request: Request, parts: int) -> int:
+    """How many candidates of each arm one of several parts is asked for, if documents are spread by chance.
+
+    Of the ``k`` best, a part has k / parts then, and hardly ever three standard deviations more.
+    """
+    most = request.k + request.offset
+    expected = most / parts
+    return min(most, math.ceil(expected + 3 * math.sqrt(expected)) + 2)
+
+
+def short(request: Request, share: int, found: Mapping[int, Candidates]) -> list[int]:
+    """The parts that have more candidates than their ``share`` among those that the request asks for."""
+    most = request.k + request.offset
+    if share >= most:
+        return []
+    dense = {part: one.similarities[one.arms[DENSE]] for part, one in found.items() if DENSE in one.arms}
+    every = np.sort(np.concatenate(list(dense.values()))) if dense else _NOTHING
+    last = every[-most] if len(every) >= most else -np.inf
+    words = {part: np.count_nonzero(one.arms[LEXICAL]) for part, one in found.items() if LEXICAL in one.arms}
+    few = sum(words.values()) < most
+    return [
+        part
+        for part in found
+        if (part in dense and len(dense[part]) >= share and dense[part].min() >= last)
+        or (few and words.get(part, 0) >= share)
+    ]
 
 
 def merge(

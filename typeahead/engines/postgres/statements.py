@@ -20,6 +20,8 @@ _INTEGERS: Final = {"int2": 1 << 15, "int4": 1 << 31, "int8": 1 << 63}
 _NOTHING: Final = sql.SQL("")
 #: Statements that are kept for the next search.
 _SHAPES: Final = 256
+#: Candidates of a graph that a search keeps where the address does not say.
+EF_SEARCH: Final = 100
 #: The most candidates of a graph that pgvector keeps.
 MOST_CANDIDATES: Final = 1000
 
@@ -190,7 +192,7 @@ class Statements:
         """
         said = {"statement_timeout": str(milliseconds), "jit": "off"}
         if self.index is not None and self.index.kind == "hnsw":
-            said["hnsw.ef_search"] = str(min(max(ef_search or 0, limit, 40), MOST_CANDIDATES))
+            said["hnsw.ef_search"] = str(min(max(ef_search or EF_SEARCH, limit), MOST_CANDIDATES))
             if self.table.iterative and (filtered or limit > MOST_CANDIDATES):
                 said["hnsw.iterative_scan"] = "strict_order"
         elif self.index is not None:
