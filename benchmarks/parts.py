@@ -1,11 +1,11 @@
 """A million passages in four PostgreSQL servers as one index: recall, the search alone, and from key to results.
 
-    python -m benchmarks.parts --index DIR [--parts 4] [--folder DIR] [--words yes] [--ef-search 300]
+    python -m benchmarks.parts --index DIR [--parts 4] [--folder DIR] [--words yes] [--ef-search 150]
 
 The documents of an index, such as ``python -m benchmarks.mixed`` makes of a million passages, are put into tables of
-several servers by a hash of their ids: vectors in half precision, with a graph of pgvector's in each table
-(:mod:`benchmarks.parts_data`). With ``--folder`` the servers' data stay there for the next time; without one, four
-graphs of 250,000 vectors are built each time.
+several servers by a hash of their ids: vectors in half precision, with a graph of pgvector's in each table, built with
+``ef_construction=200`` (:mod:`benchmarks.parts_data`). With ``--folder`` the servers' data stay there for the next
+time; without one, four graphs of 250,000 vectors are built each time.
 
 recall  how many of the 8 nearest by brute force, over float32 vectors, are among the 8 best by vectors that all parts
         find together, for vectors of the index that are turned a little
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--parts", type=options.whole, default=4, help="servers (4)")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where the servers' data are kept")
     parser.add_argument("--words", choices=["yes", "no"], default="yes", help="whether words are searched, too (yes)")
-    parser.add_argument("--ef-search", type=options.whole, default=300, help="ef_search of the addresses (300)")
+    parser.add_argument("--ef-search", type=options.whole, default=150, help="ef_search of the addresses (150)")
     parser.add_argument("--people", type=options.whole, default=5)
     parser.add_argument("--seconds", type=options.positive, default=30.0)
     options.add_typing(parser)

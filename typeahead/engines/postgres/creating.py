@@ -18,6 +18,9 @@ from typeahead.engines.postgres.database import Connection
 from typeahead.search.space import Space
 
 FORMAT: Final = 1
+#: Passages from which on a graph of pgvector's usual care finds too few of the nearest, and candidates that it then
+#: keeps as it is built. Building takes twice as long or more.
+_MANY, _CAREFUL = 100_000, 200
 _TABLE: Final = """CREATE TABLE {} (
     id text NOT NULL,
     passage integer NOT NULL,
@@ -90,9 +93,10 @@ async def notify(connection: Connection, table: sql.Identifier) -> None:
     )
 
 
-async def index(connection: Connection, table: sql.Identifier, space: Space) -> None:
-    """Make the indexes: a graph of the vectors, and one of the fields."""
+async def index(connection: Connection, table: sql.Identifier, space: Space, *, passages: int = 0) -> None:
+    """Make the indexes: a graph of the vectors, built with more care if they are many, and one of the fields."""
     operators = sql.SQL("vector_cosine_ops" if space.similarity == "cosine" else "vector_ip_ops")
-    await connection.execute(sql.SQL("CREATE INDEX ON {} USING hnsw (vector {})").format(table, operators))
+    careful = sql.SQL(f" WITH (ef_construction = {_CAREFUL})" if passages > _MANY else "")
+    await connection.execute(sql.SQL("CREATE INDEX ON {} USING hnsw (vector {}){}").format(table, operators, careful))
     await connection.execute(sql.SQL("CREATE INDEX ON {} USING gin (fields jsonb_path_ops)").format(table))
     await connection.execute(sql.SQL("ANALYZE {}").format(table))

@@ -88,7 +88,7 @@ async def _load(
             tell("encode", count, None)
         tell("graph", 0, passages)
         await connection.execute(f"SET LOCAL maintenance_work_mem = '{_MEMORY}'")
-        await index(connection, table, space)
+        await index(connection, table, space, passages=passages)
         await notify(connection, table)
         tell("graph", passages, passages)
     return Loaded(count, passages)
