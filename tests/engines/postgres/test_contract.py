@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ class TestWritableTable(TestAdoptedTable):
         self, backend: Backend
     ) -> None:
         assert backend.capabilities.writes is not None
-        bad = [{"year": "2019"}, {"year": 3.5}, {"new": "text"}, {"odd": [True, False]}]
+        bad: list[dict[str, Any]] = [{"year": "2019"}, {"year": 3.5}, {"new": "text"}, {"odd": [True, False]}]
         before = backend.version
         for fields in bad:
             documents = [Document("good", "Good"), Document("bad", "Bad", fields=fields)]

@@ -200,7 +200,7 @@ def test_the_documents_of_a_source_are_spread_over_several_tables_and_updated_th
     first, second = (run(f"SELECT id FROM {name}") for name in ("one", "two"))
     assert first
     assert second
-    assert sorted([*first, *second]) == sorted((one["id"],) for one in documents)
+    assert sorted(key for (key,) in [*first, *second]) == sorted(one["id"] for one in documents)
     capsys.readouterr()
     documents[3]["text"] = "Another text."
     assert index(lines(source, *documents), "--out", " ".join(addresses), "--update") == 0
