@@ -25,6 +25,7 @@ export function asAnswer(message, key, more = false) {
     facetsOver: message.facets_over === "candidates" ? "candidates" : "filter",
     weak: message.weak === true && hits.length > 0,
     stale: message.stale === true,
+    partial: message.partial === true,
     submit: key.submit,
     ready: message.ready === true,
     keyAt: key.keyAt,

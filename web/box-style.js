@@ -97,7 +97,7 @@ svg { display: block; width: 1.3em; height: 1.3em; fill: none; stroke: var(--_so
   forced-color-adjust: none;
 }
 [data-state=open] [part=connection] { --_dot: var(--_good); }
-:is([data-state=http], [data-state=waiting], [data-state=offline], [data-stale]) [part=connection] { --_dot: var(--_warn); color: var(--_warn); }
+:is([data-state=http], [data-state=waiting], [data-state=offline], [data-doubt]) [part=connection] { --_dot: var(--_warn); color: var(--_warn); }
 [data-state=refused] [part=connection], .trouble { --_dot: var(--_bad); color: var(--_bad); }
 .ready { color: var(--_good); }
 [part=facet-groups], [part=facet-note] { margin: 0.5rem 0.35rem; }

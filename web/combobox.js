@@ -35,7 +35,7 @@ export class Combobox {
   /** How many documents the server searches; null if it has none, undefined if it has not said. @type {number | null | undefined} */
   #documents;
   /** What was said of the results last: whether even the best is a poor one, and whether they may be out of date. */
-  #said = { weak: false, stale: false };
+  #said = { weak: false, stale: false, partial: false };
 
   /**
    * @param {import("./markup.js").Parts} parts
@@ -144,7 +144,7 @@ export class Combobox {
 
   /** Write all words again, after the language, the settings or the state have changed. */
   refresh() {
-    this.#status.refresh(this.#client?.state ?? "closed", this.#documents, this.#said.stale);
+    this.#status.refresh(this.#client?.state ?? "closed", this.#documents, this.#said);
     this.#sayAway();
   }
 
@@ -205,7 +205,7 @@ export class Combobox {
     if (isBlank(text)) {
       this.#showing.reset();
       this.#status.reset();
-      this.#grade({ weak: false, stale: false });
+      this.#grade({ weak: false, stale: false, partial: false });
     } else if (this.#client?.busy) {
       this.#status.wait();
     } else if (this.#showing.answer()?.text === this.#client?.text) {
@@ -262,16 +262,16 @@ export class Combobox {
   }
 
   /**
-   * Tell the page when results become weak or stale, and when they no longer are.
-   * @param {{weak: boolean, stale: boolean}} results
+   * Tell the page when results become weak, stale or partial, and when they no longer are.
+   * @param {{weak: boolean, stale: boolean, partial: boolean}} results
    */
-  #grade({ weak, stale }) {
+  #grade({ weak, stale, partial }) {
     const before = this.#said;
-    this.#said = { weak, stale };
+    this.#said = { weak, stale, partial };
     if (weak !== before.weak) this.#host.emit("weak", weak);
-    if (stale === before.stale) return;
-    this.refresh();
-    this.#host.emit("stale", stale);
+    if (stale !== before.stale || partial !== before.partial) this.refresh();
+    if (stale !== before.stale) this.#host.emit("stale", stale);
+    if (partial !== before.partial) this.#host.emit("partial", partial);
   }
 
   /** What to say if nothing was found. @param {string} text */

@@ -17,6 +17,7 @@ export const MESSAGES = {
   noNetwork: "You are offline. Results will appear when you are back online.",
   weak: "No good match. Closest results:",
   stale: "Results may be out of date",
+  partial: "Some results may be missing",
   bad_filter: "The filter does not work, so nothing is searched.",
   unknown_field: "The filter names a field that does not exist, so nothing is searched.",
   denied: "You have no access, or it has expired.",

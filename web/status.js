@@ -9,6 +9,7 @@ import { oneLine } from "./untrusted.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
 /** @typedef {ReturnType<typeof createStatus>} Status */
+/** Whether results may be out of date, and whether some may be missing. @typedef {{stale: boolean, partial: boolean}} Doubt */
 
 /** Shown any earlier, the sign of waiting would only flicker. */
 const WAITING_AFTER_MS = 250;
@@ -27,8 +28,8 @@ export function createStatus(parts, host, busy) {
   const { classList } = figures;
   let submits = 0;
   let readySubmits = 0;
-  /** Whether the user was told that results may be out of date. */
-  let toldStale = false;
+  /** What the user was told of results that may be out of date, or not all. */
+  let told = "";
   /** @type {any} */
   let waitingTimer = 0;
   /** @type {any} */
@@ -38,18 +39,20 @@ export function createStatus(parts, host, busy) {
    * Write all words again.
    * @param {import("./types.js").State} state
    * @param {number | null | undefined} documents how many the server searches, if it said so
-   * @param {boolean} [stale] whether the results may be out of date
+   * @param {Doubt} [doubt]
    */
-  function refresh(state, documents, stale = false) {
+  function refresh(state, documents, doubt = { stale: false, partial: false }) {
     const { messages } = host;
+    const doubts = doubtful(doubt);
+    const certain = doubts.length === 0;
     name(parts, messages);
     const words = state === "open" && documents ? [messages[state], messages.documents(documents)] : [messages[state]];
     // Without figures nobody has asked about the connection, unless that is what is wrong.
-    const shown = host.figures || TROUBLE.includes(state) || !stale ? words : [];
-    connection.textContent = (stale ? [...shown, messages.stale] : shown).join(" · ");
+    const shown = host.figures || TROUBLE.includes(state) || certain ? words : [];
+    connection.textContent = [...shown, ...doubts].join(" · ");
     box.dataset.state = state;
-    box.toggleAttribute("data-stale", stale);
-    parts.status.hidden = !host.figures && !stale && !TROUBLE.includes(state) && !classList.contains("trouble");
+    box.toggleAttribute("data-doubt", !certain);
+    parts.status.hidden = !host.figures && certain && !TROUBLE.includes(state) && !classList.contains("trouble");
   }
 
   /** Results were drawn: tell of them if they answer a keystroke. Enter has been told of already. @param {Answer} answer */
@@ -108,24 +111,30 @@ export function createStatus(parts, host, busy) {
    * @param {Answer} answer
    * @param {string} figure
    */
-  function tell({ hits, stale, weak }, figure) {
+  function tell(answer, figure) {
     const { messages } = host;
-    const count = messages.count(hits.length);
+    const count = messages.count(answer.hits.length);
     figures.textContent = host.figures ? `${count} · ${figure}` : "";
     classList.remove("ready", "trouble");
-    announce(weak ? `${messages.weak} ${count}` : count, stale);
+    announce(answer.weak ? `${messages.weak} ${count}` : count, doubtful(answer).join(". "));
   }
 
   /**
    * @param {string} message
-   * @param {boolean} [stale] whether the results may be out of date, which is said once
+   * @param {string} [doubt] what is to be said of the results once
    */
-  function announce(message, stale = toldStale) {
+  function announce(message, doubt = told) {
     clearTimeout(announceTimer);
     announceTimer = setTimeout(() => {
-      announcer.textContent = stale && !toldStale ? `${message}. ${host.messages.stale}` : message;
-      toldStale = stale;
+      announcer.textContent = doubt && doubt !== told ? `${message}. ${doubt}` : message;
+      told = doubt;
     }, ANNOUNCE_AFTER_MS);
+  }
+
+  /** Why results are not to be relied on. @param {Doubt} doubt @returns {string[]} */
+  function doubtful({ stale, partial }) {
+    const { messages } = host;
+    return [...(stale ? [messages.stale] : []), ...(partial ? [messages.partial] : [])];
   }
 
   return { refresh, shown, entered, trouble, calm, wait, rest, reset };

@@ -44,11 +44,11 @@
 /**
  * The `detail` of a `hits` event: the answer to a text. After "More results", `hits` has all pages so far, and `offset`
  * is where the newest page starts; `more` says that there may be another. `facets` is null if none were asked for.
- * `weak` says that even the best hit is a poor one, `stale` that the documents may have changed since, `submit` that it answers Enter, `ready` that it was there before
- * Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if no key asked. `sentAt` is
+ * `weak` says that even the best hit is a poor one, `stale` that the documents may have changed since, `partial` that
+ * hits may be missing, `submit` that it answers Enter, `ready` that it was there before Enter. `keyAt` is when the key was pressed, in milliseconds of the page's clock, or null if no key asked. `sentAt` is
  * when the question was sent. `timing` is the server's, in microseconds, for operators only.
  * @typedef {{seq: number, text: string, hits: Hit[], offset: number, more: boolean, facets: Facets | null,
- *   facetsOver: "filter" | "candidates", weak: boolean, stale: boolean, submit: boolean, ready: boolean, keyAt: number | null,
+ *   facetsOver: "filter" | "candidates", weak: boolean, stale: boolean, partial: boolean, submit: boolean, ready: boolean, keyAt: number | null,
  *   sentAt: number | null, timing: Record<string, number>}} Answer
  */
 

@@ -68,7 +68,7 @@ class ScriptedServer:
 
     ``folders`` maps URL prefixes to folders. Attributes may be set at any time: ``find`` says which hits a text has,
     ``hold`` keeps answers back until :meth:`release`, ``ready`` is what submits are told, ``weak`` makes all hits poor,
-    ``stale`` makes them old, ``events`` asks for events,
+    ``stale`` makes them old, ``partial`` incomplete, ``events`` asks for events,
     ``documents`` and ``examples`` stand in the welcome, ``token`` is what a hello has to hold, and ``policy`` goes with
     each page. ``library`` has the documents' fields, for filters and facets. ``asked`` holds what each message said of
     filter, facets and page, and ``addresses`` the addresses that were dialled. Paths below ``/landing`` answer with an
@@ -81,7 +81,7 @@ class ScriptedServer:
         self.hold = False
         self.ready = True
         self.weak = False
-        self.stale = False
+        self.stale = self.partial = False
         self.events: str | None = None
         self.token: str | None = None
         self.documents: int | None = 39_000
@@ -270,6 +270,8 @@ class ScriptedServer:
                     answer["weak"] = True
                 if self.stale:
                     answer["stale"] = True
+                if self.partial:
+                    answer["partial"] = True
                 if kind == "submit":
                     answer |= {"submit": True, "ready": self.ready}
                 await self._answer(connection, Key(message.seq, kind, text), json.dumps(answer))

@@ -90,8 +90,11 @@ def test_stale_results_are_shown_with_a_quiet_line_and_told_to_the_page(embed: E
     assert heard(page, "hits")[-1]["stale"] is True
     page.run("box.messages = { stale: 'Vielleicht veraltet' }")
     assert page.see()["connection"] == "Vielleicht veraltet"
-    server.stale = False
+    server.stale, server.partial = False, True
     page.type_and_see(" jo")
+    page.until(lambda seen: seen["connection"] == "Some results may be missing")
+    server.partial = False
+    page.type_and_see("in")
     page.until(lambda seen: not seen["status"])
     assert page.run("return told") == [True, False]
 

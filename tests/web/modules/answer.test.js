@@ -6,8 +6,8 @@ const KEY = { text: "egg", keyAt: 5, sentAt: 6, edit: false, submit: false };
 test("an answer joins the server's message and the keystroke that asked", () => {
   const hit = { id: "x", score: 1, title: "t", text: "b", url: "u", copies: 3, marks: { title: [[0, 1]], text: [] } };
   equal(
-    { seq: 3, text: "egg", hits: [hit], offset: 0, more: false, facets: null, facetsOver: "filter", weak: true, stale: true, submit: false, ready: false, keyAt: 5, sentAt: 6, timing: { total: 7 } },
-    asAnswer({ seq: 3, hits: [hit], weak: true, stale: true, timing_us: { total: 7 } }, KEY),
+    { seq: 3, text: "egg", hits: [hit], offset: 0, more: false, facets: null, facetsOver: "filter", weak: true, stale: true, partial: true, submit: false, ready: false, keyAt: 5, sentAt: 6, timing: { total: 7 } },
+    asAnswer({ seq: 3, hits: [hit], weak: true, stale: true, partial: true, timing_us: { total: 7 } }, KEY),
   );
 });
 
@@ -32,8 +32,8 @@ test("facets of a wrong shape become facets of the right one", () => {
 });
 
 test("what the server leaves out or gets wrong is empty", () => {
-  for (const message of [{}, { hits: "x", ready: 1, timing_us: null }, { hits: [], weak: true }, { hits: {}, weak: 1, stale: 1, ready: "true", timing_us: 3 }]) {
-    const { hits, weak, stale, ready, sentAt, timing } = asAnswer(message, { ...KEY, sentAt: undefined });
-    equal([[], false, false, false, null, {}], [hits, weak, stale, ready, sentAt, timing]);
+  for (const message of [{}, { hits: "x", ready: 1, timing_us: null }, { hits: [], weak: true }, { hits: {}, weak: 1, stale: 1, partial: 1, ready: "true", timing_us: 3 }]) {
+    const { hits, weak, stale, partial, ready, sentAt, timing } = asAnswer(message, { ...KEY, sentAt: undefined });
+    equal([[], false, false, false, false, null, {}], [hits, weak, stale, partial, ready, sentAt, timing]);
   }
 });

@@ -144,16 +144,18 @@ test("screen readers hear that the results are poor", () => withTimers((timers) 
   equal("No good match. Closest results: 2 results", parts.announcer.textContent);
 }));
 
-test("stale results are told of in a quiet line, with figures and without", () => {
-  const line = (figures, state, stale = true) => {
+test("results that are stale or not all are told of in a quiet line, with figures and without", () => {
+  const line = (figures, state, stale = true, partial = false) => {
     const { parts, status } = drawn({ figures });
-    status.refresh(state, 3, stale);
-    return [parts.status.hidden, parts.connection.textContent, parts.box.hasAttribute("data-stale")];
+    status.refresh(state, 3, { stale, partial });
+    return [parts.status.hidden, parts.connection.textContent, parts.box.hasAttribute("data-doubt")];
   };
   equal([false, "Results may be out of date", true], line(false, "open"));
   equal([false, "Connected · 3 documents · Results may be out of date", true], line(true, "open"));
   equal([false, `${MESSAGES.waiting} · Results may be out of date`, true], line(false, "waiting"));
   equal([true, "Connected · 3 documents", false], line(false, "open", false));
+  equal([false, "Some results may be missing", true], line(false, "open", false, true));
+  equal([false, "Results may be out of date · Some results may be missing", true], line(false, "open", true, true));
 });
 
 test("screen readers hear once that results are stale, and again after they were not", () => withTimers((timers) => {
