@@ -12,15 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from typeahead.engines import weighing
 from typeahead.engines.comparing import compare
 from typeahead.engines.documents import Read
 from typeahead.engines.planning import Plan, plan, scope_and
-from typeahead.engines.polling import PolledCopy
-from typeahead.engines.server import EngineServer
-from typeahead.engines.view import EngineView
+from typeahead.engines.recent import RecentDocuments
+from typeahead.engines.view import EngineView, Followed
 from typeahead.errors import BackendClosed
 from typeahead.index.contents import Contents
 from typeahead.index.engine import vocabulary
@@ -31,6 +30,51 @@ from typeahead.search.space import Space
 from typeahead.text.document import Document, Value
 
 T = TypeVar("T")
+
+#: Says which documents have to be read once a search has compared them.
+Missing = Callable[[Sequence[weighing.Outcome]], list[str]]
+
+
+class Engine(Protocol):
+    """The way to an engine."""
+
+    @property
+    def away(self) -> str | None:
+        """Why the engine cannot be reached; None while it can."""
+
+    def check(self, deadline: float = math.inf) -> None:
+        """Raise why no call may begin."""
+
+    async def close(self) -> None:
+        """Give up all connections."""
+
+
+class Copied(Followed, Protocol):
+    """The words and fields of an engine, in memory."""
+
+    #: Whether it has words; without them it only counts.
+    words: bool
+    #: Number of documents.
+    count: int
+    version: int
+
+    async def close(self) -> None:
+        """Follow the engine no more."""
+
+
+class View(Protocol):
+    """What somebody is admitted to of a copy."""
+
+    @property
+    def contents(self) -> Contents:
+        """The words and fields as they are now."""
+
+    @property
+    def version(self) -> str:
+        """Names the contents."""
+
+    def close(self) -> None:
+        """Follow the copy no more."""
 
 
 class CopiedBackend(ABC):
@@ -43,18 +87,19 @@ class CopiedBackend(ABC):
         self,
         address: str,
         space: Space,
-        server: EngineServer,
-        copy: PolledCopy,
+        engine: Engine,
+        copy: Copied,
         *,
         stamped: bool,
         writes: Writes | None = None,
-        view: EngineView | None = None,
+        view: View | None = None,
         scope: Filter | None = None,
     ) -> None:
         self.address, self.space = address, space
-        self._engine, self._copy, self._stamped = server, copy, stamped
+        self._engine, self._copied, self._stamped = engine, copy, stamped
         self._view, self._scope = view, scope
         self._closed = False
+        self._recent = RecentDocuments()
         # Words are looked up while other keys are encoded on the event loop.
         self._thread = ThreadPoolExecutor(1, "typeahead-words")
         words = copy.words
@@ -74,12 +119,12 @@ class CopiedBackend(ABC):
     @property
     def version(self) -> str:
         """See :attr:`~typeahead.search.port.Backend.version`."""
-        return str(self._copy.version) if self._view is None else self._view.version
+        return str(self._copied.version) if self._view is None else self._view.version
 
     @property
     def count(self) -> int:
         """See :attr:`~typeahead.search.port.Backend.count`."""
-        return self._copy.count if self._view is None else self._view.contents.count
+        return self._copied.count if self._view is None else self._view.contents.count
 
     async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
         """See :meth:`~typeahead.search.port.Backend.candidates`."""
@@ -88,7 +133,7 @@ class CopiedBackend(ABC):
         if not requests:
             return []
         contents, cosine = self._contents, self.space.similarity == "cosine"
-        every = None if self._copy.words else self._copy.count
+        every = None if self._copied.words else self._copied.count
 
         def planned() -> list[Plan]:
             return [plan(contents, request, cosine=cosine, every=every) for request in requests]
@@ -96,10 +141,14 @@ class CopiedBackend(ABC):
         async def search(plans: Sequence[tuple[Plan, bool]]) -> list[list[Any]]:
             return await self._search(contents, plans, deadline)
 
+        version, missing = self._copied.version, self._missing(contents)
         plans = await self._in_thread(planned)
         outcomes = await compare(contents, plans, search)
-        missing = self._missing(contents, outcomes)
-        fresh = await self._read(missing, deadline) if missing else {}
+        if self._stamped:
+            self._recent.tell(version, weighing.stamps(outcomes))
+        # Without words there is nothing to weigh documents by.
+        ids = missing(outcomes) if self._copied.words else []
+        fresh = await self._read(ids, deadline) if ids else {}
 
         def weighed() -> list[Candidates]:
             return [
@@ -112,7 +161,12 @@ class CopiedBackend(ABC):
     async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
         self._check(deadline)
-        read = await self._admitted([key.document for key in keys], deadline)
+        ids = [key.document for key in keys]
+        read = self._recent.find(self._copied.version, ids)
+        if left := [key for key in ids if key not in read]:
+            found = await self._admitted(left, deadline)
+            self._recent.keep(found.values())
+            read |= found
         shown = {}
         for key in keys:
             if (one := read.get(key.document)) is not None:
@@ -130,7 +184,7 @@ class CopiedBackend(ABC):
         if self._view is not None:
             self._view.close()
             return
-        await self._copy.close()
+        await self._copied.close()
         await self._engine.close()
 
     @abstractmethod
@@ -150,8 +204,13 @@ class CopiedBackend(ABC):
         """What there is to tell about the engine, as JSON."""
 
     @property
+    def _followed(self) -> Followed:
+        """What views are made of."""
+        return self._copied
+
+    @property
     def _contents(self) -> Contents:
-        return self._copy.contents if self._view is None else self._view.contents
+        return self._copied.contents if self._view is None else self._view.contents
 
     def _check(self, deadline: float = math.inf) -> None:
         if self._closed:
@@ -161,20 +220,21 @@ class CopiedBackend(ABC):
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _missing(self, contents: Contents, outcomes: Sequence[weighing.Outcome]) -> list[str]:
-        """The documents that the copy lacks, or has in an earlier version as far as a candidate tells."""
+    def _missing(self, contents: Contents) -> Missing:
+        """Say, before a search, how to find the documents that ``contents`` lack, or have in an earlier version."""
         if self._stamped:
-            return weighing.stale(contents, weighing.stamps(outcomes))
-        ids = {one.id for found in outcomes for one in (*found.near, *found.others.values())}
-        known = contents.find(list(ids))
-        return [key for key in ids if key not in known]
+            return lambda outcomes: weighing.stale(contents, weighing.stamps(outcomes))
+        return lambda outcomes: weighing.unknown(contents, outcomes)
 
-    async def _admitted(self, ids: Sequence[str], deadline: float = math.inf) -> dict[str, Read]:
+    async def _admitted(self, ids: Sequence[str], deadline: float = math.inf) -> Mapping[str, Read]:
         """Read those documents that the scope admits."""
-        found = await self._read(ids, deadline)
+        return self._admits(await self._read(ids, deadline))
+
+    def _admits(self, read: Mapping[str, Read]) -> Mapping[str, Read]:
+        """Leave out documents that the scope does not admit."""
         if self._scope is None:
-            return found
-        return {key: one for key, one in found.items() if matches(self._scope, one.document)}
+            return read
+        return {key: one for key, one in read.items() if matches(self._scope, one.document)}
 
     async def _vocabulary(self) -> Mapping[str, int]:
         self._check()
@@ -203,8 +263,8 @@ class CopiedBackend(ABC):
         self._check()
         both = scope_and(self._scope, tree)
         assert both is not None
-        scoped = self._part(await EngineView.of(self._copy, both), both)
-        scoped.capabilities = replace(scoped.capabilities, describe=None)
+        scoped = self._part(await EngineView.of(self._followed, both), both)
+        scoped.capabilities = replace(scoped.capabilities, writes=None, describe=None)
         return scoped
 
     async def _describe(self) -> Mapping[str, Any]:

@@ -87,6 +87,13 @@ def stale(contents: Contents, told: Mapping[str, str], settled: Callable[[str], 
     return missing + [key for key, document in held if document.url != told[key]]
 
 
+def unknown(contents: Contents, outcomes: Sequence[Outcome]) -> list[str]:
+    """The ids of compared documents that ``contents`` lack."""
+    ids = {one.id for found in outcomes for one in (*found.near, *found.others.values())}
+    known = contents.find(list(ids))
+    return [key for key in ids if key not in known]
+
+
 def candidates(
     contents: Contents, plan: Plan, found: Outcome, fresh: Mapping[str, Read], scope: Filter | None
 ) -> Candidates:

@@ -87,7 +87,7 @@ async def test_whatever_index_is_there_is_used_and_finds_the_nearest(
     told: list[str] = []
     async with opened(address(hot="no", **STRANGE), told) as backend:
         assert isinstance(backend, PostgresBackend)
-        chosen = backend._search.statements.index
+        chosen = backend._table.statements.index
         assert (f"{chosen.kind} {chosen.operator}" if chosen else "") == found
         assert any("CREATE INDEX" in line for line in told) == (not index)
         hits = 0

@@ -40,7 +40,7 @@ class MilvusBackend(CopiedBackend):
         view: EngineView | None = None,
         scope: Filter | None = None,
     ) -> None:
-        self._server, self._searches = server, searches
+        self._server, self._searches, self._copy = server, searches, copy
         self._layout: Layout = searches.layout
         made = self._layout.made is not None
         super().__init__(address, space, server, copy, stamped=made, writes=writes, view=view, scope=scope)

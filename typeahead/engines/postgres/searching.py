@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from typeahead.engines import comparing
 from typeahead.engines.documents import Read
 from typeahead.engines.planning import Plan, scope_and
 from typeahead.engines.postgres.database import Connection, Database, SentVector
@@ -19,9 +18,7 @@ from typeahead.engines.postgres.filters import compile_filter
 from typeahead.engines.postgres.roles import as_role
 from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statement, Statements
-from typeahead.engines.weighing import Outcome
-from typeahead.index.contents import Contents
-from typeahead.search.filters import Filter, matches
+from typeahead.search.filters import Filter
 
 T = TypeVar("T")
 
@@ -63,15 +60,11 @@ class TableSearch:
             primary=self._primary,
         )
 
-    async def compare(self, contents: Contents, plans: Sequence[Plan], deadline: float) -> list[Outcome]:
-        """Return what each plan finds; vectors are compared in the database."""
-
-        async def search(asked: Sequence[tuple[Plan, bool]]) -> list[list[Any]]:
-            statements = [self._search(one, exact=exact) for one, exact in asked]
-            filtered = bool(self._scope or self._role) or any(one.request.filter is not None for one, _ in asked)
-            return await self._run(statements, max(one.limit for one, _ in asked), deadline, filtered=filtered)
-
-        return await comparing.compare(contents, plans, search)
+    async def search(self, asked: Sequence[tuple[Plan, bool]], deadline: float) -> list[list[Any]]:
+        """Have vectors compared in the database; see :data:`.comparing.Search`."""
+        statements = [self._search(one, exact=exact) for one, exact in asked]
+        filtered = bool(self._scope or self._role) or any(one.request.filter is not None for one, _ in asked)
+        return await self._run(statements, max(one.limit for one, _ in asked), deadline, filtered=filtered)
 
     def _search(self, one: Plan, *, exact: bool) -> Statement:
         tree, statements = scope_and(self._scope, one.request.filter), self.statements
@@ -112,10 +105,9 @@ class TableSearch:
         ids: Sequence[str],
         deadline: float = math.inf,
         *,
-        scoped: bool = True,
         primary: bool = False,
     ) -> dict[str, Read]:
-        """Read documents by their ids; those of a view alone if ``scoped``. ``primary`` asks no standby."""
+        """Read documents by their ids. ``primary`` asks no standby."""
         possible = self.statements.ids(ids)
         if not possible:
             return {}
@@ -127,10 +119,7 @@ class TableSearch:
 
         database = self._primary if primary and self._primary is not None else self._database
         rows = await database.call(self._within(work), deadline)
-        read = {one.document.id: one for one in read_rows(rows)}
-        if scoped and self._scope is not None:
-            return {key: one for key, one in read.items() if matches(self._scope, one.document)}
-        return read
+        return {one.document.id: one for one in read_rows(rows)}
 
     def _within(self, work: Callable[[Connection], Awaitable[T]]) -> Callable[[Connection], Awaitable[T]]:
         return as_role(self._role, work) if self._role else work

@@ -44,6 +44,7 @@ class QdrantBackend(CopiedBackend):
         scope: Filter | None = None,
     ) -> None:
         self._server, self._searches, self._layout = server, searches, searches.layout
+        self._copy = copy
         made = self._layout.made is not None
         super().__init__(address, space, server, copy, stamped=made, writes=writes, view=view, scope=scope)
 
