@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,8 @@ async def test_folders_that_cannot_be_opened_are_told_in_one_line(make: Make, tm
     with pytest.raises(AddressError, match="already accessed"):
         await opened(address)
     await backend.close()
+    # Now, and not in a test that does not expect it.
+    gc.collect()
 
 
 async def test_an_empty_collection_has_to_have_its_keys_named(make: Make) -> None:
