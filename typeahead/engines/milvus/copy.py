@@ -57,6 +57,10 @@ class Collection:
         rows = [row async for some in self._rows(f"id in {listed(list(ids))}") for row in some]
         return list(read_rows(self._layout, rows))
 
+    async def rows_of(self, condition: str) -> list[Row]:
+        """Read the places of the rows that a condition admits, and which passages they are: all that was written."""
+        return [row async for some in self._rows(condition, ["passage"]) for row in some]
+
     async def count(self, *, documents: bool) -> int:
         """Count rows."""
         first = "passage == 0" if documents and self._layout.made is not None else ""

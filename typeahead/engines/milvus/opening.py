@@ -55,7 +55,7 @@ async def open_collection(address: str, options: OpenOptions) -> Backend:
                 "or the id of another row"
             )
         copy.follow()
-        writes = None if layout.made is None or not words else CollectionWrites(server, copy, space)
+        writes = None if layout.made is None or not words else CollectionWrites(server, source, copy, space)
         return MilvusBackend(
             read.shown,
             space,

@@ -1,7 +1,8 @@
 """Writes documents into a collection that this package made.
 
 Milvus has no transactions. New rows replace old ones first, and rows that are left over go after that, so a search
-meanwhile finds each document, perhaps in both versions.
+meanwhile finds each document, perhaps in both versions. Rows are deleted by their primary keys alone: a server that
+looks for what a condition admits may miss rows of a moment ago, or take a row for that which it has just replaced.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from typeahead.engines.milvus.copy import ROWS, Collection
 from typeahead.engines.milvus.creating import LONGEST, VECTOR, point_of
 from typeahead.engines.milvus.filters import listed, literal
 from typeahead.engines.milvus.server import Server
@@ -28,8 +30,8 @@ from typeahead.search.space import Space
 class CollectionWrites:
     """The capability to change documents: see :class:`~typeahead.search.port.Writes`."""
 
-    def __init__(self, server: Server, copy: PolledCopy, space: Space) -> None:
-        self._server, self._copy, self._space = server, copy, space
+    def __init__(self, server: Server, source: Collection, copy: PolledCopy, space: Space) -> None:
+        self._server, self._source, self._copy, self._space = server, source, copy, space
         self._lock = asyncio.Lock()
         self._changed = 0
 
@@ -53,7 +55,9 @@ class CollectionWrites:
             rows = [row for entry in entries for row in rows_of(entry, self._changed)]
             await self._server.call("upsert", data=rows)
             ids = listed([entry.document.id for entry in entries])
-            await self._server.call("delete", filter=f"id in {ids} and changed != {self._changed}")
+            old = await self._source.rows_of(f"id in {ids} and changed != {self._changed}")
+            written = {row["point"] for row in rows}
+            await self._delete([row.place for row in old if row.place not in written])
             await self._copy.refresh()
         return self._copy.version
 
@@ -63,19 +67,12 @@ class CollectionWrites:
         possible = [key for key in dict.fromkeys(ids) if key and is_text(key) and literal(key) is not None]
         if not possible:
             return 0, self._copy.version
-        condition = f"id in {listed(possible)}"
         async with self._lock:
-            found = await self._server.call(
-                "query",
-                filter=f"{condition} and passage == 0",
-                output_fields=["count(*)"],
-                consistency_level="Strong",
-            )
-            count = int(found[0]["count(*)"])
-            if count:
-                await self._server.call("delete", filter=condition)
+            rows = await self._source.rows_of(f"id in {listed(possible)}")
+            if rows:
+                await self._delete([row.place for row in rows])
                 await self._copy.refresh()
-        return count, self._copy.version
+        return sum(row.payload["passage"] == 0 for row in rows), self._copy.version
 
     async def matching(self, tree: Filter, most: int) -> Sequence[str]:
         """See :meth:`~typeahead.search.port.Writes.matching`."""
@@ -87,6 +84,10 @@ class CollectionWrites:
         """See :meth:`~typeahead.search.port.Writes.kinds`."""
         self._server.check()
         return self._copy.contents.kinds
+
+    async def _delete(self, points: Sequence[str]) -> None:
+        for first in range(0, len(points), ROWS):
+            await self._server.call("delete", filter=f"point in {listed(points[first : first + ROWS])}")
 
 
 def rows_of(entry: Entry, changed: int) -> list[dict[str, Any]]:
