@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
 from typeahead.engines.documents import Read
-from typeahead.engines.living import LivingDocuments
-from typeahead.errors import BackendClosed, SearchError
-from typeahead.index.contents import Contents
+from typeahead.engines.following import FollowedCopy
+from typeahead.errors import SearchError
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +27,6 @@ LEAST_SECONDS, MOST_SECONDS = 0.5, 60.0
 _REST: Final = 30
 #: Microseconds by which the clocks of writers may differ, with what a write takes.
 _SKEW: Final = 10_000_000
-
-#: Hears of new contents, on the event loop.
-Follower = Callable[[Contents], Awaitable[None]]
 
 
 class Piece(NamedTuple):
@@ -71,67 +67,32 @@ class Source(Protocol):
         """Count rows; those of ``documents``, which are fewer where documents have several."""
 
 
-class PolledCopy:
+class PolledCopy(FollowedCopy):
     """The words and fields of an engine's documents. Belongs to one event loop. :meth:`open` reads them.
 
     Without ``words`` it only counts the documents, and tells when their number changes.
     """
 
     def __init__(self, source: Source, *, words: bool) -> None:
-        self._source, self.words = source, words
-        self._living = LivingDocuments()
-        #: Number of documents, and of rows that cannot be found as something is missing or their id is another's.
-        self.count = self.skipped = 0
-        self.version = 1
+        super().__init__(source.shown, words=words)
+        self._source = source
         #: By id, the place of each document, where it is not the id itself.
         self.places: dict[str, Any] = {}
         #: When the newest passage was written, and how many passages each document has, where they are stamped.
         self._newest = 0
         self._sizes: dict[str, int] = {}
+        #: How many passages a document has at most, as far as they are known.
+        self.most_passages = 1
         self._opened = False
-        self._followers: list[Follower] = []
-        self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
-        self._closed = False
-
-    @property
-    def contents(self) -> Contents:
-        """The words and fields as they are now."""
-        return self._living.contents
-
-    @property
-    def most_passages(self) -> int:
-        """How many passages a document has at most, as far as they are known."""
-        return max(self._sizes.values(), default=1)
 
     async def open(self) -> None:
         """Read everything. Raises what the source does."""
         async with self._lock:
             await self._read()
 
-    def follow(self, follower: Follower | None = None) -> None:
-        """Look for changes from now on; ``follower`` hears of them."""
-        if follower is not None:
-            self._followers.append(follower)
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._look())
-
-    def unfollow(self, follower: Follower) -> None:
-        """Tell no more of changes."""
-        with suppress(ValueError):
-            self._followers.remove(follower)
-
     async def refresh(self) -> None:
         """Take in what has changed. Raises what the source does."""
-        async with self._lock:
-            if self._closed:
-                raise BackendClosed(self._source.shown)
-            before = self.version
-            await self._read()
-            if self.version != before:
-                # Whoever wrote waits for this: views have what was written once a write is answered.
-                for follower in list(self._followers):
-                    await follower(self.contents)
+        await self._take_in(self._read)
 
     async def close(self) -> None:
         """Follow no more."""
@@ -242,6 +203,7 @@ class PolledCopy:
         for one in read:
             self._newest = max(self._newest, int(one.stamp))
             self._sizes[one.document.id] = len(one.passages)
+            self.most_passages = max(self.most_passages, len(one.passages))
 
     async def _take(self, new: Sequence[Read], gone: Sequence[str]) -> bool:
         if not new and not gone:

@@ -15,19 +15,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import psycopg
 
 from typeahead.engines.documents import Read
-from typeahead.engines.living import LivingDocuments
+from typeahead.engines.following import FollowedCopy
 from typeahead.engines.postgres.database import CONNECT_SECONDS, Connection, connect, first_line
 from typeahead.engines.postgres.rows import read_rows
 from typeahead.engines.postgres.statements import Statement, Statements
-from typeahead.errors import BackendClosed
-from typeahead.index.contents import Contents
 from typeahead.index.queries import Preparation
 
 log = logging.getLogger(__name__)
@@ -46,9 +44,6 @@ _AWAY_SECONDS: Final = 2.0
 _BEHIND_SECONDS: Final = 0.5
 #: Seconds that closing waits for a look.
 _CLOSE_SECONDS: Final = 1.0
-
-#: Hears of new contents, on the event loop.
-Follower = Callable[[Contents], Awaitable[None]]
 
 
 class _Snapshot(NamedTuple):
@@ -75,7 +70,7 @@ class _Found(NamedTuple):
     rows: int = 0
 
 
-class Copy:
+class Copy(FollowedCopy):
     """The words and fields of a table. Belongs to one event loop. :meth:`open` reads the table.
 
     ``hot`` keeps vectors and texts, too, and says how queries compare with the vectors. Without ``words`` the copy only
@@ -85,29 +80,16 @@ class Copy:
     def __init__(
         self, conninfo: str, shown: str, statements: Statements, *, words: bool, hot: Preparation | None = None
     ) -> None:
-        self._conninfo, self._shown, self._statements = conninfo, shown, statements
-        self.words, self.hot = words, hot is not None
-        self._living = LivingDocuments(hot)
-        #: Number of documents, and of rows that cannot be found as something is missing.
-        self.count = self.skipped = 0
-        self.version = 1
+        super().__init__(shown, words=words, hot=hot)
+        self._conninfo, self._statements, self.hot = conninfo, statements, hot is not None
         #: The documents that the last change was about.
         self.taken: Sequence[str] = ()
         self._last: _Snapshot | None = None
         #: When the last look began that succeeded, in seconds of :func:`time.monotonic`.
         self._looked = time.monotonic()
-        self._followers: list[Follower] = []
-        self._lock = asyncio.Lock()
         self._heard = asyncio.Event()
         self._position: str | None = None
         self._connection: Connection | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._closed = False
-
-    @property
-    def contents(self) -> Contents:
-        """The documents as they are now."""
-        return self._living.contents
 
     async def open(self) -> None:
         """Read the table. Raises what psycopg does."""
@@ -140,25 +122,6 @@ class Copy:
         """
         return self._living.stamps(ids)
 
-    async def at_rest(self, work: Callable[[Contents], Awaitable[None]]) -> None:
-        """Do something with the contents while nothing changes them."""
-        async with self._lock:
-            if self._closed:
-                raise BackendClosed(self._shown)
-            await work(self.contents)
-
-    def follow(self, follower: Follower | None = None) -> None:
-        """Look for changes from now on; ``follower`` hears of them."""
-        if follower is not None:
-            self._followers.append(follower)
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._look())
-
-    def unfollow(self, follower: Follower) -> None:
-        """Tell no more of changes."""
-        with suppress(ValueError):
-            self._followers.remove(follower)
-
     async def refresh(self, ids: Sequence[str] | None = None, position: str | None = None) -> None:
         """Take in what has changed; with ``ids``, only in these documents, which reads no others.
 
@@ -166,15 +129,7 @@ class Copy:
 
         Raises what psycopg does, and :class:`~typeahead.errors.BackendClosed`.
         """
-        async with self._lock:
-            if self._closed:
-                raise BackendClosed(self._shown)
-            before = self.version
-            await self._read(ids, position)
-            if self.version != before:
-                # Whoever wrote waits for this: views have what was written once a write is answered.
-                for follower in list(self._followers):
-                    await follower(self.contents)
+        await self._take_in(lambda: self._read(ids, position))
 
     async def close(self) -> None:
         """Follow no more."""

@@ -21,7 +21,8 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg
 
-from typeahead.engines.postgres.copy import Copy, Follower
+from typeahead.engines.following import Follower
+from typeahead.engines.postgres.copy import Copy
 from typeahead.engines.postgres.database import Connection, Database, first_line
 from typeahead.engines.postgres.statements import Statement, Statements
 from typeahead.errors import BackendAway, DeadlinePassed, RoleRefused, TypeaheadError
