@@ -19,7 +19,7 @@ from typeahead.engines.milvus.server import OLD
 from typeahead.errors import AddressError, UnsupportedFilter
 from typeahead.search.addresses import OpenOptions, open_backend
 from typeahead.search.filters import Equal, Exists
-from typeahead.search.port import Backend, Key, Request
+from typeahead.search.port import LEXICAL, Backend, Key, Request
 from typeahead.search.ranking import find
 from typeahead.text.document import Document
 
@@ -257,4 +257,7 @@ async def test_few_are_all_found_though_a_search_passes_by_some(
         exact = [float(vectors[int(key.document)] @ query) for key in found.keys]
         assert found.similarities == pytest.approx(exact, abs=1e-5)
         assert exact == pytest.approx(sorted(exact, reverse=True), abs=1e-5)
+    # What words found is compared, wherever a search came upon it.
+    (found,) = await backend.candidates([Request(query, asked("text"), 20, filter=Equal("half", 1))], later())
+    assert found.arms[LEXICAL].sum() == 20
     await backend.close()

@@ -59,15 +59,14 @@ class MilvusBackend(CopiedBackend):
             for place, hits in zip(search.places, answer, strict=True):
                 found[place] += self._searches.rows(plans[place][0], hits, near=number < len(near))
         near_too = {place: self._passed_by(contents, *plans[place], rows) for place, rows in enumerate(found)}
-        if self._layout.exact:
-            left = {place: self._uncompared(one, found[place]) for place, one in matched}
-        else:
+        too = {place: self._uncompared(one, found[place]) for place, one in matched}
+        if not self._layout.exact:
             # The index keeps less of a vector, and tells what it is about.
-            left = {place: {row[1] for row in rows} for place, rows in enumerate(found)}
-            for place, one in matched:
-                left[place] |= set(one.matched or ())
-        if any(left.values()) or any(near_too.values()):
-            await self._compare(plans, found, left, near_too, deadline)
+            too = {place: set(one.matched or ()) for place, one in matched}
+            for place, rows in enumerate(found):
+                near_too[place] |= {row[1] for row in rows if row[0]}
+        if any(near_too.values()) or any(too.values()):
+            await self._compare(plans, found, near_too, too, deadline)
         return found
 
     def _these(self, ids: Sequence[str]) -> str:
@@ -82,7 +81,7 @@ class MilvusBackend(CopiedBackend):
 
     def _uncompared(self, one: Plan, rows: Sequence[Any]) -> set[str]:
         """What words found and no search came upon: a search of a graph may pass by some of a few."""
-        return set(one.matched or ()) - {row[1] for row in rows}
+        return set(one.matched or ()) - {row[1] for row in rows if not row[0]}
 
     @staticmethod
     def _passed_by(contents: Contents, one: Plan, exact: bool, rows: Sequence[Any]) -> set[str]:
@@ -102,12 +101,15 @@ class MilvusBackend(CopiedBackend):
         self,
         plans: Sequence[tuple[Plan, bool]],
         found: list[list[Any]],
-        left: Mapping[int, set[str]],
         near_too: Mapping[int, set[str]],
+        too: Mapping[int, set[str]],
         deadline: float,
     ) -> None:
-        """Read the vectors of documents, and compare them here; those of ``near_too`` are among the nearest, too."""
-        ids = sorted({key for keys in (*left.values(), *near_too.values()) for key in keys})
+        """Read the vectors of documents, and compare them here, in place of what the searches told about them.
+
+        By plan, those of ``near_too`` are among the nearest, and those of ``too`` are what words found.
+        """
+        ids = sorted({key for keys in (*near_too.values(), *too.values()) for key in keys})
         by_id: dict[str, list[Any]] = {}
         for first in range(0, len(ids), ROWS):
             entities = await self._server.call(
@@ -122,11 +124,11 @@ class MilvusBackend(CopiedBackend):
                 if vector is not None:
                     by_id.setdefault(document_id(self._layout, row), []).append((row, vector))
         for place, rows in enumerate(found):
-            keys = left.get(place, set()) | near_too[place]
-            near = {row[1] for row in rows if row[0]} | near_too[place]
-            kept = [row for row in rows if row[1] not in keys]
-            for key in sorted(keys):
-                kept += self._searches.compared(plans[place][0], by_id.get(key, []), near=key in near)
+            again = {True: near_too[place], False: too.get(place, set())}
+            kept = [row for row in rows if row[1] not in again[row[0]]]
+            for near, keys in again.items():
+                for key in sorted(keys):
+                    kept += self._searches.compared(plans[place][0], by_id.get(key, []), near=near)
             found[place] = kept
 
     def _condition(self, contents: Contents, one: Plan, exact: bool) -> tuple[str, bool]:
