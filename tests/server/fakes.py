@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 from zlib import crc32
 
@@ -229,3 +231,23 @@ class _BruteForceEngine:
 
     def _counts(self) -> dict[str, int]:
         return dict(Counter(form for title in TITLES for form in set(forms(title))))
+
+
+class BruteForceElsewhere(_BruteForceEngine):
+    """The same as an engine that is awaited, with two batches at once. Searches wait until it is :attr:`open`."""
+
+    def __init__(self) -> None:
+        super().__init__(BruteForceIndex(), "teacher")
+        self.capabilities = replace(self.capabilities, at_once=2)
+        self.open = asyncio.Event()
+        self.open.set()
+        self.begun = asyncio.Semaphore(0)
+        self.under_way = self.most = 0
+
+    async def candidates(self, requests: Sequence[Request], deadline: float) -> Sequence[Candidates]:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        self.begun.release()
+        await self.open.wait()
+        self.under_way -= 1
+        return await super().candidates(requests, deadline)

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from typeahead.engines import weighing
 from typeahead.engines.comparing import compare
@@ -30,6 +30,9 @@ from typeahead.search.space import Space
 from typeahead.text.document import Document, Value
 
 T = TypeVar("T")
+
+#: While the engine compares vectors for one batch, words are found for the next.
+AT_ONCE: Final = 2
 
 #: Says which documents have to be read once a search has compared them.
 Missing = Callable[[Sequence[weighing.Outcome]], list[str]]
@@ -114,6 +117,7 @@ class CopiedBackend(ABC):
             facets=self._facets if words else None,
             scoped=self._scoped if words else None,
             describe=self._describe,
+            at_once=AT_ONCE,
         )
 
     @property

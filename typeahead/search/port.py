@@ -116,14 +116,14 @@ class Capabilities:
     #: Makes a back end of the documents that a filter admits. It follows every change of the documents. Nothing that it
     #: answers, counts or weighs depends on any other document.
     scoped: Callable[[Filter], Awaitable[Backend]] | None = None
-    #: The same for the documents that a role of the database sees, which may change at any time, and is followed within
-    #: a bound that users are told. Raises :class:`~typeahead.errors.RoleRefused`.
+    #: The same for what a role of the database sees, now and later. Raises :class:`~typeahead.errors.RoleRefused`.
     as_role: Callable[[str], Awaitable[Backend]] | None = None
     #: Tells about the index: counts, size on disk and the like, as JSON.
     describe: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
-    #: Tells how many seconds ago what is searched was known to be the same as in the database behind it. It may be
-    #: called from any thread. None where nothing is copied.
+    #: Tells, on any thread, how many seconds ago what is searched was known to be the same as in the database behind.
     lag: Callable[[], float] | None = None
+    #: Calls of :meth:`Backend.candidates` that are best under way together; more than one if each waits for an engine.
+    at_once: int = 1
     #: Runs a function over the back end in one go; see :class:`typeahead.search.threads.ThreadedBackend`.
     together: Callable[[Callable[[Backend], Awaitable[Any]]], Awaitable[Any]] | None = field(default=None, repr=False)
 

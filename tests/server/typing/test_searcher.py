@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.fakes import TITLES, BruteForceIndex, MeanEncoder
+from tests.server.fakes import TITLES, BruteForceElsewhere, BruteForceIndex, MeanEncoder
 from tests.server.watching import Watched, first_title, started
 from typeahead.core.encoder import Vectors
 from typeahead.errors import DeadlinePassed
@@ -71,6 +71,24 @@ async def test_beyond_so_many_waiting_searches_new_keystrokes_are_turned_away_bu
         index.gate.set()
         for watched in (first, waiting[1], entered):
             assert not (await watched.reach(Stage.SEARCHED)).state.failed
+
+
+async def test_an_engine_elsewhere_searches_as_many_batches_at_once_as_it_says() -> None:
+    index = BruteForceElsewhere()
+    async with started(index) as rig:
+        index.open.clear()
+        index.begun, index.most = asyncio.Semaphore(0), 0
+        keys = []
+        for title in TITLES[:3]:
+            keys.append(Watched(rig, title))
+            await keys[-1].reach(Stage.STEPPED)
+            if len(keys) <= 2:
+                # The third waits for one of them to end.
+                await asyncio.wait_for(index.begun.acquire(), 20)
+        index.open.set()
+        for key in keys:
+            assert (await key.reach(Stage.SEARCHED)).state is State.FOUND
+        assert index.most == 2
 
 
 def _slow(room: Room) -> None:

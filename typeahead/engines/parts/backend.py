@@ -63,6 +63,7 @@ class PartedBackend:
             as_role=self._as_role if all_have("as_role") else None,
             describe=self._describe if all_have("describe") else None,
             lag=(lambda: max(lag() for lag in lags)) if lags else None,
+            at_once=min(one.at_once for one in offered),
         )
 
     @property

@@ -49,7 +49,8 @@ class Part:
             self._late = isinstance(error, DeadlinePassed)
             if not self._missed and not isinstance(error, BackendAway):
                 # Who is away has said so.
-                log.error("searches go on without %s: %s", self.backend.address, error)
+                why = str(error).removeprefix(self.backend.address).strip()
+                log.error("searches go on without %s: %s", self.backend.address, why)
             self._missed = True
             return Failed(error)
         if self._missed:

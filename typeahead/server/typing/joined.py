@@ -47,6 +47,11 @@ class JoinedSource:
         """Whether the documents of any part may have changed meanwhile in a database that cannot be read."""
         return any(part.stale for part in self._parts.values())
 
+    @property
+    def at_once(self) -> int:
+        """How many batches all of the parts search at the same time."""
+        return min(part.at_once for part in self._parts.values())
+
     def check(self, tree: Filter) -> None:
         """Raise :class:`~typeahead.errors.UnsupportedFilter` for a filter that one of them cannot apply."""
         for part in self._parts.values():

@@ -1,6 +1,7 @@
 """Searches for queries in batches, and decides where earlier hits may stand in for a search.
 
-The queries that become due during one search are the next batch. A key that asks for the same vector, words, filter,
+The queries that become due during one search are the next batch; an engine elsewhere searches several batches at the
+same time. A key that asks for the same vector, words, filter,
 facets and offset as the session's last search gets the hits of that search. Without words, so does a key whose vector
 has hardly moved; then the query itself is searched for behind all others, so that Enter finds the hits of its own text.
 Nothing stands once documents have changed, which their version tells.
@@ -87,7 +88,7 @@ class Searcher:
         #: Queries of a batch that failed for a reason nobody foresaw, which may be the fault of one of them.
         self._alone: deque[Query] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: asyncio.Future[_Results] | None = None
+        self._running: set[asyncio.Future[_Results]] = set()
         self._scheduled = False
         self._log = LimitedLog(log)
 
@@ -96,10 +97,10 @@ class Searcher:
         self._loop = asyncio.get_running_loop()
 
     def stop(self) -> None:
-        """Begin no more searches, and forget the one that is under way."""
+        """Begin no more searches, and forget those that are under way."""
         self._loop = None
-        if self._running is not None:
-            self._running.cancel()
+        for running in self._running:
+            running.cancel()
 
     def search(self, query: Query) -> None:
         """Search for a query that was read, or show what stands for that.
@@ -160,7 +161,8 @@ class Searcher:
 
     def _go_on(self) -> None:
         """Begin the next batch, once all that is due now has been queued."""
-        if self._running is None and not self._scheduled and self._loop is not None:
+        free = len(self._running) < self._source.at_once
+        if free and not self._scheduled and self._loop is not None:
             self._scheduled = True
             self._loop.call_soon(self._begin)
 
@@ -177,13 +179,16 @@ class Searcher:
             return await self._search(find, requests, batch)
 
         try:
-            self._running = asyncio.ensure_future(self._source.run(work))
+            running = asyncio.ensure_future(self._source.run(work))
         except TypeaheadError:
             self._log.exception("the back end takes no searches", extra=_about(batch))
             self._fail(batch)
             return
-        deadline = self._loop.call_later(self._seconds, self._running.cancel)
-        self._running.add_done_callback(lambda done: self._end(batch, done, deadline))
+        self._running.add(running)
+        deadline = self._loop.call_later(self._seconds, running.cancel)
+        running.add_done_callback(lambda done: self._end(batch, done, deadline))
+        if self._alone or self._queue:
+            self._go_on()
 
     async def _search(self, find: Find, requests: Sequence[Request], batch: Sequence[Query]) -> _Results:
         """Search, and write what each query is to be shown. It may run in the thread of the back end."""
@@ -212,7 +217,8 @@ class Searcher:
     def _end(self, batch: list[Query], done: asyncio.Future[_Results], deadline: asyncio.TimerHandle) -> None:
         """Hand the results of a batch over, and go on with the next."""
         deadline.cancel()
-        self._running = None
+        at_once = len(self._running)
+        self._running.discard(done)
         try:
             results = done.result()
         except asyncio.CancelledError:
@@ -228,7 +234,7 @@ class Searcher:
                 self._fail(batch)
         else:
             self._queue.end(batch)
-            self._keep_pace(results)
+            self._keep_pace(results, at_once)
             for query, result in zip(batch, results, strict=True):
                 if isinstance(result, FilterError):
                     query.refused(result)
@@ -243,11 +249,11 @@ class Searcher:
         for query in batch:
             query.failed()
 
-    def _keep_pace(self, results: Sequence[Result | FilterError]) -> None:
-        """Learn how long a search takes. All of a batch took the same time, together."""
+    def _keep_pace(self, results: Sequence[Result | FilterError], at_once: int) -> None:
+        """Learn how long a search takes. All of a batch took the same time, together, beside other batches."""
         for result in results:
             if not isinstance(result, FilterError):
-                spent_ns = (result.search_ns + result.serialize_ns) / len(results)
+                spent_ns = (result.search_ns + result.serialize_ns) / (len(results) * at_once)
                 self._pace_ns += _LAST_BATCH * (spent_ns - self._pace_ns)
                 return
 

@@ -43,6 +43,10 @@ class Source(Protocol):
     def words(self) -> bool:
         """Whether words are found beside vectors."""
 
+    @property
+    def at_once(self) -> int:
+        """How many batches of requests are best searched at the same time."""
+
     def check(self, tree: Filter) -> None:
         """Raise :class:`~typeahead.errors.UnsupportedFilter` for a filter that cannot be applied."""
 
@@ -84,6 +88,11 @@ class BackendSource:
         """See :attr:`Source.stale`."""
         lag = self.backend.capabilities.lag
         return lag is not None and lag() > STALE_SECONDS
+
+    @property
+    def at_once(self) -> int:
+        """See :attr:`Source.at_once`."""
+        return self.backend.capabilities.at_once
 
     def check(self, tree: Filter) -> None:
         """See :meth:`Source.check`."""
