@@ -10,15 +10,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.engines.drawn import TEXTS, drawn_filter
 from tests.engines.postgres.conftest import Run
 from typeahead.engines.postgres.columns import Column
 from typeahead.engines.postgres.filters import compile_filter
-from typeahead.search.filters import And, AnyOf, Equal, Exists, Filter, Not, Or, Range, matches
+from typeahead.search.filters import Equal, Or, matches
 from typeahead.text.document import Document
 
-NUMBERS = [-1, 0, 1, 2, 2.5, 1e300, 0.1, 10**20, 1 << 63]
-TEXTS = ["", "a", "B", "ä", "b", "Z", "%s", "100%", "'; --", "\U0001f600", "\0", "2024-02-29"]
-VALUES: list[Any] = [*NUMBERS, *TEXTS, True, False]
 COLUMNS = {
     "small": Column("small", "int2"),
     "whole": Column("whole", "int8"),
@@ -41,24 +39,6 @@ DRAWN: dict[str, list[Any]] = {
     "flag": [True, False],
     "day": ["2024-02-29", "1999-12-31"],
 }
-
-
-def drawn_filter(draw: random.Random, names: list[str], depth: int = 2) -> Filter:
-    if depth and draw.random() < 0.4:
-        parts = tuple(drawn_filter(draw, names, depth - 1) for _ in range(draw.randrange(3)))
-        several: list[Filter] = [And(parts), Or(parts), Not(drawn_filter(draw, names, depth - 1))]
-        return draw.choice(several)
-    name = draw.choice(names)
-    match draw.randrange(4):
-        case 0:
-            return Equal(name, draw.choice(VALUES))
-        case 1:
-            return AnyOf(name, tuple(draw.sample(VALUES, 3)))
-        case 2:
-            bounds = {bound: draw.choice(VALUES) for bound in draw.sample(["gt", "gte", "lt", "lte"], 2)}
-            return Range(name, **bounds)
-        case _:
-            return Exists(name)
 
 
 def drawn_documents(draw: random.Random) -> list[Document]:
