@@ -10,13 +10,16 @@ AXE := axe-playwright-python==0.1.8
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-processors milvus lint docs browser box release clean
+.PHONY: demo test test-processors milvus lint docs browser proxies box release clean
 
 demo: .venv/demo.stamp
 	$(BIN)/typeahead demo --host $(HOST) --port $(PORT)
 
-test: .venv/test.stamp .venv/node.stamp browser
-	$(BIN)/python -m pytest
+# So many files of tests at a time: a process of the tests needs up to 3 GB of memory.
+JOBS ?= 2
+
+test: .venv/test.stamp .venv/node.stamp browser proxies
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 # What might hold on one kind of processor only, as on one without AVX-512: by OpenBLAS's kernels for those, without
 # compiled steps, and without NumPy's loops for AVX-512. The whole suite passes so, too: PROCESSOR_TESTS=tests.
@@ -111,6 +114,12 @@ comma := ,
 browser:
 	@if ! { command -v chromium && command -v chromedriver; } >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && apt-get install -y -qq chromium chromium-driver >/dev/null; \
+	fi
+
+# So are tests of what stands in front of a server. The variable keeps packages from starting their services.
+proxies:
+	@if ! { command -v nginx && command -v haproxy && command -v caddy; } >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		{ apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq nginx haproxy caddy >/dev/null; } || echo "The tests of proxies are skipped."; \
 	fi
 
 clean:
