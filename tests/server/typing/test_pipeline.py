@@ -71,11 +71,12 @@ async def test_a_turn_that_takes_too_long_serves_what_the_cache_holds_of_ones_ow
             assert (await watched.reach(Stage.STEPPED)).state.shed
         for watched in (early, known, entered):
             assert not (await watched.reach(Stage.STEPPED)).state.failed
-        assert rig.pipeline.overloaded
+        assert rig.pipeline.overload.recent
+        assert not rig.pipeline.overloaded
         following = Watched(rig, "poach an egg", due=Stage.STEPPED)
         assert not (await following.reach(Stage.STEPPED)).state.failed
         now[0] += 10**9
-        assert not rig.pipeline.overloaded
+        assert not rig.pipeline.overload.recent
 
 
 async def test_enter_on_a_key_that_came_too_late_in_the_same_turn_is_answered() -> None:

@@ -61,10 +61,10 @@ async def test_beyond_so_many_waiting_searches_new_keystrokes_are_turned_away_bu
         waiting = [Watched(rig, title) for title in TITLES[:2]]
         for watched in waiting:
             await watched.reach(Stage.STEPPED)
-        assert not rig.pipeline.overloaded
+        assert not rig.pipeline.overload.recent
         shed = await Watched(rig, TITLES[2]).reach(Stage.SEARCHED)
         assert shed.state.shed
-        assert rig.pipeline.overloaded
+        assert rig.pipeline.overload.recent
         entered = Watched(rig, TITLES[3], submitted=True)
         oldest = await waiting[0].reach(Stage.SEARCHED)
         assert oldest.state.shed
@@ -114,7 +114,7 @@ async def test_a_keystroke_whose_search_would_come_too_late_is_turned_away_befor
         late, enter = Watched(rig, TITLES[2]), Watched(rig, TITLES[2], submitted=True)
         assert (await late.reach(Stage.STEPPED)).state is State.STEP_SHED
         assert late.query.embedding is None
-        assert rig.pipeline.overloaded
+        assert rig.pipeline.overload.recent
         index.gate.set()
         for one in (running, *waiting, enter):
             assert (await one.reach(Stage.SEARCHED)).state is State.FOUND

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.server.fakes import MeanEncoder
 from typeahead.core.engine import Engine
 from typeahead.core.prefixes import Scope
@@ -126,7 +128,7 @@ def test_what_was_removed_is_neither_stepped_nor_turned_away() -> None:
     assert desk.end_turn() == ([], [])
 
 
-def test_the_server_is_overloaded_for_a_second_after_it_turned_a_key_away() -> None:
+def test_an_overload_is_recent_for_a_second_after_a_key_was_turned_away() -> None:
     desk = Desk()
     overload = Overload(lambda: desk.now_ns)
     assert not overload.recent
@@ -137,3 +139,25 @@ def test_the_server_is_overloaded_for_a_second_after_it_turned_a_key_away() -> N
     assert overload.recent
     desk.now_ns = OVERLOAD_NS
     assert not overload.recent
+
+
+def test_an_overload_lasts_once_keys_are_turned_away_for_two_seconds_without_a_pause() -> None:
+    desk = Desk()
+    overload = Overload(lambda: desk.now_ns)
+    step = OVERLOAD_NS // 2
+
+    def lasting(moments: Sequence[int]) -> list[bool]:
+        told = []
+        for desk.now_ns in moments:
+            overload.shed(desk.query("tea"))
+            told.append(overload.lasting)
+        return told
+
+    # A crowd that comes at once.
+    assert lasting([7 * step] * 100) == [False] * 100
+    # The fifth is two seconds after the first.
+    start = 20 * step
+    assert lasting(range(start, start + 6 * step, step)) == [False, False, False, False, True, True]
+    desk.now_ns += OVERLOAD_NS
+    assert not overload.lasting
+    assert lasting([desk.now_ns]) == [False]

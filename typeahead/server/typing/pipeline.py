@@ -55,8 +55,8 @@ class Pipeline:
 
     @property
     def overloaded(self) -> bool:
-        """Whether keystrokes were turned away within the last second: there is no room for more people."""
-        return self.overload.recent
+        """Whether keystrokes are turned away again and again: there is no room for more people."""
+        return self.overload.lasting
 
     def session(self, *, max_chars: int) -> Session:
         """Start a session without an index: in the scope that all share if the settings say so, else in its own."""

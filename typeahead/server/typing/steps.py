@@ -15,8 +15,10 @@ from typing import Final
 from typeahead.core.session import Session
 from typeahead.server.typing.query import Query
 
-#: Nanoseconds for which new people are turned away after a keystroke was.
+#: Nanoseconds for which a keystroke that was turned away tells of an overload, and how long that has to last before new
+#: people are turned away. A crowd that comes at once, as from a server that died, is busy for less than that.
 OVERLOAD_NS: Final = 10**9
+LASTING_NS: Final = 2 * 10**9
 #: As many queries are stepped at the end of a turn as take this many nanoseconds, by the last turn, but at least
 #: :data:`LEAST_A_TURN`. With all that texts may become, 64 queries take 25 ms, in which nobody would be answered.
 STEPS_NS: Final = 3_000_000
@@ -28,16 +30,25 @@ class Overload:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
+        self._first_ns = 0
         self._last_ns: int | None = None
 
     @property
     def recent(self) -> bool:
-        """Whether a keystroke was turned away within the last second: there is no room for more people."""
+        """Whether a keystroke was turned away within the last second."""
         return self._last_ns is not None and self._clock() - self._last_ns < OVERLOAD_NS
+
+    @property
+    def lasting(self) -> bool:
+        """Whether keystrokes have been turned away for two seconds, without a second's pause: more people must wait."""
+        return self._last_ns is not None and self.recent and self._last_ns - self._first_ns >= LASTING_NS
 
     def shed(self, query: Query) -> None:
         """Turn a keystroke away; its client is told that the server is overloaded."""
-        self._last_ns = self._clock()
+        now_ns = self._clock()
+        if not self.recent:
+            self._first_ns = now_ns
+        self._last_ns = now_ns
         query.shed()
 
 
