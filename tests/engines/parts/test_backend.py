@@ -146,7 +146,7 @@ async def test_a_part_that_fails_is_told_once_and_so_is_its_return(
     for _ in range(2):
         await whole.candidates([REQUEST], later())
     assert [record.getMessage() for record in caplog.records] == [
-        "searches go on without memory://1: memory://1 did not answer in time",
+        "searches go on without memory://1: did not answer in time",
         "memory://1 answers again",
     ]
 

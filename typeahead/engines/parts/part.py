@@ -49,7 +49,7 @@ class Part:
             self._late = isinstance(error, DeadlinePassed)
             if not self._missed and not isinstance(error, BackendAway):
                 # Who is away has said so.
-                why = str(error).removeprefix(self.backend.address).strip()
+                why = str(error).removeprefix(f"{self.backend.address} ")
                 log.error("searches go on without %s: %s", self.backend.address, why)
             self._missed = True
             return Failed(error)
