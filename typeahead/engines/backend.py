@@ -18,7 +18,6 @@ from typeahead.engines import weighing
 from typeahead.engines.comparing import compare
 from typeahead.engines.documents import Read
 from typeahead.engines.planning import Plan, plan, scope_and
-from typeahead.engines.recent import RecentDocuments
 from typeahead.engines.view import EngineView, Followed
 from typeahead.errors import BackendClosed
 from typeahead.index.contents import Contents
@@ -102,7 +101,6 @@ class CopiedBackend(ABC):
         self._engine, self._copied, self._stamped = engine, copy, stamped
         self._view, self._scope = view, scope
         self._closed = False
-        self._recent = RecentDocuments()
         # Words are looked up while other keys are encoded on the event loop.
         self._thread = ThreadPoolExecutor(1, "typeahead-words")
         words = copy.words
@@ -145,11 +143,9 @@ class CopiedBackend(ABC):
         async def search(plans: Sequence[tuple[Plan, bool]]) -> list[list[Any]]:
             return await self._search(contents, plans, deadline)
 
-        version, missing = self._copied.version, self._missing(contents)
+        missing = self._missing(contents)
         plans = await self._in_thread(planned)
         outcomes = await compare(contents, plans, search)
-        if self._stamped:
-            self._recent.tell(version, weighing.stamps(outcomes))
         # Without words there is nothing to weigh documents by.
         ids = missing(outcomes) if self._copied.words else []
         fresh = await self._read(ids, deadline) if ids else {}
@@ -165,12 +161,8 @@ class CopiedBackend(ABC):
     async def fetch(self, keys: Sequence[Key], deadline: float) -> Mapping[Key, Document]:
         """See :meth:`~typeahead.search.port.Backend.fetch`."""
         self._check(deadline)
-        ids = [key.document for key in keys]
-        read = self._recent.find(self._copied.version, ids)
-        if left := [key for key in ids if key not in read]:
-            found = await self._admitted(left, deadline)
-            self._recent.keep(found.values())
-            read |= found
+        # Read every time: what was kept would tell one person by the clock what another one has found.
+        read = await self._admitted([key.document for key in keys], deadline)
         shown = {}
         for key in keys:
             if (one := read.get(key.document)) is not None:
