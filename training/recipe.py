@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,13 +118,25 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 
 
+#: The longest warm-up of a stage that states none, in batches.
+_LONGEST_WARMUP = 200
+
+#: Which weights a run ends with: the best by the development split, or the last.
+KEEP = ("best", "last")
+
+
 @dataclass(frozen=True)
 class StageRecipe:
     """One or more passes over some texts."""
 
     name: str
     files: tuple[str, ...]
-    epochs: int
+    #: Passes over the texts.
+    epochs: int = 1
+    #: If not 0, the stage has this many batches instead, in as many passes as they take.
+    batches: int = 0
+    #: Batches between two readings of the development split; 0 for one at the end of each pass.
+    evaluate_every: int = 0
     #: How many texts of each file to take, in the order of ``files``; 0, or no limits at all, for all texts.
     limits: tuple[int, ...] = ()
     #: The share of these texts to take, drawn once.
@@ -134,8 +147,9 @@ class StageRecipe:
     table_rate: tuple[float, float] = (1e-3, 1e-4)
     rate: tuple[float, float] = (1e-3, 1e-4)
     fresh_rate: tuple[float, float] | None = None
-    #: Batches over which the rates rise from zero.
-    warmup: int = 0
+    #: Batches over which the rates rise from zero; by default a twentieth of the stage, and 200 at most. Without them
+    #: the first batches undo what a student starts with.
+    warmup: int | None = None
     weight_decay: float = 0.0
     #: The largest gradient norm of all weights but tables; 0 for no limit.
     clip: float = 0.0
@@ -149,6 +163,15 @@ class StageRecipe:
     rounded: bool = True
     #: Whether the first epoch's batches come in order of length, the shortest texts first.
     curriculum: bool = False
+
+    def length(self, texts: int) -> tuple[int, int]:
+        """The number of batches in a pass over so many texts, and in the whole stage."""
+        per_pass = math.ceil(texts / self.batch)
+        return per_pass, self.batches or per_pass * self.epochs
+
+    def warmed(self, batches: int) -> int:
+        """The number of batches of warm-up, out of so many."""
+        return min(_LONGEST_WARMUP, batches // 20) if self.warmup is None else self.warmup
 
     def sources(self) -> list[tuple[Path, int | None]]:
         """Each file, and how many of its texts to take (None: all)."""
@@ -173,6 +196,8 @@ class Recipe:
     precision: str = ""
     #: Shares of the characters after which the development split also judges unfinished texts.
     typed: tuple[float, ...] = ()
+    #: The weights that a run ends with: the "best" by the development split, or the "last".
+    keep: str = "best"
     #: SHA-256 of all entries, including those of the base.
     sha256: str = ""
 
@@ -197,6 +222,8 @@ def read_recipe(path: Path) -> Recipe:
     data = {name: value for name, value in read_entries(path).items() if name not in stage2}
     if data.get("precision", "") not in PRECISIONS:
         raise ValueError(f"{path}: precision {data['precision']!r} is not one of {PRECISIONS}")
+    if data.get("keep", "best") not in KEEP:
+        raise ValueError(f"{path}: keep {data['keep']!r} is not one of {KEEP}")
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     try:
         read = {

@@ -12,7 +12,7 @@ import argparse
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +23,60 @@ from tqdm import tqdm
 
 from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
 from training.runlog import RunLog
+from training.stage1.best import Best
 from training.stage1.development import Development
 from training.stage1.objectives import Objectives
+from training.stage1.optimizers import optimizers_of, set_rates
 from training.stage1.parallel import share_gradients
 from training.stage1.texts import Corpus
-from training.students import build, save_student
+from training.students import Student, build, save_student
 from training.students.files import STUDENT, read_metadata
 from training.students.rounding import set_rounding
 from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
-#: Batches between checkpoints.
-_CHECKPOINT_EVERY = 1000
+#: Seconds between checkpoints. Those of twelve layers of 768 take 1.3 GB and some seconds to write.
+_CHECKPOINT_SECONDS = 300.0
+
+#: Called after each batch with the stage, how many of its batches are done, and how many there are.
+OnBatch = Callable[[str, int, int], None]
+
+
+class Stopped(Exception):
+    """The run was asked to stop. Its checkpoint is written."""
 
 
 class Run:
-    """One training run in a folder, from which it can be resumed."""
+    """One training run in a folder, from which it can be resumed.
 
-    def __init__(self, recipe: Recipe, folder: Path, *, threads: int, cpu: bool = False) -> None:
+    Args:
+        recipe, folder: what to train, and where the run is kept.
+        threads: of PyTorch.
+        cpu: whether to leave a GPU alone.
+        start: a student to continue from, instead of one cut from the teacher.
+        trackers: names of trackers of ``accelerate``, such as "tensorboard".
+        on_batch: called after each batch; without it, a bar is drawn on a terminal.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        threads: int,
+        cpu: bool = False,
+        start: Callable[[TorchTeacher], Student] | None = None,
+        trackers: Sequence[str] = (),
+        on_batch: OnBatch | None = None,
+    ) -> None:
         torch.set_num_threads(threads)
         # With "bf16", products are in bfloat16, while weights, sums and optimizers stay in float32.
-        self.accelerator = Accelerator(cpu=cpu, mixed_precision=recipe.precision or None)
+        self.accelerator = Accelerator(
+            cpu=cpu,
+            mixed_precision=recipe.precision or None,
+            log_with=list(trackers) or None,
+            project_dir=str(folder) if trackers else None,
+        )
         if self.accelerator.mixed_precision not in PRECISIONS:
             raise ValueError(f"precision {self.accelerator.mixed_precision!r} is not one of {PRECISIONS}")
         self.recipe, self.folder = recipe, folder
@@ -59,8 +92,12 @@ class Run:
             training = self.corpus.of_file[path]
             self.development.add(path.stem, held_out, training, self.teacher, cache, recipe.student.max_tokens)
         torch.manual_seed(recipe.seed)
-        counts = self.texts.counts(self.teacher.model.config.vocab_size)
-        self.student = build(recipe.student, self.teacher, counts).to(self.accelerator.device)
+        if start is None:
+            counts = self.texts.counts(self.teacher.model.config.vocab_size)
+            self.student = build(recipe.student, self.teacher, counts)
+        else:
+            self.student = start(self.teacher)
+        self.student.to(self.accelerator.device).train()
         facts = {
             "teacher": self.teacher.name,
             "pooling": self.teacher.pooling,
@@ -77,6 +114,16 @@ class Run:
         #: The losses of this epoch so far, batch by batch.
         self._losses: list[float] = []
         self._identity = f"{recipe.sha256} {self.teacher.key()} {self.texts.sha256()}"
+        self._best = Best(folder, self._identity)
+        self._on_batch = on_batch
+        self._stop = False
+        self._saved_at = time.monotonic()
+        if trackers:
+            self.accelerator.init_trackers(recipe.name)
+
+    def stop(self) -> None:
+        """Ask the run to write a checkpoint after this batch and raise :class:`Stopped`. Signal handlers may call it."""
+        self._stop = True
 
     @property
     def _checkpoint(self) -> Path:
@@ -96,11 +143,14 @@ class Run:
             "seconds": self._seconds,
             "losses": self._losses,
             "log": self.log.entries,
+            "best": self._best.state(),
             "identity": self._identity,
         }
+        self.folder.mkdir(parents=True, exist_ok=True)
         partial = self._checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self._checkpoint)
+        self._saved_at = time.monotonic()
 
     def _load(self) -> dict[str, Any] | None:
         """The checkpoint, if there is one. ``ValueError`` if its recipe, teacher or texts were others."""
@@ -113,6 +163,7 @@ class Run:
                 "delete the checkpoint"
             )
         self.student.load_state_dict(saved["student"])
+        self._best.resume(saved["best"])
         self.done, self._seconds, self._losses = tuple(saved["done"]), saved["seconds"], saved["losses"]
         return saved
 
@@ -130,80 +181,91 @@ class Run:
             tqdm.write(f"{self._result} is already finished; delete it to train again")
             return
         main = self.accelerator.is_main_process
+        stages = self.recipe.stages
         saved = self._load()
         if saved is not None:
             self.log.resume(saved["log"])
         else:
-            self.log.add(write=main, stage="start", **self.evaluate())
-        for number, stage in enumerate(self.recipe.stages):
+            # As the last stage trains it, so that the start can be compared with what comes of it.
+            set_rounding(self.student, on=stages[-1].rounded)
+            self._judge("start", 0, len(stages) - 1)
+        for number, stage in enumerate(stages):
             if number < self.done[0]:
                 continue
-            optimizers = self._optimizers(stage)
+            optimizers = optimizers_of(self.student, stage)
             if saved is not None:
                 for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
                     optimizer.load_state_dict(state)
                 saved = None
             self._stage(number, stage, optimizers)
             self.done = (number + 1, 0, 0)
-        if main:
-            save_student(self.student, self._result, metadata={"run": self._identity})
-        self.accelerator.wait_for_everyone()
-        if main:
-            self._checkpoint.unlink(missing_ok=True)
+        self._finish()
 
-    def _optimizers(self, stage: StageRecipe) -> list[torch.optim.Optimizer]:
-        """Optimizers for tables and for other weights, in groups that carry their rates."""
-        optimizers: list[torch.optim.Optimizer] = []
-        if tables := self.student.sparse_parameters():
-            optimizers.append(torch.optim.SparseAdam([{"params": tables, "rates": list(stage.table_rate)}]))
-        fresh = {id(parameter) for parameter in self.student.fresh_parameters()}
-        dense = self.student.dense_parameters()
-        old, new = ([one for one in dense if (id(one) in fresh) == is_new] for is_new in (False, True))
-        rates = [(old, stage.rate), (new, stage.fresh_rate or stage.rate)] if old else [(new, stage.rate)]
-        groups = [{"params": part, "rates": list(rate)} for part, rate in rates if part]
-        if groups:
-            optimizers.append(torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=stage.weight_decay, fused=True))
-        return optimizers
+    def _judge(self, name: str, done: int, number: int, **entry: float) -> None:
+        """Read the development split after ``done`` batches of a stage, log it, and keep the student if it is best."""
+        figures = self.evaluate()
+        main = self.accelerator.is_main_process
+        self.log.add(write=main, stage=name, **({"batches": done} if done else {}), **entry, **figures)
+        step = len(self.log.entries) - 1
+        self.accelerator.log({name: value for name, value in {**entry, **figures}.items()}, step=step)
+        # A stage in float32 says nothing about a student of four bits.
+        if main and self.recipe.stages[number].rounded == self.recipe.stages[-1].rounded:
+            self._best.offer(self.student, figures, f"{name}, batch {done:,}" if done else name)
+
+    def _finish(self) -> None:
+        """Write the student that the run ends with."""
+        if self.accelerator.is_main_process:
+            best = self._best.student(self.student) if self.recipe.keep == "best" else None
+            if best is not None:
+                self.log.add(stage=f"kept: {self._best.place}", **self._best.figures)
+            save_student(best or self.student, self._result, metadata={"run": self._identity})
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+        if self.accelerator.is_main_process:
+            self._checkpoint.unlink(missing_ok=True)
+            self._best.remove()
 
     def _stage(self, number: int, stage: StageRecipe, optimizers: list[torch.optim.Optimizer]) -> None:
         rows = self.corpus.rows(stage)
         if not len(rows):
             raise ValueError(f"stage {stage.name!r} has no texts: check its files, limits and max_tokens")
         set_rounding(self.student, on=stage.rounded)
-        per_epoch = math.ceil(len(rows) / stage.batch)
+        per_pass, total = stage.length(len(rows))
         objectives = Objectives(stage, self.texts, rows, self.teacher, self._cache, self.recipe.seed)
-        shown = not self.accelerator.is_main_process or None
-        with tqdm(total=per_epoch * stage.epochs, desc=stage.name, unit="batch", disable=shown, mininterval=5) as bar:
-            for epoch in range(self.done[1] if self.done[0] == number else 0, stage.epochs):
+        hidden = self._on_batch is not None or not self.accelerator.is_main_process or None
+        with tqdm(total=total, desc=stage.name, unit="batch", disable=hidden, mininterval=5) as bar:
+            for epoch in range(self.done[1] if self.done[0] == number else 0, math.ceil(total / per_pass)):
                 rng = np.random.default_rng([self.recipe.seed, number, epoch])
                 first = self.done[2] if self.done[:2] == (number, epoch) else 0
                 by_length = stage.curriculum and epoch == 0
                 started = time.monotonic()
                 for batch, part in enumerate(self.texts.batches(stage.batch, rng, rows=rows, by_length=by_length)):
-                    if batch < first:
+                    done = epoch * per_pass + batch + 1
+                    if batch < first or done > total:
                         continue
-                    _set_rates(optimizers, stage, epoch * per_epoch + batch, per_epoch * stage.epochs)
+                    set_rates(optimizers, stage, done - 1, total)
                     self._losses.append(self._batch((number, epoch, batch), stage, objectives, optimizers, part))
                     self.done = (number, epoch, batch + 1)
-                    bar.n = epoch * per_epoch + batch + 1
+                    bar.n = done
                     bar.set_postfix(loss=f"{np.mean(self._losses[-200:]):.4f}", refresh=False)
                     bar.update(0)
-                    if (batch + 1) % _CHECKPOINT_EVERY == 0 and batch + 1 < per_epoch:
+                    if self._on_batch is not None:
+                        self._on_batch(stage.name, done, total)
+                    judged = done % stage.evaluate_every == 0 if stage.evaluate_every else batch + 1 == per_pass
+                    if judged or done == total:
+                        self._seconds += time.monotonic() - started
+                        loss, self._losses = float(np.mean(self._losses)), []
+                        seconds = round(self._seconds)
+                        self._judge(stage.name, done, number, loss=round(loss, 5), seconds=seconds)
+                        started = time.monotonic()
+                    late = time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS
+                    if self._stop or late or judged or done == total:
                         self._seconds += time.monotonic() - started
                         started = time.monotonic()
                         self._save(optimizers)
-                self._seconds += time.monotonic() - started
+                    if self._stop:
+                        raise Stopped
                 self.done = (number, epoch + 1, 0)
-                loss, self._losses = float(np.mean(self._losses)), []
-                self.log.add(
-                    write=self.accelerator.is_main_process,
-                    stage=stage.name,
-                    epoch=epoch + 1,
-                    loss=round(loss, 5),
-                    seconds=round(self._seconds),
-                    **self.evaluate(),
-                )
-                self._save(optimizers)
 
     def _batch(
         self,
@@ -233,15 +295,6 @@ class Run:
         for optimizer in optimizers:
             optimizer.step()
         return value
-
-
-def _set_rates(optimizers: Sequence[torch.optim.Optimizer], stage: StageRecipe, batch: int, total: int) -> None:
-    """Set the rates of a batch: half a cosine from the first to the last, after a linear warm-up."""
-    warmed = min(1.0, (batch + 1) / stage.warmup) if stage.warmup else 1.0
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            first, last = group["rates"]
-            group["lr"] = warmed * (last + (first - last) * (1 + math.cos(math.pi * batch / total)) / 2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

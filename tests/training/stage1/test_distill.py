@@ -23,8 +23,9 @@ from safetensors.torch import load_file  # noqa: E402
 
 from tests.training.conftest import sentence  # noqa: E402
 from tests.training.tiny import write_cocondenser  # noqa: E402
-from training.recipe import read_recipe  # noqa: E402
+from training.recipe import StageRecipe, read_recipe  # noqa: E402
 from training.stage1 import distill  # noqa: E402
+from training.stage1.optimizers import set_rates  # noqa: E402
 from training.students import load_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
@@ -55,7 +56,14 @@ prefix = { weight = 0.3, cut = 0.5 }
 
 
 def write_recipe(
-    folder: Path, teacher: Path, student: str, *, stage: str = "", epochs: int = 2, texts: int = 260, more: str = ""
+    folder: Path,
+    teacher: Path,
+    student: str,
+    *,
+    stage: str = "",
+    epochs: int = 2,
+    texts: int = 260,
+    more: str = 'keep = "last"',
 ) -> Path:
     """A recipe over made-up texts, in ``folder``."""
     rng = random.Random(1)
@@ -152,7 +160,7 @@ class Killed(BaseException):
 def test_a_run_goes_on_after_a_kill_with_the_same_weights_and_log(
     name: str, teacher_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distill, "_CHECKPOINT_EVERY", 4)
+    monkeypatch.setattr(distill, "_CHECKPOINT_SECONDS", 0.0)
     recipe = write_recipe(tmp_path, teacher_folder, STUDENTS[name], stage=ALL)
     whole = train(recipe, tmp_path / "whole")
     original, count = distill.Run._batch, 0
@@ -164,8 +172,16 @@ def test_a_run_goes_on_after_a_kill_with_the_same_weights_and_log(
             raise Killed
         return original(self, *arguments)
 
+    save = distill.Run._save
+
+    def rarely(self: distill.Run, optimizers: Any) -> None:
+        # So that some batches have to be repeated.
+        if count % 4 == 0:
+            save(self, optimizers)
+
     with monkeypatch.context() as patch:
         patch.setattr(distill.Run, "_batch", dying)
+        patch.setattr(distill.Run, "_save", rarely)
         for _ in range(4):
             with pytest.raises(Killed):
                 train(recipe, tmp_path / "killed")
@@ -178,7 +194,7 @@ _CHILD = """
 import sys
 from training import distill
 
-distill._CHECKPOINT_EVERY = 2
+distill._CHECKPOINT_SECONDS = 0.0
 save = distill.Run._save
 
 def saying(self, optimizers):
@@ -202,7 +218,7 @@ def child(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def test_kill_9_costs_nothing_but_time(teacher_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distill, "_CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(distill, "_CHECKPOINT_SECONDS", 0.0)
     recipe = write_recipe(tmp_path, teacher_folder, STUDENTS["residual-gru"], stage=ALL)
     whole = train(recipe, tmp_path / "whole")
     for checkpoints in (1, 7):
@@ -232,6 +248,61 @@ def test_a_kill_just_before_the_end_leaves_the_weights(
         with pytest.raises(Killed):
             train(recipe, tmp_path / "run")
     assert_same(train(recipe, tmp_path / "run"), train(recipe, tmp_path / "whole"))
+
+
+def test_a_run_ends_with_its_best_weights_and_never_below_its_start(teacher_folder: Path, tmp_path: Path) -> None:
+    # A rate at which everything is lost at once.
+    recipe = write_recipe(tmp_path, teacher_folder, STUDENTS["static"], more="")
+    recipe.write_text(recipe.read_text().replace("table_rate = [3e-3, 1e-4]", "table_rate = [9.0, 9.0]"))
+    kept = train(recipe, tmp_path / "best")
+    log = entries(tmp_path / "best")
+    assert log[1]["texts agreement"] < log[0]["texts agreement"]
+    assert log[-1] == {**log[0], "stage": "kept: start"}
+    text = recipe.read_text().replace('name = "tiny"', 'name = "tiny"\nkeep = "last"')
+    recipe.write_text(text)
+    last = train(recipe, tmp_path / "last")
+    assert not torch.equal(last["table.weight"], kept["table.weight"])
+    assert entries(tmp_path / "last")[-1]["stage"] == "one"
+    assert not list((tmp_path / "best").glob("best*"))
+
+
+def test_a_stage_can_be_a_number_of_batches(teacher_folder: Path, tmp_path: Path) -> None:
+    stage = "batches = 22\nevaluate_every = 8\n"
+    recipe = write_recipe(tmp_path, teacher_folder, STUDENTS["static"], epochs=1, stage=stage)
+    train(recipe, tmp_path / "run")
+    assert [one.get("batches") for one in entries(tmp_path / "run")][:4] == [None, 8, 16, 22]
+
+
+def test_a_run_that_is_asked_to_stop_goes_on_later(teacher_folder: Path, tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, teacher_folder, STUDENTS["residual-gru"])
+    recipe = read_recipe(path)
+    seen: list[int] = []
+
+    def on_batch(stage: str, done: int, total: int) -> None:
+        assert (stage, total) == ("one", 30)
+        seen.append(done)
+        if done == 7:
+            run.stop()
+
+    run = distill.Run(recipe, tmp_path / "run", threads=1, cpu=True, on_batch=on_batch)
+    with pytest.raises(distill.Stopped):
+        run.train()
+    assert seen[-1] == 7
+    assert_same(train(path, tmp_path / "run"), train(path, tmp_path / "whole"))
+
+
+def test_rates_rise_first_and_fall_after() -> None:
+    stage = StageRecipe("one", ("x",), epochs=1)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [parameter], "rates": [1.0, 0.1]}])
+    rates = []
+    for batch in range(400):
+        set_rates([optimizer], stage, batch, 400)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert np.argmax(rates) == 19
+    assert rates[0] == pytest.approx(1 / 20, rel=1e-3)
+    assert rates[-1] == pytest.approx(0.1, rel=1e-3)
+    assert (stage.warmed(100_000), StageRecipe("one", ("x",), warmup=0).warmed(100_000)) == (200, 0)
 
 
 def test_a_finished_run_is_not_trained_again(
