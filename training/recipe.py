@@ -186,7 +186,7 @@ class Recipe:
     name: str
     seed: int
     cache: str
-    #: The share of the texts held out for the development split.
+    #: The share of the texts held out for the development split, file by file.
     development: float
     teacher: TeacherRecipe
     student: StudentRecipe
@@ -196,6 +196,8 @@ class Recipe:
     precision: str = ""
     #: Shares of the characters after which the development split also judges unfinished texts.
     typed: tuple[float, ...] = ()
+    #: Files of texts to judge by, each instead of a share of the training texts.
+    held_out: tuple[str, ...] = ()
     #: The weights that a run ends with: the "best" by the development split, or the "last".
     keep: str = "best"
     #: SHA-256 of all entries, including those of the base.

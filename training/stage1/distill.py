@@ -56,6 +56,7 @@ class Run:
         start: a student to continue from, instead of one cut from the teacher.
         trackers: names of trackers of ``accelerate``, such as "tensorboard".
         on_batch: called after each batch; without it, a bar is drawn on a terminal.
+        command: what made the run, for its log; by default this module's own command line.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Run:
         start: Callable[[TorchTeacher], Student] | None = None,
         trackers: Sequence[str] = (),
         on_batch: OnBatch | None = None,
+        command: str = "",
     ) -> None:
         torch.set_num_threads(threads)
         # With "bf16", products are in bfloat16, while weights, sums and optimizers stay in float32.
@@ -89,7 +91,7 @@ class Run:
         self.texts = self.corpus.texts
         self.development = Development(typed=recipe.typed)
         for path, held_out in self.corpus.held_out.items():
-            training = self.corpus.of_file[path]
+            training = self.corpus.beside(path)
             self.development.add(path.stem, held_out, training, self.teacher, cache, recipe.student.max_tokens)
         torch.manual_seed(recipe.seed)
         if start is None:
@@ -106,7 +108,7 @@ class Run:
             "seed": recipe.seed,
             "processes": self.accelerator.num_processes,
         }
-        command = f"python -m training.stage1.distill {recipe.path}"
+        command = command or f"python -m training.stage1.distill {recipe.path}"
         self.log = RunLog(folder, recipe, title=recipe.name, command=command, facts=facts)
         #: The next stage, epoch and batch.
         self.done: tuple[int, int, int] = (0, 0, 0)
@@ -122,7 +124,7 @@ class Run:
             self.accelerator.init_trackers(recipe.name)
 
     def stop(self) -> None:
-        """Ask the run to write a checkpoint after this batch and raise :class:`Stopped`. Signal handlers may call it."""
+        """Ask the run to write a checkpoint after this batch and raise :class:`Stopped`. A signal handler may."""
         self._stop = True
 
     @property
@@ -180,7 +182,6 @@ class Run:
             self._checkpoint.unlink(missing_ok=True)
             tqdm.write(f"{self._result} is already finished; delete it to train again")
             return
-        main = self.accelerator.is_main_process
         stages = self.recipe.stages
         saved = self._load()
         if saved is not None:
@@ -207,7 +208,7 @@ class Run:
         main = self.accelerator.is_main_process
         self.log.add(write=main, stage=name, **({"batches": done} if done else {}), **entry, **figures)
         step = len(self.log.entries) - 1
-        self.accelerator.log({name: value for name, value in {**entry, **figures}.items()}, step=step)
+        self.accelerator.log({**entry, **figures}, step=step)
         # A stage in float32 says nothing about a student of four bits.
         if main and self.recipe.stages[number].rounded == self.recipe.stages[-1].rounded:
             self._best.offer(self.student, figures, f"{name}, batch {done:,}" if done else name)

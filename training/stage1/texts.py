@@ -134,11 +134,20 @@ class Corpus:
             if fill:
                 texts = [example.text for example in examples[begin:] + held_out]
                 cache.fill(texts, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
+        for name in recipe.held_out:
+            self.held_out[Path(name)] = list(read_examples(name))
+            if fill:
+                texts = [example.text for example in self.held_out[Path(name)]]
+                cache.fill(texts, prompt=teacher.query_prompt, label=f"teacher: {Path(name).name}")
         if not fill:
             cache.refresh()
         self.texts = Texts(examples, teacher, cache, recipe.student.max_tokens)
         taken = [origins[row] for row in self.texts.kept.tolist()]
         self._file, self._number, self._share = (np.array(column) for column in zip(*taken, strict=True))
+
+    def beside(self, path: Path) -> list[Example]:
+        """The training texts among which the texts held out from a file, or given as a file, are to find theirs."""
+        return self.of_file.get(path) or [example for of_file in self.of_file.values() for example in of_file]
 
     def rows(self, stage: StageRecipe) -> np.ndarray:
         """The rows of the texts that a stage trains on: int64 (n,)."""
