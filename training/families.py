@@ -38,6 +38,8 @@ class Family:
     #: Writes the files of a sentence-transformers folder: ``(student, target) -> bool``, true if loading the folder
     #: runs code from it. "" for a family that has no such folder. See :mod:`training.exporting.sentence_folder`.
     sentences: str = ""
+    #: Whether a student starts from the teacher's layers, so that :mod:`training.architectures` must know the teacher.
+    layers: bool = False
     #: The least cosine between the exported model and PyTorch that export accepts.
     min_cosine: float = 0.995
 
@@ -112,6 +114,7 @@ FAMILIES = {
             writer="training.exporting.writers.causal:write",
             words="training.exporting.writers.causal:words",
             sentences="training.exporting.sentence_folder:write",
+            layers=True,
         ),
         Family(
             "transformer",
@@ -121,6 +124,7 @@ FAMILIES = {
             writer="training.exporting.writers.transformer:write",
             words="training.exporting.writers.transformer:words",
             sentences="training.exporting.sentence_bert:write",
+            layers=True,
             min_cosine=0.99,
         ),
     )

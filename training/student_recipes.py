@@ -74,10 +74,13 @@ class CausalRecipe(StudentRecipe):
     ahead: bool = False
     #: Bits of the exported feed-forward weights: 8 or 4. A student of 4 is trained with its weights rounded.
     feed_forward_bits: int = 8
+    #: The same for the weights of attention.
+    attention_bits: int = 8
 
     def __post_init__(self) -> None:
-        if self.feed_forward_bits not in (4, 8):
-            raise ValueError(f"feed_forward_bits = {self.feed_forward_bits} is neither 4 nor 8")
+        for name in ("feed_forward_bits", "attention_bits"):
+            if getattr(self, name) not in (4, 8):
+                raise ValueError(f"{name} = {getattr(self, name)} is neither 4 nor 8")
 
     @property
     def guesses(self) -> bool:

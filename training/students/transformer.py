@@ -1,6 +1,6 @@
 """Students cut from the teacher's layers: ST(k), which reads whole texts, and causal(k), which is a fold.
 
-Both start from a :class:`~training.students.trunk.Trunk`, a copy of some of a BERT teacher's layers.
+Both start from a :class:`~training.students.trunk.Trunk`, a copy of some of the teacher's layers.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ class Causal(TokenMean):
                 _picked(recipe),
                 train_words=recipe.table == "trained",
                 feed_forward_bits=recipe.feed_forward_bits,
+                attention_bits=recipe.attention_bits,
             ),
             teacher.token_vectors(),
             start_weights(counts),

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
+from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging
 
+from training.architectures import check_code, positions_of
 from training.teacher.settings import settings_of
 from training.teacher.token_encoder import token_table
 from typeahead.encoders.transformer import batches_by_length
@@ -39,6 +40,10 @@ class TorchTeacher:
         dtype: type of the weights while encoding. bfloat16 is twice as fast on a CPU with AVX512-BF16, and its vectors
             keep a cosine of 0.9999 to float32.
         device: where the model runs.
+
+    Raises:
+        ValueError: ``transformers`` has no code for the model, or only the hub has
+            (:func:`training.architectures.check_code`); or its settings make no sense.
     """
 
     def __init__(
@@ -62,9 +67,12 @@ class TorchTeacher:
             "query_prompt": query_prompt,
             "passage_prompt": passage_prompt,
         }
+        config = _config_of(path)
         found = settings_of(path, given)
         self.path = path
-        self.pooling, self.max_length, self.normalize = found.pooling, found.max_length, found.normalize
+        self.pooling, self.normalize = found.pooling, found.normalize
+        # RoBERTa's and MPNet's files state two positions more than a text can use.
+        self.max_length = min(found.max_length, positions_of(config) or found.max_length)
         self.similarity = found.similarity
         self.query_prompt, self.passage_prompt = found.query_prompt, found.passage_prompt
         self.dtype = dtype
@@ -189,6 +197,21 @@ class TorchTeacher:
         """The input embeddings, float32 (vocabulary, width), on the CPU."""
         weight: Tensor = self.precise_model().get_input_embeddings().weight.detach()
         return weight
+
+
+def _config_of(path: str) -> dict[str, Any]:
+    """The teacher's ``config.json``, from a folder or the hub, after a check that its code is in ``transformers``."""
+    config: dict[str, Any] = PretrainedConfig.get_config_dict(path)[0]
+    try:
+        check_code(config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if (kind := config.get("model_type")) not in CONFIG_MAPPING:
+        raise ValueError(
+            f"{path}: this version of transformers has no code for the model type {kind!r}: upgrade transformers or "
+            "choose another teacher"
+        )
+    return config
 
 
 def _load_model(path: str, dtype: str = "float32") -> tuple[Any, set[str]]:

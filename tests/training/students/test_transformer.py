@@ -139,7 +139,7 @@ def test_layers_that_the_teacher_has_not_are_named(teacher: TorchTeacher) -> Non
         build(TransformerRecipe(layers=3), teacher, np.ones(1))
 
 
-def test_a_teacher_that_is_no_bert_with_gelu_is_named(teacher_folder: Path, tmp_path: Path) -> None:
-    relu = TorchTeacher(str(six_layers(tmp_path / "relu", teacher_folder, hidden_act="relu")))
-    with pytest.raises(ValueError, match="relu"):
-        build(CausalRecipe(layers=1), relu, np.ones(1))
+def test_a_teacher_that_no_trunk_computes_is_named(teacher_folder: Path, tmp_path: Path) -> None:
+    swish = TorchTeacher(str(six_layers(tmp_path / "swish", teacher_folder, hidden_act="silu")))
+    with pytest.raises(ValueError, match="silu"):
+        build(CausalRecipe(layers=1), swish, np.ones(1))

@@ -15,6 +15,7 @@ transformers = pytest.importorskip("transformers", reason="training needs transf
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from tests.training.architectures import MOST_TOKENS, TOKENIZERS, write_teacher  # noqa: E402
 from tests.training.tiny import write_cocondenser  # noqa: E402
 from training.recipe import TeacherRecipe  # noqa: E402
 from training.teacher import settings  # noqa: E402
@@ -197,3 +198,28 @@ def test_bfloat16_is_close(teacher_folder: Path) -> None:
     assert (precise.encode(TEXTS) * rounded.encode(TEXTS)).sum(1).min() > 0.999
     assert precise.key() != rounded.key()
     torch.testing.assert_close(rounded.word_embeddings(), precise.word_embeddings(), rtol=0, atol=0)
+
+
+def test_a_teacher_whose_code_is_on_the_hub_is_refused_before_its_weights_are_read(
+    teacher_folder: Path, tmp_path: Path
+) -> None:
+    config = json.loads((teacher_folder / "config.json").read_text())
+    for changes, message in (
+        ({"auto_map": {"AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"}}, "ALiBi"),
+        ({"model_type": "not-there-yet"}, "has no code for the model type 'not-there-yet': upgrade transformers"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config | changes))
+        with pytest.raises(ValueError, match=message) as caught:
+            TorchTeacher(str(tmp_path))
+        assert str(caught.value).startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_text_is_cut_where_the_teachers_positions_end(kind: str, tmp_path: Path) -> None:
+    folder = write_teacher(tmp_path / kind, kind)
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 512}))
+    teacher = TorchTeacher(str(folder))
+    assert teacher.max_length == MOST_TOKENS
+    ids = teacher.token_ids(["egg " * 400])
+    assert len(ids[0]) == MOST_TOKENS
+    assert np.isfinite(teacher.encode_ids(ids)).all()
