@@ -13,6 +13,7 @@ Inside, imports go one way. Each line may use the lines below it::
     students      the query encoders under training
     teacher       the encoder that they learn from
     modules       the modules beside this one: recipes, families, the run's log
+    gathering     training texts from the files that people have
     data          readers of texts, queries and judgements
 """
 
