@@ -10,8 +10,9 @@ from pathlib import Path
 class Source:
     """A file or folder, and the column that holds its texts.
 
-    ``column`` is the name of a column or a member (a dotted path in JSON: ``request.q``), or the number of a column from
-    1, which a file without a header needs. ``None``: the column is found by its name or its content.
+    ``column`` is the name of a column or a member, in JSON a dotted path such as ``request.q``. A column of a file
+    without a header has a number, from 1. In the log of a web server it is the parameter of the addresses. ``None``:
+    the column is found by its name or its content.
     """
 
     path: Path

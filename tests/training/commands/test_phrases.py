@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from training.commands import phrases
-from training.commands.phrases import cut
+from training.commands import phrases as command
 from training.data import Example, read_examples
+from training.gathering import phrases
+from training.gathering.phrases import cut
 
 TEXTS = [Example("s", f"the effect of the drug number{n} on the heart rate of the rat") for n in range(300)]
 
@@ -36,5 +37,5 @@ def test_a_phrase_comes_once_and_the_seed_decides() -> None:
 def test_the_command_writes_a_file_that_training_reads(tmp_path: Path) -> None:
     texts, out = tmp_path / "texts.tsv", tmp_path / "new" / "phrases.tsv"
     texts.write_text("".join(f"{example.source}\t{example.text}\n" for example in TEXTS))
-    phrases.main([str(texts), str(out), "--limit", "100", "--seed", "3"])
+    command.main([str(texts), str(out), "--limit", "100", "--seed", "3"])
     assert 0 < len(list(read_examples(out))) <= 100
