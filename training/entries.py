@@ -18,6 +18,12 @@ def read_entries(path: Path) -> dict[str, Any]:
     return _merge(read_entries(path.parent / base), data) if base else data
 
 
+def bases_of(path: Path) -> list[Path]:
+    """The recipe that a recipe is based on, that one's base, and so on."""
+    base = tomllib.loads(path.read_text(encoding="utf-8")).get("base")
+    return [path.parent / base, *bases_of(path.parent / base)] if base else []
+
+
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = below | above
     for key in below.keys() & above.keys():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.entries import read_entries, take
+from training.entries import bases_of, read_entries, take
 from training.families import student_recipe
 from training.student_recipes import StudentRecipe
 
@@ -202,6 +202,8 @@ class Recipe:
     keep: str = "best"
     #: SHA-256 of all entries, including those of the base.
     sha256: str = ""
+    #: The same of the recipe that this one is based on, and of that one's base.
+    bases: tuple[str, ...] = ()
 
 
 def _stage(values: dict[str, Any], path: Path) -> StageRecipe:
@@ -213,20 +215,27 @@ def _stage(values: dict[str, Any], path: Path) -> StageRecipe:
     return take(StageRecipe, values | {"objectives": objectives}, f"{path} [[stages]]")
 
 
+def _stage1(path: Path) -> dict[str, Any]:
+    """The entries of a file without those of stage 2, which :mod:`training.ranking.recipe` reads."""
+    stage2 = ("data", "mine", "contrast", "light")
+    return {name: value for name, value in read_entries(path).items() if name not in stage2}
+
+
+def _digest(entries: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe. It may build on another one beside it: ``base = "FILE.toml"``.
 
     Raises:
         ValueError: an entry is unknown or missing, or makes no sense. The message names it.
     """
-    # training.ranking.recipe reads these tables of the same file.
-    stage2 = ("data", "mine", "contrast", "light")
-    data = {name: value for name, value in read_entries(path).items() if name not in stage2}
+    data = _stage1(path)
     if data.get("precision", "") not in PRECISIONS:
         raise ValueError(f"{path}: precision {data['precision']!r} is not one of {PRECISIONS}")
     if data.get("keep", "best") not in KEEP:
         raise ValueError(f"{path}: keep {data['keep']!r} is not one of {KEEP}")
-    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     try:
         read = {
             "teacher": take(TeacherRecipe, data["teacher"], f"{path} [teacher]"),
@@ -235,7 +244,8 @@ def read_recipe(path: Path) -> Recipe:
         }
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    recipe = take(Recipe, data | read | {"path": path, "sha256": digest}, str(path))
+    bases = tuple(_digest(_stage1(base)) for base in bases_of(path))
+    recipe = take(Recipe, data | read | {"path": path, "sha256": _digest(data), "bases": bases}, str(path))
     for stage in recipe.stages:
         prefix = stage.objectives.get("prefix")
         if isinstance(prefix, PrefixObjective) and prefix.alone and not recipe.student.guesses:

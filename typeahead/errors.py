@@ -29,6 +29,7 @@
     ├── SourceError          documents that cannot be read          (.path, .line)
     ├── PassageCacheError    cached passage vectors that cannot be used (.path), in typeahead.evaluate
     │   └── ShardDamaged     a damaged file of the cache
+    ├── TrainingError        a training that cannot begin or continue, in training
     ├── ProtocolError        a message that violates the wire protocol (.code, .seq)
     ├── ConfigError          an invalid server setting             (.setting), in typeahead.server
     ├── ListenError          an address the server cannot listen on (.host, .port), in typeahead.server
@@ -239,6 +240,10 @@ class SourceError(TypeaheadError):
         super().__init__(place + message)
         self.path = path
         self.line = line
+
+
+class TrainingError(TypeaheadError, ValueError):
+    """A training that cannot begin or continue, for a reason that its message states."""
 
 
 class ProtocolError(TypeaheadError):

@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.check:
         print(f"largest difference from each token alone: {largest_difference(teacher, table, options.prompt):.1e}")
     options.run.mkdir(parents=True, exist_ok=True)
-    save_student(Static(table, torch.zeros(len(table)), similarity=teacher.similarity), options.run / STUDENT)
+    student = Static(table, torch.zeros(len(table)), similarity=teacher.similarity)
+    made = f"{recipe.sha256} {teacher.key(recipe.teacher.dtype)} tokens"
+    save_student(student, options.run / STUDENT, metadata={"run": made})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@
     python -m training.exporting.export sentence-transformers RECIPE RUN OUT   a folder of sentence-transformers
 
 A model folder holds quantised weights, the graphs of its family, golden vectors and the card. Export compares it with
-PyTorch and prints how far int8 is from float32. ``OUT`` is touched only after that check has passed. The teacher must
-be a BERT.
+PyTorch and prints how far int8 is from float32. ``OUT`` is touched only after that check has passed, and an export
+replaces nothing but an earlier one. The teacher must be a BERT.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import torch
 
 from training.exporting.card import student_card, teacher_card
 from training.exporting.model_folder import finish, save_tokenizer, teacher_info
+from training.exporting.origin import check_origin
+from training.exporting.replacing import check_replaceable, files_of_model
 from training.exporting.writers.parts import Target, Written, as_array
 from training.exporting.writers.transformer import write_teacher
 from training.families import family_of, resolve
@@ -59,11 +61,14 @@ def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]
     """Write the model folder of a finished run.
 
     Raises:
-        ValueError: the student's family is not known.
+        ValueError: the student's family is not known, another recipe or teacher made the run, or ``out`` holds
+            something else than a model.
     """
-    teacher = precise_teacher(recipe)
+    check_replaceable(out, files_of_model)
     student = load_student(run)
     family = family_of(student.family)
+    teacher = precise_teacher(recipe)
+    check_origin(run, student, recipe, teacher)
     reference = encode_with_student(student, teacher, GOLDEN_TEXTS)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -91,8 +96,9 @@ def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]
     """Write the teacher itself as a passage encoder.
 
     Raises:
-        ValueError: the teacher is not a BERT.
+        ValueError: the teacher is not a BERT, or ``out`` holds something else than a model.
     """
+    check_replaceable(out, files_of_model)
     teacher = precise_teacher(recipe)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

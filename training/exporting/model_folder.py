@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+from training.exporting.replacing import files_of_model, replace
 from training.recipe import Recipe
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.core.encoder import Encoder, Vectors
@@ -39,12 +39,15 @@ def finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, min
     """Complete a folder that holds weights, graphs and tokenizer, check it, and copy it to ``out``.
 
     Args:
-        out: what is there is deleted, once the check has passed.
+        out: nothing, an empty folder, or a model folder, which is replaced once the check has passed.
         folder: where the files are so far.
         config: without the hashes of the files.
         reference: PyTorch's vectors of the golden texts, float32 (n, dim).
         min_cosine: the least cosine to them that passes.
         card: the text of ``README.md``.
+
+    Raises:
+        ValueError: ``out`` holds something else than a model.
     """
     (folder / "README.md").write_text(card, encoding="utf-8")
     golden = Golden(GOLDEN_TEXTS, reference, min_cosine)
@@ -58,12 +61,7 @@ def finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, min
     (folder / "golden.json").write_text(shipped.to_json(), encoding="utf-8")
     write_config(folder, config)
     load(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    for path in out.iterdir():
-        path.unlink()
-    for path in sorted(folder.iterdir()):
-        # Without its mode: only the owner may read the files that safetensors writes.
-        shutil.copyfile(path, out / path.name)
+    replace(folder, out, files_of_model)
     # Last, because whoever reads this may leave.
     for path in sorted(out.iterdir()):
         print(f"{path.stat().st_size / 1e6:8.2f} MB {path}")

@@ -7,7 +7,6 @@ trust_remote_code=True)``. The folder that typeahead itself runs is written by :
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from training.exporting.card import student_card
+from training.exporting.origin import check_origin
+from training.exporting.replacing import EXPORTED, check_replaceable, files_of_sentences, replace
 from training.exporting.sentence_folder import write_json
 from training.exporting.writers.parts import Target
 from training.families import family_of, resolve
@@ -45,15 +46,16 @@ def export_sentences(
 
     Raises:
         ImportError: sentence-transformers is not installed.
-        ValueError: its vectors differ, ``out`` holds files of something else, or the family has no such folder.
+        ValueError: its vectors differ, another recipe or teacher made the run, ``out`` holds files of something else,
+            or the family has no such folder.
     """
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise ImportError('sentence-transformers is not installed: pip install "sentence-transformers>=5.0"') from error
-    if out.exists() and any(out.iterdir()) and not (out / "modules.json").is_file():
-        raise ValueError(f"{out} holds files and is not a sentence-transformers folder: choose another one")
+    check_replaceable(out, files_of_sentences)
     student = load_student(run)
+    check_origin(run, student, recipe, teacher)
     family = family_of(student.family)
     if not family.sentences:
         raise ValueError(f"students of family {family.name!r} cannot be exported for sentence-transformers")
@@ -77,7 +79,6 @@ def export_sentences(
         print(f"sentence-transformers against the student, {len(texts)} texts: cosine {worst:.6f} at worst")
         if not worst >= _MIN_COSINE:
             raise ValueError(f"sentence-transformers gives other vectors: cosine {worst:.6f}, below {_MIN_COSINE}")
-        if out.exists():
-            shutil.rmtree(out)
-        # Without their mode: only the owner may read the files that safetensors writes.
-        shutil.copytree(folder, out, copy_function=shutil.copyfile)
+        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        write_json(folder / EXPORTED, {"files": files})
+        replace(folder, out, files_of_sentences)

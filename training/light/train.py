@@ -172,12 +172,14 @@ class LightRun(RoundRun):
         self.modes(train=False)
         self.model.save(self.folder, self.recipe)
         teacher = self.model.teacher
+        made = self.made_by(teacher)
         # The first prompt comes last, because its file marks the round as finished.
         for number, prompt in reversed(list(enumerate(self.model.prompts))):
             table = token_table(teacher, prompt)
             folder = self.folder / f"prompt-{number}" if number else self.folder
             folder.mkdir(exist_ok=True)
-            save_student(Static(table, torch.zeros(len(table)), similarity=teacher.similarity), folder / STUDENT)
+            student = Static(table, torch.zeros(len(table)), similarity=teacher.similarity)
+            save_student(student, folder / STUDENT, metadata=made)
 
 
 def alignment(scores: Tensor, targets: Tensor, barred: Tensor) -> Tensor:

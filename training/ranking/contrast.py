@@ -67,7 +67,7 @@ class Contrast(RoundRun):
     def save(self) -> None:
         """Write the student, and the passage encoder if it was trained."""
         self.passages.save(self.folder, self.recipe)
-        save_student(self.student, self.folder / STUDENT)
+        save_student(self.student, self.folder / STUDENT, metadata=self.made_by(self.passages.teacher))
 
     def step(self, batch: Batch, step: int) -> float:
         """See :meth:`~training.ranking.round_loop.RoundRun.step`."""

@@ -23,7 +23,15 @@ from tqdm import tqdm
 from training.ranking.contrast_data import Batch, Groups, group_paths
 from training.ranking.gradcache import Loss, Side, backward
 from training.ranking.recipe import ContrastRecipe, Stage2, read_stage2
-from training.ranking.round_folders import claim, command_line, fingerprint, next_round, seed_of
+from training.ranking.round_folders import (
+    PASSAGES,
+    claim,
+    command_line,
+    fingerprint,
+    next_round,
+    open_teacher,
+    seed_of,
+)
 from training.recipe import Recipe, read_recipe
 from training.runlog import RunLog
 from training.students.files import STUDENT
@@ -134,6 +142,16 @@ class RoundRun(ABC):
     @abstractmethod
     def save(self) -> None:
         """Write the results, :data:`~training.students.files.STUDENT` last."""
+
+    def made_by(self, teacher: TorchTeacher) -> dict[str, str]:
+        """What the student's file says of its origin, as that of a run of stage 1 does; export checks it.
+
+        ``teacher`` is the encoder of passages: what the round has written of it counts, if it was trained.
+        """
+        if (self.folder / PASSAGES).is_dir():
+            teacher = open_teacher(self.recipe, self.folder.parent, self.one.name, torch.device("cpu"), dtype="float32")
+        key = teacher.key(self.recipe.teacher.dtype)
+        return {"run": f"{self.recipe.sha256} {key} {self.groups.digest}", "round": self.one.name}
 
     def prepare(self) -> None:  # noqa: B027
         """Do what has to be done once before the first batch; by default nothing."""

@@ -89,21 +89,28 @@ class TorchTeacher:
         """The teacher of a recipe."""
         return cls(recipe.path(), **recipe.given(), dtype=recipe.dtype, device=device)
 
-    def weights_sha256(self) -> str:
+    def weights_sha256(self, dtype: str | None = None) -> str:
         """SHA-256 of the weights as float32 tensors in name order: the same for a folder and for a hub id.
 
-        Weights that the files lack are random and are left out: a pooler, say, which no retriever uses.
+        Weights that the files lack are random and are left out: a pooler, say, which no retriever uses. ``dtype`` is a
+        type to round them to first, by default the one that they have.
         """
         digest = hashlib.sha256()
+        rounded = getattr(torch, dtype or self.dtype)
         for name, tensor in sorted(self.model.state_dict().items()):
             if name not in self._missing:
+                tensor = tensor.to(rounded) if tensor.is_floating_point() else tensor
                 digest.update(name.encode())
                 digest.update(np.ascontiguousarray(tensor.float().cpu().numpy()).tobytes())
         return digest.hexdigest()
 
-    def key(self) -> str:
-        """A short hash of everything that a cached vector depends on, besides its text and prompt."""
-        parts = [self.weights_sha256(), self.pooling, str(self.max_length), str(self.normalize), self.dtype]
+    def key(self, dtype: str | None = None) -> str:
+        """A short hash of everything that a cached vector depends on, besides its text and prompt.
+
+        ``dtype`` gives the key of the same teacher in another type.
+        """
+        dtype = dtype or self.dtype
+        parts = [self.weights_sha256(dtype), self.pooling, str(self.max_length), str(self.normalize), dtype]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     @torch.inference_mode()

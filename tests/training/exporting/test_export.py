@@ -75,13 +75,13 @@ def trained(recipe: Recipe) -> Student:
     return student.eval()
 
 
-def exported(student: Student, recipe: Recipe, folder: Path) -> Any:
+def exported(student: Student, recipe: Recipe, folder: Path, out: str = "model") -> Any:
     run = folder / "run"
-    run.mkdir()
+    run.mkdir(exist_ok=True)
     save_student(student, run / "student.safetensors")
     (run / "log.jsonl").write_text(json.dumps({"stage": "start"}) + "\n")
-    export.export_student(run, recipe, folder / "model", ())
-    return typeahead.load(folder / "model")
+    export.export_student(run, recipe, folder / out, ())
+    return typeahead.load(folder / out)
 
 
 def lengths(vectors: Any) -> Any:

@@ -168,7 +168,7 @@ def test_files_of_something_else_are_left_alone(
     recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="not a sentence-transformers folder"):
+    with pytest.raises(ValueError, match="files of something else"):
         write(recipe, tmp_path, monkeypatch)
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
 
