@@ -21,6 +21,8 @@ class TeacherRecipe:
     """Which teacher, and how it runs. What the recipe leaves out is read from the teacher's files."""
 
     id: str
+    #: What cards and indexes call it; "" for the last part of ``id``.
+    name: str = ""
     #: A Python package that holds the same folder, as "package:folder". It is used if it is installed.
     package: str = ""
     dtype: str = "float32"
@@ -34,6 +36,11 @@ class TeacherRecipe:
     #: Text before every query and every passage, such as E5's "query: " and "passage: ".
     query_prompt: str | None = None
     passage_prompt: str | None = None
+
+    @property
+    def called(self) -> str:
+        """The teacher's name, for people: models and indexes are compared by the hash of its weights."""
+        return self.name or Path(self.id).name or Path(self.id).resolve().name
 
     def given(self) -> dict[str, Any]:
         """The settings that override the teacher's files, as arguments for the teacher's class."""

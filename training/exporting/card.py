@@ -1,7 +1,7 @@
 """Model cards: what a model is, what it was trained on and under which terms, and its measured figures.
 
-Everything on a card comes from a recipe, a run's log, the training files, and the JSON of ``typeahead evaluate`` and
-``typeahead bench``. Only the texts below and the families' own words are written by hand.
+Everything on a card comes from a recipe, a run's log, the training files, the teacher's own card, and the JSON of
+``typeahead evaluate`` and ``typeahead bench``. Only the texts below and the families' own words are written by hand.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.data import read_examples
 from training.exporting.writers.parts import Words
 from training.families import family_of, resolve
 from training.recipe import Recipe
+from training.teacher.about import About, about
 from typeahead.encoders.families import FAMILIES
 from typeahead.evaluate.report import tables
 from typeahead.tables import markdown
+
+if TYPE_CHECKING:
+    from training.teacher.torch_teacher import TorchTeacher
 
 #: Printed for a source that ``terms.toml`` does not list.
 _NOT_STATED = "not stated: add it to training/exporting/terms.toml"
@@ -30,8 +34,7 @@ _STUDENT = """\
 {introduction}
 {usage}
 
-Queries in English. It keeps most of its teacher on queries as people type them,
-and less on long technical ones of domains that it has not seen. For passages use `minilm-doc`, the teacher itself.
+{facts}
 """
 
 _SESSION = """\
@@ -51,15 +54,17 @@ _TEACHER = """\
 # {name}
 
 The teacher **{teacher}** itself as a passage encoder, in int8 for ONNX Runtime, so that indexing needs neither PyTorch
-nor a model hub: {pooling} pooling, {max_tokens} word pieces, {normalised}. Weights have one scale for each output
-column, activations one for each row, so a passage's vector does not depend on its batch.
+nor a model hub. Only the precision of its weights was changed here: they have one scale for each output column, and
+activations one for each row, so a passage's vector does not depend on its batch.
 
     import typeahead
     vectors = typeahead.load("{name}").encode(["Put the eggs into boiling water."])
 
-The teacher is all-MiniLM-L6-v2 by the sentence-transformers project, licensed Apache-2.0; its card names the data that
-it was trained on. Only the precision of the weights was changed here.
+{facts}
 """
+
+#: Sources whose terms a reader has to weigh, by what their terms begin with.
+_RESEARCH = ("MS MARCO", "TREC")
 
 
 def source_terms(source: str, terms: dict[str, str]) -> str:
@@ -102,26 +107,96 @@ def _section(data: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def student_card(recipe: Recipe, run: Path, figures: Sequence[Path], *, usage: str = "") -> str:
-    """The card of a student. ``usage`` replaces the words on how to use it with this package."""
+def student_card(
+    recipe: Recipe,
+    run: Path,
+    figures: Sequence[Path],
+    *,
+    teacher: About | None = None,
+    passages: str = "",
+    usage: str = "",
+    command: str = "",
+    sources: Sequence[Mapping[str, Any]] | None = None,
+) -> str:
+    """The card of a student.
+
+    Args:
+        recipe: what it was trained by.
+        run: the folder of its run, with its log.
+        figures: JSON files of ``typeahead evaluate`` and ``typeahead bench``.
+        teacher: what is known of the teacher; read from the recipe's files if it is missing.
+        passages: the name of the passage encoder that fits; "" prints the command that makes it.
+        usage: replaces the words on how to use it with this package.
+        command: replaces the command that the run's log states.
+        sources: rows for the table of training texts; read from the recipe's files if they are missing.
+    """
     family = family_of(recipe.student.family)
-    words: Words = resolve(family.words)(recipe.student, recipe.teacher.id.rsplit("/", 1)[-1])
+    teacher = teacher or about(recipe.teacher)
+    words: Words = resolve(family.words)(recipe.student, teacher.name)
     template = _SESSION if FAMILIES[family.runs_as].incremental else _WHOLE
     usage = usage or template.format(name=recipe.name, weights=words.weights)
-    introduction = _STUDENT.format(name=recipe.name, introduction=words.introduction, usage=usage)
+    if passages:
+        fitting = f"`{passages}`"
+    else:
+        fitting = (
+            f"the teacher; `python -m training.exporting.export teacher {recipe.path.name or 'RECIPE'} OUT` makes it"
+        )
+    facts = _list({**_facts(teacher), "passages are encoded by": fitting})
+    introduction = _STUDENT.format(name=recipe.name, introduction=words.introduction, usage=usage, facts=facts)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     columns = list(dict.fromkeys(key for entry in log for key in entry))
     rows = [{column: entry.get(column) for column in columns} for entry in log]
-    parts = [
+    texts = _sources(recipe) if sources is None else [dict(source) for source in sources]
+    return _joined(
         introduction,
         _figures(figures),
-        f"## Training\n\n{_command(recipe, run)}, seed {recipe.seed}. Figures "
+        f"## Training\n\n{command or _command(recipe, run)}, seed {recipe.seed}. Figures "
         "on a development split; *agreement* is the share of the teacher's ten nearest passages that the student has "
         "in its own ten.\n\n" + markdown(rows),
-        "## Training texts and their terms\n\nMS MARCO and TREC texts are for non-commercial research: decide for your "
-        "use whether a model distilled on them suits it.\n\n" + markdown(_sources(recipe)),
-    ]
+        "## Training texts and their terms\n\n" + _remark(texts) + markdown(texts) if texts else "",
+    )
+
+
+def teacher_card(name: str, teacher: TorchTeacher, known: About, figures: Sequence[Path]) -> str:
+    """The card of a teacher that serves as a passage encoder; ``known`` is what is known of it."""
+    prompt = {"put before every passage": f"`{teacher.passage_prompt}`"} if teacher.passage_prompt else {}
+    facts = {**_facts(known), "pooling": teacher.pooling, "longest text": f"{teacher.max_length} tokens", **prompt}
+    facts.pop("put before every query", None)
+    return _joined(_TEACHER.format(name=name, teacher=known.name, facts=_list(facts)), _figures(figures))
+
+
+def _joined(*parts: str) -> str:
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _facts(teacher: About) -> dict[str, str]:
+    """What both cards say of the teacher. What is not known is left out, except the licence."""
+    facts = {"teacher": f"{teacher.name} (`{teacher.hub_id}`)" if teacher.hub_id else teacher.name}
+    if teacher.base:
+        facts["the teacher was trained from"] = teacher.base
+    facts["licence of the teacher"] = teacher.licence
+    if teacher.languages:
+        facts["languages of the teacher"] = ", ".join(teacher.languages)
+    if teacher.dim:
+        length = ", of length 1" if teacher.similarity == "cosine" else ""
+        facts["vectors"] = f"{teacher.dim} dimensions, compared by {teacher.similarity}{length}"
+    if teacher.query_prompt:
+        facts["put before every query"] = f"`{teacher.query_prompt}` (the model does it)"
+    return facts
+
+
+def _list(facts: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+
+
+def _remark(texts: Sequence[Mapping[str, Any]]) -> str:
+    """A remark on terms that forbid some uses, if a source has such terms."""
+    if not any(str(source.get("terms", "")).startswith(_RESEARCH) for source in texts):
+        return ""
+    return (
+        "MS MARCO and TREC texts are for non-commercial research: decide for your use whether a model distilled on "
+        "them suits it.\n\n"
+    )
 
 
 def _command(recipe: Recipe, run: Path) -> str:
@@ -130,15 +205,3 @@ def _command(recipe: Recipe, run: Path) -> str:
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     said = next((line for line in lines if line.startswith("`python -m ")), "")
     return said or f"`python -m training.stage1.distill training/recipes/{recipe.path.name}`"
-
-
-def teacher_card(name: str, teacher: Any, recipe: Recipe, figures: Sequence[Path]) -> str:
-    """The card of a teacher that serves as a passage encoder."""
-    introduction = _TEACHER.format(
-        name=name,
-        teacher=recipe.teacher.id,
-        pooling=teacher.pooling,
-        max_tokens=teacher.max_length,
-        normalised="normalised" if teacher.normalize else "not normalised",
-    )
-    return "\n\n".join(part.strip() for part in (introduction, _figures(figures)) if part) + "\n"

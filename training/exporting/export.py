@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from training.exporting.card import student_card, teacher_card
-from training.exporting.model_folder import finish, save_tokenizer, teacher_info
+from training.exporting.model_folder import finish, passages_beside, save_tokenizer, teacher_info
 from training.exporting.origin import check_origin
 from training.exporting.replacing import check_replaceable, files_of_model
 from training.exporting.writers.parts import Target, Written, as_array
@@ -30,6 +30,7 @@ from training.exporting.writers.transformer import write_teacher
 from training.families import family_of, resolve
 from training.recipe import Recipe, read_recipe
 from training.students import Student, load_student
+from training.teacher.about import about
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.core.encoder import Vectors
 from typeahead.models.config import ModelConfig
@@ -75,13 +76,14 @@ def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]
         target = Target(folder, teacher, max_tokens_of(teacher))
         written: Written = resolve(family.writer)(student, target)
         save_tokenizer(teacher, folder)
+        info = teacher_info(recipe, teacher)
         config = ModelConfig(
             name=recipe.name,
             family=family.runs_as,
             role="query",
             dim=student.dim,
             similarity=student.similarity,
-            teacher=teacher_info(recipe, teacher),
+            teacher=info,
             max_tokens=target.max_tokens,
             prefix_ids=written.prefix_ids,
             suffix_ids=written.suffix_ids,
@@ -89,7 +91,10 @@ def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]
             shape={**written.shape, "trained_tokens": recipe.student.max_tokens},
             files={},
         )
-        finish(out, folder, config, reference, family.min_cosine, student_card(recipe, run, figures))
+        card = student_card(
+            recipe, run, figures, teacher=about(recipe.teacher, teacher), passages=passages_beside(out, info)
+        )
+        finish(out, folder, config, reference, family.min_cosine, card)
 
 
 def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]) -> None:
@@ -119,7 +124,8 @@ def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]
             files={},
         )
         reference = np.asarray(teacher.encode(GOLDEN_TEXTS, prompt=teacher.passage_prompt), np.float32)
-        finish(out, folder, config, reference, 0.99, teacher_card(name, teacher, recipe, figures))
+        card = teacher_card(name, teacher, about(recipe.teacher, teacher), figures)
+        finish(out, folder, config, reference, 0.99, card)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

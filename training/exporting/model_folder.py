@@ -6,25 +6,37 @@ from pathlib import Path
 
 from training.exporting.replacing import files_of_model, replace
 from training.recipe import Recipe
+from training.teacher.about import revision_of
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.core.encoder import Encoder, Vectors
 from typeahead.encoders.loading import load
-from typeahead.models.config import ModelConfig, TeacherInfo
-from typeahead.models.folder import write_config
+from typeahead.errors import ModelError
+from typeahead.models.config import CONFIG, ModelConfig, TeacherInfo
+from typeahead.models.folder import open_config, write_config
 from typeahead.models.golden import GOLDEN_TEXTS, Golden
-from typeahead.storage.sums import file_sha256
 
 
 def teacher_info(recipe: Recipe, teacher: TorchTeacher) -> TeacherInfo:
     """What a model folder states of its teacher."""
-    weights = Path(recipe.teacher.path()) / "model.safetensors"
     return TeacherInfo(
-        name=recipe.teacher.id.rsplit("/", 1)[-1],
-        revision=file_sha256(weights) if weights.is_file() else "",
+        name=recipe.teacher.called,
+        revision=revision_of(teacher),
         pooling=teacher.pooling,
         max_tokens=teacher.max_length,
         normalized=teacher.normalize,
     )
+
+
+def passages_beside(out: Path, teacher: TeacherInfo) -> str:
+    """The name of a passage encoder of ``teacher`` in a folder beside ``out``, or ""."""
+    for path in sorted(out.absolute().parent.glob(f"*/{CONFIG}")):
+        try:
+            config, _ = open_config(path.parent)
+        except ModelError:
+            continue
+        if config.role != "query" and config.teacher.revision == teacher.revision:
+            return config.name
+    return ""
 
 
 def save_tokenizer(teacher: TorchTeacher, folder: Path) -> None:

@@ -21,6 +21,7 @@ from training.exporting.writers.parts import Target
 from training.families import family_of, resolve
 from training.recipe import Recipe
 from training.students import load_student
+from training.teacher.about import about
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.models.golden import cosines
 
@@ -30,7 +31,7 @@ _USAGE = """\
     from sentence_transformers import SentenceTransformer
     vectors = SentenceTransformer({arguments}).encode(["how to boil an egg"])
 
-Weights are float32. For queries only: passages are encoded by the teacher."""
+Weights are float32. For queries only."""
 
 
 def export_sentences(
@@ -72,7 +73,8 @@ def export_sentences(
         }
         write_json(folder / "config_sentence_transformers.json", described)
         arguments = f'"{out.name}"' + (", trust_remote_code=True" if trusted else "")
-        card = student_card(recipe, run, (), usage=_USAGE.format(arguments=arguments))
+        usage = _USAGE.format(arguments=arguments)
+        card = student_card(recipe, run, (), teacher=about(recipe.teacher, teacher), usage=usage)
         (folder / "README.md").write_text(card, encoding="utf-8")
         loaded = SentenceTransformer(str(folder), trust_remote_code=trusted, device="cpu")
         worst = float(cosines(np.asarray(loaded.encode(list(texts)), np.float32), reference).min())

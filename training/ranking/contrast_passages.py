@@ -22,13 +22,19 @@ from training.ranking.gradcache import Side
 from training.ranking.recipe import ContrastRecipe
 from training.ranking.round_folders import PASSAGES
 from training.recipe import Recipe
+from training.teacher.about import NOT_STATED, About, about, local_file
 from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 
 #: Groups whose passages are encoded at a time to fill the cache.
 _PART = 1000
 #: The files of a sentence-transformers folder besides weights and tokenizer.
-_SETTINGS = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+_SETTINGS = (
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+)
 
 
 class Passages:
@@ -103,20 +109,32 @@ def save_passage_encoder(teacher: TorchTeacher, folder: Path, recipe: Recipe) ->
     state = {name: value for name, value in teacher.model.state_dict().items() if not name.startswith("pooler.")}
     teacher.model.save_pretrained(partial, state_dict=state)
     teacher.tokenizer.save_pretrained(partial)
-    source = Path(teacher.path)
     for name in _SETTINGS:
-        if (source / name).is_file():
-            shutil.copy(source / name, partial / name)
-    if (source / "1_Pooling").is_dir():
-        shutil.copytree(source / "1_Pooling", partial / "1_Pooling")
+        if (source := local_file(teacher.path, name)) is not None:
+            (partial / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, partial / name)
+    name = f"{recipe.teacher.called}-{recipe.name}-{folder.name}"
+    (partial / "README.md").write_text(_card(name, about(recipe.teacher)), encoding="utf-8")
     shutil.rmtree(final, ignore_errors=True)
     partial.replace(final)
-    (folder / "recipe.toml").write_text(with_teacher(recipe.path, final), encoding="utf-8")
+    (folder / "recipe.toml").write_text(with_teacher(recipe.path, final, name), encoding="utf-8")
     return final
 
 
-def with_teacher(path: Path, teacher: Path) -> str:
-    """A recipe that differs from another only in its teacher, a folder."""
+def _card(name: str, base: About) -> str:
+    """The card of a trained encoder. Its front matter says what is known of the teacher that it was trained from."""
+    stated = {
+        "base_model": base.hub_id or base.name,
+        "license": "" if base.licence == NOT_STATED else base.licence,
+        "language": list(base.languages),
+    }
+    # A JSON value is also a YAML value.
+    front = "".join(f"{key}: {json.dumps(value)}\n" for key, value in stated.items() if value)
+    return f"---\n{front}---\n\n# {name}\n\n{base.name}, trained further as an encoder of passages.\n"
+
+
+def with_teacher(path: Path, teacher: Path, name: str) -> str:
+    """A recipe that differs from another only in its teacher: a folder, and the name that people know it by."""
     # A JSON string is also a TOML string.
-    base, folder = json.dumps(str(path.resolve())), json.dumps(str(teacher.resolve()))
-    return f'base = {base}\n\n[teacher]\nid = {folder}\npackage = ""\n'
+    base, folder, name = (json.dumps(value) for value in (str(path.resolve()), str(teacher.resolve()), name))
+    return f'base = {base}\n\n[teacher]\nid = {folder}\nname = {name}\npackage = ""\n'

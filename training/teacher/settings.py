@@ -99,5 +99,5 @@ def settings_of(path: str, given: dict[str, Any]) -> Settings:
 
 
 def _hub_settings(name: str) -> Path:
-    """The small files of a model on the hub, taken from the local cache if they are there."""
-    return Path(snapshot_download(name, allow_patterns=["*.json", "*/config.json"]))
+    """The small files of a model on the hub, its card among them, taken from the local cache if they are there."""
+    return Path(snapshot_download(name, allow_patterns=["*.json", "*/config.json", "README.md"]))

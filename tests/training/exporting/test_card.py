@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs PyTorch")
 
-from training.exporting.card import source_terms, student_card
-from training.recipe import read_recipe
+from training.exporting.card import source_terms, student_card, teacher_card
+from training.recipe import Recipe, TeacherRecipe, read_recipe
+from training.teacher.about import About, about
 
 ROOT = Path(__file__).parents[3]
 HARDWARE = {"processor": "one of ours", "cores": "2"}
@@ -70,3 +71,70 @@ stages = [{{ name = "one", files = ["{tmp_path / "texts.tsv"}"], epochs = 1 }}]
     assert "not stated: add it to training/exporting/terms.toml" in card
     assert "2 of the teacher's layers, fine-tuned, and a weighted mean of token vectors" in card
     assert 'typeahead.load("mine").encode(' in card
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    """A recipe of two own texts, and the log of its run beside it."""
+    (tmp_path / "log.jsonl").write_text('{"stage": "start"}\n')
+    (tmp_path / "texts.tsv").write_text("mine/notes\tbuy eggs\nmine/notes\tboil them\n")
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        f"""
+name = "mine"
+seed = 1
+cache = "vectors"
+development = 0.1
+teacher = {{ id = "someone/some-teacher" }}
+stages = [{{ name = "one", files = ["{tmp_path / "texts.tsv"}"], epochs = 1 }}]
+student = {{ family = "static" }}
+"""
+    )
+    return read_recipe(path)
+
+
+def test_a_card_says_nothing_of_a_teacher_that_it_does_not_know(recipe: Recipe, tmp_path: Path) -> None:
+    card = student_card(recipe, tmp_path, ())
+    assert "- teacher: some-teacher (`someone/some-teacher`)" in card
+    assert "- licence of the teacher: not stated" in card
+    for foreign in ("MiniLM", "minilm", "English", "Apache", "languages", "MS MARCO"):
+        assert foreign not in card
+    assert "`python -m training.exporting.export teacher mine.toml OUT` makes it" in card
+
+
+def test_a_card_takes_licence_and_languages_from_the_teacher_s_own(recipe: Recipe, tmp_path: Path) -> None:
+    folder = tmp_path / "their-model"
+    folder.mkdir()
+    (folder / "README.md").write_text("---\nlanguage: [de, no]\nlicense: mit\nbase_model: xlm\n---\n# Theirs\n")
+    known = about(TeacherRecipe(f"{folder}/"))
+    assert known == About("their-model", licence="mit", languages=("de", "no"), base="xlm")
+    card = student_card(recipe, tmp_path, (), teacher=known, passages="their-doc", command="`typeahead train`")
+    assert "in the embedding space of **their-model**" in card
+    assert "- teacher: their-model\n- the teacher was trained from: xlm\n- licence of the teacher: mit" in card
+    assert "- languages of the teacher: de, no" in card
+    assert "- passages are encoded by: `their-doc`" in card
+    assert "`typeahead train`, seed 1" in card
+
+
+@pytest.mark.parametrize("text", ["# no front matter", "---\nlicense: [\n---\n", "---\n- a\n- list\n---\n"])
+def test_a_teacher_s_card_that_says_nothing_is_no_error(text: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(text)
+    assert about(TeacherRecipe(str(tmp_path))).licence == "not stated"
+
+
+def test_research_terms_are_pointed_out_where_a_source_has_them(recipe: Recipe, tmp_path: Path) -> None:
+    sources = [{"source": "msmarco-dev-full", "texts": 3, "terms": "MS MARCO: non-commercial research"}]
+    assert "non-commercial research: decide" in student_card(recipe, tmp_path, (), sources=sources)
+
+
+def test_the_card_of_a_teacher_states_how_it_reads_passages(teacher_folder: Path) -> None:
+    from training.teacher.torch_teacher import TorchTeacher
+
+    stated = TeacherRecipe(str(teacher_folder), query_prompt="query: ", passage_prompt="passage: ")
+    teacher = TorchTeacher.of(stated)
+    card = teacher_card("doc", teacher, about(stated, teacher), ())
+    assert f"The teacher **{teacher_folder.name}** itself" in card
+    assert "- vectors: 32 dimensions, compared by cosine, of length 1" in card
+    assert "- pooling: mean\n- longest text: 32 tokens\n- put before every passage: `passage: `" in card
+    assert "query: " not in card
+    assert "- licence of the teacher: not stated" in card

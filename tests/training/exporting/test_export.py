@@ -250,3 +250,19 @@ def test_whoever_may_read_one_file_of_a_folder_may_read_all(recipe_path: Path, t
     recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
     exported(trained(recipe), recipe, tmp_path)
     assert len({path.stat().st_mode for path in (tmp_path / "model").iterdir()}) == 1
+
+
+def test_a_card_names_the_passage_encoder_that_lies_beside_the_student(recipe_path: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
+    exported(trained(recipe), recipe, tmp_path)
+    assert "export teacher tiny.toml OUT` makes it" in (tmp_path / "model" / "README.md").read_text()
+    export.export_teacher(recipe, "tiny-doc", tmp_path / "doc", ())
+    exported(trained(recipe), recipe, tmp_path)
+    assert "- passages are encoded by: `tiny-doc`" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_a_slash_at_the_end_of_the_teacher_s_folder_changes_nothing(recipe_path: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
+    slashed = dataclasses.replace(recipe, teacher=TeacherRecipe(f"{recipe.teacher.id}/"))
+    configs = [exported(trained(recipe), one, tmp_path, out).config for one, out in ((recipe, "a"), (slashed, "b"))]
+    assert configs[0].teacher == configs[1].teacher

@@ -29,6 +29,7 @@ from training.ranking.contrast_passages import with_teacher  # noqa: E402
 from training.ranking.recipe import ContrastRecipe  # noqa: E402
 from training.ranking.round_loop import contrastive_loss, share  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
+from training.teacher.about import about  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -214,6 +215,9 @@ def test_an_encoder_that_is_trained_along_keeps_the_student_tied_and_is_a_teache
     again = read_recipe(tmp_path / "run" / "one" / "recipe.toml")
     assert TorchTeacher.of(again.teacher).weights_sha256() == passages.weights_sha256() != before.weights_sha256()
     assert again.student == read_recipe(path).student
+    assert again.teacher.called == "teacher-tiny-one"
+    known = about(again.teacher)
+    assert (known.base, known.licence) == ("teacher", "not stated")
 
 
 def test_training_ranks_held_out_queries_better(tmp_path: Path, folder: Path) -> None:
@@ -317,7 +321,7 @@ def test_a_recipe_with_another_teacher_is_the_same_otherwise(tmp_path: Path, fol
     path.write_text(path.read_text().replace("[teacher]", '[teacher]\npackage = "os:folder"\npooling = "mean"'))
     other = tmp_path / "other" / 'a "folder"'
     other.mkdir(parents=True)
-    (other / "recipe.toml").write_text(with_teacher(path, other))
+    (other / "recipe.toml").write_text(with_teacher(path, other, "other"))
     before, after = read_recipe(path), read_recipe(other / "recipe.toml")
     assert after.teacher.path() == str(other)
     assert after.teacher.pooling == "mean"

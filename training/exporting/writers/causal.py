@@ -9,7 +9,7 @@ from training.students.transformer import Causal
 
 _CARD = """\
 A causal query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
+vectors is searched as it is. After each token its embedding is the sum of a weighted mean of token vectors
 and a correction read from {layers} of the teacher's layers, fine-tuned to look back only; a keystroke runs them
 over the new token alone.{ahead}
 """

@@ -11,7 +11,7 @@ from training.students.recurrent import PaperRNN, ResidualGRU
 
 _RESIDUAL_GRU = """\
 A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. After each token its embedding is the normalised sum of a weighted mean of token vectors
+vectors is searched as it is. After each token its embedding is the sum of a weighted mean of token vectors
 and a correction read from a GRU of {student.hidden} units; a keystroke takes one small step.
 """
 _RNN = """\
