@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.architectures import Architecture, architecture_of
+from training.architectures import check_code
 from training.teacher.settings import Settings, read_settings
 from typeahead.errors import TrainingError
 
@@ -43,7 +43,6 @@ class TeacherFacts:
     folder: Path
     #: The name that people know it by.
     name: str
-    architecture: Architecture
     config: Mapping[str, Any]
     settings: Settings
     #: Whether the files state pooling and similarity (``modules.json``), so that nothing had to be assumed.
@@ -55,8 +54,6 @@ class TeacherFacts:
     tokens: int
     #: Bytes of the weights; 0 if they are still to be fetched.
     weights: int
-    #: The licence that the card states; "" if it states none.
-    licence: str
 
     @property
     def layers(self) -> int:
@@ -86,7 +83,7 @@ def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:
     folder = _folder(id_)
     config = _object(folder / "config.json")
     try:
-        architecture = architecture_of(config)
+        check_code(config)
         settings = read_settings(folder)
     except ValueError as error:
         raise TrainingError(str(error)) from None
@@ -98,7 +95,6 @@ def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:
         id=id_,
         folder=folder,
         name=Path(id_).name,
-        architecture=architecture,
         config=config,
         settings=settings,
         stated=(folder / "modules.json").is_file(),
@@ -106,7 +102,6 @@ def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:
         rows=_rows(folder, config),
         tokens=_tokens(folder),
         weights=sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".safetensors", ".bin")),
-        licence=_licence(folder),
     )
 
 
@@ -190,17 +185,6 @@ def _rows(folder: Path, config: Mapping[str, Any]) -> int:
         if shapes:
             return int(shapes[0][0])
     return int(config.get("vocab_size") or 0)
-
-
-def _licence(folder: Path) -> str:
-    """The licence in the front matter of the card."""
-    path = folder / "README.md"
-    if not path.is_file():
-        return ""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    found = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
-    stated = re.search(r"^license:\s*[\"']?([\w.+-]+)", found[1], re.MULTILINE) if found else None
-    return stated[1] if stated else ""
 
 
 def megabytes(count: float) -> str:
