@@ -1,9 +1,10 @@
 """The step of a causal student after several numbers of tokens, with random weights of all-MiniLM-L6-v2's sizes.
 
-    python -m benchmarks.causal_step [--layers 2 4 6] [--after 1 10 30 60]
+    python -m benchmarks.causal_step [--layers 2 4 6] [--after 1 10 30 60] [--width 768] [--relative]
 
-Runs on one thread, in a tree of prefixes, as a keystroke does: compiled, with feed-forward weights of eight and of four
-bits, and as ONNX Runtime's graph. The shipped models take turns with them in the same run; ``minilm-causal`` also steps
+Runs on one thread, in a tree of prefixes, as a keystroke does: compiled, with weights of eight bits, with those of
+feed-forward layers of four, and with all of four bits; and as ONNX Runtime's graph. ``--relative`` adds MPNet's biases
+by distance. The shipped models take turns with them in the same run; ``minilm-causal`` also steps
 four keystrokes at once, and encodes the whole text beside ``minilm-doc``. Needs the extra ``training``. Run it from the
 root of the checkout, where Python finds the package ``training``.
 """
@@ -29,12 +30,19 @@ from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.models.folder import find, read_config
 from typeahead.tables import report
 
-WIDTH, HEADS, INNER, VOCABULARY, CLS = 384, 12, 1536, 30_522, 101
+HEADS, VOCABULARY, CLS = 12, 30_522, 101
 ROUNDS, STEPS = 10, 200
 
 
-def random_student(layers: int, folder: Path, *, compiled: bool, bits: int) -> CausalEncoder:
+#: Bits of attention and of feed-forward layers, by the name of a row.
+FORMS = {"eight bits": (8, 8), "eight and four bits": (8, 4), "four bits": (4, 4)}
+
+
+def random_student(
+    layers: int, folder: Path, *, compiled: bool, bits: tuple[int, int], width: int, relative: bool
+) -> CausalEncoder:
     """A causal student with random weights."""
+    inner = 4 * width
     rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> np.ndarray:
@@ -42,26 +50,30 @@ def random_student(layers: int, folder: Path, *, compiled: bool, bits: int) -> C
 
     shipped = find("minilm-gru")
     config = read_config(shipped, verify=False)
-    tensors = {"positions": normal(config.teacher.max_tokens, WIDTH)}
+    tensors = {"positions": normal(config.teacher.max_tokens, width)}
+    if relative:
+        tensors["relative"] = normal(1, HEADS, 1, config.teacher.max_tokens)
     tensors["token_weight"] = np.full((VOCABULARY, 1), 0.5, np.float32)
     for name in ("words", "table"):
-        tensors[name], tensors[f"{name}.scale"] = quantize_rows(rng.normal(0, 1, (VOCABULARY, WIDTH)))
-    dense = {"readout": (2 * WIDTH, WIDTH)}
+        tensors[name], tensors[f"{name}.scale"] = quantize_rows(rng.normal(0, 1, (VOCABULARY, width)))
+    dense = {"readout": (2 * width, width)}
     norms = ["words"]
     for number in range(layers):
-        sizes = {"qkv": (WIDTH, 3 * WIDTH), "attention": (WIDTH, WIDTH), "up": (WIDTH, INNER), "down": (INNER, WIDTH)}
+        sizes = {"qkv": (width, 3 * width), "attention": (width, width), "up": (width, inner), "down": (inner, width)}
         dense |= {f"{number}.{name}": shape for name, shape in sizes.items()}
         norms += [f"{number}.attention", f"{number}.down"]
     for name, shape in dense.items():
-        own_bits = bits if name.endswith((".up", ".down")) else 8
+        own_bits = 8 if name == "readout" else bits[name.endswith((".up", ".down"))]
         tensors[name], tensors[f"{name}.scale"] = quantize_blocks(normal(*shape), own_bits)
         tensors[f"{name}.bias"] = np.zeros(shape[1], np.float32)
     for name in norms:
-        tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = np.ones(WIDTH, np.float32), np.zeros(WIDTH, np.float32)
-    student = CausalSizes(layers, HEADS, WIDTH, WIDTH, 1e-12, normalize=True, feed_forward_bits=bits)
+        tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = np.ones(width, np.float32), np.zeros(width, np.float32)
+    student = CausalSizes(
+        layers, HEADS, width, width, 1e-12, normalize=True, attention_bits=bits[0], feed_forward_bits=bits[1]
+    )
     write_causal(folder, tensors, student)
     shutil.copy(shipped / "tokenizer.json", folder)
-    own = replace(config, name=f"causal, {layers} layers", family="causal", prefix_ids=(CLS,), shape=student.shape())
+    own = replace(config, name="causal", family="causal", dim=width, prefix_ids=(CLS,), shape=student.shape())
     return CausalEncoder(own, folder, compiled=compiled)
 
 
@@ -79,6 +91,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 6])
     parser.add_argument("--after", type=int, nargs="+", default=[1, 10, 30, 60], help="tokens of the text so far")
+    parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--relative", action="store_true", help="with biases by distance")
     options = parser.parse_args()
     shipped: list[CausalEncoder | RecurrentEncoder] = [
         typeahead.load(name)  # type: ignore[misc]
@@ -86,9 +100,17 @@ def main() -> None:
     ]
     encoders = {f"{one.config.name}, {'compiled' if one.compiled else 'graph'}": one for one in shipped}
     for layers in options.layers:
-        for how, compiled, bits in (("compiled", True, 8), ("compiled, four bits", True, 4), ("graph", False, 8)):
+        forms = [(f"compiled, {name}", True, bits) for name, bits in FORMS.items()]
+        for how, compiled, bits in (*forms, ("graph, eight bits", False, (8, 8))):
             with tempfile.TemporaryDirectory() as folder:
-                encoders[f"{layers} layers, {how}"] = random_student(layers, Path(folder), compiled=compiled, bits=bits)
+                encoders[f"{layers} layers, {how}"] = random_student(
+                    layers,
+                    Path(folder),
+                    compiled=compiled,
+                    bits=bits,
+                    width=options.width,
+                    relative=options.relative,
+                )
     timed = [(name, after, step_after(encoder, after)) for name, encoder in encoders.items() for after in options.after]
     timed += [("minilm-causal, four at once", after, step_after(shipped[1], after, count=4)) for after in options.after]
     timed += [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import erf
 from pathlib import Path
 
@@ -17,10 +17,35 @@ from typeahead.models.golden import Golden
 
 LAYERS, HEADS, WIDTH, INNER, DIM, MAX_TOKENS = 2, 4, 64, 128, 48, 254
 EPSILON = 1e-12
+_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "gelu": lambda x: x * (1 + np.vectorize(erf)(x / 2**0.5)) / 2,
+    "gelu_tanh": lambda x: x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2,
+    "relu": lambda x: np.maximum(x, 0),
+}
 GOLDEN_TEXTS = ("how to boil an egg", "x", "東京の天気 tomorrow")
 
 
-def float_weights(vocabulary: int, *, dim: int = DIM, ahead: bool = False) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Form:
+    """What kind of layers a student has."""
+
+    feed_forward_bits: int = 8
+    attention_bits: int = 8
+    activation: str = "gelu"
+    #: Whether there are biases by distance.
+    relative: bool = False
+
+    def bits(self, name: str) -> int:
+        """Bits of a product's weights."""
+        if name.endswith((".up", ".down")):
+            return self.feed_forward_bits
+        return self.attention_bits if name.endswith((".qkv", ".attention")) else 8
+
+
+PLAIN = Form()
+
+
+def float_weights(vocabulary: int, *, dim: int = DIM, ahead: bool = False, form: Form = PLAIN) -> dict[str, np.ndarray]:
     """Random weights as float32, by the names that the graphs give them."""
     rng = np.random.default_rng(5)
 
@@ -50,16 +75,19 @@ def float_weights(vocabulary: int, *, dim: int = DIM, ahead: bool = False) -> di
     for name in norms:
         weights[f"{name}.norm"] = 1 + normal(WIDTH, scale=0.2)
         weights[f"{name}.norm.bias"] = normal(WIDTH, scale=0.2)
+    if form.relative:
+        # In the order of keys, the token itself last.
+        weights["relative"] = normal(1, HEADS, 1, MAX_TOKENS + 2, scale=1)
     return weights
 
 
-def four_bit_weights(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same weights, those of the feed-forward layers as four bits keep them."""
+def rounded_weights(weights: Mapping[str, np.ndarray], form: Form) -> dict[str, np.ndarray]:
+    """The same weights, some of them as four bits keep them."""
     from training.exporting.graphs_causal import quantize_blocks
 
     kept = dict(weights)
     for name, weight in weights.items():
-        if name.endswith((".up", ".down")):
+        if form.bits(name) == 4:
             packed, scale = quantize_blocks(weight, 4)
             levels = np.stack([packed & 15, packed >> 4], -1).reshape(*scale.shape, -1).astype(np.float32) - 8
             kept[name] = (levels * scale[:, :, None]).reshape(len(scale), -1).T
@@ -73,6 +101,7 @@ def by_numpy(
     *,
     normalize: bool = True,
     readout: str = "readout",
+    form: Form = PLAIN,
 ) -> np.ndarray:
     """The embedding of ``tokens`` in float64, from the formulas in the encoder's docstring, all tokens at once."""
     w = {name: tensor.astype(np.float64) for name, tensor in weights.items()}
@@ -93,14 +122,16 @@ def by_numpy(
             part.reshape(len(ids), HEADS, -1).swapaxes(0, 1) for part in np.split(dense(x, f"{number}.qkv"), 3, 1)
         )
         scores = query @ key.swapaxes(1, 2) / (WIDTH // HEADS) ** 0.5 + unseen
+        if form.relative:
+            apart = np.maximum(np.arange(len(ids))[:, None] - np.arange(len(ids)), 0)
+            scores += w["relative"][0, :, 0, ::-1][:, apart]
         shares = np.exp(scores - scores.max(2, keepdims=True))
         context = (shares / shares.sum(2, keepdims=True)) @ value
         x = norm(
             x + dense(context.swapaxes(0, 1).reshape(len(ids), WIDTH), f"{number}.attention"), f"{number}.attention"
         )
-        inner = dense(x, f"{number}.up")
-        gelu = inner * (1 + np.vectorize(erf)(inner / 2**0.5)) / 2
-        x = norm(x + dense(gelu, f"{number}.down"), f"{number}.down")
+        inner = _ACTIVATIONS[form.activation](dense(x, f"{number}.up"))
+        x = norm(x + dense(inner, f"{number}.down"), f"{number}.down")
     hidden, weight = x[len(start) :], w["token_weight"][list(tokens)]
     read = np.concatenate([hidden[-1], (weight * hidden).sum(0) / weight.sum()])
     embedding = (weight * w["table"][list(tokens)]).sum(0) / weight.sum() + read @ w[readout]
@@ -114,7 +145,7 @@ def write_folder(
     prefix_ids: tuple[int, ...] = (101,),
     dim: int = DIM,
     ahead: bool = False,
-    feed_forward_bits: int = 8,
+    form: Form = PLAIN,
 ) -> Path:
     """Write a model folder as the export writes it, golden vectors of its own included."""
     from training.exporting.graphs import quantize_rows
@@ -124,15 +155,15 @@ def write_folder(
     shipped = find("minilm-gru")
     shutil.copy(shipped / "tokenizer.json", folder)
     tensors: dict[str, np.ndarray] = {}
-    for name, weight in float_weights(30_522, dim=dim, ahead=ahead).items():
+    for name, weight in float_weights(30_522, dim=dim, ahead=ahead, form=form).items():
         if name in ("words", "table"):
             tensors[name], tensors[f"{name}.scale"] = quantize_rows(weight)
         elif weight.ndim == 2 and name not in ("positions", "token_weight"):
-            bits = feed_forward_bits if name.endswith((".up", ".down")) else 8
-            tensors[name], tensors[f"{name}.scale"] = quantize_blocks(weight, bits)
+            tensors[name], tensors[f"{name}.scale"] = quantize_blocks(weight, form.bits(name))
         else:
             tensors[name] = weight
-    sizes = CausalSizes(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead, feed_forward_bits)
+    bits = {"feed_forward_bits": form.feed_forward_bits, "attention_bits": form.attention_bits}
+    sizes = CausalSizes(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead, activation=form.activation, **bits)
     write_causal(folder, tensors, sizes)
     teacher = replace(read_config(shipped).teacher, normalized=normalize)
     similarity = "cosine" if normalize else "dot"

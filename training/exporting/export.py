@@ -8,7 +8,7 @@
 
 A model folder holds quantised weights, the graphs of its family, golden vectors and the card. Export compares it with
 PyTorch and prints how far int8 is from float32. ``OUT`` is touched only after that check has passed, and an export
-replaces nothing but an earlier one. The teacher must be a BERT.
+replaces nothing but an earlier one. The teacher itself can be exported if :mod:`training.architectures` describes it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]
     """Write the teacher itself as a passage encoder.
 
     Raises:
-        ValueError: the teacher is not a BERT, or ``out`` holds something else than a model.
+        ValueError: no trunk computes the teacher (:mod:`training.architectures`), or ``out`` holds something else than
+            a model.
     """
     check_replaceable(out, files_of_model)
     teacher = precise_teacher(recipe)

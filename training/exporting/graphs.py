@@ -108,6 +108,9 @@ class Graph:
         """Return the shape of a tensor in one of the weights files."""
         return self._file(name).shape(name)
 
+    def __contains__(self, name: str) -> bool:
+        return any(name in file for file in self._weights)
+
     def _file(self, name: str) -> WeightsFile:
         return next(file for file in self._weights if name in file)
 
@@ -199,6 +202,12 @@ class Graph:
             return self.dense_float(value, weight, bias=bias)
         unit = self.constant(1 / 127)
         return self.dense_int8(self.quantize(value, unit), unit, weight, bias=bias)
+
+    def activation(self, value: str, name: str) -> str:
+        """Apply an activation of :data:`training.students.trunk.ACTIVATIONS`."""
+        if name == "relu":
+            return self.op("Relu", value)
+        return self.op("Gelu", value, approximate="tanh" if name == "gelu_tanh" else "none")
 
     def norm(self, value: str, name: str, *, epsilon: float) -> str:
         """Apply LayerNorm to the last axis, with the weights ``name.norm`` and ``name.norm.bias``."""

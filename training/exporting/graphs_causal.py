@@ -21,6 +21,7 @@ from onnx import TensorProto
 
 from training.exporting.graphs import Graph, WeightsFile, quantize_rows
 from training.weight_blocks import block_of
+from typeahead.encoders.causal import ACTIVATIONS
 
 _MICROSOFT = "com.microsoft"
 #: Each table has its own file: for a teacher of 384 dimensions, all three files are below 25 MB.
@@ -46,15 +47,28 @@ class CausalSizes:
     ahead: bool = False
     #: Bits of the feed-forward layers' weights: 8 or 4.
     feed_forward_bits: int = 8
+    #: The same for attention.
+    attention_bits: int = 8
+    #: One of :data:`training.students.trunk.ACTIVATIONS`.
+    activation: str = "gelu"
 
     def shape(self) -> dict[str, int]:
         """Return the sizes for ``config.json``."""
         shape = {"layers": self.layers, "heads": self.heads, "width": self.width}
         if self.ahead:
             shape["readouts"] = 2
-        if self.feed_forward_bits != 8:
-            shape["feed_forward_bits"] = self.feed_forward_bits
+        for name in ("feed_forward_bits", "attention_bits"):
+            if (bits := getattr(self, name)) != 8:
+                shape[name] = bits
+        if self.activation != ACTIVATIONS[0]:
+            # Sizes start at one.
+            shape["activation"] = ACTIVATIONS.index(self.activation) + 1
         return shape
+
+    def bits(self) -> dict[str, int]:
+        """Return the bits of each product in a layer."""
+        attention, feed_forward = self.attention_bits, self.feed_forward_bits
+        return {"qkv": attention, "attention": attention, "up": feed_forward, "down": feed_forward}
 
     def readouts(self) -> list[str]:
         """Return the names of the read-outs' weights."""
@@ -162,6 +176,8 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     The step needs these tensors:
 
     - ``positions`` float32 (positions, width), with the embedding of token type 0 added, and ``words.norm``;
+    - ``relative`` float32 (1, heads, 1, positions), if there are biases by distance: those of the token itself come
+      last, and those of the earliest token first;
     - for each layer n, ``n.qkv``, ``n.attention``, ``n.up`` and ``n.down``, each with ``.scale`` and ``.bias``;
     - for each layer n, ``n.attention.norm`` and ``n.down.norm``, each with ``.bias``;
     - ``readout`` with ``.scale`` and, for a second read-out, ``ahead`` with ``.scale``.
@@ -175,7 +191,7 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     after the other.
     """
     graph = _Step(weights, sizes, int8=int8)
-    layers, heads, width, dim, bits = sizes.layers, sizes.heads, sizes.width, sizes.dim, sizes.feed_forward_bits
+    layers, heads, width, dim, bits = sizes.layers, sizes.heads, sizes.width, sizes.dim, sizes.bits()
     float32, float16, int64, int32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.INT32
 
     row = graph.op("Cast", graph.op("Gather", "rows", "token"), to=float32)
@@ -185,21 +201,23 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     parts = graph.op("Split", by_head, graph.constant([heads] * 2 * layers, np.int64), axis=1, outputs=2 * layers)
     past = parts.split(" ")
     kept = []
+    biases = _biases(graph) if "relative" in graph else []
     for number in range(layers):
-        packed = graph.dense(hidden, f"{number}.qkv", width)
+        packed = graph.dense(hidden, f"{number}.qkv", width, bits=bits["qkv"])
         keys_and_values = (graph.constant([bound], np.int64) for bound in (width, 3 * width, -1))
         kept.append(graph.op("Slice", packed, *keys_and_values))
         attended, *_ = graph.op(
             "GroupQueryAttention",
-            *(packed, "", "", past[2 * number], past[2 * number + 1], "length", "total"),
+            *(packed, "", "", past[2 * number], past[2 * number + 1], "length", "total", *biases),
             domain=_MICROSOFT,
             num_heads=heads,
             kv_num_heads=heads,
             outputs=3,
         ).split(" ")
-        hidden = graph.norm_sum(graph.dense(attended, f"{number}.attention", width), hidden, f"{number}.attention")
-        inner = graph.op("Gelu", graph.dense(hidden, f"{number}.up", width, bits=bits))
-        down = graph.dense(inner, f"{number}.down", graph.shape(f"{number}.up")[0], bits=bits)
+        added = graph.dense(attended, f"{number}.attention", width, bits=bits["attention"])
+        hidden = graph.norm_sum(added, hidden, f"{number}.attention")
+        inner = graph.activation(graph.dense(hidden, f"{number}.up", width, bits=bits["up"]), sizes.activation)
+        down = graph.dense(inner, f"{number}.down", graph.shape(f"{number}.up")[0], bits=bits["down"])
         hidden = graph.norm_sum(down, hidden, f"{number}.down")
 
     added = graph.op("Concat", weighted, graph.op("Mul", hidden, weight), weight, axis=-1)
@@ -235,6 +253,13 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     )
 
 
+def _biases(graph: Graph) -> list[str]:
+    """Return the last inputs of attention: none for rotary positions, and the biases of a step by distance."""
+    count = graph.op("Unsqueeze", graph.op("Cast", "total", to=TensorProto.INT64), graph.constant([0], np.int64))
+    end, axis = graph.constant([np.iinfo(np.int64).max], np.int64), graph.constant([3], np.int64)
+    return ["", "", "", graph.op("Slice", graph.weight("relative"), graph.op("Neg", count), end, axis)]
+
+
 def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSizes) -> None:
     """Write a causal student's weights and all its graphs into ``folder``."""
     # The graphs have epsilon as an attribute; the compiled step reads it from the weights.
@@ -244,25 +269,25 @@ def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSize
         write_causal_step(folder / f"step{variant}.onnx", weights, sizes, int8=int8)
 
 
-def causal_tensors(
-    state: Mapping[str, np.ndarray], *, layers: int, positions: int, feed_forward_bits: int = 8
-) -> dict[str, np.ndarray]:
+def causal_tensors(state: Mapping[str, np.ndarray], sizes: CausalSizes, *, positions: int) -> dict[str, np.ndarray]:
     """Return the weights of a :class:`training.students.Causal`, quantised, under the names that the graphs use.
 
     ``state`` is the student's state dict as float32 arrays. ``positions`` is the largest number of tokens in a text,
     including those of the start.
     """
-    bits = {"qkv": 8, "attention": 8, "up": feed_forward_bits, "down": feed_forward_bits}
+    bits = sizes.bits()
     tensors: dict[str, np.ndarray] = {}
     tensors["words"], tensors["words.scale"] = quantize_rows(state["trunk.words.weight"])
     tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight"])
     tensors["token_weight"] = np.exp(state["log_weights.weight"])
     tensors["positions"] = state["trunk.positions"][:positions]
+    if "trunk.relative" in state:
+        tensors["relative"] = _by_distance(state["trunk.relative"], positions)
     tensors["readout"], tensors["readout.scale"] = quantize_blocks(state["readout.weight"].T)
     if "guess.weight" in state:
         tensors["ahead"], tensors["ahead.scale"] = quantize_blocks((state["readout.weight"] + state["guess.weight"]).T)
     norms = {"words": "trunk.norm"}
-    for number in range(layers):
+    for number in range(sizes.layers):
         for name in bits:
             source, key = f"trunk.layers.{number}.{name}", f"{number}.{name}"
             tensors[key], tensors[f"{key}.scale"] = quantize_blocks(state[f"{source}.weight"].T, bits[name])
@@ -272,3 +297,10 @@ def causal_tensors(
     for name, source in norms.items():
         tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = state[f"{source}.weight"], state[f"{source}.bias"]
     return tensors
+
+
+def _by_distance(relative: np.ndarray, positions: int) -> np.ndarray:
+    """Biases (heads, 2 farthest + 1) as :func:`write_causal_step` reads them: float32 (1, heads, 1, positions)."""
+    farthest = relative.shape[1] // 2
+    distances = np.minimum(np.arange(positions)[::-1], farthest)
+    return relative[None, :, None, farthest - distances]

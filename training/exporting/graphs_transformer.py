@@ -1,4 +1,4 @@
-"""The ONNX graph of a transformer that reads whole texts: a BERT teacher, or ST(k), which is cut from one.
+"""The ONNX graph of a transformer that reads whole texts: a teacher, or ST(k), which is cut from one.
 
 Activations are quantised row by row, so a text's vector does not depend on its batch. LayerNorm outputs are evened out
 first (:mod:`training.exporting.smoothing`). GELU outputs are hardly ever negative, so most of their levels are above
@@ -19,8 +19,8 @@ from onnx import TensorProto
 from training.exporting.graphs import Graph, Rows, WeightsFile, quantize_columns, quantize_rows
 from training.exporting.smoothing import divisors
 
-#: A little less than the minimum of GELU.
-_LEAST_GELU = -0.17
+#: A little less than the minimum of each activation.
+_LEAST_ACTIVATION = {"gelu": -0.17, "gelu_tanh": -0.171, "relu": -1e-4}
 #: The products that read the same rows, by the name of those rows.
 _READERS = {"qkv": ("query", "key", "value"), "up": ("up",)}
 #: The least sum of weights, which makes the mean of a text without tokens zero.
@@ -38,57 +38,27 @@ class EncoderSizes:
     pooling: str
     #: Whether embeddings are scaled to length one.
     normalize: bool
+    activation: str = "gelu"
     #: With a weighted mean of token vectors instead of pooling: the number of special tokens before and after a text.
     residual: tuple[int, int] | None = None
 
 
-#: Our name of each product in a layer, and the name in ``transformers``.
-_BERT = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attention": "attention.output.dense",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-}
-
-
-def teacher_tensors(
-    state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], *, layers: int, positions: int
-) -> dict[str, np.ndarray]:
-    """Return the weights of a ``transformers`` BertModel, quantised, under the names that the graph uses.
-
-    ``state`` is the model's state dict as float32 arrays. ``peaks`` holds, for ``n.qkv`` and ``n.up`` of each layer n,
-    the largest inputs, float32 (width,).
-    """
-    found = {
-        "words": state["embeddings.word_embeddings.weight"],
-        "positions": state["embeddings.position_embeddings.weight"][:positions]
-        + state["embeddings.token_type_embeddings.weight"][0],
-        "words.norm": state["embeddings.LayerNorm.weight"],
-        "words.norm.bias": state["embeddings.LayerNorm.bias"],
-    }
-    for number in range(layers):
-        layer = f"encoder.layer.{number}"
-        for name, source in _BERT.items():
-            found[f"{number}.{name}"] = state[f"{layer}.{source}.weight"]
-            found[f"{number}.{name}.bias"] = state[f"{layer}.{source}.bias"]
-        for name, source in (("attention", "attention.output"), ("down", "output")):
-            found[f"{number}.{name}.norm"] = state[f"{layer}.{source}.LayerNorm.weight"]
-            found[f"{number}.{name}.norm.bias"] = state[f"{layer}.{source}.LayerNorm.bias"]
-    return _quantized(found, peaks)
-
-
-def student_tensors(
+def encoder_tensors(
     state: Mapping[str, np.ndarray], peaks: Mapping[str, np.ndarray], sizes: EncoderSizes, *, positions: int
 ) -> dict[str, np.ndarray]:
-    """Return the weights of a :class:`training.students.TruncatedTransformer`; see :func:`teacher_tensors`."""
+    """Return the weights of a :class:`training.students.TruncatedTransformer` under the names that the graph uses.
+
+    ``state`` is its state dict as float32 arrays. ``peaks`` holds, for ``n.qkv`` and ``n.up`` of each layer n, the
+    largest inputs, float32 (width,). ``positions`` is the largest number of tokens, special ones included.
+    """
     found = {
         "words": state["trunk.words.weight"],
         "positions": state["trunk.positions"][:positions],
         "words.norm": state["trunk.norm.weight"],
         "words.norm.bias": state["trunk.norm.bias"],
     }
+    if "trunk.relative" in state:
+        found["relative"] = state["trunk.relative"]
     for number in range(sizes.layers):
         layer = f"trunk.layers.{number}"
         for kind in ("weight", "bias"):
@@ -120,7 +90,7 @@ def _quantized(found: dict[str, np.ndarray], peaks: Mapping[str, np.ndarray]) ->
     for name, tensor in found.items():
         if name in ("words", "table"):
             tensors[name], tensors[f"{name}.scale"] = quantize_rows(tensor)
-        elif tensor.ndim == 2 and name not in ("positions", "token_weight"):
+        elif tensor.ndim == 2 and name not in ("positions", "relative", "token_weight"):
             tensors[name], tensors[f"{name}.scale"] = quantize_columns(tensor.T)
         else:
             tensors[name] = tensor
@@ -139,11 +109,12 @@ def write_transformer(folder: Path, tensors: Mapping[str, np.ndarray], sizes: En
 
 
 def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *, int8: bool) -> None:
-    """Write the encoder with its pooling, as the teacher or the student runs it in PyTorch.
+    """Write the encoder with its pooling, as the student runs it in PyTorch.
 
     The graph needs these tensors:
 
     - ``words`` with ``.scale``, and ``positions``, with the embedding of token type 0 added;
+    - ``relative`` float32 (heads, 2 farthest + 1), if there are biases by distance;
     - for each layer n, ``n.query``, ``n.key``, ``n.value``, ``n.attention``, ``n.up`` and ``n.down``, each with
       ``.scale`` and ``.bias``;
     - ``n.qkv.factor`` and ``n.up.factor``, by which the rows are multiplied first;
@@ -170,16 +141,20 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
     positions = graph.op("Slice", graph.weight("positions"), zero, length, zero, one)
     hidden = norm(graph.op("Add", graph.dequantize(row, scale), positions), "words")
     key_mask = graph.op("Cast", "mask", to=TensorProto.INT32)
+    bias = [_relative(graph, length)] if "relative" in graph else []
     for number in range(sizes.layers):
         source = evened(hidden, f"{number}.qkv")
         query, key, value = (dense(source, f"{number}.{part}") for part in ("query", "key", "value"))
         context = graph.op(
-            "MultiHeadAttention", query, key, value, "", key_mask, domain="com.microsoft", num_heads=sizes.heads
+            "MultiHeadAttention",
+            *(query, key, value, "", key_mask, *bias),
+            domain="com.microsoft",
+            num_heads=sizes.heads,
         )
         attended = dense(graph.quantize_each(context), f"{number}.attention")
         hidden = norm(graph.op("Add", attended, hidden), f"{number}.attention")
-        inner = graph.op("Gelu", dense(evened(hidden, f"{number}.up"), f"{number}.up"))
-        down = dense(graph.quantize_above(inner, _LEAST_GELU), f"{number}.down")
+        inner = graph.activation(dense(evened(hidden, f"{number}.up"), f"{number}.up"), sizes.activation)
+        down = dense(graph.quantize_above(inner, _LEAST_ACTIVATION[sizes.activation]), f"{number}.down")
         hidden = norm(graph.op("Add", down, hidden), f"{number}.down")
     embedding = _residual(graph, hidden, sizes.residual) if sizes.residual else _pooled(graph, hidden, sizes.pooling)
     if sizes.normalize:
@@ -189,6 +164,18 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
         {"ids": (int64, ["n", "length"]), "mask": (int64, ["n", "length"])},
         {"embedding": (embedding, float32, ["n", "dim"])},
     )
+
+
+def _relative(graph: Graph, length: str) -> str:
+    """Return the biases by distance, float32 (1, heads, length, length): of each query's row and each key's column."""
+    farthest = graph.shape("relative")[1] // 2
+    last = graph.op("Squeeze", length)
+    places = graph.op("Range", graph.constant(0, np.int64), last, graph.constant(1, np.int64))
+    zero, one = graph.constant([0], np.int64), graph.constant([1], np.int64)
+    apart = graph.op("Sub", graph.op("Unsqueeze", places, zero), graph.op("Unsqueeze", places, one))
+    bounded = graph.op("Clip", apart, graph.constant(-farthest, np.int64), graph.constant(farthest, np.int64))
+    entries = graph.op("Add", bounded, graph.constant(farthest, np.int64))
+    return graph.op("Unsqueeze", graph.op("Gather", graph.weight("relative"), entries, axis=1), zero)
 
 
 def _mean(graph: Graph, hidden: str, weights: str) -> str:

@@ -30,6 +30,8 @@ from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models.config import ModelConfig
 
+#: Activations of feed-forward layers. A configuration states the number of one that is not the first, counted from 1.
+ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 #: Required agreement of the compiled step with the graph. Even with equal products, some values are rounded to int8
 #: differently.
 _LEAST_COSINE = 0.9995

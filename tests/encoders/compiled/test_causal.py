@@ -19,7 +19,7 @@ pytest.importorskip("onnx", reason="graphs are written with onnx")
 from numba import njit
 
 import typeahead
-from tests.causal import by_numpy, float_weights, four_bit_weights, write_folder
+from tests.causal import PLAIN, Form, by_numpy, float_weights, rounded_weights, write_folder
 from tests.encoders.compiled_marks import needs_compiled_steps
 from tests.texts import texts
 from typeahead.core.engine import Engine
@@ -46,15 +46,21 @@ DIM = COLUMNS
 TEXTS = ["how to boil an egg", "x", "東京の天気 tomorrow", "한국어 검색", "naive cafe " * 30]
 
 
-@pytest.fixture(scope="module", params=[8, 4])
-def bits(request: pytest.FixtureRequest) -> int:
-    """Bits of the feed-forward layers."""
-    return int(request.param)
+FORMS = {
+    "eight bits": PLAIN,
+    "four bits in feed-forward layers": Form(feed_forward_bits=4),
+    "four bits, biases by distance": Form(feed_forward_bits=4, attention_bits=4, relative=True),
+}
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def form(request: pytest.FixtureRequest) -> Form:
+    return FORMS[request.param]
 
 
 @pytest.fixture(scope="module")
-def folder(bits: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("compiled"), dim=DIM, ahead=True, feed_forward_bits=bits)
+def folder(form: Form, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("compiled"), dim=DIM, ahead=True, form=form)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +96,11 @@ def test_whatever_is_typed_both_read_outs_are_the_graphs(
 
 @needs_compiled_steps
 @pytest.mark.parametrize("text", TEXTS)
-def test_steps_agree_with_the_formulas_in_float64(compiled: CausalEncoder, bits: int, text: str) -> None:
-    weights = float_weights(30_522, dim=DIM, ahead=True)
-    weights = four_bit_weights(weights) if bits == 4 else weights
+def test_steps_agree_with_the_formulas_in_float64(compiled: CausalEncoder, form: Form, text: str) -> None:
+    weights = rounded_weights(float_weights(30_522, dim=DIM, ahead=True, form=form), form)
     tokens = compiled.tokenizer.encode(text)
     for vectors, readout in ((compiled.encode([text]), "readout"), (compiled.encode_ahead([text]), "ahead")):
-        expected = by_numpy(weights, (101,), tokens, readout=readout)
+        expected = by_numpy(weights, (101,), tokens, readout=readout, form=form)
         assert vectors[0] @ expected.astype(np.float32) > 0.999
 
 
@@ -145,6 +150,21 @@ def test_embeddings_of_a_dot_product_student_keep_their_length(tmp_path: Path) -
     expected = by_numpy(float_weights(30_522, dim=DIM), (101,), encoder.tokenizer.encode("an egg"), normalize=False)
     assert encoder.compiled  # type: ignore[union-attr]
     assert np.linalg.norm(encoder.encode(["an egg"])) == pytest.approx(np.linalg.norm(expected), rel=0.02)
+
+
+@needs_compiled_steps
+@pytest.mark.parametrize("activation", ["gelu_tanh", "relu"])
+def test_other_activations_agree_with_the_formulas(activation: str, tmp_path: Path) -> None:
+    form = Form(activation=activation)
+    encoder = typeahead.load(write_folder(tmp_path / "model", dim=DIM, form=form))
+    assert encoder.compiled  # type: ignore[union-attr]
+    graph = CausalEncoder(encoder.config, tmp_path / "model", compiled=False)
+    precise = CausalEncoder(encoder.config, tmp_path / "model", variant="-float32")
+    expected = by_numpy(
+        float_weights(30_522, dim=DIM, form=form), (101,), encoder.tokenizer.encode("an egg"), form=form
+    )
+    for one, least in ((encoder, 0.999), (graph, 0.999), (precise, 0.9995)):
+        assert one.encode(["an egg"])[0] @ expected.astype(np.float32) > least
 
 
 @needs_compiled_steps
@@ -227,13 +247,14 @@ def test_sizes_that_are_not_of_the_kind_are_left_to_the_graph(causal: CausalEnco
 
 
 @needs_compiled_steps
+@pytest.mark.parametrize("entry", ["feed_forward_bits", "attention_bits"])
 @pytest.mark.parametrize("stated", [0, 3, 4, 8])
 def test_bits_that_the_weights_do_not_have_are_left_to_the_graph(
-    compiled: CausalEncoder, graph: CausalEncoder, folder: Path, bits: int, stated: int
+    compiled: CausalEncoder, graph: CausalEncoder, folder: Path, form: Form, entry: str, stated: int
 ) -> None:
-    shape = {**compiled.config.shape, "feed_forward_bits": stated}
+    shape = {**compiled.config.shape, entry: stated}
     encoder = CausalEncoder(replace(compiled.config, shape=shape), folder)
-    assert encoder.compiled == (stated == bits)
+    assert encoder.compiled == (stated == getattr(form, entry))
     np.testing.assert_array_equal(encoder.encode(TEXTS), (compiled if encoder.compiled else graph).encode(TEXTS))
 
 

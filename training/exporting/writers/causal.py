@@ -29,13 +29,10 @@ def write(student: Causal, target: Target) -> Written:
         normalize=student.similarity == "cosine",
         ahead=student.guess is not None,
         feed_forward_bits=trunk["feed_forward_bits"],
+        attention_bits=trunk["attention_bits"],
+        activation=trunk["activation"],
     )
-    tensors = causal_tensors(
-        arrays_of(student),
-        layers=sizes.layers,
-        positions=len(student.start_ids) + target.max_tokens,
-        feed_forward_bits=sizes.feed_forward_bits,
-    )
+    tensors = causal_tensors(arrays_of(student), sizes, positions=len(student.start_ids) + target.max_tokens)
     write_causal(target.folder, tensors, sizes)
     return Written(sizes.shape(), prefix_ids=tuple(student.start_ids))
 
@@ -43,6 +40,8 @@ def write(student: Causal, target: Target) -> Written:
 def words(student: CausalRecipe, teacher: str) -> Words:
     """See :mod:`training.exporting.writers.parts`."""
     layers = len(student.teacher_layers) or student.layers
-    four_bits = ", those of feed-forward layers of four bits" if student.feed_forward_bits == 4 else ""
+    kinds = {"feed-forward layers": student.feed_forward_bits, "attention": student.attention_bits}
+    four = " and ".join(name for name, bits in kinds.items() if bits == 4)
+    four_bits = f", those of {four} of four bits" if four else ""
     introduction = _CARD.format(teacher=teacher, layers=layers, ahead=_AHEAD if student.ahead else "")
     return Words(introduction, weights=f"int8{four_bits}, run by ONNX Runtime")

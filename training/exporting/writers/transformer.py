@@ -1,12 +1,13 @@
-"""Encoders of whole texts: ST(k), and the BERT teacher itself as a passage encoder."""
+"""Encoders of whole texts: ST(k), and the teacher itself as a passage encoder, which is ST(k) with all layers."""
 
 from __future__ import annotations
 
-from training.exporting.graphs_transformer import EncoderSizes, student_tensors, teacher_tensors, write_transformer
+from training.exporting.graphs_transformer import EncoderSizes, encoder_tensors, write_transformer
 from training.exporting.smoothing import input_peaks, random_ids
 from training.exporting.writers.parts import Target, Words, Written, arrays_of
 from training.student_recipes import TransformerRecipe
 from training.students.transformer import TruncatedTransformer
+from training.students.trunk import Trunk
 
 _CARD = """\
 A query encoder for whole texts, in the embedding space of **{teacher}**: an index of that teacher's vectors is searched
@@ -25,6 +26,7 @@ def write(student: TruncatedTransformer, target: Target) -> Written:
         epsilon=trunk["epsilon"],
         pooling=student.pooling,
         normalize=student.similarity == "cosine",
+        activation=trunk["activation"],
         residual=(len(before), len(after)) if student.residual else None,
     )
     ids = random_ids(target.teacher, before, after)
@@ -35,7 +37,7 @@ def write(student: TruncatedTransformer, target: Target) -> Written:
     }
     peaks = input_peaks(lambda: student.trunk(ids), readers)
     positions = len(before) + target.max_tokens + len(after)
-    write_transformer(target.folder, student_tensors(arrays_of(student), peaks, sizes, positions=positions), sizes)
+    write_transformer(target.folder, encoder_tensors(arrays_of(student), peaks, sizes, positions=positions), sizes)
     return Written({"layers": sizes.layers}, before, after)
 
 
@@ -43,30 +45,18 @@ def write_teacher(target: Target) -> Written:
     """Write the teacher as an encoder of passages.
 
     Raises:
-        ValueError: the teacher is not a BERT.
+        ValueError: no trunk computes the teacher (:mod:`training.architectures`).
     """
     teacher = target.teacher
-    settings = teacher.model.config
-    if settings.model_type != "bert":
-        raise ValueError(f"a {settings.model_type!r} teacher cannot be exported, only a 'bert' one")
-    sizes = EncoderSizes(
-        layers=settings.num_hidden_layers,
-        heads=settings.num_attention_heads,
-        epsilon=settings.layer_norm_eps,
-        pooling=teacher.pooling,
-        normalize=teacher.normalize,
-    )
     before, after = teacher.special_ids(teacher.passage_prompt)
-    ids = random_ids(teacher, before, after)
-    readers = {
-        f"{number}.{name}": reader
-        for number, layer in enumerate(teacher.model.encoder.layer)
-        for name, reader in (("qkv", layer.attention.self.query), ("up", layer.intermediate.dense))
-    }
-    peaks = input_peaks(lambda: teacher.model(input_ids=ids), readers)
-    tensors = teacher_tensors(arrays_of(teacher.model), peaks, layers=sizes.layers, positions=teacher.max_length)
-    write_transformer(target.folder, tensors, sizes)
-    return Written({"layers": sizes.layers}, tuple(before), tuple(after))
+    whole = TruncatedTransformer(
+        Trunk.of_teacher(teacher),
+        prefix_ids=before,
+        suffix_ids=after,
+        pooling=teacher.pooling,
+        similarity="cosine" if teacher.normalize else "dot",
+    )
+    return write(whole.eval(), target)
 
 
 def words(student: TransformerRecipe, teacher: str) -> Words:

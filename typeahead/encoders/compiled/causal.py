@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from typeahead.core.encoder import Vectors
 from typeahead.core.states import check_vectors, matrix
 from typeahead.encoders.compiled.caching import compiled
-from typeahead.encoders.compiled.causal_layers import add_and_norm, attend, dense, finish, gelu, sum_up
+from typeahead.encoders.compiled.causal_layers import activate, add_and_norm, attend, dense, finish, sum_up
 from typeahead.encoders.compiled.kernels import half, to_half
 from typeahead.encoders.compiled.vnni import BYTES, COLUMNS, LANES, VECTORS, aligned, supported
 from typeahead.encoders.compiled.vnni_blocks import pack_blocks
@@ -51,14 +51,18 @@ class CompiledStep:
             pack_blocks(tensors[name], tensors[f"{name}.scale"], _bits(config, name)) for name in (*names, *readouts)
         ]
         norms = ["words", *(f"{layer}.{name}" for layer in range(layers) for name in _NORMS)]
+        # By distance, nearest first, and then by head.
+        relative = tensors["relative"][0, :, 0, ::-1].T if "relative" in tensors else np.empty(0, np.float32)
         numbers = (
             [scales for _, scales in packed],
             [*(tensors[f"{name}.bias"] for name in names), np.zeros(config.dim, np.float32)],
             [tensors[f"{name}.norm{part}"] for name in norms for part in ("", ".bias")],
             [tensors["positions"].reshape(-1)],
+            # Attention scales the sum of scores and biases.
+            [relative.reshape(-1) * np.sqrt(np.float32(width // heads))],
         )
         parts = [np.concatenate(one) for one in numbers]
-        bits = _bits(config, "0.up")
+        forms = _bits(config, "0.qkv"), _bits(config, "0.up"), config.shape.get("activation", 1)
         blocks = [tensors[name].shape[2] * 8 // _bits(config, name) for name in ("0.qkv", "0.up", "0.down", "readout")]
         #: Number of entries in a token's keys and values, in its sums, and in its readouts.
         self.kept, self.sums, self.read = 2 * layers * width, config.dim + width + 1, config.dim * len(readouts)
@@ -67,7 +71,7 @@ class CompiledStep:
         self.arrays = (
             aligned(np.concatenate([weights for weights, _ in packed])),
             np.concatenate(parts),
-            np.array([layers, heads, width, len(tensors["0.up"]), bits, *blocks, *(len(part) for part in parts[:3])]),
+            np.array([layers, heads, width, len(tensors["0.up"]), *forms, *blocks, *(len(part) for part in parts[:4])]),
             np.float32(tensors["epsilon"][0]),
             config.teacher.normalized,
         )
@@ -82,7 +86,7 @@ class CompiledStep:
         # block.
         if "epsilon" not in tensors or config.shape["width"] // config.shape["heads"] % LANES:
             return None
-        if _bits(config, "0.up") not in (4, 8):
+        if not {_bits(config, "0.up"), _bits(config, "0.qkv")} <= {4, 8}:
             return None
         for name, inputs in _inputs(config, len(tensors["0.up"])):
             columns, blocks, size = tensors[name].shape
@@ -123,7 +127,10 @@ class CompiledStep:
 
 def _bits(config: ModelConfig, name: str) -> int:
     """Return the number of bits of a product's weights."""
-    return config.shape.get("feed_forward_bits", 8) if name.split(".")[-1] in _FEED_FORWARD else 8
+    product = name.split(".")[-1]
+    if product in READOUTS:
+        return 8
+    return config.shape.get("feed_forward_bits" if product in _FEED_FORWARD else "attention_bits", 8)
 
 
 def _inputs(config: ModelConfig, inner: int) -> list[tuple[str, int]]:
@@ -196,12 +203,14 @@ def _steps(
     """
     count, longest = tokens.shape[0], lengths.max()
     layers, heads, width, inner = sizes[0], sizes[1], sizes[2], sizes[3]
-    bits, narrow, up_block, down_block, read_block = sizes[4], sizes[5], sizes[6], sizes[7], sizes[8]
+    attention_bits, bits, activation = sizes[4], sizes[5], sizes[6]
+    narrow, up_block, down_block, read_block = sizes[7], sizes[8], sizes[9], sizes[10]
     own = vectors.shape[1] - rows.shape[1]
     dim = rows.shape[1] - width - 1
-    scales, bias = numbers, numbers[sizes[9] :]
-    norm = bias[sizes[10] :]
-    positions = norm[sizes[11] :]
+    scales, bias = numbers, numbers[sizes[11] :]
+    norm = bias[sizes[12] :]
+    positions = norm[sizes[13] :]
+    relative = positions[sizes[14] :]
     word, hidden = np.empty((count, width), np.float32), np.empty((count, width), np.float32)
     mixed, packed = np.empty((count, width), np.float32), np.empty((count, 3 * width), np.float32)
     up, read = np.empty((count, inner), np.float32), np.empty((count, 2 * width), np.float32)
@@ -220,17 +229,17 @@ def _steps(
         add_and_norm(word[row], positions[lengths[row] * width :], norm, epsilon, hidden[row])
     norm = norm[2 * width :]
     for layer in range(layers):
-        dense(hidden, count, narrow, 8, weights, scales, bias, packed, room)
-        weights, scales = weights[3 * width * width :], scales[3 * width * width // narrow :]
+        dense(hidden, count, narrow, attention_bits, weights, scales, bias, packed, room)
+        weights, scales = weights[3 * width * width * attention_bits // 8 :], scales[3 * width * width // narrow :]
         bias = bias[3 * width :]
         first = 2 * layer * width
         for row in range(count):
             new = kept[children[row]]
             for place in range(2 * width):
                 new[first + place] = to_half(packed[row, width + place])
-            attend(packed[row], past, paths[row, : lengths[row]], new, first, heads, scores, mixed[row])
-        dense(mixed, count, narrow, 8, weights, scales, bias, word, room)
-        weights, scales = weights[width * width :], scales[width * width // narrow :]
+            attend(packed[row], past, paths[row, : lengths[row]], new, first, heads, relative, scores, mixed[row])
+        dense(mixed, count, narrow, attention_bits, weights, scales, bias, word, room)
+        weights, scales = weights[width * width * attention_bits // 8 :], scales[width * width // narrow :]
         bias = bias[width:]
         for row in range(count):
             add_and_norm(word[row], hidden[row], norm, epsilon, mixed[row])
@@ -239,7 +248,7 @@ def _steps(
         weights, scales = weights[width * inner * bits // 8 :], scales[width * inner // up_block :]
         bias = bias[inner:]
         for row in range(count):
-            gelu(up[row])
+            activate(up[row], activation)
         dense(up, count, down_block, bits, weights, scales, bias, word, room)
         weights, scales = weights[width * inner * bits // 8 :], scales[width * inner // down_block :]
         bias = bias[width:]

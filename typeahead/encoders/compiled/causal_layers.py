@@ -7,13 +7,14 @@ and defines the storage. Products process up to four tokens at once, everything 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from typeahead.encoders.compiled.attention import add_shares, scores_of
 from typeahead.encoders.compiled.caching import compiled
-from typeahead.encoders.compiled.kernels import erf, exp, half, largest, square
+from typeahead.encoders.compiled.kernels import erf, exp, half, largest, square, tanh
 from typeahead.encoders.compiled.vnni import LANES
 from typeahead.encoders.compiled.vnni_blocks import (
     blocks_of_four,
@@ -29,6 +30,8 @@ from typeahead.encoders.compiled.vnni_blocks import (
 # Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _F = np.float32
 _ROOT_HALF = _F(0.5**0.5)
+# Of GELU's tanh form.
+_SHARE, _CUBE = _F(math.sqrt(2 / math.pi)), _F(0.044715)
 
 
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
@@ -66,18 +69,29 @@ def add_and_norm(values: Any, other: Any, norm: Any, epsilon: np.float32, result
 
 
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
-def gelu(values: Any) -> None:
-    """GELU of float32 (n,), in place."""
-    for place in range(values.shape[0]):
-        value = values[place]
-        values[place] = _F(0.5) * value * (_F(1) + erf(value * _ROOT_HALF))
+def activate(values: Any, kind: int) -> None:
+    """Apply an activation to float32 (n,), in place: GELU (1), its tanh form (2) or ReLU (3)."""
+    if kind == 1:
+        for place in range(values.shape[0]):
+            value = values[place]
+            values[place] = _F(0.5) * value * (_F(1) + erf(value * _ROOT_HALF))
+    elif kind == 2:
+        for place in range(values.shape[0]):
+            value = values[place]
+            values[place] = _F(0.5) * value * (_F(1) + tanh(_SHARE * (value + _CUBE * value * value * value)))
+    else:
+        for place in range(values.shape[0]):
+            values[place] = max(values[place], _F(0))
 
 
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
-def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int, room: Any, result: Any) -> None:
+def attend(
+    packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int, relative: Any, room: Any, result: Any
+) -> None:
     """Attention of one token over the rows ``path`` of ``past`` and over itself, with its own row in ``kept``.
 
-    In each row, the keys start at ``first`` and the values follow; ``packed`` starts with the token's query. ``room``
+    In each row, the keys start at ``first`` and the values follow; ``packed`` starts with the token's query.
+    ``relative`` holds what is added to the scores of all heads at a distance of 0, 1, …; it may be empty. ``room``
     (n + 3, heads) is scratch space for the scores, their maximum and their sum.
     """
     width, before = result.shape[0], path.shape[0]
@@ -87,6 +101,11 @@ def attend(packed: Any, past: Any, path: Any, kept: Any, first: int, heads: int,
     for row in range(before):
         scores_of(query, past[path[row]].ctypes.data + key, shares[row].ctypes.data, heads, chunks)
     scores_of(query, kept.ctypes.data + key, shares[before].ctypes.data, heads, chunks)
+    if relative.shape[0]:
+        for row in range(before + 1):
+            biases = relative[(before - row) * heads :]
+            for head in range(heads):
+                shares[row, head] += biases[head]
     for head in range(heads):
         greatest[head] = shares[before, head]
         total[head] = _F(0)
