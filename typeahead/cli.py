@@ -32,6 +32,7 @@ COMMANDS = (
     ("bench", "measure latency"),
     ("token", "make a signed token with rights, a filter and an expiry"),
     ("compile", "compile everything ahead, for a read-only file system"),
+    ("train", "train an encoder for your own teacher"),
     ("models", "list, show, verify and import models"),
 )
 

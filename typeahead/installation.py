@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 #: The name on PyPI. "typeahead" there is another project; here, it is just the name of the import and the command.
@@ -38,6 +41,22 @@ def install_command(extra: str, *, package: Path | None = None) -> str:
     if _is_checkout(checkout):
         return f'pip install -e "{checkout}[{extra}]"'
     return f'pip install "{DISTRIBUTION}[{extra}]"'
+
+
+def import_training(module: str, *, package: Path | None = None) -> ModuleType:
+    """Import a module of ``training``: it lies beside the package in a checkout, and inside the package in a wheel.
+
+    It is no top-level package of a wheel, because others have one of that name, too. ``package`` is as for
+    :func:`install_command`. Raises ``ImportError`` if another ``training`` is found first.
+    """
+    inside = package or Path(__file__).resolve().parent
+    folder = inside / "_training" if (inside / "_training").is_dir() else inside.parent
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    found = import_module(f"training.{module}")
+    if not Path(str(found.__file__)).resolve().is_relative_to(folder):
+        raise ImportError(f"{found.__file__} hides the package 'training' of typeahead: run this from another folder")
+    return found
 
 
 def _is_checkout(folder: Path) -> bool:

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,8 +59,16 @@ def encode_with_student(student: Student, teacher: TorchTeacher, texts: Sequence
     return as_array(torch.cat(rows))
 
 
-def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]) -> None:
-    """Write the model folder of a finished run.
+def export_student(
+    run: Path,
+    recipe: Recipe,
+    out: Path,
+    figures: Sequence[Path],
+    *,
+    command: str = "",
+    sources: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """Write the model folder of a finished run. ``command`` and ``sources`` are for the card.
 
     Raises:
         ValueError: the student's family is not known, another recipe or teacher made the run, or ``out`` holds
@@ -92,7 +101,13 @@ def export_student(run: Path, recipe: Recipe, out: Path, figures: Sequence[Path]
             files={},
         )
         card = student_card(
-            recipe, run, figures, teacher=about(recipe.teacher, teacher), passages=passages_beside(out, info)
+            recipe,
+            run,
+            figures,
+            teacher=about(recipe.teacher, teacher),
+            passages=passages_beside(out, info),
+            command=command,
+            sources=sources,
         )
         finish(out, folder, config, reference, family.min_cosine, card)
 

@@ -29,9 +29,9 @@ _JUDGING, _RESERVE = 0.04, 0.06
 #: The share of the time for the static student, which comes first.
 _STATIC = 0.06
 #: Passes over the texts: those that a plan is made with, and the most that are of use.
-_PASSES, _MOST_PASSES = 3, 12
+_PASSES, MOST_PASSES = 3, 12
 #: Below so many texts times passes, layers of the teacher have not learnt to look back only, and a GRU is better.
-_LEAST_CAUSAL = 40_000
+_LEAST_CAUSAL = 10_000
 #: Units of a GRU, and of the layer of a static student.
 HIDDEN, READOUT = 384, 512
 #: Weights of feed-forward layers above which they are stored in four bits, and then those of attention.
@@ -61,6 +61,8 @@ class Plan:
     #: Texts to train on, and how often each is used.
     texts: int
     passes: float
+    #: The most texts that a student of any family would have time for.
+    most_texts: int
     beginning: float
     table: float
     vectors: float
@@ -137,7 +139,7 @@ def plan(
         once = (tokens + 1) * student_weights(checked, family) / speeds.learning
         count = min(available, max(int(rest / (each + _PASSES * once)), 1))
         left = max(rest - count * each, 0.0)
-        return count, count * each, min(left / max(count * once, 1e-9), _MOST_PASSES)
+        return count, count * each, min(left / max(count * once, 1e-9), MOST_PASSES)
 
     family = request.family
     if family == "auto":
@@ -148,6 +150,7 @@ def plan(
             enough = "causal" in checked.families and texts * passes >= _LEAST_CAUSAL
             family = "causal" if enough else "gru" if "gru" in checked.families else "static"
     texts, vectors, passes = divided(family)
+    most_texts = max(divided(name)[0] for name in ((family,) if request.family != "auto" else checked.families))
     once = (tokens + 1) * student_weights(checked, family) / speeds.learning
     weights = student_weights(checked, family) if family == "causal" else 0.0
     tables = facts.rows * facts.dim * (2 if family == "causal" else 1)
@@ -159,6 +162,7 @@ def plan(
         family=family,
         texts=texts,
         passes=passes,
+        most_texts=most_texts,
         beginning=beginning,
         table=table,
         vectors=vectors,

@@ -13,6 +13,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,50 @@ from training.students.files import STUDENT, read_metadata
 from training.students.rounding import set_rounding
 from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
+from typeahead.progress import OnProgress
 
 #: Seconds between checkpoints. Those of twelve layers of 768 take 1.3 GB and some seconds to write.
 _CHECKPOINT_SECONDS = 300.0
 
+#: Texts of a shard of vectors whose progress is followed.
+_WATCHED_SHARD = 1024
+
 #: Called after each batch with the stage, how many of its batches are done, and how many there are.
 OnBatch = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A teacher, and the texts of a recipe with its vectors."""
+
+    teacher: TorchTeacher
+    cache: VectorCache
+    corpus: Corpus
+    development: Development
+
+
+def prepare(
+    recipe: Recipe,
+    accelerator: Accelerator,
+    *,
+    teacher: TorchTeacher | None = None,
+    on_progress: OnProgress | None = None,
+) -> Prepared:
+    """Load the teacher of a recipe, unless it is given, and compute its vectors of all texts and tokens.
+
+    ``on_progress`` is called while it does; without it, bars are drawn on a terminal.
+    """
+    teacher = teacher or TorchTeacher.of(recipe.teacher, device=accelerator.device)
+    # Small shards where somebody waits: each is a step of the progress, and what a kill can cost.
+    options = {"shard_size": _WATCHED_SHARD, "on_progress": on_progress} if on_progress else {}
+    cache = VectorCache(Path(recipe.cache), teacher, **options)
+    with accelerator.main_process_first():
+        corpus = Corpus(recipe, teacher, cache, fill=accelerator.is_main_process)
+        teacher.token_vectors(cache.folder)
+    development = Development(typed=recipe.typed)
+    for path, held_out in corpus.held_out.items():
+        development.add(path.stem, held_out, corpus.beside(path), teacher, cache, recipe.student.max_tokens)
+    return Prepared(teacher, cache, corpus, development)
 
 
 class Stopped(Exception):
@@ -57,6 +97,7 @@ class Run:
         trackers: names of trackers of ``accelerate``, such as "tensorboard".
         on_batch: called after each batch; without it, a bar is drawn on a terminal.
         command: what made the run, for its log; by default this module's own command line.
+        prepared: the teacher and the texts, if another run of the same texts has them already.
     """
 
     def __init__(
@@ -70,6 +111,7 @@ class Run:
         trackers: Sequence[str] = (),
         on_batch: OnBatch | None = None,
         command: str = "",
+        prepared: Prepared | None = None,
     ) -> None:
         torch.set_num_threads(threads)
         # With "bf16", products are in bfloat16, while weights, sums and optimizers stay in float32.
@@ -82,17 +124,8 @@ class Run:
         if self.accelerator.mixed_precision not in PRECISIONS:
             raise ValueError(f"precision {self.accelerator.mixed_precision!r} is not one of {PRECISIONS}")
         self.recipe, self.folder = recipe, folder
-        self.teacher = TorchTeacher.of(recipe.teacher, device=self.accelerator.device)
-        cache = VectorCache(Path(recipe.cache), self.teacher)
-        with self.accelerator.main_process_first():
-            self.corpus = Corpus(recipe, self.teacher, cache, fill=self.accelerator.is_main_process)
-            self.teacher.token_vectors(cache.folder)
-        self._cache = cache
-        self.texts = self.corpus.texts
-        self.development = Development(typed=recipe.typed)
-        for path, held_out in self.corpus.held_out.items():
-            training = self.corpus.beside(path)
-            self.development.add(path.stem, held_out, training, self.teacher, cache, recipe.student.max_tokens)
+        self.prepared = prepared or prepare(recipe, self.accelerator)
+        self.teacher, self.texts = self.prepared.teacher, self.prepared.corpus.texts
         torch.manual_seed(recipe.seed)
         if start is None:
             counts = self.texts.counts(self.teacher.model.config.vocab_size)
@@ -126,6 +159,19 @@ class Run:
     def stop(self) -> None:
         """Ask the run to write a checkpoint after this batch and raise :class:`Stopped`. A signal handler may."""
         self._stop = True
+
+    def try_batches(self, count: int) -> int:
+        """Train up to ``count`` batches of the first stage, to measure what they take; returns how many there were."""
+        stage = self.recipe.stages[0]
+        rows = self.prepared.corpus.rows(stage)
+        objectives = Objectives(stage, self.texts, rows, self.teacher, self.prepared.cache, self.recipe.seed)
+        optimizers = optimizers_of(self.student, stage)
+        set_rates(optimizers, stage, 0, stage.length(len(rows))[1])
+        done = 0
+        for part in islice(self.texts.batches(stage.batch, np.random.default_rng(done), rows=rows), count):
+            self._batch((0, 0, done), stage, objectives, optimizers, part)
+            done += 1
+        return done
 
     @property
     def _checkpoint(self) -> Path:
@@ -172,7 +218,7 @@ class Run:
     def evaluate(self) -> dict[str, float]:
         """The student's figures on the development split."""
         self.student.eval()
-        figures = self.development.evaluate(self.student)
+        figures = self.prepared.development.evaluate(self.student)
         self.student.train()
         return figures
 
@@ -227,12 +273,12 @@ class Run:
             self._best.remove()
 
     def _stage(self, number: int, stage: StageRecipe, optimizers: list[torch.optim.Optimizer]) -> None:
-        rows = self.corpus.rows(stage)
+        rows = self.prepared.corpus.rows(stage)
         if not len(rows):
             raise ValueError(f"stage {stage.name!r} has no texts: check its files, limits and max_tokens")
         set_rounding(self.student, on=stage.rounded)
         per_pass, total = stage.length(len(rows))
-        objectives = Objectives(stage, self.texts, rows, self.teacher, self._cache, self.recipe.seed)
+        objectives = Objectives(stage, self.texts, rows, self.teacher, self.prepared.cache, self.recipe.seed)
         hidden = self._on_batch is not None or not self.accelerator.is_main_process or None
         with tqdm(total=total, desc=stage.name, unit="batch", disable=hidden, mininterval=5) as bar:
             for epoch in range(self.done[1] if self.done[0] == number else 0, math.ceil(total / per_pass)):

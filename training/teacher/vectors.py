@@ -17,6 +17,8 @@ import numpy as np
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from typeahead.progress import OnProgress
+
 if TYPE_CHECKING:
     from training.teacher.torch_teacher import TorchTeacher
 
@@ -36,13 +38,17 @@ class VectorCache:
     ``<folder>/<teacher key>/00000.safetensors`` holds ``digest`` uint8 (n, 16), BLAKE2b of prompt and text, and
     ``vectors`` float16 (n, dim). A shard is written under another name and gets its own when it is whole. So a killed
     run loses at most one shard, and several processes can write at once. Vectors are mapped into memory, not read: a
-    million of them take no memory until they are used.
+    million of them take no memory until they are used. ``on_progress`` is called after each shard; without it, a bar is
+    drawn on a terminal.
     """
 
-    def __init__(self, folder: Path, teacher: TorchTeacher, *, shard_size: int = 8192) -> None:
+    def __init__(
+        self, folder: Path, teacher: TorchTeacher, *, shard_size: int = 8192, on_progress: OnProgress | None = None
+    ) -> None:
         self.teacher = teacher
         self.folder = folder / teacher.key()
         self.shard_size = shard_size
+        self._on_progress = on_progress
         self.folder.mkdir(parents=True, exist_ok=True)
         for partial in self.folder.glob("*.partial"):
             if partial.stat().st_mtime < time.time() - _ABANDONED:
@@ -75,7 +81,8 @@ class VectorCache:
             ValueError: the teacher gave a vector that is not finite.
         """
         missing = [text for text in dict.fromkeys(texts) if digest_of(prompt + text) not in self._where]
-        with tqdm(total=len(missing), desc=label, unit="text", disable=None, mininterval=5) as progress:
+        hidden = True if self._on_progress else None
+        with tqdm(total=len(missing), desc=label, unit="text", disable=hidden, mininterval=5) as progress:
             for start in range(0, len(missing), self.shard_size):
                 part = missing[start : start + self.shard_size]
                 vectors = self.teacher.encode(part, prompt=prompt).astype(np.float16)
@@ -86,6 +93,8 @@ class VectorCache:
                 save_file({"digest": digests, "vectors": vectors}, partial)
                 self._add(self._place(partial))
                 progress.update(len(part))
+                if self._on_progress:
+                    self._on_progress(label, start + len(part), len(missing))
 
     def _place(self, partial: Path) -> Path:
         """Give a whole shard the next free number. A link is used because, unlike a rename, it replaces nothing."""

@@ -1,0 +1,258 @@
+"""Carries out a guided training, in a folder from which it can be resumed.
+
+The folder of a run holds ``request.json`` (what was asked), ``texts/`` (:mod:`training.gathering`), ``plan.json`` (what
+was decided once the machine was measured), ``teacher-vectors/``, the recipes ``static.toml`` and ``student.toml`` with
+their runs, and ``progress.log``. Whatever is there is not done again, so the same command continues after a kill.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from accelerate import Accelerator
+
+from training.exporting.export import export_student, export_teacher
+from training.gathering.gathered import REPORT
+from training.guided.checks import Checked, check, check_disk
+from training.guided.judging import Judged, judge
+from training.guided.measuring import learning_seconds, reading_speed
+from training.guided.plan import MOST_PASSES, Speeds, batches
+from training.guided.planning import gathered_for, longest_text
+from training.guided.recipes import BATCH, write_recipe
+from training.guided.reporting import Reporter
+from training.guided.request import Request
+from training.guided.starting import start_from
+from training.recipe import Recipe, read_recipe
+from training.stage1.best import overall
+from training.stage1.distill import Prepared, Run, prepare
+from training.students.files import STUDENT
+from training.teacher.torch_teacher import TorchTeacher
+from typeahead.errors import TrainingError
+
+#: Passes of the first, static student over the texts, at most, and of any student at least.
+_STATIC_PASSES, _LEAST_PASSES = 6, 0.2
+#: The plan says -1 for what is still to be measured.
+_UNKNOWN = -1
+
+
+def make(request: Request, reporter: Reporter, *, command: str = "typeahead train") -> Judged:
+    """Train, export and judge an encoder.
+
+    Args:
+        request: what is asked.
+        reporter: hears how it goes.
+        command: the command line, for logs and cards.
+
+    Raises:
+        MissingExtra: a package of the extra "training" is missing.
+        TrainingError: it cannot begin or continue; the message says why, and what to do.
+        Stopped: a signal asked for it. The same request continues.
+    """
+    began = time.monotonic()
+    checked = check(request)
+    _claim(request)
+    reporter.to_file(request.folder / "progress.log")
+    for remark in checked.remarks:
+        reporter.say(remark)
+    return _Making(request, checked, reporter, command, began).run()
+
+
+class _Making:
+    """One call of :func:`make`."""
+
+    def __init__(self, request: Request, checked: Checked, reporter: Reporter, command: str, began: float) -> None:
+        self._request, self._checked, self._reporter, self._command = request, checked, reporter, command
+        self._began = began
+        self._folder = request.folder
+        self._threads = request.threads or os.cpu_count() or 1
+        self._max_tokens = longest_text(checked)
+        self._prepared: Prepared | None = None
+
+    def run(self) -> Judged:
+        """All of it."""
+        decided = self._decide()
+        runs = []
+        for name, family in (("static", "static"), ("student", decided["family"])):
+            if not decided["batches"][name]:
+                continue
+            out = self._folder / name
+            if not (out / STUDENT).is_file():
+                if decided["batches"][name] == _UNKNOWN:
+                    decided["batches"][name] = self._measured(name, family, decided)
+                    _write(self._folder / "plan.json", decided)
+                self._train(self._recipe(name, family, decided["batches"][name]), out)
+            runs.append((family, self._recipe(name, family, decided["batches"][name]), out))
+        return self._finish(runs)
+
+    @cached_property
+    def _accelerator(self) -> Accelerator:
+        return Accelerator(cpu=self._request.cpu)
+
+    @cached_property
+    def _teacher(self) -> TorchTeacher:
+        self._reporter.say(f"Loading {self._checked.facts.name}.")
+        # As the recipe states it: the keys of cached vectors depend on its settings and its type.
+        recipe = self._recipe("student", "static", _UNKNOWN)
+        return TorchTeacher.of(recipe.teacher, device=self._accelerator.device)
+
+    def _prepare(self, recipe: Recipe) -> Prepared:
+        if self._prepared is None:
+            on_progress = self._reporter.progress
+            self._prepared = prepare(recipe, self._accelerator, teacher=self._teacher, on_progress=on_progress)
+        return self._prepared
+
+    def _recipe(self, name: str, family: str, count: int) -> Recipe:
+        path = write_recipe(
+            self._request,
+            self._checked,
+            family,
+            name=name,
+            batches=max(count, 1),
+            max_tokens=self._max_tokens,
+            # The first student is only a start for others; its table serves them better without a layer behind it.
+            readout=name == "student",
+        )
+        return read_recipe(path)
+
+    def _decide(self) -> dict[str, Any]:
+        """Gather the texts and decide on the plan, or read what an earlier call decided."""
+        path = self._folder / "plan.json"
+        if path.is_file():
+            self._reporter.say(f"Continuing the run in {self._folder}.")
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return found
+        request, checked = self._request, self._checked
+        expected = Speeds.expected(threads=self._threads, bfloat16=self._teacher.dtype == "bfloat16")
+        speeds = Speeds(reading_speed(self._teacher, checked.facts.layer_weights), expected.learning)
+        gathered, made = gathered_for(
+            request, checked, speeds, self._teacher.tokenizer.backend_tokenizer, passed=self._passed()
+        )
+        self._reporter.say(str(gathered.report))
+        if not gathered.training:
+            raise TrainingError("there is no text to train on: the counts above say why")
+        check_disk(self._folder, made.disk)
+        self._reporter.say(f"The plan:\n{made}")
+        gathered.write(self._folder / "texts")
+        decided = {
+            "family": made.family,
+            "batches": {"static": _UNKNOWN if made.static else 0, "student": _UNKNOWN},
+            "static": made.static,
+            "ending": made.ending,
+        }
+        _write(path, decided)
+        return decided
+
+    def _passed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _measured(self, name: str, family: str, decided: Mapping[str, Any]) -> int:
+        """How many batches fit the time that there is for a student."""
+        recipe = self._recipe(name, family, _UNKNOWN)
+        run = self._new_run(recipe, self._folder / name)
+        texts = len(run.texts)
+        once = learning_seconds(run) * texts
+        if name == "static":
+            passes = min(decided["static"] / once, _STATIC_PASSES)
+        else:
+            left = self._request.minutes * 60 - self._passed() - decided["ending"]
+            passes = min(left / once, MOST_PASSES)
+        return batches(max(passes, _LEAST_PASSES), texts, BATCH)
+
+    def _new_run(self, recipe: Recipe, out: Path) -> Run:
+        start = self._checked.start
+        return Run(
+            recipe,
+            out,
+            threads=self._threads,
+            cpu=self._request.cpu,
+            start=(lambda teacher: start_from(*start, teacher, recipe.student)) if start else None,
+            trackers=self._request.trackers,
+            on_batch=self._reporter.progress,
+            command=self._command,
+            prepared=self._prepare(recipe),
+        )
+
+    def _train(self, recipe: Recipe, out: Path) -> None:
+        run = self._new_run(recipe, out)
+        with _stopping(run):
+            run.train()
+
+    def _finish(self, runs: list[tuple[str, Recipe, Path]]) -> Judged:
+        """Export the best student and the passage encoder, and judge what was exported."""
+        request, reporter = self._request, self._reporter
+        family, recipe, run = max(runs, key=lambda one: _agreement(one[2]))
+        if len(runs) > 1:
+            said = ", ".join(f"{of} {_agreement(out):.1%}" for of, _, out in runs)
+            reporter.say(f"Agreement with the teacher on held-out texts: {said}. The {family} student is kept.")
+        reporter.say("Exporting and checking the models.")
+        if not self._checked.no_passages:
+            export_teacher(recipe, request.passage_out.name, request.passage_out, [])
+        report = json.loads((self._folder / "texts" / REPORT).read_text(encoding="utf-8"))
+        sources = [
+            {"source": f"files of the maker: {kind}", "texts": count, "terms": "the maker's"}
+            for kind, count in report["training"].items()
+            if count
+        ]
+        export_student(run, recipe, request.out, [], command=f"`{self._command}`", sources=sources)
+        judged = judge(request, self._prepare(recipe), family, reporter, self._passed())
+        judged.write(self._folder / "result.json")
+        return judged
+
+
+def _claim(request: Request) -> None:
+    """Make the folder of the run, or check that it belongs to the same request."""
+    path = request.folder / "request.json"
+    asked = request.identity()
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if others := [name for name in asked if asked[name] != before.get(name)]:
+            raise TrainingError(
+                f"{request.folder} holds a run with another {', '.join(others)}: choose another folder with --run, or "
+                "delete this one"
+            )
+        return
+    if request.folder.is_dir() and any(request.folder.iterdir()):
+        raise TrainingError(f"{request.folder} holds files of something else: choose another folder with --run")
+    request.folder.mkdir(parents=True, exist_ok=True)
+    _write(path, asked)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _agreement(run: Path) -> float:
+    """The agreement of the student that a finished run kept."""
+    last = json.loads((run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    return overall({name: value for name, value in last.items() if isinstance(value, float)}) or 0.0
+
+
+@contextmanager
+def _stopping(run: Run) -> Iterator[None]:
+    """Let an interrupt or a termination end a run after its batch, with a checkpoint."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        run.stop()
+
+    try:
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        # Not in the main thread, so signals are somebody else's.
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,114 @@
+"""The recipes of a guided training: what a person would write by hand after reading about the shipped ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from training.gathering.gathered import DEVELOPMENT, TRAINING
+from training.guided.checks import Checked
+from training.guided.plan import HIDDEN, READOUT, bits, has_bfloat16
+from training.guided.request import FAMILIES, Request
+from training.guided.starting import student_entries
+from training.guided.toml import to_toml
+
+#: Texts of a batch. Small batches learn more from few texts.
+BATCH = 128
+#: How often a stage is judged by the development split.
+_JUDGED = 6
+#: Rates at the start and the end of the stage, by family: of tables, of the rest, and of what starts from nothing. They
+#: are those of the recipes of the shipped encoders.
+_RATES: Mapping[str, Mapping[str, list[float]]] = {
+    "static": {"table_rate": [3e-3, 5e-5], "rate": [1e-3, 2e-5]},
+    "gru": {"table_rate": [2e-3, 3e-5], "rate": [1e-3, 1e-5]},
+    "causal": {"table_rate": [3e-3, 3e-5], "rate": [3e-4, 3e-6], "fresh_rate": [1e-3, 1e-5]},
+}
+#: The part of those rates at which a finished student is tuned.
+_TUNED = 0.4
+
+
+def write_recipe(
+    request: Request, checked: Checked, family: str, *, name: str, batches: int, max_tokens: int, readout: bool
+) -> Path:
+    """Write the recipe of a student into the folder of the run, as ``NAME.toml``, and return its path.
+
+    Args:
+        request: what is asked.
+        checked: what the checks found.
+        family: a key of :data:`~training.guided.request.FAMILIES`.
+        name: of the recipe's file.
+        batches: how many batches to train.
+        max_tokens: the longest text, in tokens.
+        readout: whether a static student has a layer.
+    """
+    path = request.folder / f"{name}.toml"
+    entries = {
+        "name": request.name,
+        "seed": request.seed,
+        "cache": str(request.folder / "teacher-vectors"),
+        "development": 0.0,
+        "held_out": [str(request.folder / "texts" / DEVELOPMENT)],
+        **({"precision": "bf16"} if has_bfloat16() and family != "static" else {}),
+        "teacher": _teacher(request, checked),
+        "student": {**_student(checked, family, readout=readout), "max_tokens": max_tokens},
+        "stages": [_stage(request, checked, family, batches)],
+    }
+    text = to_toml(entries)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def teacher_settings(request: Request) -> dict[str, Any]:
+    """The settings that override the teacher's files."""
+    return {name: value for name, value in request.settings.items() if value is not None}
+
+
+def _teacher(request: Request, checked: Checked) -> dict[str, Any]:
+    # A folder is named in full: the recipe may be run from elsewhere.
+    path = Path(checked.facts.id)
+    id_ = str(path.resolve()) if path.is_dir() else checked.facts.id
+    return {"id": id_, "dtype": "bfloat16" if has_bfloat16() else "float32", **teacher_settings(request)}
+
+
+def _student(checked: Checked, family: str, *, readout: bool) -> dict[str, Any]:
+    if checked.start:
+        return student_entries(*checked.start)
+    found: dict[str, Any] = {"family": FAMILIES[family]}
+    if family == "static":
+        return {**found, "readout": READOUT if readout else 0}
+    if family == "gru":
+        return {**found, "hidden": HIDDEN}
+    feed_forward, attention = bits(checked.facts.layer_weights)
+    # Under a causal mask, [CLS] sees no other token.
+    pooled = 0.0 if checked.facts.settings.pooling == "cls" else 0.5
+    return {
+        **found,
+        "layers": checked.facts.layers,
+        "pooled": pooled,
+        "ahead": True,
+        "feed_forward_bits": feed_forward,
+        "attention_bits": attention,
+    }
+
+
+def _stage(request: Request, checked: Checked, family: str, batches: int) -> dict[str, Any]:
+    factor = _TUNED if checked.start else 1.0
+    rates = {name: [factor * rate for rate in pair] for name, pair in _RATES[family].items()}
+    loss = "cosine" if checked.facts.settings.similarity == "cosine" else "mse"
+    objectives: dict[str, Any] = {loss: {}}
+    if family == "causal":
+        # The second read-out learns where unfinished text is going, and the first loses nothing by it.
+        objectives["prefix"] = {"weight": 0.3, "cut": 0.15, "alone": True}
+    return {
+        "name": family,
+        "files": [str(request.folder / "texts" / TRAINING)],
+        "batches": batches,
+        "evaluate_every": max(1, -(-batches // _JUDGED)),
+        "batch": BATCH,
+        "clip": 1.0,
+        **rates,
+        "objectives": objectives,
+    }
