@@ -7,7 +7,7 @@ between a checkpoint and its log neither repeats nor loses a line.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,23 @@ from typeahead.tables import markdown
 
 
 class RunLog:
-    """The log of one run: ``title``, ``command``, the ``facts`` that the run depends on, recipe and entries."""
+    """The log of one run: ``title``, ``command``, the ``facts`` that the run depends on, recipe and entries.
 
-    def __init__(self, folder: Path, recipe: Recipe, *, title: str, command: str, facts: Mapping[str, object]) -> None:
+    ``say`` is called with each new entry; by default it is printed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        *,
+        title: str,
+        command: str,
+        facts: Mapping[str, object],
+        say: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self.folder = folder
+        self._say = say or (lambda entry: tqdm.write(json.dumps(entry)))
         self.entries: list[dict[str, Any]] = []
         stated = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items())
         self._head = [f"# {title}", f"`{command}`", stated]
@@ -37,7 +50,7 @@ class RunLog:
         if not write:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        tqdm.write(json.dumps(entry))
+        self._say(entry)
         self._replace("log.jsonl", "".join(json.dumps(one) + "\n" for one in self.entries))
         columns = list(dict.fromkeys(key for one in self.entries for key in one))
         rows = [{column: one.get(column) for column in columns} for one in self.entries]

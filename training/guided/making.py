@@ -25,7 +25,7 @@ from training.gathering.gathered import REPORT
 from training.guided.checks import Checked, check, check_disk
 from training.guided.judging import Judged, judge
 from training.guided.measuring import learning_seconds, reading_speed
-from training.guided.plan import MOST_PASSES, Speeds, batches
+from training.guided.plan import MOST_PASSES, Speeds, batches, has_bfloat16
 from training.guided.planning import gathered_for, longest_text
 from training.guided.recipes import BATCH, write_recipe
 from training.guided.reporting import Reporter
@@ -95,7 +95,7 @@ class _Making:
 
     @cached_property
     def _accelerator(self) -> Accelerator:
-        return Accelerator(cpu=self._request.cpu)
+        return Accelerator(cpu=self._request.cpu, mixed_precision="bf16" if has_bfloat16() else None)
 
     @cached_property
     def _teacher(self) -> TorchTeacher:
@@ -177,6 +177,7 @@ class _Making:
             start=(lambda teacher: start_from(*start, teacher, recipe.student)) if start else None,
             trackers=self._request.trackers,
             on_batch=self._reporter.progress,
+            on_entry=self._reporter.judged,
             command=self._command,
             prepared=self._prepare(recipe),
         )

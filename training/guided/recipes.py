@@ -49,7 +49,7 @@ def write_recipe(
         "cache": str(request.folder / "teacher-vectors"),
         "development": 0.0,
         "held_out": [str(request.folder / "texts" / DEVELOPMENT)],
-        **({"precision": "bf16"} if has_bfloat16() and family != "static" else {}),
+        **({"precision": "bf16"} if has_bfloat16() else {}),
         "teacher": _teacher(request, checked),
         "student": {**_student(checked, family, readout=readout), "max_tokens": max_tokens},
         "stages": [_stage(request, checked, family, batches)],

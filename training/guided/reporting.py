@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from training.guided.plan import minutes
 from typeahead.progress import ProgressBar
@@ -52,6 +53,13 @@ class Reporter:
         left = f", {minutes((total - done) / speed)} left" if total and speed > 0 else ""
         share = f" of {total:,}" if total else ""
         self._append(f"{work}: {done:,}{share}{left}")
+
+    def judged(self, entry: Mapping[str, Any]) -> None:
+        """Say what the development split says of a student: an entry of the log of its run."""
+        agreement = next((value for name, value in entry.items() if name.endswith(" agreement")), None)
+        batch = f" after {entry['batches']:,} batches" if "batches" in entry else ""
+        found = f"agreement {agreement:.1%}" if agreement is not None else "not judged"
+        self.say(f"{entry['stage']}{batch}: {found}")
 
     def _append(self, line: str) -> None:
         if self._log is not None:

@@ -12,7 +12,7 @@ import argparse
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -96,6 +96,7 @@ class Run:
         start: a student to continue from, instead of one cut from the teacher.
         trackers: names of trackers of ``accelerate``, such as "tensorboard".
         on_batch: called after each batch; without it, a bar is drawn on a terminal.
+        on_entry: called with each entry of the log; without it, they are printed.
         command: what made the run, for its log; by default this module's own command line.
         prepared: the teacher and the texts, if another run of the same texts has them already.
     """
@@ -110,6 +111,7 @@ class Run:
         start: Callable[[TorchTeacher], Student] | None = None,
         trackers: Sequence[str] = (),
         on_batch: OnBatch | None = None,
+        on_entry: Callable[[Mapping[str, Any]], None] | None = None,
         command: str = "",
         prepared: Prepared | None = None,
     ) -> None:
@@ -142,7 +144,7 @@ class Run:
             "processes": self.accelerator.num_processes,
         }
         command = command or f"python -m training.stage1.distill {recipe.path}"
-        self.log = RunLog(folder, recipe, title=recipe.name, command=command, facts=facts)
+        self.log = RunLog(folder, recipe, title=recipe.name, command=command, facts=facts, say=on_entry)
         #: The next stage, epoch and batch.
         self.done: tuple[int, int, int] = (0, 0, 0)
         self._seconds = 0.0
