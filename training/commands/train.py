@@ -49,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     teacher.add_argument("--similarity", choices=["cosine", "dot"])
     teacher.add_argument("--query-prompt", metavar="TEXT", help="text before each query, such as 'query: '")
     teacher.add_argument("--passage-prompt", metavar="TEXT", help="text before each passage")
-    teacher.add_argument(
-        "--max-length", type=int, metavar="N", help="the longest text in tokens, special ones included"
-    )
+    teacher.add_argument("--max-length", type=int, metavar="N", help="longest text in tokens, special ones included")
     running = parser.add_argument_group("running")
     running.add_argument(
         "--run", type=Path, dest="run_folder", metavar="DIR", help="folder of the run (default: runs/NAME)"

@@ -116,7 +116,8 @@ def plan(
     """Divide the time of a request.
 
     Args:
-        request, checked: what is asked, and what the checks found.
+        request: what is asked.
+        checked: what the checks found.
         speeds: of this machine.
         available: how many texts there are.
         tokens: the mean number of tokens in a text, special ones not counted.

@@ -1,4 +1,4 @@
-"""Students from exported models: the quantised weights of a model folder, back in PyTorch, so that they can be trained on.
+"""Students from exported models: the quantised weights of a model folder, back in PyTorch, to be trained on.
 
 A weight that was rounded to eight bits comes back a little off, which training mends. One of four bits comes back as it
 is, because a student of four bits was trained with its weights rounded.
