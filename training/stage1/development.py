@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -56,12 +57,13 @@ class Development:
         cache: VectorCache,
         max_tokens: int,
     ) -> None:
-        """Add a file: its first held-out texts as queries, its first training texts as passages.
+        """Add a file: its first held-out texts as queries, its first training texts as passages, each text once.
 
         A file with too few texts is left out.
         """
-        texts = [example.text for example in held_out[:QUERIES]]
-        passages = [example.text for example in training[:PASSAGES]]
+        # A text that comes twice would take two of the ten nearest places, and by chance.
+        texts = _distinct(held_out, QUERIES)
+        passages = _distinct(training, PASSAGES)
         if not texts or len(passages) <= DEPTH:
             return
         ids = {
@@ -98,6 +100,10 @@ class Development:
                 else:
                     figures[f"{name} agreement at {share:.0%}"] = agreement
         return figures
+
+
+def _distinct(examples: Sequence[Example], most: int) -> list[str]:
+    return list(islice(dict.fromkeys(example.text for example in examples), most))
 
 
 def _begin(text: str, share: float) -> str:

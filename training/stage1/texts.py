@@ -7,6 +7,7 @@ All token ids lie in one array, so a batch is put together without a loop over i
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,32 +22,61 @@ from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 from typeahead.moved import moved_names
 
+log = logging.getLogger(__name__)
+
 #: Texts tokenised at a time.
 _TOKENIZE = 10_000
+
+
+class Fitting:
+    """Which texts a student can read: those with 1 to ``max_tokens`` tokens.
+
+    A longer text is left out, because the student would have to guess what was cut off. ``rows`` are the places of the
+    texts that fit, and ``ids`` their token ids, int32 each. ``long`` texts have too many tokens, ``empty`` ones none.
+    """
+
+    def __init__(self, texts: Sequence[str], teacher: TorchTeacher, max_tokens: int) -> None:
+        self.rows: list[int] = []
+        self.ids: list[np.ndarray] = []
+        self.long = self.empty = 0
+        for start in range(0, len(texts), _TOKENIZE):
+            part = teacher.tokenizer(list(texts[start : start + _TOKENIZE]), add_special_tokens=False)["input_ids"]
+            for row, sequence in enumerate(part, start):
+                if 0 < len(sequence) <= max_tokens:
+                    self.rows.append(row)
+                    self.ids.append(np.array(sequence, np.int32))
+                elif sequence:
+                    self.long += 1
+                else:
+                    self.empty += 1
 
 
 class Texts:
     """Texts as token ids and teacher vectors.
 
-    ``texts`` are those with 1 to ``max_tokens`` tokens. Longer ones are left out, because the student would have to
-    guess what was cut off. ``kept`` int64 (n,) holds their places in ``examples``. ``flat`` int32 holds all ids, text
-    after text; ``lengths`` int64 (n,) how many each text has; ``targets`` float16 (n, dim) the teacher's vectors of the
-    texts as queries.
+    ``texts`` are those with 1 to ``max_tokens`` tokens: see :class:`Fitting`. ``kept`` int64 (n,) holds their places in
+    ``examples``. ``flat`` int32 holds all ids, text after text; ``lengths`` int64 (n,) how many each text has;
+    ``targets`` float16 (n, dim) the teacher's vectors of the texts as queries.
     """
 
     def __init__(self, examples: Sequence[Example], teacher: TorchTeacher, cache: VectorCache, max_tokens: int) -> None:
-        texts = [example.text for example in examples]
-        parts: list[np.ndarray] = []
-        kept: list[int] = []
-        for start in range(0, len(texts), _TOKENIZE):
-            part = teacher.tokenizer(texts[start : start + _TOKENIZE], add_special_tokens=False)["input_ids"]
-            fitting = [row for row, sequence in enumerate(part) if 0 < len(sequence) <= max_tokens]
-            parts += [np.array(part[row], np.int32) for row in fitting]
-            kept += [start + row for row in fitting]
+        fitting = Fitting([example.text for example in examples], teacher, max_tokens)
+        self._take(fitting.rows, [examples[row].text for row in fitting.rows], fitting.ids, teacher, cache)
+
+    @classmethod
+    def of(cls, texts: list[str], ids: list[np.ndarray], teacher: TorchTeacher, cache: VectorCache) -> Texts:
+        """Make the same of texts that are known to fit, with their token ids."""
+        made = cls.__new__(cls)
+        made._take(range(len(texts)), texts, ids, teacher, cache)
+        return made
+
+    def _take(
+        self, kept: Sequence[int], texts: list[str], ids: list[np.ndarray], teacher: TorchTeacher, cache: VectorCache
+    ) -> None:
         self.kept = np.array(kept, np.int64)
-        self.texts = [texts[row] for row in kept]
-        self.flat = np.concatenate(parts) if parts else np.empty(0, np.int32)
-        self.lengths = np.array([len(part) for part in parts], np.int64)
+        self.texts = texts
+        self.flat = np.concatenate(ids) if ids else np.empty(0, np.int32)
+        self.lengths = np.array([len(part) for part in ids], np.int64)
         self._starts = np.cumsum(self.lengths) - self.lengths
         self.targets = cache.get(self.texts, prompt=teacher.query_prompt)
 
@@ -99,7 +129,11 @@ class Texts:
 
 
 class Corpus:
-    """All texts of a recipe: those to train on, and those held out from each file."""
+    """All texts of a recipe that a student can read: those to train on, and those held out from each file.
+
+    The teacher encodes no others. The log says how many are left out of each file, and why. Raises ``ValueError`` if no
+    text is left.
+    """
 
     def __init__(self, recipe: Recipe, teacher: TorchTeacher, cache: VectorCache, *, fill: bool = True) -> None:
         limits: dict[Path, int | None] = {}
@@ -112,37 +146,56 @@ class Corpus:
         self._files = {path: number for number, path in enumerate(limits)}
         self.held_out: dict[Path, list[Example]] = {}
         self.of_file: dict[Path, list[Example]] = {}
-        examples: list[Example] = []
-        #: For each example: its file, its number in the file, and the number that decides on its truncation, or -1.
-        origins: list[tuple[int, int, float]] = []
+        texts: list[str] = []
+        ids: list[np.ndarray] = []
+        #: For each text: its file, its number in the file, and the number that decides on its truncation, or -1.
+        taken: list[tuple[int, int, float]] = []
+        most = recipe.student.max_tokens
         for path, limit in limits.items():
-            begin, file = len(examples), self._files[path]
-            held_out = []
+            file = self._files[path]
+            examples: list[Example] = []
+            origins: list[tuple[int, int, float]] = []
+            held_out: list[Example] = []
             for number, example in enumerate(read_examples(path, limit=limit)):
                 if is_development(example.text, recipe.development):
                     held_out.append(example)
                     continue
                 examples.append(example)
                 origins.append((file, number, -1.0))
-            whole = list(range(begin, len(examples)))
-            self.held_out[path], self.of_file[path] = held_out, examples[begin:]
-            for row in whole if truncated[path] else ():
+            whole = len(examples)
+            for row in range(whole) if truncated[path] else ():
                 share, cut = _truncate(examples[row].text)
                 if share < truncated[path] and cut and not is_development(cut, recipe.development):
                     examples.append(Example(examples[row].source, cut))
                     origins.append((file, origins[row][1], share))
+            found = Fitting([example.text for example in examples], teacher, most)
+            judged = Fitting([example.text for example in held_out], teacher, most)
+            fitting = [examples[row].text for row in found.rows]
+            self.of_file[path] = [examples[row] for row in found.rows if row < whole]
+            self.held_out[path] = [held_out[row] for row in judged.rows]
+            texts += fitting
+            ids += found.ids
+            taken += [origins[row] for row in found.rows]
             if fill:
-                texts = [example.text for example in examples[begin:] + held_out]
-                cache.fill(texts, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
-        for name in recipe.held_out:
-            self.held_out[Path(name)] = list(read_examples(name))
+                _tell(path, found.long + judged.long, found.empty + judged.empty, len(examples) + len(held_out), most)
+                fitting += [example.text for example in self.held_out[path]]
+                cache.fill(fitting, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
+        for path in map(Path, recipe.held_out):
+            given = list(read_examples(path))
+            judged = Fitting([example.text for example in given], teacher, most)
+            self.held_out[path] = [given[row] for row in judged.rows]
             if fill:
-                texts = [example.text for example in self.held_out[Path(name)]]
-                cache.fill(texts, prompt=teacher.query_prompt, label=f"teacher: {Path(name).name}")
+                _tell(path, judged.long, judged.empty, len(given), most)
+                fitting = [example.text for example in self.held_out[path]]
+                cache.fill(fitting, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
         if not fill:
             cache.refresh()
-        self.texts = Texts(examples, teacher, cache, recipe.student.max_tokens)
-        taken = [origins[row] for row in self.texts.kept.tolist()]
+        if not texts:
+            raise ValueError(
+                f"no text of {', '.join(map(str, limits))} has 1 to {most} tokens: cut long texts into shorter ones, "
+                "or raise max_tokens of the student"
+            )
+        self.texts = Texts.of(texts, ids, teacher, cache)
         self._file, self._number, self._share = (np.array(column) for column in zip(*taken, strict=True))
 
     def beside(self, path: Path) -> list[Example]:
@@ -161,6 +214,14 @@ class Corpus:
         if stage.share < 1:
             chosen &= np.random.default_rng(len(chosen)).random(len(chosen)) < stage.share
         return np.flatnonzero(chosen)
+
+
+def _tell(path: Path, long: int, empty: int, total: int, most: int) -> None:
+    """Log how many texts of a file are left out."""
+    if long:
+        log.warning("%s: %d of %d texts are left out: they have more than %d tokens", path, long, total, most)
+    if empty:
+        log.warning("%s: %d of %d texts are left out: they have no token", path, empty, total)
 
 
 def _truncate(text: str) -> tuple[float, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,40 @@ def test_other_texts_have_another_digest(texts: Texts, teacher: TorchTeacher, ca
     same = Texts([Example("s", text) for text in texts.texts], teacher, cache, 12)
     fewer = Texts([Example("s", text) for text in texts.texts[1:]], teacher, cache, 12)
     assert same.sha256() == texts.sha256() != fewer.sha256()
+
+
+def test_long_texts_are_counted_and_never_reach_the_teacher(
+    recipe_path: Path,
+    tmp_path: Path,
+    teacher: TorchTeacher,
+    cache: VectorCache,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "mixed.tsv"
+    long = ["boil egg " * (200 + number) for number in range(30)]
+    path.write_text("".join(f"s\t{text}\n" for text in [*long, *(f"boil egg {number}" for number in range(30))]))
+    encoded: list[str] = []
+    fill = cache.fill
+
+    def recorded(texts: Sequence[str], *, prompt: str = "", label: str = "") -> None:
+        encoded.extend(texts)
+        fill(texts, prompt=prompt, label=label)
+
+    monkeypatch.setattr(cache, "fill", recorded)
+    recipe = read_recipe(recipe_path)
+    found = corpus(recipe, teacher, cache, StageRecipe("only", (str(path),), 1))
+    assert len(found.texts) + len(found.held_out[path]) == 30
+    assert len(encoded) == 30
+    assert not {one.text for one in found.of_file[path]} & {text.strip() for text in long}
+    most = recipe.student.max_tokens
+    assert f"{path}: 30 of 60 texts are left out: they have more than {most} tokens" in caplog.text
+
+
+def test_a_file_of_nothing_but_long_texts_says_what_to_do(
+    recipe_path: Path, tmp_path: Path, teacher: TorchTeacher, cache: VectorCache
+) -> None:
+    path = tmp_path / "long.tsv"
+    path.write_text("".join(f"s\t{'boil egg ' * (200 + number)}\n" for number in range(9)))
+    with pytest.raises(ValueError, match=r"no text of .*long\.tsv has 1 to \d+ tokens: cut long texts"):
+        corpus(read_recipe(recipe_path), teacher, cache, StageRecipe("only", (str(path),), 1))
