@@ -29,7 +29,8 @@ class Echo(Student):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         texts = self._teacher.tokenizer.batch_decode([row[:n] for row, n in zip(ids, lengths, strict=True)])
         vectors = torch.from_numpy(self._teacher.encode(list(texts)))
-        return vectors + 0.05 * torch.randn(vectors.shape, generator=torch.Generator().manual_seed(1))
+        noise: Tensor = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(1))
+        return vectors + 0.05 * noise
 
 
 def test_texts_that_come_often_do_not_change_the_agreement(teacher_folder: Path, tmp_path: Path) -> None:
