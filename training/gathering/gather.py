@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 #: Documents cut at a time, and texts that are measured.
-_BATCH, _MEASURED = 512, 50_000
+_BATCH, _MEASURED = 64, 50_000
 
 UNWANTED = "beyond the number wanted"
 SAME = "windows and pseudo-queries that are another text already"

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from training.data import Example
 
-#: How many of the texts' most frequent words a phrase must not begin or end with.
-_FREQUENT = 150
+#: How many of the texts' most frequent words a phrase must not begin or end with, and at most which share of all words.
+_FREQUENT, _SHARE = 150, 0.05
 _LONGEST = 4
 #: Runs of Chinese characters, kana, Thai, Lao, Khmer and Burmese.
 _UNSPACED = re.compile("[\u3005\u3041-\u3096\u30a1-\u30fc\u3400-\u9fff\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff]{4,}")
@@ -23,7 +23,7 @@ _UNSPACED = re.compile("[\u3005\u3041-\u3096\u30a1-\u30fc\u3400-\u9fff\u0e01-\u0
 def cut(examples: Sequence[Example], rng: random.Random) -> Iterator[Example]:
     """Cut one phrase of one to four words from each text, if it has one. No phrase comes twice."""
     counts = Counter(word.lower() for example in examples for word in _words(example.text))
-    frequent = {word for word, _ in counts.most_common(_FREQUENT)}
+    frequent = {word for word, _ in counts.most_common(min(_FREQUENT, int(_SHARE * len(counts))))}
     seen: set[str] = set()
     for example in examples:
         words = _words(example.text)

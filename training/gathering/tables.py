@@ -157,7 +157,13 @@ def _is_header(first: Sequence[str], rest: Sequence[Sequence[str]], wanted: Want
         values = [row[at] for row in rest if len(row) == len(first) and row[at]]
         if values and not _NUMBER.fullmatch(name) and all(map(_NUMBER.fullmatch, values)):
             return True
-    return False
+    return _has_short_names(first, [row for row in rest if len(row) == len(first)])
+
+
+def _has_short_names(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row has single words in all columns in which nearly all others have several."""
+    texts = [at for at in range(len(first)) if sum(" " in row[at].strip() for row in rest) >= 0.9 * len(rest)]
+    return len(rest) >= 10 and bool(texts) and not any(" " in first[at].strip() for at in texts)
 
 
 def _unique(names: Sequence[str]) -> list[str]:

@@ -22,8 +22,8 @@ def texts(found: tuple[list, object]) -> list[str]:  # type: ignore[type-arg]
 @pytest.mark.parametrize("name", ["log.txt", "log.log", "log", "log.tsv", "log.txt.gz", "log.bz2"])
 def test_a_list_is_read_line_by_line(tmp_path: Path, read: Read, name: str) -> None:
     content = "".join(f"{query}\n" for query in QUERIES).encode()
-    pack = {".gz": gzip.compress, ".bz2": bz2.compress}.get(Path(name).suffix, bytes)
-    (tmp_path / name).write_bytes(pack(content))
+    packed = {".gz": gzip.compress(content), ".bz2": bz2.compress(content)}
+    (tmp_path / name).write_bytes(packed.get(Path(name).suffix, content))
     rows, report = read(tmp_path / name)
     assert [row.text for row in rows] == QUERIES
     assert report.taken_as == "a list with a query a line"

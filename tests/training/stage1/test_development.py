@@ -30,7 +30,8 @@ class Echo(Student):
         texts = self._teacher.tokenizer.batch_decode([row[:n] for row, n in zip(ids, lengths, strict=True)])
         vectors = torch.from_numpy(self._teacher.encode(list(texts)))
         noise: Tensor = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(1))
-        return vectors + 0.05 * noise
+        off: Tensor = vectors + 0.05 * noise
+        return off
 
 
 def test_texts_that_come_often_do_not_change_the_agreement(teacher_folder: Path, tmp_path: Path) -> None:
