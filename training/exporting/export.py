@@ -54,7 +54,7 @@ def encode_with_student(student: Student, teacher: TorchTeacher, texts: Sequence
     """Encode texts one by one in PyTorch, cut where the teacher cuts: the reference for the exported model."""
     rows = []
     for text in texts:
-        ids = torch.tensor([teacher.tokenizer(text, add_special_tokens=False)["input_ids"][: max_tokens_of(teacher)]])
+        ids = torch.tensor([teacher.text_ids([text])[0][: max_tokens_of(teacher)]])
         rows.append(student(ids, torch.tensor([ids.shape[1]])))
     return as_array(torch.cat(rows))
 
@@ -84,7 +84,7 @@ def export_student(
         folder = Path(temporary)
         target = Target(folder, teacher, max_tokens_of(teacher))
         written: Written = resolve(family.writer)(student, target)
-        save_tokenizer(teacher, folder)
+        save_tokenizer(teacher, folder, teacher.query_prompt)
         info = teacher_info(recipe, teacher)
         config = ModelConfig(
             name=recipe.name,
@@ -125,7 +125,7 @@ def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]
         folder = Path(temporary)
         target = Target(folder, teacher, max_tokens_of(teacher, teacher.passage_prompt))
         written = write_teacher(target)
-        save_tokenizer(teacher, folder)
+        save_tokenizer(teacher, folder, teacher.passage_prompt)
         config = ModelConfig(
             name=name,
             family="transformer",

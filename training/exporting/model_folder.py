@@ -39,12 +39,9 @@ def passages_beside(out: Path, teacher: TeacherInfo) -> str:
     return ""
 
 
-def save_tokenizer(teacher: TorchTeacher, folder: Path) -> None:
-    """Write the teacher's tokenizer without truncation and padding."""
-    tokenizer = teacher.tokenizer.backend_tokenizer
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+def save_tokenizer(teacher: TorchTeacher, folder: Path, prompt: str) -> None:
+    """Write the tokenizer of texts that stand after ``prompt``, without truncation and padding."""
+    teacher.reading(prompt).tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
 
 
 def finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, min_cosine: float, card: str) -> Encoder:

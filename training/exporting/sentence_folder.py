@@ -15,6 +15,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from training.exporting.model_folder import save_tokenizer
 from training.exporting.writers.parts import Target
 from training.students import Student
 from training.students.rounding import rounded_state
@@ -42,10 +43,7 @@ def write_own(student: Student, target: Target, source: Path, name: str) -> None
     state = rounded_state(student).items()
     tensors = {name: tensor.contiguous() for name, tensor in state if not name.startswith("guess.")}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    tokenizer = target.teacher.tokenizer.backend_tokenizer
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    save_tokenizer(target.teacher, folder, target.teacher.query_prompt)
     shutil.copy(source, folder / f"{_MODULE}.py")
     write_modules(folder, [("", f"{_MODULE}.{name}")])
 

@@ -83,7 +83,7 @@ def judge(request: Request, prepared: Prepared, family: str, reporter: Reporter,
         found[row] = encoder.encode([text])[0]
         reporter.progress("judging the exported model", row + 1, len(queries))
     table = teacher.token_vectors(cache.folder).numpy()
-    plain = np.stack([_mean(table, ids) for ids in teacher.tokenizer(queries, add_special_tokens=False)["input_ids"]])
+    plain = np.stack([_mean(table, ids) for ids in teacher.text_ids(queries)])
     agreement, ndcg = _figures(_nearest(_scaled(found, teacher.similarity), index), expected)
     plain_agreement, plain_ndcg = _figures(_nearest(_scaled(plain, teacher.similarity), index), expected)
     lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(targets, axis=1)

@@ -84,6 +84,12 @@ class Light(nn.Module):
         super().__init__()
         self.teacher, self._one, self._separator = teacher, one, separator
         self.prompts = one.prompts or (teacher.query_prompt,)
+        if len({teacher.reading(prompt).spaced for prompt in (*self.prompts, teacher.query_prompt)}) > 1:
+            raise ValueError(
+                f"the tokenizer of {teacher.name} reads a query in another way after each of these prompts: "
+                f"{', '.join(map(repr, self.prompts))}. End all of them with a space, or none, and set one of them as "
+                "query_prompt in [teacher]"
+            )
         teacher.model.requires_grad_(True)
         self.head = SparseHead.of(teacher) if one.sparse else None
         if one.lora_rank:
@@ -101,7 +107,7 @@ class Light(nn.Module):
 
     def query_tokens(self, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
         """The token ids of queries, without special tokens."""
-        return query_ids(self.teacher, texts, max_tokens)
+        return query_ids(self.teacher, texts, max_tokens, self.prompts[0])
 
     def whole_ids(self, tokens: Sequence[Sequence[int]], prompts: Sequence[int]) -> list[list[int]]:
         """Query tokens as the whole model takes them, each after the prompt with its number."""

@@ -77,10 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parts.append(encoder.encode([one.passage for one in index.documents(rows)], options.top_k))
             progress.update(len(rows))
         weights = vstack(parts, format="csr")
-        tokenizer = encoder.teacher.tokenizer.backend_tokenizer
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        text, counts = tokenizer.to_str(), encoder.counts
+        text, counts = encoder.teacher.reading().tokenizer.to_str(), encoder.counts
         path = add_file(options.index, FILE, lambda path: write_sparse(path, weights, text, counts=counts))
     print(f"{path}: {weights.nnz / weights.shape[0]:.1f} weights a passage, {path.stat().st_size / 1e6:.1f} MB")
 

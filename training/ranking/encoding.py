@@ -18,9 +18,14 @@ from typeahead.encoders.transformer import batches_by_length
 _CPU_TOKENS, _GPU_TOKENS = 512, 32_768
 
 
-def query_ids(teacher: TorchTeacher, texts: Sequence[Text], max_tokens: int) -> list[list[int]]:
-    """The first ``max_tokens`` token ids of each query, without special tokens; [UNK] for a query without a token."""
-    whole = _tokenize(teacher, texts)
+def query_ids(
+    teacher: TorchTeacher, texts: Sequence[Text], max_tokens: int, prompt: str | None = None
+) -> list[list[int]]:
+    """The first ``max_tokens`` token ids of each query, without special tokens; [UNK] for a query without a token.
+
+    ``prompt`` is the text that stands before them, by default the teacher's prompt for queries.
+    """
+    whole = _tokenize(teacher, texts, prompt)
     nothing = [teacher.tokenizer.unk_token_id or 0]
     return [ids[:max_tokens] or nothing for ids in whole]
 
@@ -31,8 +36,7 @@ def passage_ids(teacher: TorchTeacher, texts: Sequence[Text], max_length: int = 
     found: list[list[int]] = [[] for _ in texts]
     plain = [row for row, text in enumerate(texts) if isinstance(text, str)]
     if plain:
-        whole = [teacher.passage_prompt + str(texts[row]) for row in plain]
-        encoded = teacher.tokenizer(whole, truncation=True, max_length=length)["input_ids"]
+        encoded = teacher.token_ids([str(texts[row]) for row in plain], teacher.passage_prompt, length)
         for row, ids in zip(plain, encoded, strict=True):
             found[row] = ids
     if len(plain) < len(texts):
@@ -43,9 +47,8 @@ def passage_ids(teacher: TorchTeacher, texts: Sequence[Text], max_length: int = 
     return found
 
 
-def _tokenize(teacher: TorchTeacher, texts: Sequence[Text]) -> list[list[int]]:
-    plain = [text for text in texts if isinstance(text, str)]
-    encoded = iter(teacher.tokenizer(plain, add_special_tokens=False)["input_ids"] if plain else [])
+def _tokenize(teacher: TorchTeacher, texts: Sequence[Text], prompt: str | None) -> list[list[int]]:
+    encoded = iter(teacher.text_ids([text for text in texts if isinstance(text, str)], prompt))
     return [list(next(encoded)) if isinstance(text, str) else list(text) for text in texts]
 
 

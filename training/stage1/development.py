@@ -66,10 +66,7 @@ class Development:
         passages = _distinct(training, PASSAGES)
         if not texts or len(passages) <= DEPTH:
             return
-        ids = {
-            share: teacher.tokenizer([_begin(text, share) for text in texts], add_special_tokens=False)["input_ids"]
-            for share in (1.0, *self._typed)
-        }
+        ids = {share: teacher.text_ids([_begin(text, share) for text in texts]) for share in (1.0, *self._typed)}
         kept = [
             row
             for row, sequence in enumerate(ids[1.0])

@@ -16,7 +16,6 @@ of each. Their weighted sum is the loss.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -183,8 +182,6 @@ class Objectives:
         self._weights = {name: entry.weight for name, entry in options.items()}
         # A limit for cut texts, because a cut word can have more tokens than the whole one.
         self._longest = teacher.max_length - sum(map(len, teacher.special_ids()))
-        teacher.tokenizer.backend_tokenizer.no_truncation()
-        teacher.tokenizer.backend_tokenizer.no_padding()
         prefix = options.get("prefix")
         self._prefix = prefix if isinstance(prefix, PrefixObjective) and prefix.weight else None
 
@@ -242,25 +239,29 @@ class Objectives:
         at = rng.random(len(places))
         texts = [self.texts.texts[rows[place]] for place in places.tolist()]
         ends = [1 + int(share * (len(text) - 1)) for share, text in zip(at.tolist(), texts, strict=True)]
-        # Without special tokens. The fast tokenizer is called directly: the wrapper takes longer than it does.
-        cuts = [text[:end] for text, end in zip(texts, ends, strict=True)]
-        encoded = self.teacher.tokenizer.backend_tokenizer.encode_batch_fast(cuts, add_special_tokens=False)
+        encoded = self.teacher.text_ids([text[:end] for text, end in zip(texts, ends, strict=True)])
         found = [
-            (place, end / len(text), one.ids[: self._longest])
-            for place, end, text, one in zip(places.tolist(), ends, texts, encoded, strict=True)
-            if one.ids and end < len(text)
+            (place, end / len(text), ids[: self._longest])
+            for place, end, text, ids in zip(places.tolist(), ends, texts, encoded, strict=True)
+            if ids and end < len(text)
         ]
         return [one[0] for one in found], [one[1] for one in found], [one[2] for one in found]
 
 
 def token_characters(tokenizer: Any) -> Tensor:
-    """How many characters each token stands for, with the blank before a word: float32 (vocabulary,), at least 1."""
-    tokens: Sequence[str] = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    """How many characters each token stands for, with the blank before a word: float32 (vocabulary,), at least 1.
+
+    In a vocabulary of word pieces the beginning of a word has no blank, and the others begin with "##". Other
+    vocabularies spell the blank as "▁" or "Ġ".
+    """
+    ids = tokenizer.get_vocab()
     special = set(tokenizer.all_special_tokens)
-    counts = [
-        1 if token in special else len(token) - 2 if token.startswith("##") else len(token) + 1 for token in tokens
-    ]
-    return torch.tensor(counts, dtype=torch.float32).clamp(min=1)
+    spelt = any(token.startswith(("▁", "Ġ")) for token in ids)
+    counts = torch.ones(1 + max(ids.values()))
+    for token, number in ids.items():
+        if token not in special:
+            counts[number] = len(token) if spelt else len(token) - 2 if token.startswith("##") else len(token) + 1
+    return counts.clamp(min=1)
 
 
 def _passages(

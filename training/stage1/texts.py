@@ -40,7 +40,7 @@ class Fitting:
         self.ids: list[np.ndarray] = []
         self.long = self.empty = 0
         for start in range(0, len(texts), _TOKENIZE):
-            part = teacher.tokenizer(list(texts[start : start + _TOKENIZE]), add_special_tokens=False)["input_ids"]
+            part = teacher.text_ids(texts[start : start + _TOKENIZE])
             for row, sequence in enumerate(part, start):
                 if 0 < len(sequence) <= max_tokens:
                     self.rows.append(row)

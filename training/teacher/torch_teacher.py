@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging
 
 from training.architectures import check_code, positions_of
+from training.teacher.reading import Reading, read_after, text_tokenizer
 from training.teacher.settings import settings_of
 from training.teacher.token_encoder import token_table
 from typeahead.encoders.transformer import batches_by_length
@@ -83,6 +85,15 @@ class TorchTeacher:
         self.dim: int = self.model.config.hidden_size
         self.name: str = Path(path).name if Path(path).is_dir() else path
         self._token_vectors: Tensor | None = None
+        self._readings: dict[str, Reading] = {}
+        self._plain: Tokenizer | None = None
+        #: One more than the largest token id.
+        self.vocabulary = 1 + max(self.tokenizer.get_vocab().values())
+        if self.vocabulary > (rows := len(self.model.get_input_embeddings().weight)):
+            raise ValueError(
+                f"the tokenizer of {self.name} has token ids up to {self.vocabulary - 1:,}, but its model has only "
+                f"{rows:,} rows of embeddings: the files do not belong together"
+            )
 
     @classmethod
     def of(cls, recipe: TeacherRecipe, *, device: str | torch.device = "cpu") -> TorchTeacher:
@@ -141,25 +152,37 @@ class TorchTeacher:
             vectors = hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(1) - 1]
         return torch.nn.functional.normalize(vectors, dim=1) if self.normalize else vectors
 
-    def special_ids(self, prompt: str | None = None) -> tuple[list[int], list[int]]:
-        """The ids that the teacher puts before and after a text's tokens. ``prompt`` defaults to that of queries.
+    def reading(self, prompt: str | None = None) -> Reading:
+        """How the teacher reads texts after ``prompt``, by default that of queries.
 
         Raises:
             ValueError: the prompt's last token and the text's first one merge, so the text has no ids of its own.
         """
         prompt = self.query_prompt if prompt is None else prompt
-        probe = self.tokenizer("a", add_special_tokens=False)["input_ids"]
-        whole = self.tokenizer(prompt + "a")["input_ids"]
-        places = [at for at in range(len(whole)) if whole[at : at + len(probe)] == probe]
-        if not places:
-            raise ValueError(f"{self.name}: the tokenizer merges the prompt {prompt!r} with the text after it")
-        return whole[: places[-1]], whole[places[-1] + len(probe) :]
+        if prompt not in self._readings:
 
-    def token_ids(self, texts: Sequence[str], prompt: str = "") -> list[list[int]]:
-        """Token ids of ``prompt`` and each text, with special tokens, cut at ``max_length``."""
-        whole = [prompt + text for text in texts] if prompt else list(texts)
-        encoded: list[list[int]] = self.tokenizer(whole, truncation=True, max_length=self.max_length)["input_ids"]
-        return encoded
+            def whole(text: str) -> list[int]:
+                ids: list[int] = self.tokenizer(text)["input_ids"]
+                return ids
+
+            self._plain = self._plain or text_tokenizer(self.tokenizer.backend_tokenizer)
+            self._readings[prompt] = read_after(whole, self._plain, prompt, self.name)
+        return self._readings[prompt]
+
+    def special_ids(self, prompt: str | None = None) -> tuple[list[int], list[int]]:
+        """The ids that the teacher puts before and after a text's tokens; errors as :meth:`reading`."""
+        reading = self.reading(prompt)
+        return list(reading.before), list(reading.after)
+
+    def text_ids(self, texts: Sequence[str], prompt: str | None = None) -> list[list[int]]:
+        """The ids of texts alone, as they stand after ``prompt``; by default after that of queries."""
+        return self.reading(prompt).ids(texts)
+
+    def token_ids(self, texts: Sequence[str], prompt: str = "", max_length: int = 0) -> list[list[int]]:
+        """Token ids of ``prompt`` and each text, with special tokens, cut at ``max_length`` (0: the teacher's)."""
+        before, after = self.special_ids(prompt)
+        room = max((max_length or self.max_length) - len(before) - len(after), 0)
+        return [[*before, *ids[:room], *after] for ids in self.text_ids(texts, prompt)]
 
     def encode(self, texts: Sequence[str], *, prompt: str = "", batch_tokens: int | None = None) -> np.ndarray:
         """Encode texts, each after ``prompt``, to float32 (n, dim), in their order.

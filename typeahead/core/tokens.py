@@ -109,12 +109,20 @@ def whole_pieces(pipeline: Mapping[str, Any]) -> dict[str, int]:
     return {piece: token for piece, token in vocabulary.items() if len(piece) <= longest and _PIECES.fullmatch(piece)}
 
 
+def _ids(pipeline: Mapping[str, Any]) -> int:
+    """One more than the largest token id of a ``tokenizer.json``, added tokens included."""
+    vocabulary = pipeline["model"]["vocab"]
+    # Unigram's is a list, in the order of the ids.
+    last = len(vocabulary) - 1 if isinstance(vocabulary, list) else max(vocabulary.values(), default=-1)
+    return 1 + max([last, *(int(token["id"]) for token in pipeline.get("added_tokens", []))])
+
+
 class IncrementalTokenizer:
     """A ``tokenizers`` tokenizer for texts that grow.
 
     It never adds special tokens and treats their names in a text ("[SEP]") as plain text: user input must not control
     the encoder. It does not pad, and truncates only if ``max_chars`` sets a limit in code points. Safe to use from
-    several threads.
+    several threads. ``vocabulary_size`` is one more than the largest token id, added tokens included.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_chars: int | None = None) -> None:
@@ -126,6 +134,7 @@ class IncrementalTokenizer:
         pipeline = loads(tokenizer.to_str())
         self.splits_at_spaces = splits_at_spaces(pipeline)
         self._pieces = whole_pieces(pipeline)
+        self.vocabulary_size = _ids(pipeline)
 
     @classmethod
     def from_file(cls, path: Path, *, max_chars: int | None = None) -> IncrementalTokenizer:
@@ -134,12 +143,6 @@ class IncrementalTokenizer:
             return cls(Tokenizer.from_file(str(path)), max_chars=max_chars)
         except Exception as error:  # the Rust binding raises bare Exception
             raise ModelCorrupt(f"{path} is not a tokenizer: {error}", folder=path.parent) from error
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of token ids, including added tokens."""
-        size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        return size
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the token ids of ``text``, which must have passed :func:`check_text`."""

@@ -79,7 +79,8 @@ class SparseWords:
                 tensors = {name: file.get_tensor(name) for name in _TENSORS}
             starts, rows, weights = _checked(tensors, said, count)
             self._tokenizer = IncrementalTokenizer(Tokenizer.from_buffer(tensors["tokenizer"].tobytes()))
-            if self._tokenizer.vocabulary_size != len(starts) - 1:
+            # A model may have more rows than its tokenizer has tokens.
+            if self._tokenizer.vocabulary_size > len(starts) - 1:
                 raise ValueError(f"it has {len(starts) - 1} columns for {self._tokenizer.vocabulary_size} tokens")
         except (SafetensorError, KeyError, ValueError) as error:
             raise IndexCorrupt(f"{path}: {error}: write it again", folder=path.parent) from error

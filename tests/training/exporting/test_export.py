@@ -266,3 +266,45 @@ def test_a_slash_at_the_end_of_the_teacher_s_folder_changes_nothing(recipe_path:
     slashed = dataclasses.replace(recipe, teacher=TeacherRecipe(f"{recipe.teacher.id}/"))
     configs = [exported(trained(recipe), one, tmp_path, out).config for one, out in ((recipe, "a"), (slashed, "b"))]
     assert configs[0].teacher == configs[1].teacher
+
+
+def resized(teacher: Path, folder: Path, rows: int) -> Path:
+    """A copy of a teacher with this many rows more than tokens, or less."""
+    import shutil
+
+    from transformers import AutoModel
+
+    shutil.copytree(teacher, folder)
+    model = AutoModel.from_pretrained(teacher)
+    model.resize_token_embeddings(model.config.vocab_size + rows, mean_resizing=False)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["static", "static with a layer", "residual GRU", "RNN(1, 0)", "ST(1)"])
+def test_a_teacher_may_have_more_rows_than_tokens(
+    name: str, recipe_path: Path, teacher_folder: Path, tmp_path: Path
+) -> None:
+    folder = resized(teacher_folder, tmp_path / "padded", 35)
+    recipe = dataclasses.replace(
+        read_recipe(recipe_path), teacher=TeacherRecipe(str(folder)), student=(FOLDS | WHOLE)[name]
+    )
+    student = trained(recipe)
+    encoder = exported(student, recipe, tmp_path)
+    expected = export.encode_with_student(student, TorchTeacher.of(recipe.teacher), TEXTS)
+    assert cosines(encoder.encode(TEXTS), expected).min() > 0.995
+
+
+def test_a_teacher_with_more_tokens_than_rows_is_refused(teacher_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"token ids up to \d+, but its model has only \d+ rows"):
+        TorchTeacher(str(resized(teacher_folder, tmp_path / "cut", -5)))
+
+
+def test_names_of_special_tokens_are_text_in_training_as_at_run_time(
+    recipe_path: Path, teacher_folder: Path, tmp_path: Path
+) -> None:
+    recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
+    student, texts = trained(recipe), ["a [SEP] b", "[CLS]"]
+    encoder, teacher = exported(student, recipe, tmp_path), TorchTeacher.of(recipe.teacher)
+    assert [list(encoder.tokenizer.encode(text)) for text in texts] == teacher.text_ids(texts)
+    assert not set(teacher.text_ids(texts)[0]) & {teacher.tokenizer.sep_token_id, teacher.tokenizer.cls_token_id}

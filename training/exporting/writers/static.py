@@ -18,9 +18,13 @@ order{readout}.
 
 
 def write(student: Static, target: Target) -> Written:
-    """Write the table, each row times its weight, and the layer."""
-    weight = student.log_weights.weight.detach().exp()
-    rows, scale = quantize_rows(as_array(student.table.weight.detach() * weight))
+    """Write the table, each row times its weight, and the layer.
+
+    A teacher's table may have more rows than its tokenizer has tokens. They are left out.
+    """
+    vocabulary = target.teacher.vocabulary
+    weight = student.log_weights.weight.detach().exp()[:vocabulary]
+    rows, scale = quantize_rows(as_array(student.table.weight.detach()[:vocabulary] * weight))
     tensors = {
         # The encoder reads rows around 0, the graphs' products read them around 128.
         "table": (rows.astype(np.int16) - 128).astype(np.int8),
