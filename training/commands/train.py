@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="documents to search: whatever 'typeahead index' reads, or an index",
     )
+    parser.add_argument(
+        "--judged",
+        default="",
+        metavar="DIR",
+        help="judged queries to learn ranking from: a BEIR folder with qrels/train.tsv",
+    )
     parser.add_argument("--family", choices=["auto", *FAMILIES], default="auto", help="what kind of encoder")
     parser.add_argument("--minutes", type=float, default=20.0, help="how long it may take in all")
     parser.add_argument("--start", default="", metavar="MODEL", help="a model of the same teacher to continue from")
@@ -104,6 +110,7 @@ def _request(options: argparse.Namespace) -> Request:
         out=Path(os.path.normpath(options.out)),
         queries=tuple(options.queries),
         passages=tuple(options.passages),
+        judged=options.judged,
         family=options.family,
         minutes=options.minutes,
         start=options.start,

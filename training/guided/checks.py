@@ -111,6 +111,10 @@ def _problems_of_request(request: Request) -> Iterator[str]:
     for given in (*request.queries, *request.passages):
         if not Source.of(given).path.exists():
             yield f"{given}: there is no such file or folder"
+    if request.judged and not (Path(request.judged) / "corpus.jsonl").is_file():
+        yield f"--judged {request.judged} is no BEIR folder: it has no corpus.jsonl"
+    elif request.judged and not (Path(request.judged) / "qrels" / "train.tsv").is_file():
+        yield f"--judged {request.judged} has no judgements to train on: qrels/train.tsv is missing"
     if not is_plain_name(request.name):
         yield f"--out {request.out}: {request.name!r} cannot be the name of a model"
     for out in (request.out, request.passage_out):

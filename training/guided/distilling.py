@@ -19,6 +19,7 @@ def distill(
     *,
     queries: Sequence[str | Path] = (),
     passages: Sequence[str | Path] = (),
+    judged: str | Path = "",
     family: str = "auto",
     minutes: float = 20.0,
     start: str | Path = "",
@@ -37,6 +38,7 @@ def distill(
         out: the folder of the model; the passage encoder goes into the same name with "-doc".
         queries: files of queries, as ``FILE`` or ``FILE:COLUMN``.
         passages: files and folders of documents, or an index.
+        judged: a BEIR folder with judgements of a split "train": the student also learns to rank by them.
         family: "static", "gru", "causal", or "auto" for the best that fits the time.
         minutes: how long it may take in all.
         start: a model of the same teacher to continue from.
@@ -61,6 +63,7 @@ def distill(
         out=Path(os.path.normpath(out)),
         queries=tuple(map(str, queries)),
         passages=tuple(map(str, passages)),
+        judged=str(judged),
         family=family,
         minutes=minutes,
         start=str(start),

@@ -27,10 +27,13 @@ from training.guided.judging import Judged, judge
 from training.guided.measuring import learning_seconds, reading_speed
 from training.guided.plan import MOST_PASSES, Speeds, batches, has_bfloat16
 from training.guided.planning import gathered_for, longest_text
-from training.guided.recipes import BATCH, write_recipe
+from training.guided.recipes import BATCH, NEGATIVES, RANKED, write_recipe
 from training.guided.reporting import Reporter
 from training.guided.request import Request
 from training.guided.starting import start_from
+from training.ranking.contrast import Contrast
+from training.ranking.mine import Mining
+from training.ranking.recipe import read_stage2
 from training.recipe import Recipe, read_recipe
 from training.stage1.best import overall
 from training.stage1.distill import Prepared, Run, prepare
@@ -190,8 +193,12 @@ class _Making:
     def _finish(self, runs: list[tuple[str, Recipe, Path]]) -> Judged:
         """Export the best student and the passage encoder, and judge what was exported."""
         request, reporter = self._request, self._reporter
-        family, recipe, run = max(runs, key=lambda one: _agreement(one[2]))
-        if len(runs) > 1:
+        if request.judged:
+            family, recipe, run = runs[-1]
+            run = self._rank(recipe, run)
+        else:
+            family, recipe, run = max(runs, key=lambda one: _agreement(one[2]))
+        if len(runs) > 1 and not request.judged:
             said = ", ".join(f"{of} {_agreement(out):.1%}" for of, _, out in runs)
             reporter.say(f"Agreement with the teacher on held-out texts: {said}. The {family} student is kept.")
         reporter.say("Exporting and checking the models.")
@@ -207,6 +214,14 @@ class _Making:
         judged = judge(request, self._prepare(recipe), family, reporter, self._passed())
         judged.write(self._folder / "result.json")
         return judged
+
+    def _rank(self, recipe: Recipe, run: Path) -> Path:
+        """Let the student learn to rank by the judgements; returns the folder of what came of it."""
+        self._reporter.say("Learning from the judged queries.")
+        stage2 = read_stage2(recipe.path)
+        Mining(recipe, stage2, stage2.mining(NEGATIVES), run, self._accelerator).mine()
+        Contrast(recipe, stage2, stage2.training(RANKED), run, self._accelerator).train()
+        return run / RANKED
 
 
 def _claim(request: Request) -> None:

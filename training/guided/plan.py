@@ -26,8 +26,8 @@ _LEARNING = 1.6e10
 _BEGINNING = 20.0
 #: The share of the time that judging takes, and what is kept back because nothing is quite as planned.
 _JUDGING, _RESERVE = 0.04, 0.06
-#: The share of the time for the static student, which comes first.
-_STATIC = 0.06
+#: The share of the time for the static student, which comes first, and for learning from judgements, if there are any.
+_STATIC, _RANKING = 0.06, 0.15
 #: Passes over the texts: those that a plan is made with, and the most that are of use.
 _PASSES, MOST_PASSES = 3, 12
 #: Below so many texts times passes, layers of the teacher have not learnt to look back only, and a GRU is better.
@@ -86,7 +86,7 @@ class Plan:
             (f"the teacher's vectors of {self.texts:,} texts", self.vectors),
             ("the static student", self.static),
             (f"the {self.family} student, {self.passes:.1f} passes over the texts", self.training),
-            ("judging and exporting", self.ending),
+            ("the rest: judgements, figures, export", self.ending),
         ]
         lines = [f"  {minutes(seconds):>7}  {what}" for what, seconds in times if seconds >= 0.5]
         lines.append(f"  {minutes(self.seconds):>7}  in all")
@@ -129,7 +129,7 @@ def plan(
     reading = speeds.reading / max(facts.layer_weights, 1)
     beginning = passed or _BEGINNING
     table = 0.0 if checked.start else facts.rows * (1 + special) / reading
-    ending = _JUDGING * total + 15 + facts.weights / 10e6
+    ending = (_JUDGING + (_RANKING if request.judged else 0)) * total + 15 + facts.weights / 10e6
     rest = max(total * (1 - _RESERVE) - beginning - table - ending, 1.0)
     static = 0.0 if request.family == "static" or checked.start else min(_STATIC * total, rest / 4)
     rest -= static

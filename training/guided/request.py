@@ -19,6 +19,8 @@ class Request:
     out: Path
     queries: tuple[str, ...] = ()
     passages: tuple[str, ...] = ()
+    #: Judged queries, as a BEIR folder with a split "train"; "" for none.
+    judged: str = ""
     #: A key of :data:`FAMILIES`, or "auto".
     family: str = "auto"
     #: How long it may take, from the first text to the exported model.
@@ -60,6 +62,7 @@ class Request:
             "teacher": self.teacher.rstrip("/\\"),
             "queries": list(self.queries),
             "passages": list(self.passages),
+            "judged": self.judged,
             "family": self.family,
             "minutes": self.minutes,
             "start": self.start,
