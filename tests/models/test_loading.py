@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from typeahead.encoders.loading import BEST, LIGHT, load_default
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew
 from typeahead.models.folder import find, read_config, shipped_models, write_config
-from typeahead.models.golden import Golden, cosines
+from typeahead.models.golden import Golden, agreements, cosines
 from typeahead.paths import models_folder
 from typeahead.storage.sealed import seal
 
@@ -135,6 +136,25 @@ def test_a_graph_that_is_not_listed_is_not_run(folder: Path) -> None:
 def test_golden_vectors_are_missed_by_zeros(student: RecurrentEncoder) -> None:
     golden = Golden.read(find("minilm-gru"))
     assert golden.agreement(np.zeros((len(golden.texts), student.dim), np.float32)) == -1
+
+
+def test_golden_vectors_are_missed_by_others_of_the_same_direction() -> None:
+    golden = Golden.read(find("minilm-gru"))
+    assert golden.agreement(golden.vectors) == 1
+    assert golden.agreement(5 * golden.vectors) < 0
+    assert golden.agreement(np.float32(1.01) * golden.vectors) > 0.9999
+    twisted = np.roll(golden.vectors, 1, axis=0)
+    np.testing.assert_allclose(agreements(twisted, golden.vectors), cosines(twisted, golden.vectors), atol=1e-5)
+
+
+def test_a_student_compared_by_cosine_has_length_one_even_if_its_golden_vectors_have_not(folder: Path) -> None:
+    # The static students of version 0.1 were as long as their teacher's vectors.
+    golden = Golden.read(folder)
+    (folder / "golden.json").write_text(Golden(golden.texts, 5 * golden.vectors, golden.min_cosine).to_json())
+    config = read_config(folder, verify=False)
+    write_config(folder, replace(config, teacher=replace(config.teacher, normalized=False)))
+    vectors = typeahead.load(folder).encode(golden.texts)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 def test_a_configuration_of_absurd_size_is_not_read(folder: Path) -> None:

@@ -104,7 +104,7 @@ class LastTokenEncoder(VectorFold):
         self.state_size = config.dim
         tensors: Mapping[str, Vectors] = load_file(folder / "weights.safetensors")
         self._table = tensors["table"] * np.float32(json.loads((folder / "scale.json").read_text()))
-        if config.teacher.normalized:
+        if config.unit:
             self._table /= np.linalg.norm(self._table, axis=1, keepdims=True)
 
     def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:  # noqa: ARG002

@@ -64,7 +64,7 @@ def finish(out: Path, folder: Path, config: ModelConfig, reference: Vectors, min
     write_config(folder, config)
     encoder = load(folder)
     worst = golden.agreement(encoder.encode(golden.texts))
-    print(f"int8 against float32 PyTorch, {len(reference)} golden texts: cosine {worst:.5f} at worst")
+    print(f"int8 against float32 PyTorch, {len(reference)} golden texts: agreement {worst:.5f} at worst")
     # The golden vectors that ship are this graph's own, so they test the processor and not the quantisation.
     shipped = Golden(GOLDEN_TEXTS, encoder.encode(GOLDEN_TEXTS), 0.9995)
     (folder / "golden.json").write_text(shipped.to_json(), encoding="utf-8")

@@ -23,9 +23,9 @@ from training.recipe import Recipe
 from training.students import load_student
 from training.teacher.about import about
 from training.teacher.torch_teacher import TorchTeacher
-from typeahead.models.golden import cosines
+from typeahead.models.golden import agreements
 
-_MIN_COSINE = 0.9999
+_LEAST = 0.9999
 
 _USAGE = """\
     from sentence_transformers import SentenceTransformer
@@ -77,10 +77,10 @@ def export_sentences(
         card = student_card(recipe, run, (), teacher=about(recipe.teacher, teacher), usage=usage)
         (folder / "README.md").write_text(card, encoding="utf-8")
         loaded = SentenceTransformer(str(folder), trust_remote_code=trusted, device="cpu")
-        worst = float(cosines(np.asarray(loaded.encode(list(texts)), np.float32), reference).min())
-        print(f"sentence-transformers against the student, {len(texts)} texts: cosine {worst:.6f} at worst")
-        if not worst >= _MIN_COSINE:
-            raise ValueError(f"sentence-transformers gives other vectors: cosine {worst:.6f}, below {_MIN_COSINE}")
+        worst = float(agreements(np.asarray(loaded.encode(list(texts)), np.float32), reference).min())
+        print(f"sentence-transformers against the student, {len(texts)} texts: agreement {worst:.6f} at worst")
+        if not worst >= _LEAST:
+            raise ValueError(f"sentence-transformers gives other vectors: agreement {worst:.6f}, below {_LEAST}")
         files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         write_json(folder / EXPORTED, {"files": files})
         replace(folder, out, files_of_sentences)

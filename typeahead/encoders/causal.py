@@ -29,12 +29,13 @@ from typeahead.encoders.compiled.importing import import_compiled, warn_of_other
 from typeahead.encoders.fold import FoldEncoder, rows_of_vocabulary
 from typeahead.encoders.onnx import open_graph
 from typeahead.models.config import ModelConfig
+from typeahead.models.golden import agreements
 
 #: Activations of feed-forward layers. A configuration states the number of one that is not the first, counted from 1.
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 #: Required agreement of the compiled step with the graph. Even with equal products, some values are rounded to int8
 #: differently.
-_LEAST_COSINE = 0.9995
+_LEAST_AGREEMENT = 0.9995
 
 
 class CausalState:
@@ -111,7 +112,7 @@ class CausalEncoder(FoldEncoder):
         for token in range(self.tokenizer.vocabulary_size // 16, self.tokenizer.vocabulary_size, 1 << 12):
             _, _, found = self._run_compiled(step, state, token)
             state, expected = self._run_graph(state, token)
-            if not _cosine(found, expected[0]) > _LEAST_COSINE:
+            if not agreements(found[None], expected)[0] > _LEAST_AGREEMENT:
                 warn_of_other_vectors(f"{self.config.name}: the compiled step", "ONNX Runtime")
                 return False
         return True
@@ -189,10 +190,6 @@ def _matrix(state: CausalState) -> NDArray[np.uint16]:
     path.reverse()
     entries = len(state.kept) // 2
     return np.frombuffer(b"".join(path), np.uint16).reshape(len(path), entries)
-
-
-def _cosine(a: Vectors, b: Vectors) -> float:
-    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
 def _compiled(config: ModelConfig, folder: Path, rows: NDArray[np.float16]) -> Any | None:

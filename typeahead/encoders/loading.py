@@ -49,17 +49,20 @@ def load(name_or_path: str | Path, *, threads: int = 1) -> Loaded:
         return encoder
 
     golden = Golden.read(folder)
+    if config.unit:
+        # Some folders of version 0.1 hold vectors of other lengths.
+        golden = golden.scaled()
     encoder, agreement = _try(make, "", golden, folder)
     if agreement < golden.min_cosine:
         precise, precise_agreement = _try(make, "-float32", golden, folder)
         if precise_agreement < golden.min_cosine:
             raise ModelCorrupt(
-                f"{folder}: the model misses its golden vectors in int8 (cosine {agreement:.4f}) and in float32 "
+                f"{folder}: the model misses its golden vectors in int8 (agreement {agreement:.4f}) and in float32 "
                 f"({precise_agreement:.4f}): these are not the weights that the model card describes",
                 folder=folder,
             )
         warnings.warn(
-            f"{config.name}: int8 products on this processor miss the golden vectors (cosine {agreement:.4f}, "
+            f"{config.name}: int8 products on this processor miss the golden vectors (agreement {agreement:.4f}, "
             f"expected {golden.min_cosine}); running in float32, which is slower",
             RuntimeWarning,
             stacklevel=2,

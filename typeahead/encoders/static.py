@@ -44,7 +44,7 @@ class StaticEncoder(VectorFold):
         self.state_size = config.dim + 1
         tensors = read_tensors(folder / "weights.safetensors")
         self._rows = _rows(tensors, folder, self.dim, self.tokenizer.vocabulary_size)
-        self._normalize = config.teacher.normalized
+        self._normalize = config.unit
         self._layer: Layer | None = None
         if "inner" in tensors:
             self._layer = open_layer(tensors, self.dim, normalized=self._normalize, folder=folder, compiled=compiled)

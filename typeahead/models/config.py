@@ -82,6 +82,15 @@ class ModelConfig:
     files: Mapping[str, str]
     format_version: int = FORMAT_VERSION
 
+    @property
+    def unit(self) -> bool:
+        """Whether the encoder's vectors have length 1.
+
+        A student's have if they are compared by cosine, whatever its teacher does. A passage encoder does as the
+        teacher, and so does a model with an embedding space of its own.
+        """
+        return self.similarity == "cosine" if self.role == "query" else self.teacher.normalized
+
     @classmethod
     def from_json(cls, data: Any, folder: Path) -> ModelConfig:
         """Check the content of ``config.json`` and make a configuration from it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ _MAX_GOLDEN = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Texts and their expected vectors. The model's graph must reach ``min_cosine`` on any processor."""
+    """Texts and their expected vectors. The model must reach an agreement of ``min_cosine`` on any processor."""
 
     texts: tuple[str, ...]
     vectors: Vectors
@@ -74,13 +74,27 @@ class Golden:
         return json.dumps({"min_cosine": self.min_cosine, "texts": self.texts, "vectors": raw}, indent=1) + "\n"
 
     def agreement(self, vectors: Vectors) -> float:
-        """Return the smallest cosine between an encoder's ``vectors``, float32 (texts, dim), and the golden ones.
+        """Return the smallest of :func:`agreements` of an encoder's ``vectors``, float32 (texts, dim).
 
         Returns -1 for vectors of another shape, or if a vector is zero or not finite.
         """
         if vectors.shape != self.vectors.shape or not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
             return -1.0
-        return float(cosines(vectors, self.vectors).min())
+        return float(agreements(vectors, self.vectors).min())
+
+    def scaled(self) -> Golden:
+        """Return the same with vectors of length 1."""
+        lengths = np.linalg.norm(self.vectors, axis=1, keepdims=True)
+        return replace(self, vectors=self.vectors / np.where(lengths == 0, np.float32(1), lengths))
+
+
+def agreements(found: Vectors, expected: Vectors) -> Vectors:
+    """Return 1 - |f - e|² / 2|e|² for each row f of ``found`` and e of ``expected``: float32 (n,).
+
+    For vectors of one length this is their cosine. Others lose by their direction and by their length.
+    """
+    result: Vectors = 1 - np.square(found - expected).sum(1) / (2 * np.square(expected).sum(1))
+    return result
 
 
 def cosines(a: Vectors, b: Vectors) -> Vectors:

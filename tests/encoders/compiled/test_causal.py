@@ -153,6 +153,16 @@ def test_embeddings_of_a_dot_product_student_keep_their_length(tmp_path: Path) -
 
 
 @needs_compiled_steps
+def test_a_student_compared_by_cosine_has_length_one_whatever_its_teacher_has(
+    compiled: CausalEncoder, folder: Path
+) -> None:
+    teacher = replace(compiled.config.teacher, normalized=False)
+    encoder = CausalEncoder(replace(compiled.config, teacher=teacher), folder)
+    assert encoder.compiled
+    np.testing.assert_array_equal(encoder.encode(TEXTS), compiled.encode(TEXTS))
+
+
+@needs_compiled_steps
 @pytest.mark.parametrize("activation", ["gelu_tanh", "relu"])
 def test_other_activations_agree_with_the_formulas(activation: str, tmp_path: Path) -> None:
     form = Form(activation=activation)

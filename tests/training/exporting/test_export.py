@@ -22,16 +22,17 @@ from training.exporting.graphs_transformer import EncoderSizes, write_transforme
 from training.exporting.writers.recurrent import sizes_of  # noqa: E402
 from training.families import student_recipe  # noqa: E402
 from training.recipe import Recipe, TeacherRecipe, read_recipe  # noqa: E402
-from training.student_recipes import ResidualGRURecipe, RNNRecipe, StaticRecipe, TransformerRecipe  # noqa: E402
+from training.student_recipes import CausalRecipe, ResidualGRURecipe, RNNRecipe, StaticRecipe, TransformerRecipe  # noqa: E402
 from training.students import PaperRNN, Student, build, save_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
+from typeahead.encoders.causal import CausalEncoder  # noqa: E402
 from typeahead.encoders.recurrent import RecurrentEncoder  # noqa: E402
 from typeahead.encoders.static import StaticEncoder  # noqa: E402
 from typeahead.encoders.transformer import TransformerEncoder  # noqa: E402
 from typeahead.errors import ModelCorrupt, ModelError  # noqa: E402
 from typeahead.models.folder import find, read_config  # noqa: E402
-from typeahead.models.golden import Golden, cosines  # noqa: E402
+from typeahead.models.golden import Golden, agreements, cosines  # noqa: E402
 from typeahead.storage.sealed import seal  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -104,6 +105,32 @@ def test_the_exported_graphs_equal_pytorch(name: str, recipe: Recipe, tmp_path: 
     assert encoder.config.similarity == student.similarity
     golden = Golden.read(tmp_path / "model")
     assert golden.agreement(encoder.encode(golden.texts)) > 0.9999
+
+
+#: Teachers whose similarity does not go with their vectors' lengths.
+LENGTHS = {
+    "cosine of vectors of any length": {"normalize": False, "similarity": "cosine"},
+    "dot product of vectors of length one": {"normalize": True, "similarity": "dot"},
+}
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("name", ["static", "static with a layer", "residual GRU", "RNN(1, 1)", "causal", "ST(1)"])
+def test_vectors_are_as_long_as_pytorchs_whatever_runs_them(
+    name: str, lengths: str, recipe_path: Path, teacher_folder: Path, tmp_path: Path
+) -> None:
+    students: dict[str, Any] = {**FOLDS, **WHOLE, "causal": CausalRecipe(layers=1)}
+    teacher = TeacherRecipe(str(teacher_folder), **LENGTHS[lengths])  # type: ignore[arg-type]
+    recipe = dataclasses.replace(read_recipe(recipe_path), teacher=teacher, student=students[name])
+    student = trained(recipe)
+    encoder = exported(student, recipe, tmp_path)
+    expected = export.encode_with_student(student, TorchTeacher.of(teacher), TEXTS)
+    plain = {"compiled": False} if isinstance(encoder, CausalEncoder | RecurrentEncoder) else {}
+    for one in (encoder, type(encoder)(encoder.config, tmp_path / "model", **plain)):
+        found = one.encode(TEXTS)
+        assert agreements(found, expected).min() > 0.995
+        if teacher.similarity == "cosine":
+            np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", FOLDS)

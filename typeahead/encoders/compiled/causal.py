@@ -73,7 +73,7 @@ class CompiledStep:
             np.concatenate(parts),
             np.array([layers, heads, width, len(tensors["0.up"]), *forms, *blocks, *(len(part) for part in parts[:4])]),
             np.float32(tensors["epsilon"][0]),
-            config.teacher.normalized,
+            config.unit,
         )
 
     @classmethod

@@ -41,7 +41,7 @@ def fits(config: ModelConfig) -> bool:
         and hidden > 0
         and hidden % COLUMNS == dim % COLUMNS == 0
         and config.shape["state"] == dim + 1 + 2 * hidden
-        and config.teacher.normalized
+        and config.unit
         and supported()
     )
 

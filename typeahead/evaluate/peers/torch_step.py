@@ -69,6 +69,6 @@ class TorchStepEncoder(RecurrentEncoder):
             hidden_sum = state[:, dim + 1 + hidden :] + last[0] * weight
             correction = self._readout(torch.cat([last[0], hidden_sum / weight_sum], 1))
             embedding = total / weight_sum + correction
-            if self.config.teacher.normalized:
+            if self.config.unit:
                 embedding = torch.nn.functional.normalize(embedding, dim=1)
             return torch.cat([total, weight_sum, last[0], hidden_sum], 1).numpy(), embedding.numpy()
