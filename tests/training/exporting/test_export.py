@@ -327,9 +327,7 @@ def test_a_teacher_with_more_tokens_than_rows_is_refused(teacher_folder: Path, t
         TorchTeacher(str(resized(teacher_folder, tmp_path / "cut", -5)))
 
 
-def test_names_of_special_tokens_are_text_in_training_as_at_run_time(
-    recipe_path: Path, teacher_folder: Path, tmp_path: Path
-) -> None:
+def test_names_of_special_tokens_are_text_in_training_as_at_run_time(recipe_path: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(read_recipe(recipe_path), student=FOLDS["static"])
     student, texts = trained(recipe), ["a [SEP] b", "[CLS]"]
     encoder, teacher = exported(student, recipe, tmp_path), TorchTeacher.of(recipe.teacher)
