@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
 from itertools import count
+from operator import itemgetter
 
 from training.gathering.cleaning import EMPTY, clean
 from training.gathering.mixing import uniform
@@ -13,15 +13,6 @@ from training.gathering.report import FileReport
 from training.gathering.source import Source
 from typeahead.errors import SourceError
 from typeahead.text.document import Document
-
-
-@dataclass(order=True, slots=True)
-class _Kept:
-    #: The negative of the document's key, so that the heap drops the largest key.
-    order: float
-    number: int
-    document: Document = field(compare=False)
-    source: str = field(compare=False)
 
 
 class Pile:
@@ -33,7 +24,8 @@ class Pile:
     def __init__(self, most: int | None, seed: int) -> None:
         self._most, self._seed = most, seed
         self._seen: set[int] = set()
-        self._kept: list[_Kept] = []
+        #: The negative of a document's key, so that the heap drops the largest key; its number; itself; its file.
+        self._kept: list[tuple[float, int, Document, str]] = []
         self._numbers = count()
 
     def add(self, source: Source) -> FileReport:
@@ -41,7 +33,7 @@ class Pile:
         report = FileReport(source.path, "passages")
         for document in read_passages(source, report):
             key = f"{document.title}\n{document.text}"
-            if not clean(key):
+            if not (clean(document.text) or clean(document.title)):
                 report.drop(EMPTY)
                 continue
             report.rows += 1
@@ -52,19 +44,19 @@ class Pile:
                 continue
             self._seen.add(number)
             report.distinct += 1
-            self._keep(_Kept(-uniform(key, self._seed), next(self._numbers), document, source.path.name))
+            self._keep((-uniform(key, self._seed), next(self._numbers), document, source.name))
         if not report.distinct and not report.duplicates:
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in report.dropped.items())
             raise SourceError(f"holds no passage ({report.taken_as}; {reasons or 'no lines'})", path=source.path)
         return report
 
-    def _keep(self, one: _Kept) -> None:
+    def _keep(self, one: tuple[float, int, Document, str]) -> None:
         if self._most is None:
             self._kept.append(one)
         elif len(self._kept) < self._most:
             heapq.heappush(self._kept, one)
-        else:
-            heapq.heappushpop(self._kept, one)
+        elif one > self._kept[0]:
+            heapq.heapreplace(self._kept, one)
 
     def __len__(self) -> int:
         """The number of distinct documents, kept or not."""
@@ -73,8 +65,8 @@ class Pile:
     def documents(self) -> list[tuple[Document, str]]:
         """The documents that were kept with the names of their files.
 
-        All of them are in the order of the files. A part is in a random one, so that its beginning is a sample, too.
+        With a number wanted they are in a random order, so that the first of them are a sample, too. Otherwise they are
+        in the order of the files.
         """
-        all_kept = self._most is None or len(self._seen) <= self._most
-        kept = sorted(self._kept, key=lambda one: one.number if all_kept and self._most is None else -one.order)
-        return [(one.document, one.source) for one in kept]
+        kept = sorted(self._kept, key=itemgetter(1)) if self._most is None else sorted(self._kept, reverse=True)
+        return [(document, source) for _, _, document, source in kept]

@@ -171,9 +171,15 @@ class _Gathering:
         return fits
 
     def read_vocabulary(self) -> None:
-        self._add(
-            "words", (GatheredText(word, "word", "vocabulary") for word in words_of(self._tokenizer, self._count))
-        )
+        # Some of them are held out.
+        most = 1.1 * self._most_words(sum(map(len, self._groups.values())))
+        for word in words_of(self._tokenizer, self._count):
+            self._add("words", [GatheredText(word, "word", "vocabulary")])
+            if len(self._groups["words"]) >= most:
+                return
+
+    def _most_words(self, others: int) -> int:
+        return most_words(others if self._wanted is None else min(others, self._wanted))
 
     def _add(self, group: str, texts: Iterable[GatheredText]) -> None:
         """Add texts that are not there yet."""
@@ -193,8 +199,7 @@ class _Gathering:
         held_out = HeldOut(candidates, share_of(len(candidates), self._share), self._unfinished)
         groups = {name: held_out.rest(texts, report.left_out) for name, texts in groups.items()}
         others = sum(len(texts) for name, texts in groups.items() if name != "words")
-        bound = most_words(others if self._wanted is None else min(others, self._wanted))
-        groups["words"] = groups["words"][:bound]
+        groups["words"] = groups["words"][: self._most_words(others)]
         available = {name: len(texts) for name, texts in groups.items()}
         if self._wanted is not None:
             numbers = shared(self._wanted, available)

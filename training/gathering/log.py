@@ -42,7 +42,7 @@ class QueryLog:
     def add(self, source: Source) -> FileReport:
         """Read a file. Raises :class:`~typeahead.errors.SourceError`, also for a file without a query."""
         report = FileReport(source.path, "queries")
-        entries, name = self._entries, source.path.name
+        entries, name = self._entries, source.name
         top, most = "", 0
         for row in read_queries(source, report):
             text = clean(row.text)

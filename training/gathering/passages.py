@@ -17,7 +17,7 @@ from training.gathering.lines import TextFile, form_of
 from training.gathering.queries import is_binary
 from training.gathering.records import Row, arrow_rows, chosen, json_lines, json_values, picked
 from training.gathering.report import FileReport
-from training.gathering.source import Source
+from training.gathering.source import Source, beginning
 from training.gathering.tables import describe, layout_of, read_rows
 from typeahead.errors import SourceError
 from typeahead.text import beir
@@ -108,8 +108,7 @@ def _read(path: Path, report: FileReport) -> Iterator[Document]:
 
 def _is_list(path: Path) -> bool:
     """Whether a text file holds a passage a line: many lines, and no empty one parts paragraphs."""
-    with path.open("rb") as file:
-        lines = file.read(1 << 20).splitlines()
+    lines = beginning(path, 1 << 20).splitlines()
     return len(lines) >= _LINES and all(line.strip() for line in lines[:-1])
 
 

@@ -12,7 +12,7 @@ from training.gathering.folders import dataset_rows, is_dataset, is_index
 from training.gathering.lines import TextFile, counted, form_of
 from training.gathering.records import Row, arrow_rows, chosen, json_lines, json_values, picked
 from training.gathering.report import FileReport
-from training.gathering.source import Source
+from training.gathering.source import Source, beginning
 from training.gathering.tables import describe, layout_of, read_rows
 from typeahead.errors import SourceError
 from typeahead.text import beir
@@ -101,8 +101,5 @@ def _requests(file: TextFile, parameter: str | None, report: FileReport) -> Iter
 
 
 def is_binary(path: Path) -> bool:
-    """Whether a file without a telling name may be Parquet or Arrow; a pipe can only be read once."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(6).startswith((b"PAR1", b"ARROW1", b"SQLite"))
+    """Whether a file without a telling name is Parquet, Arrow or a database."""
+    return beginning(path, 6).startswith((b"PAR1", b"ARROW1", b"SQLite"))

@@ -13,6 +13,7 @@ from training.gathering.cleaning import EMPTY, UNREADABLE
 from training.gathering.columns import Choice, ColumnError, Wanted, choose
 from training.gathering.lines import TextFile
 from training.gathering.report import FileReport
+from training.gathering.source import beginning
 from typeahead.errors import SourceError
 from typeahead.text.bad_lines import BadLines
 from typeahead.text.formats.arrow import read_arrow
@@ -125,17 +126,13 @@ def arrow_rows(path: Path, kind: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _array_of_texts(path: Path) -> list[str] | None:
-    if not path.is_file():
+    head = beginning(path, 1 << 12).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head.startswith(b"[") or not head[1:].lstrip().startswith(b'"'):
         return None
-    with path.open("rb") as file:
-        head = file.read(1 << 12).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if not head.startswith(b"[") or not head[1:].lstrip().startswith(b'"'):
-            return None
-        file.seek(0)
-        try:
-            found = json.loads(file.read().decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"is no JSON array of texts: {error}", path=path) from None
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SourceError(f"is no JSON array of texts: {error}", path=path) from None
     return [one for one in found if isinstance(one, str)]
 
 

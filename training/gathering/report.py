@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ class Report:
         """The numbers as JSON has them; paths are texts."""
         found = asdict(self)
         for file in found["files"]:
-            file["path"] = str(file["path"])
+            file["path"] = _printable(file["path"])
         return found
 
     def __str__(self) -> str:
@@ -118,11 +119,15 @@ def _file_lines(file: FileReport) -> list[str]:
     what = "documents" if file.role == "passages" else "rows"
     numbers = f"{_number(file.rows, what[:-1], what)}, {file.distinct:,} distinct"
     numbers += f", {_number(file.duplicates, 'duplicate', 'duplicates')}" if file.duplicates else ""
-    lines = [f"{file.path.name}: {file.taken_as}", f"  {numbers}"]
+    lines = [f"{_printable(file.path.name)}: {file.taken_as}", f"  {numbers}"]
     lines += [
         f"  left out: {number:,} {reason} ({_share(number, file.rows)})" for reason, number in file.dropped.items()
     ]
     return lines + [f"  note: {note}" for note in file.notes]
+
+
+def _printable(path: Path | str) -> str:
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _share(number: int, total: int) -> str:

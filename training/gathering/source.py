@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from typeahead.errors import SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +31,19 @@ class Source:
         if colon and file and column and not Path(text).exists() and Path(file).exists():
             return cls(Path(file), column)
         return cls(Path(given))
+
+    @property
+    def name(self) -> str:
+        """The name of the file as it can be printed: a name that is no UTF-8 has lone surrogates."""
+        return os.fsencode(self.path.name).decode(errors="replace")
+
+
+def beginning(path: Path, size: int) -> bytes:
+    """The first bytes of a file, none of a pipe; raises :class:`~typeahead.errors.SourceError`."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or error}", path=path) from error
