@@ -13,7 +13,7 @@ from training.gathering.documents import Pile
 from training.gathering.gathered import Gathered, GatheredText
 from training.gathering.log import QueryLog, bounded, continuations
 from training.gathering.mixing import chosen, most_words, shared
-from training.gathering.pseudo import Read, pseudo_queries
+from training.gathering.pseudo import Read, names_of, phrases_of
 from training.gathering.report import BUCKETS, Lengths, Report
 from training.gathering.source import Source
 from training.gathering.splitting import HeldOut, share_of
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 #: Documents cut at a time, and texts that are measured.
 _BATCH, _MEASURED = 64, 50_000
 
+#: Phrases that are cut from one window where there are fewer texts than wanted.
+_ROUNDS = 4
+
+TOO_LONG = "pseudo-queries that are too long, or unknown to the vocabulary"
 UNWANTED = "beyond the number wanted"
 SAME = "windows and pseudo-queries that are another text already"
 
@@ -148,8 +152,21 @@ class _Gathering:
                 break
         self._report.documents, self._report.documents_used = len(pile), len(read)
         self._add("passages", (GatheredText(text, "passage", one.source) for one in read for text in one.windows))
-        short = list(pseudo_queries(read, self._seed))
-        fits = self._windows_of_one([one.text for one in short])
+        self._add_short(names_of(read))
+        for number in range(_ROUNDS):
+            self._add_short(phrases_of(read, self._seed + number))
+            if sum(map(len, self._groups.values())) >= (self._wanted or 0):
+                return
+
+    def _add_short(self, texts: Iterable[GatheredText]) -> None:
+        """Add pseudo-queries that fit."""
+        short = list(texts)
+        long = [row for row, one in enumerate(short) if not self._windows.fits(one.text)]
+        counts = dict(zip(long, self._count.known([short[row].text for row in long]), strict=True))
+        limit, left_out = self._report.max_tokens, self._report.left_out
+        fits = [0 < counts.get(row, 1) <= limit for row in range(len(short))]
+        if not all(fits):
+            left_out[TOO_LONG] = left_out.get(TOO_LONG, 0) + fits.count(False)
         self._add("pseudo", (one for one, fit in zip(short, fits, strict=True) if fit))
 
     def _needed(self) -> int | None:
@@ -160,15 +177,6 @@ class _Gathering:
         parts = shared(self._wanted, most)
         # A document gives two pseudo-queries or more.
         return max(parts["passages"], parts["pseudo"] // 2)
-
-    def _windows_of_one(self, texts: Sequence[str]) -> list[bool]:
-        long = [row for row, text in enumerate(texts) if not self._windows.fits(text)]
-        counts = dict(zip(long, self._count.known([texts[row] for row in long]), strict=True))
-        limit = self._report.max_tokens
-        fits = [0 < counts.get(row, 1) <= limit for row in range(len(texts))]
-        if not all(fits):
-            self._report.left_out["pseudo-queries that are too long, or unknown to the vocabulary"] = fits.count(False)
-        return fits
 
     def read_vocabulary(self) -> None:
         # Some of them are held out.

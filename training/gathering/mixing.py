@@ -5,6 +5,8 @@ twentieth are words of the vocabulary. Where a group has fewer, the others share
 Words are never more than 2,000 or a fifth of all other texts, whichever is more. Without a number wanted, everything
 there is is used, words up to that bound.
 
+Where there are fewer texts than wanted, up to four phrases are cut from each window, otherwise one.
+
 Among queries, those that are counted often are chosen more readily: the weight of a text is 1 + log2(count). Words are
 chosen in the order of the vocabulary, where frequent ones come first. All others are chosen at random.
 """

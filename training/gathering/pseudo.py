@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from typeahead.text.document import Document
 
 #: Words of a first sentence, and its characters.
 _FEWEST, _MOST, _LONGEST = 3, 30, 200
+#: Code and addresses, which nobody types into a search box.
+_MARKUP = re.compile(r"[<>={}\\]|://|\S{30}")
 
 
 class Read(NamedTuple):
@@ -25,11 +28,8 @@ class Read(NamedTuple):
     windows: Sequence[str]
 
 
-def pseudo_queries(documents: Sequence[Read], seed: int) -> Iterator[GatheredText]:
-    """Yield the titles, headings and first sentences of all documents, and a phrase for each window.
-
-    A text may come more than once. The seed decides on the phrases.
-    """
+def names_of(documents: Sequence[Read]) -> Iterator[GatheredText]:
+    """Yield the titles, headings and first sentences of documents. A text may come more than once."""
     for one in documents:
         if title := clean(one.document.title):
             yield GatheredText(title, "title", one.source)
@@ -38,6 +38,10 @@ def pseudo_queries(documents: Sequence[Read], seed: int) -> Iterator[GatheredTex
                 yield GatheredText(text, "heading", one.source)
         if sentence := first_sentence(one.document.text):
             yield GatheredText(sentence, "sentence", one.source)
+
+
+def phrases_of(documents: Sequence[Read], seed: int) -> Iterator[GatheredText]:
+    """Yield a phrase for each window that has one; another seed cuts others. A text may come more than once."""
     rng = random.Random(seed)
     spaced: list[Example] = []
     for one in documents:
@@ -47,7 +51,9 @@ def pseudo_queries(documents: Sequence[Read], seed: int) -> Iterator[GatheredTex
                 spaced.append(Example(one.source, window))
             else:
                 yield GatheredText(phrase, "phrase", one.source)
-    yield from (GatheredText(phrase.text, "phrase", phrase.source) for phrase in cut(spaced, rng))
+    for example in cut(spaced, rng):
+        if not _MARKUP.search(example.text):
+            yield GatheredText(example.text, "phrase", example.source)
 
 
 def first_sentence(text: str) -> str | None:
@@ -56,6 +62,6 @@ def first_sentence(text: str) -> str | None:
     # It ends within its longest length or is too long.
     end, _ = next(sentences(text, 0, min(len(text), _LONGEST + 1)), (0, None))
     sentence = clean(text[:end])
-    words = len(sentence.split())
+    words = sum(any(map(str.isalpha, word)) for word in sentence.split())
     is_short = end <= _LONGEST and words <= _MOST
     return sentence if is_short and (words >= _FEWEST or cut_unspaced(sentence, random.Random(0)) is not None) else None
