@@ -6,6 +6,7 @@ and serving must agree on, such as tokenization and model folders. The run-time 
 Inside, imports go one way. Each line may use the lines below it::
 
     commands      programs that use several of the others
+    guided        ``typeahead train``: everything in one command
     exporting     trained weights to folders that others load
     light         LightRetriever: queries by look-up
     ranking       stage 2, contrastive training

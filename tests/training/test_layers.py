@@ -8,7 +8,19 @@ from tests.conftest import ROOT
 from tests.test_imports import imported, modules
 
 #: Top to bottom.
-LAYERS = ["commands", "exporting", "light", "ranking", "stage1", "students", "teacher", "modules", "gathering", "data"]
+LAYERS = [
+    "commands",
+    "guided",
+    "exporting",
+    "light",
+    "ranking",
+    "stage1",
+    "students",
+    "teacher",
+    "modules",
+    "gathering",
+    "data",
+]
 
 
 def layer_of(module: str) -> int:

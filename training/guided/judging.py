@@ -13,7 +13,7 @@ from training.data import read_examples
 from training.gathering.gathered import DEVELOPMENT, TRAINING
 from training.guided.reporting import Reporter
 from training.guided.request import Request
-from training.stage1.distill import Prepared
+from training.stage1.prepared import Prepared
 from typeahead.encoders.loading import load
 from typeahead.models.folder import find
 

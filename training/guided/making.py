@@ -36,7 +36,8 @@ from training.ranking.mine import Mining
 from training.ranking.recipe import read_stage2
 from training.recipe import Recipe, read_recipe
 from training.stage1.best import overall
-from training.stage1.distill import Prepared, Run, prepare
+from training.stage1.distill import Run
+from training.stage1.prepared import Prepared, prepare
 from training.students.files import STUDENT
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.errors import TrainingError

@@ -13,7 +13,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,60 +25,21 @@ from tqdm import tqdm
 from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
 from training.runlog import RunLog
 from training.stage1.best import Best
-from training.stage1.development import Development
+from training.stage1.checkpoint import Checkpoint
 from training.stage1.objectives import Objectives
 from training.stage1.optimizers import optimizers_of, set_rates
 from training.stage1.parallel import share_gradients
-from training.stage1.texts import Corpus
+from training.stage1.prepared import Prepared, prepare
 from training.students import Student, build, save_student
 from training.students.files import STUDENT, read_metadata
 from training.students.rounding import set_rounding
 from training.teacher.torch_teacher import TorchTeacher
-from training.teacher.vectors import VectorCache
-from typeahead.progress import OnProgress
 
 #: Seconds between checkpoints. Those of twelve layers of 768 take 1.3 GB and some seconds to write.
 _CHECKPOINT_SECONDS = 300.0
 
-#: Texts of a shard of vectors whose progress is followed.
-_WATCHED_SHARD = 1024
-
 #: Called after each batch with the stage, how many of its batches are done, and how many there are.
 OnBatch = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A teacher, and the texts of a recipe with its vectors."""
-
-    teacher: TorchTeacher
-    cache: VectorCache
-    corpus: Corpus
-    development: Development
-
-
-def prepare(
-    recipe: Recipe,
-    accelerator: Accelerator,
-    *,
-    teacher: TorchTeacher | None = None,
-    on_progress: OnProgress | None = None,
-) -> Prepared:
-    """Load the teacher of a recipe, unless it is given, and compute its vectors of all texts and tokens.
-
-    ``on_progress`` is called while it does; without it, bars are drawn on a terminal.
-    """
-    teacher = teacher or TorchTeacher.of(recipe.teacher, device=accelerator.device)
-    # Small shards where somebody waits: each is a step of the progress, and what a kill can cost.
-    options = {"shard_size": _WATCHED_SHARD, "on_progress": on_progress} if on_progress else {}
-    cache = VectorCache(Path(recipe.cache), teacher, **options)
-    with accelerator.main_process_first():
-        corpus = Corpus(recipe, teacher, cache, fill=accelerator.is_main_process)
-        teacher.token_vectors(cache.folder)
-    development = Development(typed=recipe.typed)
-    for path, held_out in corpus.held_out.items():
-        development.add(path.stem, held_out, corpus.beside(path), teacher, cache, recipe.student.max_tokens)
-    return Prepared(teacher, cache, corpus, development)
 
 
 class Stopped(Exception):
@@ -151,10 +111,9 @@ class Run:
         #: The losses of this epoch so far, batch by batch.
         self._losses: list[float] = []
         self._identity = f"{recipe.sha256} {self.teacher.key()} {self.texts.sha256()}"
-        self._best = Best(folder, self._identity)
+        self._best, self._checkpoint = Best(folder, self._identity), Checkpoint(folder, self._identity)
         self._on_batch = on_batch
         self._stop = False
-        self._saved_at = time.monotonic()
         if trackers:
             self.accelerator.init_trackers(recipe.name)
 
@@ -176,45 +135,31 @@ class Run:
         return done
 
     @property
-    def _checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
-
-    @property
     def _result(self) -> Path:
         return self.folder / STUDENT
 
     def _save(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         if not self.accelerator.is_main_process:
             return
-        state = {
-            "student": self.student.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-            "done": list(self.done),
-            "seconds": self._seconds,
-            "losses": self._losses,
-            "log": self.log.entries,
-            "best": self._best.state(),
-            "identity": self._identity,
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)
-        self._saved_at = time.monotonic()
+        self._checkpoint.save(
+            {
+                "student": self.student.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                "done": list(self.done),
+                "seconds": self._seconds,
+                "losses": self._losses,
+                "log": self.log.entries,
+                "best": self._best.state(),
+            }
+        )
 
     def _load(self) -> dict[str, Any] | None:
         """The checkpoint, if there is one. ``ValueError`` if its recipe, teacher or texts were others."""
-        if not self._checkpoint.is_file():
-            return None
-        saved: dict[str, Any] = torch.load(self._checkpoint, weights_only=True, map_location="cpu")
-        if saved["identity"] != self._identity:
-            raise ValueError(
-                f"{self._checkpoint} belongs to another recipe, teacher or texts: choose another folder with --out, or "
-                "delete the checkpoint"
-            )
-        self.student.load_state_dict(saved["student"])
-        self._best.resume(saved["best"])
-        self.done, self._seconds, self._losses = tuple(saved["done"]), saved["seconds"], saved["losses"]
+        saved = self._checkpoint.load()
+        if saved is not None:
+            self.student.load_state_dict(saved["student"])
+            self._best.resume(saved["best"])
+            self.done, self._seconds, self._losses = tuple(saved["done"]), saved["seconds"], saved["losses"]
         return saved
 
     def evaluate(self) -> dict[str, float]:
@@ -227,7 +172,7 @@ class Run:
     def train(self) -> None:
         """Train all stages, or those that are left."""
         if self._result.is_file() and read_metadata(self._result).get("run") == self._identity:
-            self._checkpoint.unlink(missing_ok=True)
+            self._checkpoint.remove()
             tqdm.write(f"{self._result} is already finished; delete it to train again")
             return
         stages = self.recipe.stages
@@ -271,7 +216,7 @@ class Run:
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         if self.accelerator.is_main_process:
-            self._checkpoint.unlink(missing_ok=True)
+            self._checkpoint.remove()
             self._best.remove()
 
     def _stage(self, number: int, stage: StageRecipe, optimizers: list[torch.optim.Optimizer]) -> None:
@@ -307,7 +252,7 @@ class Run:
                         seconds = round(self._seconds)
                         self._judge(stage.name, done, number, loss=round(loss, 5), seconds=seconds)
                         started = time.monotonic()
-                    late = time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS
+                    late = self._checkpoint.age() > _CHECKPOINT_SECONDS
                     if self._stop or late or judged or done == total:
                         self._seconds += time.monotonic() - started
                         started = time.monotonic()
