@@ -30,7 +30,7 @@ from training.stage1.objectives import Objectives
 from training.stage1.optimizers import optimizers_of, set_rates
 from training.stage1.parallel import share_gradients
 from training.stage1.prepared import Prepared, prepare
-from training.students import Student, build, save_student
+from training.students import Student, build, load_student, save_student
 from training.students.files import STUDENT, read_metadata
 from training.students.rounding import set_rounding
 from training.teacher.torch_teacher import TorchTeacher
@@ -298,9 +298,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
+    parser.add_argument(
+        "--start", type=Path, metavar="RUN", help="a finished run, whose student this one continues (default: none)"
+    )
     options = parser.parse_args(arguments)
     recipe = read_recipe(options.recipe)
-    Run(recipe, options.out or Path("runs") / recipe.name, threads=options.threads, cpu=options.cpu).train()
+    out = options.out or Path("runs") / recipe.name
+    start = (lambda _teacher: load_student(options.start)) if options.start else None
+    Run(recipe, out, threads=options.threads, cpu=options.cpu, start=start).train()
 
 
 if __name__ == "__main__":
