@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     chosen = parser.parse_args(arguments)
     dataset = open_dataset(chosen.dataset, relevant_from=chosen.relevant_from)
-    passage_encoder = load_peer(chosen.passage_encoder, threads=2)
+    passage_encoder = load_peer(chosen.passage_encoder, threads=2).for_passages()
     peers, _ = load_peers(chosen.query_encoder, threads=2)
     passages = encode_passages(
         passage_encoder.encoder,

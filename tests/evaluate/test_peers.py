@@ -252,19 +252,47 @@ def test_names_say_what_is_loaded(teacher_folder: Path, sentence: Peer, student:
             load_peer(name, threads=1)
 
 
-def test_a_teacher_that_treats_queries_and_passages_unlike_is_refused(teacher_folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("sentence_transformers", reason="the peer needs sentence-transformers")
-    folder = tmp_path / "teacher"
-    shutil.copytree(teacher_folder, folder)
-    config = folder / "config_sentence_transformers.json"
-    prompts = {"query": "query: ", "document": "passage: "}
-    config.write_text(json.dumps({"prompts": prompts, "default_prompt_name": None}))
-    with pytest.raises(ModelError, match="its prompts query, document"):
-        load_peer(f"st:{folder}", threads=1)
-    config.write_text(json.dumps({"prompts": prompts, "default_prompt_name": "query"}))
-    same = load_peer(f"st:{folder}", threads=1)
-    stages = same.stages()
-    np.testing.assert_allclose(stages.encode_tokens(stages.tokenize(TEXTS)), same.encode(TEXTS), atol=1e-5)
+def changed(teacher: Path, graph: Path, folder: Path, **described: Any) -> Path:
+    """A copy of the teacher, with a graph and these entries in ``config_sentence_transformers.json``."""
+    shutil.copytree(teacher, folder)
+    (folder / "onnx").mkdir()
+    shutil.copy(graph, folder / "onnx" / "model.onnx")
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(described))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["st", "onnx"])
+def test_queries_and_passages_get_the_prompts_of_their_own(
+    kind: str, teacher_folder: Path, graph: Path, sentence: Peer, tmp_path: Path
+) -> None:
+    prompts = {"query": "read: ", "document": "file: "}
+    folder = changed(teacher_folder, graph, tmp_path / "teacher", prompts=prompts, default_prompt_name=None)
+    peer = load_peer(f"{kind}:{folder}", threads=1)
+    passages = peer.for_passages()
+    for side, prompt in ((peer, "read: "), (passages, "file: ")):
+        expected = sentence.encode([prompt + text for text in TEXTS])
+        np.testing.assert_allclose(side.encode(TEXTS), expected, atol=1e-5)
+        stages = side.stages()
+        np.testing.assert_allclose(stages.encode_tokens(stages.tokenize(TEXTS)), expected, atol=1e-5)
+    assert passages.key != peer.key, "vectors of passages are kept by their key"
+    assert passages.label == peer.label
+    one = changed(teacher_folder, graph, tmp_path / "same", prompts=prompts | {"document": "read: "})
+    same = load_peer(f"{kind}:{one}", threads=1)
+    assert same.for_passages() is same
+    assert sentence.for_passages() is sentence
+
+
+@pytest.mark.parametrize("kind", ["st", "onnx"])
+def test_a_teacher_that_compares_by_cosine_gives_vectors_of_length_one(
+    kind: str, teacher_folder: Path, graph: Path, sentence: Peer, tmp_path: Path
+) -> None:
+    folder = changed(teacher_folder, graph, tmp_path / "teacher", similarity_fn_name="cosine")
+    modules = json.loads((folder / "modules.json").read_text())[:2]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    peer = load_peer(f"{kind}:{folder}", threads=1)
+    np.testing.assert_allclose(peer.encode(TEXTS), sentence.encode(TEXTS), atol=1e-5)
+    (folder / "config_sentence_transformers.json").write_text("{}")
+    assert np.linalg.norm(load_peer(f"{kind}:{folder}", threads=1).encode(["boil"])) > 1.5
 
 
 def test_a_folder_that_model2vec_cannot_load_is_named(teacher_folder: Path) -> None:

@@ -15,8 +15,11 @@ from typeahead.models.config import ModelConfig, TeacherInfo
 
 
 def config(
-    *, teacher: str = "hash-teacher", revision: str = "r1", dim: int = 16, similarity: str = "cosine"
+    *, teacher: str = "hash-teacher", revision: str | None = None, dim: int = 16, similarity: str = "cosine"
 ) -> ModelConfig:
+    """Another teacher has other weights, unless ``revision`` says which."""
+    if revision is None:
+        revision = "r1" if teacher == "hash-teacher" else f"r1 of {teacher}"
     return ModelConfig(
         name="hashing",
         family="transformer",

@@ -167,6 +167,7 @@ def test_an_encoder_of_the_same_teacher_is_welcome(folder: Path) -> None:
     with open_index(folder) as index:
         index.check_teacher(config())
         index.check_teacher(config(revision=""))
+        index.check_teacher(config(teacher="my-copy-of-it", revision="r1"))
 
 
 @pytest.fixture

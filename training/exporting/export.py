@@ -131,7 +131,7 @@ def export_teacher(recipe: Recipe, name: str, out: Path, figures: Sequence[Path]
             family="transformer",
             role="passage",
             dim=teacher.dim,
-            similarity="cosine" if teacher.normalize else "dot",
+            similarity=teacher.similarity,
             teacher=teacher_info(recipe, teacher),
             max_tokens=target.max_tokens,
             prefix_ids=written.prefix_ids,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ class Settings:
     pooling: str
     #: The teacher cuts a text after this many word pieces, special tokens included.
     max_length: int
-    #: Whether vectors are divided by their length.
+    #: Whether vectors are divided by their length. In what :func:`settings_of` gives, it is true exactly for "cosine".
     normalize: bool
-    #: "cosine" or "dot".
+    #: "cosine" or "dot"; "" where the files do not say.
     similarity: str
     #: Text put before every query and before every passage.
     query_prompt: str = ""
@@ -43,7 +43,7 @@ def read_settings(folder: Path) -> Settings:
     """Read the settings of a sentence-transformers folder, or of a plain Hugging Face folder (no ``modules.json``).
 
     A plain folder does not state its pooling. It is taken to be used as coCondenser's retriever is: [CLS], not
-    normalised, dot product. A recipe can override each of these.
+    normalised, dot product. A recipe can override each of these. The similarity is "" if the files do not state it.
 
     Raises:
         ValueError: the folder has a module or a pooling that
@@ -58,7 +58,8 @@ def read_settings(folder: Path) -> Settings:
     passage_prompt = next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), default)
     modules_path = folder / "modules.json"
     if not modules_path.is_file():
-        return Settings("cls", length, False, "dot", query_prompt, passage_prompt)
+        stated = described.get("similarity_fn_name") or ""
+        return Settings("cls", length, False, stated, query_prompt, passage_prompt)
     modules = json.loads(modules_path.read_text(encoding="utf-8"))
     kinds = {module["type"].rsplit(".", 1)[-1]: module["path"] for module in modules}
     if unknown := set(kinds) - _MODULES:
@@ -72,15 +73,16 @@ def read_settings(folder: Path) -> Settings:
     if pooling.get("include_prompt") is False and query_prompt + passage_prompt and chosen == ["mean"]:
         raise ValueError(f"{folder}: mean pooling without the prompt is not supported")
     length = int(_json(folder / "sentence_bert_config.json").get("max_seq_length") or length)
-    normalize = "Normalize" in kinds
-    similarity = described.get("similarity_fn_name") or ("cosine" if normalize else "dot")
-    return Settings(chosen[0], length, normalize, similarity, query_prompt, passage_prompt)
+    stated = described.get("similarity_fn_name") or ""
+    return Settings(chosen[0], length, "Normalize" in kinds, stated, query_prompt, passage_prompt)
 
 
 def settings_of(path: str, given: dict[str, Any]) -> Settings:
     """The settings of a folder or hub id, overridden by those of ``given`` that are not ``None``.
 
-    The files are not read if ``given`` states pooling, length, normalisation and similarity.
+    Normalised vectors compare by cosine, and vectors that compare by cosine are normalised: each of the two settings
+    follows from the other, whichever is stated. (The dot product of normalised vectors is their cosine.) The files are
+    not read if ``given`` states pooling, length, normalisation and similarity.
 
     Raises:
         ValueError: see :func:`read_settings`; or a pooling or similarity that does not exist.
@@ -93,9 +95,12 @@ def settings_of(path: str, given: dict[str, Any]) -> Settings:
     chosen = Settings(**{**vars(found), **stated})
     if chosen.pooling not in POOLINGS:
         raise ValueError(f"pooling {chosen.pooling!r} is not one of {POOLINGS}")
-    if chosen.similarity not in SIMILARITIES:
+    if chosen.similarity not in (*SIMILARITIES, ""):
         raise ValueError(f"similarity {chosen.similarity!r} is not one of {SIMILARITIES}")
-    return chosen
+    # A recipe that turns normalisation off overrides the cosine of the files too.
+    overridden = "normalize" in stated and "similarity" not in stated
+    cosine = chosen.normalize or (chosen.similarity == "cosine" and not overridden)
+    return replace(chosen, normalize=cosine, similarity="cosine" if cosine else "dot")
 
 
 def _hub_settings(name: str) -> Path:

@@ -29,6 +29,7 @@ from typeahead.index.folder import Index, LexicalFiles, open_index
 from typeahead.index.manifest import MANIFEST, Manifest
 from typeahead.index.sparse import SparseWords
 from typeahead.index.summary import described
+from typeahead.models.teacher import same_teacher
 from typeahead.search.filters import Filter
 from typeahead.search.port import Entry
 from typeahead.search.space import Space
@@ -290,7 +291,7 @@ class LivingIndex:
         if _stamp(self.folder) == base.stamp:
             return
         manifest, before = Manifest.read(self.folder), base.generation.manifest
-        if (manifest.teacher, manifest.dim, manifest.similarity) != (before.teacher, before.dim, before.similarity):
+        if not _same_space(manifest, before):
             raise IndexFolderError(
                 f"{self.folder} was built anew for {manifest.teacher}, and its vectors were those of {before.teacher}: "
                 "restart what has it open",
@@ -351,3 +352,8 @@ def _stamp(folder: Path) -> tuple[int, int, int]:
     except FileNotFoundError:
         return 0, 0, 0
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _same_space(ours: Manifest, theirs: Manifest) -> bool:
+    same = same_teacher(ours.teacher, theirs.teacher)
+    return same and (ours.dim, ours.similarity) == (theirs.dim, theirs.similarity)

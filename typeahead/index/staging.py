@@ -34,6 +34,7 @@ from typeahead.index.manifest import Adoption, Manifest, PassageEncoder, Teacher
 from typeahead.index.vectors import VECTORS
 from typeahead.index.versions import current_sequence, no_changes, version_after
 from typeahead.index.writing import explained, gives_no_locks
+from typeahead.models.teacher import same_teacher
 from typeahead.storage.sums import FileEntry
 
 #: The file of documents, for whoever fills a generation.
@@ -180,9 +181,7 @@ def _refuse_other_space(out: Path, teacher: Teacher, dim: int, similarity: str) 
     before = _manifest(out)
     if before is None:
         return
-    same = (before.teacher.name, before.dim, before.similarity) == (teacher.name, dim, similarity)
-    revisions = {before.teacher.revision, teacher.revision} - {None}
-    if not same or len(revisions) > 1:
+    if not same_teacher(before.teacher, teacher) or (before.dim, before.similarity) != (dim, similarity):
         raise IndexFolderError(
             f"documents were written to {out} while it was built, with vectors of {before.teacher}, and the new index "
             f"is for {teacher}: stop what writes there, then run the same command again",

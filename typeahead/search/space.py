@@ -10,6 +10,7 @@ import numpy as np
 from typeahead.core.encoder import Vectors
 from typeahead.errors import TeacherMismatch
 from typeahead.models.config import ModelConfig
+from typeahead.models.teacher import same_teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Space:
     dim: int
     #: "cosine" or "dot".
     similarity: str
+
+    @property
+    def name(self) -> str:
+        """The teacher's name."""
+        return self.teacher
 
     def __str__(self) -> str:
         return self.teacher if not self.revision else f"{self.teacher}@{self.revision[:12]}"
@@ -39,15 +45,14 @@ def direction(vector: Vectors | None) -> Vectors | None:
 def check_space(space: Space, config: ModelConfig, *, folder: Path | None = None) -> None:
     """Check that an encoder of ``config`` answers in ``space``.
 
-    Compares the teachers' names, their revisions where both are known, the dimensions and the similarities. Raises
+    Compares the teachers (:func:`~typeahead.models.teacher.same_teacher`), the dimensions and the similarities. Raises
     :class:`~typeahead.errors.TeacherMismatch`, which names both.
     """
     theirs = Space(config.teacher.name, config.teacher.revision or None, config.dim, config.similarity)
-    both_known = space.revision is not None and theirs.revision is not None
-    if space.teacher != theirs.teacher:
-        raise TeacherMismatch(space.teacher, theirs.teacher, folder=folder)
-    if both_known and space.revision != theirs.revision:
-        raise TeacherMismatch(str(space), str(theirs), folder=folder)
+    if not same_teacher(space, config.teacher):
+        named = space.teacher != theirs.teacher
+        sides = (space.teacher, theirs.teacher) if named else (str(space), str(theirs))
+        raise TeacherMismatch(*sides, folder=folder)
     if (space.dim, space.similarity) != (theirs.dim, theirs.similarity):
         raise TeacherMismatch(_described(space), _described(theirs), folder=folder)
 

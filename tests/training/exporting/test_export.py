@@ -33,6 +33,7 @@ from typeahead.encoders.transformer import TransformerEncoder  # noqa: E402
 from typeahead.errors import ModelCorrupt, ModelError  # noqa: E402
 from typeahead.models.folder import find, read_config  # noqa: E402
 from typeahead.models.golden import Golden, agreements, cosines  # noqa: E402
+from typeahead.search.space import Space, check_space  # noqa: E402
 from typeahead.storage.sealed import seal  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -333,3 +334,25 @@ def test_names_of_special_tokens_are_text_in_training_as_at_run_time(recipe_path
     encoder, teacher = exported(student, recipe, tmp_path), TorchTeacher.of(recipe.teacher)
     assert [list(encoder.tokenizer.encode(text)) for text in texts] == teacher.text_ids(texts)
     assert not set(teacher.text_ids(texts)[0]) & {teacher.tokenizer.sep_token_id, teacher.tokenizer.cls_token_id}
+
+
+@pytest.mark.parametrize("name", ["static", "residual GRU", "ST(2)"])
+def test_a_cosine_teacher_without_a_normalize_module_makes_models_of_one_space(
+    name: str, recipe_path: Path, teacher_folder: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = tmp_path / "teacher"
+    shutil.copytree(teacher_folder, folder)
+    (folder / "modules.json").write_text(json.dumps(json.loads((folder / "modules.json").read_text())[:2]))
+    (folder / "config_sentence_transformers.json").write_text('{"similarity_fn_name": "cosine"}')
+    recipe = dataclasses.replace(
+        read_recipe(recipe_path), teacher=TeacherRecipe(str(folder)), student=(FOLDS | WHOLE)[name]
+    )
+    queries = exported(trained(recipe), recipe, tmp_path)
+    export.export_teacher(recipe, "doc", tmp_path / "doc", ())
+    passages = typeahead.load(tmp_path / "doc")
+    for encoder in (queries, passages):
+        assert (encoder.config.similarity, encoder.config.teacher.normalized) == ("cosine", True)
+        np.testing.assert_allclose(lengths(encoder.encode(TEXTS)), 1, atol=1e-3)
+    check_space(Space("any", passages.config.teacher.revision, passages.dim, "cosine"), queries.config)

@@ -19,7 +19,7 @@ from tests.training.architectures import MOST_TOKENS, TOKENIZERS, write_teacher 
 from tests.training.tiny import write_cocondenser  # noqa: E402
 from training.recipe import TeacherRecipe  # noqa: E402
 from training.teacher import settings  # noqa: E402
-from training.teacher.settings import Settings, read_settings  # noqa: E402
+from training.teacher.settings import Settings, read_settings, settings_of  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
 TEXTS = ["boil egg", "a", "walk home " * 40, "zebra, 12 cats!"]
@@ -94,8 +94,8 @@ def test_special_tokens_and_prompt_frame_the_tokens_of_a_text(teacher_folder: Pa
 
 
 def test_settings_of_other_folders(teacher_folder: Path, tmp_path: Path) -> None:
-    expected = Settings("mean", 32, True, "cosine")
-    assert read_settings(teacher_folder) == expected
+    assert read_settings(teacher_folder) == Settings("mean", 32, True, "")
+    assert settings_of(str(teacher_folder), {}) == Settings("mean", 32, True, "cosine")
     newer = variant(teacher_folder, tmp_path / "newer", **{"1_Pooling__config": {"pooling_mode_mean_tokens": False}})
     (newer / "1_Pooling" / "config.json").write_text(json.dumps({"embedding_dimension": 32, "pooling_mode": "cls"}))
     assert read_settings(newer).pooling == "cls"
@@ -104,12 +104,38 @@ def test_settings_of_other_folders(teacher_folder: Path, tmp_path: Path) -> None
     assert read_settings(prompted).query_prompt == read_settings(prompted).passage_prompt == "find: "
 
 
-def test_a_folder_that_does_not_normalise_is_searched_by_dot_product(teacher_folder: Path, tmp_path: Path) -> None:
-    folder = variant(teacher_folder, tmp_path / "dot")
+def without_normalize(source: Path, folder: Path, **described: Any) -> Path:
+    """A copy of a teacher's folder without the module that divides by the length."""
+    folder = variant(source, folder, config_sentence_transformers=described)
     modules = json.loads((folder / "modules.json").read_text())[:2]
     (folder / "modules.json").write_text(json.dumps(modules))
-    assert read_settings(folder) == Settings("mean", 32, False, "dot")
-    assert TorchTeacher(str(folder), similarity="cosine").similarity == "cosine"
+    return folder
+
+
+def test_a_folder_that_does_not_normalise_is_searched_by_dot_product(teacher_folder: Path, tmp_path: Path) -> None:
+    folder = without_normalize(teacher_folder, tmp_path / "dot")
+    assert settings_of(str(folder), {}) == Settings("mean", 32, False, "dot")
+
+
+@pytest.mark.parametrize("stated", ["by the files", "by the recipe"])
+def test_vectors_that_compare_by_cosine_have_length_one(stated: str, teacher_folder: Path, tmp_path: Path) -> None:
+    described = {"similarity_fn_name": "cosine"} if stated == "by the files" else {}
+    folder = without_normalize(teacher_folder, tmp_path / "teacher", **described)
+    teacher = TorchTeacher(str(folder), similarity=None if described else "cosine")
+    assert (teacher.similarity, teacher.normalize) == ("cosine", True)
+    np.testing.assert_allclose(teacher.encode(TEXTS), TorchTeacher(str(teacher_folder)).encode(TEXTS), atol=1e-6)
+
+
+def test_what_a_recipe_says_of_normalisation_decides_the_similarity(teacher_folder: Path, tmp_path: Path) -> None:
+    folder = str(without_normalize(teacher_folder, tmp_path / "teacher", similarity_fn_name="cosine"))
+    for given, expected in (
+        ({"normalize": False}, (False, "dot")),
+        ({"normalize": True}, (True, "cosine")),
+        ({"similarity": "dot"}, (False, "dot")),
+        ({"normalize": True, "similarity": "dot"}, (True, "cosine")),
+    ):
+        found = settings_of(folder, given)
+        assert (found.normalize, found.similarity) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,7 +177,7 @@ def test_a_hub_id_is_read_as_its_folder_would_be(teacher_folder: Path, monkeypat
         return str(teacher_folder)
 
     monkeypatch.setattr(settings, "snapshot_download", download)
-    assert settings.settings_of("someone/some-model", {}) == read_settings(teacher_folder)
+    assert settings_of("someone/some-model", {}) == settings_of(str(teacher_folder), {})
     assert asked == ["someone/some-model"]
 
 

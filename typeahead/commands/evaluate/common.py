@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typeahead.errors import MissingExtra, TypeaheadError
+from typeahead.models.teacher import same_teacher
 
 if TYPE_CHECKING:
     from typeahead.evaluate.data.datasets import Dataset
@@ -234,7 +235,7 @@ def refuse_other_spaces(peers: Sequence[Peer], passage_encoder: Peer) -> list[st
             )
         if peer.folder is not None and passage_encoder.folder is not None:
             ours, theirs = peer.encoder.config.teacher, passage_encoder.encoder.config.teacher
-            if ours.name != theirs.name or (ours.revision and theirs.revision and ours.revision != theirs.revision):
+            if not same_teacher(ours, theirs):
                 warnings.append(
                     f"{peer.label} answers in the space of {ours.name}, {passage_encoder.label} in that of "
                     f"{theirs.name}: its figures mean nothing"
@@ -263,6 +264,7 @@ def encoded_passages(options: argparse.Namespace, dataset: Dataset, encoder: Pee
     from typeahead.evaluate.vectors.passages import encode_passages
     from typeahead.progress import ProgressBar
 
+    encoder = encoder.for_passages()
     with ProgressBar() as progress:
         return encode_passages(
             encoder.encoder,

@@ -50,7 +50,7 @@ class MtebModel:
         from mteb.models import ModelMeta
 
         self._query = query_encoder
-        self._passage = passage_encoder
+        self._passage = passage_encoder.for_passages()
         config = getattr(query_encoder.encoder, "config", None)
         self._cosine = config is None or config.similarity == "cosine"
         self.mteb_model_meta = ModelMeta(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -65,6 +65,13 @@ class Peer:
             raise TypeError(f"{self.label} retrieves passages and has no embeddings")
         vectors: Vectors = self.encoder.encode(texts)
         return vectors
+
+    def for_passages(self) -> Peer:
+        """The same peer for passages: a teacher may put other words before them than before queries."""
+        other = getattr(self.encoder, "for_passages", None)
+        if other is None or (encoder := other()) is self.encoder:
+            return self
+        return replace(self, key=f"{self.key} after {encoder.prompt!r}", encoder=encoder)
 
     def stages(self) -> StagedEncoder:
         """The encoder with its tokenization apart; an encoder of typeahead starts with an empty cache."""

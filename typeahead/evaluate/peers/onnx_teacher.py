@@ -7,6 +7,7 @@ from this one in int8.
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from typeahead.encoders.onnx import open_graph
 from typeahead.encoders.transformer import batches_by_length
 from typeahead.errors import MissingExtra, ModelCorrupt, ModelError
 from typeahead.evaluate.peers.files import made_once, read_json
+from typeahead.evaluate.peers.settings import normalises, prompts_of
 
 #: Word pieces in a batch, with padding: so few that activations stay near the second-level cache.
 _BATCH_TOKENS = 1024
@@ -43,12 +45,22 @@ Batch = tuple[list[int], NDArray[np.int64], NDArray[np.int64]]
 class OnnxTeacher:
     """Modules Transformer, Pooling (cls, mean, max or lasttoken) and Normalize; other modules are refused.
 
+    Texts are queries, and the folder's ``prompt`` for those stands before them; :meth:`for_passages` gives the same
+    model for passages. Vectors have length 1 if a module or the folder's similarity says so.
+
     ``graph_cache`` is the file for an exported graph. Raises :class:`~typeahead.errors.ModelError`, and
     :class:`~typeahead.errors.MissingExtra` if a graph must be exported and the packages for that are not installed.
     """
 
     def __init__(self, folder: Path, *, threads: int, graph_cache: Path) -> None:
-        self._pooling, self._normalize = _modules(folder)
+        self._pooling, self._normalize, includes_prompt = _modules(folder)
+        described = read_json(folder / "config_sentence_transformers.json")
+        self.prompt, self._passage_prompt = prompts_of(
+            described.get("prompts") or {}, described.get("default_prompt_name")
+        )
+        if not includes_prompt and self._pooling == "mean" and self.prompt + self._passage_prompt:
+            raise ModelError(f"{folder}: a mean without the prompt's tokens is not supported", folder=folder)
+        self._normalize = self._normalize or normalises(described.get("similarity_fn_name"), [])
         self._tokenizer = _tokenizer(folder)
         config = read_json(folder / "config.json")
         self._pad = int(config.get("pad_token_id") or 0)
@@ -66,9 +78,17 @@ class OnnxTeacher:
         self._run = session.run
         self.dim = int(config.get("hidden_size") or tokens[0].shape[2])
 
+    def for_passages(self) -> OnnxTeacher:
+        """The same model with its prompt for passages; itself if that is the one for queries."""
+        if self.prompt == self._passage_prompt:
+            return self
+        other = copy.copy(self)
+        other.prompt = self._passage_prompt
+        return other
+
     def tokenize(self, texts: Sequence[str]) -> list[Batch]:
         """Batches of like length: the texts' numbers, ids and mask int64 (n, length)."""
-        encodings = self._tokenizer.encode_batch(list(texts))
+        encodings = self._tokenizer.encode_batch([self.prompt + text for text in texts])
         ids = [encoding.ids for encoding in encodings]
         batches = []
         for rows in batches_by_length([len(sequence) for sequence in ids], _BATCH_TOKENS):
@@ -111,8 +131,8 @@ class OnnxTeacher:
         return pooled
 
 
-def _modules(folder: Path) -> tuple[str, bool]:
-    """The pooling mode, and whether vectors are normalised, by ``modules.json``."""
+def _modules(folder: Path) -> tuple[str, bool, bool]:
+    """The pooling mode, whether vectors are normalised, and whether a prompt's tokens count, by ``modules.json``."""
     modules = read_json(folder / "modules.json")
     kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
     if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
@@ -128,7 +148,7 @@ def _modules(folder: Path) -> tuple[str, bool]:
     if len(chosen) != 1 or chosen[0] not in _MODES.values():
         known = ", ".join(_MODES.values())
         raise ModelError(f"{folder}: pooling {', '.join(map(str, chosen))} is not one of {known}", folder=folder)
-    return chosen[0], "Normalize" in kinds
+    return chosen[0], "Normalize" in kinds, pooling.get("include_prompt") is not False
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

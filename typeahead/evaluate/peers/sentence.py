@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from typeahead.core.encoder import Vectors
-from typeahead.errors import MissingExtra, ModelError, ModelNotFound
+from typeahead.errors import MissingExtra, ModelNotFound
+from typeahead.evaluate.peers.settings import normalises, prompts_of
 
 #: On a CPU small batches are fastest: their activations stay in the second-level cache.
 _BATCH = 8
@@ -18,9 +20,10 @@ _BATCH = 8
 class SentenceTransformerTeacher:
     """``SentenceTransformer(path)`` for a folder or a hub id, on the CPU.
 
-    Texts always run in batches of 8 of similar length. ``threads`` is PyTorch's, for the whole process. Raises
-    :class:`~typeahead.errors.ModelError` for a model that cannot be loaded, or whose prompts differ for queries and
-    passages.
+    Texts are queries, and the model's ``prompt`` for those stands before them; :meth:`for_passages` gives the same
+    model for passages. Vectors have length 1 if the model's files say that they compare by cosine. Texts always run in
+    batches of 8 of similar length. ``threads`` is PyTorch's, for the whole process. Raises
+    :class:`~typeahead.errors.ModelNotFound` for a model that cannot be loaded.
     """
 
     def __init__(self, path: str, *, threads: int) -> None:
@@ -43,14 +46,20 @@ class SentenceTransformerTeacher:
             ) from error
         self.model.eval()
         prompts = getattr(self.model, "prompts", None) or {}
-        self._prompt: str = prompts.get(self.model.default_prompt_name, "")
-        if not self._prompt and (used := [name for name, prompt in prompts.items() if prompt]):
-            raise ModelError(
-                f"{path} puts other words before queries than before passages (its prompts {', '.join(used)}): that is "
-                "not supported here, and figures without them would not be its own"
-            )
+        self.prompt, self._passage_prompt = prompts_of(prompts, self.model.default_prompt_name)
+        # Its public name gives "cosine" where the files say nothing.
+        said = getattr(self.model, "_similarity_fn_name", None)
+        self._normalise = normalises(said, [type(module).__name__ for module in self.model])
         # It was called tokenize until sentence-transformers 5.
         self._preprocess = getattr(self.model, "preprocess", None) or self.model.tokenize
+
+    def for_passages(self) -> SentenceTransformerTeacher:
+        """The same model with its prompt for passages; itself if that is the one for queries."""
+        if self.prompt == self._passage_prompt:
+            return self
+        other = copy.copy(self)
+        other.prompt = self._passage_prompt
+        return other
 
     @property
     def dim(self) -> int:
@@ -71,14 +80,16 @@ class SentenceTransformerTeacher:
         """Encode texts to float32 (n, dim)."""
         if not len(texts):
             return np.zeros((0, self.dim), np.float32)
-        vectors = self.model.encode(list(texts), batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True)
-        return np.asarray(vectors, np.float32)
+        vectors = self.model.encode(
+            list(texts), prompt=self.prompt, batch_size=_BATCH, show_progress_bar=False, convert_to_numpy=True
+        )
+        return self._finish(np.asarray(vectors, np.float32))
 
     def tokenize(self, texts: Sequence[str]) -> list[tuple[list[int], Any]]:
         """Batches of similar length: the texts' numbers, and the arguments of the model."""
         order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         batches = [order[first : first + _BATCH] for first in range(0, len(order), _BATCH)]
-        return [(rows, self._preprocess([self._prompt + texts[row] for row in rows])) for rows in batches]
+        return [(rows, self._preprocess([self.prompt + texts[row] for row in rows])) for rows in batches]
 
     def encode_tokens(self, tokens: list[tuple[list[int], Any]]) -> Vectors:
         """Encode the result of :meth:`tokenize` to float32 (n, dim)."""
@@ -87,4 +98,9 @@ class SentenceTransformerTeacher:
             for rows, features in tokens:
                 # The modules write into their argument.
                 vectors[rows] = self.model(dict(features))["sentence_embedding"].float().numpy()
+        return self._finish(vectors)
+
+    def _finish(self, vectors: Vectors) -> Vectors:
+        if self._normalise:
+            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors

@@ -16,6 +16,7 @@ from typeahead.core.encoder import Encoder, Vectors
 from typeahead.errors import ModelError, TypeaheadError
 from typeahead.index.adopt.recall import Search
 from typeahead.index.manifest import Teacher
+from typeahead.models.teacher import same_teacher
 
 SAMPLE = 16
 #: Below the first median cosine, vectors are refused; below the second, there is a warning.
@@ -70,8 +71,7 @@ def check_encoder(encoder: Encoder, teacher: Teacher, similarity: str) -> None:
     """Raise :class:`~typeahead.errors.TypeaheadError` for an encoder that cannot check vectors of ``teacher``."""
     config = encoder.config
     own = Teacher(config.teacher.name, config.teacher.revision or None)
-    other_revision = None not in (own.revision, teacher.revision) and own.revision != teacher.revision
-    if own.name != teacher.name or other_revision:
+    if not same_teacher(own, teacher):
         raise TypeaheadError(f"encoder {config.name} has the teacher {own}, but the vectors are from {teacher}")
     if config.role == "query":
         raise TypeaheadError(f"encoder {config.name} encodes queries: pass a passage encoder such as minilm-doc")

@@ -30,6 +30,7 @@ from typeahead.core.encoder import Encoder, IncrementalEncoder, Vectors
 from typeahead.core.states import check_vectors
 from typeahead.logs import LimitedLog
 from typeahead.models.config import ModelConfig
+from typeahead.models.teacher import same_teacher
 from typeahead.server.config import ConfigError, ServerConfig
 from typeahead.server.observe.metrics import Reason, ServerMetrics
 from typeahead.server.typing.query import Query, State
@@ -67,7 +68,7 @@ def check_fallback(encoder: ModelConfig, fallback: ModelConfig) -> None:
     if fallback.family != "transformer":
         raise ConfigError("fallback", f"{fallback.name} is of family {fallback.family!r}: give a transformer")
     ours, theirs = encoder.teacher, fallback.teacher
-    if ours.name != theirs.name or (ours.revision and theirs.revision and ours.revision != theirs.revision):
+    if not same_teacher(ours, theirs):
         raise ConfigError(
             "fallback",
             f"{fallback.name} answers in the space of {theirs.name!r} ({theirs.revision[:12]}), {encoder.name} in that "
