@@ -17,7 +17,7 @@ import pytest
 
 import typeahead
 from typeahead.box import Box
-from typeahead.cli import COMMANDS, main
+from typeahead.cli import COMMANDS, main, parser
 from typeahead.commands import add_search_options, load_typed
 from typeahead.commands.search import _lines, describe
 from typeahead.index import Manifest, open_index
@@ -199,6 +199,25 @@ def test_one_query_prints_its_results(index: Path, capsys: pytest.CaptureFixture
     assert second.strip() == DOCUMENTS[0]["text"]
     assert main(["search", str(index), "how to boil an egg", "-k", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[0])["id"] == "eggs"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["search", "DIR", "--encoder", "X", "q"], {"index": "DIR", "query": "q", "encoder": "X"}),
+        (["search", "--encoder", "X", "DIR", "-k", "3", "q"], {"index": "DIR", "query": "q", "k": 3}),
+        (["search", "--json", "DIR", "--", "-q"], {"index": "DIR", "query": "-q", "json": True}),
+        (["encode", "a", "--encoder", "X", "b"], {"texts": ["a", "b"], "encoder": "X"}),
+        (["encode", "--", "-a", "b"], {"texts": ["-a", "b"]}),
+        (["index", "a", "--out", "DIR", "b"], {"source": [Path("a"), Path("b")], "out": Path("DIR")}),
+        (["delete", "DIR", "--max-shrink", "0.1", "a"], {"folder": Path("DIR"), "ids": ["a"]}),
+        (["models", "import", "DIR", "--out", "OUT"], {"names": ["import", "DIR"], "out": Path("OUT")}),
+        (["evaluate", "retrieval", "--query-encoder", "X", "--seed", "1", "DIR"], {"dataset": "DIR", "seed": 1}),
+    ],
+)
+def test_arguments_may_stand_before_and_after_options(given: list[str], expected: dict[str, object]) -> None:
+    options = vars(parser(given[0]).parse_args(given))
+    assert {name: options[name] for name in expected} == expected
 
 
 def test_a_document_cannot_command_the_terminal(index: Path, capsys: pytest.CaptureFixture[str]) -> None:

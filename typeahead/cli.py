@@ -54,13 +54,35 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _AnyOrder(argparse.ArgumentParser):
+    """Takes positional arguments before, between and after options.
+
+    ``argparse`` gives all positional arguments up to the next option at once. So an optional one after an option is
+    refused: ``typeahead search INDEX --encoder MODEL QUERY``.
+    """
+
+    _inside = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:  # type: ignore[override]
+        """Parse in any order, unless a command follows or a "--" says where options end."""
+        fixed = any(action.nargs == argparse.PARSER for action in self._actions) or "--" in (args or ())
+        if self._inside or fixed:
+            return super().parse_known_args(args, namespace)
+        # The library's method calls this one.
+        self._inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._inside = False
+
+
 def parser(chosen: str | None) -> argparse.ArgumentParser:
     """Make the command line parser; only the ``chosen`` command is imported and gets its arguments."""
     root = argparse.ArgumentParser(
         prog="typeahead", description="An incremental query encoder for search boxes.", allow_abbrev=False
     )
     root.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
-    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_AnyOrder)
     for name, summary in COMMANDS:
         command = commands.add_parser(name, help=summary, allow_abbrev=False, formatter_class=_Help)
         if name == chosen:

@@ -120,7 +120,8 @@ def command_line(program: str, description: str, arguments: Sequence[str] | None
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/NAME)")
     parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args(arguments)
+    # The round may stand after an option.
+    options = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s")
     torch.set_num_threads(options.threads)
     return options
