@@ -13,6 +13,8 @@ class StudentRecipe:
     family: str
     #: Training texts with more word pieces are left out. Special tokens do not count.
     max_tokens: int = 96
+    #: A folder of a vocabulary cut from the teacher's (:mod:`training.vocabulary`); "" for the teacher's own.
+    vocabulary: str = ""
 
     @property
     def guesses(self) -> bool:

@@ -32,6 +32,7 @@ from training.families import family_of, resolve
 from training.recipe import Recipe, read_recipe
 from training.students import Student, load_student
 from training.teacher.about import about
+from training.teacher.cut_teacher import with_vocabulary
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.core.encoder import Vectors
 from typeahead.models.config import ModelConfig
@@ -39,8 +40,12 @@ from typeahead.models.golden import GOLDEN_TEXTS
 
 
 def precise_teacher(recipe: Recipe) -> TorchTeacher:
-    """The recipe's teacher in float32, whatever type it has in training: its weights are what ships."""
-    return TorchTeacher(recipe.teacher.path(), **recipe.teacher.given())
+    """The recipe's teacher in float32, whatever type it has in training: its weights are what ships.
+
+    It has the student's vocabulary, if the recipe states one.
+    """
+    teacher = TorchTeacher(recipe.teacher.path(), **recipe.teacher.given())
+    return with_vocabulary(teacher, recipe.student.vocabulary)
 
 
 def max_tokens_of(teacher: TorchTeacher, prompt: str | None = None) -> int:

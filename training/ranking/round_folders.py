@@ -67,7 +67,16 @@ def student_path(run: Path, name: str) -> Path:
 def open_teacher(
     recipe: Recipe, run: Path, name: str, device: torch.device, *, dtype: str | None = None
 ) -> TorchTeacher:
-    """The passage encoder of a round if it has one, otherwise the recipe's teacher."""
+    """The passage encoder of a round if it has one, otherwise the recipe's teacher.
+
+    Raises:
+        ValueError: the student has a vocabulary of its own, which no round can train yet.
+    """
+    if recipe.student.vocabulary:
+        raise ValueError(
+            f"{recipe.path}: stage 2 tokenizes queries as the teacher does, and the student has a vocabulary of its "
+            "own: stop after stage 1, or leave out vocabulary in [student]"
+        )
     passages = run / name / PASSAGES
     path = str(passages) if name not in (DISTILLED, TEACHER) and passages.is_dir() else recipe.teacher.path()
     return TorchTeacher(path, **recipe.teacher.given(), dtype=dtype or recipe.teacher.dtype, device=device)

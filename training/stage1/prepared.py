@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from training.recipe import Recipe
 from training.stage1.development import Development
 from training.stage1.texts import Corpus
+from training.teacher.cut_teacher import with_vocabulary
 from training.teacher.torch_teacher import TorchTeacher
 from training.teacher.vectors import VectorCache
 from typeahead.progress import OnProgress
@@ -44,6 +45,8 @@ def prepare(
     # Small shards where somebody waits: each is a step of the progress, and what a kill can cost.
     options: dict[str, Any] = {"shard_size": _WATCHED_SHARD, "on_progress": on_progress} if on_progress else {}
     cache = VectorCache(Path(recipe.cache), teacher, **options)
+    # The cache holds the teacher's own vectors, whatever vocabulary the student has.
+    teacher = with_vocabulary(teacher, recipe.student.vocabulary)
     with accelerator.main_process_first():
         corpus = Corpus(recipe, teacher, cache, fill=accelerator.is_main_process)
         teacher.token_vectors(cache.folder)
