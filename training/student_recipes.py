@@ -40,6 +40,8 @@ class ResidualGRURecipe(StudentRecipe):
     hidden: int = 512
     #: GRUs on top of one another.
     layers: int = 1
+    #: Units of a layer that reads the embedding from the mean and the states; 0 for a linear read-out of the states.
+    readout: int = 0
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,9 @@ class TokenMean(Student):
 
     table: nn.Embedding
     log_weights: nn.Embedding
+    #: The two products of a layer that reads the mean, in a student that has one.
+    inner: nn.Linear
+    outer: nn.Linear
 
     def set_tokens(self, table: Tensor, log_weights: Tensor) -> None:
         """Set the token vectors (vocabulary, dim) and the logarithms of their weights (vocabulary,)."""
@@ -132,18 +135,46 @@ class TokenMean(Student):
         present = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
         return self.table(ids), self.log_weights(ids).exp() * present.unsqueeze(2)
 
-    def corrected(self, tokens: Tensor, weights: Tensor, states: Tensor, lengths: Tensor, readout: Reading) -> Tensor:
-        """The mean of the token vectors, plus ``readout`` of [last state; weighted mean of the states]: (n, dim)."""
+    def add_layer(self, units: int, *, states: int = 0) -> None:
+        """Add a layer of GELU ``units`` that reads the mean, and ``states`` more entries; see :meth:`read_by_layer`."""
+        self.inner, self.outer = nn.Linear(self.dim + states, units), nn.Linear(units, self.dim)
+        # So that training starts from the mean alone.
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def read_by_layer(self, mean: Tensor, states: Tensor | None = None) -> Tensor:
+        """``normalise( m + W2·GELU(W1·[√dim·m/|m| ; states] + b1) + b2 )``, of means m (…, dim) and states (…, n).
+
+        If vectors are compared by cosine, m has length 1 in the sum as well.
+        """
+        unit = nn.functional.normalize(mean, dim=-1)
+        read = unit * self.dim**0.5
+        if states is not None:
+            read = torch.cat([read, states], -1)
+        # The tanh form, because the run-time encoders compute that one.
+        inner = nn.functional.gelu(self.inner(read), approximate="tanh")
+        return self.finish((unit if self.similarity == "cosine" else mean) + self.outer(inner))
+
+    def means(self, tokens: Tensor, weights: Tensor, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of the token vectors, and [last state; weighted mean of the states]: (n, dim) and (n, 2 states)."""
         with exact(states):
             read = torch.cat([last_of(states, lengths), whole_mean(weights, states)], 1)
-            mean = whole_mean(weights, tokens)
+            return whole_mean(weights, tokens), read
+
+    def means_of_prefixes(self, tokens: Tensor, weights: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        """The same after each token: (n, longest, dim) and (n, longest, 2 states)."""
+        with exact(states):
+            read = torch.cat([states, running_mean(weights, states)], 2)
+            return running_mean(weights, tokens), read
+
+    def corrected(self, tokens: Tensor, weights: Tensor, states: Tensor, lengths: Tensor, readout: Reading) -> Tensor:
+        """The mean of the token vectors, plus ``readout`` of [last state; weighted mean of the states]: (n, dim)."""
+        mean, read = self.means(tokens, weights, states, lengths)
         return self.finish(mean + readout(read))
 
     def corrected_prefixes(self, tokens: Tensor, weights: Tensor, states: Tensor, readout: Reading) -> Tensor:
         """The same after each token: (n, longest, dim)."""
-        with exact(states):
-            read = torch.cat([states, running_mean(weights, states)], 2)
-            mean = running_mean(weights, tokens)
+        mean, read = self.means_of_prefixes(tokens, weights, states)
         return self.finish(mean + readout(read))
 
 

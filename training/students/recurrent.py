@@ -24,24 +24,39 @@ class ResidualGRU(TokenMean):
 
     With token vectors ``E``, positive token weights ``w``, and the states ``h₁…hₙ`` of the last of ``layers`` GRUs::
 
-        embedding = normalise( Σ wᵢ E[tᵢ] / Σ wᵢ  +  U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] )
+        embedding = normalise( m + U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] ),  where m = Σ wᵢ E[tᵢ] / Σ wᵢ
 
-    ``U`` starts at zero, so training starts from the weighted mean. All sums run from left to right, so the next token
-    needs nothing but the state after the one before.
+    With ``readout`` units, a layer reads the correction, from the mean as well::
+
+        embedding = normalise( m/|m| + W2·GELU(W1·[√dim·m/|m| ; hₙ ; Σ wᵢ hᵢ / Σ wᵢ] + b1) + b2 )
+
+    There, the first m keeps its length if vectors are compared by the dot product. ``U``, or ``W2`` and ``b2``, start
+    at zero, so training starts from the weighted mean. All sums run from left to right, so the next token needs nothing
+    but the state after the one before.
     """
 
     family = "residual-gru"
     folds = True
 
     def __init__(
-        self, table: Tensor, log_weights: Tensor, *, hidden: int, layers: int = 1, similarity: str = "cosine"
+        self,
+        table: Tensor,
+        log_weights: Tensor,
+        *,
+        hidden: int,
+        layers: int = 1,
+        readout: int = 0,
+        similarity: str = "cosine",
     ) -> None:
         super().__init__()
-        self.hidden, self.layers, self.similarity = hidden, layers, similarity
+        self.hidden, self.layers, self.units, self.similarity = hidden, layers, readout, similarity
         self.set_tokens(table, log_weights)
         self.gru = nn.GRU(self.dim, hidden, num_layers=layers, batch_first=True)
-        self.readout = nn.Linear(2 * hidden, self.dim, bias=False)
-        nn.init.zeros_(self.readout.weight)
+        if readout:
+            self.add_layer(readout, states=2 * hidden)
+        else:
+            self.readout = nn.Linear(2 * hidden, self.dim, bias=False)
+            nn.init.zeros_(self.readout.weight)
         with torch.no_grad():
             # A GRU is initialised for entries of about one. Rows of a normalised teacher's table are of length one.
             if (length := float(table.norm(dim=1).mean())) > 0:
@@ -55,18 +70,22 @@ class ResidualGRU(TokenMean):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """See :meth:`~training.students.base.Student.forward`."""
         tokens, weights = self.weigh(ids, lengths)
-        return self.corrected(tokens, weights, self.gru(tokens)[0].float(), lengths, self.readout)
+        return self._read(*self.means(tokens, weights, self.gru(tokens)[0].float(), lengths))
 
     def prefixes(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """See :meth:`~training.students.base.Student.prefixes`."""
         tokens, weights = self.weigh(ids, lengths)
-        return self.corrected_prefixes(tokens, weights, self.gru(tokens)[0].float(), self.readout)
+        return self._read(*self.means_of_prefixes(tokens, weights, self.gru(tokens)[0].float()))
+
+    def _read(self, mean: Tensor, states: Tensor) -> Tensor:
+        """The embedding of means (…, dim) and of [last state; mean state] (…, 2 hidden)."""
+        return self.read_by_layer(mean, states) if self.units else self.finish(mean + self.readout(states))
 
     @property
     def settings(self) -> dict[str, Any]:
         """See :attr:`~training.students.base.Student.settings`."""
         sizes = {"vocabulary": len(self.table.weight), "dim": self.dim, "hidden": self.hidden, "layers": self.layers}
-        return {**sizes, "similarity": self.similarity}
+        return {**sizes, "readout": self.units, "similarity": self.similarity}
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
@@ -84,6 +103,7 @@ class ResidualGRU(TokenMean):
             start_weights(counts),
             hidden=recipe.hidden,
             layers=recipe.layers,
+            readout=recipe.readout,
             similarity=teacher.similarity,
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.student_recipes import StaticRecipe, StudentRecipe
 from training.students.base import TokenMean, running_mean, start_weights, whole_mean
@@ -36,10 +36,7 @@ class Static(TokenMean):
         self.set_tokens(table, log_weights)
         self.hidden = hidden
         if hidden:
-            self.inner, self.outer = nn.Linear(self.dim, hidden), nn.Linear(hidden, self.dim)
-            # So that training starts from the mean alone.
-            nn.init.zeros_(self.outer.weight)
-            nn.init.zeros_(self.outer.bias)
+            self.add_layer(hidden)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """See :meth:`~training.students.base.Student.forward`."""
@@ -53,12 +50,7 @@ class Static(TokenMean):
 
     def _read(self, mean: Tensor) -> Tensor:
         """The embedding of means (…, dim)."""
-        if not self.hidden:
-            return self.finish(mean)
-        unit = nn.functional.normalize(mean, dim=-1)
-        # The tanh form, because the run-time encoder computes that one.
-        inner = nn.functional.gelu(self.inner(unit * self.dim**0.5), approximate="tanh")
-        return self.finish((unit if self.similarity == "cosine" else mean) + self.outer(inner))
+        return self.read_by_layer(mean) if self.hidden else self.finish(mean)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ RECIPES = {
     "static with a layer": StaticRecipe(readout=24),
     "residual GRU": ResidualGRURecipe(hidden=24),
     "residual GRU of two layers": ResidualGRURecipe(hidden=24, layers=2),
+    "residual GRU with a layer": ResidualGRURecipe(hidden=24, readout=40),
     "RNN(1, 0)": RNNRecipe(hidden=32),
     "RNN(2, 1), free table, projected": RNNRecipe(hidden=20, layers=2, feed_forward=1, inner=40, table="free"),
     "causal": CausalRecipe(layers=2),

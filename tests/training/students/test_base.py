@@ -87,7 +87,17 @@ def test_a_student_that_is_no_fold_says_so(teacher: TorchTeacher) -> None:
         trained(RECIPES["transformer"], teacher).prefixes(*some_ids(teacher))
 
 
-@pytest.mark.parametrize("name", ["static", "residual GRU", "causal", "transformer with token vectors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "static",
+        "static with a layer",
+        "residual GRU",
+        "residual GRU with a layer",
+        "causal",
+        "transformer with token vectors",
+    ],
+)
 def test_a_student_starts_as_the_weighted_mean_of_single_token_outputs(name: str, teacher: TorchTeacher) -> None:
     torch.manual_seed(0)
     counts = np.arange(teacher.model.config.vocab_size)
