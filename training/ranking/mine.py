@@ -33,6 +33,7 @@ from training.ranking.round_folders import (
     seed_of,
 )
 from training.recipe import Recipe, read_recipe
+from training.stage1.parallel import accelerator_of
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if name is None:
         print(f"all {len(stage2.mine)} rounds of mining in {run} are done")
         return
-    print(Mining(recipe, stage2, stage2.mining(name), run, Accelerator(cpu=options.cpu)).mine())
+    print(Mining(recipe, stage2, stage2.mining(name), run, accelerator_of("", cpu=options.cpu)).mine())
 
 
 if __name__ == "__main__":

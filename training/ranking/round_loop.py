@@ -34,6 +34,7 @@ from training.ranking.round_folders import (
 )
 from training.recipe import Recipe, read_recipe
 from training.runlog import RunLog
+from training.stage1 import parallel
 from training.students.files import STUDENT
 from training.teacher.torch_teacher import TorchTeacher
 
@@ -315,7 +316,7 @@ def run_command(
 
 def accelerator_of(recipe: Recipe, *, cpu: bool) -> Accelerator:
     """The accelerator of a round. ``ValueError`` for a precision in which the loss would not be exact."""
-    accelerator = Accelerator(cpu=cpu, mixed_precision=recipe.precision or None)
+    accelerator = parallel.accelerator_of(recipe.precision, cpu=cpu)
     if accelerator.mixed_precision not in ("no", "bf16"):
         raise ValueError(f"precision {accelerator.mixed_precision!r} is neither 'no' nor 'bf16'")
     return accelerator

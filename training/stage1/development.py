@@ -59,6 +59,7 @@ class Development:
     ) -> None:
         """Add a file: its first held-out texts as queries, its first training texts as passages, each text once.
 
+        Each text counts once: equal passages have equal scores, so no student could agree on which of them are nearest.
         A file with too few texts is left out.
         """
         # A text that comes twice would take two of the ten nearest places, and by chance.

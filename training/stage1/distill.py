@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from tqdm import tqdm
 
 from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
@@ -28,7 +27,7 @@ from training.stage1.best import Best
 from training.stage1.checkpoint import Checkpoint
 from training.stage1.objectives import Objectives
 from training.stage1.optimizers import optimizers_of, set_rates
-from training.stage1.parallel import share_gradients
+from training.stage1.parallel import accelerator_of, share_gradients
 from training.stage1.prepared import Prepared, prepare
 from training.students import Student, build, load_student, save_student
 from training.students.files import STUDENT, read_metadata
@@ -77,12 +76,7 @@ class Run:
     ) -> None:
         torch.set_num_threads(threads)
         # With "bf16", products are in bfloat16, while weights, sums and optimizers stay in float32.
-        self.accelerator = Accelerator(
-            cpu=cpu,
-            mixed_precision=recipe.precision or None,
-            log_with=list(trackers) or None,
-            project_dir=str(folder) if trackers else None,
-        )
+        self.accelerator = accelerator_of(recipe.precision, cpu=cpu, trackers=trackers, folder=folder)
         if self.accelerator.mixed_precision not in PRECISIONS:
             raise ValueError(f"precision {self.accelerator.mixed_precision!r} is not one of {PRECISIONS}")
         self.recipe, self.folder = recipe, folder

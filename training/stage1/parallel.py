@@ -1,4 +1,4 @@
-"""Averages gradients over several processes, including sparse ones.
+"""What several processes of a run share: their accelerator, and the average of their gradients, sparse ones included.
 
 PyTorch's DistributedDataParallel does not reduce sparse gradients on a GPU. But only sparse gradients make a table of
 30,000 token vectors cheap to train. So the few tensors are reduced here, after each backward pass.
@@ -6,11 +6,39 @@ PyTorch's DistributedDataParallel does not reduce sparse gradients on a GPU. But
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor
 
 from training.students import Student
+
+#: How long a process waits for the others. A teacher may encode for days, and PyTorch's default is half an hour, or ten
+#: minutes on GPUs. The launcher ends all processes if one fails.
+_PATIENCE = timedelta(days=30)
+
+
+def accelerator_of(
+    precision: str, *, cpu: bool, trackers: Sequence[str] = (), folder: Path | None = None
+) -> Accelerator:
+    """The accelerator of a run.
+
+    Args:
+        precision: "no", "bf16", or "" to leave it to ``accelerate launch``.
+        cpu: whether to leave a GPU alone.
+        trackers: names of its trackers, such as "tensorboard".
+        folder: where trackers put their files.
+    """
+    return Accelerator(
+        cpu=cpu,
+        mixed_precision=precision or None,
+        log_with=list(trackers) or None,
+        project_dir=str(folder) if trackers else None,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+    )
 
 
 def share_gradients(accelerator: Accelerator, student: Student) -> None:

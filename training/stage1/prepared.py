@@ -44,11 +44,18 @@ def prepare(
     teacher = teacher or TorchTeacher.of(recipe.teacher, device=accelerator.device)
     # Small shards where somebody waits: each is a step of the progress, and what a kill can cost.
     options: dict[str, Any] = {"shard_size": _WATCHED_SHARD, "on_progress": on_progress} if on_progress else {}
-    cache = VectorCache(Path(recipe.cache), teacher, **options)
+    cache = VectorCache(
+        Path(recipe.cache),
+        teacher,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+        wait=accelerator.wait_for_everyone,
+        **options,
+    )
     # The cache holds the teacher's own vectors, whatever vocabulary the student has.
     teacher = with_vocabulary(teacher, recipe.student.vocabulary)
+    corpus = Corpus(recipe, teacher, cache, quiet=not accelerator.is_main_process)
     with accelerator.main_process_first():
-        corpus = Corpus(recipe, teacher, cache, fill=accelerator.is_main_process)
         teacher.token_vectors(cache.folder)
     development = Development(typed=recipe.typed)
     for path, held_out in corpus.held_out.items():

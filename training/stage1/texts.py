@@ -135,7 +135,7 @@ class Corpus:
     text is left.
     """
 
-    def __init__(self, recipe: Recipe, teacher: TorchTeacher, cache: VectorCache, *, fill: bool = True) -> None:
+    def __init__(self, recipe: Recipe, teacher: TorchTeacher, cache: VectorCache, *, quiet: bool = False) -> None:
         limits: dict[Path, int | None] = {}
         truncated: dict[Path, float] = {}
         for stage in recipe.stages:
@@ -176,20 +176,18 @@ class Corpus:
             texts += fitting
             ids += found.ids
             taken += [origins[row] for row in found.rows]
-            if fill:
+            if not quiet:
                 _tell(path, found.long + judged.long, found.empty + judged.empty, len(examples) + len(held_out), most)
-                fitting += [example.text for example in self.held_out[path]]
-                cache.fill(fitting, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
+            fitting += [example.text for example in self.held_out[path]]
+            cache.fill(fitting, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
         for path in map(Path, recipe.held_out):
             given = list(read_examples(path))
             judged = Fitting([example.text for example in given], teacher, most)
             self.held_out[path] = [given[row] for row in judged.rows]
-            if fill:
+            if not quiet:
                 _tell(path, judged.long, judged.empty, len(given), most)
-                fitting = [example.text for example in self.held_out[path]]
-                cache.fill(fitting, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
-        if not fill:
-            cache.refresh()
+            fitting = [example.text for example in self.held_out[path]]
+            cache.fill(fitting, prompt=teacher.query_prompt, label=f"teacher: {path.name}")
         if not texts:
             raise ValueError(
                 f"no text of {', '.join(map(str, limits))} has 1 to {most} tokens: cut long texts into shorter ones, "

@@ -88,3 +88,35 @@ def test_a_writer_that_is_killed_loses_one_shard(teacher: TorchTeacher, teacher_
         del teacher.encode
     assert asked == TEXTS[16:]
     np.testing.assert_allclose(cache.get(TEXTS), teacher.encode(TEXTS), atol=1e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted as Linux shows them")
+def test_no_shard_stays_open(teacher: TorchTeacher, tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    cache = VectorCache(tmp_path, teacher, shard_size=1)
+    cache.fill(TEXTS)
+    cache.get(TEXTS)
+    VectorCache(tmp_path, teacher).get(TEXTS[::-1])
+    assert len(list(cache.folder.glob("*.safetensors"))) == len(TEXTS)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+def test_vectors_come_in_the_order_of_the_texts(teacher: TorchTeacher, tmp_path: Path) -> None:
+    cache = VectorCache(tmp_path, teacher, shard_size=7)
+    cache.fill(TEXTS)
+    order = [31, 2, 2, 17, 39, 0, 31]
+    np.testing.assert_array_equal(cache.get([TEXTS[row] for row in order]), cache.get(TEXTS)[order])
+    assert cache.get([]).shape == (0, teacher.dim)
+
+
+def test_each_of_several_processes_encodes_its_share_and_waits(teacher: TorchTeacher, tmp_path: Path) -> None:
+    def other() -> None:
+        """The other process comes later, when half of the texts are there, and still knows its own share."""
+        VectorCache(tmp_path, teacher, process=1, processes=2).fill(TEXTS)
+
+    cache = VectorCache(tmp_path, teacher, process=0, processes=2, wait=other)
+    cache.fill(TEXTS)
+    np.testing.assert_allclose(cache.get(TEXTS), teacher.encode(TEXTS), atol=1e-3)
+    alone = VectorCache(tmp_path / "alone", teacher, process=0, processes=2)
+    alone.fill(TEXTS)
+    assert 5 < len(alone._where) < 35
