@@ -92,13 +92,13 @@ def test_a_writer_that_is_killed_loses_one_shard(teacher: TorchTeacher, teacher_
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted as Linux shows them")
 def test_no_shard_stays_open(teacher: TorchTeacher, tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     cache = VectorCache(tmp_path, teacher, shard_size=1)
     cache.fill(TEXTS)
     cache.get(TEXTS)
     VectorCache(tmp_path, teacher).get(TEXTS[::-1])
     assert len(list(cache.folder.glob("*.safetensors"))) == len(TEXTS)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
 
 
 def test_vectors_come_in_the_order_of_the_texts(teacher: TorchTeacher, tmp_path: Path) -> None:
