@@ -141,10 +141,6 @@ def _problems_of_teacher(request: Request, facts: TeacherFacts) -> Iterator[str]
             f"{facts.name} has {facts.rows:,} word embeddings for {facts.tokens:,} tokens of its tokenizer: the two do "
             "not belong together"
         )
-    if settings.pooling not in ("mean", "cls", "last"):
-        yield f"--pooling {settings.pooling} is not one of mean, cls, last"
-    if settings.similarity not in ("cosine", "dot"):
-        yield f"--similarity {settings.similarity} is not one of cosine, dot"
 
 
 def _start(request: Request, facts: TeacherFacts) -> tuple[Path, ModelConfig]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from training.architectures import check_code
-from training.teacher.settings import Settings, read_settings
+from training.teacher.settings import Settings, settings_of
 from typeahead.errors import TrainingError
 
 #: Names of models that want text before each query or passage, and those texts: of queries, and of passages.
@@ -84,11 +84,9 @@ def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:
     config = _object(folder / "config.json")
     try:
         check_code(config)
-        settings = read_settings(folder)
+        settings = settings_of(str(folder), dict(given))
     except ValueError as error:
         raise TrainingError(str(error)) from None
-    overrides = {name: value for name, value in given.items() if value is not None}
-    settings = Settings(**{**vars(settings), **overrides})
     names = f"{id_} {config.get('_name_or_path', '')}"
     usual = next((prompts for form, prompts in _PROMPTED.items() if re.search(form, names, re.IGNORECASE)), None)
     return TeacherFacts(

@@ -131,7 +131,8 @@ def plan(
     table = 0.0 if checked.start else facts.rows * (1 + special) / reading
     ending = (_JUDGING + (_RANKING if request.judged else 0)) * total + 15 + facts.weights / 10e6
     rest = max(total * (1 - _RESERVE) - beginning - table - ending, 1.0)
-    static = 0.0 if request.family == "static" or checked.start else min(_STATIC * total, rest / 4)
+    # Who names a family gets that family. "auto" has the static student to compare with.
+    static = 0.0 if request.family != "auto" or checked.start else min(_STATIC * total, rest / 4)
     rest -= static
     each = (tokens + special) / reading
 
