@@ -94,6 +94,15 @@ def trunk_settings(config: Config, picked: Sequence[int] | None = None) -> dict[
     if not numbers or not all(0 <= number < count for number in numbers):
         raise ValueError(f"the recipe asks for layers {numbers}; the teacher has {count}")
     settings["layers"] = len(numbers)
+    for name in ("rotary", "windows"):
+        if name in settings:
+            settings[name] = [settings[name][number] for number in numbers]
+    if "first_norm" in settings:
+        if 0 in numbers[1:]:
+            raise ValueError(
+                f"the recipe asks for layers {numbers}; the teacher's layer 0 has no norm of its own and must be first"
+            )
+        settings["first_norm"] = numbers[0] != 0
     return settings
 
 
@@ -181,6 +190,36 @@ def _mpnet(config: Config) -> dict[str, Any]:
     return _bert_like(config, first=_MPNET_FIRST) | {"relative": True}
 
 
+def _modernbert(config: Config) -> dict[str, Any]:
+    """The settings of a trunk for ModernBERT, from a file of any version of ``transformers``."""
+    sizes = _sizes(config)
+    every = config.get("global_attn_every_n_layers", 3)
+    kinds = config.get("layer_types") or [
+        "sliding_attention" if number % every else "full_attention" for number in range(sizes["layers"])
+    ]
+    frequencies = config.get("rope_parameters") or {}
+    scaled = {str(one.get("rope_type")) for one in frequencies.values() if one} - {"default", "None"}
+    if scaled or config.get("rope_scaling"):
+        raise ValueError("the teacher's rotary positions are scaled (rope_scaling), which no trunk computes")
+    older = {"full_attention": ("global_rope_theta", 160_000.0), "sliding_attention": ("local_rope_theta", 10_000.0)}
+    bases = {
+        kind: (frequencies.get(kind) or {}).get("rope_theta") or config.get(name) or default
+        for kind, (name, default) in older.items()
+    }
+    half = config.get("local_attention", 128) // 2
+    return {
+        **sizes,
+        "positions": _size(config, "max_position_embeddings"),
+        "epsilon": config.get("norm_eps", 1e-5),
+        "activation": _activation(config.get("hidden_activation", "gelu")),
+        "rotary": [float(bases[kind]) for kind in kinds],
+        "windows": [half if kind == "sliding_attention" else 0 for kind in kinds],
+        "pre_norm": True,
+        "first_norm": False,
+        "gated": True,
+    }
+
+
 def _sizes(config: Config) -> dict[str, int]:
     width, heads = _size(config, "hidden_size"), _size(config, "num_attention_heads")
     if width % heads:
@@ -248,5 +287,23 @@ _MPNET = replace(
     first_position=lambda _config: _MPNET_FIRST,
 )
 
+_MODERNBERT = Architecture(
+    "ModernBERT",
+    ("modernbert",),
+    _modernbert,
+    words="embeddings.tok_embeddings",
+    norm="embeddings.norm",
+    layers="layers",
+    parts={
+        "qkv": ("attn.Wqkv",),
+        "attention": ("attn.Wo",),
+        "attention_norm": ("attn_norm",),
+        "up": ("mlp.Wi",),
+        "down": ("mlp.Wo",),
+        "down_norm": ("mlp_norm",),
+    },
+    final_norm="final_norm",
+)
+
 #: All architectures.
-ARCHITECTURES = (_BERT, _ROBERTA, _MPNET)
+ARCHITECTURES = (_BERT, _ROBERTA, _MPNET, _MODERNBERT)

@@ -18,6 +18,7 @@ TOKENIZERS = {
     "roberta": "bytes",
     "xlm-roberta": "unigram",
     "mpnet": "wordpiece",
+    "modernbert": "bytes",
 }
 
 
@@ -39,6 +40,12 @@ def tiny_model(kind: str, vocabulary: int = 40, **changes: Any) -> Any:
         "roberta": {"max_position_embeddings": MOST_TOKENS + 2, "type_vocab_size": 1},
         "xlm-roberta": {"max_position_embeddings": MOST_TOKENS + 2, "type_vocab_size": 1},
         "mpnet": {"max_position_embeddings": MOST_TOKENS + 2},
+        "modernbert": {
+            "max_position_embeddings": MOST_TOKENS,
+            "local_attention": 16,
+            **dict.fromkeys(("pad_token_id", "bos_token_id", "cls_token_id"), 0),
+            **dict.fromkeys(("eos_token_id", "sep_token_id"), 2),
+        },
     }
     torch.manual_seed(0)
     config = transformers.AutoConfig.for_model(kind, **common | own[kind] | changes)
@@ -46,7 +53,8 @@ def tiny_model(kind: str, vocabulary: int = 40, **changes: Any) -> Any:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # The library starts with biases of zero and norms of one, which would hide a wrong copy.
-            parameter.add_(torch.randn_like(parameter) * (0.3 if "relative" in name else 0.1))
+            if parameter.ndim == 1 or "relative" in name:
+                parameter.add_(torch.randn_like(parameter) * (0.5 if "relative" in name else 0.1))
     return model
 
 

@@ -20,6 +20,14 @@ import numpy as np
 from onnx import TensorProto
 
 from training.exporting.graphs import Graph, WeightsFile, quantize_rows
+from training.exporting.graphs_trunk import (
+    LayerForm,
+    activated,
+    biases_of_a_step,
+    rotary_tables,
+    rows_by_distance,
+    turned,
+)
 from training.weight_blocks import block_of
 from typeahead.encoders.causal import ACTIVATIONS
 
@@ -29,7 +37,7 @@ _FILES = ("weights", "words", "table")
 
 
 @dataclass(frozen=True)
-class CausalSizes:
+class CausalSizes(LayerForm):
     """What the graphs need to know about a causal student besides its weights.
 
     ``width`` and ``heads`` belong to the trunk, ``dim`` to the embedding. ``epsilon`` is what the LayerNorms
@@ -49,8 +57,6 @@ class CausalSizes:
     feed_forward_bits: int = 8
     #: The same for attention.
     attention_bits: int = 8
-    #: One of :data:`training.students.trunk.ACTIVATIONS`.
-    activation: str = "gelu"
 
     def shape(self) -> dict[str, int]:
         """Return the sizes for ``config.json``."""
@@ -164,10 +170,17 @@ class _Step(Graph):
         product = self.op("MatMul", value, self.op("Transpose", used, perm=[1, 0]))
         return self.op("Add", product, self.weight(f"{name}.bias")) if bias else product
 
+    def before(self, value: str, name: str) -> str:
+        """Apply LayerNorm to what a product reads, if norms come first and there is one."""
+        if self._sizes.pre_norm and f"{name}.norm" in self:
+            return self.norm(value, name, epsilon=self._sizes.epsilon)
+        return value
+
     def norm_sum(self, value: str, other: str, name: str) -> str:
-        """Apply LayerNorm to a sum."""
+        """Add, and apply LayerNorm to the sum unless norms come first."""
+        total = self.op("Add", value, other)
         # Two nodes: SkipLayerNormalization alone takes more than twice their time.
-        return self.norm(self.op("Add", value, other), name, epsilon=self._sizes.epsilon)
+        return total if self._sizes.pre_norm else self.norm(total, name, epsilon=self._sizes.epsilon)
 
 
 def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: CausalSizes, *, int8: bool) -> None:
@@ -175,11 +188,12 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
 
     The step needs these tensors:
 
-    - ``positions`` float32 (positions, width), with the embedding of token type 0 added, and ``words.norm``;
-    - ``relative`` float32 (1, heads, 1, positions), if there are biases by distance: those of the token itself come
-      last, and those of the earliest token first;
+    - ``words.norm``, and ``positions`` float32 (positions, width), with the embedding of token type 0 added, or the
+      tables of :func:`~training.exporting.graphs_trunk.rotary_tables`;
+    - those of :func:`~training.exporting.graphs_trunk.rows_by_distance`;
     - for each layer n, ``n.qkv``, ``n.attention``, ``n.up`` and ``n.down``, each with ``.scale`` and ``.bias``;
-    - for each layer n, ``n.attention.norm`` and ``n.down.norm``, each with ``.bias``;
+    - for each layer n, ``n.attention.norm`` and ``n.down.norm``, each with ``.bias``, and ``final.norm`` if norms come
+      first;
     - ``readout`` with ``.scale`` and, for a second read-out, ``ahead`` with ``.scale``.
 
     The rows of the whole vocabulary, from the graph of :func:`write_causal_fold`, are an input. So is ``past``, float16
@@ -196,19 +210,27 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
 
     row = graph.op("Cast", graph.op("Gather", "rows", "token"), to=float32)
     word, weighted, weight = graph.split(row, [width, dim, 1])
-    hidden = graph.norm_sum(word, graph.op("Gather", graph.weight("positions"), "length"), "words")
+    if not sizes.rotary:
+        word = graph.op("Add", word, graph.op("Gather", graph.weight("positions"), "length"))
+    hidden = graph.norm(word, "words", epsilon=sizes.epsilon)
     by_head = graph.op("Cast", graph.op("Transpose", "past", perm=[0, 2, 1, 3]), to=float32)
     parts = graph.op("Split", by_head, graph.constant([heads] * 2 * layers, np.int64), axis=1, outputs=2 * layers)
     past = parts.split(" ")
     kept = []
-    biases = _biases(graph) if "relative" in graph else []
+    biases = biases_of_a_step(graph, sizes)
     for number in range(layers):
-        packed = graph.dense(hidden, f"{number}.qkv", width, bits=bits["qkv"])
+        packed = graph.dense(graph.before(hidden, f"{number}.attention"), f"{number}.qkv", width, bits=bits["qkv"])
+        if sizes.rotary:
+            looking, value = graph.split(packed, [2 * width, width])
+            position = graph.op("Cast", "length", to=int64)
+            packed = graph.op("Concat", turned(graph, sizes, number, looking, position), value, axis=-1)
+        bias = biases.get(sizes.window(number), "")
         keys_and_values = (graph.constant([bound], np.int64) for bound in (width, 3 * width, -1))
         kept.append(graph.op("Slice", packed, *keys_and_values))
         attended, *_ = graph.op(
             "GroupQueryAttention",
-            *(packed, "", "", past[2 * number], past[2 * number + 1], "length", "total", *biases),
+            *(packed, "", "", past[2 * number], past[2 * number + 1], "length", "total"),
+            *(["", "", "", bias] if bias else []),
             domain=_MICROSOFT,
             num_heads=heads,
             kv_num_heads=heads,
@@ -216,9 +238,12 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
         ).split(" ")
         added = graph.dense(attended, f"{number}.attention", width, bits=bits["attention"])
         hidden = graph.norm_sum(added, hidden, f"{number}.attention")
-        inner = graph.activation(graph.dense(hidden, f"{number}.up", width, bits=bits["up"]), sizes.activation)
-        down = graph.dense(inner, f"{number}.down", graph.shape(f"{number}.up")[0], bits=bits["down"])
+        up = graph.dense(graph.before(hidden, f"{number}.down"), f"{number}.up", width, bits=bits["up"])
+        units = graph.shape(f"{number}.up")[0]
+        inner = activated(graph, sizes, up, units)
+        down = graph.dense(inner, f"{number}.down", units // 2 if sizes.gated else units, bits=bits["down"])
         hidden = graph.norm_sum(down, hidden, f"{number}.down")
+    hidden = graph.before(hidden, "final")
 
     added = graph.op("Concat", weighted, graph.op("Mul", hidden, weight), weight, axis=-1)
     next_sums = graph.op("Add", "sums", added)
@@ -253,17 +278,16 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     )
 
 
-def _biases(graph: Graph) -> list[str]:
-    """Return the last inputs of attention: none for rotary positions, and the biases of a step by distance."""
-    count = graph.op("Unsqueeze", graph.op("Cast", "total", to=TensorProto.INT64), graph.constant([0], np.int64))
-    end, axis = graph.constant([np.iinfo(np.int64).max], np.int64), graph.constant([3], np.int64)
-    return ["", "", "", graph.op("Slice", graph.weight("relative"), graph.op("Neg", count), end, axis)]
-
-
 def write_causal(folder: Path, tensors: dict[str, np.ndarray], sizes: CausalSizes) -> None:
     """Write a causal student's weights and all its graphs into ``folder``."""
-    # The graphs have epsilon as an attribute; the compiled step reads it from the weights.
-    weights = write_weights(folder, tensors | {"epsilon": np.array([sizes.epsilon], np.float32)})
+    # The graphs have these built in; the compiled step reads them from the weights.
+    own: dict[str, np.ndarray] = {"epsilon": np.array([sizes.epsilon], np.float32)}
+    if sizes.windows:
+        own["windows"] = np.array(sizes.windows, np.int64)
+    if sizes.rotary:
+        # The number of each layer's table.
+        own["rotary"] = np.array([sizes.bases().index(base) for base in sizes.rotary], np.int64)
+    weights = write_weights(folder, tensors | own)
     write_causal_fold(folder / "fold.onnx", weights, sizes)
     for variant, int8 in (("", True), ("-float32", False)):
         write_causal_step(folder / f"step{variant}.onnx", weights, sizes, int8=int8)
@@ -280,13 +304,14 @@ def causal_tensors(state: Mapping[str, np.ndarray], sizes: CausalSizes, *, posit
     tensors["words"], tensors["words.scale"] = quantize_rows(state["trunk.words.weight"])
     tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight"])
     tensors["token_weight"] = np.exp(state["log_weights.weight"])
-    tensors["positions"] = state["trunk.positions"][:positions]
-    if "trunk.relative" in state:
-        tensors["relative"] = _by_distance(state["trunk.relative"], positions)
+    if "trunk.positions" in state:
+        tensors["positions"] = state["trunk.positions"][:positions]
+    tensors |= rotary_tables(sizes, sizes.width // sizes.heads, positions)
+    tensors |= rows_by_distance(state.get("trunk.relative"), sizes, positions)
     tensors["readout"], tensors["readout.scale"] = quantize_blocks(state["readout.weight"].T)
     if "guess.weight" in state:
         tensors["ahead"], tensors["ahead.scale"] = quantize_blocks((state["readout.weight"] + state["guess.weight"]).T)
-    norms = {"words": "trunk.norm"}
+    norms = {"words": "trunk.norm", "final": "trunk.final_norm"}
     for number in range(sizes.layers):
         for name in bits:
             source, key = f"trunk.layers.{number}.{name}", f"{number}.{name}"
@@ -295,12 +320,6 @@ def causal_tensors(state: Mapping[str, np.ndarray], sizes: CausalSizes, *, posit
         for name in ("attention", "down"):
             norms[f"{number}.{name}"] = f"trunk.layers.{number}.{name}_norm"
     for name, source in norms.items():
-        tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = state[f"{source}.weight"], state[f"{source}.bias"]
+        if f"{source}.weight" in state:
+            tensors[f"{name}.norm"], tensors[f"{name}.norm.bias"] = state[f"{source}.weight"], state[f"{source}.bias"]
     return tensors
-
-
-def _by_distance(relative: np.ndarray, positions: int) -> np.ndarray:
-    """Biases (heads, 2 farthest + 1) as :func:`write_causal_step` reads them: float32 (1, heads, 1, positions)."""
-    farthest = relative.shape[1] // 2
-    distances = np.minimum(np.arange(positions)[::-1], farthest)
-    return relative[None, :, None, farthest - distances]

@@ -17,18 +17,22 @@ import numpy as np
 from onnx import TensorProto
 
 from training.exporting.graphs import Graph, Rows, WeightsFile, quantize_columns, quantize_rows
+from training.exporting.graphs_trunk import LayerForm, activated, biases_of_whole_texts, rotary_tables, turned
 from training.exporting.smoothing import divisors
 
 #: A little less than the minimum of each activation.
 _LEAST_ACTIVATION = {"gelu": -0.17, "gelu_tanh": -0.171, "relu": -1e-4}
 #: The products that read the same rows, by the name of those rows.
 _READERS = {"qkv": ("query", "key", "value"), "up": ("up",)}
+_KINDS = ("weight", "bias")
+#: Matrices that stay float32.
+_PLAIN = ("positions", "relative", "token_weight")
 #: The least sum of weights, which makes the mean of a text without tokens zero.
 _LEAST = 1e-30
 
 
-@dataclass(frozen=True)
-class EncoderSizes:
+@dataclass(frozen=True, kw_only=True)
+class EncoderSizes(LayerForm):
     """What the graph needs to know besides the weights. ``epsilon`` is what the LayerNorms add to the variance."""
 
     layers: int
@@ -38,7 +42,6 @@ class EncoderSizes:
     pooling: str
     #: Whether embeddings are scaled to length one.
     normalize: bool
-    activation: str = "gelu"
     #: With a weighted mean of token vectors instead of pooling: the number of special tokens before and after a text.
     residual: tuple[int, int] | None = None
 
@@ -51,24 +54,31 @@ def encoder_tensors(
     ``state`` is its state dict as float32 arrays. ``peaks`` holds, for ``n.qkv`` and ``n.up`` of each layer n, the
     largest inputs, float32 (width,). ``positions`` is the largest number of tokens, special ones included.
     """
+    width = state["trunk.words.weight"].shape[1]
     found = {
         "words": state["trunk.words.weight"],
-        "positions": state["trunk.positions"][:positions],
         "words.norm": state["trunk.norm.weight"],
         "words.norm.bias": state["trunk.norm.bias"],
+        **rotary_tables(sizes, width // sizes.heads, positions),
     }
+    if "trunk.positions" in state:
+        found["positions"] = state["trunk.positions"][:positions]
     if "trunk.relative" in state:
         found["relative"] = state["trunk.relative"]
+    if sizes.pre_norm:
+        found["final.norm"], found["final.norm.bias"] = (state[f"trunk.final_norm.{kind}"] for kind in _KINDS)
     for number in range(sizes.layers):
         layer = f"trunk.layers.{number}"
-        for kind in ("weight", "bias"):
+        for kind in _KINDS:
             end = ".bias" if kind == "bias" else ""
             for name, part in zip(("query", "key", "value"), np.split(state[f"{layer}.qkv.{kind}"], 3), strict=True):
                 found[f"{number}.{name}{end}"] = part
             for name in ("attention", "up", "down"):
                 found[f"{number}.{name}{end}"] = state[f"{layer}.{name}.{kind}"]
             for name in ("attention", "down"):
-                found[f"{number}.{name}.norm{end}"] = state[f"{layer}.{name}_norm.{kind}"]
+                # The first layer may have none before attention.
+                if (norm := state.get(f"{layer}.{name}_norm.{kind}")) is not None:
+                    found[f"{number}.{name}.norm{end}"] = norm
     if sizes.residual:
         found |= {
             "table": state["table.weight"],
@@ -90,7 +100,7 @@ def _quantized(found: dict[str, np.ndarray], peaks: Mapping[str, np.ndarray]) ->
     for name, tensor in found.items():
         if name in ("words", "table"):
             tensors[name], tensors[f"{name}.scale"] = quantize_rows(tensor)
-        elif tensor.ndim == 2 and name not in ("positions", "relative", "token_weight"):
+        elif tensor.ndim == 2 and name not in _PLAIN and not name.startswith(("cos.", "sin.")):
             tensors[name], tensors[f"{name}.scale"] = quantize_columns(tensor.T)
         else:
             tensors[name] = tensor
@@ -113,12 +123,13 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
 
     The graph needs these tensors:
 
-    - ``words`` with ``.scale``, and ``positions``, with the embedding of token type 0 added;
+    - ``words`` with ``.scale``; ``positions``, with the embedding of token type 0 added, or those of
+      :func:`~training.exporting.graphs_trunk.rotary_tables`;
     - ``relative`` float32 (heads, 2 farthest + 1), if there are biases by distance;
     - for each layer n, ``n.query``, ``n.key``, ``n.value``, ``n.attention``, ``n.up`` and ``n.down``, each with
       ``.scale`` and ``.bias``;
     - ``n.qkv.factor`` and ``n.up.factor``, by which the rows are multiplied first;
-    - ``.norm`` and ``.norm.bias`` for ``words``, ``n.attention`` and ``n.down``;
+    - ``.norm`` and ``.norm.bias`` for ``words``, ``n.attention`` and ``n.down``, and for ``final`` if norms come first;
     - with token vectors, ``table`` and ``readout`` with ``.scale``, and ``token_weight``.
 
     Raises ``ValueError`` for an unknown ``sizes.pooling``.
@@ -129,6 +140,12 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
     def norm(value: str, name: str) -> str:
         return graph.norm(value, name, epsilon=sizes.epsilon)
 
+    def before(value: str, name: str) -> str:
+        return norm(value, name) if sizes.pre_norm and f"{name}.norm" in graph else value
+
+    def after(value: str, name: str) -> str:
+        return value if sizes.pre_norm else norm(value, name)
+
     def evened(value: str, name: str) -> Rows:
         return graph.quantize_each(graph.op("Mul", value, graph.weight(f"{name}.factor")))
 
@@ -138,24 +155,32 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
     row, scale = graph.rows("words", "ids")
     length = graph.op("Shape", "ids", start=1, end=2)
     zero, one = graph.constant([0], np.int64), graph.constant([1], np.int64)
-    positions = graph.op("Slice", graph.weight("positions"), zero, length, zero, one)
-    hidden = norm(graph.op("Add", graph.dequantize(row, scale), positions), "words")
+    words = graph.dequantize(row, scale)
+    if not sizes.rotary:
+        words = graph.op("Add", words, graph.op("Slice", graph.weight("positions"), zero, length, zero, one))
+    hidden = norm(words, "words")
     key_mask = graph.op("Cast", "mask", to=TensorProto.INT32)
-    bias = [_relative(graph, length)] if "relative" in graph else []
+    biases = biases_of_whole_texts(graph, sizes, length)
     for number in range(sizes.layers):
-        source = evened(hidden, f"{number}.qkv")
+        source = evened(before(hidden, f"{number}.attention"), f"{number}.qkv")
         query, key, value = (dense(source, f"{number}.{part}") for part in ("query", "key", "value"))
+        query, key = (turned(graph, sizes, number, part, zero) for part in (query, key))
+        bias = biases.get(sizes.window(number), "")
         context = graph.op(
             "MultiHeadAttention",
-            *(query, key, value, "", key_mask, *bias),
+            *(query, key, value, "", key_mask, *([bias] if bias else [])),
             domain="com.microsoft",
             num_heads=sizes.heads,
         )
         attended = dense(graph.quantize_each(context), f"{number}.attention")
-        hidden = norm(graph.op("Add", attended, hidden), f"{number}.attention")
-        inner = graph.activation(dense(evened(hidden, f"{number}.up"), f"{number}.up"), sizes.activation)
-        down = dense(graph.quantize_above(inner, _LEAST_ACTIVATION[sizes.activation]), f"{number}.down")
-        hidden = norm(graph.op("Add", down, hidden), f"{number}.down")
+        hidden = after(graph.op("Add", attended, hidden), f"{number}.attention")
+        up = dense(evened(before(hidden, f"{number}.down"), f"{number}.up"), f"{number}.up")
+        inner = activated(graph, sizes, up, graph.shape(f"{number}.up")[1])
+        # A gate has either sign.
+        least = None if sizes.gated else _LEAST_ACTIVATION[sizes.activation]
+        rows = graph.quantize_each(inner) if least is None else graph.quantize_above(inner, least)
+        hidden = after(graph.op("Add", dense(rows, f"{number}.down"), hidden), f"{number}.down")
+    hidden = before(hidden, "final")
     embedding = _residual(graph, hidden, sizes.residual) if sizes.residual else _pooled(graph, hidden, sizes.pooling)
     if sizes.normalize:
         embedding = graph.op("LpNormalization", embedding, axis=1, p=2)
@@ -164,18 +189,6 @@ def write_encoder(path: Path, weights: list[WeightsFile], sizes: EncoderSizes, *
         {"ids": (int64, ["n", "length"]), "mask": (int64, ["n", "length"])},
         {"embedding": (embedding, float32, ["n", "dim"])},
     )
-
-
-def _relative(graph: Graph, length: str) -> str:
-    """Return the biases by distance, float32 (1, heads, length, length): of each query's row and each key's column."""
-    farthest = graph.shape("relative")[1] // 2
-    last = graph.op("Squeeze", length)
-    places = graph.op("Range", graph.constant(0, np.int64), last, graph.constant(1, np.int64))
-    zero, one = graph.constant([0], np.int64), graph.constant([1], np.int64)
-    apart = graph.op("Sub", graph.op("Unsqueeze", places, zero), graph.op("Unsqueeze", places, one))
-    bounded = graph.op("Clip", apart, graph.constant(-farthest, np.int64), graph.constant(farthest, np.int64))
-    entries = graph.op("Add", bounded, graph.constant(farthest, np.int64))
-    return graph.op("Unsqueeze", graph.op("Gather", graph.weight("relative"), entries, axis=1), zero)
 
 
 def _mean(graph: Graph, hidden: str, weights: str) -> str:

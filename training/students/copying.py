@@ -29,6 +29,8 @@ def copy_weights(trunk: nn.Module, model: Any, architecture: Architecture, picke
         # The teacher's own function, for the query in the middle: the keys around it have all the distances.
         biases = source(architecture.relative).compute_position_bias(torch.empty(1, 2 * farthest + 1, 1))
         own.relative.copy_(biases[0, :, farthest])
+    if architecture.final_norm:
+        _copy(own.final_norm, [source(architecture.final_norm)])
     for layer, number in zip(own.layers, picked, strict=True):
         for name, parts in architecture.parts.items():
             _copy(getattr(layer, name), [source(f"{architecture.layers}.{number}.{part}") for part in parts])
@@ -36,6 +38,8 @@ def copy_weights(trunk: nn.Module, model: Any, architecture: Architecture, picke
 
 def _copy(own: Any, parts: Sequence[Any]) -> None:
     """Copy weights and biases, those of several modules one after the other. A missing bias counts as zero."""
+    if isinstance(own, nn.Identity):
+        return
     own.weight.copy_(torch.cat([part.weight for part in parts]))
     biases = [torch.zeros(len(part.weight)) if part.bias is None else part.bias for part in parts]
     own.bias.copy_(torch.cat(biases))

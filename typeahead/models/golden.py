@@ -85,7 +85,7 @@ class Golden:
     def scaled(self) -> Golden:
         """Return the same with vectors of length 1."""
         lengths = np.linalg.norm(self.vectors, axis=1, keepdims=True)
-        return replace(self, vectors=self.vectors / np.where(lengths == 0, np.float32(1), lengths))
+        return replace(self, vectors=np.asarray(self.vectors / np.where(lengths == 0, 1, lengths), np.float32))
 
 
 def agreements(found: Vectors, expected: Vectors) -> Vectors:

@@ -62,10 +62,16 @@ def test_under_a_causal_mask_a_token_sees_what_is_before_it_as_the_teachers_last
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_picked_layers_stand_in_the_recipes_order(kind: str) -> None:
     model = tiny_model(kind)
-    trunk = trunk_of(model, [2, 0])
+    numbers = (2, 0)
+    if kind == "modernbert":
+        # Its first layer reads the embeddings' norm, so it cannot stand elsewhere.
+        with pytest.raises(ValueError, match="must be first"):
+            trunk_of(model, numbers)
+        numbers = (2, 1)
+    trunk = trunk_of(model, numbers)
     whole = trunk_of(model)
     assert trunk.settings["layers"] == 2
-    for own, number in enumerate((2, 0)):
+    for own, number in enumerate(numbers):
         for name, tensor in trunk.layers[own].state_dict().items():
             assert torch.equal(tensor, whole.layers[number].state_dict()[name])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.exporting.graphs_causal import CausalSizes, causal_tensors, write_causal
+from training.exporting.graphs_trunk import LayerForm
 from training.exporting.writers.parts import Target, Words, Written, arrays_of
 from training.student_recipes import CausalRecipe
 from training.students.transformer import Causal
@@ -30,7 +31,7 @@ def write(student: Causal, target: Target) -> Written:
         ahead=student.guess is not None,
         feed_forward_bits=trunk["feed_forward_bits"],
         attention_bits=trunk["attention_bits"],
-        activation=trunk["activation"],
+        **LayerForm.of(trunk),
     )
     tensors = causal_tensors(arrays_of(student), sizes, positions=len(student.start_ids) + target.max_tokens)
     write_causal(target.folder, tensors, sizes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.exporting.graphs_transformer import EncoderSizes, encoder_tensors, write_transformer
+from training.exporting.graphs_trunk import LayerForm
 from training.exporting.smoothing import input_peaks, random_ids
 from training.exporting.writers.parts import Target, Words, Written, arrays_of
 from training.student_recipes import TransformerRecipe
@@ -26,7 +27,7 @@ def write(student: TruncatedTransformer, target: Target) -> Written:
         epsilon=trunk["epsilon"],
         pooling=student.pooling,
         normalize=student.similarity == "cosine",
-        activation=trunk["activation"],
+        **LayerForm.of(trunk),
         residual=(len(before), len(after)) if student.residual else None,
     )
     ids = random_ids(target.teacher, before, after)

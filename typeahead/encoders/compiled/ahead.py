@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 #: What only runs on processors with AVX-512 VNNI.
-_VNNI: Final = ("byte_rows", "causal", "hidden", "recurrent")
+_VNNI: Final = ("byte_rows", "causal_steps", "hidden", "recurrent")
 
 _WEIGHTS: Final = "u8:1 f32:1 i64:1 f32 bool"
 _SPANS: Final = "i64:1 i64:1 i64:1 f32:1 bool:1"
@@ -24,9 +24,9 @@ ARGUMENTS: Final = {
     "admitted.scan": ("u8:2 i64:1 f32:1 f32:1",),
     "byte_rows._multiply": ("u8:2 i8:1 i32:1 i32:2 f32:2 i64",),
     "byte_rows._pack": ("i8:2 i8:1 i64", "i8:2! i8:1 i64"),
-    "causal._step_slots": (f"u16:2 u16:2 f32:2 i32:2 i64:1 i64:1 i64:1 i64:1 {_WEIGHTS}",),
-    "causal._step_text": (f"u16:2 u16:2 f32:2 i64 i64:1 {_WEIGHTS}",),
-    "causal._steps": (f"u16:2 u16:2! {_STEPS}", f"u16:2 u16:2 {_STEPS}"),
+    "causal_steps.step_slots": (f"u16:2 u16:2 f32:2 i32:2 i64:1 i64:1 i64:1 i64:1 {_WEIGHTS}",),
+    "causal_steps.step_text": (f"u16:2 u16:2 f32:2 i64 i64:1 {_WEIGHTS}",),
+    "causal_steps.steps": (f"u16:2 u16:2! {_STEPS}", f"u16:2 u16:2 {_STEPS}"),
     "evidence.count_terms": (
         f"i64:1 i64 i64:1! u32:1! u8:1! {_SPANS} f32:3 f32:3",
         f"i64:1 i64 i64:1 u32:1 u8:1 {_SPANS} f32:3 f32:3",

@@ -1,4 +1,6 @@
-"""The causal student's step as one compiled function, built from the layers in ``causal_layers``.
+"""The causal student's step as one compiled function: its weights, and the storage of its states.
+
+The functions are in :mod:`~typeahead.encoders.compiled.causal_steps`.
 
 A step reads every weight of the layers once, and its cost is the time to read them. A graph of a hundred nodes adds the
 cost of each node; without it, six layers take about as long as two in ONNX Runtime (``python -m
@@ -21,10 +23,8 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.core.states import check_vectors, matrix
-from typeahead.encoders.compiled.caching import compiled
-from typeahead.encoders.compiled.causal_layers import activate, add_and_norm, attend, dense, finish, sum_up
-from typeahead.encoders.compiled.kernels import half, to_half
-from typeahead.encoders.compiled.vnni import BYTES, COLUMNS, LANES, VECTORS, aligned, supported
+from typeahead.encoders.compiled.causal_steps import step_slots, step_text, steps
+from typeahead.encoders.compiled.vnni import BYTES, COLUMNS, LANES, aligned, supported
 from typeahead.encoders.compiled.vnni_blocks import pack_blocks
 from typeahead.encoders.weights import read_tensors
 from typeahead.models.config import ModelConfig
@@ -50,20 +50,37 @@ class CompiledStep:
         packed = [
             pack_blocks(tensors[name], tensors[f"{name}.scale"], _bits(config, name)) for name in (*names, *readouts)
         ]
+        pre_norm = "final.norm" in tensors
         norms = ["words", *(f"{layer}.{name}" for layer in range(layers) for name in _NORMS)]
-        # By distance, nearest first, and then by head.
+        norms += ["final"] if pre_norm else []
+        # The first layer may have no norm before attention.
+        norm = {
+            f"{name}{part}": tensors.get(f"{name}{part}", np.zeros(width, np.float32))
+            for name in norms
+            for part in (".norm", ".norm.bias")
+        }
+        # By distance, nearest first, and then by head. Attention scales the sum of scores and biases.
         relative = tensors["relative"][0, :, 0, ::-1].T if "relative" in tensors else np.empty(0, np.float32)
+        tables = _tables(tensors)
         numbers = (
             [scales for _, scales in packed],
             [*(tensors[f"{name}.bias"] for name in names), np.zeros(config.dim, np.float32)],
-            [tensors[f"{name}.norm{part}"] for name in norms for part in ("", ".bias")],
-            [tensors["positions"].reshape(-1)],
-            # Attention scales the sum of scores and biases.
+            list(norm.values()),
+            [tensors.get("positions", np.empty(0, np.float32)).reshape(-1)],
             [relative.reshape(-1) * np.sqrt(np.float32(width // heads))],
+            [table.reshape(-1) for table in tables],
         )
-        parts = [np.concatenate(one) for one in numbers]
+        parts = [np.concatenate([*one, np.empty(0, np.float32)]) for one in numbers]
+        units, inner = len(tensors["0.up"]), _units(config, tensors)
         forms = _bits(config, "0.qkv"), _bits(config, "0.up"), config.shape.get("activation", 1)
         blocks = [tensors[name].shape[2] * 8 // _bits(config, name) for name in ("0.qkv", "0.up", "0.down", "readout")]
+        sizes = [layers, heads, width, inner, units, *forms, pre_norm, "0.attention.norm" in tensors, *blocks]
+        sizes += [*(len(part) for part in parts[:5]), tables[0].size if tables else 0]
+        each = zip(
+            tensors.get("windows", np.zeros(layers, np.int64)),
+            tensors.get("rotary", np.full(layers, -1)),
+            strict=True,
+        )
         #: Number of entries in a token's keys and values, in its sums, and in its readouts.
         self.kept, self.sums, self.read = 2 * layers * width, config.dim + width + 1, config.dim * len(readouts)
         self.rows = rows.view(np.uint16)
@@ -71,7 +88,7 @@ class CompiledStep:
         self.arrays = (
             aligned(np.concatenate([weights for weights, _ in packed])),
             np.concatenate(parts),
-            np.array([layers, heads, width, len(tensors["0.up"]), *forms, *blocks, *(len(part) for part in parts[:4])]),
+            np.array([*sizes, *(number for pair in each for number in pair)], np.int64),
             np.float32(tensors["epsilon"][0]),
             config.unit,
         )
@@ -88,7 +105,7 @@ class CompiledStep:
             return None
         if not {_bits(config, "0.up"), _bits(config, "0.qkv")} <= {4, 8}:
             return None
-        for name, inputs in _inputs(config, len(tensors["0.up"])):
+        for name, inputs in _inputs(config, _units(config, tensors)):
             columns, blocks, size = tensors[name].shape
             if columns % COLUMNS or size % BYTES or blocks * size * 8 // _bits(config, name) != inputs:
                 return None
@@ -105,7 +122,7 @@ class CompiledStep:
         kept, vectors = np.empty((2, self.kept), np.uint16), np.empty((2, self.read + self.sums), np.float32)
         vectors[0, self.read :] = sums
         tokens, lengths, (first, second) = np.array([token]), np.array([len(path)]), np.arange(2).reshape(2, 1)
-        _steps(self.rows, past, path[None], lengths, kept, vectors, first, tokens, second, *self.arrays)
+        steps(self.rows, past, path[None], lengths, kept, vectors, first, tokens, second, *self.arrays)
         return kept[1], vectors[1, self.read :], vectors[1, : self.read]
 
     def encode(self, start: NDArray[np.uint16], tokens: Sequence[int]) -> Vectors:
@@ -117,12 +134,24 @@ class CompiledStep:
         before, count = len(start) + 1, len(start) + 1 + len(tokens)
         kept, vectors = np.empty((count, self.kept), np.uint16), np.empty((count, self.read + self.sums), np.float32)
         kept[1:before], vectors[before - 1] = start, 0
-        _step_text(self.rows, kept, vectors, before, np.array(tokens), *self.arrays)
+        step_text(self.rows, kept, vectors, before, np.array(tokens), *self.arrays)
         return vectors[-1, : self.read]
 
     def states(self, start: NDArray[np.uint16], slots: int) -> CompiledStates:
         """Make storage for a tree's states; ``start`` holds the rows of the tokens before every text."""
         return CompiledStates(self, start, slots)
+
+
+def _tables(tensors: dict[str, NDArray[Any]]) -> list[Vectors]:
+    """Return the tables of rotary positions, each float32 (positions, head size): cosines, then sines."""
+    count = int(tensors["rotary"].max()) + 1 if "rotary" in tensors else 0
+    return [np.concatenate([tensors[f"cos.{number}"], tensors[f"sin.{number}"]], axis=1) for number in range(count)]
+
+
+def _units(config: ModelConfig, tensors: dict[str, NDArray[Any]]) -> int:
+    """Return the number of inputs of a layer's last product; the one before has twice as many if there is a gate."""
+    _, blocks, size = tensors["0.down"].shape
+    return int(blocks * size * 8 // _bits(config, "0.down"))
 
 
 def _bits(config: ModelConfig, name: str) -> int:
@@ -167,7 +196,7 @@ class CompiledStates:
         """See :meth:`~typeahead.core.states.States.step`."""
         compiled, vectors = self._compiled, self._vectors
         slots = np.array(parents), np.array(tokens), np.array(children)
-        _step_slots(compiled.rows, self._kept, vectors, self._tree, self._before, *slots, *compiled.arrays)
+        step_slots(compiled.rows, self._kept, vectors, self._tree, self._before, *slots, *compiled.arrays)
         check_vectors(vectors.take(slots[2], axis=0)[:, : compiled.read])
 
     def embeddings(self, slots: Sequence[int]) -> Vectors:
@@ -177,158 +206,3 @@ class CompiledStates:
 
     def forget(self, slot: int) -> None:
         """Do nothing: the next use of the slot overwrites it."""
-
-
-@compiled(nogil=True, error_model="numpy")
-def _steps(
-    rows: Any,
-    past: Any,
-    paths: Any,
-    lengths: Any,
-    kept: Any,
-    vectors: Any,
-    parents: Any,
-    tokens: Any,
-    children: Any,
-    weights: Any,
-    numbers: Any,
-    sizes: Any,
-    epsilon: np.float32,
-    normalize: bool,
-) -> None:
-    """Step up to four tokens from the rows ``parents`` of ``vectors`` to its rows ``children``, and those of ``kept``.
-
-    Each token attends to the first ``lengths`` entries of its row of ``paths``; these are row numbers of ``past``. If
-    ``past`` is ``kept``, a token may follow an earlier token of the same call.
-    """
-    count, longest = tokens.shape[0], lengths.max()
-    layers, heads, width, inner = sizes[0], sizes[1], sizes[2], sizes[3]
-    attention_bits, bits, activation = sizes[4], sizes[5], sizes[6]
-    narrow, up_block, down_block, read_block = sizes[7], sizes[8], sizes[9], sizes[10]
-    own = vectors.shape[1] - rows.shape[1]
-    dim = rows.shape[1] - width - 1
-    scales, bias = numbers, numbers[sizes[11] :]
-    norm = bias[sizes[12] :]
-    positions = norm[sizes[13] :]
-    relative = positions[sizes[14] :]
-    word, hidden = np.empty((count, width), np.float32), np.empty((count, width), np.float32)
-    mixed, packed = np.empty((count, width), np.float32), np.empty((count, 3 * width), np.float32)
-    up, read = np.empty((count, inner), np.float32), np.empty((count, 2 * width), np.float32)
-    embedding = np.empty((count, dim), np.float32)
-    most = max(inner, 2 * width)
-    room = (
-        np.empty((count, most), np.int8),
-        np.empty((count, most // 4), np.float32),
-        np.empty((count, most // 4), np.int32),
-    )
-    scores = np.empty((longest + 3, heads), np.float32)
-    for row in range(count):
-        looked_up = rows[tokens[row]]
-        for place in range(width):
-            word[row, place] = half(looked_up[place])
-        add_and_norm(word[row], positions[lengths[row] * width :], norm, epsilon, hidden[row])
-    norm = norm[2 * width :]
-    for layer in range(layers):
-        dense(hidden, count, narrow, attention_bits, weights, scales, bias, packed, room)
-        weights, scales = weights[3 * width * width * attention_bits // 8 :], scales[3 * width * width // narrow :]
-        bias = bias[3 * width :]
-        first = 2 * layer * width
-        for row in range(count):
-            new = kept[children[row]]
-            for place in range(2 * width):
-                new[first + place] = to_half(packed[row, width + place])
-            attend(packed[row], past, paths[row, : lengths[row]], new, first, heads, relative, scores, mixed[row])
-        dense(mixed, count, narrow, attention_bits, weights, scales, bias, word, room)
-        weights, scales = weights[width * width * attention_bits // 8 :], scales[width * width // narrow :]
-        bias = bias[width:]
-        for row in range(count):
-            add_and_norm(word[row], hidden[row], norm, epsilon, mixed[row])
-        norm = norm[2 * width :]
-        dense(mixed, count, up_block, bits, weights, scales, bias, up, room)
-        weights, scales = weights[width * inner * bits // 8 :], scales[width * inner // up_block :]
-        bias = bias[inner:]
-        for row in range(count):
-            activate(up[row], activation)
-        dense(up, count, down_block, bits, weights, scales, bias, word, room)
-        weights, scales = weights[width * inner * bits // 8 :], scales[width * inner // down_block :]
-        bias = bias[width:]
-        for row in range(count):
-            add_and_norm(word[row], mixed[row], norm, epsilon, hidden[row])
-        norm = norm[2 * width :]
-    for row in range(count):
-        sums, following = vectors[parents[row], own:], vectors[children[row], own:]
-        sum_up(rows[tokens[row]], sums, hidden[row], following, read[row])
-    for first in range(0, own, dim):
-        dense(read, count, read_block, 8, weights, scales, bias, embedding, room)
-        weights, scales = weights[2 * width * dim :], scales[2 * width * dim // read_block :]
-        for row in range(count):
-            found = vectors[children[row], first : first + dim]
-            for place in range(dim):
-                found[place] = embedding[row, place]
-            finish(vectors[children[row], own:], normalize, found)
-
-
-@compiled(nogil=True, error_model="numpy")
-def _step_slots(
-    rows: Any,
-    kept: Any,
-    vectors: Any,
-    tree: Any,
-    before: Any,
-    parents: Any,
-    tokens: Any,
-    children: Any,
-    weights: Any,
-    numbers: Any,
-    sizes: Any,
-    epsilon: np.float32,
-    normalize: bool,
-) -> None:
-    """Step from slots of a tree to other slots, four at a time."""
-    start = before.shape[0]
-    for first in range(0, parents.shape[0], VECTORS):
-        last = min(first + VECTORS, parents.shape[0])
-        lengths = np.empty(last - first, np.int64)
-        for row in range(last - first):
-            child, parent = children[first + row], parents[first + row]
-            tree[child, 0], tree[child, 1] = parent, tree[parent, 1] + 1
-            lengths[row] = start + tree[parent, 1]
-        paths = np.empty((last - first, lengths.max()), np.int64)
-        for row in range(last - first):
-            slot = parents[first + row]
-            for place in range(lengths[row] - 1, start - 1, -1):
-                paths[row, place] = slot
-                slot = tree[slot, 0]
-            for place in range(start):
-                paths[row, place] = before[place]
-        _steps(
-            rows, kept, paths, lengths, kept, vectors, parents[first:last], tokens[first:last], children[first:last],
-            weights, numbers, sizes, epsilon, normalize,
-        )  # fmt: skip
-
-
-@compiled(nogil=True, error_model="numpy")
-def _step_text(
-    rows: Any,
-    kept: Any,
-    vectors: Any,
-    before: int,
-    tokens: Any,
-    weights: Any,
-    numbers: Any,
-    sizes: Any,
-    epsilon: np.float32,
-    normalize: bool,
-) -> None:
-    """Step from row to row, four tokens at a time, after the rows 1 to ``before`` of ``kept``."""
-    for first in range(0, tokens.shape[0], VECTORS):
-        some = tokens[first : first + VECTORS]
-        children = np.arange(before + first, before + first + some.shape[0])
-        paths = np.empty((some.shape[0], children[-1]), np.int64)
-        for row in range(some.shape[0]):
-            paths[row] = np.arange(1, children[-1] + 1)
-        parents = children - 1
-        _steps(
-            rows, kept, paths, parents, kept, vectors, parents, some, children,
-            weights, numbers, sizes, epsilon, normalize,
-        )  # fmt: skip

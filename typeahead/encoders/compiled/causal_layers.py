@@ -68,6 +68,50 @@ def add_and_norm(values: Any, other: Any, norm: Any, epsilon: np.float32, result
         result[place] = result[place] * scale * norm[place] + norm[count + place]
 
 
+@compiled(inline="never", error_model="numpy", fastmath={"reassoc", "contract"})
+def layer_norm(values: Any, norm: Any, epsilon: np.float32, result: Any) -> None:
+    """LayerNorm of float32 (n,); ``norm`` (2n,) holds weight and bias."""
+    count = result.shape[0]
+    total = _F(0)
+    for place in range(count):
+        total += values[place]
+    mean = total / _F(count)
+    for place in range(count):
+        result[place] = values[place] - mean
+    scale = _F(1) / np.sqrt(square(result) / _F(count) + epsilon)
+    for place in range(count):
+        result[place] = result[place] * scale * norm[place] + norm[count + place]
+
+
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
+def add(values: Any, result: Any) -> None:
+    """Add float32 (n,) to ``result``."""
+    for place in range(result.shape[0]):
+        result[place] += values[place]
+
+
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
+def gate(values: Any, result: Any) -> None:
+    """Multiply both halves of float32 (2n,)."""
+    count = result.shape[0]
+    for place in range(count):
+        result[place] = values[place] * values[count + place]
+
+
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
+def turn(packed: Any, table: Any, heads: int, pairs: int) -> None:
+    """Apply rotary positions to ``heads`` of 2 ``pairs`` float32 each, in place.
+
+    Entries k and k + ``pairs`` are a point; ``table`` starts with the cosines of its angles, and their sines follow.
+    """
+    for head in range(heads):
+        first, second = packed[2 * head * pairs :], packed[(2 * head + 1) * pairs :]
+        for place in range(pairs):
+            one, other = first[place], second[place]
+            first[place] = one * table[place] - other * table[pairs + place]
+            second[place] = other * table[place] + one * table[pairs + place]
+
+
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
 def activate(values: Any, kind: int) -> None:
     """Apply an activation to float32 (n,), in place: GELU (1), its tanh form (2) or ReLU (3)."""
