@@ -41,8 +41,6 @@ table_rate = [1e-2, 1e-3]
 rate = [3e-3, 1e-3]
 """
 ROUNDS = """
-separator = "[SEP]"
-
 [[mine]]
 name = "bm25"
 depth = 30

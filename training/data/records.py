@@ -42,11 +42,11 @@ class Passage:
             raise ValueError("title and text are empty")
         return cls(document.id, title, text)
 
-    def whole(self, separator: str = " ") -> Text:
-        """Title, separator and text. Without a title it is the text alone; token ids stay as they are."""
+    def whole(self) -> Text:
+        """Title, blank and text, as indexes and evaluation read a passage. Token ids stay as they are."""
         if not self.title or not isinstance(self.text, str):
             return self.text
-        return f"{self.title}{separator}{self.text}"
+        return f"{self.title} {self.text}".strip()
 
     @property
     def key(self) -> str | Text:

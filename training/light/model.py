@@ -80,9 +80,9 @@ class PassageSide(PassageEncoder):
 class Light(nn.Module):
     """The whole model. ``teacher.model`` is trained, through LoRA if ``one.lora_rank`` is set."""
 
-    def __init__(self, teacher: TorchTeacher, one: LightRecipe, separator: str) -> None:
+    def __init__(self, teacher: TorchTeacher, one: LightRecipe) -> None:
         super().__init__()
-        self.teacher, self._one, self._separator = teacher, one, separator
+        self.teacher, self._one = teacher, one
         self.prompts = one.prompts or (teacher.query_prompt,)
         if len({teacher.reading(prompt).spaced for prompt in (*self.prompts, teacher.query_prompt)}) > 1:
             raise ValueError(
@@ -116,7 +116,7 @@ class Light(nn.Module):
 
     def passage_ids(self, passages: Sequence[Passage]) -> list[list[int]]:
         """The token ids of passages, with special tokens."""
-        texts = [passage.whole(self._separator) for passage in passages]
+        texts = [passage.whole() for passage in passages]
         return passage_ids(self.teacher, texts, self._one.passage_tokens)
 
     def counts(self, tokens: Sequence[Sequence[int]]) -> csr_array:

@@ -63,7 +63,7 @@ class LightRun(RoundRun):
         teacher = open_teacher(recipe, run, one.start, self.device, dtype="float32")
         # So random adapters and layers start the same in every process and every run.
         torch.manual_seed(seed_of(self.seed, "start"))
-        self.model = Light(teacher, one, stage2.separator)
+        self.model = Light(teacher, one)
         self.model.calibrate(self._first_passages())
         parts: list[tuple[nn.Module, float]] = [(teacher.model, one.rate)]
         if self.model.head is not None:

@@ -47,7 +47,7 @@ class Contrast(RoundRun):
         # Weights under training are kept in float32, whatever type the teacher usually has.
         dtype = "float32" if one.passages == "trained" else None
         teacher = open_teacher(recipe, run, one.start, self.device, dtype=dtype)
-        self.passages = Passages(teacher, one, stage2.separator, Path(recipe.cache))
+        self.passages = Passages(teacher, one, Path(recipe.cache))
         self.temperature = one.temperature or (1.0 if self.student.similarity == "dot" else 0.05)
         _make_dense(self.student)
         modules: dict[str, nn.Module] = {"student": self.student}

@@ -40,10 +40,10 @@ _SETTINGS = (
 class Passages:
     """The passage encoder in one round."""
 
-    def __init__(self, teacher: TorchTeacher, one: ContrastRecipe, separator: str, cache: Path) -> None:
+    def __init__(self, teacher: TorchTeacher, one: ContrastRecipe, cache: Path) -> None:
         self.teacher, self.trained = teacher, one.passages == "trained"
         self.encoder = PassageEncoder(teacher)
-        self._separator, self._length = separator, one.passage_tokens
+        self._length = one.passage_tokens
         self.encoder.requires_grad_(self.trained)
         self.encoder.eval()
         if not self.trained:
@@ -52,7 +52,7 @@ class Passages:
 
     def side(self, passages: Sequence[Passage], chunk: int, device: torch.device) -> Side:
         """The passages of a step, to be encoded and trained on."""
-        ids = passage_ids(self.teacher, [passage.whole(self._separator) for passage in passages], self._length)
+        ids = passage_ids(self.teacher, [passage.whole() for passage in passages], self._length)
         return Side(self.encoder, ids, chunk, device, self.encoder.filler)
 
     def prepare(self, groups: Iterable[Group], accelerator: Accelerator) -> None:
@@ -61,9 +61,7 @@ class Passages:
             return
         shared = islice(groups, accelerator.process_index, None, accelerator.num_processes)
         while part := list(islice(shared, _PART)):
-            texts = {
-                passage.whole(self._separator) for group in part for passage in (*group.positives, *group.negatives)
-            }
+            texts = {passage.whole() for group in part for passage in (*group.positives, *group.negatives)}
             self._fill([text for text in texts if isinstance(text, str)])
         accelerator.wait_for_everyone()
         self._cache.refresh()
@@ -73,7 +71,7 @@ class Passages:
 
     def vectors(self, passages: Sequence[Passage]) -> Tensor:
         """A frozen encoder's vectors, float32 (n, dim). Passages given as token ids are encoded each time."""
-        texts = [passage.whole(self._separator) for passage in passages]
+        texts = [passage.whole() for passage in passages]
         if all(isinstance(text, str) for text in texts):
             plain = [str(text) for text in texts]
             self._fill(plain)
@@ -85,7 +83,7 @@ class Passages:
         """Vectors float32 (n, dim), by the encoder in its present state."""
         if not self.trained:
             return self.vectors(passages)
-        ids = passage_ids(self.teacher, [passage.whole(self._separator) for passage in passages], self._length)
+        ids = passage_ids(self.teacher, [passage.whole() for passage in passages], self._length)
         return torch.from_numpy(encode(self.encoder, ids, self.teacher.device))
 
     def check(self) -> None:

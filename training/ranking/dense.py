@@ -25,18 +25,18 @@ SHARD = 16_384
 class CollectionVectors:
     """A passage encoder's vectors of a collection, in float16 files of :data:`SHARD` rows, in the collection's order.
 
-    The folder's name depends on the encoder, its prompt, the collection, and the separator of title and text. So every
-    file in it is right, and :meth:`fill` only computes what is missing.
+    The folder's name depends on the encoder, its prompt and the collection. So every file in it is right, and
+    :meth:`fill` only computes what is missing.
     """
 
-    def __init__(self, folder: Path, teacher: TorchTeacher, collection: Collection, separator: str) -> None:
+    def __init__(self, folder: Path, teacher: TorchTeacher, collection: Collection) -> None:
         name = f"collection-{collection.digest}"
-        if teacher.passage_prompt or separator != " ":
-            written = (teacher.passage_prompt + "\0" + separator).encode()
+        if teacher.passage_prompt:
+            written = (teacher.passage_prompt + "\0 ").encode()
             name += "-" + hashlib.blake2b(written, digest_size=4).hexdigest()
         self.folder = folder / teacher.key() / name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._teacher, self._collection, self._separator = teacher, collection, separator
+        self._teacher, self._collection = teacher, collection
         self._blocks = list(blocks(len(collection), SHARD))
 
     def _path(self, number: int) -> Path:
@@ -49,7 +49,7 @@ class CollectionVectors:
         total = sum(len(self._blocks[number]) for number in mine)
         with tqdm(total=total, desc="passages", unit="passage", disable=None, mininterval=5) as progress:
             for number in mine:
-                texts = [self._collection[row].whole(self._separator) for row in self._blocks[number]]
+                texts = [self._collection[row].whole() for row in self._blocks[number]]
                 vectors = encode(encoder, passage_ids(self._teacher, texts), self._teacher.device).astype(np.float16)
                 if not np.isfinite(vectors).all():
                     raise ValueError(f"{self._teacher.name} gave a vector that is not finite: try dtype float32")

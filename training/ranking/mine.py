@@ -57,15 +57,15 @@ class Mining:
 
     def _search(self) -> Search:
         """A function that finds the best passages of queries. With several processes, all help to prepare it."""
-        miner, collection, separator = self._miner, self._judged.collection, self._stage2.separator
+        miner, collection = self._miner, self._judged.collection
         if miner.by == BM25:
-            # A title's words count like those of the text, whatever separator the encoder wants between them.
+            # A title's words count like those of the text.
             texts = (str(passage.whole()) for passage in collection)
             index = BM25Index.open(self.folder / "index", texts, k1=miner.k1, b=miner.b)
             return lambda queries: index.search(queries, miner.depth)
         device = self._accelerator.device
         student, teacher = open_models(self._recipe, self._run, miner.by, device)
-        vectors = CollectionVectors(Path(self._recipe.cache), teacher, collection, separator)
+        vectors = CollectionVectors(Path(self._recipe.cache), teacher, collection)
         vectors.fill(process=self._accelerator.process_index, processes=self._accelerator.num_processes)
         self._accelerator.wait_for_everyone()
         longest = self._recipe.student.max_tokens

@@ -122,8 +122,6 @@ class Stage2:
     """The tables of stage 2. ``data`` is ``None`` if every round of training reads files of its own."""
 
     data: DataRecipe | None
-    #: The text between a passage's title and its body: "[SEP]" for coCondenser's retriever.
-    separator: str
     mine: tuple[MineRecipe, ...]
     contrast: tuple[ContrastRecipe, ...]
     light: tuple[LightRecipe, ...]
@@ -156,14 +154,16 @@ def read_stage2(path: Path) -> Stage2:
         ValueError: an entry is unknown or missing, or makes no sense. The message names it.
     """
     recipe = read_entries(path)
-    data = dict(recipe["data"]) if "data" in recipe else None
-    separator = str((data or {}).pop("separator", " "))
+    data = recipe.get("data")
+    if isinstance(data, dict) and "separator" in data:
+        raise ValueError(
+            f"{path} [data]: separator: remove it. A blank stands between title and text in training, as in indexes "
+            "and in evaluation"
+        )
     mine = tuple(take(MineRecipe, one, f"{path} [[mine]]") for one in recipe.get("mine", []))
     contrast = tuple(take(ContrastRecipe, one, f"{path} [[contrast]]") for one in recipe.get("contrast", []))
     light = tuple(take(LightRecipe, one, f"{path} [[light]]") for one in recipe.get("light", []))
-    stage2 = Stage2(
-        None if data is None else take(DataRecipe, data, f"{path} [data]"), separator, mine, contrast, light, path
-    )
+    stage2 = Stage2(None if data is None else take(DataRecipe, data, f"{path} [data]"), mine, contrast, light, path)
     _check(stage2)
     return stage2
 

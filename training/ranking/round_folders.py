@@ -95,7 +95,8 @@ def fingerprint(recipe: Recipe, stage2: Stage2, one: MineRecipe | ContrastRecipe
     facts: Mapping[str, Any] = {
         "round": asdict(one),
         "data": None if stage2.data is None else asdict(stage2.data),
-        "separator": stage2.separator,
+        # Rounds of earlier versions state it too.
+        "separator": " ",
         "seed": recipe.seed,
         "teacher": recipe.teacher.given() | {"id": recipe.teacher.id, "dtype": recipe.teacher.dtype},
         "max_tokens": recipe.student.max_tokens,

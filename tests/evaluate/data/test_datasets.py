@@ -18,6 +18,7 @@ from typeahead.errors import MissingExtra, SourceError, TypeaheadError
 from typeahead.evaluate.data import catalogue, collection, dataset_files
 from typeahead.evaluate.data.catalogue import CatalogueDataset
 from typeahead.evaluate.data.datasets import Dataset, Passage, open_dataset
+from typeahead.text.document import Document
 from typeahead.text.ids import PassageIds
 from typeahead.text.reading import MAX_LINE
 
@@ -48,6 +49,18 @@ def content(dataset: Dataset) -> tuple[Any, ...]:
         passages.digest(0, len(passages)),
         dataset.warnings,
     )
+
+
+@pytest.mark.parametrize("name", ["collection.tsv", "corpus.tsv"])
+def test_a_collection_with_titles_is_read_as_an_index_and_training_read_it(name: str, msmarco: Path) -> None:
+    from training.data import Collection as TrainingCollection
+
+    (msmarco / "collection.tsv").unlink()
+    (msmarco / name).write_text("".join(f"{key}\tEggs\t{text}\n" for key, text in PASSAGES.items()))
+    read = list(open_dataset(msmarco, split="dev.small").passages())
+    assert [one.text for one in read] == [f"Eggs {text}".strip() for text in PASSAGES.values()]
+    assert [one.text for one in read] == [one.whole() for one in TrainingCollection(msmarco / name)]
+    assert read[0].text == Document("1", "Eggs", PASSAGES[read[0].id]).passage
 
 
 def test_a_collection_is_the_same_dataset_in_beir_form_in_tsv_form_and_from_ir_datasets(

@@ -178,6 +178,6 @@ def test_groups_are_written_in_the_form_that_tevatron_documents(tmp_path: Path) 
 def test_a_title_goes_before_the_text_with_what_the_encoder_was_trained_with_between() -> None:
     passage = Passage("1", "Eggs", "They boil.")
     assert passage.whole() == "Eggs They boil."
-    assert passage.whole("[SEP]") == "Eggs[SEP]They boil."
-    assert Passage("1", "", "They boil.").whole("[SEP]") == "They boil."
+    assert Passage("1", "", "They boil.").whole() == "They boil."
+    assert Passage("1", "Eggs", "").whole() == "Eggs"
     assert Passage("1", "Eggs", (3, 4)).whole() == (3, 4)

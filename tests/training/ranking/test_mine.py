@@ -101,13 +101,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def recipe(tmp_path: Path, folder: Path, rounds: str, *, separator: str = "") -> Path:
+def recipe(tmp_path: Path, folder: Path, rounds: str) -> Path:
     path = tiny.write_recipe(
         tmp_path / "tiny.toml",
         folder / "teacher",
         folder / "collection",
         student=tiny.STUDENTS["rnn"],
-        rounds=(f'separator = "{separator}"\n' if separator else "") + rounds,
+        rounds=rounds,
     )
     tiny.start_student(path, tmp_path / "run")
     return path
@@ -158,13 +158,11 @@ def test_copies_of_an_answer_and_doubtful_passages_are_no_negatives(tmp_path: Pa
 
 
 def test_the_students_negatives_are_the_nearest_passages_of_its_vectors(tmp_path: Path, folder: Path) -> None:
-    path = recipe(
-        tmp_path, folder, '[[mine]]\nname = "dense"\nby = "distilled"\ndepth = 6\nnegatives = 5\n', separator="[SEP]"
-    )
+    path = recipe(tmp_path, folder, '[[mine]]\nname = "dense"\nby = "distilled"\ndepth = 6\nnegatives = 5\n')
     run(path, tmp_path / "run", "dense")
     teacher = TorchTeacher(str(folder / "teacher"))
     collection = Collection(folder / "collection")
-    passages = teacher.encode([str(passage.whole("[SEP]")) for passage in collection])
+    passages = teacher.encode([str(passage.whole()) for passage in collection])
     student = load_student(tmp_path / "run")
     groups = list(read_tevatron(tmp_path / "run" / "dense" / "negatives.jsonl"))
     queries = encode_queries(student, teacher, [group.query for group in groups], 16, torch.device("cpu"))

@@ -32,7 +32,6 @@ def test_without_a_word_a_round_is_as_in_the_paper(tmp_path: Path) -> None:
     assert (final.rate, final.epochs, final.batch, final.start, final.passages) == (5e-6, 3, 64, "distilled", "trained")
     assert stage2.mining("bm25").by == "bm25"
     assert stage2.training("first") == first
-    assert stage2.separator == " "
 
 
 def test_a_recipe_without_these_parts_has_no_rounds(tmp_path: Path) -> None:
@@ -48,6 +47,7 @@ def test_a_recipe_without_these_parts_has_no_rounds(tmp_path: Path) -> None:
     [
         ('name = "dense"', 'name = "first"', "two rounds are called 'first'"),
         ('name = "first"', 'name = "teacher"', "a round cannot be called 'teacher'"),
+        ('collection = "c"', 'collection = "c"\nseparator = "[SEP]"', "separator: remove it. A blank stands"),
         ('by = "first"', 'by = "none"', "by = 'none' is not"),
         ('by = "first"', "negatives = 300", "300 negatives from 200 hits"),
         ('by = "first"', "negatives = 0", "0 negatives"),

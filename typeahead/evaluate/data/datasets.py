@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -32,8 +33,8 @@ from typeahead.text.msmarco import parse_msmarco
 __all__ = ["Dataset", "Passage", "open_dataset"]
 
 _LAYOUTS = (
-    "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, one of MS MARCO has collection.tsv, "
-    "queries.SPLIT.tsv and qrels.SPLIT.tsv, each plain or with .gz"
+    "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, one of MS MARCO has collection.tsv or "
+    "corpus.tsv (with titles), queries.SPLIT.tsv and qrels.SPLIT.tsv, each plain or with .gz"
 )
 
 
@@ -136,15 +137,17 @@ def _open_id(name: str, split: str, relevant_from: int | None, progress: OnProgr
 
 
 def _open_folder(folder: Path, split: str, relevant_from: int | None, progress: OnProgress | None) -> Dataset:
-    corpus, collection = existing(folder, beir.CORPUS), existing(folder, "collection.tsv")
+    corpus = existing(folder, beir.CORPUS)
+    # The second is RocketQA's, with titles.
+    collection = existing(folder, "collection.tsv") or existing(folder, "corpus.tsv")
     if corpus and collection:
-        raise SourceError("holds corpus.jsonl (BEIR) and collection.tsv (MS MARCO): which is meant?", path=folder)
+        raise SourceError(f"holds corpus.jsonl (BEIR) and {collection.name} (MS MARCO): which is meant?", path=folder)
     if corpus:
         passages = FileTexts(corpus, parse_beir)
         judgements = FileJudgements(_file(folder, beir.qrels(split), "qrels/*.tsv*"))
         texts = FileTexts(_file(folder, beir.QUERIES), parse_beir)
     elif collection:
-        passages = FileTexts(collection, parse_msmarco)
+        passages = FileTexts(collection, partial(parse_msmarco, titles=True))
         judgements = FileJudgements(_file(folder, f"qrels.{split}.tsv", "qrels.*.tsv*"))
         texts = FileTexts(_file(folder, f"queries.{split}.tsv", "queries.*.tsv*"), parse_msmarco)
     else:
