@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from tests.charsmap import charsmap
 from tests.texts import ALPHABETS, texts
 from typeahead.core.tokens import IncrementalTokenizer, check_text, whole_pieces
 from typeahead.errors import ModelCorrupt, TextError
@@ -48,6 +49,34 @@ def unigram(*, prepend: str, normalizer: Any = None) -> Tokenizer:
     return tokenizer
 
 
+#: Some of XLM-R's: compatibility characters, spaces, characters that vanish, and a sign that joins what follows.
+REPLACEMENTS = {
+    "\u3000": " ",
+    "\u200b": " ",
+    "\u00a0": " ",
+    "\u2028": " ",
+    "\u00ad": "",
+    "\ufeff": "",
+    "\ufb01": "fi",
+    "\u00bd": "1/2",
+    "\uff21": "A",
+    "\u2026": "...",
+    "\uac00": "\uac00",
+    "e\u0301": "\u00e9",
+    "\u0600": "\u0600",
+}
+
+
+def xlm_roberta(*, wordwise: bool) -> Tokenizer:
+    """As multilingual E5 has it."""
+    reference = unigram(prepend="always")
+    reference.normalizer = normalizers.Precompiled(charsmap(REPLACEMENTS))
+    if wordwise:
+        spaces = pre_tokenizers.Metaspace(prepend_scheme="always")
+        reference.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), spaces])
+    return reference
+
+
 def word_piece() -> Tokenizer:
     return Tokenizer.from_file(str(models_folder() / "minilm-gru" / "tokenizer.json"))
 
@@ -75,6 +104,8 @@ TOKENIZERS = {
     "Unigram with a first space only": (lambda: unigram(prepend="first"), True),
     "Unigram that strips": (lambda: unigram(prepend="always", normalizer=normalizers.Strip()), False),
     "Unigram over NFKC": (lambda: unigram(prepend="always", normalizer=normalizers.NFKC()), True),
+    "Unigram over SentencePiece's table": (lambda: xlm_roberta(wordwise=True), True),
+    "Unigram over that table, with runs of spaces": (lambda: xlm_roberta(wordwise=False), False),
     "BPE across words": (sentence_piece_bpe, False),
 }
 
@@ -104,6 +135,74 @@ def test_every_prefix_has_the_tokens_of_a_string_of_its_own(alphabet: str) -> No
     text = (ALPHABETS[alphabet] + " " + ALPHABETS["latin"] + ALPHABETS[alphabet]) * 2
     for end in range(len(text) + 1):
         assert list(tokenizer.encode(text[:end])) == reference.encode(text[:end], add_special_tokens=False).ids
+
+
+def test_a_table_of_replacements_is_applied() -> None:
+    tokenizer = xlm_roberta(wordwise=True)
+    normalized = tokenizer.normalizer.normalize_str("\uff21\u3000\ufb01\u00ad\u00bde\u0301")
+    assert normalized == "A fi1/2\u00e9"
+
+
+#: Keys of input methods: kana before kanji, syllables as they are composed, and a mistake taken back.
+COMPOSED = {
+    "Japanese": [
+        "と",
+        "とう",
+        "とうき",
+        "とうきょ",
+        "とうきょう",
+        "東京",
+        "東京の",
+        "東京のて",
+        "東京の天気",
+        "東京の天",
+    ],
+    "Chinese": ["t", "ti", "tian", "天", "天q", "天qi", "天气", "天气 预", "天气 预报"],
+    "Korean": [
+        "ㅎ",
+        "하",
+        "한",
+        "한ㄱ",
+        "한구",
+        "한국",
+        "한국ㅇ",
+        "한국어",
+        "한국어 ",
+        "한국어 ㄱ",
+        "한국어 거",
+        "한국어 검",
+    ],
+    "Korean, spelled out": ["\u1100", "\u1100\u1161", "\u1100\u1161\u11ab", "\u1100\u1161\u11ab \u1100"],
+    "Arabic": ["م", "مر", "مرح", "مرحبا", "مرحبا ", "مرحبا ب", "مرحبًا بك", "مرحبًا", "\u0600 1", "\u0600 12"],
+    "mixed": [
+        "東",
+        "東京 t",
+        "東京 tower",
+        "東京 tower 한",
+        "東京 tower 한국 م",
+        "京 tower 한국 م",
+        "\uff21 東\u3000京",
+    ],
+}
+
+
+@pytest.mark.parametrize("writing", COMPOSED)
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_what_input_methods_type_has_the_tokens_of_the_whole_string(name: str, writing: str) -> None:
+    reference = TOKENIZERS[name][0]()
+    tokenizer = IncrementalTokenizer(Tokenizer.from_str(reference.to_str()))
+    reference.encode_special_tokens = True
+    head = ""
+    head_ids: tuple[int, ...] = ()
+    for text in COMPOSED[writing] + COMPOSED[writing][::-1]:
+        ids, head, head_ids = tokenizer.encode_on(text, head, head_ids)
+        assert list(ids) == reference.encode(text, add_special_tokens=False).ids
+
+
+def test_no_boundary_follows_a_sign_that_forms_one_character_with_a_space() -> None:
+    tokenizer = IncrementalTokenizer(xlm_roberta(wordwise=True))
+    _, head, _ = tokenizer.encode_on("a \u0600 b", "", ())
+    assert head == "a \u0600"
 
 
 def test_an_added_token_that_holds_a_space_makes_whole_texts_necessary() -> None:

@@ -26,13 +26,22 @@ from tokenizers import Tokenizer
 from typeahead.errors import ModelCorrupt, TextError
 
 #: A single space between two visible characters. Neither side may be white space, a control character or U+00A0:
-#: byte-level pre-tokenizers treat runs of white space differently from single spaces.
-_SAFE_BOUNDARY = re.compile(r"(?<=[^\s\x00-\x20\x7f-\xa0])(?= [^\s\x00-\x20\x7f-\xa0])")
+#: byte-level pre-tokenizers treat runs of white space differently from single spaces. Nor may the left side be one of
+#: the signs that form one character with what follows, even with a space (Grapheme_Cluster_Break=Prepend).
+_SAFE_BOUNDARY = re.compile(
+    r"(?<=[^\s\x00-\x20\x7f-\xa0\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e"
+    r"\U000110bd\U000110c2\U000110c3\U000110cd\U0001193f\U00011941\U000111c2\U000111c3\U00011a3a"
+    r"\U00011a84-\U00011a89\U00011d46\U00011f02])(?= [^\s\x00-\x20\x7f-\xa0])"
+)
 
 #: Normalizers that treat the text on each side of a space independently.
 _SAFE_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
 #: Normalizers among these that may add a space or remove everything between two: safe unless runs of spaces matter.
 _SPACING_NORMALIZERS = {"BertNormalizer", "StripAccents"}
+#: SentencePiece's table of replacements. It goes by what a reader sees as one character, of which none spans a safe
+#: boundary, and may remove or add spaces: safe if the pre-tokenizer drops white space, so that words stand alone.
+_TABLE_NORMALIZER = "Precompiled"
+_WORDWISE_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 #: Pre-tokenizers that never join text across a single space.
 _SAFE_PRE_TOKENIZERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "ByteLevel", "Metaspace", "Digits"}
 #: At least one of these must be in the pipeline, since the others do not split on spaces.
@@ -72,7 +81,9 @@ def splits_at_spaces(pipeline: Mapping[str, Any]) -> bool:
     pre_tokenizers = _stages(pipeline.get("pre_tokenizer"), "pretokenizers")
     kinds = {stage["type"] for stage in pre_tokenizers}
     normalizer_kinds = {stage["type"] for stage in normalizers}
-    if not normalizer_kinds <= _SAFE_NORMALIZERS:
+    if not normalizer_kinds <= _SAFE_NORMALIZERS | {_TABLE_NORMALIZER}:
+        return False
+    if _TABLE_NORMALIZER in normalizer_kinds and not kinds & _WORDWISE_PRE_TOKENIZERS:
         return False
     if "ByteLevel" in kinds and normalizer_kinds & _SPACING_NORMALIZERS:
         return False
