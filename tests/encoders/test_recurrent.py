@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from tests.recurrent import UNITS, by_numpy, write_folder
 from tests.texts import texts
 from typeahead.core.encoder import Encoder, IncrementalEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import TextError
-from typeahead.models.folder import find
-from typeahead.models.golden import cosines
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-x)))
-
-
-def by_numpy(tokens: tuple[int, ...]) -> np.ndarray:
-    """The embedding after ``tokens``, in float64, from the formulas in the encoder's docstring."""
-    w = {
-        name: tensor.astype(np.float64)
-        for name, tensor in load_file(find("minilm-gru") / "weights.safetensors").items()
-    }
-    hidden = np.zeros(w["recurrent"].shape[0])
-    total, weight_sum, hidden_sum = np.zeros(w["table"].shape[1]), 0.0, np.zeros_like(hidden)
-    for token in tokens:
-        vector = (w["table"][token] - 128) * w["table.scale"][token]
-        weight = w["token_weight"][token]
-        from_input = np.split(vector @ (w["input"] * w["input.scale"]) + w["input.bias"], 3)
-        from_hidden = np.split(hidden @ (w["recurrent"] * w["recurrent.scale"]) + w["recurrent.bias"], 3)
-        reset, update = (sigmoid(from_input[gate] + from_hidden[gate]) for gate in (0, 1))
-        new = np.tanh(from_input[2] + reset * from_hidden[2])
-        hidden = (1 - update) * new + update * hidden
-        total, weight_sum, hidden_sum = total + weight * vector, weight_sum + weight, hidden_sum + weight * hidden
-    read = np.concatenate([hidden, hidden_sum / weight_sum])
-    embedding = total / weight_sum + read @ (w["readout"] * w["readout.scale"])
-    return np.asarray(embedding / np.linalg.norm(embedding))
-
+from typeahead.models.folder import find, read_config
+from typeahead.models.golden import agreements, cosines
 
 TEXTS = [
     "how to boil an egg",
@@ -58,8 +34,25 @@ def test_it_is_an_incremental_encoder(student: RecurrentEncoder) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_int8_steps_agree_with_the_formulas_in_float64(student: RecurrentEncoder, text: str) -> None:
-    expected = by_numpy(student.tokenizer.encode(text))
+    expected = by_numpy(load_file(find("minilm-gru") / "weights.safetensors"), student.tokenizer.encode(text))
     assert cosines(student.encode([text]), expected[None].astype(np.float32))[0] > 0.999
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("readout", [0, UNITS])
+def test_either_read_out_agrees_with_the_formulas_in_every_runtime(
+    readout: int, normalize: bool, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx", reason="the graphs are written by training")
+    folder = write_folder(tmp_path, readout=readout, normalize=normalize)
+    config, weights = read_config(folder), load_file(folder / "weights.safetensors")
+    for encoder, least in (
+        (RecurrentEncoder(config, folder, variant="-float32"), 0.99999),
+        (RecurrentEncoder(config, folder, compiled=False), 0.9995),
+        (RecurrentEncoder(config, folder), 0.9995),
+    ):
+        expected = np.stack([by_numpy(weights, encoder.tokenizer.encode(one), normalize=normalize) for one in TEXTS])
+        assert agreements(encoder.encode(TEXTS), expected.astype(np.float32)).min() > least
 
 
 @settings(max_examples=40)

@@ -1,8 +1,8 @@
 """ONNX graphs of the folds with a GRU: the residual GRU, and the paper's RNN(l, f).
 
 Both stack GRUs and read the embedding from the last one. The residual GRU also keeps a running weighted mean of token
-vectors. Whatever depends on the token alone is a separate graph (``fold``). It runs once for the whole vocabulary, and
-the step looks its rows up.
+vectors, which its read-out corrects: linearly, or by a layer that reads the mean as well. Whatever depends on the token
+alone is a separate graph (``fold``). It runs once for the whole vocabulary, and the step looks its rows up.
 
 The hidden state of a GRU is a convex mix of tanh outputs, so it stays inside (-1, 1) and its scale is the constant
 1/127. The outputs of LayerNorm and GELU are not bounded, so each row gets its own scale. The sibling
@@ -28,8 +28,9 @@ class RecurrentSizes:
     """What the graphs need to know about a recurrent student besides its weights.
 
     A student has ``layers`` GRUs of ``hidden`` units and embeddings of ``dim`` entries. With ``mean``, the embedding is
-    a running mean of token vectors plus a read-out of [last state; weighted mean of states]. Without it, the last state
-    passes through ``feed_forward`` layers and, with ``projected``, a projection.
+    a running mean of token vectors plus a read-out of [last state; weighted mean of states]: by a layer of ``readout``
+    units that reads the mean as well, or linear if ``readout`` is 0. Without a mean, the last state passes through
+    ``feed_forward`` layers and, with ``projected``, a projection.
     """
 
     dim: int
@@ -38,6 +39,7 @@ class RecurrentSizes:
     mean: bool
     hidden: int
     layers: int
+    readout: int = 0
     feed_forward: int = 0
     #: Whether a linear map to ``dim`` comes last.
     projected: bool = False
@@ -60,7 +62,8 @@ class RecurrentSizes:
 
     def shape(self) -> dict[str, int]:
         """Return the sizes for ``config.json``."""
-        return {"hidden": self.hidden, "layers": self.layers, "state": self.state, "row": self.row}
+        readout = {"readout": self.readout} if self.readout else {}
+        return {"hidden": self.hidden, "layers": self.layers, **readout, "state": self.state, "row": self.row}
 
 
 def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) -> dict[str, np.ndarray]:
@@ -69,6 +72,8 @@ def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) ->
     ``state`` is the student's state dict as float32 arrays. ``table`` holds the token vectors: the first GRU reads
     them, and the mean is taken over them. The first GRU has the weights ``input`` and ``recurrent``. The next ones
     have ``n.input`` and ``n.recurrent``, from n = 1 on. Feed-forward layer n, from 0 on, has ``n.up`` and ``n.down``.
+    The layer of a residual GRU reads the mean by ``inner`` and the states by ``inner.states``, because the two are
+    rounded with scales of their own. ``outer`` is its second product.
     """
     tensors: dict[str, np.ndarray] = {}
     tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight" if sizes.mean else "words.weight"])
@@ -92,7 +97,13 @@ def recurrent_tensors(state: Mapping[str, np.ndarray], sizes: RecurrentSizes) ->
         products["projection"], tensors["projection.bias"] = state["projection.weight"], state["projection.bias"]
     if sizes.mean:
         tensors["token_weight"] = np.exp(state["log_weights.weight"])
-        products["readout"] = state["readout.weight"]
+        if sizes.readout:
+            inner = state["inner.weight"]
+            products["inner"], products["inner.states"] = inner[:, : sizes.dim], inner[:, sizes.dim :]
+            products["outer"] = state["outer.weight"]
+            tensors["inner.bias"], tensors["outer.bias"] = state["inner.bias"], state["outer.bias"]
+        else:
+            products["readout"] = state["readout.weight"]
     for name, weight in products.items():
         tensors[name], tensors[f"{name}.scale"] = quantize_columns(weight.T)
     return tensors
@@ -165,6 +176,19 @@ class _Step(Graph):
             following.append(self.gru(*gates, state, name))
         return following
 
+    def corrected(self, total: str, weight_sum: str, states: str) -> str:
+        """Return the embedding, before it is normalised, from the sums and [last state; weighted mean of states]."""
+        if not self._sizes.readout:
+            return self.op("Add", self.op("Div", total, weight_sum), self.dense_unit(states, "readout"))
+        # The sum has the mean's direction.
+        unit = self.op("LpNormalization", total, axis=1, p=2)
+        scaled = self.op("Mul", unit, self.constant(self._sizes.dim**0.5))
+        from_mean = self.dense_each(self.quantize_each(scaled), "inner")
+        from_states = self.dense_unit(states, "inner.states", bias="inner.bias")
+        inner = self.activation(self.op("Add", from_mean, from_states), "gelu_tanh")
+        mean = unit if self._sizes.normalize else self.op("Div", total, weight_sum)
+        return self.op("Add", mean, self.dense_each(self.quantize_each(inner), "outer", bias="outer.bias"))
+
     def read(self, value: str) -> str:
         """Apply the feed-forward layers and the projection to the last GRU's state."""
         bounded = True
@@ -205,8 +229,7 @@ def write_step(path: Path, weights: WeightsFile, sizes: RecurrentSizes, *, int8:
         next_total, next_weight_sum = graph.split(next_sums, [dim, 1])
         # A weighted mean of hidden states stays inside (-1, 1), as they do, so the same constant scale serves.
         read = graph.op("Concat", following[-1], graph.op("Div", next_hidden_sum, next_weight_sum), axis=1)
-        mean = graph.op("Div", next_total, next_weight_sum)
-        embedding = graph.op("Add", mean, graph.dense_unit(read, "readout"))
+        embedding = graph.corrected(next_total, next_weight_sum, read)
     else:
         input_gates, input_new = graph.split(row, [2 * hidden, hidden])
         states = graph.split("state", [hidden] * layers) if layers > 1 else ["state"]

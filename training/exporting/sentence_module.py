@@ -124,11 +124,13 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             self.trunk, hidden = Trunk(trunk), trunk["width"]
         elif self.family != "static":
             raise ValueError(f"student family {self.family!r} is not known")
-        if self.family == "static":
-            if hidden:
-                self.inner, self.outer = nn.Linear(self.dim, hidden), nn.Linear(hidden, self.dim)
-        else:
-            self.readout = nn.Linear(2 * hidden, self.dim, bias=False)
+        # The units of a layer that reads the mean, and how much it reads besides.
+        self.units: int = hidden if self.family == "static" else settings.get("readout", 0)
+        read = 0 if self.family == "static" else 2 * hidden
+        if self.units:
+            self.inner, self.outer = nn.Linear(self.dim + read, self.units), nn.Linear(self.units, self.dim)
+        elif read:
+            self.readout = nn.Linear(read, self.dim, bias=False)
 
     def preprocess(self, inputs: Sequence[str], prompt: str | None = None, **_options: Any) -> dict[str, Tensor]:
         """Token ids (n, longest) of the texts alone, padded on the right, and ``lengths`` (n,)."""
@@ -164,21 +166,22 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
         tokens = self.table(ids)
         vectors = mean(tokens, weights)
         if self.family == "static":
-            return self._static(vectors)
+            return self._by_layer(vectors, vectors[:, :0]) if self.units else vectors
         if self.family == "transformer":
             read = self._whole(ids, lengths)
         else:
             states = self.gru(tokens)[0] if self.family == "residual-gru" else self._causal(ids)
             read = torch.cat([_last(states, lengths), mean(states, weights)], 1)
+        if self.units:
+            return self._by_layer(vectors, read)
         corrected: Tensor = vectors + self.readout(read)
         return corrected
 
-    def _static(self, means: Tensor) -> Tensor:
-        """Means (n, dim), plus the output of the hidden layer if there is one."""
-        if not self.settings.get("hidden"):
-            return means
+    def _by_layer(self, means: Tensor, read: Tensor) -> Tensor:
+        """Means (n, dim), plus the output of the layer, which also reads (n, …)."""
         unit = nn.functional.normalize(means, dim=1)
-        added: Tensor = self.outer(nn.functional.gelu(self.inner(unit * self.dim**0.5), approximate="tanh"))
+        inner = self.inner(torch.cat([unit * self.dim**0.5, read], 1))
+        added: Tensor = self.outer(nn.functional.gelu(inner, approximate="tanh"))
         return (unit if self.settings["similarity"] == "cosine" else means) + added
 
     def _causal(self, ids: Tensor) -> Tensor:

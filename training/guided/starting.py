@@ -28,7 +28,8 @@ def student_entries(folder: Path, config: ModelConfig) -> dict[str, Any]:
     if config.family == "recurrent":
         if "feed_forward" in shape:
             raise TrainingError(f"--start {folder} is an RNN of the paper's, which cannot be continued")
-        return {"family": "residual-gru", "hidden": shape["hidden"], "layers": shape.get("layers", 1), **trained}
+        sizes = {"hidden": shape["hidden"], "layers": shape.get("layers", 1), "readout": shape.get("readout", 0)}
+        return {"family": "residual-gru", **sizes, **trained}
     return {
         "family": "causal",
         "layers": shape["layers"],

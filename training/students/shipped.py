@@ -37,7 +37,7 @@ def load_weights(student: Student, folder: Path) -> None:
         if isinstance(student, Static):
             state = _static(tensors)
         elif isinstance(student, ResidualGRU):
-            state = _recurrent(tensors, student.layers)
+            state = _recurrent(tensors, student)
         elif isinstance(student, Causal):
             state = _causal(tensors, student)
         else:
@@ -89,13 +89,18 @@ def _static(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
     return state
 
 
-def _recurrent(tensors: Mapping[str, Any], layers: int) -> dict[str, Tensor]:
+def _recurrent(tensors: Mapping[str, Any], student: ResidualGRU) -> dict[str, Tensor]:
     state = {
         "table.weight": _tensor(_rows(tensors, "table")),
         "log_weights.weight": _tensor(np.log(tensors["token_weight"])),
-        "readout.weight": _columns(tensors, "readout"),
     }
-    for number in range(layers):
+    if student.units:
+        state["inner.weight"] = torch.cat([_columns(tensors, "inner"), _columns(tensors, "inner.states")], 1)
+        state["inner.bias"], state["outer.bias"] = _tensor(tensors["inner.bias"]), _tensor(tensors["outer.bias"])
+        state["outer.weight"] = _columns(tensors, "outer")
+    else:
+        state["readout.weight"] = _columns(tensors, "readout")
+    for number in range(student.layers):
         before = "" if number == 0 else f"{number}."
         for own, name in (("ih", "input"), ("hh", "recurrent")):
             state[f"gru.weight_{own}_l{number}"] = _columns(tensors, f"{before}{name}")

@@ -1,9 +1,13 @@
 """Folds whose state has a fixed size: one small int8 ONNX graph per token.
 
 The shipped model is a residual GRU. After tokens t₁…tₙ, its embedding is the L2-normalised sum of two parts: the
-weighted mean of token vectors Σ wᵢ E[tᵢ] / Σ wᵢ, and a correction U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ] read from a GRU over the same
-vectors. The state holds both weighted sums, the sum of weights and hₙ, so the model is a fold. Stacked GRUs, RNN(l, f)
-of *Extremely efficient online query encoding*, are folds of the same form; only their graphs know what is in the state.
+weighted mean of token vectors m = Σ wᵢ E[tᵢ] / Σ wᵢ, and a correction. A linear read-out of a GRU over the same vectors
+gives the correction, U [hₙ ; Σ wᵢ hᵢ / Σ wᵢ]. If the configuration's ``shape`` states ``readout`` units, a layer like
+that of :mod:`~typeahead.encoders.hidden_layer` gives it, from [√dim·m/|m| ; hₙ ; Σ wᵢ hᵢ / Σ wᵢ], and the first part is
+m/|m| where vectors have length 1. The state holds both weighted sums, the sum of weights and hₙ, so the model is a
+fold. Stacked GRUs, RNN(l, f) of *Extremely efficient online query encoding*, are folds of the same form; only their
+graphs know what is in the state.
+
 The sibling :mod:`~typeahead.encoders.static` has only the mean, and no graph; :mod:`~typeahead.encoders.causal` keeps
 the keys and values of each token instead of a fixed-size state; :mod:`~typeahead.encoders.transformer` has no state and
 encodes whole texts.

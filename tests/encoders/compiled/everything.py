@@ -8,18 +8,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save_file
 
 import typeahead
 from typeahead.core.encoder import IncrementalEncoder
 from typeahead.core.engine import Engine
 from typeahead.encoders.compiled.caching import dispatchers
+from typeahead.encoders.compiled.recurrent import CompiledStep
+from typeahead.encoders.compiled.vnni import supported
 from typeahead.index.approximate import HnswVectors, build_graph
 from typeahead.index.build import build_index
-from typeahead.models.folder import shipped_models
+from typeahead.models.folder import find, read_config, shipped_models
 from typeahead.search.addresses import open_backend
 from typeahead.search.asking import Asker
 from typeahead.search.filters import Equal
@@ -45,6 +50,25 @@ def type_with(encoder: IncrementalEncoder) -> None:
             session.set_text(f"{number} how to boil an egg"[:end])
         engine.advance(sessions)
     encoder.encode([LONG, *TEXTS])
+
+
+def step_both_readouts() -> None:
+    """The residual GRU with a linear read-out and with a layer: what ships has one of them."""
+    config, rng = read_config(find("minilm-gru")), np.random.default_rng(0)
+    shapes = {"recurrent": (64, 192), "readout": (128, 64)}
+    layer = {"inner": (64, 128), "inner.states": (128, 128), "outer": (128, 64)}
+    for readout, products in ((0, shapes), (128, shapes | layer)):
+        tensors: dict[str, np.ndarray] = {}
+        for name, shape in products.items():
+            tensors[name] = rng.integers(-127, 128, shape).astype(np.int8)
+            tensors[f"{name}.scale"] = tensors[f"{name}.bias"] = np.full(shape[1], 1e-3, np.float32)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "weights.safetensors"
+            save_file(tensors, path)
+            shape = {"hidden": 64, "state": 193, "readout": readout}
+            step = CompiledStep(replace(config, dim=64, shape=shape), path, np.ones((9, 258), np.float16))
+        for tokens in (np.arange(4), np.arange(8)[::2]):
+            step(np.zeros((4, 193), np.float32), tokens)
 
 
 def search_graph(folder: Path) -> None:
@@ -99,6 +123,8 @@ def main() -> None:
         encoder = typeahead.load(name)
         if isinstance(encoder, IncrementalEncoder):
             type_with(encoder)
+    if supported():
+        step_both_readouts()
     search_graph(folder / "graph")
     asyncio.run(search_index(folder / "index"))
     counted = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ pytest.importorskip("numba", reason="the compiled step needs the extra 'fast'")
 from numba import njit
 
 from tests.encoders.compiled_marks import needs_compiled_steps
+from tests.recurrent import UNITS, write_folder
 from tests.texts import texts
 from typeahead.encoders.compiled.recurrent import CompiledStep, fits
 from typeahead.encoders.compiled.vnni import COLUMNS, offsets, pack, product_of_four, product_of_one, supported
@@ -24,22 +26,31 @@ from typeahead.paths import models_folder
 FOLDER = models_folder() / "minilm-gru"
 
 
+@pytest.fixture(scope="module", params=["as it ships", "linear", "layer"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student that ships, and small ones of both read-outs."""
+    if request.param == "as it ships":
+        return FOLDER
+    pytest.importorskip("onnx", reason="the graphs are written by training")
+    return write_folder(tmp_path_factory.mktemp("student"), readout=UNITS if request.param == "layer" else 0)
+
+
 @pytest.fixture(scope="module")
-def compiled() -> RecurrentEncoder:
-    encoder = RecurrentEncoder(read_config(FOLDER), FOLDER)
+def compiled(folder: Path) -> RecurrentEncoder:
+    encoder = RecurrentEncoder(read_config(folder), folder)
     assert encoder.compiled
     return encoder
 
 
 @pytest.fixture(scope="module")
-def graph() -> RecurrentEncoder:
-    encoder = RecurrentEncoder(read_config(FOLDER), FOLDER, compiled=False)
+def graph(folder: Path) -> RecurrentEncoder:
+    encoder = RecurrentEncoder(read_config(folder), folder, compiled=False)
     assert not encoder.compiled
     return encoder
 
 
 @needs_compiled_steps
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(text=texts)
 def test_whatever_is_typed_its_embedding_is_the_graphs(
     compiled: RecurrentEncoder, graph: RecurrentEncoder, text: str
@@ -53,16 +64,34 @@ def test_whatever_is_typed_its_embedding_is_the_graphs(
 @needs_compiled_steps
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 13, 128])
 def test_a_row_has_the_same_bits_in_every_batch(compiled: RecurrentEncoder, count: int) -> None:
+    assert_rows_are_alone(compiled, count)
+
+
+@pytest.mark.parametrize("count", [2, 5, 13])
+def test_a_row_of_the_graph_has_the_same_bits_in_every_batch(graph: RecurrentEncoder, count: int) -> None:
+    assert_rows_are_alone(graph, count)
+
+
+def assert_rows_are_alone(encoder: RecurrentEncoder, count: int) -> None:
+    """Step several sessions together, and each of them alone."""
     rng = np.random.default_rng(count)
-    states = np.zeros((count, compiled.state_size), np.float32)
+    states = np.zeros((count, encoder.state_size), np.float32)
     for _ in range(3):
-        tokens = rng.integers(0, compiled.tokenizer.vocabulary_size, count)
-        together, embeddings = compiled.step(list(states), tokens)
+        tokens = rng.integers(0, encoder.tokenizer.vocabulary_size, count)
+        together, embeddings = encoder.step(list(states), tokens)
         for row in range(count):
-            (alone,), embedding = compiled.step((states[row],), tokens[row : row + 1])
+            (alone,), embedding = encoder.step((states[row],), tokens[row : row + 1])
             np.testing.assert_array_equal(together[row], alone)
             np.testing.assert_array_equal(embeddings[row], embedding[0])
         states = np.stack(list(together))
+
+
+@needs_compiled_steps
+def test_a_session_has_the_bits_of_the_whole_text(compiled: RecurrentEncoder) -> None:
+    session = compiled.session()
+    for text in ("h", "how to boi", "how to boil an egg", "how", "東京の天気"):
+        session.update(text)
+        np.testing.assert_array_equal(session.embedding, compiled.encode([text, "x", "how to"])[0])
 
 
 @njit
@@ -135,3 +164,4 @@ def test_another_students_step_is_not_compiled() -> None:
     assert fits(config) is supported()
     assert not fits(replace(config, shape={"state": 385, "row": 385}))
     assert not fits(replace(config, shape={**config.shape, "layers": 2}))
+    assert not fits(replace(config, shape={**config.shape, "readout": 100}))

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.recurrent import UNITS, write_folder
 from typeahead.core.engine import Engine
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import SourceError
 from typeahead.evaluate.data.traces import Keystroke, read_traces
 from typeahead.evaluate.measures import latency
-from typeahead.models.folder import find
+from typeahead.models.folder import find, read_config
+from typeahead.models.golden import agreements
 
 KEYS = [[0, "SHIFT"], [100, "H"], [250, "x"], [400, "BKSP"], [420, "o"], [600, "w"], [700, "BKSP"], [800, "w"]]
 
@@ -83,3 +85,15 @@ def test_the_torch_peer_computes_the_same_embeddings(student: RecurrentEncoder) 
         session.update(text)
         assert session.embedding is not None
         assert session.embedding @ student.encode([text])[0] > 0.999
+
+
+def test_the_torch_peer_computes_the_layer_s_embeddings_too(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the peer needs PyTorch")
+    pytest.importorskip("onnx", reason="the graphs are written by training")
+    from typeahead.evaluate.peers import TorchStepEncoder
+
+    for normalize in (True, False):
+        folder = write_folder(tmp_path, readout=UNITS, normalize=normalize)
+        texts = ["how", "how to boil an egg", "東京の天気"]
+        precise = RecurrentEncoder(read_config(folder), folder, variant="-float32")
+        assert agreements(TorchStepEncoder(folder, threads=1).encode(texts), precise.encode(texts)).min() > 0.99999

@@ -44,6 +44,7 @@ FOLDS = {
     "static with a layer": StaticRecipe(readout=24),
     "residual GRU": ResidualGRURecipe(hidden=24),
     "residual GRU of two layers": ResidualGRURecipe(hidden=24, layers=2),
+    "residual GRU with a layer": ResidualGRURecipe(hidden=24, readout=40),
     "RNN(1, 0)": RNNRecipe(hidden=32),
     "RNN(1, 1)": RNNRecipe(hidden=32, feed_forward=1),
     "RNN(2, 0), projected": RNNRecipe(hidden=48, layers=2, table="trained"),
@@ -116,7 +117,18 @@ LENGTHS = {
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
-@pytest.mark.parametrize("name", ["static", "static with a layer", "residual GRU", "RNN(1, 1)", "causal", "ST(1)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "static",
+        "static with a layer",
+        "residual GRU",
+        "residual GRU with a layer",
+        "RNN(1, 1)",
+        "causal",
+        "ST(1)",
+    ],
+)
 def test_vectors_are_as_long_as_pytorchs_whatever_runs_them(
     name: str, lengths: str, recipe_path: Path, teacher_folder: Path, tmp_path: Path
 ) -> None:

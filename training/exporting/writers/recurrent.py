@@ -12,7 +12,7 @@ from training.students.recurrent import PaperRNN, ResidualGRU
 _RESIDUAL_GRU = """\
 A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
 vectors is searched as it is. After each token its embedding is the sum of a weighted mean of token vectors
-and a correction read from a GRU of {student.hidden} units; a keystroke takes one small step.
+and a correction read from {sources}; a keystroke takes one small step.
 """
 _RNN = """\
 A recurrent query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
@@ -25,7 +25,9 @@ def sizes_of(student: ResidualGRU | PaperRNN) -> RecurrentSizes:
     """The sizes of a student's graphs."""
     normalize = student.similarity == "cosine"
     if isinstance(student, ResidualGRU):
-        return RecurrentSizes(student.dim, normalize, mean=True, hidden=student.hidden, layers=student.layers)
+        return RecurrentSizes(
+            student.dim, normalize, mean=True, hidden=student.hidden, layers=student.layers, readout=student.units
+        )
     sizes = {name: student.settings[name] for name in ("hidden", "layers", "feed_forward")}
     return RecurrentSizes(
         student.dim, normalize, mean=False, **sizes, projected=isinstance(student.projection, nn.Linear)
@@ -41,7 +43,10 @@ def write(student: ResidualGRU | PaperRNN, target: Target) -> Written:
 
 def words_of_residual_gru(student: ResidualGRURecipe, teacher: str) -> Words:
     """See :mod:`training.exporting.writers.parts`."""
-    return Words(_RESIDUAL_GRU.format(teacher=teacher, student=student))
+    sources = f"a GRU of {student.hidden} units"
+    if student.readout:
+        sources += f" and from that mean, by a layer of {student.readout:,} units"
+    return Words(_RESIDUAL_GRU.format(teacher=teacher, sources=sources))
 
 
 def words_of_rnn(student: RNNRecipe, teacher: str) -> Words:

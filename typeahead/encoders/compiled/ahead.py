@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 #: What only runs on processors with AVX-512 VNNI.
-_VNNI: Final = ("byte_rows", "causal_steps", "hidden", "recurrent")
+_VNNI: Final = ("byte_rows", "causal_steps", "hidden", "recurrent", "recurrent_layer")
 
 _WEIGHTS: Final = "u8:1 f32:1 i64:1 f32 bool"
 _SPANS: Final = "i64:1 i64:1 i64:1 f32:1 bool:1"
@@ -44,6 +44,7 @@ ARGUMENTS: Final = {
     "promising.cheap_scores": ("f32:1 f32:1 f32:1 i64:1",),
     "promising.reaching": ("f32:1 f32:1 f32 f32",),
     "recurrent._step": (f"f32:2 i64:1 {_GATES}", f"f32:2 i64:1~ {_GATES}"),
+    "recurrent_layer.step_with_layer": (f"f32:2 i64:1 {_GATES}", f"f32:2 i64:1~ {_GATES}"),
     "weighing.weigh_postings": ("i64:2 f32:1 f32:1 i64:1 i32:1 u8:1 f32:2 f32 f32:1 f32:1",),
 }
 

@@ -2,7 +2,8 @@
 
 :class:`~typeahead.encoders.hidden_layer.HiddenLayer` defines the computation. The integers are the same here; only the
 last bits of tanh differ, and occasionally how an entry is rounded. ``python -m benchmarks.embed`` measures it, along
-with the model's other parts.
+with the model's other parts. The layer behind a GRU, :mod:`~typeahead.encoders.compiled.recurrent_layer`, has the same
+parts.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class CompiledLayer:
 
 # No "reassoc" here, and the search for the largest entry is separate: reordered sums would cancel the rounding.
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
-def _quantize(values: Any, quantized: Any) -> np.float32:
+def quantize(values: Any, quantized: Any) -> np.float32:
     """Round float32 (n,) to uint8 (n,) centred at 128, and return the scale."""
     bound: np.float32 = largest(values)
     share = _F(127) / bound
@@ -74,17 +75,24 @@ def _quantize(values: Any, quantized: Any) -> np.float32:
 
 
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
-def _activate(sums: Any, row_scale: np.float32, scale: Any, bias: Any, hidden: Any) -> None:
-    """GELU in its tanh form, as loops of one operation each, which LLVM can vectorise."""
-    for place in range(hidden.shape[0]):
-        hidden[place] = _F(sums[place]) * (row_scale * scale[place]) + bias[place]
-    for place in range(hidden.shape[0]):
-        value = hidden[place]
-        hidden[place] = _F(0.5) * value * (_F(1) + tanh(_SHARE * (value + _CUBE * value * value * value)))
+def gelu(values: Any) -> None:
+    """GELU in its tanh form, in place: a loop of one operation, which LLVM can vectorise."""
+    for place in range(values.shape[0]):
+        value = values[place]
+        values[place] = _F(0.5) * value * (_F(1) + tanh(_SHARE * (value + _CUBE * value * value * value)))
 
 
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
-def _finish(mean: Any, share: np.float32, sums: Any, row_scale: np.float32, scale: Any, bias: Any, found: Any) -> None:
+def _activate(sums: Any, row_scale: np.float32, scale: Any, bias: Any, hidden: Any) -> None:
+    """The layer's units of one row."""
+    for place in range(hidden.shape[0]):
+        hidden[place] = _F(sums[place]) * (row_scale * scale[place]) + bias[place]
+    gelu(hidden)
+
+
+@compiled(inline="never", error_model="numpy", fastmath={"contract"})
+def finish(mean: Any, share: np.float32, sums: Any, row_scale: np.float32, scale: Any, bias: Any, found: Any) -> None:
+    """The embedding of one row: the mean times ``share``, plus the second product, scaled to length 1."""
     for place in range(found.shape[0]):
         found[place] = mean[place] * share + _F(sums[place]) * (row_scale * scale[place]) + bias[place]
     length = _F(1) / np.sqrt(square(found))
@@ -113,14 +121,14 @@ def _read(sums: Any, weights: Any, begins: Any, numbers: Any, embeddings: Any) -
         factor = root / length if length > _F(0) else _F(0)
         for place in range(dim):
             means[row, place] = sums[row, place] * factor
-        scales[row] = _quantize(means[row], narrow[row])
+        scales[row] = quantize(means[row], narrow[row])
     multiply(narrow, inner, inner_begin, found, dim, width)
     for row in range(count):
         _activate(found[row], scales[row], inner_scale, inner_bias, hidden)
-        scales[row] = _quantize(hidden, wide[row])
+        scales[row] = quantize(hidden, wide[row])
     multiply(wide, outer, outer_begin, found, width, dim)
     for row in range(count):
-        _finish(means[row], share, found[row], scales[row], outer_scale, outer_bias, embeddings[row])
+        finish(means[row], share, found[row], scales[row], outer_scale, outer_bias, embeddings[row])
         if not means[row].any():
             embeddings[row, :] = _F(0)
 

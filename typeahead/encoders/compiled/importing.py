@@ -1,6 +1,6 @@
 """Imports Numba-compiled code where possible; without it, an encoder works but is slower.
 
-:mod:`~typeahead.encoders.compiled.recurrent` is the step of the residual GRU,
+:mod:`~typeahead.encoders.compiled.recurrent` is the step of the residual GRU, with either read-out,
 :mod:`~typeahead.encoders.compiled.causal` that of the causal student, and :mod:`~typeahead.encoders.compiled.hidden`
 the hidden layer of a static model. :mod:`~typeahead.encoders.compiled.byte_rows` is the product of an exact search. All
 four build on :mod:`~typeahead.encoders.compiled.kernels` and :mod:`~typeahead.encoders.compiled.vnni`. The others count

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 from typeahead.core.encoder import Vectors
 from typeahead.encoders.compiled.caching import compiled
-from typeahead.encoders.compiled.kernels import half, multiply, square, tanh
+from typeahead.encoders.compiled.gru import LARGEST, ZERO_POINT, advance
+from typeahead.encoders.compiled.kernels import multiply, square
+from typeahead.encoders.compiled.recurrent_layer import LAYER, layer_arrays, step_with_layer
 from typeahead.encoders.compiled.vnni import COLUMNS, offsets, pack, supported
 from typeahead.encoders.weights import read_tensors
 from typeahead.models.config import ModelConfig
-
-_ZERO_POINT = 128
-_LARGEST = 127
 
 # Numba treats globals as compile-time constants, and a Python float would turn everything into float64.
 _F = np.float32
@@ -39,7 +38,7 @@ def fits(config: ModelConfig) -> bool:
     return (
         config.shape.get("layers", 1) == 1
         and hidden > 0
-        and hidden % COLUMNS == dim % COLUMNS == 0
+        and hidden % COLUMNS == dim % COLUMNS == config.shape.get("readout", 0) % COLUMNS == 0
         and config.shape["state"] == dim + 1 + 2 * hidden
         and config.unit
         and supported()
@@ -54,70 +53,31 @@ class CompiledStep:
 
     def __init__(self, config: ModelConfig, weights: Path, rows: NDArray[np.float16]) -> None:
         self._dim, self._hidden = config.dim, config.shape["hidden"]
-        names = ("recurrent", "recurrent.scale", "recurrent.bias", "readout", "readout.scale")
-        tensors = read_tensors(weights, names)
-        recurrent, gate_scale, bias, readout, read_scale = (tensors[name] for name in names)
-        self._arrays = (
+        layer = config.shape.get("readout", 0) > 0
+        names = ("recurrent", "recurrent.scale", "recurrent.bias")
+        tensors = read_tensors(weights, (*names, *(LAYER if layer else ("readout", "readout.scale"))))
+        recurrent, scale, bias = (tensors[name] for name in names)
+        states = (
             rows.view(np.uint16),
             pack(recurrent),
-            offsets(recurrent, _ZERO_POINT),
-            gate_scale / _F(_LARGEST),
+            offsets(recurrent, ZERO_POINT),
+            scale / _F(LARGEST),
             np.ascontiguousarray(bias[2 * self._hidden :]),
-            pack(readout),
-            offsets(readout, _ZERO_POINT),
-            read_scale / _F(_LARGEST),
         )
+        self._run: Any
+        if layer:
+            self._run, self._arrays = step_with_layer, (*states, *layer_arrays(tensors))
+        else:
+            readout = tensors["readout"]
+            own = (pack(readout), offsets(readout, ZERO_POINT), tensors["readout.scale"] / _F(LARGEST))
+            self._run, self._arrays = _step, (*states, *own)
 
     def __call__(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
         """Return the next states and the embeddings, float32 (n, dim)."""
         following = np.empty_like(states)
         embeddings = np.empty((len(states), self._dim), np.float32)
-        _step(states, tokens, *self._arrays, following, embeddings, self._hidden, self._dim)
+        self._run(states, tokens, *self._arrays, following, embeddings, self._hidden, self._dim)
         return following, embeddings
-
-
-@compiled()
-def _quantized(value: np.float32) -> np.uint8:
-    """Round a value in (-1, 1) to uint8 centred at 128, half to even: float32 above 2²³ has no fractional bits."""
-    rounded = (value * _F(_LARGEST) + _F(12_582_912.0)) - _F(12_582_912.0)
-    return np.uint8(np.int32(rounded) + _ZERO_POINT)
-
-
-@compiled(inline="never", error_model="numpy", fastmath={"contract"})
-def _gates(
-    row: Any,
-    state: Any,
-    sums: Any,
-    scale: Any,
-    bias: Any,
-    following: Any,
-    quantized: Any,
-    work: Any,
-    hidden: int,
-    dim: int,
-) -> None:
-    """The GRU and the running sums of one session, as loops of one operation each, which LLVM can vectorise."""
-    weight = half(row[3 * hidden + dim + 1])
-    state_at, sum_at = dim + 1, dim + 1 + hidden
-    for place in range(dim + 1):
-        following[place] = state[place] + half(row[3 * hidden + place])
-    for place in range(2 * hidden):
-        work[place] = half(row[place]) + _F(sums[place]) * scale[place]
-    for place in range(2 * hidden):
-        work[place] = _F(0.5) * tanh(_F(0.5) * work[place]) + _F(0.5)
-    for place in range(hidden):
-        recurrent = _F(sums[2 * hidden + place]) * scale[2 * hidden + place] + bias[place]
-        work[place] = half(row[2 * hidden + place]) + work[place] * recurrent
-    for place in range(hidden):
-        new = tanh(work[place])
-        following[state_at + place] = new + work[hidden + place] * (state[state_at + place] - new)
-    for place in range(hidden):
-        following[sum_at + place] = state[sum_at + place] + following[state_at + place] * weight
-    share = _F(1) / following[dim]
-    for place in range(hidden):
-        quantized[place] = _quantized(following[state_at + place])
-    for place in range(hidden):
-        quantized[hidden + place] = _quantized(following[sum_at + place] * share)
 
 
 @compiled(inline="never", error_model="numpy", fastmath={"contract"})
@@ -150,25 +110,8 @@ def _step(
 ) -> None:
     count = states.shape[0]
     quantized = np.empty((count, 2 * hidden), np.uint8)
-    sums = np.empty((count, max(3 * hidden, dim)), np.int32)
-    work = np.empty(2 * hidden, np.float32)
-    for session in range(count):
-        for place in range(hidden):
-            quantized[session, place] = _quantized(states[session, dim + 1 + place])
-    multiply(quantized, recurrent, recurrent_begin, sums, hidden, 3 * hidden)
-    for session in range(count):
-        _gates(
-            rows[tokens[session]],
-            states[session],
-            sums[session],
-            gate_scale,
-            bias,
-            following[session],
-            quantized[session],
-            work,
-            hidden,
-            dim,
-        )
+    sums = np.empty((count, dim), np.int32)
+    advance(states, tokens, rows, recurrent, recurrent_begin, gate_scale, bias, following, quantized, hidden, dim)
     multiply(quantized, readout, readout_begin, sums, 2 * hidden, dim)
     for session in range(count):
         _read(following[session], sums[session], read_scale, embeddings[session], dim)

@@ -44,7 +44,7 @@ class TorchStepEncoder(RecurrentEncoder):
         self._table = torch.from_numpy(table)
         self._weights = torch.from_numpy(tensors["token_weight"])
         self._gru = torch.nn.GRU(self.dim, hidden, batch_first=True).eval()
-        self._readout = torch.nn.Linear(2 * hidden, self.dim, bias=False).eval()
+        self._units = config.shape.get("readout", 0)
         with torch.no_grad():
             for name, value in (
                 ("weight_ih_l0", dense("input")),
@@ -53,7 +53,12 @@ class TorchStepEncoder(RecurrentEncoder):
                 ("bias_hh_l0", torch.from_numpy(tensors["recurrent.bias"])),
             ):
                 self._gru.get_parameter(name).copy_(value)
-            self._readout.weight.copy_(dense("readout"))
+        if self._units:
+            self._inner = torch.cat([dense("inner"), dense("inner.states")], 1)
+            self._inner_bias, self._outer_bias = (
+                torch.from_numpy(tensors[f"{one}.bias"]) for one in ("inner", "outer")
+            )
+        self._readout = dense("outer" if self._units else "readout")
 
     def _advance(self, states: Vectors, tokens: NDArray[np.int64]) -> tuple[Vectors, Vectors]:
         torch, dim, hidden = self._torch, self.dim, self._hidden
@@ -67,8 +72,15 @@ class TorchStepEncoder(RecurrentEncoder):
             previous = state[:, dim + 1 : dim + 1 + hidden].contiguous()
             _, last = self._gru(vector.unsqueeze(1), previous.unsqueeze(0))
             hidden_sum = state[:, dim + 1 + hidden :] + last[0] * weight
-            correction = self._readout(torch.cat([last[0], hidden_sum / weight_sum], 1))
-            embedding = total / weight_sum + correction
+            mean, read = total / weight_sum, torch.cat([last[0], hidden_sum / weight_sum], 1)
+            if self._units:
+                unit = torch.nn.functional.normalize(total, dim=1)
+                inner = torch.nn.functional.linear(torch.cat([unit * dim**0.5, read], 1), self._inner, self._inner_bias)
+                inner = torch.nn.functional.gelu(inner, approximate="tanh")
+                correction = torch.nn.functional.linear(inner, self._readout, self._outer_bias)
+                embedding = (unit if self.config.unit else mean) + correction
+            else:
+                embedding = mean + torch.nn.functional.linear(read, self._readout)
             if self.config.unit:
                 embedding = torch.nn.functional.normalize(embedding, dim=1)
             return torch.cat([total, weight_sum, last[0], hidden_sum], 1).numpy(), embedding.numpy()
