@@ -37,7 +37,7 @@ def load_weights(student: Student, folder: Path) -> None:
         if isinstance(student, Static):
             state = _static(tensors)
         elif isinstance(student, ResidualGRU):
-            state = _recurrent(tensors, student)
+            state = _recurrent(tensors, student.layers)
         elif isinstance(student, Causal):
             state = _causal(tensors, student)
         else:
@@ -89,19 +89,20 @@ def _static(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
     return state
 
 
-def _recurrent(tensors: Mapping[str, Any], student: ResidualGRU) -> dict[str, Tensor]:
+def _recurrent(tensors: Mapping[str, Any], layers: int) -> dict[str, Tensor]:
     state = {
         "table.weight": _tensor(_rows(tensors, "table")),
         "log_weights.weight": _tensor(np.log(tensors["token_weight"])),
     }
-    if student.units:
-        state["inner.weight"] = torch.cat([_columns(tensors, "inner"), _columns(tensors, "inner.states")], 1)
-        state["inner.bias"], state["outer.bias"] = _tensor(tensors["inner.bias"]), _tensor(tensors["outer.bias"])
-        state["outer.weight"] = _columns(tensors, "outer")
-    else:
+    if "readout" in tensors:
         state["readout.weight"] = _columns(tensors, "readout")
-    for number in range(student.layers):
-        before = "" if number == 0 else f"{number}."
+    else:
+        # The layer reads the mean and the states by two products.
+        state["inner.weight"] = torch.cat([_columns(tensors, "inner"), _columns(tensors, "inner.states")], 1)
+        state["outer.weight"] = _columns(tensors, "outer")
+        state |= {f"{name}.bias": _tensor(tensors[f"{name}.bias"]) for name in ("inner", "outer")}
+    for number in range(layers):
+        before = f"{number}." if number else ""
         for own, name in (("ih", "input"), ("hh", "recurrent")):
             state[f"gru.weight_{own}_l{number}"] = _columns(tensors, f"{before}{name}")
             state[f"gru.bias_{own}_l{number}"] = _tensor(tensors[f"{before}{name}.bias"])
@@ -109,35 +110,39 @@ def _recurrent(tensors: Mapping[str, Any], student: ResidualGRU) -> dict[str, Te
 
 
 def _causal(tensors: Mapping[str, Any], student: Causal) -> dict[str, Tensor]:
-    trunk = student.trunk
-    width, inner = trunk.width, int(trunk.settings["inner"])
+    """The state of a causal student. What a model does not need is left as the student has it."""
     state: dict[str, Tensor] = dict(student.state_dict())
-    state["trunk.words.weight"] = _tensor(_rows(tensors, "words"))
+    width = student.trunk.width
     state["table.weight"] = _tensor(_rows(tensors, "table"))
     state["log_weights.weight"] = _tensor(np.log(tensors["token_weight"]))
-    # The folder has as many positions as a text can have tokens; the teacher may have more.
-    positions = tensors["positions"]
-    state["trunk.positions"] = torch.cat([_tensor(positions), state["trunk.positions"][len(positions) :]])
     state["readout.weight"] = _blocks(tensors, "readout", 2 * width)
     if student.guess is not None:
         state["guess.weight"] = _blocks(tensors, "ahead", 2 * width) - state["readout.weight"]
-    if "relative" in tensors:
-        # (1, heads, 1, positions), the farthest first; see ``_by_distance``.
-        found = tensors["relative"][0, :, 0, ::-1]
-        farthest = state["trunk.relative"].shape[1] // 2
-        count = min(found.shape[1], farthest + 1)
-        relative = state["trunk.relative"].clone()
-        relative[:, farthest - count + 1 : farthest + 1] = _tensor(found[:, :count][:, ::-1])
-        state["trunk.relative"] = relative
-    for number in range(int(trunk.settings["layers"])):
-        layer = f"trunk.layers.{number}"
-        for name in ("qkv", "attention", "up", "down"):
-            inputs = inner if name == "down" else width
-            state[f"{layer}.{name}.weight"] = _blocks(tensors, f"{number}.{name}", inputs)
-            state[f"{layer}.{name}.bias"] = _tensor(tensors[f"{number}.{name}.bias"])
-        for name in ("attention", "down"):
-            for end, kind in (("", "weight"), (".bias", "bias")):
-                state[f"{layer}.{name}_norm.{kind}"] = _tensor(tensors[f"{number}.{name}.norm{end}"])
-    for end, kind in (("", "weight"), (".bias", "bias")):
-        state[f"trunk.norm.{kind}"] = _tensor(tensors[f"words.norm{end}"])
+    state["trunk.words.weight"] = _tensor(_rows(tensors, "words"))
+    if "trunk.positions" in state:
+        # The folder has as many positions as a text can have tokens; the teacher may have more.
+        positions = tensors["positions"]
+        state["trunk.positions"] = torch.cat([_tensor(positions), state["trunk.positions"][len(positions) :]])
+    if "trunk.relative" in state:
+        state["trunk.relative"] = _relative(tensors["relative"], state["trunk.relative"])
+    for name, weight in student.trunk.state_dict().items():
+        place, _, kind = name.rpartition(".")
+        if not place or name == "words.weight":
+            continue
+        # "layers.3.qkv" is "3.qkv" there; a norm has the name of what it follows.
+        key = {"norm": "words.norm", "final_norm": "final.norm"}.get(place, place.removeprefix("layers."))
+        key = key.removesuffix("_norm") + ".norm" if key.endswith("_norm") else key
+        if weight.ndim == 2:
+            state[f"trunk.{name}"] = _blocks(tensors, key, weight.shape[1])
+        else:
+            state[f"trunk.{name}"] = _tensor(tensors[f"{key}.bias" if kind == "bias" else key])
     return state
+
+
+def _relative(found: np.ndarray, known: Tensor) -> Tensor:
+    """Biases by distance (heads, 2 farthest + 1), from those of a query and the keys before it, the furthest first."""
+    farthest = known.shape[1] // 2
+    count = min(found.shape[3], farthest + 1)
+    relative = known.clone()
+    relative[:, farthest + 1 - count : farthest + 1] = _tensor(found[0, :, 0, found.shape[3] - count :])
+    return relative

@@ -18,6 +18,7 @@ from tests.training.architectures import TOKENIZERS, WIDTH, write_teacher  # noq
 from tests.training.conftest import WORDS, sentence  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.families import FAMILIES  # noqa: E402
+from training.guided.starting import start_from  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.stage1 import distill  # noqa: E402
 from training.students import load_student  # noqa: E402
@@ -97,6 +98,9 @@ def test_a_teacher_gives_a_student_of_any_family(
     assert agreements(found, expected).min() > 0.99
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
     assert agreements(found, alone).min() > 0.9999
+    if family in ("static", "residual-gru", "causal"):
+        again = start_from(out, encoder.config, teacher, read_recipe(path).student).eval()
+        assert agreements(export.encode_with_student(again, teacher, TEXTS), expected).min() > 0.99
     if not isinstance(encoder, IncrementalEncoder):
         return
     np.testing.assert_array_equal(found, alone)
