@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from training.entries import take
+from training.entries import RecipeError, take
 from training.student_recipes import StudentRecipe
 
 #: The family of a recipe that states none.
@@ -57,7 +57,7 @@ def family_of(name: str) -> Family:
         ValueError: there is no such family.
     """
     if name not in FAMILIES:
-        raise ValueError(f"student family {name!r} is not one of {', '.join(FAMILIES)}")
+        raise RecipeError(f"student family {name!r} is not one of {', '.join(FAMILIES)}")
     return FAMILIES[name]
 
 
@@ -65,13 +65,15 @@ def student_recipe(entries: Mapping[str, Any], where: str = "[student]") -> Stud
     """Make the recipe of a student from its entries.
 
     Raises:
-        ValueError: there is no such family, or it does not have one of the entries, or a value makes no sense.
+        RecipeError: there is no such family, or it does not have one of the entries, or a value makes no sense.
     """
-    family = family_of(entries.get("family", _DEFAULT))
+    if not isinstance(entries, Mapping):
+        raise RecipeError(f"{where} is not a table")
     try:
+        family = family_of(entries.get("family", _DEFAULT))
         recipe: StudentRecipe = take(resolve(family.recipe), dict(entries), f"family {family.name!r}")
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise RecipeError(f"{where}: {error}") from None
     return recipe
 
 

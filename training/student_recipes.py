@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from training.checking import Count, Natural, OneOf, Share
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class StaticRecipe(StudentRecipe):
 
     family: str = "static"
     #: Units of the hidden layer after the mean; 0 for the mean alone.
-    readout: int = 0
+    readout: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,11 @@ class ResidualGRURecipe(StudentRecipe):
 
     family: str = "residual-gru"
     #: Units of each GRU.
-    hidden: int = 512
+    hidden: Count = 512
     #: GRUs on top of one another.
-    layers: int = 1
+    layers: Count = 1
     #: Units of a layer that reads the embedding from the mean and the states; 0 for a linear read-out of the states.
-    readout: int = 0
+    readout: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,16 @@ class RNNRecipe(StudentRecipe):
 
     family: str = "rnn"
     #: Units of each GRU; 0 for the teacher's dimension.
-    hidden: int = 512
+    hidden: Natural = 512
     #: GRUs on top of one another: l.
-    layers: int = 1
+    layers: Count = 1
     #: Feed-forward layers: f.
-    feed_forward: int = 0
+    feed_forward: Natural = 0
     #: Inner width of the feed-forward layers; 0 for four times ``hidden``.
-    inner: int = 0
+    inner: Natural = 0
     #: Input embeddings. "tied" starts as the passage encoder's and stays as it is. "trained" starts there and is
     #: trained. "free" starts at random and is trained.
-    table: str = "tied"
+    table: Annotated[str, OneOf("tied", "trained", "free")] = "tied"
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,12 @@ class CausalRecipe(StudentRecipe):
 
     family: str = "causal"
     #: How many of the teacher's layers: the first ones, unless ``teacher_layers`` names others.
-    layers: int = 1
-    teacher_layers: tuple[int, ...] = ()
+    layers: Count = 1
+    teacher_layers: tuple[Natural, ...] = ()
     #: Input embeddings: "tied" to the teacher's, or "trained" from there.
-    table: str = "tied"
+    table: Annotated[str, OneOf("tied", "trained")] = "tied"
     #: The share of the teacher's own pooling at the start, beside the mean of token vectors; 0 for none.
-    pooled: float = 0.0
+    pooled: Share = 0.0
     #: Whether there is a second read-out, for where unfinished text is going. The objective ``prefix`` trains it.
     ahead: bool = False
     #: Bits of the exported feed-forward weights: 8 or 4. A student of 4 is trained with its weights rounded.
@@ -98,9 +101,9 @@ class TransformerRecipe(StudentRecipe):
 
     family: str = "transformer"
     #: How many of the teacher's layers: the first ones, unless ``teacher_layers`` names others.
-    layers: int = 1
-    teacher_layers: tuple[int, ...] = ()
+    layers: Count = 1
+    teacher_layers: tuple[Natural, ...] = ()
     #: Input embeddings: "tied" to the teacher's, or "trained" from there.
-    table: str = "tied"
+    table: Annotated[str, OneOf("tied", "trained")] = "tied"
     #: Whether a read-out is added to the weighted mean of token vectors, instead of pooling.
     residual: bool = False

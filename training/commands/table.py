@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.commandline import run
 from training.exporting import export
 from training.ranking import contrast, mine
 from training.ranking.recipe import Stage2, read_stage2
+from training.ranking.recipe import check_files as check_rounds
 from training.ranking.round_folders import PASSAGES, next_round
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, check_files, read_recipe
 from training.stage1 import distill
 from training.students.files import STUDENT
 from typeahead.cli import main as typeahead_main
@@ -205,7 +207,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads for training")
     options = parser.parse_args(arguments)
     runs = []
-    for path in recipes_of(options.recipes):
+    for path in (found := recipes_of(options.recipes)):
+        check_files(read_recipe(path))
+        check_rounds(read_stage2(path))
+    for path in found:
         print(path, flush=True)
         runs.append(train(path, options.out, options.threads))
     rows = measure(runs, options)
@@ -213,4 +218,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

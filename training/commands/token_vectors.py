@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from training.commandline import run
 from training.recipe import read_recipe
 from training.students import Static, save_student
 from training.students.files import STUDENT
@@ -49,4 +50,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from training.commandline import run
 from training.exporting.card import student_card, teacher_card
 from training.exporting.model_folder import finish, passages_beside, save_tokenizer, teacher_info
 from training.exporting.origin import check_origin
@@ -29,7 +30,7 @@ from training.exporting.replacing import check_replaceable, files_of_model
 from training.exporting.writers.parts import Target, Written, as_array
 from training.exporting.writers.transformer import write_teacher
 from training.families import family_of, resolve
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, check_teacher, read_recipe
 from training.students import Student, load_student
 from training.teacher.about import about
 from training.teacher.cut_teacher import with_vocabulary
@@ -172,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     options = parser.parse_args(arguments)
     recipe = read_recipe(options.recipe)
+    check_teacher(recipe)
     if options.command == "student":
         export_student(options.run, recipe, options.out, options.figures)
     elif options.command == "sentence-transformers":
@@ -186,4 +188,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -19,6 +19,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from training.commandline import run
 from training.light.model import PassageSide, mean_of_tokens, token_counts
 from training.light.sparse_passages import SparsePassages
 from training.ranking.encoding import passage_ids, query_ids
@@ -184,4 +185,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -27,6 +27,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from training.commandline import run
 from training.data import Passage
 from training.light.model import Light, mean_of_tokens
 from training.light.sparse_head import flops
@@ -196,4 +197,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from training.commandline import run
 from training.ranking.contrast_data import Batch, held_out_pool
 from training.ranking.contrast_passages import Passages
 from training.ranking.encoding import encode, query_ids
@@ -131,4 +132,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -16,12 +16,13 @@ import numpy as np
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from training.commandline import run
 from training.data import Group, Passage
 from training.data.tevatron import format_group
 from training.ranking.bm25 import BM25Index
 from training.ranking.dense import CollectionVectors, search
 from training.ranking.encoding import blocks, encode_queries
-from training.ranking.recipe import BM25, MineRecipe, Stage2, read_stage2
+from training.ranking.recipe import BM25, MineRecipe, Stage2, check_files, read_stage2
 from training.ranking.round_folders import (
     NEGATIVES,
     claim,
@@ -32,7 +33,7 @@ from training.ranking.round_folders import (
     open_models,
     seed_of,
 )
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, check_teacher, read_recipe
 from training.stage1.parallel import accelerator_of
 
 log = logging.getLogger(__name__)
@@ -148,6 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = command_line("training.ranking.mine", __doc__.split("\n\n")[0], arguments)
     recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
+    check_teacher(recipe)
+    check_files(stage2)
     run = options.out or Path("runs") / recipe.name
     name = options.round or next_round(run, stage2.mine)
     if name is None:
@@ -157,4 +160,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from training.ranking.contrast_data import Batch, Groups, group_paths
 from training.ranking.gradcache import Loss, Side, backward
-from training.ranking.recipe import ContrastRecipe, Stage2, read_stage2
+from training.ranking.recipe import ContrastRecipe, Stage2, check_files, read_stage2
 from training.ranking.round_folders import (
     PASSAGES,
     claim,
@@ -32,7 +32,7 @@ from training.ranking.round_folders import (
     open_teacher,
     seed_of,
 )
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe, check_teacher, read_recipe
 from training.runlog import RunLog
 from training.stage1 import parallel
 from training.students.files import STUDENT
@@ -306,6 +306,8 @@ def run_command(
     """The command line of a kind of round: runs the named round, or the first unfinished one of ``rounds``."""
     options = command_line(kind.program, description, arguments)
     recipe, stage2 = read_recipe(options.recipe), read_stage2(options.recipe)
+    check_teacher(recipe)
+    check_files(stage2)
     run = options.out or Path("runs") / recipe.name
     name = options.round or next_round(run, rounds(stage2))
     if name is None:

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.recipe import PRECISIONS, Recipe, StageRecipe, read_recipe
+from training.commandline import run
+from training.recipe import PRECISIONS, Recipe, StageRecipe, check_files, read_recipe
 from training.runlog import RunLog
 from training.stage1.best import Best
 from training.stage1.checkpoint import Checkpoint
@@ -297,10 +298,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     recipe = read_recipe(options.recipe)
+    check_files(recipe)
     out = options.out or Path("runs") / recipe.name
     start = (lambda _teacher: load_student(options.start)) if options.start else None
     Run(recipe, out, threads=options.threads, cpu=options.cpu, start=start).train()
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from training.ranking.recipe import read_stage2
+from training.entries import RecipeError
+from training.ranking.recipe import check_files, read_stage2
 
 BASE = """
 [data]
@@ -50,13 +51,17 @@ def test_a_recipe_without_these_parts_has_no_rounds(tmp_path: Path) -> None:
         ('collection = "c"', 'collection = "c"\nseparator = "[SEP]"', "separator: remove it. A blank stands"),
         ('by = "first"', 'by = "none"', "by = 'none' is not"),
         ('by = "first"', "negatives = 300", "300 negatives from 200 hits"),
-        ('by = "first"', "negatives = 0", "0 negatives"),
+        ('by = "first"', "negatives = 0", "negatives = 0 is not a whole number, at least 1"),
         ('["mine:bm25"]', '["mine:none"]', "no 'none'; there are: bm25, dense"),
         ('["mine:bm25"]', "[]", "groups is empty"),
         ('["mine:bm25"]', '["mine:bm25"]\nstart = "final"', "start = 'final' is neither"),
-        ('["mine:bm25"]', '["mine:bm25"]\npassages = "thawed"', "passages = 'thawed' is neither"),
+        (
+            '["mine:bm25"]',
+            '["mine:bm25"]\npassages = "thawed"',
+            "passages = 'thawed' is not one of 'trained', 'frozen'",
+        ),
         ('["mine:bm25"]', '["mine:bm25"]\nbatc = 3', "unknown batc"),
-        ('groups = ["mine:bm25"]', "", r"\[\[contrast\]\]: groups missing"),
+        ('groups = ["mine:bm25"]', "", r"\[\[contrast\]\] 'first': groups missing"),
         ('[data]\ncollection = "c"', "", r"needs a \[data\] table"),
     ],
 )
@@ -65,3 +70,38 @@ def test_what_makes_no_sense_is_named(tmp_path: Path, old: str, new: str, reason
     (tmp_path / "r.toml").write_text(BASE.replace(old, new, 1))
     with pytest.raises(ValueError, match=reason):
         read_stage2(tmp_path / "r.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'by = "first"',
+            'by = "first"\ndepth = "9"',
+            r"\[\[mine\]\] 'dense': depth = '9' is not a whole number, at least 1",
+        ),
+        (
+            '["mine:bm25"]',
+            '["mine:bm25"]\nwarmup = 2',
+            r"\[\[contrast\]\] 'first': warmup = 2 is not a number, at least 0",
+        ),
+        ('["mine:bm25"]', '"mine:bm25"', "groups = 'mine:bm25' is not a list of texts"),
+        ('[[mine]]\nname = "bm25"', '[mine]\nname = "bm25"', "write it with two brackets"),
+    ],
+)
+def test_a_value_of_another_type_or_out_of_range_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = BASE.replace('[[mine]]\nname = "dense"\nby = "first"\n', "") if new.startswith("[mine]") else BASE
+    assert old in text
+    (tmp_path / "r.toml").write_text(text.replace(old, new))
+    with pytest.raises(RecipeError, match=message):
+        read_stage2(tmp_path / "r.toml")
+
+
+def test_files_that_are_not_there_are_named_before_any_work(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(BASE)
+    with pytest.raises(RecipeError, match=r"r\.toml \[data\]: collection: there is no c"):
+        check_files(read_stage2(path))
+    path.write_text(BASE.replace('"c"', f'"{tmp_path}"'))
+    with pytest.raises(RecipeError, match=r"round 'final': groups: there is no some\.tsv"):
+        check_files(read_stage2(path))
