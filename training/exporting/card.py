@@ -63,6 +63,8 @@ activations one for each row, so a passage's vector does not depend on its batch
 {facts}
 """
 
+_BEFORE_QUERIES = "the teacher puts before every query"
+
 #: Sources whose terms a reader has to weigh, by what their terms begin with.
 _RESEARCH = ("MS MARCO", "TREC")
 
@@ -159,9 +161,9 @@ def student_card(
 
 def teacher_card(name: str, teacher: TorchTeacher, known: About, figures: Sequence[Path]) -> str:
     """The card of a teacher that serves as a passage encoder; ``known`` is what is known of it."""
-    prompt = {"put before every passage": f"`{teacher.passage_prompt}`"} if teacher.passage_prompt else {}
+    prompt = {"the teacher puts before every passage": f"`{teacher.passage_prompt}`"} if teacher.passage_prompt else {}
     facts = {**_facts(known), "pooling": teacher.pooling, "longest text": f"{teacher.max_length} tokens", **prompt}
-    facts.pop("put before every query", None)
+    facts.pop(_BEFORE_QUERIES, None)
     return _joined(_TEACHER.format(name=name, teacher=known.name, facts=_list(facts)), _figures(figures))
 
 
@@ -181,7 +183,7 @@ def _facts(teacher: About) -> dict[str, str]:
         length = ", of length 1" if teacher.similarity == "cosine" else ""
         facts["vectors"] = f"{teacher.dim} dimensions, compared by {teacher.similarity}{length}"
     if teacher.query_prompt:
-        facts["put before every query"] = f"`{teacher.query_prompt}` (the model does it)"
+        facts[_BEFORE_QUERIES] = f"`{teacher.query_prompt}`. Give the model the query alone"
     return facts
 
 
@@ -204,4 +206,4 @@ def _command(recipe: Recipe, run: Path) -> str:
     log = run / "LOG.md"
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     said = next((line for line in lines if line.startswith("`python -m ")), "")
-    return said or f"`python -m training.stage1.distill training/recipes/{recipe.path.name}`"
+    return said or f"`python -m training.stage1.distill {recipe.path.name}`"

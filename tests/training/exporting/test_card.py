@@ -135,6 +135,6 @@ def test_the_card_of_a_teacher_states_how_it_reads_passages(teacher_folder: Path
     card = teacher_card("doc", teacher, about(stated, teacher), ())
     assert f"The teacher **{teacher_folder.name}** itself" in card
     assert "- vectors: 32 dimensions, compared by cosine, of length 1" in card
-    assert "- pooling: mean\n- longest text: 32 tokens\n- put before every passage: `passage: `" in card
+    assert "- pooling: mean\n- longest text: 32 tokens\n- the teacher puts before every passage: `passage: `" in card
     assert "query: " not in card
     assert "- licence of the teacher: not stated" in card
