@@ -53,7 +53,8 @@ class CutTeacher(TorchTeacher):
         """The model with the table of the vocabulary's rows. All other weights are shared."""
         before = model.get_input_embeddings()
         rows = torch.from_numpy(self._own.rows.astype("int64")).to(before.weight.device)
-        table = nn.Embedding.from_pretrained(before.weight.detach()[rows], padding_idx=before.padding_idx)
+        table = nn.Embedding(len(rows), before.embedding_dim, padding_idx=before.padding_idx, device="meta")
+        table.weight = nn.Parameter(before.weight.detach()[rows])
         shared: dict[int, Any] = {id(one): one for one in (*model.parameters(), *model.buffers())}
         cut = copy.deepcopy(model, {**shared, id(before): table})
         cut.config.vocab_size = len(rows)
