@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = [word for text in TEXTS for word in text.split()]
     texts = dict.fromkeys(" ".join(rng.sample(words, rng.randrange(1, 6))) for _ in range(200))
     (folder / "texts.tsv").write_text("".join(f"made/mixed\t{text}\n" for text in texts))
-    (folder / "all.tsv").write_text("".join(f"made/whole\t{text}\n" for text in TEXTS))
+    (folder / "all.tsv").write_text("".join(f"made/all\t{text}\n" for text in TEXTS))
     files = [str(folder / name) for name in ("texts.tsv", "all.tsv")]
     vocabulary.main([str(folder / "teacher"), str(folder / "words"), "--size", "150", "--texts", *files])
     return folder
@@ -132,7 +132,7 @@ def test_the_table_shows_each_language(folder: Path, tmp_path: Path, capsys: pyt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "150 of 266 tokens"
     name, before, after, *unknown = lines[-1].split("\t")
-    assert name == "whole"
+    assert name == "all"
     assert 1 <= float(before) < float(after) < 5
     assert unknown == ["0.000%", "0.000%"]
 

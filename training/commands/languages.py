@@ -1,6 +1,11 @@
 """``python -m training.commands.languages PACKAGES OUT``: training texts in many languages, and a test across them.
 
-``PACKAGES`` is a folder of extracted Debian packages (:mod:`training.data.languages.packages` says how to make one).
+``PACKAGES`` is a folder of extracted Debian packages, as the shipped encoder's were::
+
+    xargs apt-get download < training/data/languages/packages.txt
+    for package in *.deb; do dpkg-deb -x $package PACKAGES; done
+
+:mod:`training.data.languages.packages` says what else it may hold. Nothing is installed.
 ``OUT/texts.tsv`` gets ``source/language<TAB>text``: titles, headings, sentences, messages of programs, words and short
 phrases, as many in each language. ``OUT/help/dev`` and ``OUT/help/test`` get one BEIR folder for each language of
 LibreOffice's help. Their queries and their sentences are in no training text. ``OUT/counts.tsv`` has the number of
@@ -87,15 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _texts(options: argparse.Namespace, language: Language, pages: Mapping[str, Page]) -> list[tuple[str, str]]:
-    """The texts of one language, with their sources."""
+    """The texts of one language, each with ``source/language``. Texts from a file keep the source that it states."""
     excluded = judged_texts(pages)
     found = [*help_texts(pages), *texts_of(options.packages, language)]
     drawn = draw(found, language.code, options.count, excluded)
+    texts = [(f"{source}/{language.code}", text) for source, text in drawn]
     if language.code == "en":
-        known = {text for _, text in drawn}
-        drawn += [one for one in other_texts(options.english, excluded) if one[1] not in known]
-    print(f"{language.code}: {len(drawn):,} texts")
-    return [(f"{source}/{language.code}", text) for source, text in drawn]
+        texts += other_texts(options.english, excluded)
+    print(f"{language.code}: {len(texts):,} texts")
+    return texts
 
 
 if __name__ == "__main__":

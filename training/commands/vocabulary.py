@@ -1,8 +1,8 @@
 """``python -m training.commands.vocabulary TEACHER OUT --texts FILE …``: cuts a teacher's vocabulary for a student.
 
-``OUT`` then serves as ``vocabulary = "OUT"`` in ``[student]``. A table shows for each source of the texts how many
+``OUT`` then serves as ``vocabulary = "OUT"`` in ``[student]``. A table shows how many
 tokens a word has by both vocabularies, and the share of unknown ones. Where the sources are ``source/language``, its
-rows are the languages.
+rows are the languages; texts of sources without one share a row.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from training.vocabulary import Vocabulary, cut_vocabulary
 
 #: Texts of each language in the table.
 _SHOWN = 3_000
+#: The most letters of a language's code.
+_CODE = 3
 
 
 def coverage(before: Tokenizer, after: Vocabulary, texts: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
@@ -55,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts: dict[str, list[str]] = defaultdict(list)
     for file in options.texts:
         for example in read_examples(file):
-            texts[example.source.rsplit("/", 1)[-1]].append(example.text)
+            language = example.source.rpartition("/")[2]
+            texts[language if len(language) <= _CODE else "other"].append(example.text)
     whole = AutoTokenizer.from_pretrained(options.teacher)
     settings = settings_of(options.teacher, {})
     keep = {

@@ -1,8 +1,9 @@
 """Finds the texts of a language in a folder of extracted Debian packages.
 
-A folder is made by ``dpkg-deb -x PACKAGE.deb FOLDER`` for each package; nothing is installed. It may also hold
-``translations/Translation-XX``, the descriptions of packages (``apt-get update -o Acquire::Languages=XX`` brings them),
-and ``words/XX.txt``, words by frequency, one a line.
+A folder is made by ``dpkg-deb -x PACKAGE.deb FOLDER`` for each package; ``packages.txt`` lists those that were used. It
+may also hold ``translations/Translation-XX``, the descriptions of packages: ``apt-get update -o
+Acquire::Languages=XX`` brings them, and ``/usr/lib/apt/apt-helper cat-file`` unpacks them. And ``words/XX.txt``, words
+by frequency, one a line: those of the package ``wordfreq``, by its ``top_n_list("XX", 25_000)``.
 """
 
 from __future__ import annotations
