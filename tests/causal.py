@@ -162,8 +162,12 @@ def write_folder(
             tensors[name], tensors[f"{name}.scale"] = quantize_blocks(weight, form.bits(name))
         else:
             tensors[name] = weight
-    bits = {"feed_forward_bits": form.feed_forward_bits, "attention_bits": form.attention_bits}
-    sizes = CausalSizes(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead, activation=form.activation, **bits)
+    sizes = CausalSizes(
+        *(LAYERS, HEADS, WIDTH, dim, EPSILON, normalize, ahead),
+        feed_forward_bits=form.feed_forward_bits,
+        attention_bits=form.attention_bits,
+        activation=form.activation,
+    )
     write_causal(folder, tensors, sizes)
     teacher = replace(read_config(shipped).teacher, normalized=normalize)
     similarity = "cosine" if normalize else "dot"

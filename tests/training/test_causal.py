@@ -45,11 +45,11 @@ def student(recipe: Recipe) -> Causal:
     return student.eval()
 
 
-@pytest.fixture(params=[8, 4])
+@pytest.fixture(params=[{}, {"feed_forward_bits": 4}, {"feed_forward_bits": 4, "attention_bits": 4}], ids=str)
 def any_student(request: pytest.FixtureRequest, student: Causal) -> Causal:
     """The student, or one of four bits with the same weights."""
     settings = student.settings
-    other = Causal.empty(settings | {"trunk": settings["trunk"] | {"feed_forward_bits": request.param}})
+    other = Causal.empty(settings | {"trunk": settings["trunk"] | request.param})
     other.load_state_dict(student.state_dict())
     return other.eval()
 
@@ -134,6 +134,8 @@ def test_the_card_says_what_the_student_is(student: Causal, recipe: Recipe, tmp_
     assert "Weights are int8, those of feed-forward layers of four bits, run by" in student_card(
         four, tmp_path / "run", ()
     )
+    all_four = dataclasses.replace(recipe, student=CausalRecipe(feed_forward_bits=4, attention_bits=4))
+    assert "those of feed-forward layers and attention of four bits" in student_card(all_four, tmp_path / "run", ())
 
 
 @pytest.mark.parametrize(("inputs", "block"), [(384, 128), (1536, 128), (64, 64), (96, 32), (48, 16), (312, 16)])

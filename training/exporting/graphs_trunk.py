@@ -55,12 +55,12 @@ class LayerForm:
 
 def rotary_tables(form: LayerForm, size: int, positions: int) -> dict[str, np.ndarray]:
     """Cosines and sines of rotary positions for heads of ``size``: float32 (positions, size / 2) by name."""
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for number, base in enumerate(form.bases()):
         shares = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
         angles = np.arange(positions, dtype=np.float32)[:, None] / np.float32(base) ** shares
         found |= {f"cos.{number}": np.cos(angles), f"sin.{number}": np.sin(angles)}
-    return {name: table.astype(np.float32) for name, table in found.items()}
+    return found
 
 
 def rows_by_distance(relative: np.ndarray | None, form: LayerForm, positions: int) -> dict[str, np.ndarray]:

@@ -34,45 +34,95 @@ def mean(values: Tensor, weights: Tensor) -> Tensor:
     return (weights * values).sum(1) / weights.sum(1).clamp(min=_LEAST)
 
 
+def turned(states: Tensor, angles: Tensor) -> Tensor:
+    """Rotary positions: (n, heads, length, size) turned by ``angles`` (length, size / 2)."""
+    one, other = states.chunk(2, dim=-1)
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.cat([one * cosine - other * sine, other * cosine + one * sine], dim=-1)
+
+
 class Layer(nn.Module):
-    """One BERT layer."""
+    """One layer, with its norms after or before attention and the feed-forward network."""
 
-    def __init__(self, width: int, heads: int, inner: int, epsilon: float) -> None:
+    def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.heads = heads
+        width, inner, epsilon = sizes["width"], sizes["inner"], sizes["epsilon"]
+        self.heads = sizes["heads"]
+        self.pre_norm, self.gated = sizes.get("pre_norm", False), sizes.get("gated", False)
+        self.activation = sizes.get("activation", "gelu")
         self.qkv, self.attention = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
-        self.attention_norm, self.down_norm = nn.LayerNorm(width, epsilon), nn.LayerNorm(width, epsilon)
+        self.up, self.down = nn.Linear(width, 2 * inner if self.gated else inner), nn.Linear(inner, width)
+        self.attention_norm: nn.Module = nn.LayerNorm(width, epsilon)
+        self.down_norm = nn.LayerNorm(width, epsilon)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """float32 (n, length, width) to the same shape. ``mask`` bool (…, length) is true where tokens may look."""
+    def _attended(self, x: Tensor, mask: Tensor, angles: Tensor | None) -> Tensor:
         n, length, width = x.shape
         query, key, value = self.qkv(x).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        if angles is not None:
+            query, key = turned(query, angles), turned(key, angles)
         seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        x = self.attention_norm(x + self.attention(seen.transpose(1, 2).reshape(n, length, width)))
-        result: Tensor = self.down_norm(x + self.down(nn.functional.gelu(self.up(x))))
+        result: Tensor = self.attention(seen.transpose(1, 2).reshape(n, length, width))
+        return result
+
+    def _fed(self, x: Tensor) -> Tensor:
+        inner = self.up(x)
+        gate = None
+        if self.gated:
+            inner, gate = inner.chunk(2, dim=-1)
+        if self.activation == "relu":
+            inner = nn.functional.relu(inner)
+        else:
+            inner = nn.functional.gelu(inner, approximate="tanh" if self.activation == "gelu_tanh" else "none")
+        result: Tensor = self.down(inner if gate is None else inner * gate)
+        return result
+
+    def forward(self, x: Tensor, mask: Tensor, angles: Tensor | None) -> Tensor:
+        """float32 (n, length, width) to the same shape. ``mask`` is added to the scores of attention."""
+        if self.pre_norm:
+            x = x + self._attended(self.attention_norm(x), mask, angles)
+            return x + self._fed(self.down_norm(x))
+        x = self.attention_norm(x + self._attended(x, mask, angles))
+        result: Tensor = self.down_norm(x + self._fed(x))
         return result
 
 
 class Trunk(nn.Module):
-    """Word and position embeddings, and layers over them."""
+    """Word embeddings, positions of one kind or another, and layers over them."""
 
     def __init__(self, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        width, epsilon = sizes["width"], sizes["epsilon"]
+        width, epsilon, layers, heads = sizes["width"], sizes["epsilon"], sizes["layers"], sizes["heads"]
+        self.rotary, self.windows = sizes.get("rotary") or [0] * layers, sizes.get("windows") or [0] * layers
+        self.size = width // heads
         self.words = nn.Embedding(sizes["vocabulary"], width)
-        self.positions = nn.Parameter(torch.zeros(sizes["positions"], width))
+        self.positions = None if any(self.rotary) else nn.Parameter(torch.zeros(sizes["positions"], width))
+        self.relative = nn.Parameter(torch.zeros(heads, 257)) if sizes.get("relative") else None
         self.norm = nn.LayerNorm(width, epsilon)
-        self.layers = nn.ModuleList(
-            Layer(width, sizes["heads"], sizes["inner"], epsilon) for _ in range(sizes["layers"])
-        )
+        self.layers = nn.ModuleList(Layer(sizes) for _ in range(layers))
+        if not sizes.get("first_norm", True):
+            self.layers[0].attention_norm = nn.Identity()
+        self.final_norm = nn.LayerNorm(width, epsilon) if sizes.get("pre_norm") else nn.Identity()
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """int64 (n, length) to float32 (n, length, width)."""
-        x: Tensor = self.norm(self.words(ids) + self.positions[: ids.shape[1]])
-        for layer in self.layers:
-            x = layer(x, mask)
-        return x
+        """int64 (n, length) to float32 (n, length, width). ``mask`` bool (…, length) is true where tokens may look."""
+        length, device = ids.shape[1], ids.device
+        places = torch.arange(length, device=device)
+        apart = places[None, :] - places[:, None]
+        bias = torch.zeros(1, 1, device=device)
+        if self.relative is not None:
+            bias = self.relative[:, apart.clamp(-128, 128) + 128]
+        x = self.words(ids)
+        x = self.norm(x if self.positions is None else x + self.positions[:length])
+        for layer, window, base in zip(self.layers, self.windows, self.rotary, strict=True):
+            # Every token sees itself, or padding would see nothing.
+            seen = mask & (apart.abs() <= window) | (apart == 0) if window else mask
+            angles = None
+            if base:
+                shares = torch.arange(0, self.size, 2, dtype=torch.float32, device=device) / self.size
+                angles = places[:, None].float() / base**shares
+            x = layer(x, bias.masked_fill(~seen, torch.finfo(torch.float32).min), angles)
+        result: Tensor = self.final_norm(x)
+        return result
 
 
 class FeedForward(nn.Module):
@@ -115,6 +165,9 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             inner = settings["inner"]
             self.layers = nn.ModuleList(FeedForward(hidden, inner) for _ in range(settings["feed_forward"]))
             self.projection = nn.Linear(hidden, self.dim) if hidden != self.dim else nn.Identity()
+            return
+        if self.family == "transformer" and not settings["residual"]:
+            self.trunk = Trunk(trunk)
             return
         vocabulary = trunk["vocabulary"] if trunk else settings["vocabulary"]
         self.table, self.log_weights = nn.Embedding(vocabulary, self.dim), nn.Embedding(vocabulary, 1)
@@ -161,6 +214,8 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
                 states = layer(states)
             result: Tensor = self.projection(states)
             return result
+        if self.family == "transformer" and not self.settings["residual"]:
+            return self._pooled(ids, lengths)
         places = torch.arange(ids.shape[1], device=ids.device)
         weights = self.log_weights(ids).exp() * (places < lengths.unsqueeze(1)).unsqueeze(2)
         tokens = self.table(ids)
@@ -192,8 +247,21 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
         states: Tensor = self.trunk(framed, mask)
         return states[:, len(self.prefix) :]
 
+    def _pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """The trunk's outputs, special tokens included, pooled as the teacher does: (n, width)."""
+        states, present = self._framed(ids, lengths)
+        pooling = self.settings["pooling"]
+        if pooling == "mean":
+            return mean(states, present.unsqueeze(2).float())
+        return states[:, 0] if pooling == "cls" else _last(states, present.sum(1))
+
     def _whole(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """The trunk's output of the first token and its mean output, with special tokens: (n, 2 width)."""
+        """The trunk's output of the first token and its mean output, special tokens included: (n, 2 width)."""
+        states, present = self._framed(ids, lengths)
+        return torch.cat([states[:, 0], mean(states, present.unsqueeze(2).float())], 1)
+
+    def _framed(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The trunk's outputs for texts with special tokens around them, and where there are any: bool (n, length)."""
         before = len(self.prefix)
         framed = nn.functional.pad(ids, (before, len(self.suffix)))
         framed[:, :before] = torch.tensor(self.prefix, device=ids.device)
@@ -202,8 +270,8 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             framed[rows, before + lengths + place] = token
         whole = lengths + before + len(self.suffix)
         present = torch.arange(framed.shape[1], device=ids.device) < whole.unsqueeze(1)
-        states = self.trunk(framed, present[:, None, None, :])
-        return torch.cat([states[:, 0], mean(states, present.unsqueeze(2).float())], 1)
+        states: Tensor = self.trunk(framed, present[:, None, None, :])
+        return states, present
 
     def get_embedding_dimension(self) -> int:
         """Dimension of the embedding."""

@@ -1,8 +1,8 @@
-"""Copies a teacher's weights into a trunk, by the names that :mod:`training.architectures` has for them."""
+"""Copies weights between a trunk and a ``transformers`` model, by the names that :mod:`training.architectures` has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,32 +14,58 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def copy_weights(trunk: nn.Module, model: Any, architecture: Architecture, picked: Sequence[int]) -> None:
-    """Fill a :class:`~training.students.trunk.Trunk` from a ``transformers`` model and its layers ``picked``."""
-    source = model.get_submodule
+    """Fill a :class:`~training.students.trunk.Trunk` from a model and its layers ``picked``."""
     own: Any = trunk
-    own.words.weight.copy_(source(architecture.words).weight)
-    _copy(own.norm, [source(architecture.norm)])
+    own.words.weight.copy_(model.get_submodule(architecture.words).weight)
     if architecture.positions:
-        positions = source(architecture.positions).weight.float()
+        positions = model.get_submodule(architecture.positions).weight.float()
         if architecture.token_types:
-            positions = positions + source(architecture.token_types).weight[0].float()
+            positions = positions + model.get_submodule(architecture.token_types).weight[0].float()
         own.positions.copy_(positions[architecture.first_position(model.config.to_dict()) :])
     if architecture.relative:
         farthest = own.relative.shape[1] // 2
         # The teacher's own function, for the query in the middle: the keys around it have all the distances.
-        biases = source(architecture.relative).compute_position_bias(torch.empty(1, 2 * farthest + 1, 1))
+        biases = model.get_submodule(architecture.relative).compute_position_bias(torch.empty(1, 2 * farthest + 1, 1))
         own.relative.copy_(biases[0, :, farthest])
+    for module, theirs in _pairs(own, model, architecture, picked):
+        module.weight.copy_(torch.cat([part.weight for part in theirs]))
+        # A bias that the teacher does not have starts at zero.
+        module.bias.copy_(torch.cat([_bias_of(part) for part in theirs]))
+
+
+@torch.no_grad()
+def fill_model(model: Any, architecture: Architecture, trunk: nn.Module) -> None:
+    """Fill a model that has all of the trunk's layers, and a bias wherever the trunk has one, from the trunk.
+
+    Token types get no embeddings of their own: that of type 0 is part of the positions'. Biases by distance are not
+    written, because the model shares them among distances.
+    """
+    own: Any = trunk
+    model.get_submodule(architecture.words).weight.copy_(own.words.weight)
+    if architecture.positions:
+        positions = model.get_submodule(architecture.positions).weight
+        positions.zero_()
+        positions[architecture.first_position(model.config.to_dict()) :] = own.positions
+    if architecture.token_types:
+        model.get_submodule(architecture.token_types).weight.zero_()
+    for module, theirs in _pairs(own, model, architecture, range(len(own.layers))):
+        sizes = [len(part.weight) for part in theirs]
+        for part, weight, bias in zip(theirs, module.weight.split(sizes), module.bias.split(sizes), strict=True):
+            part.weight.copy_(weight)
+            part.bias.copy_(bias)
+
+
+def _pairs(own: Any, model: Any, architecture: Architecture, picked: Sequence[int]) -> Iterator[tuple[Any, list[Any]]]:
+    """Each module of a trunk with weight and bias, and the model's modules whose rows it has."""
+    yield own.norm, [model.get_submodule(architecture.norm)]
     if architecture.final_norm:
-        _copy(own.final_norm, [source(architecture.final_norm)])
+        yield own.final_norm, [model.get_submodule(architecture.final_norm)]
     for layer, number in zip(own.layers, picked, strict=True):
         for name, parts in architecture.parts.items():
-            _copy(getattr(layer, name), [source(f"{architecture.layers}.{number}.{part}") for part in parts])
+            module = getattr(layer, name)
+            if not isinstance(module, nn.Identity):
+                yield module, [model.get_submodule(f"{architecture.layers}.{number}.{part}") for part in parts]
 
 
-def _copy(own: Any, parts: Sequence[Any]) -> None:
-    """Copy weights and biases, those of several modules one after the other. A missing bias counts as zero."""
-    if isinstance(own, nn.Identity):
-        return
-    own.weight.copy_(torch.cat([part.weight for part in parts]))
-    biases = [torch.zeros(len(part.weight)) if part.bias is None else part.bias for part in parts]
-    own.bias.copy_(torch.cat(biases))
+def _bias_of(part: Any) -> torch.Tensor:
+    return torch.zeros(len(part.weight)) if part.bias is None else part.bias

@@ -21,7 +21,7 @@ from training.families import FAMILIES  # noqa: E402
 from training.guided.starting import start_from  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.stage1 import distill  # noqa: E402
-from training.students import load_student  # noqa: E402
+from training.students import build, load_student, save_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
@@ -119,6 +119,34 @@ def assert_all_ways_agree(encoder: CausalEncoder, folder: Path, expected: Any) -
     assert agreements(graph.encode(TEXTS), encoder.encode(TEXTS)).min() > 0.998
     precise = CausalEncoder(encoder.config, folder, variant="-float32")
     assert agreements(precise.encode(TEXTS), expected).min() > 0.998
+
+
+@pytest.mark.parametrize("family", ["causal", "transformer"])
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_sentence_transformers_gives_the_same_vectors(
+    kind: str, family: str, teachers: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    from transformers import dynamic_module_utils
+
+    # The library keeps copies of a folder's code: not beside the user's.
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    path, run, out = write_recipe(tmp_path, teachers[kind], family), tmp_path / "run", tmp_path / "out"
+    recipe, teacher = read_recipe(path), TorchTeacher(str(teachers[kind]))
+    torch.manual_seed(1)
+    student = build(recipe.student, teacher, np.ones(teacher.model.config.vocab_size)).eval()
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    run.mkdir()
+    save_student(student, run / "student.safetensors")
+    (run / "log.jsonl").write_text('{"stage": "start"}\n')
+    export.main(["sentence-transformers", str(path), str(run), str(out)])
+    own = family == "causal" or kind == "mpnet"
+    model = library.SentenceTransformer(str(out), device="cpu", trust_remote_code=own)
+    assert bool(list(out.glob("*.py"))) == own
+    np.testing.assert_allclose(model.encode(TEXTS), export.encode_with_student(student, teacher, TEXTS), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)

@@ -33,6 +33,7 @@ RECIPES = {
     "causal": CausalRecipe(layers=2),
     "causal, looking ahead": CausalRecipe(layers=2, ahead=True),
     "causal, four bits": CausalRecipe(layers=2, feed_forward_bits=4),
+    "causal, four bits in attention too": CausalRecipe(layers=2, feed_forward_bits=4, attention_bits=4),
     "causal, trained table": CausalRecipe(layers=1, table="trained"),
     "transformer": TransformerRecipe(layers=2),
     "transformer with token vectors": TransformerRecipe(teacher_layers=(1,), residual=True),

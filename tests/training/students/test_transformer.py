@@ -44,8 +44,11 @@ def test_the_read_out_of_unfinished_text_can_learn_alone(teacher: TorchTeacher) 
     assert whole.requires_grad
 
 
-def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(teacher: TorchTeacher) -> None:
-    student = trained(RECIPES["causal, four bits"], teacher)
+@pytest.mark.parametrize(("name", "count"), [("causal, four bits", 4), ("causal, four bits in attention too", 8)])
+def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(
+    name: str, count: int, teacher: TorchTeacher
+) -> None:
+    student = trained(RECIPES[name], teacher)
     plain = trained(RECIPES["causal"], teacher)
     ids, lengths = some_ids(teacher)
     rounded = student(ids, lengths)
@@ -59,10 +62,10 @@ def test_a_student_of_four_bits_is_one_of_eight_bits_whose_weights_are_rounded(t
     student(ids, lengths).square().sum().backward()
     plain(ids, lengths).square().sum().backward()
     layers = [name for name, module in student.named_modules() if isinstance(module, RoundedLinear)]
-    assert len(layers) == 4
-    for name in layers:
+    assert len(layers) == count
+    for layer in layers:
         # A gradient passes as if there were no rounding behind it.
-        torch.testing.assert_close(student.get_submodule(name).weight.grad, plain.get_submodule(name).weight.grad)
+        torch.testing.assert_close(student.get_submodule(layer).weight.grad, plain.get_submodule(layer).weight.grad)
 
 
 def test_a_causal_student_may_start_with_its_teachers_pooling(teacher: TorchTeacher, dot_teacher: TorchTeacher) -> None:
