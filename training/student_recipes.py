@@ -32,6 +32,13 @@ class StaticRecipe(StudentRecipe):
     family: str = "static"
     #: Units of the hidden layer after the mean; 0 for the mean alone.
     readout: Natural = 0
+    #: Bits of that layer's exported weights, 3 to 8. Fewer compress better: a file has a byte for each of them. A
+    #: student of less than 8 is trained with its weights rounded.
+    readout_bits: Count = 8
+
+    def __post_init__(self) -> None:
+        if self.readout_bits not in range(3, 9):
+            raise ValueError(f"readout_bits = {self.readout_bits} is not between 3 and 8")
 
 
 @dataclass(frozen=True)

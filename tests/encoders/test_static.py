@@ -106,6 +106,15 @@ def test_int8_rows_are_read_by_their_scales(tmp_path: Path, static: StaticEncode
     np.testing.assert_allclose(encoder.encode(TEXTS), static.encode(TEXTS), atol=0.05)
 
 
+def test_vectors_of_length_one_need_no_weights_of_tokens(tmp_path: Path) -> None:
+    import_static(write_model2vec(tmp_path / "source", normalize=True), tmp_path / "model")
+    whole = typeahead.load(tmp_path / "model").encode(TEXTS)
+    path = tmp_path / "model" / "weights.safetensors"
+    save_file({name: tensor for name, tensor in load_file(path).items() if name != "weight"}, path)
+    write_config(tmp_path / "model", read_config(tmp_path / "model", verify=False))
+    np.testing.assert_allclose(typeahead.load(tmp_path / "model").encode(TEXTS), whole, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [

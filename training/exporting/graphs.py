@@ -35,9 +35,9 @@ _TYPES = {
 }
 
 
-def quantize_columns(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quantise float32 (in, out) to int8 (in, out) with float32 scales (out,)."""
-    scale = np.maximum(np.abs(weight).max(0) / 127, 1e-12).astype(np.float32)
+def quantize_columns(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Quantise float32 (in, out) to integers of so many bits, as int8 (in, out), with float32 scales (out,)."""
+    scale = np.maximum(np.abs(weight).max(0) / (2 ** (bits - 1) - 1), 1e-12).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
 
 

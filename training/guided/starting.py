@@ -23,8 +23,12 @@ def student_entries(folder: Path, config: ModelConfig) -> dict[str, Any]:
     shape: Mapping[str, Any] = config.shape
     trained = {"max_tokens": shape["trained_tokens"]} if "trained_tokens" in shape else {}
     if config.family == "static":
-        inner = read_tensors(folder / "weights.safetensors", ["inner.bias"]).get("inner.bias", np.empty(0))
-        return {"family": "static", "readout": len(inner), **trained}
+        inner = read_tensors(folder / "weights.safetensors", ["inner"]).get("inner")
+        if inner is None:
+            return {"family": "static", **trained}
+        # The largest weight of a column is the largest integer of so many bits.
+        bits = int(np.abs(inner.astype(np.int16)).max()).bit_length() + 1
+        return {"family": "static", "readout": inner.shape[1], "readout_bits": bits, **trained}
     if config.family == "recurrent":
         if "feed_forward" in shape:
             raise TrainingError(f"--start {folder} is an RNN of the paper's, which cannot be continued")

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.students.rounding import RowRoundedLinear
+
 if TYPE_CHECKING:
     from training.student_recipes import StudentRecipe
     from training.teacher.torch_teacher import TorchTeacher
@@ -135,9 +137,16 @@ class TokenMean(Student):
         present = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
         return self.table(ids), self.log_weights(ids).exp() * present.unsqueeze(2)
 
-    def add_layer(self, units: int, *, states: int = 0) -> None:
-        """Add a layer of GELU ``units`` that reads the mean, and ``states`` more entries; see :meth:`read_by_layer`."""
-        self.inner, self.outer = nn.Linear(self.dim + states, units), nn.Linear(units, self.dim)
+    def add_layer(self, units: int, *, states: int = 0, bits: int = 8) -> None:
+        """Add a layer of GELU ``units`` that reads the mean, and ``states`` more entries; see :meth:`read_by_layer`.
+
+        Weights of less than 8 ``bits`` are rounded in training (:mod:`~training.students.rounding`).
+        """
+
+        def product(inputs: int, outputs: int) -> nn.Linear:
+            return nn.Linear(inputs, outputs) if bits == 8 else RowRoundedLinear(inputs, outputs, bits)
+
+        self.inner, self.outer = product(self.dim + states, units), product(units, self.dim)
         # So that training starts from the mean alone.
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)

@@ -1,7 +1,7 @@
-"""Four-bit weights in training: products see them rounded, and gradients pass as if they were not.
+"""Weights of few bits in training: products see them rounded, and gradients pass as if they were not.
 
-So a student learns with the weights that it will have once exported. The rounding is that of
-``training.exporting.graphs_causal.quantize_blocks``.
+So a student learns with the weights that it will have once exported. The rounding is that of the export:
+``quantize_blocks`` of ``training.exporting.graphs_causal``, and ``quantize_columns`` of ``training.exporting.graphs``.
 """
 
 from __future__ import annotations
@@ -27,15 +27,38 @@ def rounded(weight: Tensor) -> Tensor:
     return weight + (levels.view(padded.shape)[:, : weight.shape[1]] - weight.detach())
 
 
+def rounded_rows(weight: Tensor, bits: int) -> Tensor:
+    """Round float32 (out, in) to integers of so many bits, times a scale for each row. Gradients pass unchanged."""
+    known = weight.detach()
+    scale = (known.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)).clamp(min=1e-12)
+    return weight + ((known / scale).round() * scale - known)
+
+
 class RoundedLinear(nn.Linear):
-    """A linear layer whose products see its weights rounded to four bits."""
+    """A linear layer whose products see its weights rounded to four bits, in blocks."""
 
     #: False while a student is still trained in float32.
     rounds = True
 
+    def seen(self) -> Tensor:
+        """The weights, rounded."""
+        return rounded(self.weight)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (…, in) to (…, out)."""
-        return nn.functional.linear(x, rounded(self.weight) if self.rounds else self.weight, self.bias)
+        return nn.functional.linear(x, self.seen() if self.rounds else self.weight, self.bias)
+
+
+class RowRoundedLinear(RoundedLinear):
+    """A linear layer whose products see its weights rounded to ``bits``, with one scale for each output."""
+
+    def __init__(self, inputs: int, outputs: int, bits: int) -> None:
+        super().__init__(inputs, outputs)
+        self.bits = bits
+
+    def seen(self) -> Tensor:
+        """The weights, rounded."""
+        return rounded_rows(self.weight, self.bits)
 
 
 def set_rounding(student: nn.Module, *, on: bool) -> None:
@@ -51,5 +74,5 @@ def rounded_state(student: nn.Module) -> dict[str, Tensor]:
     state: dict[str, Tensor] = dict(student.state_dict())
     for name, module in student.named_modules():
         if isinstance(module, RoundedLinear):
-            state[f"{name}.weight"] = rounded(module.weight)
+            state[f"{name}.weight"] = module.seen()
     return state

@@ -78,7 +78,8 @@ def _blocks(tensors: Mapping[str, Any], name: str, inputs: int) -> Tensor:
 
 
 def _static(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
-    weight = tensors["weight"]
+    # Without weights, they are in the table's rows: the vectors have the same directions.
+    weight = tensors.get("weight", np.ones(len(tensors["table"]), np.float32))
     state = {
         "table.weight": _tensor(_rows(tensors, "table") / weight[:, None]),
         "log_weights.weight": _tensor(np.log(weight)[:, None]),

@@ -30,13 +30,15 @@ class Static(TokenMean):
     family = "static"
     folds = True
 
-    def __init__(self, table: Tensor, log_weights: Tensor, *, hidden: int = 0, similarity: str = "cosine") -> None:
+    def __init__(
+        self, table: Tensor, log_weights: Tensor, *, hidden: int = 0, bits: int = 8, similarity: str = "cosine"
+    ) -> None:
         super().__init__()
         self.similarity = similarity
         self.set_tokens(table, log_weights)
-        self.hidden = hidden
+        self.hidden, self.bits = hidden, bits
         if hidden:
-            self.add_layer(hidden)
+            self.add_layer(hidden, bits=bits)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """See :meth:`~training.students.base.Student.forward`."""
@@ -59,19 +61,25 @@ class Static(TokenMean):
             "vocabulary": len(self.table.weight),
             "dim": self.dim,
             "hidden": self.hidden,
+            "bits": self.bits,
             "similarity": self.similarity,
         }
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
         """See :meth:`~training.students.base.Student.empty`."""
-        vocabulary, dim = settings["vocabulary"], settings["dim"]
-        table, weights = torch.zeros(vocabulary, dim), torch.zeros(vocabulary)
-        return cls(table, weights, hidden=settings.get("hidden", 0), similarity=settings["similarity"])
+        others = dict(settings)
+        vocabulary, dim = others.pop("vocabulary"), others.pop("dim")
+        return cls(torch.zeros(vocabulary, dim), torch.zeros(vocabulary), **others)
 
     @classmethod
     def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher's vectors of single tokens, weighted by token counts."""
         assert isinstance(recipe, StaticRecipe)
-        hidden = recipe.readout
-        return cls(teacher.token_vectors(), start_weights(counts), hidden=hidden, similarity=teacher.similarity)
+        return cls(
+            teacher.token_vectors(),
+            start_weights(counts),
+            hidden=recipe.readout,
+            bits=recipe.readout_bits,
+            similarity=teacher.similarity,
+        )

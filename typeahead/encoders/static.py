@@ -9,7 +9,8 @@ needs only NumPy.
 ``weights.safetensors`` of a static model's folder holds ``table`` (vocabulary, dim), the vector that a token adds to
 the sum, already multiplied by its weight: float32, float16, or int8 with ``table.scale`` float32 (vocabulary, 1); and
 ``weight`` float32 (vocabulary,), which a token adds to the sum of weights. A token whose row and weight are zero is
-ignored; some models do this with unknown words. The configuration's ``shape`` may state ``max_chars``: longer texts are
+ignored; some models do this with unknown words. A model whose vectors have length 1 may lack ``weight``, because the
+direction of a sum does not depend on it. The configuration's ``shape`` may state ``max_chars``: longer texts are
 truncated to this many code points before tokenization.
 """
 
@@ -43,8 +44,10 @@ class StaticEncoder(VectorFold):
         super().__init__(config, folder)
         self.state_size = config.dim + 1
         tensors = read_tensors(folder / "weights.safetensors")
-        self._rows = _rows(tensors, folder, self.dim, self.tokenizer.vocabulary_size)
         self._normalize = config.unit
+        if self._normalize and "table" in tensors:
+            tensors.setdefault("weight", np.ones(len(tensors["table"]), np.float32))
+        self._rows = _rows(tensors, folder, self.dim, self.tokenizer.vocabulary_size)
         self._layer: Layer | None = None
         if "inner" in tensors:
             self._layer = open_layer(tensors, self.dim, normalized=self._normalize, folder=folder, compiled=compiled)

@@ -55,13 +55,13 @@ def type_with(encoder: IncrementalEncoder) -> None:
 def step_both_readouts() -> None:
     """The residual GRU with a linear read-out and with a layer: what ships has one of them."""
     config, rng = read_config(find("minilm-gru")), np.random.default_rng(0)
-    shapes = {"recurrent": (64, 192), "readout": (128, 64)}
+    linear = {"recurrent": (64, 192), "readout": (128, 64)}
     layer = {"inner": (64, 128), "inner.states": (128, 128), "outer": (128, 64)}
-    for readout, products in ((0, shapes), (128, shapes | layer)):
+    for readout, products in ((0, linear), (128, linear | layer)):
         tensors: dict[str, np.ndarray] = {}
-        for name, shape in products.items():
-            tensors[name] = rng.integers(-127, 128, shape).astype(np.int8)
-            tensors[f"{name}.scale"] = tensors[f"{name}.bias"] = np.full(shape[1], 1e-3, np.float32)
+        for name, (rows, columns) in products.items():
+            tensors[name] = rng.integers(-127, 128, (rows, columns)).astype(np.int8)
+            tensors[f"{name}.scale"] = tensors[f"{name}.bias"] = np.full(columns, 1e-3, np.float32)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "weights.safetensors"
             save_file(tensors, path)

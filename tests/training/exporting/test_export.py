@@ -14,6 +14,8 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 pytest.importorskip("transformers", reason="training needs transformers")
 pytest.importorskip("onnx", reason="training needs onnx")
 
+from safetensors.numpy import load_file  # noqa: E402
+
 import typeahead  # noqa: E402
 from tests.training.conftest import WORDS  # noqa: E402
 from training.exporting import export  # noqa: E402
@@ -24,6 +26,7 @@ from training.families import student_recipe  # noqa: E402
 from training.recipe import Recipe, TeacherRecipe, read_recipe  # noqa: E402
 from training.student_recipes import CausalRecipe, ResidualGRURecipe, RNNRecipe, StaticRecipe, TransformerRecipe  # noqa: E402
 from training.students import PaperRNN, Student, build, save_student  # noqa: E402
+from training.students.rounding import rounded_state  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
@@ -42,6 +45,7 @@ TEXTS = ["boil", "boil egg", "rain sun cat dog walk home read file", "xyz", " ".
 FOLDS = {
     "static": StaticRecipe(),
     "static with a layer": StaticRecipe(readout=24),
+    "static with a layer of four bits": StaticRecipe(readout=24, readout_bits=4),
     "residual GRU": ResidualGRURecipe(hidden=24),
     "residual GRU of two layers": ResidualGRURecipe(hidden=24, layers=2),
     "residual GRU with a layer": ResidualGRURecipe(hidden=24, readout=40),
@@ -107,6 +111,26 @@ def test_the_exported_graphs_equal_pytorch(name: str, recipe: Recipe, tmp_path: 
     assert encoder.config.similarity == student.similarity
     golden = Golden.read(tmp_path / "model")
     assert golden.agreement(encoder.encode(golden.texts)) > 0.9999
+
+
+@pytest.mark.parametrize("bits", [3, 4, 5])
+def test_a_layer_ships_with_the_weights_it_was_trained_with(bits: int, recipe_path: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(read_recipe(recipe_path), student=StaticRecipe(readout=24, readout_bits=bits))
+    student = trained(recipe)
+    exported(student, recipe, tmp_path)
+    tensors = load_file(tmp_path / "model" / "weights.safetensors")
+    seen = rounded_state(student)
+    for name in ("inner", "outer"):
+        assert np.abs(tensors[name].astype(int)).max() == 2 ** (bits - 1) - 1
+        found = (tensors[name] * tensors[f"{name}.scale"]).T
+        np.testing.assert_allclose(found, seen[f"{name}.weight"].numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_weights_of_tokens_ship_only_where_a_vector_depends_on_them(recipe: Recipe, tmp_path: Path) -> None:
+    student = trained(dataclasses.replace(recipe, student=StaticRecipe(readout=24)))
+    exported(student, dataclasses.replace(recipe, student=StaticRecipe(readout=24)), tmp_path)
+    tensors = load_file(tmp_path / "model" / "weights.safetensors")
+    assert ("weight" in tensors) == (student.similarity == "dot")
 
 
 #: Teachers whose similarity does not go with their vectors' lengths.

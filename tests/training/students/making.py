@@ -25,6 +25,7 @@ from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 RECIPES = {
     "static": StaticRecipe(),
     "static with a layer": StaticRecipe(readout=24),
+    "static with a layer of four bits": StaticRecipe(readout=24, readout_bits=4),
     "residual GRU": ResidualGRURecipe(hidden=24),
     "residual GRU of two layers": ResidualGRURecipe(hidden=24, layers=2),
     "residual GRU with a layer": ResidualGRURecipe(hidden=24, readout=40),

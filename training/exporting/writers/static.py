@@ -18,7 +18,7 @@ order{readout}.
 
 
 def write(student: Static, target: Target) -> Written:
-    """Write the table, each row times its weight, and the layer.
+    """Write the table, each row times its weight, the weights where they are needed, and the layer.
 
     A teacher's table may have more rows than its tokenizer has tokens. They are left out.
     """
@@ -29,11 +29,13 @@ def write(student: Static, target: Target) -> Written:
         # The encoder reads rows around 0, the graphs' products read them around 128.
         "table": (rows.astype(np.int16) - 128).astype(np.int8),
         "table.scale": scale,
-        "weight": as_array(weight[:, 0]),
     }
+    if student.similarity != "cosine":
+        # A vector of length 1 is the sum's direction, whatever the sum of the weights.
+        tensors["weight"] = as_array(weight[:, 0])
     if student.hidden:
         for name, layer in (("inner", student.inner), ("outer", student.outer)):
-            tensors[name], tensors[f"{name}.scale"] = quantize_columns(as_array(layer.weight.T))
+            tensors[name], tensors[f"{name}.scale"] = quantize_columns(as_array(layer.weight.T), student.bits)
             tensors[f"{name}.bias"] = as_array(layer.bias)
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     save_file(contiguous, target.folder / "weights.safetensors")
