@@ -31,7 +31,8 @@ def rounded_rows(weight: Tensor, bits: int) -> Tensor:
     """Round float32 (out, in) to integers of so many bits, times a scale for each row. Gradients pass unchanged."""
     known = weight.detach()
     scale = (known.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)).clamp(min=1e-12)
-    return weight + ((known / scale).round() * scale - known)
+    levels: Tensor = (known / scale).round() * scale
+    return weight + (levels - known)
 
 
 class RoundedLinear(nn.Linear):

@@ -56,7 +56,8 @@ def _rows(tensors: Mapping[str, Any], name: str) -> np.ndarray:
     levels = tensors[name].astype(np.float32)
     if tensors[name].dtype == np.uint8:
         levels -= _ZERO
-    return levels * tensors[f"{name}.scale"]
+    rows: np.ndarray = levels * tensors[f"{name}.scale"]
+    return rows
 
 
 def _columns(tensors: Mapping[str, Any], name: str) -> Tensor:
