@@ -191,5 +191,19 @@ def test_the_demo_starts_in_an_empty_folder(installed: Installed, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == [".typeahead"]
 
 
+def test_an_encoder_is_trained_by_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="training needs PyTorch")
+    pytest.importorskip("transformers", reason="training needs transformers")
+    from tests.training.architectures import write_teacher
+
+    write_teacher(tmp_path / "teacher", "bert")
+    words = "boil egg rain sun cat dog walk home read file".split()
+    (tmp_path / "log.txt").write_text("".join(f"{one} {two}\n" for one in words for two in words), encoding="utf-8")
+    asked = ["--teacher", "teacher", "--queries", "log.txt", "--out", "models/mine", "--family", "static", "--cpu"]
+    installed.run("typeahead", "train", *asked, "--minutes", "0.7", "--threads", "1", cwd=tmp_path)
+    code = "import typeahead; print(typeahead.load('models/mine').config.name, typeahead.distill.__module__)"
+    assert installed.run("python", "-c", code, cwd=tmp_path) == "mine training.guided.distilling\n"
+
+
 def test_this_environment_has_what_builds_wheels() -> None:
     assert Version(metadata.version("hatch-vcs")) >= Version("0.5")
