@@ -269,7 +269,7 @@ def test_a_folder_without_a_head_has_no_sparse_passages(folder: Path) -> None:
         ("dense = false\nsparse = false", "set dense or sparse"),
         ('passages = "frozen"', "passages must be 'trained'"),
         ('start = "two"', "neither 'teacher' nor an earlier round"),
-        ('counts = "twice"', "neither 'count' nor 'set'"),
+        ('counts = "twice"', "counts = 'twice' is not one of 'count', 'set'"),
         ('prompts = ["a", "b"]', "2 prompts for 1 entries of groups"),
         ("flop = 1", "unknown flop"),
     ],

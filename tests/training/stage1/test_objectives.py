@@ -265,6 +265,6 @@ def test_nothing_said_is_cosine_or_for_dot_products_mse(
 ) -> None:
     cosine = prepared(texts, teacher, cache, cosine=PlainObjective())
     assert value(prepared(texts, teacher, cache), student) == value(cosine, student)
-    dot = TorchTeacher(teacher.path, similarity="dot")
+    dot = TorchTeacher(teacher.path, normalize=False)
     mse = prepared(texts, dot, cache, mse=PlainObjective())
     assert value(prepared(texts, dot, cache), student) == value(mse, student)

@@ -79,7 +79,7 @@ def test_a_session_reads_prompt_and_text_as_the_teacher(name: str, prompt: str, 
     for text in TEXTS:
         own = list(session.encode(text))
         assert reading.ids([text]) == [own]
-        head, head_ids = "", ()
+        head, head_ids = "", tuple[int, ...]()
         for end in range(len(text) + 1):
             typed, head, head_ids = session.encode_on(text[:end], head, head_ids)
             assert typed == session.encode(text[:end])
