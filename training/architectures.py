@@ -190,6 +190,20 @@ def _mpnet(config: Config) -> dict[str, Any]:
     return _bert_like(config, first=_MPNET_FIRST) | {"relative": True}
 
 
+#: DistilBERT's names of what BERT's ``config.json`` has.
+_DISTILBERT_NAMES = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "hidden_act": "activation",
+}
+
+
+def _distilbert(config: Config) -> dict[str, Any]:
+    return _bert_like({**config, **{ours: config.get(theirs) for ours, theirs in _DISTILBERT_NAMES.items()}})
+
+
 def _modernbert(config: Config) -> dict[str, Any]:
     """The settings of a trunk for ModernBERT, from a file of any version of ``transformers``."""
     sizes = _sizes(config)
@@ -287,6 +301,22 @@ _MPNET = replace(
     first_position=lambda _config: _MPNET_FIRST,
 )
 
+_DISTILBERT = replace(
+    _BERT,
+    name="DistilBERT",
+    model_types=("distilbert",),
+    settings=_distilbert,
+    layers="transformer.layer",
+    parts={
+        "qkv": ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+        "attention": ("attention.out_lin",),
+        "attention_norm": ("sa_layer_norm",),
+        "up": ("ffn.lin1",),
+        "down": ("ffn.lin2",),
+        "down_norm": ("output_layer_norm",),
+    },
+    token_types="",
+)
 _MODERNBERT = Architecture(
     "ModernBERT",
     ("modernbert",),
@@ -306,4 +336,4 @@ _MODERNBERT = Architecture(
 )
 
 #: All architectures.
-ARCHITECTURES = (_BERT, _ROBERTA, _MPNET, _MODERNBERT)
+ARCHITECTURES = (_BERT, _DISTILBERT, _ROBERTA, _MPNET, _MODERNBERT)

@@ -18,6 +18,7 @@ TOKENIZERS = {
     "roberta": "bytes",
     "xlm-roberta": "unigram",
     "mpnet": "wordpiece",
+    "distilbert": "wordpiece",
     "modernbert": "bytes",
 }
 
@@ -40,6 +41,7 @@ def tiny_model(kind: str, vocabulary: int = 40, **changes: Any) -> Any:
         "roberta": {"max_position_embeddings": MOST_TOKENS + 2, "type_vocab_size": 1},
         "xlm-roberta": {"max_position_embeddings": MOST_TOKENS + 2, "type_vocab_size": 1},
         "mpnet": {"max_position_embeddings": MOST_TOKENS + 2},
+        "distilbert": {"max_position_embeddings": MOST_TOKENS, "hidden_dim": INNER},
         "modernbert": {
             "max_position_embeddings": MOST_TOKENS,
             "local_attention": 16,

@@ -31,6 +31,29 @@ MPNET: dict[str, Any] = {
     "pad_token_id": 1,
 }
 BERT = MPNET | {"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}
+DISTILBERT: dict[str, Any] = {
+    "model_type": "distilbert",
+    "vocab_size": 30522,
+    "dim": 768,
+    "n_layers": 6,
+    "n_heads": 12,
+    "hidden_dim": 3072,
+    "max_position_embeddings": 512,
+    "activation": "gelu",
+}
+#: As the hub has it, before transformers listed the kind of each layer.
+MODERNBERT = MPNET | {
+    "model_type": "modernbert",
+    "num_hidden_layers": 4,
+    "intermediate_size": 1152,
+    "max_position_embeddings": 8192,
+    "hidden_activation": "gelu",
+    "norm_eps": 1e-05,
+    "local_attention": 128,
+    "global_attn_every_n_layers": 3,
+    "global_rope_theta": 160000.0,
+    "local_rope_theta": 10000.0,
+}
 DEBERTA = {"model_type": "deberta-v2", "hidden_size": 768}
 #: Model type, the class on the hub, and what the trunk would need.
 REMOTE = [
@@ -48,6 +71,8 @@ def remote(kind: str, code: str) -> dict[str, Any]:
 def test_a_description_is_chosen_by_the_model_type() -> None:
     for kind, name in (("bert", "BERT"), ("roberta", "RoBERTa"), ("xlm-roberta", "XLM-R"), ("mpnet", "MPNet")):
         assert name in architecture_of(MPNET | {"model_type": kind}).name
+    for one in (DISTILBERT, MODERNBERT):
+        assert architecture_of(one).model_types == (one["model_type"],)
     kinds = [kind for one in ARCHITECTURES for kind in one.model_types]
     assert len(kinds) == len(set(kinds))
 
@@ -66,6 +91,24 @@ def test_a_trunk_has_the_teachers_sizes() -> None:
     }
     assert trunk_settings(MPNET, [0, 11])["layers"] == 2
     assert "relative" not in trunk_settings(BERT)
+
+
+def test_modernberts_layers_are_read_from_files_of_any_version() -> None:
+    old = trunk_settings(MODERNBERT)
+    assert old["windows"] == [0, 64, 64, 0]
+    assert old["rotary"] == [160000.0, 10000.0, 10000.0, 160000.0]
+    kinds = ["full_attention", "sliding_attention", "sliding_attention", "full_attention"]
+    bases = {"full_attention": 160000.0, "sliding_attention": 10000.0}
+    new = {name: value for name, value in MODERNBERT.items() if "global" not in name and "rope" not in name}
+    new["layer_types"] = kinds
+    new["rope_parameters"] = {kind: {"rope_type": "default", "rope_theta": base} for kind, base in bases.items()}
+    assert trunk_settings(new) == old
+    picked = trunk_settings(MODERNBERT, [2, 3])
+    assert (picked["windows"], picked["rotary"], picked["first_norm"]) == ([64, 0], [10000.0, 160000.0], True)
+    assert not trunk_settings(MODERNBERT, [0, 3])["first_norm"]
+    new["rope_parameters"]["full_attention"]["rope_type"] = "yarn"
+    with pytest.raises(ValueError, match="scaled"):
+        trunk_settings(new)
 
 
 def test_a_teacher_reads_as_many_tokens_as_it_has_positions() -> None:
