@@ -34,8 +34,8 @@ from typeahead.models.golden import agreements
 #: Activations of feed-forward layers. A configuration states the number of one that is not the first, counted from 1.
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu")
 #: Required agreement of the compiled step with the graph. Even with equal products, some values are rounded to int8
-#: differently.
-_LEAST_AGREEMENT = 0.9995
+#: differently, and twelve layers amplify this to 0.997 (all-mpnet-base-v2). A wrong step gives wholly other vectors.
+_LEAST_AGREEMENT = 0.99
 
 
 class CausalState:

@@ -26,7 +26,7 @@ from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
 from typeahead.encoders.compiled.importing import import_compiled  # noqa: E402
-from typeahead.models.golden import agreements  # noqa: E402
+from typeahead.models.golden import Golden, agreements  # noqa: E402
 
 ENTRIES = {
     "static": "readout = 32",
@@ -119,6 +119,9 @@ def assert_all_ways_agree(encoder: CausalEncoder, folder: Path, expected: Any) -
     assert agreements(graph.encode(TEXTS), encoder.encode(TEXTS)).min() > 0.998
     precise = CausalEncoder(encoder.config, folder, variant="-float32")
     assert agreements(precise.encode(TEXTS), expected).min() > 0.998
+    golden = Golden.read(folder)
+    for one in (encoder, graph, precise):
+        assert golden.agreement(one.encode(golden.texts)) > golden.min_cosine
 
 
 @pytest.mark.parametrize("family", ["causal", "transformer"])
