@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from training.guided.request import FAMILIES, Request
+from typeahead.errors import TrainingError, TypeaheadError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +82,8 @@ def run(options: argparse.Namespace) -> None:
     from training.guided.checks import check
 
     check(request)
+    from torch import OutOfMemoryError
+
     from training.guided.making import make
     from training.guided.reporting import Reporter
     from training.stage1.distill import Stopped
@@ -89,9 +92,17 @@ def run(options: argparse.Namespace) -> None:
     with Reporter() as reporter:
         try:
             judged = make(request, reporter, command=command)
-        except Stopped:
+        except (Stopped, KeyboardInterrupt):
             reporter.say("Stopped. To continue, run the same command again.")
             sys.exit(130)
+        except ValueError as error:
+            # Of the parts below, which raise it for whatever does not fit.
+            raise error if isinstance(error, TypeaheadError) else TrainingError(str(error)) from error
+        except (MemoryError, OutOfMemoryError):
+            raise TrainingError(
+                f"the memory is full. What is done is kept in {request.folder}: free some memory and run the same "
+                "command again, or choose --family static in another --run"
+            ) from None
         reporter.say(str(judged))
         reporter.say(_next(request))
     if request.push:
