@@ -44,7 +44,10 @@ def test_feed_forward_layers_have_four_bits_or_eight(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("student", "message"),
     [
-        ("family = 'static', hidden = 8", "'static': unknown hidden; known are family, max_tokens, readout"),
+        (
+            "family = 'static', hidden = 8",
+            "'static': unknown hidden; known are family, max_tokens, vocabulary, readout",
+        ),
         ("family = 'static', readout = 8, readout_bits = 2", "readout_bits = 2 is not between 3 and 8"),
         ("family = 'mamba'", "'mamba' is not one of static, residual-gru"),
     ],

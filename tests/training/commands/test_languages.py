@@ -61,7 +61,7 @@ def out(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def judged(folder: Path, split: str) -> dict[str, str]:
     lines = (folder / "qrels" / f"{split}.tsv").read_text().splitlines()[1:]
-    return dict(line.split("\t")[:2] for line in lines)  # type: ignore[misc]
+    return dict(line.split("\t")[:2] for line in lines)
 
 
 def records(path: Path) -> dict[str, str]:
