@@ -1,7 +1,8 @@
 """The step of the recurrent student at several hidden sizes, with random weights, batch one, one thread.
 
-    python -m benchmarks.step [--hidden 320 384 448 512]
+    python -m benchmarks.step [--hidden 320 384 448 512] [--readout 1024]
 
+``--readout`` gives the units of the layer that reads the embedding; by default, the read-out is linear.
 Needs the extra ``training``. Run it from the root of the checkout, where Python finds the package ``training``.
 """
 
@@ -22,13 +23,19 @@ from typeahead.tables import report
 DIM, VOCABULARY, STEPS = 384, 30_522, 5_000
 
 
-def weights(hidden: int, folder: Path) -> WeightsFile:
+def weights(hidden: int, readout: int, folder: Path) -> WeightsFile:
     """Write random weights for one hidden size."""
     rng = np.random.default_rng(0)
-    tensors: dict[str, np.ndarray] = {"recurrent.bias": np.zeros(3 * hidden, np.float32)}
-    for name, shape in (("recurrent", (hidden, 3 * hidden)), ("readout", (2 * hidden, DIM))):
+    shapes = {"recurrent": (hidden, 3 * hidden)}
+    if readout:
+        shapes |= {"inner": (DIM, readout), "inner.states": (2 * hidden, readout), "outer": (readout, DIM)}
+    else:
+        shapes["readout"] = (2 * hidden, DIM)
+    tensors: dict[str, np.ndarray] = {}
+    for name, shape in shapes.items():
         matrix = rng.normal(size=shape).astype(np.float32)
         tensors[name], tensors[f"{name}.scale"] = quantize_columns(matrix)
+        tensors[f"{name}.bias"] = np.zeros(shape[1], np.float32)
     return WeightsFile(folder / "weights.safetensors", tensors)
 
 
@@ -36,12 +43,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hidden", type=int, nargs="+", default=[320, 384, 448, 512])
+    parser.add_argument("--readout", type=int, default=0)
+    options = parser.parse_args()
     table = []
-    for hidden in parser.parse_args().hidden:
+    for hidden in options.hidden:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "step.onnx"
-            sizes = RecurrentSizes(dim=DIM, hidden=hidden, layers=1, mean=True, normalize=True)
-            write_step(path, weights(hidden, path.parent), sizes, int8=True)
+            sizes = RecurrentSizes(dim=DIM, hidden=hidden, layers=1, readout=options.readout, mean=True, normalize=True)
+            write_step(path, weights(hidden, options.readout, path.parent), sizes, int8=True)
             run = open_graph(path).run
         rows = np.full((VOCABULARY, sizes.row), 0.1, np.float16)
         state = np.zeros((1, sizes.state), np.float32)
