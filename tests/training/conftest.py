@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,16 @@ WORDS = "boil egg rain sun cat dog walk home read file line open close fast slow
 
 def sentence(rng: random.Random) -> str:
     return " ".join(rng.choice(WORDS) for _ in range(rng.randrange(1, 8)))
+
+
+@pytest.fixture(autouse=True)
+def _no_precision_from_another_test() -> Iterator[None]:
+    """A process of ``accelerate`` has one precision, until its state is forgotten."""
+    yield
+    if "accelerate" in sys.modules:
+        from accelerate.state import AcceleratorState
+
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")
