@@ -32,8 +32,8 @@ _STATIC, _RANKING = 0.06, 0.15
 _PASSES, MOST_PASSES = 3, 12
 #: Below so many texts times passes, layers of the teacher have not learnt to look back only, and a GRU is better.
 _LEAST_CAUSAL = 10_000
-#: Units of a GRU, and of the layer of a static student.
-HIDDEN, READOUT = 384, 512
+#: Units of a GRU, and of the layer that reads the embedding from a static student's mean or from a GRU.
+HIDDEN, READOUT = 384, 1024
 #: Weights of feed-forward layers above which they are stored in four bits, and then those of attention.
 _FOUR_BITS, _ALL_FOUR_BITS = 20e6, 60e6
 
@@ -106,7 +106,7 @@ def student_weights(checked: Checked, family: str) -> float:
         # Once a text, not once a token.
         return 2 * dim * READOUT / 8
     if family == "gru":
-        return 3 * HIDDEN * (dim + HIDDEN) + 2 * HIDDEN * dim / 8
+        return 3 * HIDDEN * (dim + HIDDEN) + READOUT * 2 * (dim + HIDDEN) / 8
     return checked.facts.layer_weights + 2 * dim**2 / 8
 
 

@@ -85,7 +85,7 @@ def _student(checked: Checked, family: str, *, readout: bool) -> dict[str, Any]:
     if family == "static":
         return {**found, "readout": READOUT if readout else 0}
     if family == "gru":
-        return {**found, "hidden": HIDDEN}
+        return {**found, "hidden": HIDDEN, "readout": READOUT}
     feed_forward, attention = bits(checked.facts.layer_weights)
     # Under a causal mask, [CLS] sees no other token.
     pooled = 0.0 if checked.facts.settings.pooling == "cls" else 0.5
