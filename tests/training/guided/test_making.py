@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
@@ -15,10 +17,14 @@ pytest.importorskip("accelerate", reason="training needs accelerate")
 
 import typeahead  # noqa: E402
 from tests.training.conftest import sentence  # noqa: E402
-from training.guided import making  # noqa: E402
+from tests.training.tiny import write_collection  # noqa: E402
+from training.exporting.export import encode_with_student  # noqa: E402
+from training.guided import making, pushing  # noqa: E402
 from training.guided.reporting import Reporter  # noqa: E402
 from training.guided.request import Request  # noqa: E402
 from training.stage1.distill import Run, Stopped  # noqa: E402
+from training.students import load_student  # noqa: E402
+from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.cli import main  # noqa: E402
 from typeahead.errors import TrainingError  # noqa: E402
 
@@ -121,6 +127,49 @@ def test_a_run_of_something_else_is_left_alone(
     (run / "request.json").write_text(json.dumps({"seed": 5}))
     with Reporter() as reporter, pytest.raises(TrainingError, match="another teacher, queries"):
         making.make(request(teacher_folder, log, documents, tmp_path), reporter)
+
+
+def test_judged_queries_teach_a_student_to_rank(
+    teacher_folder: Path, log: Path, documents: Path, tmp_path: Path
+) -> None:
+    judged = write_collection(tmp_path / "judged")
+    asked = request(teacher_folder, log, documents, tmp_path, family="gru", judged=str(judged))
+    with Reporter() as reporter:
+        making.make(asked, reporter)
+    ranked = asked.folder / "student" / "ranked"
+    entries = [json.loads(line) for line in (ranked / "log.jsonl").read_text().splitlines()]
+    assert entries[-1]["loss"] < entries[1]["loss"]
+    student = load_student(ranked)
+    expected = encode_with_student(student, TorchTeacher(str(teacher_folder)), ["boil egg"])
+    np.testing.assert_allclose(typeahead.load(asked.out).encode(["boil egg"]), expected, atol=0.02)
+
+
+def test_a_finished_model_is_pushed_with_its_passage_encoder(
+    teacher_folder: Path, log: Path, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, str]] = []
+
+    class Hub:
+        """Stands for the hub, which no test may need."""
+
+        def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
+            assert repo_id.startswith("me/")
+            assert (private, exist_ok) == (True, True)
+
+        def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> None:
+            assert commit_message == f"typeahead model {folder_path.name}"
+            if repo_id == "me/full":
+                raise OSError("no room\nat all")
+            done.append((repo_id, folder_path.name))
+
+    monkeypatch.setattr(pushing, "HfApi", Hub)
+    asked = request(teacher_folder, log, documents, tmp_path, push="me/mine")
+    for folder in (asked.out, asked.passage_out):
+        folder.mkdir(parents=True)
+    assert pushing.push(asked) == "Pushed me/mine and me/mine-doc."
+    assert done == [("me/mine", "mine"), ("me/mine-doc", "mine-doc")]
+    with pytest.raises(TrainingError, match=r"is complete, but was not pushed to me/full: no room$"):
+        pushing.push(replace(asked, push="me/full"))
 
 
 @pytest.mark.parametrize("family", ["static", "gru", "causal"])
