@@ -3,6 +3,6 @@
 from typeahead.installation import import_training
 
 _command = import_training("commands.train")
-__doc__ = _command.__doc__
+__doc__ = str(_command.__doc__)
 add_arguments = _command.add_arguments
 run = _command.run
