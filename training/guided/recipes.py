@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,15 @@ def teacher_settings(request: Request) -> dict[str, Any]:
 
 
 def _teacher(request: Request, checked: Checked) -> dict[str, Any]:
-    # A folder is named in full: the recipe may be run from elsewhere.
-    path = Path(checked.facts.id)
-    id_ = str(path.resolve()) if path.is_dir() else checked.facts.id
-    return {"id": id_, "dtype": "bfloat16" if has_bfloat16() else "float32", **teacher_settings(request)}
+    # A folder is named in full, because the recipe may be run from elsewhere; a link keeps the name that people know.
+    given = checked.facts.id
+    id_ = os.path.abspath(given) if Path(given).is_dir() else given  # noqa: PTH100  (resolve() follows links)
+    return {
+        "id": id_,
+        "name": checked.facts.name,
+        "dtype": "bfloat16" if has_bfloat16() else "float32",
+        **teacher_settings(request),
+    }
 
 
 def _student(checked: Checked, family: str, *, readout: bool) -> dict[str, Any]:
