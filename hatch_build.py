@@ -1,4 +1,4 @@
-"""Makes the wheel ask for the distribution of models that belongs to it. A checkout has its models beside it."""
+"""Gives the wheel what a checkout has beside the package: the models, as a distribution of their own, and training."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def models_requirement(version: str) -> str:
     return f"{MODELS}>={least},<{major}.{minor + 1}"
 
 
-class ModelsRequirement(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds the requirement to every wheel but an editable one."""
+class Beside(BuildHookInterface):  # type: ignore[type-arg]
+    """Completes every wheel but an editable one."""
 
     PLUGIN_NAME = "custom"
 
@@ -32,3 +32,5 @@ class ModelsRequirement(BuildHookInterface):  # type: ignore[type-arg]
         """See hatchling: ``version`` is the kind of wheel, "standard" or "editable"."""
         if version == "standard":
             build_data["dependencies"].append(models_requirement(self.metadata.version))
+            # Inside the package, because others have a top-level package of that name.
+            build_data["force_include"]["training"] = "typeahead/_training/training"
