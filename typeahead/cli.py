@@ -41,7 +41,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows a default only if there is one and the help does not name it already."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, []) or "(default" in (action.help or ""):
+        if action.default in (None, False, [], "") or "(default" in (action.help or ""):
             return action.help
         return super()._get_help_string(action)
 

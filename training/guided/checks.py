@@ -70,7 +70,7 @@ def check(request: Request) -> Checked:
         remarks.append(f"The teacher will not be exported as a passage encoder: {no_passages}.")
     if facts.rows > facts.tokens:
         remarks.append(f"The table has {facts.rows:,} rows for {facts.tokens:,} tokens; the others are left out.")
-    if facts.folder / "modules.json" and not facts.stated:
+    if not facts.stated:
         remarks.append(f"Pooling is {facts.settings.pooling} and similarity {facts.settings.similarity}, as you state.")
     return Checked(facts, families, no_passages, start, tuple(remarks))
 

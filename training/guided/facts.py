@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.architectures import check_code
+from training.architectures import check_code, trunk_settings
 from training.teacher.settings import Settings, settings_of
 from typeahead.errors import TrainingError
 
@@ -68,9 +68,13 @@ class TeacherFacts:
     @property
     def layer_weights(self) -> int:
         """Weights of all layers: what each token is multiplied by."""
-        inner = int(self.config.get("intermediate_size") or 4 * self.dim)
-        gated = 3 if self.config.get("model_type") == "modernbert" else 2
-        return self.layers * (4 * self.dim**2 + gated * self.dim * inner)
+        try:
+            sizes = trunk_settings(self.config)
+        except ValueError:
+            # No layers can be taken from it, but an estimate of its time is wanted all the same.
+            sizes = {"inner": 4 * self.dim}
+        products = 3 if sizes.get("gated") else 2
+        return self.layers * (4 * self.dim**2 + products * self.dim * sizes["inner"])
 
 
 def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 from training.exporting.export import export_student, export_teacher
@@ -27,7 +28,7 @@ from training.guided.judging import Judged, judge
 from training.guided.measuring import learning_seconds, reading_speed
 from training.guided.plan import MOST_PASSES, Speeds, batches, has_bfloat16
 from training.guided.planning import gathered_for, longest_text
-from training.guided.recipes import BATCH, NEGATIVES, RANKED, write_recipe
+from training.guided.recipes import BATCH, NEGATIVES, RANKED, teacher_recipe, write_recipe
 from training.guided.reporting import Reporter
 from training.guided.request import Request
 from training.guided.starting import start_from
@@ -78,6 +79,7 @@ class _Making:
         self._began = began
         self._folder = request.folder
         self._threads = request.threads or os.cpu_count() or 1
+        torch.set_num_threads(self._threads)
         self._max_tokens = longest_text(checked)
         self._prepared: Prepared | None = None
 
@@ -92,6 +94,7 @@ class _Making:
             if not (out / STUDENT).is_file():
                 if decided["batches"][name] == _UNKNOWN:
                     decided["batches"][name] = self._measured(name, family, decided)
+                    decided["passed"] = self._passed()
                     _write(self._folder / "plan.json", decided)
                 self._train(self._recipe(name, family, decided["batches"][name]), out)
             runs.append((family, self._recipe(name, family, decided["batches"][name]), out))
@@ -104,9 +107,8 @@ class _Making:
     @cached_property
     def _teacher(self) -> TorchTeacher:
         self._reporter.say(f"Loading {self._checked.facts.name}.")
-        # As the recipe states it: the keys of cached vectors depend on its settings and its type.
-        recipe = self._recipe("student", "static", _UNKNOWN)
-        return TorchTeacher.of(recipe.teacher, device=self._accelerator.device)
+        recipe = teacher_recipe(self._request, self._checked)
+        return TorchTeacher.of(recipe, device=self._accelerator.device)
 
     def _prepare(self, recipe: Recipe) -> Prepared:
         if self._prepared is None:
@@ -122,8 +124,6 @@ class _Making:
             name=name,
             batches=max(count, 1),
             max_tokens=self._max_tokens,
-            # The first student is only a start for others; its table serves them better without a layer behind it.
-            readout=name == "student",
         )
         return read_recipe(path)
 
@@ -133,6 +133,7 @@ class _Making:
         if path.is_file():
             self._reporter.say(f"Continuing the run in {self._folder}.")
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            self._began -= found["passed"]
             return found
         request, checked = self._request, self._checked
         expected = Speeds.expected(threads=self._threads, bfloat16=self._teacher.dtype == "bfloat16")
@@ -151,6 +152,8 @@ class _Making:
             "batches": {"static": _UNKNOWN if made.static else 0, "student": _UNKNOWN},
             "static": made.static,
             "ending": made.ending,
+            # Seconds, so that a run that is continued has no more time than one that was not stopped.
+            "passed": self._passed(),
         }
         _write(path, decided)
         return decided

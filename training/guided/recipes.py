@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from training.entries import take
 from training.gathering.gathered import DEVELOPMENT, TRAINING
 from training.guided.checks import Checked
 from training.guided.plan import HIDDEN, READOUT, bits, has_bfloat16
 from training.guided.request import FAMILIES, Request
 from training.guided.starting import student_entries
 from training.guided.toml import to_toml
+from training.recipe import TeacherRecipe
 
 #: Texts of a batch. Small batches learn more from few texts.
 BATCH = 128
@@ -34,9 +36,7 @@ NEGATIVES, RANKED = "near", "ranked"
 _TUNED = 0.4
 
 
-def write_recipe(
-    request: Request, checked: Checked, family: str, *, name: str, batches: int, max_tokens: int, readout: bool
-) -> Path:
+def write_recipe(request: Request, checked: Checked, family: str, *, name: str, batches: int, max_tokens: int) -> Path:
     """Write the recipe of a student into the folder of the run, as ``NAME.toml``, and return its path.
 
     Args:
@@ -46,7 +46,6 @@ def write_recipe(
         name: of the recipe's file.
         batches: how many batches to train.
         max_tokens: the longest text, in tokens.
-        readout: whether a static student has a layer.
     """
     path = request.folder / f"{name}.toml"
     entries = {
@@ -57,7 +56,7 @@ def write_recipe(
         "held_out": [str(request.folder / "texts" / DEVELOPMENT)],
         **({"precision": "bf16"} if has_bfloat16() else {}),
         "teacher": _teacher(request, checked),
-        "student": {**_student(checked, family, readout=readout), "max_tokens": max_tokens},
+        "student": {**_student(checked, family), "max_tokens": max_tokens},
         "stages": [_stage(request, checked, family, batches)],
     }
     text = to_toml(entries | (_ranking(request.judged) if name == "student" and request.judged else {}))
@@ -67,9 +66,9 @@ def write_recipe(
     return path
 
 
-def teacher_settings(request: Request) -> dict[str, Any]:
-    """The settings that override the teacher's files."""
-    return {name: value for name, value in request.settings.items() if value is not None}
+def teacher_recipe(request: Request, checked: Checked) -> TeacherRecipe:
+    """The teacher as all recipes of a run state it. The keys of its cached vectors depend on that."""
+    return take(TeacherRecipe, _teacher(request, checked), "[teacher]")
 
 
 def _teacher(request: Request, checked: Checked) -> dict[str, Any]:
@@ -80,16 +79,16 @@ def _teacher(request: Request, checked: Checked) -> dict[str, Any]:
         "id": id_,
         "name": checked.facts.name,
         "dtype": "bfloat16" if has_bfloat16() else "float32",
-        **teacher_settings(request),
+        **{name: value for name, value in request.settings.items() if value is not None},
     }
 
 
-def _student(checked: Checked, family: str, *, readout: bool) -> dict[str, Any]:
+def _student(checked: Checked, family: str) -> dict[str, Any]:
     if checked.start:
         return student_entries(*checked.start)
     found: dict[str, Any] = {"family": FAMILIES[family]}
     if family == "static":
-        return {**found, "readout": READOUT if readout else 0}
+        return {**found, "readout": READOUT}
     if family == "gru":
         return {**found, "hidden": HIDDEN, "readout": READOUT}
     feed_forward, attention = bits(checked.facts.layer_weights)
