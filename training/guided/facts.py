@@ -74,7 +74,7 @@ class TeacherFacts:
             # No layers can be taken from it, but an estimate of its time is wanted all the same.
             sizes = {"inner": 4 * self.dim}
         products = 3 if sizes.get("gated") else 2
-        return self.layers * (4 * self.dim**2 + products * self.dim * sizes["inner"])
+        return self.layers * (4 * self.dim**2 + products * self.dim * int(sizes["inner"]))
 
 
 def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:

@@ -194,7 +194,8 @@ class Run:
         """Read the development split after ``done`` batches of a stage, log it, and keep the student if it is best."""
         figures = self.evaluate()
         main = self.accelerator.is_main_process
-        self.log.add(write=main, stage=name, **({"batches": done} if done else {}), **entry, **figures)
+        logged: dict[str, Any] = {"stage": name, **({"batches": done} if done else {}), **entry, **figures}
+        self.log.add(write=main, **logged)
         step = len(self.log.entries) - 1
         self.accelerator.log({**entry, **figures}, step=step)
         # A stage in float32 says nothing about a student of four bits.
@@ -206,7 +207,8 @@ class Run:
         if self.accelerator.is_main_process:
             best = self._best.student(self.student) if self.recipe.keep == "best" else None
             if best is not None:
-                self.log.add(stage=f"kept: {self._best.place}", **self._best.figures)
+                kept: dict[str, Any] = {"stage": f"kept: {self._best.place}", **self._best.figures}
+                self.log.add(**kept)
             save_student(best or self.student, self._result, metadata={"run": self._identity})
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
