@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from training.guided.packages import check_packages
 from training.guided.request import FAMILIES, Request
 from typeahead.errors import TrainingError, TypeaheadError
 
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run ``typeahead train``."""
+    check_packages()
     request = _request(options)
     if options.plan:
         from training.guided.planning import describe

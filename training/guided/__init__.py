@@ -1,6 +1,9 @@
 """``typeahead train``: from a teacher and a log of queries to an encoder that serves, in one command.
 
-``facts`` reads what a teacher's files say, and ``checks`` what can be known before any work; neither needs PyTorch.
-``plan`` divides the time that the user gives. ``making`` does the work, in a folder from which it can be resumed, and
-``judging`` measures what came of it. :func:`~training.guided.making.distill` is the whole of it, in Python.
+``request`` is what the user asks, and ``packages`` checks that the extra is installed. ``facts`` reads a teacher's
+files, ``checks`` finds what is wrong before any work, ``plan`` divides the time, and ``planning`` gathers the texts
+for it. None of these needs PyTorch. ``making`` does the work, in a folder from which it can be resumed. Around it,
+``measuring`` times the machine, ``recipes`` and ``toml`` write the recipes, ``starting`` continues a finished model,
+``judging`` measures the result, ``reporting`` says how far the work is, and ``pushing`` uploads the models. Programs
+call :func:`~training.guided.distilling.distill`.
 """

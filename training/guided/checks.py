@@ -13,12 +13,22 @@ from training.exporting.replacing import check_replaceable, files_of_model
 from training.gathering import Source
 from training.guided.facts import TeacherFacts, megabytes, read_facts
 from training.guided.request import FAMILIES, Request
-from typeahead.errors import MissingExtra, TrainingError, TypeaheadError
+from typeahead.errors import TrainingError, TypeaheadError
 from typeahead.models.config import ModelConfig, is_plain_name
 from typeahead.models.folder import find, open_config
 
-#: Packages of the extra "training", by the names under which they are imported.
-_PACKAGES = ("torch", "transformers", "accelerate", "onnx", "huggingface_hub")
+#: Trackers of ``accelerate``, and the packages of which each needs one.
+_TRACKERS = {
+    "aim": ("aim",),
+    "clearml": ("clearml",),
+    "comet_ml": ("comet_ml",),
+    "dvclive": ("dvclive",),
+    "mlflow": ("mlflow",),
+    "swanlab": ("swanlab",),
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
+}
 _RUNS_AS = {"static": "static", "gru": "recurrent", "causal": "causal"}
 
 
@@ -41,12 +51,8 @@ def check(request: Request) -> Checked:
     """Check a request.
 
     Raises:
-        MissingExtra: a package of the extra is not installed.
         TrainingError: something is wrong. The message has a line for each thing.
     """
-    for package in _PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtra(package, "training")
     problems = list(_problems_of_request(request))
     try:
         facts = read_facts(request.teacher, request.settings)
@@ -106,6 +112,11 @@ def _problems_of_request(request: Request) -> Iterator[str]:
         yield f"--family {request.family} is not one of auto, {', '.join(FAMILIES)}"
     if not request.minutes > 0:
         yield f"--minutes {request.minutes} is not above zero"
+    for tracker in request.trackers:
+        if tracker not in _TRACKERS:
+            yield f"--track {tracker} is not one of {', '.join(_TRACKERS)}"
+        elif not any(importlib.util.find_spec(package) for package in _TRACKERS[tracker]):
+            yield f"--track {tracker} needs a package: pip install {_TRACKERS[tracker][0]}"
     if not request.queries and not request.passages:
         yield "there is nothing to train on: name a log of queries with --queries, or documents with --passages"
     for given in (*request.queries, *request.passages):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from training.guided.judging import Judged
-from training.guided.making import make
-from training.guided.reporting import Reporter
+from training.guided.packages import check_packages
 from training.guided.request import Request
+
+if TYPE_CHECKING:
+    from training.guided.judging import Judged
 
 
 def distill(
@@ -58,6 +59,10 @@ def distill(
         MissingExtra: a package of the extra "training" is missing.
         TrainingError: the training cannot begin or continue; the message says why, and what to do.
     """
+    check_packages()
+    from training.guided.making import make
+    from training.guided.reporting import Reporter
+
     request = Request(
         teacher=str(teacher),
         out=Path(os.path.normpath(out)),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from training.architectures import check_code, trunk_settings
-from training.teacher.settings import Settings, settings_of
+from training.teacher.settings import Settings, settings_of, small_files
 from typeahead.errors import TrainingError
 
 #: Names of models that want text before each query or passage, and those texts: of queries, and of passages.
@@ -126,11 +126,10 @@ def _folder(id_: str) -> Path:
         raise TrainingError(f"{id_} is a file: --teacher wants the folder of a model, or its id on the hub")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", id_):
         raise TrainingError(f"{id_}: there is no such folder, and it is no id of a model on the hub either")
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(id_, allow_patterns=["*.json", "*/config.json", "README.md"]))
+        return small_files(id_)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise TrainingError(

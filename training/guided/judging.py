@@ -51,6 +51,8 @@ class Judged:
 
     def __str__(self) -> str:
         """The figures as a person reads them."""
+        if not self.queries:
+            return f"{self.name} ({self.family}) could not be judged: there are too few texts to hold some of them out."
         return (
             f"On {self.queries:,} held-out texts over {self.passages:,} passages, {self.name} ({self.family}) finds "
             f"{self.agreement:.1%} of the teacher's ten nearest passages (untrained {self.untrained_agreement:.1%}), "
@@ -74,6 +76,8 @@ def judge(request: Request, prepared: Prepared, family: str, reporter: Reporter,
         prompt = teacher.passage_prompt
         cache.fill(passages, prompt=prompt, label="the teacher's vectors of passages")
     passages = passages[:_PASSAGES]
+    if not queries or not passages:
+        return Judged(request.name, family, 0, len(passages), *(0.0,) * 5, round(seconds))
     targets = _scaled(cache.get(queries, prompt=teacher.query_prompt), teacher.similarity)
     index = _scaled(cache.get(passages, prompt=prompt), teacher.similarity)
     expected = _nearest(targets, index)

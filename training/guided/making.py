@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -164,7 +164,7 @@ class _Making:
     def _measured(self, name: str, family: str, decided: Mapping[str, Any]) -> int:
         """How many batches fit the time that there is for a student."""
         recipe = self._recipe(name, family, _UNKNOWN)
-        run = self._new_run(recipe, self._folder / name)
+        run = self._new_run(recipe, self._folder / name, trackers=())
         texts = len(run.texts)
         once = learning_seconds(run) * texts
         if name == "static":
@@ -174,7 +174,7 @@ class _Making:
             passes = min(left / once, MOST_PASSES)
         return batches(max(passes, _LEAST_PASSES), texts, BATCH)
 
-    def _new_run(self, recipe: Recipe, out: Path) -> Run:
+    def _new_run(self, recipe: Recipe, out: Path, *, trackers: Sequence[str]) -> Run:
         start = self._checked.start
         return Run(
             recipe,
@@ -182,7 +182,7 @@ class _Making:
             threads=self._threads,
             cpu=self._request.cpu,
             start=(lambda teacher: start_from(*start, teacher, recipe.student)) if start else None,
-            trackers=self._request.trackers,
+            trackers=trackers,
             on_batch=self._reporter.progress,
             on_entry=self._reporter.judged,
             command=self._command,
@@ -190,7 +190,7 @@ class _Making:
         )
 
     def _train(self, recipe: Recipe, out: Path) -> None:
-        run = self._new_run(recipe, out)
+        run = self._new_run(recipe, out, trackers=self._request.trackers)
         with _stopping(run):
             run.train()
 

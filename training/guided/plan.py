@@ -30,7 +30,8 @@ _JUDGING, _RESERVE = 0.04, 0.06
 _STATIC, _RANKING = 0.06, 0.15
 #: Passes over the texts: those that a plan is made with, and the most that are of use.
 _PASSES, MOST_PASSES = 3, 12
-#: Below so many texts times passes, layers of the teacher have not learnt to look back only, and a GRU is better.
+#: With fewer texts times passes, "auto" takes a GRU instead of layers of the teacher. It is a guess: where the one gets
+#: better than the other was not measured.
 _LEAST_CAUSAL = 10_000
 #: Units of a GRU, and of the layer that reads the embedding from a static student's mean or from a GRU.
 HIDDEN, READOUT = 384, 1024

@@ -91,7 +91,7 @@ def settings_of(path: str, given: dict[str, Any]) -> Settings:
     if {"pooling", "max_length", "normalize", "similarity"} <= set(stated):
         found = Settings("", 0, False, "")
     else:
-        found = read_settings(Path(path) if Path(path).is_dir() else _hub_settings(path))
+        found = read_settings(Path(path) if Path(path).is_dir() else small_files(path))
     chosen = Settings(**{**vars(found), **stated})
     if chosen.pooling not in POOLINGS:
         raise ValueError(f"pooling {chosen.pooling!r} is not one of {POOLINGS}")
@@ -103,6 +103,6 @@ def settings_of(path: str, given: dict[str, Any]) -> Settings:
     return replace(chosen, normalize=cosine, similarity="cosine" if cosine else "dot")
 
 
-def _hub_settings(name: str) -> Path:
+def small_files(name: str) -> Path:
     """The small files of a model on the hub, its card among them, taken from the local cache if they are there."""
     return Path(snapshot_download(name, allow_patterns=["*.json", "*/config.json", "README.md"]))

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("huggingface_hub", reason="training needs huggingface_hub")
 pytest.importorskip("torch", reason="the checks look for PyTorch, without importing it")
 
+from training.guided import checks
 from training.guided.checks import check, check_disk
 from training.guided.facts import read_facts
 from training.guided.request import Request
@@ -72,6 +73,29 @@ def test_checks_import_no_pytorch(teacher: Path, log: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("call", ["main(['train', '--teacher', 'x', '--out', 'y'])", "typeahead.distill('x', 'y')"])
+@pytest.mark.parametrize("missing", ["huggingface_hub", "torch", "onnx"])
+def test_without_the_extra_the_command_that_installs_it_is_named(call: str, missing: str) -> None:
+    code = f"""
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == {missing!r} else find(name, package)
+sys.modules[{missing!r}] = None
+import typeahead
+from typeahead.cli import main
+sys.exit({call})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{missing} is not installed: pip install" in done.stderr.splitlines()[-1]
+
+
+def test_a_tracker_that_is_not_there_is_refused(teacher: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--track paper is not one of aim" in problem(request(teacher, log, trackers=("paper",)))
+    monkeypatch.setitem(checks._TRACKERS, "wandb", ("no_such_package",))
+    assert "pip install no_such_package" in problem(request(teacher, log, trackers=("wandb",)))
 
 
 def test_a_plan_is_printed_without_any_work(

@@ -16,7 +16,7 @@ pytest.importorskip("transformers", reason="training needs transformers")
 pytest.importorskip("accelerate", reason="training needs accelerate")
 
 import typeahead  # noqa: E402
-from tests.training.conftest import sentence  # noqa: E402
+from tests.training.conftest import WORDS, sentence  # noqa: E402
 from tests.training.tiny import write_collection  # noqa: E402
 from training.exporting.export import encode_with_student  # noqa: E402
 from training.guided import making, pushing  # noqa: E402
@@ -127,6 +127,18 @@ def test_a_run_of_something_else_is_left_alone(
     (run / "request.json").write_text(json.dumps({"seed": 5}))
     with Reporter() as reporter, pytest.raises(TrainingError, match="another teacher, queries"):
         making.make(request(teacher_folder, log, documents, tmp_path), reporter)
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_a_log_of_a_few_queries_is_enough_to_begin(count: int, teacher_folder: Path, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    few = tmp_path / "few.txt"
+    few.write_text("".join(f"{sentence(rng)} {word}\n" for word in WORDS[:count]))
+    asked = replace(request(teacher_folder, few, few, tmp_path), passages=())
+    with Reporter() as reporter:
+        judged = making.make(asked, reporter)
+    assert typeahead.load(asked.out).encode(["boil"]).shape == (1, 32)
+    assert str(judged)
 
 
 def test_judged_queries_teach_a_student_to_rank(
