@@ -89,6 +89,7 @@ def test_a_student_of_any_family_is_trained_and_exported(folder: Path, tmp_path:
     export.main(["student", str(path), str(run), str(out)])
     encoder = typeahead.load(out)
     assert encoder.tokenizer.vocabulary_size == 150
+    assert "vocabulary: 150 of the teacher's tokens" in (out / "README.md").read_text()
     expected = export.encode_with_student(load_student(run), export.precise_teacher(read_recipe(path)), TEXTS)
     assert cosines(encoder.encode(TEXTS), expected).min() > 0.99
     if not isinstance(encoder, TransformerEncoder):
@@ -116,6 +117,7 @@ def test_the_teacher_is_exported_as_a_passage_encoder_with_this_vocabulary(folde
     export.main(["teacher", str(path), str(tmp_path / "passages")])
     encoder = typeahead.load(tmp_path / "passages")
     assert encoder.tokenizer.vocabulary_size == 150
+    assert "vocabulary: 150 of the teacher's tokens" in (tmp_path / "passages" / "README.md").read_text()
     own = export.precise_teacher(read_recipe(path))
     assert cosines(encoder.encode(TEXTS), own.encode(TEXTS, prompt="passage: ")).min() > 0.99
 

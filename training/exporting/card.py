@@ -182,6 +182,8 @@ def _facts(teacher: About) -> dict[str, str]:
     if teacher.dim:
         length = ", of length 1" if teacher.similarity == "cosine" else ""
         facts["vectors"] = f"{teacher.dim} dimensions, compared by {teacher.similarity}{length}"
+    if teacher.tokens:
+        facts["vocabulary"] = f"{teacher.tokens:,} of the teacher's tokens. All other words are spelt with them"
     if teacher.query_prompt:
         facts[_BEFORE_QUERIES] = f"`{teacher.query_prompt}`. Give the model the query alone"
     return facts

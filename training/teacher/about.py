@@ -37,6 +37,8 @@ class About:
     #: Empty or 0 if the teacher was not loaded.
     similarity: str = ""
     dim: int = 0
+    #: Tokens of the student's vocabulary, if it is a part of the teacher's.
+    tokens: int = 0
     query_prompt: str = ""
 
 
@@ -51,6 +53,7 @@ def about(recipe: TeacherRecipe, teacher: TorchTeacher | None = None) -> About:
         base=", ".join(_texts(card.get("base_model"))),
         similarity=teacher.similarity if teacher else "",
         dim=teacher.dim if teacher else 0,
+        tokens=teacher.cut_to if teacher else 0,
         query_prompt=teacher.query_prompt if teacher else recipe.query_prompt or "",
     )
 

@@ -27,7 +27,7 @@ class CutTeacher(TorchTeacher):
 
     def __init__(self, teacher: TorchTeacher, vocabulary: Vocabulary, name: str = "the vocabulary") -> None:
         self.__dict__.update(copy.copy(teacher).__dict__)
-        self._own = vocabulary
+        self._own, self.cut_to = vocabulary, len(vocabulary.rows)
         tokens = vocabulary.tokenizer
         known = teacher.tokenizer.get_vocab()
         if any(known.get(piece) != int(vocabulary.rows[number]) for piece, number in tokens.get_vocab().items()):

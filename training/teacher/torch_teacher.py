@@ -48,6 +48,9 @@ class TorchTeacher:
             (:func:`training.architectures.check_code`); or its settings make no sense.
     """
 
+    #: The number of tokens that a vocabulary was cut to; 0 for all that the teacher has.
+    cut_to = 0
+
     def __init__(
         self,
         path: str,
