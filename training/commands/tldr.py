@@ -3,7 +3,8 @@
 The result is a BEIR folder with training judgements, to measure stage 2 on. A query is the description of a command
 ("Rename multiple files."). Its passage is the rest of the page: the command's name, and what its examples do. People
 wrote the descriptions in their own words, so many words differ from the page. A tenth of the queries, chosen by a hash,
-is the test split, and another tenth is dev.
+is the test split, and another tenth is dev. ``log.txt`` has the queries of the training split, a line each, as a log
+for ``typeahead train``.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def write_folder(pages: Iterator[tuple[str, str, str, str]], folder: Path) -> di
         corpus.append(json.dumps({"_id": key, "title": title, "text": text}, ensure_ascii=False))
         answers.setdefault(query, []).append(key)
     queries: list[str] = []
+    log: list[str] = []
     judgements: dict[str, list[str]] = {"train": [], "dev": [], "test": []}
     counts = dict.fromkeys(judgements, 0)
     for number, (query, keys) in enumerate(answers.items()):
@@ -74,8 +76,10 @@ def write_folder(pages: Iterator[tuple[str, str, str, str]], folder: Path) -> di
         split = split_of(query)
         judgements[split] += [f"q{number}\t{key}\t1" for key in keys]
         counts[split] += 1
+        if split == "train":
+            log.append(" ".join(query.split()))
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    for name, lines in (("corpus.jsonl", corpus), ("queries.jsonl", queries)):
+    for name, lines in (("corpus.jsonl", corpus), ("queries.jsonl", queries), ("log.txt", log)):
         (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     for split, lines in judgements.items():
         text = "\n".join(["query-id\tcorpus-id\tscore", *lines]) + "\n"

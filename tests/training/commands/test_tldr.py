@@ -36,3 +36,5 @@ def test_pages_become_a_judged_collection(tmp_path: Path, caplog: pytest.LogCapt
     assert str(collection.get("mv").whole()) == "mv Rename: mv old --force new"
     assert len(collection) == 62
     assert "Move files." in splits[tldr.split_of("Move files.")].queries.values()
+    log = (folder / "log.txt").read_text().splitlines()
+    assert sorted(log) == sorted(splits["train"].queries.values())
