@@ -12,6 +12,7 @@ from training.architectures import check_family, check_passages
 from training.exporting.replacing import check_replaceable, files_of_model
 from training.gathering import Source
 from training.guided.facts import TeacherFacts, megabytes, read_facts
+from training.guided.judged_size import JudgedSize
 from training.guided.request import FAMILIES, Request
 from typeahead.errors import TrainingError, TypeaheadError
 from typeahead.models.config import ModelConfig, is_plain_name
@@ -43,6 +44,8 @@ class Checked:
     no_passages: str
     #: The folder and configuration of the model to start from.
     start: tuple[Path, ModelConfig] | None
+    #: The size of the collection to learn ranking from.
+    judged: JudgedSize | None
     #: What the user should know, a sentence each.
     remarks: tuple[str, ...]
 
@@ -78,7 +81,8 @@ def check(request: Request) -> Checked:
         remarks.append(f"The table has {facts.rows:,} rows for {facts.tokens:,} tokens; the others are left out.")
     if not facts.stated:
         remarks.append(f"Pooling is {facts.settings.pooling} and similarity {facts.settings.similarity}, as you state.")
-    return Checked(facts, families, no_passages, start, tuple(remarks))
+    judged = JudgedSize.of(Path(request.judged), longest=facts.settings.max_length) if request.judged else None
+    return Checked(facts, families, no_passages, start, judged, tuple(remarks))
 
 
 def check_disk(folder: Path, needed: float) -> None:

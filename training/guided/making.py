@@ -31,7 +31,6 @@ from training.guided.planning import gathered_for, longest_text
 from training.guided.recipes import BATCH, NEGATIVES, RANKED, teacher_recipe, write_recipe
 from training.guided.reporting import Reporter
 from training.guided.request import Request
-from training.guided.starting import start_from
 from training.ranking.contrast import Contrast
 from training.ranking.mine import Mining
 from training.ranking.recipe import read_stage2
@@ -39,6 +38,7 @@ from training.recipe import Recipe, read_recipe
 from training.stage1.best import overall
 from training.stage1.distill import Run
 from training.stage1.prepared import Prepared, prepare
+from training.stage1.start import start_from
 from training.students.files import STUDENT
 from training.teacher.torch_teacher import TorchTeacher
 from typeahead.errors import TrainingError
@@ -82,10 +82,12 @@ class _Making:
         torch.set_num_threads(self._threads)
         self._max_tokens = longest_text(checked)
         self._prepared: Prepared | None = None
+        self._ranking_passes = 0
 
     def run(self) -> Judged:
         """All of it."""
         decided = self._decide()
+        self._ranking_passes = decided["ranking passes"]
         runs = []
         for name, family in (("static", "static"), ("student", decided["family"])):
             if not decided["batches"][name]:
@@ -124,6 +126,7 @@ class _Making:
             name=name,
             batches=max(count, 1),
             max_tokens=self._max_tokens,
+            ranking_passes=self._ranking_passes,
         )
         return read_recipe(path)
 
@@ -137,7 +140,11 @@ class _Making:
             return found
         request, checked = self._request, self._checked
         expected = Speeds.expected(threads=self._threads, bfloat16=self._teacher.dtype == "bfloat16")
-        speeds = Speeds(reading_speed(self._teacher, checked.facts.layer_weights), expected.learning)
+        reading = reading_speed(self._teacher, checked.facts.layer_weights)
+        # Until there is a student to measure, learning is taken to be as much slower or faster than expected. That of a
+        # tiny teacher says little, because it has no large products.
+        factor = min(max(reading / expected.reading, 0.25), 4.0)
+        speeds = Speeds(reading, expected.learning * factor)
         gathered, made = gathered_for(
             request, checked, speeds, self._teacher.tokenizer.backend_tokenizer, passed=self._passed()
         )
@@ -151,7 +158,8 @@ class _Making:
             "family": made.family,
             "batches": {"static": _UNKNOWN if made.static else 0, "student": _UNKNOWN},
             "static": made.static,
-            "ending": made.ending,
+            "ranking passes": made.ranking_passes,
+            "ending": made.ranking + made.ending,
             # Seconds, so that a run that is continued has no more time than one that was not stopped.
             "passed": self._passed(),
         }
@@ -166,7 +174,7 @@ class _Making:
         recipe = self._recipe(name, family, _UNKNOWN)
         run = self._new_run(recipe, self._folder / name, trackers=())
         texts = len(run.texts)
-        once = learning_seconds(run) * texts
+        once = learning_seconds(run) * int(run.texts.lengths.sum())
         if name == "static":
             passes = min(decided["static"] / once, _STATIC_PASSES)
         else:
@@ -223,7 +231,10 @@ class _Making:
         """Let the student learn to rank by the judgements; returns the folder of what came of it."""
         self._reporter.say("Learning from the judged queries.")
         stage2 = read_stage2(recipe.path)
-        Mining(recipe, stage2, stage2.mining(NEGATIVES), run, self._accelerator).mine()
+        # Training looks the passages' vectors up by their texts, so the teacher reads each passage once.
+        cache = self._prepare(recipe).cache
+        Mining(recipe, stage2, stage2.mining(NEGATIVES), run, self._accelerator, cache=cache).mine()
+        self._reporter.say("The negatives are there. The student is trained on them.")
         Contrast(recipe, stage2, stage2.training(RANKED), run, self._accelerator).train()
         return run / RANKED
 

@@ -12,8 +12,9 @@ from training.teacher.torch_teacher import TorchTeacher
 
 #: Token id sequences to measure with, as long as a query with its special tokens, and how many.
 _LENGTH, _SEQUENCES = 14, 192
-#: Batches of training to measure with, after one that warms up.
-_BATCHES = 3
+#: Batches of training to measure with, after one that warms up. They are of texts of all lengths, because the longest
+#: take many times as long as the shortest.
+_BATCHES = 8
 
 
 def reading_speed(teacher: TorchTeacher, weights: int) -> float:
@@ -27,13 +28,12 @@ def reading_speed(teacher: TorchTeacher, weights: int) -> float:
 
 
 def learning_seconds(run: Run) -> float:
-    """Seconds of training a text takes. The run's student is changed, so the run is good for nothing else."""
-    size = run.recipe.stages[0].batch
+    """Seconds of training that a token takes. The run's student is changed, so the run is good for nothing else."""
     run.try_batches(1)
     if run.teacher.device.type == "cuda":
         torch.cuda.synchronize()
     began = time.perf_counter()
-    count = run.try_batches(_BATCHES)
+    tokens = run.try_batches(_BATCHES)
     if run.teacher.device.type == "cuda":
         torch.cuda.synchronize()
-    return (time.perf_counter() - began) / (count * size)
+    return (time.perf_counter() - began) / tokens

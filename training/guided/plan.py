@@ -26,8 +26,13 @@ _LEARNING = 1.6e10
 _BEGINNING = 20.0
 #: The share of the time that judging takes, and what is kept back because nothing is quite as planned.
 _JUDGING, _RESERVE = 0.04, 0.06
-#: The share of the time for the static student, which comes first, and for learning from judgements, if there are any.
-_STATIC, _RANKING = 0.06, 0.15
+#: The share of the time for the static student, which comes first, and the most that learning from judgements may take.
+_STATIC, _MOST_RANKING = 0.06, 0.5
+#: Passes over the judged queries, at most. The first gains most.
+_RANKING_PASSES = 3
+#: How many times as long as in distillation a token takes there, because it is encoded twice; and a token of a passage,
+#: compared with one of a query, because attention grows with the length.
+_TWICE, _LONG = 1.7, 1.1
 #: Passes over the texts: those that a plan is made with, and the most that are of use.
 _PASSES, MOST_PASSES = 3, 12
 #: With fewer texts times passes, "auto" takes a GRU instead of layers of the teacher. It is a guess: where the one gets
@@ -69,6 +74,10 @@ class Plan:
     vectors: float
     static: float
     training: float
+    #: Learning from judged queries, which includes the teacher's vectors of their passages.
+    ranking: float
+    #: Passes over those queries.
+    ranking_passes: int
     ending: float
     #: Bytes.
     memory: float
@@ -77,7 +86,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.beginning + self.table + self.vectors + self.static + self.training + self.ending
+        return self.beginning + self.table + self.vectors + self.static + self.training + self.ranking + self.ending
 
     def __str__(self) -> str:
         """The plan as a person reads it."""
@@ -87,7 +96,8 @@ class Plan:
             (f"the teacher's vectors of {self.texts:,} texts", self.vectors),
             ("the static student", self.static),
             (f"the {self.family} student, {self.passes:.1f} passes over the texts", self.training),
-            ("the rest: judgements, figures, export", self.ending),
+            ("learning from judged queries", self.ranking),
+            ("the rest: figures, export", self.ending),
         ]
         lines = [f"  {minutes(seconds):>7}  {what}" for what, seconds in times if seconds >= 0.5]
         lines.append(f"  {minutes(self.seconds):>7}  in all")
@@ -111,6 +121,20 @@ def student_weights(checked: Checked, family: str) -> float:
     return checked.facts.layer_weights + 2 * dim**2 / 8
 
 
+def _ranking(checked: Checked, speeds: Speeds, most: float) -> tuple[float, int]:
+    """Seconds of learning from judgements, and the passes over their queries; in ``most`` seconds, if one pass fits.
+
+    The teacher reads the passages, then the queries are learnt. They take as long as a causal student's.
+    """
+    if checked.judged is None:
+        return 0.0, 0
+    size, weights = checked.judged, max(checked.facts.layer_weights, 1)
+    passages = _LONG * size.passages * size.passage_tokens * weights / speeds.reading
+    once = _TWICE * size.queries * size.query_tokens * weights / speeds.learning
+    passes = max(1, min(_RANKING_PASSES, int((most - passages) / max(once, 1e-9))))
+    return passages + passes * once, passes
+
+
 def plan(
     request: Request, checked: Checked, speeds: Speeds, *, available: int, tokens: float, passed: float = 0.0
 ) -> Plan:
@@ -130,8 +154,9 @@ def plan(
     reading = speeds.reading / max(facts.layer_weights, 1)
     beginning = passed or _BEGINNING
     table = 0.0 if checked.start else facts.rows * (1 + special) / reading
-    ending = (_JUDGING + (_RANKING if request.judged else 0)) * total + 15 + facts.weights / 10e6
-    rest = max(total * (1 - _RESERVE) - beginning - table - ending, 1.0)
+    ending = _JUDGING * total + 15 + facts.weights / 10e6
+    ranking, ranking_passes = _ranking(checked, speeds, _MOST_RANKING * total)
+    rest = max(total * (1 - _RESERVE) - beginning - table - ranking - ending, 1.0)
     # Who names a family gets that family. "auto" has the static student to compare with.
     static = 0.0 if request.family != "auto" or checked.start else min(_STATIC * total, rest / 4)
     rest -= static
@@ -171,6 +196,8 @@ def plan(
         vectors=vectors,
         static=static,
         training=passes * texts * once,
+        ranking=ranking,
+        ranking_passes=ranking_passes,
         ending=ending,
         memory=memory,
         disk=disk,

@@ -30,13 +30,24 @@ _RATES: Mapping[str, Mapping[str, list[float]]] = {
 #: The rate at which a student learns to rank. It took a student from 94.4 to 100.8% of its teacher on pages that it was
 #: trained on, and the paper's, 5e-6, to 95.2% (training/README.md).
 _RANKING_RATE = 1e-4
+#: Queries of a step that are encoded together.
+_CHUNK = 16
 #: The rounds in which it does: negatives that its own search finds, then the training.
 NEGATIVES, RANKED = "near", "ranked"
 #: The part of those rates at which a finished student is tuned.
 _TUNED = 0.4
 
 
-def write_recipe(request: Request, checked: Checked, family: str, *, name: str, batches: int, max_tokens: int) -> Path:
+def write_recipe(
+    request: Request,
+    checked: Checked,
+    family: str,
+    *,
+    name: str,
+    batches: int,
+    max_tokens: int,
+    ranking_passes: int = 0,
+) -> Path:
     """Write the recipe of a student into the folder of the run, as ``NAME.toml``, and return its path.
 
     Args:
@@ -46,6 +57,7 @@ def write_recipe(request: Request, checked: Checked, family: str, *, name: str, 
         name: of the recipe's file.
         batches: how many batches to train.
         max_tokens: the longest text, in tokens.
+        ranking_passes: passes over the judged queries, if there are any.
     """
     path = request.folder / f"{name}.toml"
     entries = {
@@ -59,7 +71,8 @@ def write_recipe(request: Request, checked: Checked, family: str, *, name: str, 
         "student": {**_student(checked, family), "max_tokens": max_tokens},
         "stages": [_stage(request, checked, family, batches)],
     }
-    text = to_toml(entries | (_ranking(request.judged) if name == "student" and request.judged else {}))
+    ranked = name == "student" and request.judged
+    text = to_toml(entries | (_ranking(request.judged, max(ranking_passes, 1)) if ranked else {}))
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
@@ -104,7 +117,7 @@ def _student(checked: Checked, family: str) -> dict[str, Any]:
     }
 
 
-def _ranking(judged: str) -> dict[str, Any]:
+def _ranking(judged: str, passes: int) -> dict[str, Any]:
     """The tables of stage 2. The passages' vectors stay as they are, so an index does, too."""
     return {
         "data": {"collection": str(Path(judged).resolve()), "split": "train"},
@@ -114,6 +127,9 @@ def _ranking(judged: str) -> dict[str, Any]:
                 "name": RANKED,
                 "groups": [f"mine:{NEGATIVES}"],
                 "passages": "frozen",
+                "epochs": passes,
+                # Queries of similar length are encoded together: padding would take longer than encoding them twice.
+                "chunk": _CHUNK,
                 "rate": _RANKING_RATE,
                 "warmup": 0.1,
                 "development": 0.05,

@@ -1,4 +1,4 @@
-"""A student that continues from a model: ``--start``."""
+"""The sizes of a student that continues from a model: ``--start``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from training.student_recipes import StudentRecipe
-from training.students import Student, build
-from training.students.shipped import load_weights
-from training.teacher.about import revision_of
-from training.teacher.torch_teacher import TorchTeacher
 from typeahead.encoders.weights import read_tensors
 from typeahead.errors import TrainingError
 from typeahead.models.config import ModelConfig
@@ -42,21 +37,3 @@ def student_entries(folder: Path, config: ModelConfig) -> dict[str, Any]:
         "attention_bits": shape.get("attention_bits", 8),
         **trained,
     }
-
-
-def start_from(folder: Path, config: ModelConfig, teacher: TorchTeacher, recipe: StudentRecipe) -> Student:
-    """A student with the weights of a model folder.
-
-    Raises:
-        TrainingError: the model has another teacher.
-        ValueError: its weights do not fit the teacher's sizes.
-    """
-    revision = revision_of(teacher)
-    if config.teacher.revision and config.teacher.revision != revision:
-        raise TrainingError(
-            f"--start {folder} was made for {config.teacher.name} with the weights {config.teacher.revision[:12]}, and "
-            f"{teacher.name} has {revision[:12]}: they are not the same teacher"
-        )
-    student = build(recipe, teacher, np.ones(teacher.model.config.vocab_size, np.int64))
-    load_weights(student, folder)
-    return student

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from training.data import Collection
 from training.ranking.encoding import PassageEncoder, blocks, encode, passage_ids
 from training.teacher.torch_teacher import TorchTeacher
+from training.teacher.vectors import VectorCache
 
 #: Passages in a file. A kill costs at most this many.
 SHARD = 16_384
@@ -42,15 +43,24 @@ class CollectionVectors:
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:05d}.npy"
 
-    def fill(self, *, process: int = 0, processes: int = 1) -> None:
-        """Encode the missing files of this process's share."""
+    def fill(self, *, process: int = 0, processes: int = 1, cache: VectorCache | None = None) -> None:
+        """Encode the missing files of this process's share.
+
+        With a ``cache``, which needs a single process, it keeps each vector by its text, too. A round of training with
+        a frozen passage encoder finds them there.
+        """
         encoder = PassageEncoder(self._teacher)
         mine = [number for number in range(process, len(self._blocks), processes) if not self._path(number).is_file()]
         total = sum(len(self._blocks[number]) for number in mine)
         with tqdm(total=total, desc="passages", unit="passage", disable=None, mininterval=5) as progress:
             for number in mine:
                 texts = [self._collection[row].whole() for row in self._blocks[number]]
-                vectors = encode(encoder, passage_ids(self._teacher, texts), self._teacher.device).astype(np.float16)
+                if cache is not None and (plain := [text for text in texts if isinstance(text, str)]) == texts:
+                    cache.fill(plain, prompt=self._teacher.passage_prompt, label="passages")
+                    vectors = cache.get(plain, prompt=self._teacher.passage_prompt)
+                else:
+                    vectors = encode(encoder, passage_ids(self._teacher, texts), self._teacher.device)
+                vectors = vectors.astype(np.float16)
                 if not np.isfinite(vectors).all():
                     raise ValueError(f"{self._teacher.name} gave a vector that is not finite: try dtype float32")
                 partial = self._path(number).with_suffix(".partial")

@@ -35,6 +35,7 @@ from training.ranking.round_folders import (
 )
 from training.recipe import Recipe, check_teacher, read_recipe
 from training.stage1.parallel import accelerator_of
+from training.teacher.vectors import VectorCache
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +46,22 @@ Search = Callable[[Sequence[str]], list[tuple[np.ndarray, np.ndarray]]]
 
 
 class Mining:
-    """One round, in its folder."""
+    """One round, in its folder. If there is a ``cache``, it keeps the vectors of passages by their texts, too."""
 
-    def __init__(self, recipe: Recipe, stage2: Stage2, miner: MineRecipe, run: Path, accelerator: Accelerator) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        stage2: Stage2,
+        miner: MineRecipe,
+        run: Path,
+        accelerator: Accelerator,
+        *,
+        cache: VectorCache | None = None,
+    ) -> None:
         if stage2.data is None:
             raise ValueError(f"{stage2.path}: mining needs a [data] table")
         self._recipe, self._stage2, self._miner, self._run = recipe, stage2, miner, run
-        self._accelerator = accelerator
+        self._accelerator, self._cache = accelerator, cache
         self.folder = run / miner.name
         self._judged = open_judged(stage2.data)
         claim(self.folder, fingerprint(recipe, stage2, miner, run, collection=self._judged.collection.digest))
@@ -67,7 +77,8 @@ class Mining:
         device = self._accelerator.device
         student, teacher = open_models(self._recipe, self._run, miner.by, device)
         vectors = CollectionVectors(Path(self._recipe.cache), teacher, collection)
-        vectors.fill(process=self._accelerator.process_index, processes=self._accelerator.num_processes)
+        process, processes = self._accelerator.process_index, self._accelerator.num_processes
+        vectors.fill(process=process, processes=processes, cache=self._cache)
         self._accelerator.wait_for_everyone()
         longest = self._recipe.student.max_tokens
 

@@ -13,7 +13,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,8 @@ from training.stage1.objectives import Objectives
 from training.stage1.optimizers import optimizers_of, set_rates
 from training.stage1.parallel import accelerator_of, share_gradients
 from training.stage1.prepared import Prepared, prepare
-from training.students import Student, build, load_student, save_student
+from training.stage1.start import start_of
+from training.students import Student, build, save_student
 from training.students.files import STUDENT, read_metadata
 from training.students.rounding import set_rounding
 from training.teacher.torch_teacher import TorchTeacher
@@ -117,17 +117,20 @@ class Run:
         self._stop = True
 
     def try_batches(self, count: int) -> int:
-        """Train up to ``count`` batches of the first stage, to measure what they take; returns how many there were."""
+        """Train ``count`` batches of the first stage, from its shortest texts to its longest; returns their tokens.
+
+        This is for measuring what training takes.
+        """
         stage = self.recipe.stages[0]
         rows = self.prepared.corpus.rows(stage)
         objectives = Objectives(stage, self.texts, rows, self.teacher, self.prepared.cache, self.recipe.seed)
         optimizers = optimizers_of(self.student, stage)
         set_rates(optimizers, stage, 0, stage.length(len(rows))[1])
-        done = 0
-        for part in islice(self.texts.batches(stage.batch, np.random.default_rng(done), rows=rows), count):
-            self._batch((0, 0, done), stage, objectives, optimizers, part)
-            done += 1
-        return done
+        batches = list(self.texts.batches(stage.batch, np.random.default_rng(0), rows=rows, by_length=True))
+        chosen = [batches[int((number + 0.5) / count * len(batches))] for number in range(count)]
+        for number, part in enumerate(chosen):
+            self._batch((0, 0, number), stage, objectives, optimizers, part)
+        return int(sum(self.texts.lengths[part].sum() for part in chosen))
 
     @property
     def _result(self) -> Path:
@@ -296,14 +299,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
     parser.add_argument(
-        "--start", type=Path, metavar="RUN", help="a finished run, whose student this one continues (default: none)"
+        "--start", type=Path, metavar="RUN", help="a finished run, or a model, to continue from (default: none)"
     )
     options = parser.parse_args(arguments)
     recipe = read_recipe(options.recipe)
     check_files(recipe)
     out = options.out or Path("runs") / recipe.name
-    start = (lambda _teacher: load_student(options.start)) if options.start else None
-    Run(recipe, out, threads=options.threads, cpu=options.cpu, start=start).train()
+    start = start_of(options.start, recipe) if options.start else None
+    command = f"python -m training.stage1.distill {options.recipe}"
+    command += f" --start {options.start}" if options.start else ""
+    Run(recipe, out, threads=options.threads, cpu=options.cpu, start=start, command=command).train()
 
 
 if __name__ == "__main__":

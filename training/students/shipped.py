@@ -1,7 +1,8 @@
 """Students from exported models: the quantised weights of a model folder, back in PyTorch, to be trained on.
 
 A weight that was rounded to eight bits comes back a little off, which training mends. One of four bits comes back as it
-is, because a student of four bits was trained with its weights rounded.
+is, because a student of four bits was trained with its weights rounded. A student may have a layer where the model has
+a linear read-out or nothing: it then starts with what the model computes.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ def load_weights(student: Student, folder: Path) -> None:
         tensors |= read_tensors(path)
     try:
         if isinstance(student, Static):
-            state = _static(tensors)
+            state = _static(tensors, student)
         elif isinstance(student, ResidualGRU):
-            state = _recurrent(tensors, student.layers)
+            state = _recurrent(tensors, student)
         elif isinstance(student, Causal):
             state = _causal(tensors, student)
         else:
@@ -78,7 +79,7 @@ def _blocks(tensors: Mapping[str, Any], name: str, inputs: int) -> Tensor:
     return _tensor((values * scale[:, :, None]).reshape(outputs, -1)[:, :inputs])
 
 
-def _static(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+def _static(tensors: Mapping[str, Any], student: Static) -> dict[str, Tensor]:
     # Without weights, they are in the table's rows: the vectors have the same directions.
     weight = tensors.get("weight", np.ones(len(tensors["table"]), np.float32))
     state = {
@@ -88,27 +89,53 @@ def _static(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
     for name in ("inner", "outer"):
         if name in tensors:
             state |= {f"{name}.weight": _columns(tensors, name), f"{name}.bias": _tensor(tensors[f"{name}.bias"])}
+    if "inner" not in tensors:
+        # The student's own layer, if it has one, adds nothing yet.
+        state = {**student.state_dict(), **state}
     return state
 
 
-def _recurrent(tensors: Mapping[str, Any], layers: int) -> dict[str, Tensor]:
+def _recurrent(tensors: Mapping[str, Any], student: ResidualGRU) -> dict[str, Tensor]:
     state = {
         "table.weight": _tensor(_rows(tensors, "table")),
         "log_weights.weight": _tensor(np.log(tensors["token_weight"])),
     }
     if "readout" in tensors:
-        state["readout.weight"] = _columns(tensors, "readout")
+        readout = _columns(tensors, "readout")
+        state |= _layer_for(readout, student) if student.units else {"readout.weight": readout}
     else:
         # The layer reads the mean and the states by two products.
         state["inner.weight"] = torch.cat([_columns(tensors, "inner"), _columns(tensors, "inner.states")], 1)
         state["outer.weight"] = _columns(tensors, "outer")
         state |= {f"{name}.bias": _tensor(tensors[f"{name}.bias"]) for name in ("inner", "outer")}
-    for number in range(layers):
+    for number in range(student.layers):
         before = f"{number}." if number else ""
         for own, name in (("ih", "input"), ("hh", "recurrent")):
             state[f"gru.weight_{own}_l{number}"] = _columns(tensors, f"{before}{name}")
             state[f"gru.bias_{own}_l{number}"] = _tensor(tensors[f"{before}{name}.bias"])
     return state
+
+
+def _layer_for(readout: Tensor, student: ResidualGRU) -> dict[str, Tensor]:
+    """The weights of a student's layer that computes what a linear read-out (dim, states) did, as well as it can.
+
+    GELU(x) - GELU(-x) is x, so two units pass on one dimension of the read-out's closest approximation by so many.
+    Units that are left over start as the student has them, and add nothing. The read-out corrected a mean of any
+    length, and the layer corrects one of length 1. Means of trained students are about that long.
+    """
+    state = {name: weight for name, weight in student.state_dict().items() if name.startswith(("inner", "outer"))}
+    left, sizes, right = torch.linalg.svd(readout, full_matrices=False)
+    rank = min(student.units // 2, len(sizes))
+    roots = sizes[:rank].sqrt()
+    reads, writes = roots.unsqueeze(1) * right[:rank], left[:, :rank] * roots
+    paired = slice(0, 2 * rank)
+    inner, outer = state["inner.weight"].clone(), torch.zeros_like(state["outer.weight"])
+    inner[paired, : student.dim] = 0
+    inner[paired, student.dim :] = torch.cat([reads, -reads])
+    outer[:, paired] = torch.cat([writes, -writes], 1)
+    bias = state["inner.bias"].clone()
+    bias[paired] = 0
+    return {"inner.weight": inner, "inner.bias": bias, "outer.weight": outer, "outer.bias": state["outer.bias"]}
 
 
 def _causal(tensors: Mapping[str, Any], student: Causal) -> dict[str, Tensor]:

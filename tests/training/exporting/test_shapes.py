@@ -18,9 +18,9 @@ from tests.training.architectures import TOKENIZERS, WIDTH, write_teacher  # noq
 from tests.training.conftest import WORDS, sentence  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.families import FAMILIES  # noqa: E402
-from training.guided.starting import start_from  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.stage1 import distill  # noqa: E402
+from training.stage1.start import start_from  # noqa: E402
 from training.students import build, load_student, save_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
