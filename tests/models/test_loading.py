@@ -15,6 +15,7 @@ import pytest
 import typeahead
 from tests.encoders.compiled_marks import needs_compiled_steps
 from typeahead.encoders.compiled.importing import VARIABLE
+from typeahead.encoders.compiled.vnni import supported
 from typeahead.encoders.loading import BEST, LIGHT, load_default
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.errors import ModelCorrupt, ModelError, ModelNotFound, ModelTooNew
@@ -41,12 +42,14 @@ def change_config(folder: Path, **values: Any) -> None:
 def test_shipped_models_are_whole_small_and_reproduce_their_golden_vectors(name: str) -> None:
     folder = find(name)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        if supported():
+            warnings.simplefilter("error")
         encoder = typeahead.load(name)
     assert encoder.config.name == name
-    # A graph rounds an entry to int8 the other way than its compiled step now and then: minilm-causal's has 0.99989.
     golden = Golden.read(folder)
-    assert golden.agreement(encoder.encode(golden.texts)) > 0.9998
+    # A graph rounds an entry to int8 the other way than its compiled step now and then: minilm-causal's has 0.99989.
+    # Without VNNI, the model may run in float32, which is nearer to its teacher than to what ships.
+    assert golden.agreement(encoder.encode(golden.texts)) > (0.9998 if supported() else 0.999)
     assert max(path.stat().st_size for path in folder.iterdir()) <= 25e6
     assert {path.name for path in folder.iterdir()} == {*encoder.config.files, "config.json"}
 
@@ -68,7 +71,7 @@ def test_the_float32_graph_agrees_with_the_int8_one(student: RecurrentEncoder) -
 
 
 def test_a_name_that_is_none_lists_those_that_are() -> None:
-    with pytest.raises(ModelNotFound, match="minilm-doc, minilm-gru"):
+    with pytest.raises(ModelNotFound, match="minilm-doc, minilm-first, minilm-gru"):
         typeahead.load("minilm-gur")
 
 
@@ -208,6 +211,13 @@ def test_a_processor_that_misses_the_golden_vectors_in_int8_runs_float32(folder:
             encoder = typeahead.load(folder)
     assert isinstance(encoder, RecurrentEncoder)
     assert cosines(encoder.encode(golden.texts), golden.vectors).min() > 0.999
+    # Golden vectors are those of int8 products, so float32 is further from them than int8 products have to be.
+    (folder / "golden.json").write_text(replace(golden, min_cosine=0.999999).to_json())
+    write_config(folder, read_config(folder, verify=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typeahead.encoders.recurrent.RecurrentEncoder", Saturating)
+        with pytest.warns(RuntimeWarning, match="running in float32"):
+            typeahead.load(folder)
 
 
 def test_weights_that_are_not_the_cards_are_refused(folder: Path) -> None:

@@ -17,17 +17,6 @@ def sentence(rng: random.Random) -> str:
     return " ".join(rng.choice(WORDS) for _ in range(rng.randrange(1, 8)))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tiny models run in float32 where int8 products saturate, which processors without VNNI do.
-
-    Their entries are random, so more of them are near the limits than in a real model.
-    """
-    marker = pytest.mark.filterwarnings("ignore:.*int8 products on this processor miss:RuntimeWarning")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(marker)
-
-
 @pytest.fixture(autouse=True)
 def _no_precision_from_another_test() -> Iterator[None]:
     """A process of ``accelerate`` has one precision, until its state is forgotten."""
