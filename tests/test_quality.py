@@ -50,8 +50,10 @@ def test_passages_in_int8_are_the_float32_teachers(teacher: object, passage_enco
     assert found.min() > 0.995
 
 
-# The mean over the development split's queries is 0.90, 0.91 and 0.97; far below it, something is broken.
-@pytest.mark.parametrize(("name", "mean"), [("minilm-gru", 0.88), ("minilm-static", 0.88), ("minilm-causal", 0.95)])
+# The mean over the development split's queries is 0.90, 0.91, 0.88 and 0.97; far below it, something is broken.
+@pytest.mark.parametrize(
+    ("name", "mean"), [("minilm-gru", 0.88), ("minilm-static", 0.88), ("minilm-first", 0.85), ("minilm-causal", 0.95)]
+)
 def test_queries_point_where_the_teacher_points(teacher: object, name: str, mean: float) -> None:
     found = cosines(typeahead.load(name).encode(QUERIES), teacher.encode(QUERIES))  # type: ignore[attr-defined]
     assert found.mean() > mean
