@@ -31,7 +31,7 @@ _STATIC, _MOST_RANKING = 0.06, 0.5
 #: Passes over the judged queries, at most. The first gains most.
 _RANKING_PASSES = 3
 #: How many times as long as in distillation a token takes there, because it is encoded twice; and a token of a passage,
-#: compared with one of a query, because attention grows with the length.
+#: compared with one of a query, because attention grows with the length. The first is a guess.
 _TWICE, _LONG = 1.7, 1.1
 #: Passes over the texts: those that a plan is made with, and the most that are of use.
 _PASSES, MOST_PASSES = 3, 12

@@ -12,7 +12,7 @@ from training.gathering.gathered import DEVELOPMENT, TRAINING
 from training.guided.checks import Checked
 from training.guided.plan import HIDDEN, READOUT, bits, has_bfloat16
 from training.guided.request import FAMILIES, Request
-from training.guided.starting import student_entries
+from training.guided.sizes import student_entries
 from training.guided.toml import to_toml
 from training.recipe import TeacherRecipe
 

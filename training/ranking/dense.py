@@ -55,7 +55,9 @@ class CollectionVectors:
         with tqdm(total=total, desc="passages", unit="passage", disable=None, mininterval=5) as progress:
             for number in mine:
                 texts = [self._collection[row].whole() for row in self._blocks[number]]
-                if cache is not None and (plain := [text for text in texts if isinstance(text, str)]) == texts:
+                # Some collections give passages as token ids.
+                plain = [text for text in texts if isinstance(text, str)]
+                if cache is not None and len(plain) == len(texts):
                     cache.fill(plain, prompt=self._teacher.passage_prompt, label="passages")
                     vectors = cache.get(plain, prompt=self._teacher.passage_prompt)
                 else:

@@ -22,6 +22,7 @@ from training.ranking.bm25 import BM25Index, words  # noqa: E402
 from training.ranking.encoding import encode_queries  # noqa: E402
 from training.students import load_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
+from training.teacher.vectors import VectorCache  # noqa: E402
 
 DOCUMENTS = [
     "The cat sat on the mat.",
@@ -115,6 +116,26 @@ def recipe(tmp_path: Path, folder: Path, rounds: str) -> Path:
 
 def run(path: Path, out: Path, *arguments: str) -> None:
     mine.main([str(path), *arguments, "--out", str(out), "--cpu", "--threads", "1"])
+
+
+def test_passages_that_are_kept_by_their_texts_are_read_once(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = TorchTeacher(str(folder / "teacher"))
+    collection = Collection(folder / "collection")
+    alone = dense.CollectionVectors(tmp_path / "alone", teacher, collection)
+    alone.fill()
+    cache = VectorCache(tmp_path / "cache", teacher)
+    kept = dense.CollectionVectors(tmp_path / "kept", teacher, collection)
+    kept.fill(cache=cache)
+    for (_, expected), (_, found) in zip(alone, kept, strict=True):
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+    texts = [str(passage.whole()) for passage in collection]
+    monkeypatch.setattr(TorchTeacher, "encode", lambda *_arguments, **_options: pytest.fail("a passage is read again"))
+    # As a round with a frozen passage encoder does.
+    later = VectorCache(tmp_path / "cache", teacher)
+    later.fill(texts, prompt=teacher.passage_prompt)
+    assert len(later.get(texts, prompt=teacher.passage_prompt)) == len(collection)
 
 
 def test_negatives_are_hits_that_are_not_relevant_in_tevatrons_form(tmp_path: Path, folder: Path) -> None:

@@ -17,7 +17,7 @@ from tests.training.conftest import WORDS  # noqa: E402
 from tests.training.exporting.test_export import FOLDS, TEXTS, exported, trained  # noqa: E402
 from training.exporting import export  # noqa: E402
 from training.families import student_recipe  # noqa: E402
-from training.guided.starting import student_entries  # noqa: E402
+from training.guided.sizes import student_entries  # noqa: E402
 from training.recipe import TeacherRecipe, read_recipe  # noqa: E402
 from training.stage1.start import start_of  # noqa: E402
 from training.students import build, save_student  # noqa: E402
