@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from typeahead.encoders.fold import FoldEncoder
 from typeahead.encoders.recurrent import RecurrentEncoder
 from typeahead.encoders.static import StaticEncoder
 from typeahead.encoders.transformer import TransformerEncoder
+
+# Commands that tests start warn on standard error that models run in float32, on processors without VNNI.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:minilm-gru:RuntimeWarning,ignore:minilm-doc:RuntimeWarning")
 
 # The same examples in each run, however slow the machine is. `--hypothesis-profile explore` draws new ones.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from tests.encoders.compiled_marks import needs_exact_int8
 from tests.recurrent import UNITS, by_numpy, write_folder
 from tests.texts import texts
 from typeahead.core.encoder import Encoder, IncrementalEncoder
@@ -38,6 +39,7 @@ def test_int8_steps_agree_with_the_formulas_in_float64(student: RecurrentEncoder
     assert cosines(student.encode([text]), expected[None].astype(np.float32))[0] > 0.999
 
 
+@needs_exact_int8
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("readout", [0, UNITS])
 def test_either_read_out_agrees_with_the_formulas_in_every_runtime(

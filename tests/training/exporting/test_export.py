@@ -31,6 +31,7 @@ from training.students.rounding import rounded_state  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.core.encoder import IncrementalEncoder  # noqa: E402
 from typeahead.encoders.causal import CausalEncoder  # noqa: E402
+from typeahead.encoders.compiled.vnni import supported  # noqa: E402
 from typeahead.encoders.recurrent import RecurrentEncoder  # noqa: E402
 from typeahead.encoders.static import StaticEncoder  # noqa: E402
 from typeahead.encoders.transformer import TransformerEncoder  # noqa: E402
@@ -164,9 +165,11 @@ def test_vectors_are_as_long_as_pytorchs_whatever_runs_them(
     encoder = exported(student, recipe, tmp_path)
     expected = export.encode_with_student(student, TorchTeacher.of(teacher), TEXTS)
     plain = {"compiled": False} if isinstance(encoder, CausalEncoder | RecurrentEncoder) else {}
+    # Random weights are near the limits, where int8 products saturate on processors without VNNI.
+    least = 0.995 if supported() else 0.98
     for one in (encoder, type(encoder)(encoder.config, tmp_path / "model", **plain)):
         found = one.encode(TEXTS)
-        assert agreements(found, expected).min() > 0.995
+        assert agreements(found, expected).min() > least
         if teacher.similarity == "cosine":
             np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 

@@ -14,6 +14,7 @@ pytest.importorskip("onnx", reason="training needs onnx")
 
 from onnx import TensorProto  # noqa: E402
 
+from tests.encoders.compiled_marks import needs_exact_int8  # noqa: E402
 from training.exporting.graphs import Graph, WeightsFile, quantize_columns  # noqa: E402
 from training.exporting.smoothing import divisors, input_peaks, random_ids  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
@@ -38,6 +39,7 @@ def error(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.square(found - expected).mean() / np.square(expected).mean())
 
 
+@needs_exact_int8
 def test_a_few_large_inputs_no_longer_cost_the_others_their_levels(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weight, rows = rng.normal(size=(64, 96)), rng.normal(size=(32, 96))
