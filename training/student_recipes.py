@@ -80,8 +80,11 @@ class CausalRecipe(StudentRecipe):
     #: How many of the teacher's layers: the first ones, unless ``teacher_layers`` names others.
     layers: Count = 1
     teacher_layers: tuple[Natural, ...] = ()
-    #: Input embeddings: "tied" to the teacher's, or "trained" from there.
-    table: Annotated[str, OneOf("tied", "trained")] = "tied"
+    #: Input embeddings: "tied" to the teacher's, or "trained" from there. "shared" ones are a product of the token
+    #: vectors, so that there is one table instead of two.
+    table: Annotated[str, OneOf("tied", "trained", "shared")] = "tied"
+    #: Units of each feed-forward layer, the strongest of the teacher's; 0 for all.
+    units: Natural = 0
     #: The share of the teacher's own pooling at the start, beside the mean of token vectors; 0 for none.
     pooled: Share = 0.0
     #: Whether there is a second read-out, for where unfinished text is going. The objective ``prefix`` trains it.

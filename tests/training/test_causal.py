@@ -45,12 +45,18 @@ def student(recipe: Recipe) -> Causal:
     return student.eval()
 
 
-@pytest.fixture(params=[{}, {"feed_forward_bits": 4}, {"feed_forward_bits": 4, "attention_bits": 4}], ids=str)
+@pytest.fixture(
+    params=[{}, {"feed_forward_bits": 4}, {"feed_forward_bits": 4, "attention_bits": 4}, {"own_words": False}], ids=str
+)
 def any_student(request: pytest.FixtureRequest, student: Causal) -> Causal:
-    """The student, or one of four bits with the same weights."""
+    """The student, or one of four bits or of one table with the same weights."""
     settings = student.settings
     other = Causal.empty(settings | {"trunk": settings["trunk"] | request.param})
-    other.load_state_dict(student.state_dict())
+    state = student.state_dict()
+    if other.projection is not None:
+        del state["trunk.words.weight"]
+        state |= {f"projection.{name}": weight for name, weight in other.projection.state_dict().items()}
+    other.load_state_dict(state)
     return other.eval()
 
 
@@ -91,6 +97,29 @@ def test_every_prefix_has_the_embedding_that_training_gave_it(student: Causal, r
         states, embedding = encoder.step(states, np.array((token,), np.int64))  # type: ignore[assignment]
         embeddings.append(embedding[0])
     assert cosines(np.array(embeddings), expected).min() > 0.998
+
+
+def test_shared_input_embeddings_start_as_the_closest_to_the_teachers(recipe: Recipe, tmp_path: Path) -> None:
+    teacher = TorchTeacher.of(recipe.teacher)
+    shared = CausalRecipe(layers=2, table="shared")
+    student = Causal.start(shared, teacher, np.ones(teacher.model.config.vocab_size, np.int64))
+    assert student.projection is not None
+    words, vectors = teacher.word_embeddings(), student.table.weight
+    with torch.no_grad():
+        error = (student.projection(vectors) - words).pow(2).sum()
+        # A teacher has more tokens than dimensions, so there is an error, and any other product has a larger one.
+        assert 0 < error < words.sub(words.mean(0)).pow(2).sum()
+        student.projection.weight.add_(0.01 * torch.randn_like(student.projection.weight))
+        assert (student.projection(vectors) - words).pow(2).sum() > error
+        # The start of every text counts most.
+        first = student.start_ids[0]
+    again = Causal.start(shared, teacher, np.ones(teacher.model.config.vocab_size, np.int64))
+    assert again.projection is not None
+    with torch.no_grad():
+        distances = (again.projection(vectors) - words).norm(dim=1)
+    assert distances[first] < distances.median()
+    exported(again.eval(), dataclasses.replace(recipe, student=shared), tmp_path)
+    assert not (tmp_path / "model" / "words.safetensors").exists()
 
 
 def test_where_unfinished_text_is_going_is_what_training_gave_it(recipe: Recipe, tmp_path: Path) -> None:

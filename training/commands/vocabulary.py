@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for file in options.texts:
         for example in read_examples(file):
             language = example.source.rpartition("/")[2]
-            texts[language if len(language) <= _CODE else "other"].append(example.text)
+            known = len(language) <= _CODE and language.isalpha()
+            texts[language if known else "other"].append(example.text)
     whole = AutoTokenizer.from_pretrained(options.teacher)
     settings = settings_of(options.teacher, {})
     keep = {

@@ -57,12 +57,16 @@ class CausalSizes(LayerForm):
     feed_forward_bits: int = 8
     #: The same for attention.
     attention_bits: int = 8
+    #: Units of each feed-forward layer, if they are fewer than the teacher's: 0 if not.
+    units: int = 0
 
     def shape(self) -> dict[str, int]:
         """Return the sizes for ``config.json``."""
         shape = {"layers": self.layers, "heads": self.heads, "width": self.width}
         if self.ahead:
             shape["readouts"] = 2
+        if self.units:
+            shape["units"] = self.units
         for name in ("feed_forward_bits", "attention_bits"):
             if (bits := getattr(self, name)) != 8:
                 shape[name] = bits
@@ -105,22 +109,33 @@ def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.n
 
 def write_weights(folder: Path, tensors: dict[str, np.ndarray]) -> tuple[WeightsFile, ...]:
     """Write the tensors, each of the two tables to a file of its own."""
-    parts: dict[str, dict[str, np.ndarray]] = {name: {} for name in _FILES}
-    for name, tensor in tensors.items():
-        part = name.split(".")[0] if name in ("words", "words.scale", "table", "table.scale") else "weights"
-        parts[part][name] = tensor
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for file in _FILES:
+        of_file = {name: tensor for name, tensor in tensors.items() if _file_of(name) == file}
+        # A student with shared input embeddings has no words of its own.
+        if of_file:
+            parts[file] = of_file
     return tuple(WeightsFile(folder / f"{name}.safetensors", part) for name, part in parts.items())
+
+
+def _file_of(tensor: str) -> str:
+    name = tensor.removesuffix(".scale")
+    return name if name in ("words", "table") else "weights"
 
 
 def write_causal_fold(path: Path, weights: tuple[WeightsFile, ...], sizes: CausalSizes) -> None:
     """Write the graph for the rows that the step looks up for a token, float16 (n, width + dim + 1).
 
-    A row holds the token's word embedding, its vector times its weight, and its weight. The graph multiplies by no
-    weight matrix, so it needs no int8 variant.
+    A row holds the token's word embedding, its vector times its weight, and its weight. A shared word embedding is a
+    product of the vector. The graph runs when a model is loaded, so it needs no int8 variant.
     """
-    graph = Graph(*weights, int8=False)
+    graph = _Step(weights, sizes, int8=False)
     weight = graph.op("Gather", graph.weight("token_weight"), "token")
-    word, vector = (graph.dequantize(*graph.rows(table, "token")) for table in ("words", "table"))
+    vector = graph.dequantize(*graph.rows("table", "token"))
+    if "projection" in graph:
+        word = graph.dense(vector, "projection", sizes.dim)
+    else:
+        word = graph.dequantize(*graph.rows("words", "token"))
     folded = graph.op("Concat", word, graph.op("Mul", vector, weight), weight, axis=1)
     float16 = TensorProto.FLOAT16
     rows = graph.op("Cast", folded, to=float16)
@@ -188,7 +203,7 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
 
     The step needs these tensors:
 
-    - ``words.norm``, and ``positions`` float32 (positions, width), with the embedding of token type 0 added, or the
+    - ``words.norm``, and ``positions`` float16 (positions, width), with the embedding of token type 0 added, or the
       tables of :func:`~training.exporting.graphs_trunk.rotary_tables`;
     - those of :func:`~training.exporting.graphs_trunk.rows_by_distance`;
     - for each layer n, ``n.qkv``, ``n.attention``, ``n.up`` and ``n.down``, each with ``.scale`` and ``.bias``;
@@ -211,7 +226,8 @@ def write_causal_step(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     row = graph.op("Cast", graph.op("Gather", "rows", "token"), to=float32)
     word, weighted, weight = graph.split(row, [width, dim, 1])
     if not sizes.rotary:
-        word = graph.op("Add", word, graph.op("Gather", graph.weight("positions"), "length"))
+        position = graph.op("Gather", graph.weight("positions"), "length")
+        word = graph.op("Add", word, graph.op("Cast", position, to=float32))
     hidden = graph.norm(word, "words", epsilon=sizes.epsilon)
     by_head = graph.op("Cast", graph.op("Transpose", "past", perm=[0, 2, 1, 3]), to=float32)
     parts = graph.op("Split", by_head, graph.constant([heads] * 2 * layers, np.int64), axis=1, outputs=2 * layers)
@@ -301,11 +317,15 @@ def causal_tensors(state: Mapping[str, np.ndarray], sizes: CausalSizes, *, posit
     """
     bits = sizes.bits()
     tensors: dict[str, np.ndarray] = {}
-    tensors["words"], tensors["words.scale"] = quantize_rows(state["trunk.words.weight"])
+    if "projection.weight" in state:
+        tensors["projection"], tensors["projection.scale"] = quantize_blocks(state["projection.weight"].T)
+        tensors["projection.bias"] = state["projection.bias"]
+    else:
+        tensors["words"], tensors["words.scale"] = quantize_rows(state["trunk.words.weight"])
     tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight"])
     tensors["token_weight"] = np.exp(state["log_weights.weight"])
     if "trunk.positions" in state:
-        tensors["positions"] = state["trunk.positions"][:positions]
+        tensors["positions"] = state["trunk.positions"][:positions].astype(np.float16)
     tensors |= rotary_tables(sizes, sizes.width // sizes.heads, positions)
     tensors |= rows_by_distance(state.get("trunk.relative"), sizes, positions)
     tensors["readout"], tensors["readout.scale"] = quantize_blocks(state["readout.weight"].T)

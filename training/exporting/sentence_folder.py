@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import nn
 
 from training.exporting.model_folder import save_tokenizer
 from training.exporting.writers.parts import Target
 from training.students import Student
 from training.students.rounding import rounded_state
+from training.students.transformer import Causal
 
 #: The name of the copied module in the folder.
 _MODULE = "sentence_student"
@@ -42,6 +44,10 @@ def write_own(student: Student, target: Target, source: Path, name: str) -> None
     write_json(folder / "student.json", {"family": student.family, **settings, "max_tokens": target.max_tokens})
     state = rounded_state(student).items()
     tensors = {name: tensor.contiguous() for name, tensor in state if not name.startswith("guess.")}
+    if isinstance(student, Causal) and student.projection is not None:
+        # The library's module has input embeddings of its own.
+        weight, bias = tensors.pop("projection.weight"), tensors.pop("projection.bias")
+        tensors["trunk.words.weight"] = nn.functional.linear(tensors["table.weight"], weight, bias)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     save_tokenizer(target.teacher, folder, target.teacher.query_prompt)
     shutil.copy(source, folder / f"{_MODULE}.py")

@@ -29,9 +29,12 @@ def student_entries(folder: Path, config: ModelConfig) -> dict[str, Any]:
             raise TrainingError(f"--start {folder} is an RNN of the paper's, which cannot be continued")
         sizes = {"hidden": shape["hidden"], "layers": shape.get("layers", 1), "readout": shape.get("readout", 0)}
         return {"family": "residual-gru", **sizes, **trained}
+    shared = read_tensors(folder / "weights.safetensors", ["projection"])
     return {
         "family": "causal",
         "layers": shape["layers"],
+        **({"table": "shared"} if shared else {}),
+        "units": shape.get("units", 0),
         "ahead": shape.get("readouts", 1) == 2,
         "feed_forward_bits": shape.get("feed_forward_bits", 8),
         "attention_bits": shape.get("attention_bits", 8),

@@ -147,11 +147,15 @@ def _causal(tensors: Mapping[str, Any], student: Causal) -> dict[str, Tensor]:
     state["readout.weight"] = _blocks(tensors, "readout", 2 * width)
     if student.guess is not None:
         state["guess.weight"] = _blocks(tensors, "ahead", 2 * width) - state["readout.weight"]
-    state["trunk.words.weight"] = _tensor(_rows(tensors, "words"))
+    if student.projection is not None:
+        state["projection.weight"] = _blocks(tensors, "projection", student.dim)
+        state["projection.bias"] = _tensor(tensors["projection.bias"])
+    else:
+        state["trunk.words.weight"] = _tensor(_rows(tensors, "words"))
     if "trunk.positions" in state:
         # The folder has as many positions as a text can have tokens; the teacher may have more.
-        positions = tensors["positions"]
-        state["trunk.positions"] = torch.cat([_tensor(positions), state["trunk.positions"][len(positions) :]])
+        positions = _tensor(tensors["positions"])
+        state["trunk.positions"] = torch.cat([positions, state["trunk.positions"][len(positions) :]])
     if "trunk.relative" in state:
         state["trunk.relative"] = _relative(tensors["relative"], state["trunk.relative"])
     for name, weight in student.trunk.state_dict().items():

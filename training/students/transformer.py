@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from training.teacher.torch_teacher import TorchTeacher
 
 
+#: The least weight of a token in the fit of a shared table, and that of a token of the start. Others have up to 1.
+_RARE, _STARTING = 0.01, 100.0
+#: What is added to the squares of that fit, as a share of their mean.
+_RIDGE = 1e-4
+
+
 def _picked(recipe: CausalRecipe | TransformerRecipe) -> list[int]:
     """The numbers of the teacher's layers that a recipe asks for: those it names, or else the first ones."""
     return list(recipe.teacher_layers) or list(range(recipe.layers))
@@ -39,6 +45,9 @@ class Causal(TokenMean):
 
     ``ahead`` adds a second read-out, which starts as the first one: where a text that is still being typed is going. It
     can learn to guess, so the first one does not have to.
+
+    A trunk without words of its own reads a product of the token vectors, ``P E[t] + b``. It starts as the closest one
+    to the teacher's input embeddings.
     """
 
     family = "causal"
@@ -63,11 +72,14 @@ class Causal(TokenMean):
         self.guess = nn.Linear(2 * trunk.width, self.dim, bias=False) if ahead else None
         if self.guess is not None:
             nn.init.zeros_(self.guess.weight)
+        self.projection = nn.Linear(self.dim, trunk.width) if trunk.words is None else None
 
     def _states(self, ids: Tensor) -> Tensor:
         """The trunk's outputs at the text's tokens: float32 (n, longest, width)."""
         start = torch.tensor(self.start_ids, device=ids.device).expand(len(ids), -1)
-        states: Tensor = self.trunk(torch.cat([start, ids], 1), causal=True)
+        whole = torch.cat([start, ids], 1)
+        words = None if self.projection is None else self.projection(self.table(whole))
+        states: Tensor = self.trunk(whole, causal=True, words=words)
         return states[:, len(self.start_ids) :]
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -123,6 +135,21 @@ class Causal(TokenMean):
         own = {name: settings[name] for name in ("start_ids", "similarity", "ahead")}
         return cls(trunk, table, torch.zeros(len(table)), **own)
 
+    @torch.no_grad()
+    def _project(self, projection: nn.Linear, words: Tensor) -> None:
+        """Set the product of the token vectors that is closest to ``words`` (vocabulary, width), by least squares."""
+        # Rare tokens count less: those of training texts are what the layers will read.
+        weights = (1 - self.log_weights.weight.exp()).clamp(min=_RARE)
+        # Every text has those of the start.
+        weights[list(self.start_ids)] = _STARTING
+        vectors = torch.cat([self.table.weight, torch.ones(len(words), 1)], 1).double()
+        squares = (weights * vectors).T @ vectors
+        # A little less exact, and finite where vectors do not span their space.
+        squares += _RIDGE * squares.diagonal().mean() * torch.eye(len(squares))
+        found = torch.linalg.solve(squares, (weights * vectors).T @ words.double()).float()
+        projection.weight.copy_(found[:-1].T)
+        projection.bias.copy_(found[-1])
+
     @classmethod
     def start(cls, recipe: StudentRecipe, teacher: TorchTeacher, counts: np.ndarray) -> Self:
         """The teacher's layers and single-token vectors, and a read-out that adds its pooling, or nothing yet.
@@ -135,6 +162,8 @@ class Causal(TokenMean):
             Trunk.of_teacher(
                 teacher,
                 _picked(recipe),
+                inner=recipe.units,
+                own_words=recipe.table != "shared",
                 train_words=recipe.table == "trained",
                 feed_forward_bits=recipe.feed_forward_bits,
                 attention_bits=recipe.attention_bits,
@@ -145,6 +174,8 @@ class Causal(TokenMean):
             similarity=teacher.similarity,
             ahead=recipe.ahead,
         )
+        if student.projection is not None:
+            student._project(student.projection, teacher.word_embeddings())
         if recipe.pooled:
             if teacher.pooling == "cls":
                 raise ValueError(

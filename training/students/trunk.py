@@ -135,7 +135,8 @@ class Layer(nn.Module):
 class Trunk(nn.Module):
     """Word and position embeddings, and layers over them.
 
-    ``words`` (vocabulary, width) is frozen unless ``train_words``. ``positions`` (positions, width) starts at the first
+    ``words`` (vocabulary, width) is frozen unless ``train_words``. Without ``own_words`` there is none, and whoever
+    calls the trunk brings the embeddings. ``positions`` (positions, width) starts at the first
     position that a text has, and includes the embedding of token type 0. With ``relative`` there is a bias
     ``relative`` float32 (heads, 257), shared by all layers: entry d + 128 is added to the scaled scores of the key d
     places to the right of the query (to its left for d below zero), where d is limited to -128 to 128.
@@ -163,6 +164,7 @@ class Trunk(nn.Module):
         pre_norm: bool = False,
         first_norm: bool = True,
         gated: bool = False,
+        own_words: bool = True,
         train_words: bool = False,
         feed_forward_bits: int = 8,
         attention_bits: int = 8,
@@ -187,14 +189,16 @@ class Trunk(nn.Module):
             "rotary": list(rotary),
             "windows": list(windows),
             "first_norm": first_norm,
+            "own_words": own_words,
             "train_words": train_words,
             **form,
         }
         self.vocabulary, self.width = vocabulary, width
         self.rotary, self.windows = tuple(rotary) or (0.0,) * layers, tuple(windows) or (0,) * layers
         self._pairs = width // heads // 2
-        self.words = nn.Embedding(vocabulary, width, sparse=train_words)
-        self.words.weight.requires_grad_(train_words)
+        self.words = nn.Embedding(vocabulary, width, sparse=train_words) if own_words else None
+        if self.words is not None:
+            self.words.weight.requires_grad_(train_words)
         self.positions = None if rotary else nn.Parameter(torch.zeros(positions, width))
         self.relative = nn.Parameter(torch.zeros(heads, 2 * FARTHEST + 1)) if relative else None
         self.norm = nn.LayerNorm(width, epsilon)
@@ -203,17 +207,21 @@ class Trunk(nn.Module):
             self.layers[0].attention_norm = nn.Identity()
         self.final_norm = nn.LayerNorm(width, epsilon) if pre_norm else nn.Identity()
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None, *, causal: bool = False) -> Tensor:
+    def forward(
+        self, ids: Tensor, lengths: Tensor | None = None, *, causal: bool = False, words: Tensor | None = None
+    ) -> Tensor:
         """Run int64 ``ids`` (n, length) through all layers: float32 (n, length, width).
 
-        Without ``causal``, ``lengths`` (n,) says how many ids of each row count. With it no lengths are needed, because
-        no position sees the padding to its right.
+        ``words`` (n, length, width) are the embeddings of the ids, for a trunk that has none. Without ``causal``,
+        ``lengths`` (n,) says how many ids of each row count. With it no lengths are needed, because no position sees
+        the padding to its right.
         """
         length = ids.shape[1]
         masks = {window: self._mask(ids, lengths, window, causal=causal) for window in set(self.windows)}
         angles = {base: self._angles(length, base) for base in set(self.rotary)}
         bias = self._biases(length)
-        x = self.words(ids)
+        x = words if self.words is None else self.words(ids)
+        assert x is not None
         x = self.norm(x if self.positions is None else x + self.positions[:length])
         for layer, window, base in zip(self.layers, self.windows, self.rotary, strict=True):
             x = layer(x, masks[window], bias, angles[base])
@@ -238,7 +246,7 @@ class Trunk(nn.Module):
         """The angles of rotary positions, float32 (length, size / 2)."""
         if not base:
             return None
-        device = self.words.weight.device
+        device = self.norm.weight.device
         shares = torch.arange(0, 2 * self._pairs, 2, dtype=torch.float32, device=device) / (2 * self._pairs)
         return torch.arange(length, dtype=torch.float32, device=device)[:, None] / base**shares
 
@@ -256,20 +264,24 @@ class Trunk(nn.Module):
         teacher: TorchTeacher,
         picked: Sequence[int] | None = None,
         *,
-        train_words: bool = False,
-        feed_forward_bits: int = 8,
-        attention_bits: int = 8,
+        inner: int = 0,
+        **options: Any,
     ) -> Self:
         """Copy the teacher's layers with these numbers, in this order (default: all).
+
+        Of the units in each feed-forward layer, it copies the ``inner`` strongest (0: all). ``options`` are those of
+        the class: ``own_words``, ``train_words`` and the bits.
 
         Raises:
             ValueError: the trunk cannot compute the teacher (:mod:`training.architectures`), or has no such layers.
         """
         config = teacher.model.config.to_dict()
         settings = trunk_settings(config, picked)
-        trunk = cls(
-            **settings, train_words=train_words, feed_forward_bits=feed_forward_bits, attention_bits=attention_bits
-        )
+        if inner > settings["inner"]:
+            raise ValueError(
+                f"the recipe asks for {inner} units; the teacher's feed-forward layers have {settings['inner']}"
+            )
+        trunk = cls(**{**settings, "inner": inner or settings["inner"]}, **options)
         numbers = range(settings["layers"]) if picked is None else picked
         copy_weights(trunk, teacher.precise_model(), architecture_of(config), numbers)
         return trunk

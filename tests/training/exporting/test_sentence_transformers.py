@@ -26,6 +26,7 @@ CAUSAL = {
     "causal(2)": CausalRecipe(layers=2),
     "causal(2), looking ahead": CausalRecipe(layers=2, ahead=True),
     "causal(2), four bits": CausalRecipe(layers=2, feed_forward_bits=4),
+    "causal(2), shared table, some of the units": CausalRecipe(layers=2, table="shared", units=48),
 }
 OWN = {**FOLDS, **CAUSAL, "ST(2) with token vectors": WHOLE["ST(2) with token vectors"]}
 NATIVE = {name: student for name, student in WHOLE.items() if not student.residual}

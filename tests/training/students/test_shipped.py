@@ -20,6 +20,7 @@ from training.families import student_recipe  # noqa: E402
 from training.guided.sizes import student_entries  # noqa: E402
 from training.recipe import TeacherRecipe, read_recipe  # noqa: E402
 from training.stage1.start import start_of  # noqa: E402
+from training.student_recipes import CausalRecipe  # noqa: E402
 from training.students import build, save_student  # noqa: E402
 from training.students.base import TokenMean  # noqa: E402
 from training.students.files import STUDENT  # noqa: E402
@@ -28,7 +29,11 @@ from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from typeahead.errors import ModelNotFound  # noqa: E402
 from typeahead.models.golden import agreements  # noqa: E402
 
-OURS = [name for name in FOLDS if not name.startswith("RNN")]
+OURS = {
+    **{name: recipe for name, recipe in FOLDS.items() if not name.startswith("RNN")},
+    "causal": CausalRecipe(layers=2, ahead=True, feed_forward_bits=4),
+    "causal, shared table": CausalRecipe(layers=1, table="shared", units=48),
+}
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
@@ -37,10 +42,10 @@ def test_what_was_exported_can_be_trained_on(
     name: str, similarity: str, recipe_path: Path, teacher_folder: Path, dot_teacher_folder: Path, tmp_path: Path
 ) -> None:
     folder = teacher_folder if similarity == "cosine" else dot_teacher_folder
-    recipe = dataclasses.replace(read_recipe(recipe_path), teacher=TeacherRecipe(str(folder)), student=FOLDS[name])
+    recipe = dataclasses.replace(read_recipe(recipe_path), teacher=TeacherRecipe(str(folder)), student=OURS[name])
     encoder = exported(trained(recipe), recipe, tmp_path)
     again = student_recipe(student_entries(tmp_path / "model", encoder.config))
-    assert dataclasses.replace(again, max_tokens=recipe.student.max_tokens) == FOLDS[name]
+    assert dataclasses.replace(again, max_tokens=recipe.student.max_tokens) == OURS[name]
     teacher = TorchTeacher.of(recipe.teacher)
     student = build(again, teacher, np.ones(teacher.model.config.vocab_size, np.int64))
     load_weights(student, tmp_path / "model")

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs PyTorch")
 pytest.importorskip("transformers", reason="training needs transformers")
 
 from tests.training.architectures import HEADS, MOST_TOKENS, TOKENIZERS, tiny_model  # noqa: E402
+from training.architectures import architecture_of  # noqa: E402
 from training.students.trunk import FARTHEST, Trunk  # noqa: E402
 
 #: Above all special ids, and none of them the padding's.
@@ -116,3 +117,24 @@ def test_a_trunk_saved_before_there_were_other_architectures_is_a_bert() -> None
     assert trunk.relative is None
     assert trunk.settings["activation"] == "gelu"
     assert Trunk(**trunk.settings).state_dict().keys() == trunk.state_dict().keys()
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_trunk_may_have_only_the_strongest_units(kind: str) -> None:
+    model = tiny_model(kind)
+    whole = trunk_of(model)
+    half = whole.settings["inner"] // 2
+    dropped = torch.randperm(2 * half, generator=torch.Generator().manual_seed(1))[:half]
+    part = architecture_of(model.config.to_dict()).parts["down"][0]
+    layers = architecture_of(model.config.to_dict()).layers
+    with torch.no_grad():
+        for number in range(whole.settings["layers"]):
+            model.get_submodule(f"{layers}.{number}.{part}").weight[:, dropped] = 0
+    # What nothing reads can go.
+    ids = torch.randint(FIRST, 40, (2, 9), generator=torch.Generator().manual_seed(1))
+    lengths = torch.tensor([9, 9])
+    cut = trunk_of(model, inner=half)
+    assert cut.settings["inner"] == half
+    torch.testing.assert_close(outputs(cut, ids, lengths), teachers_outputs(model, ids, lengths), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="units"):
+        trunk_of(model, inner=2 * half + 1)

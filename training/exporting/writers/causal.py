@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from training.architectures import trunk_settings
 from training.exporting.graphs_causal import CausalSizes, causal_tensors, write_causal
 from training.exporting.graphs_trunk import LayerForm
 from training.exporting.writers.parts import Target, Words, Written, arrays_of
 from training.student_recipes import CausalRecipe
 from training.students.transformer import Causal
+from training.teacher.torch_teacher import TorchTeacher
 
 _CARD = """\
 A causal query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
@@ -31,11 +33,17 @@ def write(student: Causal, target: Target) -> Written:
         ahead=student.guess is not None,
         feed_forward_bits=trunk["feed_forward_bits"],
         attention_bits=trunk["attention_bits"],
+        units=trunk["inner"] if trunk["inner"] < _units(target.teacher) else 0,
         **LayerForm.of(trunk),
     )
     tensors = causal_tensors(arrays_of(student), sizes, positions=len(student.start_ids) + target.max_tokens)
     write_causal(target.folder, tensors, sizes)
     return Written(sizes.shape(), prefix_ids=tuple(student.start_ids))
+
+
+def _units(teacher: TorchTeacher) -> int:
+    units: int = trunk_settings(teacher.model.config.to_dict())["inner"]
+    return units
 
 
 def words(student: CausalRecipe, teacher: str) -> Words:

@@ -66,7 +66,7 @@ class CompiledStep:
             [scales for _, scales in packed],
             [*(tensors[f"{name}.bias"] for name in names), np.zeros(config.dim, np.float32)],
             list(norm.values()),
-            [tensors.get("positions", np.empty(0, np.float32)).reshape(-1)],
+            [tensors.get("positions", np.empty(0)).astype(np.float32).reshape(-1)],
             [relative.reshape(-1) * np.sqrt(np.float32(width // heads))],
             [table.reshape(-1) for table in tables],
         )
