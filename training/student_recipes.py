@@ -24,6 +24,11 @@ class StudentRecipe:
         """Whether the student has a second read-out, for where unfinished text is going."""
         return False
 
+    @property
+    def has_token_vectors(self) -> bool:
+        """Whether the student starts from the teacher's vector of each token."""
+        return True
+
 
 @dataclass(frozen=True)
 class StaticRecipe(StudentRecipe):
@@ -71,6 +76,11 @@ class RNNRecipe(StudentRecipe):
     #: trained. "free" starts at random and is trained.
     table: Annotated[str, OneOf("tied", "trained", "free")] = "tied"
 
+    @property
+    def has_token_vectors(self) -> bool:
+        """See :attr:`StudentRecipe.has_token_vectors`."""
+        return False
+
 
 @dataclass(frozen=True)
 class CausalRecipe(StudentRecipe):
@@ -85,6 +95,8 @@ class CausalRecipe(StudentRecipe):
     table: Annotated[str, OneOf("tied", "trained", "shared")] = "tied"
     #: Units of each feed-forward layer, the strongest of the teacher's; 0 for all.
     units: Natural = 0
+    #: Whether a weighted mean of token vectors is part of the embedding. Without it there is no table of those.
+    mean: bool = True
     #: The share of the teacher's own pooling at the start, beside the mean of token vectors; 0 for none.
     pooled: Share = 0.0
     #: Whether there is a second read-out, for where unfinished text is going. The objective ``prefix`` trains it.
@@ -98,11 +110,20 @@ class CausalRecipe(StudentRecipe):
         for name in ("feed_forward_bits", "attention_bits"):
             if getattr(self, name) not in (4, 8):
                 raise ValueError(f"{name} = {getattr(self, name)} is neither 4 nor 8")
+        if not self.mean and not self.pooled:
+            raise ValueError("mean = false needs pooled, or the student would start from nothing: set pooled = 1.0")
+        if not self.mean and self.table == "shared":
+            raise ValueError('table = "shared" needs mean = true: there are no token vectors to share')
 
     @property
     def guesses(self) -> bool:
         """See :attr:`StudentRecipe.guesses`."""
         return self.ahead
+
+    @property
+    def has_token_vectors(self) -> bool:
+        """See :attr:`StudentRecipe.has_token_vectors`."""
+        return self.mean
 
 
 @dataclass(frozen=True)
@@ -117,3 +138,8 @@ class TransformerRecipe(StudentRecipe):
     table: Annotated[str, OneOf("tied", "trained")] = "tied"
     #: Whether a read-out is added to the weighted mean of token vectors, instead of pooling.
     residual: bool = False
+
+    @property
+    def has_token_vectors(self) -> bool:
+        """See :attr:`StudentRecipe.has_token_vectors`."""
+        return self.residual

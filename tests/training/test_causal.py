@@ -46,13 +46,23 @@ def student(recipe: Recipe) -> Causal:
 
 
 @pytest.fixture(
-    params=[{}, {"feed_forward_bits": 4}, {"feed_forward_bits": 4, "attention_bits": 4}, {"own_words": False}], ids=str
+    params=[
+        {},
+        {"feed_forward_bits": 4},
+        {"feed_forward_bits": 4, "attention_bits": 4},
+        {"own_words": False},
+        {"mean": False},
+    ],
+    ids=str,
 )
 def any_student(request: pytest.FixtureRequest, student: Causal) -> Causal:
     """The student, or one of four bits or of one table with the same weights."""
-    settings = student.settings
-    other = Causal.empty(settings | {"trunk": settings["trunk"] | request.param})
+    own = {name: value for name, value in request.param.items() if name == "mean"}
+    trunk = {name: value for name, value in request.param.items() if name != "mean"}
+    other = Causal.empty(student.settings | own | {"trunk": student.settings["trunk"] | trunk})
     state = student.state_dict()
+    if other.table is None:
+        del state["table.weight"]
     if other.projection is not None:
         del state["trunk.words.weight"]
         state |= {f"projection.{name}": weight for name, weight in other.projection.state_dict().items()}
@@ -104,6 +114,7 @@ def test_shared_input_embeddings_start_as_the_closest_to_the_teachers(recipe: Re
     shared = CausalRecipe(layers=2, table="shared")
     student = Causal.start(shared, teacher, np.ones(teacher.model.config.vocab_size, np.int64))
     assert student.projection is not None
+    assert student.table is not None
     words, vectors = teacher.word_embeddings(), student.table.weight
     with torch.no_grad():
         error = (student.projection(vectors) - words).pow(2).sum()

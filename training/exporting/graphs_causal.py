@@ -112,7 +112,7 @@ def write_weights(folder: Path, tensors: dict[str, np.ndarray]) -> tuple[Weights
     parts: dict[str, dict[str, np.ndarray]] = {}
     for file in _FILES:
         of_file = {name: tensor for name, tensor in tensors.items() if _file_of(name) == file}
-        # A student with shared input embeddings has no words of its own.
+        # With shared input embeddings there are no words, and without a mean there is no table.
         if of_file:
             parts[file] = of_file
     return tuple(WeightsFile(folder / f"{name}.safetensors", part) for name, part in parts.items())
@@ -127,11 +127,15 @@ def write_causal_fold(path: Path, weights: tuple[WeightsFile, ...], sizes: Causa
     """Write the graph for the rows that the step looks up for a token, float16 (n, width + dim + 1).
 
     A row holds the token's word embedding, its vector times its weight, and its weight. A shared word embedding is a
-    product of the vector. The graph runs when a model is loaded, so it needs no int8 variant.
+    product of the vector, and in a student without a mean, all vectors are zero. The graph runs when a model is loaded,
+    so it needs no int8 variant.
     """
     graph = _Step(weights, sizes, int8=False)
     weight = graph.op("Gather", graph.weight("token_weight"), "token")
-    vector = graph.dequantize(*graph.rows("table", "token"))
+    if "table" in graph:
+        vector = graph.dequantize(*graph.rows("table", "token"))
+    else:
+        vector = graph.op("Expand", graph.constant(0.0), graph.constant([1, sizes.dim], np.int64))
     if "projection" in graph:
         word = graph.dense(vector, "projection", sizes.dim)
     else:
@@ -322,7 +326,8 @@ def causal_tensors(state: Mapping[str, np.ndarray], sizes: CausalSizes, *, posit
         tensors["projection.bias"] = state["projection.bias"]
     else:
         tensors["words"], tensors["words.scale"] = quantize_rows(state["trunk.words.weight"])
-    tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight"])
+    if "table.weight" in state:
+        tensors["table"], tensors["table.scale"] = quantize_rows(state["table.weight"])
     tensors["token_weight"] = np.exp(state["log_weights.weight"])
     if "trunk.positions" in state:
         tensors["positions"] = state["trunk.positions"][:positions].astype(np.float16)

@@ -170,7 +170,9 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             self.trunk = Trunk(trunk)
             return
         vocabulary = trunk["vocabulary"] if trunk else settings["vocabulary"]
-        self.table, self.log_weights = nn.Embedding(vocabulary, self.dim), nn.Embedding(vocabulary, 1)
+        self.log_weights = nn.Embedding(vocabulary, 1)
+        # A causal student may be without a mean of token vectors.
+        self.table = nn.Embedding(vocabulary, self.dim) if settings.get("mean", True) else None
         if self.family == "residual-gru":
             self.gru = nn.GRU(self.dim, hidden, num_layers=layers, batch_first=True)
         elif self.family in ("causal", "transformer"):
@@ -218,7 +220,7 @@ class SentenceStudent(InputModule):  # type: ignore[misc]
             return self._pooled(ids, lengths)
         places = torch.arange(ids.shape[1], device=ids.device)
         weights = self.log_weights(ids).exp() * (places < lengths.unsqueeze(1)).unsqueeze(2)
-        tokens = self.table(ids)
+        tokens = torch.zeros_like(weights) if self.table is None else self.table(ids)
         vectors = mean(tokens, weights)
         if self.family == "static":
             return self._by_layer(vectors, vectors[:, :0]) if self.units else vectors

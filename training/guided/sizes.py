@@ -34,6 +34,8 @@ def student_entries(folder: Path, config: ModelConfig) -> dict[str, Any]:
         "family": "causal",
         "layers": shape["layers"],
         **({"table": "shared"} if shared else {}),
+        # What it starts with is the model. A student without a mean has to state something.
+        **({} if "table.safetensors" in config.files else {"mean": False, "pooled": 1.0}),
         "units": shape.get("units", 0),
         "ahead": shape.get("readouts", 1) == 2,
         "feed_forward_bits": shape.get("feed_forward_bits", 8),

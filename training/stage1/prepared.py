@@ -55,8 +55,9 @@ def prepare(
     # The cache holds the teacher's own vectors, whatever vocabulary the student has.
     teacher = with_vocabulary(teacher, recipe.student.vocabulary)
     corpus = Corpus(recipe, teacher, cache, quiet=not accelerator.is_main_process)
-    with accelerator.main_process_first():
-        teacher.token_vectors(cache.folder)
+    if recipe.student.has_token_vectors:
+        with accelerator.main_process_first():
+            teacher.token_vectors(cache.folder)
     development = Development(typed=recipe.typed)
     for path, held_out in corpus.held_out.items():
         development.add(path.stem, held_out, corpus.beside(path), teacher, cache, recipe.student.max_tokens)

@@ -120,22 +120,30 @@ class TokenMean(Student):
     counted in the training texts (*A simple but tough-to-beat baseline for sentence embeddings*, equation 1).
     """
 
-    table: nn.Embedding
+    table: nn.Embedding | None
     log_weights: nn.Embedding
     #: The two products of a layer that reads the mean, in a student that has one.
     inner: nn.Linear
     outer: nn.Linear
 
-    def set_tokens(self, table: Tensor, log_weights: Tensor) -> None:
-        """Set the token vectors (vocabulary, dim) and the logarithms of their weights (vocabulary,)."""
-        self.dim = table.shape[1]
-        self.table = nn.Embedding(len(table), self.dim, sparse=True, _weight=table.clone())
-        self.log_weights = nn.Embedding(len(table), 1, sparse=True, _weight=log_weights.clone().reshape(-1, 1))
+    def set_tokens(self, table: Tensor | None, log_weights: Tensor, dim: int = 0) -> None:
+        """Set the token vectors (vocabulary, dim) and the logarithms of their weights (vocabulary,).
+
+        Without vectors, the mean is zero, and ``dim`` says how long the student's embeddings are.
+        """
+        count = len(log_weights)
+        self.dim = dim if table is None else table.shape[1]
+        self.table = None if table is None else nn.Embedding(count, self.dim, sparse=True, _weight=table.clone())
+        self.log_weights = nn.Embedding(count, 1, sparse=True, _weight=log_weights.clone().reshape(-1, 1))
 
     def weigh(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Token vectors (n, longest, dim) and their weights (n, longest, 1). Padding has a weight of zero."""
+        """Token vectors (n, longest, dim) and their weights (n, longest, 1). Padding has a weight of zero.
+
+        Without a table, the vectors are zeros (n, longest, 1): a mean of those can be added to anything.
+        """
         present = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
-        return self.table(ids), self.log_weights(ids).exp() * present.unsqueeze(2)
+        weights = self.log_weights(ids).exp() * present.unsqueeze(2)
+        return torch.zeros_like(weights) if self.table is None else self.table(ids), weights
 
     def add_layer(self, units: int, *, states: int = 0, bits: int = 8) -> None:
         """Add a layer of GELU ``units`` that reads the mean, and ``states`` more entries; see :meth:`read_by_layer`.

@@ -84,7 +84,12 @@ class ResidualGRU(TokenMean):
     @property
     def settings(self) -> dict[str, Any]:
         """See :attr:`~training.students.base.Student.settings`."""
-        sizes = {"vocabulary": len(self.table.weight), "dim": self.dim, "hidden": self.hidden, "layers": self.layers}
+        sizes = {
+            "vocabulary": len(self.log_weights.weight),
+            "dim": self.dim,
+            "hidden": self.hidden,
+            "layers": self.layers,
+        }
         return {**sizes, "readout": self.units, "similarity": self.similarity}
 
     @classmethod

@@ -142,7 +142,8 @@ def _causal(tensors: Mapping[str, Any], student: Causal) -> dict[str, Tensor]:
     """The state of a causal student. What a model does not need is left as the student has it."""
     state: dict[str, Tensor] = dict(student.state_dict())
     width = student.trunk.width
-    state["table.weight"] = _tensor(_rows(tensors, "table"))
+    if student.table is not None:
+        state["table.weight"] = _tensor(_rows(tensors, "table"))
     state["log_weights.weight"] = _tensor(np.log(tensors["token_weight"]))
     state["readout.weight"] = _blocks(tensors, "readout", 2 * width)
     if student.guess is not None:

@@ -58,7 +58,7 @@ class Static(TokenMean):
     def settings(self) -> dict[str, Any]:
         """See :attr:`~training.students.base.Student.settings`."""
         return {
-            "vocabulary": len(self.table.weight),
+            "vocabulary": len(self.log_weights.weight),
             "dim": self.dim,
             "hidden": self.hidden,
             "bits": self.bits,

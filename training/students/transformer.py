@@ -46,6 +46,8 @@ class Causal(TokenMean):
     ``ahead`` adds a second read-out, which starts as the first one: where a text that is still being typed is going. It
     can learn to guess, so the first one does not have to.
 
+    Without a ``table`` there is no mean of token vectors, and the embedding is the read-out alone.
+
     A trunk without words of its own reads a product of the token vectors, ``P E[t] + b``. It starts as the closest one
     to the teacher's input embeddings.
     """
@@ -56,16 +58,17 @@ class Causal(TokenMean):
     def __init__(
         self,
         trunk: Trunk,
-        table: Tensor,
+        table: Tensor | None,
         log_weights: Tensor,
         *,
+        dim: int,
         start_ids: Sequence[int],
         similarity: str = "cosine",
         ahead: bool = False,
     ) -> None:
         super().__init__()
         self.trunk, self.start_ids, self.similarity = trunk, tuple(start_ids), similarity
-        self.set_tokens(table, log_weights)
+        self.set_tokens(table, log_weights, dim)
         self.readout = nn.Linear(2 * trunk.width, self.dim, bias=False)
         nn.init.zeros_(self.readout.weight)
         #: What the second read-out adds to the first.
@@ -78,7 +81,9 @@ class Causal(TokenMean):
         """The trunk's outputs at the text's tokens: float32 (n, longest, width)."""
         start = torch.tensor(self.start_ids, device=ids.device).expand(len(ids), -1)
         whole = torch.cat([start, ids], 1)
-        words = None if self.projection is None else self.projection(self.table(whole))
+        words = None
+        if self.projection is not None and self.table is not None:
+            words = self.projection(self.table(whole))
         states: Tensor = self.trunk(whole, causal=True, words=words)
         return states[:, len(self.start_ids) :]
 
@@ -125,24 +130,26 @@ class Causal(TokenMean):
     def settings(self) -> dict[str, Any]:
         """See :attr:`~training.students.base.Student.settings`."""
         own = {"dim": self.dim, "start_ids": list(self.start_ids), "similarity": self.similarity}
-        return {"trunk": self.trunk.settings, **own, "ahead": self.guess is not None}
+        tables = {"ahead": self.guess is not None, "mean": self.table is not None}
+        return {"trunk": self.trunk.settings, **own, **tables}
 
     @classmethod
     def empty(cls, settings: Mapping[str, Any]) -> Self:
         """See :meth:`~training.students.base.Student.empty`."""
         trunk = Trunk(**settings["trunk"])
-        table = torch.zeros(trunk.vocabulary, settings["dim"])
-        own = {name: settings[name] for name in ("start_ids", "similarity", "ahead")}
-        return cls(trunk, table, torch.zeros(len(table)), **own)
+        # Students of earlier versions have a mean.
+        table = torch.zeros(trunk.vocabulary, settings["dim"]) if settings.get("mean", True) else None
+        own = {name: settings[name] for name in ("dim", "start_ids", "similarity", "ahead")}
+        return cls(trunk, table, torch.zeros(trunk.vocabulary), **own)
 
     @torch.no_grad()
-    def _project(self, projection: nn.Linear, words: Tensor) -> None:
-        """Set the product of the token vectors that is closest to ``words`` (vocabulary, width), by least squares."""
+    def _project(self, projection: nn.Linear, table: Tensor, words: Tensor) -> None:
+        """Set the product of ``table`` (vocabulary, dim) that is closest to ``words`` (vocabulary, width)."""
         # Rare tokens count less: those of training texts are what the layers will read.
         weights = (1 - self.log_weights.weight.exp()).clamp(min=_RARE)
         # Every text has those of the start.
         weights[list(self.start_ids)] = _STARTING
-        vectors = torch.cat([self.table.weight, torch.ones(len(words), 1)], 1).double()
+        vectors = torch.cat([table, torch.ones(len(words), 1)], 1).double()
         squares = (weights * vectors).T @ vectors
         # A little less exact, and finite where vectors do not span their space.
         squares += _RIDGE * squares.diagonal().mean() * torch.eye(len(squares))
@@ -168,14 +175,15 @@ class Causal(TokenMean):
                 feed_forward_bits=recipe.feed_forward_bits,
                 attention_bits=recipe.attention_bits,
             ),
-            teacher.token_vectors(),
+            teacher.token_vectors() if recipe.mean else None,
             start_weights(counts),
+            dim=teacher.dim,
             start_ids=teacher.special_ids()[0],
             similarity=teacher.similarity,
             ahead=recipe.ahead,
         )
         if student.projection is not None:
-            student._project(student.projection, teacher.word_embeddings())
+            student._project(student.projection, teacher.token_vectors(), teacher.word_embeddings())
         if recipe.pooled:
             if teacher.pooling == "cls":
                 raise ValueError(

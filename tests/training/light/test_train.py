@@ -147,6 +147,7 @@ def test_what_it_leaves_is_served_as_it_was_trained(tmp_path: Path, folder: Path
     table = token_table(trained, "walk home ")
     student = load_student(run)
     assert isinstance(student, Static)
+    assert student.table is not None
     torch.testing.assert_close(student.table.weight, table, atol=1e-5, rtol=1e-4)
     assert SparseHead.of(trained).bias.abs().sum() > 0
     assert json.loads((run / "passages" / SPARSE).read_text()) == {"counts": "set", "top_k": 12, "max_tokens": 128}
@@ -179,6 +180,7 @@ def test_each_file_has_the_prompt_that_the_recipe_gives_it(tmp_path: Path, folde
     for student, prompt in ((run, "walk "), (run / "prompt-1", "read the file ")):
         found = load_student(student)
         assert isinstance(found, Static)
+        assert found.table is not None
         torch.testing.assert_close(found.table.weight, token_table(trained, prompt), atol=1e-5, rtol=1e-4)
 
 
@@ -326,6 +328,7 @@ def test_with_adapters_the_model_itself_stands_still_until_they_become_part_of_i
     assert all(name.endswith("proj.weight") for name in changed)
     student = load_student(tmp_path / "run" / "one")
     assert isinstance(student, Static)
+    assert student.table is not None
     torch.testing.assert_close(
         student.table.weight,
         token_table(TorchTeacher(str(tmp_path / "run" / "one" / "passages"), pooling="last")),

@@ -36,6 +36,7 @@ RECIPES = {
     "causal, four bits": CausalRecipe(layers=2, feed_forward_bits=4),
     "causal, four bits in attention too": CausalRecipe(layers=2, feed_forward_bits=4, attention_bits=4),
     "causal, trained table": CausalRecipe(layers=1, table="trained"),
+    "causal, no mean, looking ahead": CausalRecipe(layers=2, mean=False, pooled=1.0, ahead=True),
     "causal, shared table, some of the units": CausalRecipe(layers=2, table="shared", units=48),
     "transformer": TransformerRecipe(layers=2),
     "transformer with token vectors": TransformerRecipe(teacher_layers=(1,), residual=True),

@@ -12,10 +12,11 @@ from training.teacher.torch_teacher import TorchTeacher
 
 _CARD = """\
 A causal query encoder for search while typing, in the embedding space of **{teacher}**: an index of that teacher's
-vectors is searched as it is. After each token its embedding is the sum of a weighted mean of token vectors
-and a correction read from {layers} of the teacher's layers, fine-tuned to look back only; a keystroke runs them
-over the new token alone.{ahead}
+vectors is searched as it is. After each token its embedding is {read} {layers} of the teacher's layers,
+fine-tuned to look back only; a keystroke runs them over the new token alone.{ahead}
 """
+_CORRECTED = "the sum of a weighted mean of token vectors and a correction read from"
+_READ = "read from the outputs of"
 _AHEAD = """
 A second read-out guesses where a text is going while it is typed: `session.ahead` beside `session.embedding`."""
 
@@ -52,5 +53,6 @@ def words(student: CausalRecipe, teacher: str) -> Words:
     kinds = {"feed-forward layers": student.feed_forward_bits, "attention": student.attention_bits}
     four = " and ".join(name for name, bits in kinds.items() if bits == 4)
     four_bits = f", those of {four} of four bits" if four else ""
-    introduction = _CARD.format(teacher=teacher, layers=layers, ahead=_AHEAD if student.ahead else "")
+    read, ahead = _CORRECTED if student.mean else _READ, _AHEAD if student.ahead else ""
+    introduction = _CARD.format(teacher=teacher, layers=layers, read=read, ahead=ahead)
     return Words(introduction, weights=f"int8{four_bits}, run by ONNX Runtime")

@@ -24,6 +24,7 @@ def write(student: Static, target: Target) -> Written:
     """
     vocabulary = target.teacher.vocabulary
     weight = student.log_weights.weight.detach().exp()[:vocabulary]
+    assert student.table is not None
     rows, scale = quantize_rows(as_array(student.table.weight.detach()[:vocabulary] * weight))
     tensors = {
         # The encoder reads rows around 0, the graphs' products read them around 128.
