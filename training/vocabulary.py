@@ -32,6 +32,8 @@ _BATCH = 10_000
 _LEAST_SHARE = 0.0005
 #: How often pieces are chosen anew, after the texts were tokenised with those chosen before.
 _ROUNDS = 2
+#: The kinds of tokenizers that can be cut. Each merge of a BPE needs those before it.
+CUTTABLE = ("Unigram", "WordPiece")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class Vocabulary:
         return cls(tokenizer, rows)
 
 
-def cut_vocabulary(tokenizer: Tokenizer, texts: Sequence[str], size: int, *, keep: Collection[int] = ()) -> Vocabulary:
+def cut_vocabulary(
+    tokenizer: Tokenizer, texts: Sequence[str], size: int, *, keep: Collection[int] = (), fill: bool = False
+) -> Vocabulary:
     """Cut a tokenizer to the ``size`` tokens that some texts need most.
 
     Args:
@@ -81,6 +85,8 @@ def cut_vocabulary(tokenizer: Tokenizer, texts: Sequence[str], size: int, *, kee
         texts: in the languages that the student is for.
         size: at most how many tokens to keep.
         keep: ids to keep in any case, such as those of a prompt.
+        fill: whether the commonest pieces in the scripts of the texts take the room that those of the texts leave:
+            where the texts are few, others will have words of their own.
 
     Raises:
         ValueError: the tokenizer is of another kind, or ``size`` is too small for the tokens that must stay.
@@ -95,9 +101,11 @@ def cut_vocabulary(tokenizer: Tokenizer, texts: Sequence[str], size: int, *, kee
             f"the texts. A vocabulary of {size:,} is too small: raise it, or leave out texts in other scripts"
         )
     scores = _scores(pipeline)
+    others = _in_scripts(pipeline, pieces, texts) - must if fill else set()
     chosen = must
     for _ in range(_ROUNDS):
-        ranked = sorted(counts.keys() - must, key=lambda number: (-counts[number], -scores.get(number, 0.0), number))
+        known = (counts.keys() | others) - must
+        ranked = sorted(known, key=lambda number: (-counts[number], -scores.get(number, 0.0), number))
         chosen = must | set(ranked[: size - len(must)])
         made = _made(pipeline, sorted(chosen))
         # The pieces of words that lost theirs are needed more often than before.
@@ -106,6 +114,20 @@ def cut_vocabulary(tokenizer: Tokenizer, texts: Sequence[str], size: int, *, kee
         for unused in chosen - {int(made.rows[number]) for number in again}:
             counts.pop(unused, None)
     return _made(pipeline, sorted(chosen))
+
+
+def same_vocabulary(tokenizer: Tokenizer, other: Tokenizer) -> Vocabulary:
+    """Cut a tokenizer to the tokens of another one, which was cut from it before.
+
+    Raises:
+        ValueError: the other one has tokens that this one lacks, or numbers them in another order.
+    """
+    known, own = tokenizer.get_vocab(), other.get_vocab()
+    # A tokenizer of texts alone has spaces around the names of special tokens, so that no text has them.
+    rows = [known.get(piece, known.get(piece.strip(), -1)) for piece in sorted(own, key=lambda piece: own[piece])]
+    if rows != sorted(rows) or -1 in rows:
+        raise ValueError("its vocabulary is not a part of the teacher's")
+    return _made(json.loads(tokenizer.to_str()), rows)
 
 
 def count_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> Counter[int]:
@@ -125,7 +147,7 @@ def _pieces(pipeline: Mapping[str, Any]) -> dict[int, str]:
     if model["type"] == "WordPiece":
         return {number: piece for piece, number in model["vocab"].items()}
     raise ValueError(
-        f"a vocabulary of the kind {model['type']} cannot be cut, only Unigram and WordPiece: each merge of a BPE "
+        f"a vocabulary of the kind {model['type']} cannot be cut, only {' and '.join(CUTTABLE)}: each merge of a BPE "
         "needs those before it. Leave out vocabulary in [student], and the student has the teacher's"
     )
 
@@ -142,20 +164,42 @@ def _must_stay(pipeline: Mapping[str, Any], pieces: Mapping[int, str], texts: It
     must |= {number for number, piece in pieces.items() if piece == pipeline["model"].get("unk_token")}
     if pipeline["model"].get("unk_id") is not None:
         must.add(int(pipeline["model"]["unk_id"]))
+    characters, scripts = _characters(texts)
+    for number, piece in pieces.items():
+        bare = _bare(pipeline, piece)
+        # "▁" alone begins each word that no piece begins.
+        if len(bare) != 1:
+            continue
+        if bare == "▁" or bare in characters or (bare.isalnum() and _script(bare) in scripts):
+            must.add(number)
+    return must
+
+
+def _in_scripts(pipeline: Mapping[str, Any], pieces: Mapping[int, str], texts: Iterable[str]) -> set[int]:
+    """The ids of pieces of letters in the scripts of the texts."""
+    _, scripts = _characters(texts)
+    bare = {number: _bare(pipeline, piece) for number, piece in pieces.items()}
+    return {
+        number
+        for number, piece in bare.items()
+        if piece.isalpha() and all(_script(character) in scripts for character in piece)
+    }
+
+
+def _bare(pipeline: Mapping[str, Any], piece: str) -> str:
+    """A piece without the mark that says whether it begins a word."""
+    prefix = pipeline["model"].get("continuing_subword_prefix", "")
+    return piece.removeprefix(prefix) if prefix and piece != prefix else piece.removeprefix("▁") or piece
+
+
+def _characters(texts: Iterable[str]) -> tuple[Counter[str], set[str]]:
+    """The characters of some texts, and the scripts that they are written in."""
     characters = Counter(character for text in texts for character in unicodedata.normalize("NFKC", text))
     scripts: Counter[str] = Counter()
     for character, count in characters.items():
         scripts[_script(character)] += count
     enough = _LEAST_SHARE * scripts.total()
-    prefix = pipeline["model"].get("continuing_subword_prefix", "")
-    for number, piece in pieces.items():
-        bare = piece.removeprefix(prefix) if prefix and piece != prefix else piece.removeprefix("▁") or piece
-        # "▁" alone begins each word that no piece begins.
-        if len(bare) != 1:
-            continue
-        if bare == "▁" or bare in characters or (bare.isalnum() and scripts[_script(bare)] >= enough):
-            must.add(number)
-    return must
+    return characters, {script for script, count in scripts.items() if count >= enough}
 
 
 def _script(character: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,15 @@ pytest.importorskip("transformers", reason="training needs transformers")
 pytest.importorskip("onnx", reason="training needs onnx")
 
 import typeahead  # noqa: E402
+from tests.training.architectures import write_teacher  # noqa: E402
+from tests.training.tiny import write_collection  # noqa: E402
 from tests.training.unigram import TEXTS, write_unigram_teacher  # noqa: E402
 from training.commands import vocabulary  # noqa: E402
 from training.exporting import export  # noqa: E402
+from training.guided import making  # noqa: E402
+from training.guided.checks import check  # noqa: E402
+from training.guided.reporting import Reporter  # noqa: E402
+from training.guided.request import Request  # noqa: E402
 from training.ranking.round_folders import open_teacher  # noqa: E402
 from training.recipe import read_recipe  # noqa: E402
 from training.stage1 import distill  # noqa: E402
@@ -23,6 +30,7 @@ from training.students import load_student  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 from training.teacher.vectors import VectorCache  # noqa: E402
 from typeahead.encoders.transformer import TransformerEncoder  # noqa: E402
+from typeahead.errors import TrainingError  # noqa: E402
 from typeahead.models.golden import cosines  # noqa: E402
 
 STUDENTS = {
@@ -143,3 +151,47 @@ def test_the_table_shows_each_language(folder: Path, tmp_path: Path, capsys: pyt
 def test_a_size_that_is_too_small_is_refused_in_a_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="A vocabulary of 20 is too small"):
         vocabulary.main([str(folder / "teacher"), str(tmp_path), "--size", "20", "--texts", str(folder / "all.tsv")])
+
+
+def test_a_guided_training_cuts_the_vocabulary_and_another_one_continues_with_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("\n".join(TEXTS) + "\n")
+
+    def asked(name: str, **more: Any) -> Request:
+        given: dict[str, Any] = {"queries": (str(tmp_path / "log.txt"),), "minutes": 0.7, "threads": 1, "cpu": True}
+        out, run = tmp_path / "models" / name, tmp_path / "runs" / name
+        return Request(
+            **{"teacher": str(folder / "teacher"), "out": out, "run": run, "family": "static", **given, **more}
+        )
+
+    first = asked("first", vocabulary=150)
+    with Reporter() as reporter:
+        making.make(first, reporter)
+    model = typeahead.load(first.out)
+    assert model.tokenizer.vocabulary_size == typeahead.load(first.passage_out).tokenizer.vocabulary_size == 150
+    # A run that is continued finds the vocabulary as it was.
+    with Reporter() as reporter:
+        making.make(first, reporter)
+    second = asked("second", start=str(first.out))
+    with Reporter() as reporter:
+        making.make(second, reporter)
+    again = typeahead.load(second.out)
+    assert [again.tokenizer.encode(text) for text in TEXTS] == [model.tokenizer.encode(text) for text in TEXTS]
+    # A few batches change a tiny student a lot.
+    assert cosines(again.encode(TEXTS), model.encode(TEXTS)).min() > 0.7
+
+
+def test_what_does_not_go_with_a_vocabulary_of_its_own_is_said_at_once(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("read\n")
+    judged = tmp_path / "judged"
+    write_collection(judged)
+
+    def problem(**more: Any) -> str:
+        given = {"teacher": str(folder / "teacher"), "out": tmp_path / "out", "queries": (str(tmp_path / "log.txt"),)}
+        with pytest.raises(TrainingError) as raised:
+            check(Request(**{**given, **more}))
+        return str(raised.value)
+
+    assert "below zero" in problem(vocabulary=-1)
+    assert "--judged does not go with a vocabulary of 150 tokens" in problem(vocabulary=150, judged=str(judged))
+    write_teacher(tmp_path / "bytes", "roberta")
+    assert "only Unigram and WordPiece can be cut" in problem(teacher=str(tmp_path / "bytes"), vocabulary=30)

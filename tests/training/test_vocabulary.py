@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, trainers  # noqa: E402
 
 from tests.training.tiny import write_tokenizer  # noqa: E402
 from tests.training.unigram import TEXTS, write_unigram_tokenizer  # noqa: E402
-from training.vocabulary import Vocabulary, count_tokens, cut_vocabulary  # noqa: E402
+from training.vocabulary import Vocabulary, count_tokens, cut_vocabulary, same_vocabulary  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +134,27 @@ def test_post_processors_of_roberta_and_sequences_get_the_new_ids(whole: Tokeniz
 def test_pieces_of_a_script_that_no_text_uses_are_left_out(whole: Tokenizer) -> None:
     assert "ο" in whole.get_vocab()
     assert "ο" not in cut_vocabulary(whole, TEXTS, 10_000).tokenizer.get_vocab()
+
+
+def test_room_that_the_texts_leave_is_filled_with_pieces_in_their_scripts(whole: Tokenizer) -> None:
+    few = ["open the file"]
+    # German is written in the same script, Greek and Japanese are not.
+    made, filled = cut_vocabulary(whole, few, 200), cut_vocabulary(whole, few, 200, fill=True)
+    assert pieces(filled.tokenizer, "das rote Fenster") == ["▁das", "▁rote", "▁Fenster"]
+    assert len(pieces(made.tokenizer, "das rote Fenster")) > 3
+    own = filled.tokenizer.get_vocab()
+    assert len(made.rows) < len(filled.rows) <= 200
+    assert not any(piece in own for piece in ("▁αρχείο", "▁ファイルを開いて行を読む"))
+    # The texts' own come first.
+    tight = cut_vocabulary(whole, few, len(made.rows), fill=True)
+    assert set(count_tokens(whole, few)) <= set(tight.rows.tolist())
+
+
+def test_a_tokenizer_is_cut_like_another_one_that_was_cut_from_it(whole: Tokenizer, tmp_path: Path) -> None:
+    made = cut_vocabulary(whole, TEXTS, 150)
+    made.tokenizer.save(str(tmp_path / "tokenizer.json"))
+    again = same_vocabulary(whole, Tokenizer.from_file(str(tmp_path / "tokenizer.json")))
+    np.testing.assert_array_equal(again.rows, made.rows)
+    assert again.digest() == made.digest()
+    with pytest.raises(ValueError, match="not a part of the teacher's"):
+        same_vocabulary(made.tokenizer, whole)

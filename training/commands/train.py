@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--family", choices=["auto", *FAMILIES], default="auto", help="what kind of encoder")
     parser.add_argument("--minutes", type=float, default=20.0, help="how long it may take in all")
     parser.add_argument("--start", default="", metavar="MODEL", help="a model of the same teacher to continue from")
+    parser.add_argument(
+        "--vocabulary",
+        type=int,
+        metavar="N",
+        help="tokens that the student knows, 0 for all of the teacher's (default: 60,000 of a multilingual teacher's)",
+    )
     parser.add_argument("--plan", action="store_true", help="check everything, print the plan, and stop")
     teacher = parser.add_argument_group("how the teacher makes vectors (default: as its files say)")
     teacher.add_argument("--pooling", choices=["mean", "cls", "last"])
@@ -129,6 +135,7 @@ def _request(options: argparse.Namespace) -> Request:
         start=options.start,
         run=options.run_folder,
         settings=settings,
+        vocabulary=options.vocabulary,
         seed=options.seed,
         threads=options.threads,
         cpu=options.cpu,

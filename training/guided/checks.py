@@ -14,6 +14,7 @@ from training.gathering import Source
 from training.guided.facts import TeacherFacts, megabytes, read_facts
 from training.guided.judged_size import JudgedSize
 from training.guided.request import FAMILIES, Request
+from training.vocabulary import CUTTABLE
 from typeahead.errors import TrainingError, TypeaheadError
 from typeahead.models.config import ModelConfig, is_plain_name
 from typeahead.models.folder import find, open_config
@@ -30,6 +31,9 @@ _TRACKERS = {
     "trackio": ("trackio",),
     "wandb": ("wandb",),
 }
+#: Tokens that the vocabulary of a multilingual teacher, of twice as many or more, is cut to unless the user states
+#: another number. A table has a row for each, and the teacher encodes each token once.
+_USUAL_TOKENS = 60_000
 _RUNS_AS = {"static": "static", "gru": "recurrent", "causal": "causal"}
 
 
@@ -46,8 +50,15 @@ class Checked:
     start: tuple[Path, ModelConfig] | None
     #: The size of the collection to learn ranking from.
     judged: JudgedSize | None
+    #: Tokens of the student's vocabulary, if it is a part of the teacher's; 0 if not.
+    cut: int
     #: What the user should know, a sentence each.
     remarks: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the student's tables."""
+        return self.cut or self.facts.rows
 
 
 def check(request: Request) -> Checked:
@@ -71,18 +82,29 @@ def check(request: Request) -> Checked:
             start = _start(request, facts)
         except (TrainingError, TypeaheadError) as error:
             problems.append(str(error))
+    cut = 0 if problems else _cut(request, facts, start)
+    if cut and request.judged:
+        problems.append(
+            f"--judged does not go with a vocabulary of {cut:,} tokens, because ranking is learnt with all of the "
+            "teacher's: " + ("start from another model" if start else "leave out --vocabulary")
+        )
     if problems:
         raise TrainingError("\n".join(problems))
     no_passages = _said(check_passages, facts.config)
     remarks = []
     if no_passages:
         remarks.append(f"The teacher will not be exported as a passage encoder: {no_passages}.")
-    if facts.rows > facts.tokens:
+    if cut:
+        remarks.append(
+            f"The student knows {cut:,} of the teacher's {facts.tokens:,} tokens"
+            + ("." if start else ", those of your texts first. --vocabulary states another number, 0 for all.")
+        )
+    elif facts.rows > facts.tokens:
         remarks.append(f"The table has {facts.rows:,} rows for {facts.tokens:,} tokens; the others are left out.")
     if not facts.stated:
         remarks.append(f"Pooling is {facts.settings.pooling} and similarity {facts.settings.similarity}, as you state.")
     judged = JudgedSize.of(Path(request.judged), longest=facts.settings.max_length) if request.judged else None
-    return Checked(facts, families, no_passages, start, judged, tuple(remarks))
+    return Checked(facts, families, no_passages, start, judged, cut, tuple(remarks))
 
 
 def check_disk(folder: Path, needed: float) -> None:
@@ -121,6 +143,10 @@ def _problems_of_request(request: Request) -> Iterator[str]:
             yield f"--track {tracker} is not one of {', '.join(_TRACKERS)}"
         elif not any(importlib.util.find_spec(package) for package in _TRACKERS[tracker]):
             yield f"--track {tracker} needs a package: pip install {_TRACKERS[tracker][0]}"
+    if request.vocabulary is not None and request.vocabulary < 0:
+        yield f"--vocabulary {request.vocabulary} is below zero"
+    if request.vocabulary is not None and request.start:
+        yield f"--vocabulary {request.vocabulary} does not go with --start: a model keeps its vocabulary"
     if not request.queries and not request.passages:
         yield "there is nothing to train on: name a log of queries with --queries, or documents with --passages"
     for given in (*request.queries, *request.passages):
@@ -151,11 +177,31 @@ def _problems_of_teacher(request: Request, facts: TeacherFacts) -> Iterator[str]
             f"models named like {facts.name} want a prompt before each text, and its files state none: state "
             f'--query-prompt "{query}" --passage-prompt "{passage}", or two empty ones'
         )
+    if request.vocabulary and facts.tokenizer not in CUTTABLE:
+        yield (
+            f"--vocabulary {request.vocabulary}: the tokenizer of {facts.name} is of the kind {facts.tokenizer}, and "
+            f"only {' and '.join(CUTTABLE)} can be cut"
+        )
     if facts.tokens > facts.rows > 0:
         yield (
             f"{facts.name} has {facts.rows:,} word embeddings for {facts.tokens:,} tokens of its tokenizer: the two do "
             "not belong together"
         )
+
+
+def _cut(request: Request, facts: TeacherFacts, start: tuple[Path, ModelConfig] | None) -> int:
+    """Tokens of a vocabulary that is to be cut from the teacher's; 0 if none is."""
+    if start:
+        from tokenizers import Tokenizer
+
+        own = int(Tokenizer.from_file(str(start[0] / "tokenizer.json")).get_vocab_size())
+        return own if own < facts.tokens else 0
+    if request.vocabulary is None:
+        # Learning from judgements reads queries by the teacher's own tokens.
+        if request.judged:
+            return 0
+        return _USUAL_TOKENS if facts.tokenizer in CUTTABLE and facts.tokens > 2 * _USUAL_TOKENS else 0
+    return request.vocabulary if request.vocabulary < facts.tokens else 0
 
 
 def _start(request: Request, facts: TeacherFacts) -> tuple[Path, ModelConfig]:

@@ -26,6 +26,7 @@ def distill(
     start: str | Path = "",
     run: str | Path | None = None,
     settings: dict[str, Any] | None = None,
+    vocabulary: int | None = None,
     seed: int = 0,
     threads: int = 0,
     cpu: bool = False,
@@ -46,6 +47,8 @@ def distill(
         run: the folder of the run, by default ``runs/NAME``. The same call continues there after a kill.
         settings: overrides of the teacher's settings: "pooling", "max_length", "normalize", "similarity",
             "query_prompt" and "passage_prompt".
+        vocabulary: tokens that the student knows, 0 for all of the teacher's; by default 60,000 of a multilingual
+            teacher's.
         seed: decides which texts are chosen, and in which order they come.
         threads: of PyTorch; 0 for one a core.
         cpu: whether to leave a GPU alone.
@@ -74,6 +77,7 @@ def distill(
         start=str(start),
         run=Path(run) if run else None,
         settings=settings or {},
+        vocabulary=vocabulary,
         seed=seed,
         threads=threads,
         cpu=cpu,

@@ -52,6 +52,8 @@ class TeacherFacts:
     #: Rows of the table of word embeddings, and tokens of the tokenizer.
     rows: int
     tokens: int
+    #: The kind of its tokenizer: "WordPiece", "Unigram" or "BPE".
+    tokenizer: str
     #: Bytes of the weights; 0 if they are still to be fetched.
     weights: int
 
@@ -91,6 +93,7 @@ def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:
         settings = settings_of(str(folder), dict(given))
     except ValueError as error:
         raise TrainingError(str(error)) from None
+    tokens, kind = _tokens(folder)
     names = f"{id_} {config.get('_name_or_path', '')}"
     usual = next((prompts for form, prompts in _PROMPTED.items() if re.search(form, names, re.IGNORECASE)), None)
     return TeacherFacts(
@@ -102,7 +105,8 @@ def read_facts(teacher: str, given: Mapping[str, Any]) -> TeacherFacts:
         stated=(folder / "modules.json").is_file(),
         usual_prompts=usual,
         rows=_rows(folder, config),
-        tokens=_tokens(folder),
+        tokens=tokens,
+        tokenizer=kind,
         weights=sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".safetensors", ".bin")),
     )
 
@@ -147,8 +151,8 @@ def _object(path: Path) -> Mapping[str, Any]:
     return found
 
 
-def _tokens(folder: Path) -> int:
-    """How many tokens the tokenizer has."""
+def _tokens(folder: Path) -> tuple[int, str]:
+    """How many tokens the tokenizer has, and its kind."""
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
@@ -158,7 +162,8 @@ def _tokens(folder: Path) -> int:
             f"AutoTokenizer.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r}), in transformers"
         )
     try:
-        return int(Tokenizer.from_file(str(path)).get_vocab_size(with_added_tokens=True))
+        tokenizer = Tokenizer.from_file(str(path))
+        return int(tokenizer.get_vocab_size(with_added_tokens=True)), type(tokenizer.model).__name__
     except Exception as error:  # the library raises nothing narrower
         raise TrainingError(f"{path} cannot be read: {error}") from None
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from tokenizers import Tokenizer
 
 from training.exporting.export import export_student, export_teacher
 from training.gathering.gathered import REPORT
@@ -41,6 +42,7 @@ from training.stage1.prepared import Prepared, prepare
 from training.stage1.start import start_from
 from training.students.files import STUDENT
 from training.teacher.torch_teacher import TorchTeacher
+from training.vocabulary import cut_vocabulary, same_vocabulary
 from typeahead.errors import TrainingError
 
 #: Passes of the first, static student over the texts, at most, and of any student at least.
@@ -154,6 +156,8 @@ class _Making:
         check_disk(self._folder, made.disk)
         self._reporter.say(f"The plan:\n{made}")
         gathered.write(self._folder / "texts")
+        if checked.cut:
+            self._cut([one.text for one in (*gathered.training, *gathered.development)])
         decided = {
             "family": made.family,
             "batches": {"static": _UNKNOWN if made.static else 0, "student": _UNKNOWN},
@@ -165,6 +169,18 @@ class _Making:
         }
         _write(path, decided)
         return decided
+
+    def _cut(self, texts: Sequence[str]) -> None:
+        """Write the vocabulary of the student: that of the model it starts from, or what the texts need."""
+        tokenizer = self._teacher.tokenizer.backend_tokenizer
+        if self._checked.start:
+            vocabulary = same_vocabulary(tokenizer, Tokenizer.from_file(str(self._checked.start[0] / "tokenizer.json")))
+        else:
+            settings = self._checked.facts.settings
+            prompts = (settings.query_prompt, settings.passage_prompt)
+            keep = {number for prompt in prompts for number in self._teacher.tokenizer(prompt)["input_ids"]}
+            vocabulary = cut_vocabulary(tokenizer, texts, self._checked.cut, keep=keep, fill=True)
+        vocabulary.save(self._request.vocabulary_folder)
 
     def _passed(self) -> float:
         return time.monotonic() - self._began

@@ -153,7 +153,7 @@ def plan(
     special = 2 + (3 if facts.settings.query_prompt else 0)
     reading = speeds.reading / max(facts.layer_weights, 1)
     beginning = passed or _BEGINNING
-    table = 0.0 if checked.start else facts.rows * (1 + special) / reading
+    table = 0.0 if checked.start else checked.rows * (1 + special) / reading
     ending = _JUDGING * total + 15 + facts.weights / 10e6
     ranking, ranking_passes = _ranking(checked, speeds, _MOST_RANKING * total)
     rest = max(total * (1 - _RESERVE) - beginning - table - ranking - ending, 1.0)
@@ -181,11 +181,11 @@ def plan(
     most_texts = max(divided(name)[0] for name in ((family,) if request.family != "auto" else checked.families))
     once = (tokens + 1) * student_weights(checked, family) / speeds.learning
     weights = student_weights(checked, family) if family == "causal" else 0.0
-    tables = facts.rows * facts.dim * (2 if family == "causal" else 1)
+    tables = checked.rows * facts.dim * (2 if family == "causal" else 1)
     # In float32: weights, gradients and two moments; and the teacher.
     memory = 6e8 + 16 * (weights + tables) + facts.weights * (2 if family == "causal" else 1)
     # The vectors, two checkpoints with moments and two students, the exported models.
-    disk = 2 * facts.dim * (texts + facts.rows * 2) + 2 * 12 * (weights + tables) + 8 * tables + facts.weights
+    disk = 2 * facts.dim * (texts + checked.rows * 2) + 2 * 12 * (weights + tables) + 8 * tables + facts.weights
     return Plan(
         family=family,
         texts=texts,

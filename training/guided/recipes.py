@@ -68,7 +68,7 @@ def write_recipe(
         "held_out": [str(request.folder / "texts" / DEVELOPMENT)],
         **({"precision": "bf16"} if has_bfloat16() else {}),
         "teacher": _teacher(request, checked),
-        "student": {**_student(checked, family), "max_tokens": max_tokens},
+        "student": {**_student(checked, family), **_vocabulary(request, checked), "max_tokens": max_tokens},
         "stages": [_stage(request, checked, family, batches)],
     }
     ranked = name == "student" and request.judged
@@ -115,6 +115,10 @@ def _student(checked: Checked, family: str) -> dict[str, Any]:
         "feed_forward_bits": feed_forward,
         "attention_bits": attention,
     }
+
+
+def _vocabulary(request: Request, checked: Checked) -> dict[str, Any]:
+    return {"vocabulary": str(request.vocabulary_folder)} if checked.cut else {}
 
 
 def _ranking(judged: str, passes: int) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Request:
     run: Path | None = None
     #: Overrides of the teacher's settings, by the names of :class:`training.teacher.settings.Settings`.
     settings: Mapping[str, Any] = field(default_factory=dict)
+    #: Tokens of the student's vocabulary at most, 0 for all of the teacher's; ``None`` decides by the teacher.
+    vocabulary: int | None = None
     seed: int = 0
     #: Threads of PyTorch; 0 for one a core.
     threads: int = 0
@@ -52,6 +54,11 @@ class Request:
         return self.run or Path("runs") / self.name
 
     @property
+    def vocabulary_folder(self) -> Path:
+        """Where the student's vocabulary is kept, if it is a part of the teacher's."""
+        return self.folder / "vocabulary"
+
+    @property
     def passage_out(self) -> Path:
         """Where the passage encoder goes."""
         return self.out.with_name(f"{self.name}-doc")
@@ -67,5 +74,7 @@ class Request:
             "minutes": self.minutes,
             "start": self.start,
             "settings": {name: value for name, value in self.settings.items() if value is not None},
+            # Runs of earlier versions state none.
+            **({} if self.vocabulary is None else {"vocabulary": self.vocabulary}),
             "seed": self.seed,
         }

@@ -44,6 +44,11 @@ RECIPES = {
 FOLDS = [name for name, recipe in RECIPES.items() if student_class(recipe.family).folds]
 
 
+def fits(recipe: StudentRecipe, teacher: TorchTeacher) -> bool:
+    """Whether a student can start from a teacher: none can from the pooling of one that pools [CLS]."""
+    return not (getattr(recipe, "pooled", 0) and teacher.pooling == "cls")
+
+
 def trained(recipe: StudentRecipe, teacher: TorchTeacher) -> Student:
     """A student whose weights are no longer those of its start."""
     torch.manual_seed(1)

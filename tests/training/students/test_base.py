@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 transformers = pytest.importorskip("transformers", reason="training needs transformers")
 
-from tests.training.students.making import FOLDS, RECIPES, some_ids, trained  # noqa: E402
+from tests.training.students.making import FOLDS, RECIPES, fits, some_ids, trained  # noqa: E402
 from training.students import build  # noqa: E402
 from training.teacher.torch_teacher import TorchTeacher  # noqa: E402
 
@@ -18,6 +18,8 @@ def test_the_embedding_after_each_token_is_that_of_the_tokens_so_far(
     name: str, teacher: TorchTeacher, dot_teacher: TorchTeacher
 ) -> None:
     for source in (teacher, dot_teacher):
+        if not fits(RECIPES[name], source):
+            continue
         student = trained(RECIPES[name], source)
         ids, lengths = some_ids(source)
         with torch.inference_mode():
@@ -116,8 +118,7 @@ def test_a_student_starts_as_the_weighted_mean_of_single_token_outputs(name: str
 
 def test_what_a_teacher_of_dot_products_gives_keeps_its_length(dot_teacher: TorchTeacher) -> None:
     for recipe in RECIPES.values():
-        if getattr(recipe, "pooled", 0):
-            # This teacher pools [CLS].
+        if not fits(recipe, dot_teacher):
             continue
         student = build(recipe, dot_teacher, np.ones(dot_teacher.model.config.vocab_size))
         assert student.similarity == "dot"
