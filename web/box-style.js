@@ -187,7 +187,8 @@ let sheet;
 export function dress(root) {
   if (sheet === undefined) {
     sheet = new CSSStyleSheet();
-    sheet.replaceSync(CSS);
+    // Environments of unit tests draw nothing, and some have no such method.
+    sheet.replaceSync?.(CSS);
   }
   root.adoptedStyleSheets = [sheet];
 }

@@ -61,17 +61,18 @@ export class TypeaheadClient extends EventTarget {
   /**
    * @param {string | URL} url ws or wss
    * @param {{http?: string | null, index?: string, hello?: Record<string, unknown>, maxChars?: number,
-   *   around?: Partial<Surroundings>}} [options] `http` is where to search without a websocket: by default `search`
+   *   WebSocket?: Surroundings["WebSocket"], around?: Partial<Surroundings>}} [options] `http` is where to search without a websocket: by default `search`
    *   beside `url`, null for never. `index` names the index on the server, or several with commas. `hello` is the first
-   *   message on each connection. `maxChars` is the server's limit in code points until it says.
+   *   message on each connection. `maxChars` is the server's limit in code points until it says. `WebSocket` is a class
+   *   for where there is none, such as Node 20: that of the package `ws` will do.
    */
-  constructor(url, { http, index, hello: { filter = null, ...hello } = {}, maxChars = 512, around = {} } = {}) {
+  constructor(url, { http, index, hello: { filter = null, ...hello } = {}, maxChars = 512, WebSocket, around = {} } = {}) {
     super();
     const address = new URL(url, globalThis.document?.baseURI);
     if (index) address.searchParams.set("index", index);
     this.#url = index ? address.href : String(url);
     this.#hello = hello;
-    this.#around = { ...BROWSER, ...around };
+    this.#around = { ...BROWSER, ...(WebSocket ? { WebSocket } : {}), ...around };
     this.#backoff = new Backoff(this.#around.random);
     const faceted = Array.isArray(hello.facets) && hello.facets.length > 0;
     this.#query = new Query(maxChars, (event, detail) => this.#emit(event, detail), faceted);
@@ -149,9 +150,12 @@ export class TypeaheadClient extends EventTarget {
     if (this.#state === "open" || this.#state === "refused") this.#redial();
   }
 
-  /** Connect, and stay connected until `close()`. */
+  /** Connect, and stay connected until `close()`. Throws where there is no `WebSocket`. */
   connect() {
     if (this.#socket !== null) return;
+    if (typeof this.#around.WebSocket !== "function") {
+      throw new Error("no WebSocket here: pass one, as { WebSocket }");
+    }
     if (!this.#wanted) {
       this.#wanted = true;
       globalThis.addEventListener?.("online", this.#wake);

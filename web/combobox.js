@@ -30,6 +30,8 @@ export class Combobox {
   #client = null;
   /** The value handled last; null to handle the next one in any case. @type {string | null} */
   #value = "";
+  /** The text at the last `change`: when the field was entered, and at each Enter. */
+  #committed = "";
   /** When the key was pressed that is about to change the field. @type {number | null} */
   #pressedAt = null;
   /** How many documents the server searches; null if it has none, undefined if it has not said. @type {number | null | undefined} */
@@ -127,11 +129,13 @@ export class Combobox {
     this.#parts.input.focus();
     this.#value = null;
     this.#typed(performance.now());
+    this.#host.edited();
   }
 
   /** Put a text into the field from a program: its results open nothing. @param {string} text */
   fill(text) {
     this.#parts.input.value = text;
+    this.#committed = text;
     this.#value = null;
     this.#typed(performance.now());
     this.#showing.close();
@@ -161,7 +165,10 @@ export class Combobox {
     });
     on(input, "input", (event) => this.#typed(this.#pressedAt ?? event.timeStamp));
     // Programs that fill in fields for the user may send no other event.
-    on(input, "change", (event) => this.#typed(event.timeStamp));
+    on(input, "change", (event) => {
+      this.#typed(event.timeStamp);
+      this.#commit();
+    });
     on(input, "click", () => this.#offer());
     on(field, "submit", (event) => {
       event.preventDefault();
@@ -309,6 +316,7 @@ export class Combobox {
     if (/** @type {ShadowRoot} */ (input.getRootNode()).activeElement === input) return;
     if (to instanceof Node && [facets, field, panel].some((part) => part.contains(to))) return;
     if (to instanceof Element && to.closest('[slot="facets"]') !== null) return;
+    this.#commit();
     const wasOpen = this.isOpen;
     this.#showing.close();
     // On a phone the field loses the focus when the keyboard is put away, most often to see the results.
@@ -316,8 +324,17 @@ export class Combobox {
     if (putAway && this.#showing.answer() !== null) this.#showing.settle(this.#client?.text ?? null);
   }
 
+  /** Tell the page that the text is final for now, once for each. */
+  #commit() {
+    const text = this.#parts.input.value;
+    if (text === this.#committed) return;
+    this.#committed = text;
+    this.#host.committed();
+  }
+
   /** @param {number} keyAt */
   #submit(keyAt) {
+    this.#commit();
     const client = this.#client;
     if (client === null || this.#isBlank) return;
     const { text } = client;

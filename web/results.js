@@ -99,10 +99,15 @@ export class ResultList {
     item.append(target);
     if (this.#options) asOption(item, target, `option-${this.#made}`);
     const template = this.#template();
-    if (template !== null) target.append(template.content.cloneNode(true));
+    if (template !== null) target.append(...rowOf(template));
     else target.append(field("title"), field("text"), make("span", { class: "foot" }, field("address"), field("copies")));
     return { item, target, hit };
   }
+}
+
+/** What a row is made of: frameworks give a template child nodes, where the parser gives it content. @param {HTMLTemplateElement} template */
+function rowOf({ content, childNodes }) {
+  return [...(content.hasChildNodes() ? content.childNodes : childNodes)].map((node) => node.cloneNode(true));
 }
 
 /**

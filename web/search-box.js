@@ -5,6 +5,7 @@
  * @module
  */
 
+import { attributeOf, isOff } from "./attributes.js";
 import { TypeaheadClient } from "./client.js";
 import { Combobox } from "./combobox.js";
 import { BoxEvents } from "./events.js";
@@ -42,16 +43,18 @@ export class TypeaheadSearch extends Base {
     for (const name of TEXTS) {
       const attribute = name === "minScore" ? "min-score" : name;
       reflect(name, (element) => element.getAttribute(attribute) ?? "", (element, value) => {
-        if (value === null || value === undefined) element.removeAttribute(attribute);
-        else element.setAttribute(attribute, String(value));
+        const text = attributeOf(attribute, value);
+        if (text === null) element.removeAttribute(attribute);
+        else element.setAttribute(attribute, text);
       });
     }
     for (const name of FLAGS) {
-      reflect(name, (element) => element.hasAttribute(name), (element, value) => element.toggleAttribute(name, Boolean(value)));
+      reflect(name, (element) => element.hasAttribute(name), (element, value) => element.toggleAttribute(name, Boolean(value) && !isOff(String(value))));
     }
   }
 
-  #internals = this.attachInternals();
+  // Environments of unit tests have none, or a part of it.
+  #internals = this.attachInternals?.();
   #parts;
   #box;
   #messages = MESSAGES;
@@ -79,15 +82,17 @@ export class TypeaheadSearch extends Base {
       changed: (value) => {
         this.#dirty = true;
         if (value.trim() === "") this.#events?.left(true);
-        this.#internals.setFormValue(value);
+        this.#internals?.setFormValue?.(value);
       },
+      edited: () => this.dispatchEvent(new Event("input", { bubbles: true, composed: true })),
+      committed: () => this.dispatchEvent(new Event("change", { bubbles: true })),
       enter: () => {
         this.form?.requestSubmit();
         return this.form !== null;
       },
       choose: () => this.#box.filterBy(this.#filter, true),
       template: () => this.querySelector(':scope > template[slot="result"]'),
-      get figures() { return element.hasAttribute("figures"); },
+      get figures() { return element.hasAttribute("figures") && !isOff(element.getAttribute("figures")); },
       get recent() { return element.#recent; },
       get messages() { return element.#messages; },
     });
@@ -119,11 +124,14 @@ export class TypeaheadSearch extends Base {
   }
 
   set value(text) {
-    this.#box.fill(String(text ?? ""));
+    const value = String(text ?? "");
+    this.#dirty = true;
+    // A framework sets what the user has just typed.
+    if (value !== this.value) this.#box.fill(value);
   }
 
   get form() {
-    return this.#internals.form;
+    return this.#internals?.form ?? null;
   }
 
   /** Which documents count; null for all. The user's choice of facets holds on top. @returns {import("./types.js").Filter | null} */
@@ -229,7 +237,8 @@ export class TypeaheadSearch extends Base {
       if (!this.#dirty) this.#restore(now ?? "");
     } else if (name === "recent" || name === "name") {
       const recent = this.getAttribute("recent");
-      this.#recent = new RecentSearches(this.getAttribute("name") ?? "", recent === null ? 0 : Number(recent) || DEFAULT_RECENT);
+      const most = recent === null || isOff(recent) ? 0 : Number(recent) || DEFAULT_RECENT;
+      this.#recent = new RecentSearches(this.getAttribute("name") ?? "", most);
     } else if (name === "figures") {
       this.#box.refresh();
     } else if (name === "filter") {
@@ -263,7 +272,7 @@ export class TypeaheadSearch extends Base {
 
   /** @param {string} value */
   #restore(value) {
-    this.value = value;
+    if (value !== this.value) this.#box.fill(value);
     this.#dirty = false;
   }
 
@@ -293,9 +302,9 @@ export class TypeaheadSearch extends Base {
       hello,
       index: this.getAttribute("index") ?? undefined,
       // By default HTTP is beside the websocket.
-      http: http === null ? undefined : http === "off" ? null : new URL(http, document.baseURI).href,
+      http: isOff(http) ? null : http ? new URL(http, document.baseURI).href : undefined,
     });
-    this.#events = this.getAttribute("events") === "off" ? null : new BoxEvents(src, () => this.#token);
+    this.#events = isOff(this.getAttribute("events")) ? null : new BoxEvents(src, () => this.#token);
     this.#box.serve(this.#client);
     this.#box.filterBy(this.#filter);
   }
@@ -303,7 +312,7 @@ export class TypeaheadSearch extends Base {
   /** Name the field for screen readers. `aria-labelledby` cannot point out of a shadow root, so the text is copied. */
   #named() {
     const { input } = this.#parts;
-    const labels = [...(this.#internals.labels ?? [])].map((label) => label.textContent?.trim()).join(" ");
+    const labels = [...(this.#internals?.labels ?? [])].map((label) => label.textContent?.trim()).join(" ");
     const label = this.getAttribute("label") || this.getAttribute("aria-label") || labels || this.#messages.label;
     input.setAttribute("aria-label", label);
     input.placeholder = this.getAttribute("placeholder") ?? "";
@@ -326,7 +335,7 @@ export class TypeaheadSearch extends Base {
 
   /** Ctrl or Cmd+K focuses the box, and so does `/` outside of text fields. */
   #hotkey = (/** @type {KeyboardEvent} */ event) => {
-    if (event.defaultPrevented || event.isComposing || this.getAttribute("hotkeys") === "off") return;
+    if (event.defaultPrevented || event.isComposing || isOff(this.getAttribute("hotkeys"))) return;
     const command = event.ctrlKey || event.metaKey;
     const target = event.composedPath()[0];
     const typing = target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/.test(target.localName));

@@ -70,3 +70,24 @@ def test_importing_the_package_where_there_is_no_browser_does_nothing(tmp_path: 
     tool("esbuild")
     done = subprocess.run(["node", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[ 'TypeaheadClient', 'TypeaheadSearch' ]"
+
+
+def test_a_client_without_a_websocket_says_so_and_takes_one(tmp_path: Path) -> None:
+    script = tmp_path / "connect.mjs"
+    script.write_text(
+        f"""
+        delete globalThis.WebSocket;
+        const {{ TypeaheadClient }} = await import({json.dumps((WEB / "client.js").as_uri())});
+        const client = new TypeaheadClient("ws://localhost:1/v1/type");
+        try {{ client.connect(); }} catch (error) {{ console.log(error.message, client.state); }}
+        class WebSocket extends EventTarget {{ close() {{}} }}
+        const other = new TypeaheadClient("ws://localhost:1/v1/type", {{ WebSocket }});
+        other.connect();
+        console.log(other.state);
+        other.close();
+        """
+    )
+    tool("esbuild")
+    done = subprocess.run(["node", script], capture_output=True, text=True, check=True)
+    said = "no WebSocket here: pass one, as { WebSocket } closed"
+    assert done.stdout.splitlines() == [said, "connecting"]
