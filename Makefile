@@ -85,9 +85,10 @@ $(BIN)/python:
 	@mkdir -p .venv/node && cp web/package.json .venv/node
 	@if command -v npm >/dev/null && npm install --prefix .venv/node --no-audit --no-fund --silent; then touch $@; fi
 
-# The search box as one small file, for pages elsewhere: to be made again, and committed, after its modules change.
+# The search box as one small file, for pages elsewhere, and its types: to be made again, and committed, after its modules
+# change.
 box: .venv/node.stamp
-	cd web && PATH="$(CURDIR)/.venv/node/node_modules/.bin:$$PATH" npm run --silent build
+	cd web && export PATH="$(CURDIR)/.venv/node/node_modules/.bin:$$PATH" && npm run --silent build && npm run --silent declarations
 
 # What a release uploads, in dist/: the code as an sdist and a wheel, the models as a wheel, and the software bill of
 # materials of what `pip install "typeahead-search[all]"` brings. The version comes from the tag. Nothing is uploaded.

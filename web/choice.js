@@ -9,7 +9,7 @@
 /**
  * @param {import("./panel.js").Panel} panel
  * @param {import("./showing.js").Showing} showing
- * @param {import("./types.js").Host} host
+ * @param {import("./host.js").Host} host
  * @param {(keyAt: number) => void} search submits the text
  */
 export function createChoice({ options }, showing, host, search) {

@@ -14,7 +14,7 @@ import { createStatus } from "./status.js";
 import { oneLine } from "./untrusted.js";
 
 /** @typedef {import("./types.js").Answer} Answer */
-/** @typedef {import("./types.js").Host} Host */
+/** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./client.js").TypeaheadClient} Client */
 
 export class Combobox {

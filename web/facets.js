@@ -16,7 +16,7 @@ const LONGEST = 60;
 
 /**
  * @param {import("./markup.js").Parts} parts
- * @param {Pick<import("./types.js").Host, "emit" | "messages" | "choose">} host
+ * @param {Pick<import("./host.js").Host, "emit" | "messages" | "choose">} host
  */
 export function createFacets(parts, host) {
   const { clearFacets, facets, facetNote, groups, input } = parts;

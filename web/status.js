@@ -20,7 +20,7 @@ const TROUBLE = ["http", "waiting", "offline", "refused"];
 
 /**
  * @param {import("./markup.js").Parts} parts
- * @param {import("./types.js").Host} host
+ * @param {import("./host.js").Host} host
  * @param {() => boolean} busy whether an answer is due
  */
 export function createStatus(parts, host, busy) {

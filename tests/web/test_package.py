@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,60 @@ def test_the_one_file_is_made_of_these_modules(tmp_path: Path) -> None:
     assert built.read_bytes() == (WEB / built.name).read_bytes(), "its modules have changed: run make box"
 
 
+def test_the_declarations_are_made_of_these_modules(tmp_path: Path) -> None:
+    subprocess.run([tool("tsc"), "-p", WEB / "tsconfig.types.json", "--outDir", tmp_path], check=True)
+    # Those that a user of the package sees. The others are written by hand.
+    for name in ("search-box", "client", "markup", "types"):
+        made = (tmp_path / f"{name}.d.ts").read_bytes()
+        assert made == (WEB / "types" / f"{name}.d.ts").read_bytes(), "its module has changed: run make box"
+
+
+PAGE = """
+import { TypeaheadSearch, type Hit } from "typeahead-search";
+import { TypeaheadClient } from "typeahead-search/client";
+import type { Answer } from "typeahead-search/types.js";
+
+const box = document.createElement("typeahead-search");
+const found: TypeaheadSearch | null = document.querySelector("typeahead-search");
+Object.assign(box, { src: "wss://search.example.org/v1/type" });
+box.minScore = "0.4";
+box.filter = { country: "France" };
+box.addEventListener("select", ({ detail }) => { const hit: Hit = detail.hit; console.log(hit.title); });
+box.addEventListener("statechange", ({ detail }) => console.log(detail === "open", found?.hits));
+box.addEventListener("hits", ({ detail }) => { const answer: Answer = detail; console.log(answer.weak); });
+box.addEventListener("keydown", (event) => console.log(event.key));
+box.addEventListener("input", function () { console.log(this.value); });
+const client = new TypeaheadClient("wss://search.example.org/v1/type", { hello: { k: 3 } });
+client.addEventListener("statechange", ({ detail }) => detail === "open");
+// @ts-expect-error
+box.addEventListener("select", ({ detail }) => detail.nothing);
+// @ts-expect-error
+client.addEventListener("statechange", ({ detail }) => detail === "shut");
+// @ts-expect-error
+box.figures = "yes";
+"""
+
+
+def test_a_page_of_somebody_elses_is_checked_against_the_packed_types(tmp_path: Path) -> None:
+    tsc = tool("tsc")
+    (tmp_path / "node_modules").mkdir()
+    subprocess.run(
+        ["npm", "pack", "--silent", "--pack-destination", tmp_path], cwd=WEB, check=True, capture_output=True
+    )
+    (packed,) = tmp_path.glob("*.tgz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path / "node_modules", filter="data")
+    (tmp_path / "node_modules" / "package").rename(tmp_path / "node_modules" / "typeahead-search")
+    (tmp_path / "page.ts").write_text(PAGE)
+    options = ["--strict", "--noEmit", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"]
+    done = subprocess.run([tsc, *options, "page.ts"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_package_has_the_projects_licence() -> None:
+    assert (WEB / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
 def test_the_one_file_is_small() -> None:
     assert len(gzip.compress((WEB / "typeahead-search.min.js").read_bytes())) <= MOST_GZIPPED
 
@@ -50,7 +105,10 @@ def test_the_package_holds_all_that_its_modules_import() -> None:
     package = json.loads((WEB / "package.json").read_text())
     files = set(package["files"])
     for name in files:
-        assert (WEB / name).is_file(), name
+        assert (WEB / name).exists(), name
+    for entry in package["exports"].values():
+        for path in entry.values() if isinstance(entry, dict) else [entry]:
+            assert (WEB / path).is_file(), path
     sources = [(WEB / name).read_text() for name in files if name.endswith(".js") and not name.endswith(".min.js")]
     imported = {
         line.split('"')[-2].removeprefix("./")
