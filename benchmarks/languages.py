@@ -5,8 +5,8 @@ r"""How much of its teacher a query encoder keeps in each language, and across l
         --queries multilingual-causal st:TEACHER
 
 The first command writes a folder for each language of LibreOffice's help: the same pages in all of them, with queries
-in all languages. The last of ``--queries`` is the teacher. nDCG@10 is given by the language of the
-query: over pages in that language, and over pages in all others.
+in all languages. The last of ``--queries`` is the teacher. nDCG@10 is given by the language of the query: over pages in
+that language, and over pages in all others.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _TRACKERS = {
     "trackio": ("trackio",),
     "wandb": ("wandb",),
 }
-#: Tokens that the vocabulary of a multilingual teacher, of twice as many or more, is cut to unless the user states
+#: Tokens that the vocabulary of a multilingual teacher, of more than twice as many, is cut to unless the user states
 #: another number. A table has a row for each, and the teacher encodes each token once.
 _USUAL_TOKENS = 60_000
 _RUNS_AS = {"static": "static", "gru": "recurrent", "causal": "causal"}
