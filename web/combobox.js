@@ -30,7 +30,7 @@ export class Combobox {
   #client = null;
   /** The value handled last; null to handle the next one in any case. @type {string | null} */
   #value = "";
-  /** The text at the last `change`: when the field was entered, and at each Enter. */
+  /** The text that the page knows to be final: that of the last `change`, or the one it set. */
   #committed = "";
   /** When the key was pressed that is about to change the field. @type {number | null} */
   #pressedAt = null;
